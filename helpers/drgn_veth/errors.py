@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What can go wrong while reading a kernel, in one place."""
+
+from typing import Callable, Tuple, Type, TypeVar, Union
+
+import drgn
+
+from .model import Unreadable
+
+__all__ = ("READ_ERRORS", "WalkError", "attempt", "reason")
+
+T = TypeVar("T")
+
+
+class WalkError(ValueError):
+    """A list in kernel memory that does not lead back to its head."""
+
+
+# What a reader raises on memory, types or symbols that are not as they should
+# be. OSError: a truncated dump gives it. TypeError is left out: it is a bug of
+# ours.
+READ_ERRORS: Tuple[Type[BaseException], ...] = (
+    drgn.FaultError,
+    drgn.ObjectAbsentError,
+    LookupError,
+    AttributeError,
+    ValueError,
+    OverflowError,
+    NotImplementedError,
+    OSError,
+)
+
+
+def reason(error: BaseException) -> str:
+    """Return in one line why a value could not be read."""
+    if isinstance(error, KeyError) and error.args:
+        text = str(error.args[0])
+    else:
+        text = str(error)
+    # drgn and libkdumpfile may put several lines into one message.
+    text = "; ".join(line.strip() for line in text.splitlines() if line.strip())
+    return text or type(error).__name__
+
+
+def attempt(read: Callable[..., T], *args: object) -> Union[T, Unreadable]:
+    """Return what *read* gives, or why it could not be read."""
+    try:
+        return read(*args)
+    except READ_ERRORS as e:
+        return Unreadable(reason(e))

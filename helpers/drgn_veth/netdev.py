@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Network devices
+---------------
+
+What ``ip link`` shows of any ``struct net_device``. Where the kernel computes
+what it tells user space, so do these.
+
+A function whose docstring says ``struct net_device`` takes a pointer to it or
+the struct itself: read in whole once, it makes all questions about one device
+several times faster. ``struct net_device *`` means the pointer.
+"""
+
+import ipaddress
+from typing import Iterator, Optional, Tuple
+
+from drgn import NULL, Object, Program, container_of
+
+from .walk import for_each_entry_read
+
+__all__ = (
+    "for_each_altname",
+    "netdev_address",
+    "netdev_alias",
+    "netdev_flag_names",
+    "netdev_flags",
+    "netdev_kind",
+    "netdev_master",
+    "netdev_operstate",
+)
+
+# include/uapi/linux/if.h, in the order in which iproute2 prints them. They are
+# macros and user space API: no symbol has them, and they do not change.
+_IFF = (
+    (1 << 3, "LOOPBACK"),
+    (1 << 1, "BROADCAST"),
+    (1 << 4, "POINTOPOINT"),
+    (1 << 12, "MULTICAST"),
+    (1 << 7, "NOARP"),
+    (1 << 9, "ALLMULTI"),
+    (1 << 8, "PROMISC"),
+    (1 << 10, "MASTER"),
+    (1 << 11, "SLAVE"),
+    (1 << 2, "DEBUG"),
+    (1 << 15, "DYNAMIC"),
+    (1 << 14, "AUTOMEDIA"),
+    (1 << 13, "PORTSEL"),
+    (1 << 5, "NOTRAILERS"),
+    (1 << 0, "UP"),
+    (1 << 6, "RUNNING"),
+    (1 << 16, "LOWER_UP"),
+    (1 << 17, "DORMANT"),
+    (1 << 18, "ECHO"),
+)
+_IFF_PROMISC = 1 << 8
+_IFF_ALLMULTI = 1 << 9
+_IFF_RUNNING = 1 << 6
+_IFF_LOWER_UP = 1 << 16
+_IFF_DORMANT = 1 << 17
+
+# include/uapi/linux/if.h: IF_OPER_*, by value.
+_OPERSTATES = (
+    "UNKNOWN",
+    "NOTPRESENT",
+    "DOWN",
+    "LOWERLAYERDOWN",
+    "TESTING",
+    "DORMANT",
+    "UP",
+)
+_IF_OPER_UNKNOWN = 0
+_IF_OPER_DOWN = 2
+_IF_OPER_UP = 6
+
+# include/uapi/linux/if_arp.h: link layers whose address is an IP address.
+_ARPHRD_IPV4 = (768, 776, 778)  # TUNNEL, SIT, IPGRE
+_ARPHRD_IPV6 = (769, 823)  # TUNNEL6, IP6GRE
+
+_MAX_ADDR_LEN = 32
+_MAX_STRING = 256  # IFALIASZ; a name is shorter (IFNAMSIZ, ALTIFNAMSIZ)
+_MAX_ALTNAMES = 1 << 12
+
+
+def _link_state(prog: Program) -> Tuple[int, int, int]:
+    # enum netdev_state_t, as masks of net_device.state.
+    try:
+        return prog.cache["drgn_veth.link_state"]
+    except KeyError:
+        pass
+    start, nocarrier, dormant = (
+        1 << prog.constant(name).value_()
+        for name in (
+            "__LINK_STATE_START",
+            "__LINK_STATE_NOCARRIER",
+            "__LINK_STATE_DORMANT",
+        )
+    )
+    masks = (start, nocarrier, dormant)
+    prog.cache["drgn_veth.link_state"] = masks
+    return masks
+
+
+def netdev_flags(dev: Object) -> int:
+    """
+    Return the flags that user space is told, as dev_get_flags() does
+    (net/core/dev.c).
+
+    :param dev: ``struct net_device``
+    :return: Mask of ``IFF_*`` (``unsigned int``)
+    """
+    start, nocarrier, dormant = _link_state(dev.prog_)
+    own = _IFF_PROMISC | _IFF_ALLMULTI
+    dynamic = _IFF_RUNNING | _IFF_LOWER_UP | _IFF_DORMANT
+    flags: int = dev.flags.value_() & ~(own | dynamic)
+    # Promiscuity that a user asked for, without what a bridge or a socket did.
+    flags |= dev.gflags.value_() & own
+    state = dev.state.value_()
+    if state & start:
+        if dev.operstate.value_() in (_IF_OPER_UP, _IF_OPER_UNKNOWN):
+            flags |= _IFF_RUNNING
+        if not state & nocarrier:
+            flags |= _IFF_LOWER_UP
+        if state & dormant:
+            flags |= _IFF_DORMANT
+    return flags
+
+
+def netdev_flag_names(flags: int) -> Tuple[str, ...]:
+    """
+    Return the names of flags, without ``IFF_``, in iproute2's order.
+
+    :param flags: Mask of ``IFF_*``
+    """
+    return tuple(name for flag, name in _IFF if flags & flag)
+
+
+def netdev_operstate(dev: Object) -> str:
+    """
+    Return the operational state that user space is told (``IFLA_OPERSTATE``),
+    as rtnl_fill_ifinfo() does (net/core/rtnetlink.c).
+
+    :param dev: ``struct net_device``
+    :return: Name of ``IF_OPER_*`` without the prefix
+    :raises ValueError: if it is none of them
+    """
+    start, _, _ = _link_state(dev.prog_)
+    operstate = dev.operstate.value_() if dev.state.value_() & start else _IF_OPER_DOWN
+    try:
+        return _OPERSTATES[operstate]
+    except IndexError:
+        raise ValueError(f"operstate is {operstate}, which is no IF_OPER_*") from None
+
+
+def _string(prog: Program, address: int) -> bytes:
+    return prog.read_c_string(address, max_size=_MAX_STRING)
+
+
+def netdev_kind(dev: Object) -> bytes:
+    """
+    Return the rtnetlink kind of a device, such as ``b"veth"``, which needs no
+    symbols of the module that makes the device.
+
+    :param dev: ``struct net_device``
+    :return: ``net_device.rtnl_link_ops->kind``, ``b""`` if it has none: devices
+        of hardware and ``lo``
+    """
+    ops = dev.rtnl_link_ops.read_()
+    return _string(dev.prog_, ops.kind.value_()) if ops else b""
+
+
+def netdev_alias(dev: Object) -> bytes:
+    """
+    Return the alias of a device (``ip link set dev DEV alias TEXT``).
+
+    :param dev: ``struct net_device``
+    :return: ``net_device.ifalias->ifalias``, ``b""`` if it has none
+    """
+    alias = dev.ifalias.read_()
+    if not alias:
+        return b""
+    text: Optional[int] = alias.ifalias.address_
+    assert text is not None
+    return _string(dev.prog_, text)
+
+
+def for_each_altname(dev: Object) -> Iterator[bytes]:
+    """
+    Iterate over the alternative names of a device, in the kernel's order.
+
+    :param dev: ``struct net_device``
+    :raises WalkError: after all that could be reached
+    """
+    # Since Linux kernel commit ff92741270bf ("net: introduce name_node struct
+    # to be used in hashlist") (in v5.5). Before, there are no altnames.
+    try:
+        node = dev.name_node.read_()
+    except AttributeError:
+        return
+    if not node:
+        return
+    for _, entry in for_each_entry_read(
+        node.list.address_of_(), node.type_.type, "list", _MAX_ALTNAMES
+    ):
+        yield _string(dev.prog_, entry.name.value_())
+
+
+def netdev_master(dev: Object) -> Object:
+    """
+    Return the master of a device (``IFLA_MASTER``), as
+    netdev_master_upper_dev_get() does (net/core/dev.c): the bridge, bond, team
+    or VRF that it is enslaved to.
+
+    :param dev: ``struct net_device *``
+    :return: ``struct net_device *``, ``NULL`` if it has none
+    """
+    prog = dev.prog_
+    head = dev.adj_list.upper.address_of_()
+    first = head.next.read_()
+    if first == head:
+        return NULL(prog, "struct net_device *")
+    adjacent = container_of(first, "struct netdev_adjacent", "list")
+    # A master is always first: __netdev_adjacent_dev_insert().
+    if adjacent.master:
+        return adjacent.dev.read_()
+    return NULL(prog, "struct net_device *")
+
+
+def netdev_address(dev: Object) -> str:
+    """
+    Return the link layer address of a device as ``ip link`` prints it: an IP
+    address for an IP tunnel.
+
+    :param dev: ``struct net_device``
+    :return: ``""`` if the device has none
+    :raises ValueError: if its length cannot be
+    """
+    length = dev.addr_len.value_()
+    if not length:
+        return ""
+    if length > _MAX_ADDR_LEN:
+        raise ValueError(f"addr_len is {length}, more than MAX_ADDR_LEN")
+    address = dev.prog_.read(dev.dev_addr.value_(), length)
+    if length in (4, 16):
+        link_type = dev.type.value_()
+        if link_type in (_ARPHRD_IPV4 if length == 4 else _ARPHRD_IPV6):
+            return str(ipaddress.ip_address(address))
+    return address.hex(":")

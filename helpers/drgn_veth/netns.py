@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Network namespaces
+------------------
+
+``struct net``, and the devices in it. Follows net/core/net_namespace.c and
+net/core/dev.c.
+"""
+
+from typing import Iterator, Optional, Tuple
+
+from drgn import Object, Program
+from drgn.helpers.common.prog import takes_program_or_default
+
+from .walk import for_each_entry_read
+
+__all__ = (
+    "for_each_net_bounded",
+    "for_each_netdev_read",
+    "net_inum",
+    "net_is_dying",
+    "net_is_init",
+    "netdev_net",
+)
+
+
+@takes_program_or_default
+def for_each_net_bounded(prog: Program) -> Iterator[Object]:
+    """
+    Iterate over ``net_namespace_list``, which may be broken.
+
+    A namespace that is being torn down is not on it: see :func:`net_is_dying()`.
+
+    :return: Iterator of ``struct net *`` objects.
+    :raises WalkError: after all that could be reached
+    """
+    head = prog["net_namespace_list"].address_of_()
+    for net, _ in for_each_entry_read(head, "struct net", "list"):
+        yield net
+
+
+def for_each_netdev_read(net: Object) -> Iterator[Tuple[Object, Object]]:
+    """
+    Iterate over the devices of a namespace (``net->dev_base_head``), reading
+    each ``struct net_device`` once.
+
+    The walk ends where a device says that it belongs to another namespace: on
+    a live kernel that one was moved under the walk, and the list goes on there.
+
+    :param net: ``struct net *``
+    :return: Iterator of (``struct net_device *``, ``struct net_device``): see
+        :func:`drgn_veth.walk.read_struct()`.
+    :raises WalkError: after all that could be reached
+    """
+    yield from for_each_entry_read(
+        net.dev_base_head.address_of_(), "struct net_device", "dev_list"
+    )
+
+
+def net_inum(net: Object) -> int:
+    """
+    Return the inode number of a network namespace, which
+    ``readlink /proc/PID/ns/net`` shows.
+
+    :param net: ``struct net *``
+    :return: ``unsigned int``; inode numbers are used again soon after a
+        namespace is gone
+    """
+    return net.ns.inum.value_()
+
+
+def net_is_init(net: Object) -> bool:
+    """
+    Return whether a network namespace is ``init_net``.
+
+    :param net: ``struct net *``
+    """
+    return bool(net == net.prog_["init_net"].address_of_())
+
+
+def _net_refcount(net: Object) -> Object:
+    # In v6.18, the reference count moved from ns_common.count to
+    # ns_common.__ns_ref.
+    try:
+        return net.ns.member_("__ns_ref")
+    except AttributeError:
+        pass
+    # In v5.11, it moved there from struct net.
+    try:
+        return net.ns.count
+    except AttributeError:
+        return net.count
+
+
+def net_is_dying(net: Object) -> bool:
+    """
+    Return whether nothing holds a network namespace any more: cleanup_net() has
+    taken it off ``net_namespace_list``, or is about to.
+
+    :param net: ``struct net *``
+    """
+    return bool(_net_refcount(net).refs.counter.value_() == 0)
+
+
+def netdev_net(dev: Object) -> Optional[Object]:
+    """
+    Return the network namespace that a device is in.
+
+    :param dev: ``struct net_device *``
+    :return: ``struct net *``, or None in a kernel without CONFIG_NET_NS whose
+        devices do not say
+    """
+    try:
+        return dev.nd_net.net
+    except AttributeError:
+        return None

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+veth
+----
+
+The private data of a veth device (drivers/net/veth.c).
+"""
+
+from drgn import Object, Program, Type, cast
+from drgn.helpers.linux.net import netdev_priv
+
+__all__ = (
+    "VETH_KIND",
+    "veth_peer",
+    "veth_priv",
+    "veth_rq",
+    "veth_rq_has_napi",
+    "veth_rq_xdp_prog",
+)
+
+VETH_KIND = b"veth"
+
+
+def _veth_priv_type(prog: Program) -> Type:
+    try:
+        return prog.cache["drgn_veth.veth_priv"]
+    except KeyError:
+        pass
+    try:
+        type = prog.type("struct veth_priv")
+    except LookupError:
+        raise LookupError(
+            "no type struct veth_priv: veth is a module here, and its types were "
+            "not loaded (drgn -s .../veth.ko)"
+        ) from None
+    prog.cache["drgn_veth.veth_priv"] = type
+    return type
+
+
+def veth_priv(dev: Object) -> Object:
+    """
+    Return the private data of a veth device.
+
+    :param dev: ``struct net_device *`` of kind veth
+    :return: ``struct veth_priv *``
+    :raises LookupError: if the types of the veth module are not loaded
+    """
+    return netdev_priv(dev, _veth_priv_type(dev.prog_))
+
+
+def veth_peer(dev: Object) -> Object:
+    """
+    Return the other end of a veth pair, with or without the veth module's types.
+
+    :param dev: ``struct net_device *`` of kind veth
+    :return: ``struct net_device *``; ``NULL`` while the pair is made or torn
+        down
+    """
+    try:
+        return veth_priv(dev).peer.read_()
+    except LookupError:
+        # peer is the first member of struct veth_priv in every kernel from
+        # Linux kernel commit e314dbdc1c0d ("[NET]: Virtual ethernet device
+        # driver.") (in v2.6.24) up to now.
+        slot = cast("struct net_device **", netdev_priv(dev))
+        return slot[0].read_()
+
+
+def veth_rq(dev: Object, queue: int) -> Object:
+    """
+    Return the receive queue state of a veth device.
+
+    :param dev: ``struct net_device *`` of kind veth
+    :param queue: Below ``dev.num_rx_queues``
+    :return: ``struct veth_rq *``
+    :raises LookupError: if the types of the veth module are not loaded
+    """
+    return veth_priv(dev).rq + queue
+
+
+def veth_rq_xdp_prog(rq: Object) -> Object:
+    """
+    Return the native XDP program that a receive queue runs.
+
+    :param rq: ``struct veth_rq``
+    :return: ``struct bpf_prog *``, ``NULL`` if none
+    """
+    return rq.xdp_prog.read_()
+
+
+def veth_rq_has_napi(rq: Object) -> bool:
+    """
+    Return whether packets to a receive queue go through NAPI. XDP_REDIRECT and
+    XDP_TX into a veth need that (``veth_xdp_xmit()``).
+
+    :param rq: ``struct veth_rq``
+    """
+    # Since Linux kernel commit d3256efd8e8b ("veth: allow enabling NAPI even
+    # without XDP") (in v5.13). Before, only XDP started it.
+    try:
+        return bool(rq.napi.value_())
+    except AttributeError:
+        return bool(rq.xdp_prog.value_())
