@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Filters
+-------
+
+A smaller Snapshot out of a Snapshot. Pure functions.
+"""
+
+import fnmatch
+from typing import Optional, Sequence, Set
+
+from .model import Device, DeviceRef, Snapshot, Unreadable
+
+__all__ = ("FilterError", "keep")
+
+
+class FilterError(ValueError):
+    """A filter names something that is not there."""
+
+
+def _names(device: Device) -> Sequence[str]:
+    names = [] if isinstance(device.name, Unreadable) else [device.name]
+    if not isinstance(device.altnames, Unreadable):
+        names.extend(device.altnames)
+    return names
+
+
+def _some(values: Set[str], most: int = 12) -> str:
+    listed = sorted(values)
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
+
+
+def keep(
+    snapshot: Snapshot,
+    netns: Optional[int] = None,
+    names: Sequence[str] = (),
+    kinds: Sequence[str] = (),
+) -> Snapshot:
+    """
+    Return a Snapshot of the devices that pass all filters, the pairs that have
+    such a device at either end, and the namespaces that these are in.
+
+    :param netns: Inode number of a network namespace
+    :param names: Shell patterns of device names or altnames; one has to match
+    :param kinds: rtnetlink kinds; one has to match
+    :raises FilterError: if there is no such namespace, device or kind
+    """
+    if netns is None and not names and not kinds:
+        return snapshot
+    devices = list(snapshot.devices)
+    if netns is not None:
+        if not any(namespace.inum == netns for namespace in snapshot.namespaces):
+            there = {
+                str(n.inum) for n in snapshot.namespaces if isinstance(n.inum, int)
+            }
+            raise FilterError(
+                f"no network namespace has the inode number {netns}; "
+                f"there are {_some(there)}"
+            )
+        devices = [device for device in devices if device.netns == netns]
+    if kinds:
+        there = {d.kind for d in devices if isinstance(d.kind, str)}
+        for kind in kinds:
+            if kind not in there:
+                raise FilterError(
+                    f"no device is of kind {kind}; there are {_some(there) or 'none'}"
+                )
+        devices = [device for device in devices if device.kind in kinds]
+    for name in names:
+        if not any(fnmatch.fnmatchcase(n, name) for d in devices for n in _names(d)):
+            raise FilterError(
+                f"no device matches {name!r}; --all lists the names of all devices"
+            )
+    if names:
+        devices = [
+            device
+            for device in devices
+            if any(fnmatch.fnmatchcase(n, p) for n in _names(device) for p in names)
+        ]
+    kept: Set[DeviceRef] = {device.ref for device in devices}
+    pairs = tuple(p for p in snapshot.pairs if p.a in kept or p.b in kept)
+    places = {device.netns for device in devices}
+    if netns is not None:
+        places.add(netns)
+    return snapshot._replace(
+        namespaces=tuple(n for n in snapshot.namespaces if n.inum in places),
+        devices=tuple(devices),
+        pairs=pairs,
+    )

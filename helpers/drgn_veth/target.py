@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What is being looked at."""
+
+from drgn import Program, ProgramFlags
+from drgn.helpers.common.prog import takes_program_or_default
+
+from .cpus import online_cpus, possible_cpus
+from .errors import attempt
+from .model import Target
+from .rps import rps_sock_flow_entries
+from .text import decode
+
+__all__ = ("read_target", "target_kind", "target_types")
+
+_ELF_MAGIC = b"\x7fELF"
+
+
+@takes_program_or_default
+def target_kind(prog: Program) -> str:
+    """
+    Return what kind of target a program is.
+
+    :return: ``kcore`` for the running kernel, ``qemu`` for a guest, ``elf`` or
+        ``kdump`` for a file
+    """
+    if prog.flags & ProgramFlags.IS_LIVE:
+        return "kcore" if prog.flags & ProgramFlags.IS_LOCAL else "qemu"
+    if prog.core_dump_path is None:
+        return "elf"  # A program put together by hand has ELF's shape.
+    with open(prog.core_dump_path, "rb") as f:
+        return "elf" if f.read(len(_ELF_MAGIC)) == _ELF_MAGIC else "kdump"
+
+
+@takes_program_or_default
+def target_types(prog: Program) -> str:
+    """
+    Return where the types of a program come from.
+
+    :return: Names of the type finders that are on, such as ``dwarf``
+    """
+    return "+".join(prog.enabled_type_finders())
+
+
+def _release(prog: Program) -> str:
+    return decode(prog["UTS_RELEASE"].string_())
+
+
+@takes_program_or_default
+def read_target(prog: Program) -> Target:
+    """Return the record of a target."""
+    platform = prog.platform
+    return Target(
+        release=attempt(_release, prog),
+        kind=target_kind(prog),
+        arch=platform.arch.name.lower() if platform else "unknown",
+        types=target_types(prog),
+        possible_cpus=attempt(possible_cpus, prog),
+        online_cpus=attempt(online_cpus, prog),
+        rps_sock_flow_entries=attempt(rps_sock_flow_entries, prog),
+    )
