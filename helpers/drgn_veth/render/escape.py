@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Escaping of strings out of kernel memory."""
+
+__all__ = ("for_terminal",)
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def for_terminal(text: str) -> str:
+    """
+    Return a string that a terminal, a pager or a log can be given: control
+    characters, and what else moves, hides or reorders text, as escapes.
+    """
+    # str.isprintable() is false for controls, format characters (text
+    # direction), separators other than a space, surrogates and private use.
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
