@@ -1,0 +1,157 @@
+#!/usr/bin/env drgn
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Report the veth and netkit pairs of a kernel: who is whose peer, in which network
+namespace, with how many queues, which XDP programs and which RPS maps.
+"""
+
+import argparse
+import os
+import sys
+from typing import List, Optional
+
+import drgn
+
+# drgn puts only this script's own folder on sys.path.
+sys.path.insert(
+    0,
+    os.path.join(
+        os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "helpers"
+    ),
+)
+
+from drgn_veth import cli, filters, snapshot  # noqa: E402
+from drgn_veth.errors import READ_ERRORS, reason  # noqa: E402
+from drgn_veth.model import Snapshot, unreadable_in  # noqa: E402
+from drgn_veth.render import csv, json, table  # noqa: E402
+
+_EPILOG = """\
+examples:
+  drgn -c vmcore -s vmlinux scripts/veth_report.py
+                                   the pairs in a crash dump, as a table
+  drgn -s vmlinux scripts/veth_report.py --netns 4026532281 --all
+                                   all devices of one namespace, running kernel
+  drgn --qemu qmp.sock -s vmlinux scripts/veth_report.py --device 'veth*'
+                                   those with such a name, in a QEMU guest
+  python3 scripts/veth_report.py -c vmcore -s vmlinux --format json
+
+in the table:
+  netns      inode number of the network namespace: readlink /proc/PID/ns/net
+  queues     real/allocated: what the device uses, and what it was made with
+  XDP        mode (generic, driver, offload), name#id of the program; "link" if
+             a BPF link holds it, "frags" if it takes packets in many buffers
+  RPS CPUs   where received packets are steered: rx0:1-2 is queue 0 only
+  ?          could not be read; --format json says why
+
+exit status:
+  0  the report was printed, perhaps with values that could not be read
+  2  wrong use: options, a filter that matches nothing, an output that fails
+  3  the target could not be read at all
+"""
+
+
+def _inum(text: str) -> int:
+    # As readlink /proc/PID/ns/net prints it, too: net:[4026531840].
+    if text.startswith("net:[") and text.endswith("]"):
+        text = text[len("net:[") : -1]
+    return int(text, 0)
+
+
+_inum.__name__ = "inode number"  # in argparse's message
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="veth_report.py",
+        description=__doc__,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="list devices of every kind, not the pairs"
+    )
+    only = parser.add_argument_group(
+        "filters", "A pair is shown if either of its ends passes all of them."
+    )
+    only.add_argument(
+        "--netns",
+        metavar="INUM",
+        type=_inum,
+        help="devices in the network namespace with this inode number",
+    )
+    only.add_argument(
+        "--device",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="devices with this name or altname; shell pattern; may be repeated",
+    )
+    only.add_argument(
+        "--kind",
+        action="append",
+        default=[],
+        help="devices of this kind: veth, netkit, bridge...; may be repeated",
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--format",
+        choices=("table", "json", "csv"),
+        default="table",
+        help="table is for people, the default; json is documented in docs/",
+    )
+    cli.add_output_options(output)
+    cli.add_target_options(parser)
+    return parser
+
+
+def _take(prog: drgn.Program) -> Snapshot:
+    try:
+        taken = snapshot.take_snapshot(prog)
+    except READ_ERRORS as e:
+        raise cli.TargetError(
+            f"the kernel's types or symbols are missing: {reason(e)}; give the "
+            "vmlinux with debug symbols of exactly this kernel (-s VMLINUX)"
+        ) from None
+    if not taken.namespaces:
+        _, why = next(unreadable_in(taken))
+        raise cli.TargetError(
+            f"no network namespace could be read: {why}; is the dump complete, and "
+            "are the symbols those of this kernel?"
+        )
+    return taken
+
+
+def _render(args: argparse.Namespace, kept: Snapshot, whole: Snapshot) -> str:
+    if args.format == "json":
+        return json.render(kept)
+    if args.format == "csv":
+        return csv.devices(kept) if args.all else csv.pairs(kept, whole.devices)
+    if args.all:
+        screen = table.devices(kept)
+    elif kept.pairs:
+        screen = table.pairs(kept, whole.devices)
+    else:
+        screen = "no veth or netkit pairs; --all lists devices of every kind"
+    return f"{screen}\n\n{table.totals(kept)}\n"
+
+
+def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
+    args = _parser().parse_args(argv)
+    whole = _take(cli.open_target(prog, args))
+    try:
+        kept = filters.keep(whole, args.netns, args.device, args.kind)
+    except filters.FilterError as e:
+        raise cli.UsageError(str(e)) from None
+    cli.write_output(_render(args, kept, whole), args.output)
+    missing = list(unreadable_in(kept))
+    if missing:
+        what, why = missing[0]
+        cli.warn(
+            f"partial report: {len(missing)} values could not be read, the first "
+            f"is {what}: {why}"
+        )
+    return cli.EXIT_OK
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main, globals().get("prog")))

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+What the scripts have in common
+-------------------------------
+
+Opening a target, writing the output, and telling in one line what went wrong.
+"""
+
+import argparse
+import contextlib
+import os
+import stat
+import sys
+import tempfile
+from typing import Callable, Iterator, Optional, TextIO
+
+import drgn
+from drgn import MissingDebugInfoError, Program, ProgramFlags
+
+from .errors import READ_ERRORS, reason
+
+__all__ = (
+    "EXIT_FOUND",
+    "EXIT_OK",
+    "EXIT_TARGET",
+    "EXIT_USAGE",
+    "TargetError",
+    "UsageError",
+    "add_output_options",
+    "add_target_options",
+    "open_target",
+    "run",
+    "warn",
+    "write_output",
+)
+
+EXIT_OK = 0
+EXIT_FOUND = 1  # asked to check, and an error was found
+EXIT_USAGE = 2
+EXIT_TARGET = 3
+
+_INTERRUPTED = 130
+
+
+class UsageError(Exception):
+    """The command cannot be carried out as it was given."""
+
+
+class TargetError(Exception):
+    """The target cannot be read at all."""
+
+
+def warn(message: str) -> None:
+    """Say something on standard error."""
+    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    with contextlib.suppress(OSError):
+        print(f"{name}: {message}", file=sys.stderr, flush=True)
+
+
+def add_target_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what to look at, for a start without drgn."""
+    group = parser.add_argument_group(
+        "target",
+        "Started by drgn (drgn -c CORE -s VMLINUX SCRIPT), the script looks at "
+        "what drgn was told to look at. Started by itself, or by python3, it takes "
+        "these; without any it looks at the running kernel.",
+    )
+    only_one = group.add_mutually_exclusive_group()
+    only_one.add_argument("-c", "--core", metavar="PATH", help="a crash dump")
+    only_one.add_argument(
+        "--qemu", metavar="ADDRESS", help="a QEMU guest, by its QMP socket"
+    )
+    group.add_argument(
+        "-s",
+        "--symbols",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="debug symbols: vmlinux, or a module such as veth.ko; may be repeated",
+    )
+
+
+def add_output_options(parser: argparse._ActionsContainer) -> None:
+    """Add the options that say where the output goes."""
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="write there instead of to standard output; the file appears only "
+        "when it is complete",
+    )
+
+
+def _set_target(prog: Program, args: argparse.Namespace) -> None:
+    if args.core is not None:
+        prog.set_core_dump(args.core)
+    elif args.qemu is not None:
+        try:
+            connect = prog.set_qemu_qmp
+        except AttributeError:
+            raise UsageError(
+                f"drgn {drgn.__version__} cannot look into QEMU guests: 0.2 can"
+            ) from None
+        connect(args.qemu)
+    else:
+        prog.set_kernel()
+
+
+def _open(args: argparse.Namespace) -> Program:
+    prog = Program()
+    where = args.core or args.qemu or "the running kernel"
+    try:
+        _set_target(prog, args)
+    except PermissionError as e:
+        hint = ""
+        if args.core is None and args.qemu is None:
+            hint = "; looking at the running kernel takes root (sudo), a dump -c CORE"
+        raise TargetError(f"{where}: {reason(e)}{hint}") from None
+    except READ_ERRORS as e:
+        raise TargetError(
+            f"{where}: {reason(e)}; a kernel crash dump is wanted"
+        ) from None
+    try:
+        prog.load_debug_info(args.symbols, main=True)
+    except MissingDebugInfoError:
+        pass  # What is missing is told by whoever misses it.
+    except READ_ERRORS as e:
+        raise UsageError(f"cannot load debug symbols: {reason(e)}") from None
+    drgn.set_default_prog(prog)
+    return prog
+
+
+def open_target(prog: Optional[Program], args: argparse.Namespace) -> Program:
+    """
+    Return the program to look at.
+
+    :param prog: What drgn has set up, None without drgn
+    :raises TargetError: if it cannot be opened or is not a Linux kernel
+    """
+    if prog is None:
+        prog = _open(args)
+    elif args.core or args.qemu or args.symbols:
+        raise UsageError(
+            "drgn has chosen the target already: give -c, -s and --qemu to drgn, "
+            "before the script's name"
+        )
+    if not prog.flags & ProgramFlags.IS_LINUX_KERNEL:
+        raise TargetError(
+            "this is not a Linux kernel but a user process (or its core): give a "
+            "kernel crash dump with -c, or nothing for the running kernel"
+        )
+    return prog
+
+
+def _default_mode(path: str) -> int:
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except FileNotFoundError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask
+
+
+@contextlib.contextmanager
+def _replacing(path: str) -> Iterator[TextIO]:
+    # A name such as /dev/stderr or a FIFO is written to, not replaced.
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "w", encoding="utf-8") as f:
+            yield f
+        return
+    path = os.path.realpath(path)
+    mode = _default_mode(path)
+    fd, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".drgn-veth-")
+    try:
+        with open(fd, "w", encoding="utf-8") as f:
+            yield f
+        os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _to_stdout(text: str) -> None:
+    # A terminal may not have the letters of a device's name.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as e:
+        # Python flushes once more at exit, and would complain again.
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+        os.close(devnull)
+        raise UsageError(
+            f"standard output: {e.strerror}; the report is cut short there, "
+            "--output FILE writes all of it"
+        ) from None
+
+
+def write_output(text: str, path: Optional[str]) -> None:
+    """
+    Write the output, in whole or not at all.
+
+    :param path: File, None for standard output
+    :raises UsageError: if it cannot be written
+    """
+    if path is None:
+        _to_stdout(text)
+        return
+    try:
+        with _replacing(path) as f:
+            f.write(text)
+    except OSError as e:
+        raise UsageError(
+            f"cannot write {path}: {e.strerror or e}; --output takes a file in a "
+            "folder that can be written"
+        ) from None
+
+
+def run(main: Callable[[Optional[Program]], int], prog: Optional[Program]) -> int:
+    """
+    Run a script's main function.
+
+    :param main: Takes the program that drgn has set up, returns the exit status
+    :param prog: That program, None without drgn
+    :return: Exit status
+    """
+    try:
+        return main(prog)
+    except UsageError as e:
+        warn(str(e))
+        return EXIT_USAGE
+    except TargetError as e:
+        warn(str(e))
+        return EXIT_TARGET
+    except KeyboardInterrupt:
+        return _INTERRUPTED
