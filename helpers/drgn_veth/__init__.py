@@ -38,18 +38,16 @@ from .netkit import (
 )
 from .netns import (
     for_each_net_bounded,
-    for_each_netdev_read,
+    for_each_netdev_bounded,
     net_inum,
     net_is_dying,
     net_is_init,
     netdev_net,
 )
 from .peer import (
-    PEER_OF_KIND,
     netdev_peer,
 )
 from .queues import (
-    MAX_QUEUES,
     netdev_num_rx_queues,
     netdev_num_tx_queues,
     netdev_real_num_rx_queues,
@@ -77,9 +75,9 @@ from .veth import (
     VETH_KIND,
     veth_peer,
     veth_priv,
-    veth_rq,
     veth_rq_has_napi,
     veth_rq_xdp_prog,
+    veth_rqs,
 )
 from .xdp import (
     XdpMode,
@@ -99,9 +97,7 @@ from .xps import (
 __version__ = "0.1.0"
 
 __all__ = (
-    "MAX_QUEUES",
     "NETKIT_KIND",
-    "PEER_OF_KIND",
     "VETH_KIND",
     "XPS_CPUS",
     "XPS_RXQS",
@@ -116,7 +112,7 @@ __all__ = (
     "bpf_prog_uid",
     "for_each_altname",
     "for_each_net_bounded",
-    "for_each_netdev_read",
+    "for_each_netdev_bounded",
     "net_inum",
     "net_is_dying",
     "net_is_init",
@@ -158,7 +154,7 @@ __all__ = (
     "target_types",
     "veth_peer",
     "veth_priv",
-    "veth_rq",
     "veth_rq_has_napi",
     "veth_rq_xdp_prog",
+    "veth_rqs",
 )

@@ -5,22 +5,7 @@ from typing import List
 
 from drgn import Object
 
-__all__ = ("array_values", "read_array")
-
-
-def read_array(first: Object, count: int) -> Object:
-    """
-    Read the elements of an array in one go.
-
-    :param first: ``type *``, the first element
-    :param count: How many to read; the caller has bounded it
-    :return: ``type [count]``
-    """
-    prog = first.prog_
-    array = Object(
-        prog, prog.array_type(first.type_.type, count), address=first.value_()
-    )
-    return array.read_()
+__all__ = ("array_values",)
 
 
 def array_values(flexible: Object, count: int, limit: int, what: str) -> List[int]:

@@ -5,21 +5,22 @@ Network devices
 
 What ``ip link`` shows of any ``struct net_device``. Where the kernel computes
 what it tells user space, so do these.
-
-A function whose docstring says ``struct net_device`` takes a pointer to it or
-the struct itself: read in whole once, it makes all questions about one device
-several times faster. ``struct net_device *`` means the pointer.
 """
 
+import functools
 import ipaddress
-from typing import Iterator, Optional, Tuple
+from typing import Iterator, NamedTuple, Optional, Tuple
 
 from drgn import NULL, Object, Program, container_of
+from drgn.helpers.common.prog import takes_program_or_default
 
-from .walk import for_each_entry_read
+from .walk import for_each_entry_bounded
 
 __all__ = (
+    "LinkState",
+    "flags_from",
     "for_each_altname",
+    "link_state_masks",
     "netdev_address",
     "netdev_alias",
     "netdev_flag_names",
@@ -27,6 +28,8 @@ __all__ = (
     "netdev_kind",
     "netdev_master",
     "netdev_operstate",
+    "operstate_from",
+    "read_address",
 )
 
 # include/uapi/linux/if.h, in the order in which iproute2 prints them. They are
@@ -81,50 +84,69 @@ _MAX_STRING = 256  # IFALIASZ; a name is shorter (IFNAMSIZ, ALTIFNAMSIZ)
 _MAX_ALTNAMES = 1 << 12
 
 
-def _link_state(prog: Program) -> Tuple[int, int, int]:
-    # enum netdev_state_t, as masks of net_device.state.
+class LinkState(NamedTuple):
+    """Bits of ``net_device.state`` (``enum netdev_state_t``), as masks."""
+
+    START: int
+    NOCARRIER: int
+    DORMANT: int
+
+
+@takes_program_or_default
+def link_state_masks(prog: Program) -> LinkState:
+    """Return the masks of ``net_device.state`` in this kernel."""
     try:
         return prog.cache["drgn_veth.link_state"]
     except KeyError:
         pass
-    start, nocarrier, dormant = (
-        1 << prog.constant(name).value_()
-        for name in (
-            "__LINK_STATE_START",
-            "__LINK_STATE_NOCARRIER",
-            "__LINK_STATE_DORMANT",
+    masks = LinkState(
+        *(
+            1 << prog.constant(f"__LINK_STATE_{name}").value_()
+            for name in LinkState._fields
         )
     )
-    masks = (start, nocarrier, dormant)
     prog.cache["drgn_veth.link_state"] = masks
     return masks
 
 
-def netdev_flags(dev: Object) -> int:
+def flags_from(
+    flags: int, gflags: int, state: int, operstate: int, masks: LinkState
+) -> int:
     """
     Return the flags that user space is told, as dev_get_flags() does
-    (net/core/dev.c).
-
-    :param dev: ``struct net_device``
-    :return: Mask of ``IFF_*`` (``unsigned int``)
+    (net/core/dev.c), from members of ``struct net_device``.
     """
-    start, nocarrier, dormant = _link_state(dev.prog_)
     own = _IFF_PROMISC | _IFF_ALLMULTI
-    dynamic = _IFF_RUNNING | _IFF_LOWER_UP | _IFF_DORMANT
-    flags: int = dev.flags.value_() & ~(own | dynamic)
+    flags &= ~(own | _IFF_RUNNING | _IFF_LOWER_UP | _IFF_DORMANT)
     # Promiscuity that a user asked for, without what a bridge or a socket did.
-    flags |= dev.gflags.value_() & own
-    state = dev.state.value_()
-    if state & start:
-        if dev.operstate.value_() in (_IF_OPER_UP, _IF_OPER_UNKNOWN):
+    flags |= gflags & own
+    if state & masks.START:
+        if operstate in (_IF_OPER_UP, _IF_OPER_UNKNOWN):
             flags |= _IFF_RUNNING
-        if not state & nocarrier:
+        if not state & masks.NOCARRIER:
             flags |= _IFF_LOWER_UP
-        if state & dormant:
+        if state & masks.DORMANT:
             flags |= _IFF_DORMANT
     return flags
 
 
+def netdev_flags(dev: Object) -> int:
+    """
+    Return the flags that user space is told: see :func:`flags_from()`.
+
+    :param dev: ``struct net_device *``
+    :return: Mask of ``IFF_*`` (``unsigned int``)
+    """
+    return flags_from(
+        dev.flags.value_(),
+        dev.gflags.value_(),
+        dev.state.value_(),
+        dev.operstate.value_(),
+        link_state_masks(dev.prog_),
+    )
+
+
+@functools.cache
 def netdev_flag_names(flags: int) -> Tuple[str, ...]:
     """
     Return the names of flags, without ``IFF_``, in iproute2's order.
@@ -134,21 +156,32 @@ def netdev_flag_names(flags: int) -> Tuple[str, ...]:
     return tuple(name for flag, name in _IFF if flags & flag)
 
 
-def netdev_operstate(dev: Object) -> str:
+def operstate_from(operstate: int, state: int, masks: LinkState) -> str:
     """
     Return the operational state that user space is told (``IFLA_OPERSTATE``),
-    as rtnl_fill_ifinfo() does (net/core/rtnetlink.c).
+    as rtnl_fill_ifinfo() does (net/core/rtnetlink.c), from members of ``struct
+    net_device``.
 
-    :param dev: ``struct net_device``
     :return: Name of ``IF_OPER_*`` without the prefix
     :raises ValueError: if it is none of them
     """
-    start, _, _ = _link_state(dev.prog_)
-    operstate = dev.operstate.value_() if dev.state.value_() & start else _IF_OPER_DOWN
+    if not state & masks.START:
+        operstate = _IF_OPER_DOWN
     try:
         return _OPERSTATES[operstate]
     except IndexError:
         raise ValueError(f"operstate is {operstate}, which is no IF_OPER_*") from None
+
+
+def netdev_operstate(dev: Object) -> str:
+    """
+    Return the operational state that user space is told: see
+    :func:`operstate_from()`.
+
+    :param dev: ``struct net_device *``
+    """
+    masks = link_state_masks(dev.prog_)
+    return operstate_from(dev.operstate.value_(), dev.state.value_(), masks)
 
 
 def _string(prog: Program, address: int) -> bytes:
@@ -160,7 +193,7 @@ def netdev_kind(dev: Object) -> bytes:
     Return the rtnetlink kind of a device, such as ``b"veth"``, which needs no
     symbols of the module that makes the device.
 
-    :param dev: ``struct net_device``
+    :param dev: ``struct net_device *``
     :return: ``net_device.rtnl_link_ops->kind``, ``b""`` if it has none: devices
         of hardware and ``lo``
     """
@@ -172,7 +205,7 @@ def netdev_alias(dev: Object) -> bytes:
     """
     Return the alias of a device (``ip link set dev DEV alias TEXT``).
 
-    :param dev: ``struct net_device``
+    :param dev: ``struct net_device *``
     :return: ``net_device.ifalias->ifalias``, ``b""`` if it has none
     """
     alias = dev.ifalias.read_()
@@ -187,7 +220,7 @@ def for_each_altname(dev: Object) -> Iterator[bytes]:
     """
     Iterate over the alternative names of a device, in the kernel's order.
 
-    :param dev: ``struct net_device``
+    :param dev: ``struct net_device *``
     :raises WalkError: after all that could be reached
     """
     # Since Linux kernel commit ff92741270bf ("net: introduce name_node struct
@@ -198,7 +231,7 @@ def for_each_altname(dev: Object) -> Iterator[bytes]:
         return
     if not node:
         return
-    for _, entry in for_each_entry_read(
+    for entry in for_each_entry_bounded(
         node.list.address_of_(), node.type_.type, "list", _MAX_ALTNAMES
     ):
         yield _string(dev.prog_, entry.name.value_())
@@ -225,23 +258,34 @@ def netdev_master(dev: Object) -> Object:
     return NULL(prog, "struct net_device *")
 
 
-def netdev_address(dev: Object) -> str:
+def read_address(prog: Program, pointer: int, length: int, link_type: int) -> str:
     """
-    Return the link layer address of a device as ``ip link`` prints it: an IP
-    address for an IP tunnel.
+    Return a link layer address as ``ip link`` prints it: an IP address for an IP
+    tunnel.
 
-    :param dev: ``struct net_device``
+    :param pointer: ``net_device.dev_addr``
+    :param length: ``net_device.addr_len``
+    :param link_type: ``net_device.type``, ``ARPHRD_*``
     :return: ``""`` if the device has none
     :raises ValueError: if its length cannot be
     """
-    length = dev.addr_len.value_()
     if not length:
         return ""
     if length > _MAX_ADDR_LEN:
         raise ValueError(f"addr_len is {length}, more than MAX_ADDR_LEN")
-    address = dev.prog_.read(dev.dev_addr.value_(), length)
-    if length in (4, 16):
-        link_type = dev.type.value_()
-        if link_type in (_ARPHRD_IPV4 if length == 4 else _ARPHRD_IPV6):
+    address = prog.read(pointer, length)
+    if link_type in (_ARPHRD_IPV4 if length == 4 else _ARPHRD_IPV6):
+        if length in (4, 16):
             return str(ipaddress.ip_address(address))
     return address.hex(":")
+
+
+def netdev_address(dev: Object) -> str:
+    """
+    Return the link layer address of a device: see :func:`read_address()`.
+
+    :param dev: ``struct net_device *``
+    """
+    return read_address(
+        dev.prog_, dev.dev_addr.value_(), dev.addr_len.value_(), dev.type.value_()
+    )

@@ -7,16 +7,16 @@ Network namespaces
 net/core/dev.c.
 """
 
-from typing import Iterator, Optional, Tuple
+from typing import Iterator, Optional
 
 from drgn import Object, Program
 from drgn.helpers.common.prog import takes_program_or_default
 
-from .walk import for_each_entry_read
+from .walk import for_each_entry_bounded
 
 __all__ = (
     "for_each_net_bounded",
-    "for_each_netdev_read",
+    "for_each_netdev_bounded",
     "net_inum",
     "net_is_dying",
     "net_is_init",
@@ -35,26 +35,20 @@ def for_each_net_bounded(prog: Program) -> Iterator[Object]:
     :raises WalkError: after all that could be reached
     """
     head = prog["net_namespace_list"].address_of_()
-    for net, _ in for_each_entry_read(head, "struct net", "list"):
-        yield net
+    return for_each_entry_bounded(head, "struct net", "list")
 
 
-def for_each_netdev_read(net: Object) -> Iterator[Tuple[Object, Object]]:
+def for_each_netdev_bounded(net: Object) -> Iterator[Object]:
     """
-    Iterate over the devices of a namespace (``net->dev_base_head``), reading
-    each ``struct net_device`` once.
-
-    The walk ends where a device says that it belongs to another namespace: on
-    a live kernel that one was moved under the walk, and the list goes on there.
+    Iterate over the devices of a namespace (``net->dev_base_head``), whose list
+    may be broken.
 
     :param net: ``struct net *``
-    :return: Iterator of (``struct net_device *``, ``struct net_device``): see
-        :func:`drgn_veth.walk.read_struct()`.
+    :return: Iterator of ``struct net_device *`` objects.
     :raises WalkError: after all that could be reached
     """
-    yield from for_each_entry_read(
-        net.dev_base_head.address_of_(), "struct net_device", "dev_list"
-    )
+    head = net.dev_base_head.address_of_()
+    return for_each_entry_bounded(head, "struct net_device", "dev_list")
 
 
 def net_inum(net: Object) -> int:

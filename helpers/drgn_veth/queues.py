@@ -12,6 +12,7 @@ from drgn import Object
 
 __all__ = (
     "MAX_QUEUES",
+    "checked_count",
     "netdev_num_rx_queues",
     "netdev_num_tx_queues",
     "netdev_real_num_rx_queues",
@@ -27,61 +28,74 @@ MAX_QUEUES = 1 << 16
 _TC_MAX_QUEUE = 16  # include/linux/netdevice.h
 
 
-def _count(dev: Object, real: str, allocated: str) -> int:
-    count: int = dev.member_(real).value_()
-    limit = dev.member_(allocated).value_()
+def checked_count(count: int, limit: int, what: str) -> int:
+    """
+    Return a number of queues, if it can be one.
+
+    :param count: ``real_num_rx_queues`` or the like
+    :param limit: How many the device was made with
+    :param what: ``"rx"`` or ``"tx"``, for the error
+    :raises ValueError: if there are fewer than that, or more than any device has
+    """
     if limit > MAX_QUEUES:
-        raise ValueError(f"{allocated} is {limit}, more than any device has")
+        raise ValueError(f"num_{what}_queues is {limit}, more than any device has")
     if count > limit:
-        raise ValueError(f"{real} is {count}, more than {allocated} ({limit})")
+        raise ValueError(
+            f"real_num_{what}_queues is {count}, more than num_{what}_queues ({limit})"
+        )
     return count
+
+
+def _count(dev: Object, real: str, what: str) -> int:
+    limit = dev.member_(f"num_{what}_queues").value_()
+    return checked_count(dev.member_(f"{real}num_{what}_queues").value_(), limit, what)
 
 
 def netdev_real_num_rx_queues(dev: Object) -> int:
     """
     Return how many RX queues a device uses.
 
-    :param dev: ``struct net_device``
+    :param dev: ``struct net_device *``
     :raises ValueError: if it has fewer than that
     """
-    return _count(dev, "real_num_rx_queues", "num_rx_queues")
+    return _count(dev, "real_", "rx")
 
 
 def netdev_real_num_tx_queues(dev: Object) -> int:
     """
     Return how many TX queues a device uses.
 
-    :param dev: ``struct net_device``
+    :param dev: ``struct net_device *``
     :raises ValueError: if it has fewer than that
     """
-    return _count(dev, "real_num_tx_queues", "num_tx_queues")
+    return _count(dev, "real_", "tx")
 
 
 def netdev_num_rx_queues(dev: Object) -> int:
     """
     Return how many RX queues a device was made with.
 
-    :param dev: ``struct net_device``
+    :param dev: ``struct net_device *``
     :raises ValueError: if no device can have as many
     """
-    return _count(dev, "num_rx_queues", "num_rx_queues")
+    return _count(dev, "", "rx")
 
 
 def netdev_num_tx_queues(dev: Object) -> int:
     """
     Return how many TX queues a device was made with.
 
-    :param dev: ``struct net_device``
+    :param dev: ``struct net_device *``
     :raises ValueError: if no device can have as many
     """
-    return _count(dev, "num_tx_queues", "num_tx_queues")
+    return _count(dev, "", "tx")
 
 
 def netdev_rx_queue(dev: Object, queue: int) -> Object:
     """
     Return an RX queue of a device.
 
-    :param dev: ``struct net_device``
+    :param dev: ``struct net_device *``
     :param queue: Below ``dev.num_rx_queues``
     :return: ``struct netdev_rx_queue *``
     """
@@ -93,7 +107,7 @@ def netdev_txq_to_tc(dev: Object, queue: int) -> int:
     Return the traffic class of a TX queue, as netdev_txq_to_tc() does
     (net/core/dev.c).
 
-    :param dev: ``struct net_device``
+    :param dev: ``struct net_device *``
     :param queue: Index of the TX queue
     :return: 0 if the device has no traffic classes, -1 if none has this queue
     """

@@ -32,7 +32,7 @@ def rx_queue_rps_map(queue: Object) -> Object:
     """
     Return the RPS map of an RX queue.
 
-    :param queue: ``struct netdev_rx_queue``
+    :param queue: ``struct netdev_rx_queue *``
     :return: ``struct rps_map *``, ``NULL`` if RPS is off
     """
     try:
@@ -45,7 +45,7 @@ def netdev_rps_map(dev: Object, queue: int) -> Object:
     """
     Return the RPS map of an RX queue of a device.
 
-    :param dev: ``struct net_device``
+    :param dev: ``struct net_device *``
     :param queue: Below ``dev.num_rx_queues``
     :return: ``struct rps_map *``, ``NULL`` if RPS is off
     """
@@ -83,7 +83,7 @@ def rx_queue_rps_flow_entries(queue: Object) -> int:
     Return the size of the RFS flow table of an RX queue, which sysfs
     ``rps_flow_cnt`` shows.
 
-    :param queue: ``struct netdev_rx_queue``
+    :param queue: ``struct netdev_rx_queue *``
     :return: 0 if it has none
     """
     try:
@@ -107,7 +107,7 @@ def netdev_rps_flow_entries(dev: Object, queue: int) -> int:
     """
     Return the size of the RFS flow table of an RX queue of a device.
 
-    :param dev: ``struct net_device``
+    :param dev: ``struct net_device *``
     :param queue: Below ``dev.num_rx_queues``
     :return: 0 if it has none
     """

@@ -3,29 +3,39 @@
 The Snapshot
 ------------
 
-One pass over all namespaces into plain records (:mod:`drgn_veth.model`). Each
-``struct net_device`` is read once; a value that cannot be read becomes an
-:class:`~drgn_veth.model.Unreadable` in its place and nothing else is lost.
+One pass over all namespaces into plain records (:mod:`drgn_veth.model`). A value
+that cannot be read becomes an :class:`~drgn_veth.model.Unreadable` in its place
+and nothing else is lost.
+
+Each struct is read once, by its :class:`~drgn_veth.layout.Layout`. That tells at
+once what most devices do not have (XDP, XPS, a master, an alias); what a device
+has is left to the readers.
 """
 
+import contextlib
+import gc
 from typing import (
+    Any,
+    Callable,
     Dict,
     Iterable,
     Iterator,
     List,
+    Mapping,
     NamedTuple,
     Optional,
+    Sequence,
     Tuple,
     TypeVar,
     Union,
 )
 
-from drgn import Object, Program
+from drgn import Object, Program, Type, offsetof
 from drgn.helpers.common.prog import takes_program_or_default
 
 from . import bpf
 from .errors import READ_ERRORS, attempt, reason
-from .flex import read_array
+from .layout import Layout
 from .model import (
     Device,
     DeviceRef,
@@ -43,35 +53,30 @@ from .model import (
     XpsQueue,
 )
 from .netdev import (
+    flags_from,
     for_each_altname,
-    netdev_address,
+    link_state_masks,
     netdev_alias,
     netdev_flag_names,
-    netdev_flags,
     netdev_kind,
     netdev_master,
-    netdev_operstate,
+    operstate_from,
+    read_address,
 )
 from .netns import (
     for_each_net_bounded,
-    for_each_netdev_read,
     net_inum,
     net_is_dying,
     net_is_init,
     netdev_net,
 )
 from .peer import netdev_peer
-from .queues import (
-    netdev_num_rx_queues,
-    netdev_num_tx_queues,
-    netdev_real_num_rx_queues,
-    netdev_real_num_tx_queues,
-)
+from .queues import checked_count
 from .rps import rps_map_cpus, rx_queue_rps_flow_entries, rx_queue_rps_map
 from .target import read_target
 from .text import decode
-from .veth import VETH_KIND, veth_rq, veth_rq_has_napi, veth_rq_xdp_prog
-from .walk import read_struct
+from .veth import VETH_KIND, veth_peer, veth_priv
+from .walk import bounded_list
 from .xdp import XdpMode, bpf_link_id, netdev_xdp_link, netdev_xdp_prog
 from .xps import XPS_CPUS, XPS_RXQS, netdev_xps_queues
 
@@ -92,40 +97,82 @@ _REG_STATES = {
 }
 _NETREG_REGISTERED = 1
 
+_NET_DEVICE: Mapping[str, Union[str, Sequence[str]]] = {
+    "next": "dev_list.next",
+    "prev": "dev_list.prev",
+    "net": "nd_net.net",
+    "ifindex": "ifindex",
+    "name": "name",
+    "name_node": "name_node",
+    "ifalias": "ifalias",
+    "rtnl_link_ops": "rtnl_link_ops",
+    "flags": "flags",
+    "gflags": "gflags",
+    "state": "state",
+    "operstate": "operstate",
+    "reg_state": "reg_state",
+    "mtu": "mtu",
+    "min_mtu": "min_mtu",
+    "max_mtu": "max_mtu",
+    "type": "type",
+    "addr_len": "addr_len",
+    "dev_addr": "dev_addr",
+    "upper": "adj_list.upper.next",
+    "rx": "_rx",
+    "num_rx": "num_rx_queues",
+    "real_rx": "real_num_rx_queues",
+    "num_tx": "num_tx_queues",
+    "real_tx": "real_num_tx_queues",
+    "xdp_state": "xdp_state",
+    # As in drgn_veth.xps.
+    "xps_cpus": ("xps_maps[0]", "xps_cpus_map"),
+    "xps_rxqs": ("xps_maps[1]", "xps_rxqs_map"),
+}
+_RX_QUEUE = {"rps_map": "rps_map", "rps_flow_table": "rps_flow_table"}
+_VETH_PRIV = {"peer": "peer", "rq": "rq"}
+_VETH_RQ = {"xdp_prog": "xdp_prog", "napi": "napi"}
+_NAME_NODE = {"next": "list.next"}
+
+# Why a veth's queues are not asked of other devices; never shown.
+_NO_VETH = Unreadable("not a veth")
+
 
 class _Found(NamedTuple):
-    # A device that some walk or pointer led to.
-    ptr: Object
-    dev: Object  # the struct, read in whole where possible
+    # A device that some walk or pointer led to, and all that its own memory
+    # says: read at once, while its page is at hand.
+    address: int
+    raw: Any  # _NET_DEVICE
     ref: DeviceRef
+    kind: Maybe[bytes]
+    peer: Maybe[int]
+    master: Maybe[int]
+    veth_rqs: Maybe[int]
 
 
-def _integer(dev: Object, member: str) -> int:
-    return dev.member_(member).value_()
+def _lift(function: Callable[..., T], *values: Any) -> Maybe[T]:
+    # What a function gives, or why one of its arguments could not be read.
+    for value in values:
+        if value.__class__ is Unreadable:
+            return value
+    try:
+        return function(*values)
+    except READ_ERRORS as e:
+        return Unreadable(reason(e))
 
 
-def _name(dev: Object) -> str:
-    return decode(dev.name.string_())
+def _queue_count(real: Maybe[int], allocated: Maybe[int], what: str) -> QueueCount:
+    checked = _lift(checked_count, real, allocated, what)
+    if not isinstance(checked, Unreadable):
+        return QueueCount(checked, allocated)
+    return QueueCount(checked, _lift(checked_count, allocated, allocated, what))
 
 
-def _flags(dev: Object) -> Tuple[str, ...]:
-    return netdev_flag_names(netdev_flags(dev))
-
-
-def _altnames(dev: Object) -> Tuple[str, ...]:
-    return tuple([decode(name) for name in for_each_altname(dev)])
+def _string(array: bytes) -> str:
+    return decode(array.partition(b"\0")[0])
 
 
 def _text_or_none(text: bytes) -> Optional[str]:
     return decode(text) if text else None
-
-
-def _alias(dev: Object) -> Optional[str]:
-    return _text_or_none(netdev_alias(dev))
-
-
-def _mac(dev: Object) -> Optional[str]:
-    return netdev_address(dev) or None
 
 
 def _sort_key(ref: Union[DeviceRef, Device]) -> Tuple[bool, int, bool, int]:
@@ -138,6 +185,30 @@ def _sort_key(ref: Union[DeviceRef, Device]) -> Tuple[bool, int, bool, int]:
     )
 
 
+def _type_layout(prog: Program, type: Type, members: Mapping[str, Any]) -> Layout:
+    # Types that are not the same object may still be of one name: a program can
+    # get more symbols while it is looked at.
+    key = f"drgn_veth.layout.{type.type_name()}.{type.size}"
+    try:
+        return prog.cache[key]
+    except KeyError:
+        layout = prog.cache[key] = Layout(prog, type, members)
+        return layout
+
+
+@contextlib.contextmanager
+def _without_gc() -> Iterator[None]:
+    # Thousands of records and not one cycle: the collector would go over all of
+    # them again and again.
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 class _Pass:
     """One pass: what it has found, and what it need not ask twice."""
 
@@ -147,6 +218,46 @@ class _Pass:
         self.incomplete: List[Tuple[str, str]] = []
         self._kinds: Dict[int, Maybe[bytes]] = {}
         self._programs: Dict[int, XdpProgram] = {}
+        net_device = prog.type("struct net_device")
+        self._pointer = prog.pointer_type(net_device)
+        self._net_device = self._layout(net_device, _NET_DEVICE)
+        self._node = offsetof(net_device, "dev_list")
+        self._upper = offsetof(net_device, "adj_list.upper")
+        rx_queue = prog.type("struct netdev_rx_queue")
+        self._rx_queue_pointer = prog.pointer_type(rx_queue)
+        self._rx_queue = self._layout(rx_queue, _RX_QUEUE)
+        self._masks = link_state_masks(prog)
+        self._name_node: Optional[Layout] = None
+        self._altnames_node = 0
+        # Since Linux kernel commit ff92741270bf ("net: introduce name_node
+        # struct to be used in hashlist") (in v5.5). Before, no altnames.
+        try:
+            name_node = prog.type("struct netdev_name_node")
+        except LookupError:
+            pass
+        else:
+            self._name_node = self._layout(name_node, _NAME_NODE)
+            self._altnames_node = offsetof(name_node, "list")
+        self._veth_priv: Optional[Layout] = None
+        self._no_veth_priv = Unreadable("")
+        self._whole = self._net_device.size
+        no_device = self._dev(0)
+        try:
+            priv = veth_priv(no_device)
+            self._rq = self._layout(prog.type("struct veth_rq"), _VETH_RQ)
+        except READ_ERRORS as e:
+            self._no_veth_priv = Unreadable(reason(e))
+        else:
+            self._veth_priv = self._layout(priv.type_.type, _VETH_PRIV)
+            self._priv_offset = priv.value_()
+            # Read together: the private data begins where the device ends.
+            self._whole = self._priv_offset + self._veth_priv.size
+
+    def _layout(self, type: Type, members: Mapping[str, Any]) -> Layout:
+        return _type_layout(self.prog, type, members)
+
+    def _dev(self, address: int) -> Object:
+        return Object(self.prog, self._pointer, address)
 
     # Finding devices
 
@@ -157,35 +268,93 @@ class _Pass:
         except READ_ERRORS as e:
             self.incomplete.append((what, reason(e)))
 
+    def _read_device(self, address: int) -> Tuple[Any, Any]:
+        # The device, and the private data behind it if it is a veth's.
+        try:
+            data = self.prog.read(address, self._whole)
+        except READ_ERRORS:
+            return self._net_device.read(address), None
+        raw = self._net_device.decode(data)
+        if self._veth_priv is None or self._kind(raw, address) != VETH_KIND:
+            return raw, None
+        return raw, self._veth_priv.decode(data, self._priv_offset)
+
+    def _read_node(
+        self, node: int
+    ) -> Tuple[Maybe[int], Maybe[int], Tuple[int, Any, Any]]:
+        address = node - self._node
+        raw, priv = self._read_device(address)
+        return raw.next, raw.prev, (address, raw, priv)
+
     def _devices_of(
         self, net: Object, inum: Maybe[int], off_list: Optional[str]
     ) -> int:
         where = "?" if isinstance(inum, Unreadable) else str(inum)
         what = f"devices of namespace {where}"
         count = 0
-        address = net.value_()
-        for ptr, dev in self._walk(what, for_each_netdev_read(net)):
-            key = ptr.value_()
-            if key in self.found:
+        owner = net.value_()
+        head = net.dev_base_head
+        walk = bounded_list(
+            head.address_of_().value_(),
+            attempt(lambda: head.next.value_()),
+            attempt(lambda: head.prev.value_()),
+            self._read_node,
+        )
+        for address, raw, priv in self._walk(what, walk):
+            if address in self.found:
                 continue
-            owner = attempt(netdev_net, dev)
-            if isinstance(owner, Object) and owner.value_() != address:
+            # On a live kernel a device may be moved under the walk, and the list
+            # then goes on in its new namespace.
+            if isinstance(raw.net, int) and raw.net != owner:
                 self.incomplete.append(
-                    (what, f"the list leads into another namespace at {key:#x}")
+                    (what, f"the list leads into another namespace at {address:#x}")
                 )
                 break
-            self._add(ptr, dev, inum, off_list)
+            self._add(address, raw, priv, inum, off_list)
             count += 1
         return count
 
+    def _kind(self, raw: Any, address: int) -> Maybe[bytes]:
+        ops = raw.rtnl_link_ops
+        try:
+            return self._kinds[ops]
+        except KeyError:
+            kind = attempt(netdev_kind, self._dev(address))
+            self._kinds[ops] = kind
+            return kind
+
+    def _veth(self, address: int, priv: Any) -> Tuple[Maybe[int], Maybe[int]]:
+        # Peer and receive queues of a veth.
+        if self._veth_priv is None:
+            dev = self._dev(address)
+            peer = attempt(lambda: veth_peer(dev).value_())
+            return peer, self._no_veth_priv
+        if priv is None:
+            priv = self._veth_priv.read(address + self._priv_offset)
+        return priv.peer, priv.rq
+
     def _add(
-        self, ptr: Object, dev: Object, inum: Maybe[int], off_list: Optional[str]
-    ) -> _Found:
-        ref = DeviceRef(
-            inum, attempt(_integer, dev, "ifindex"), attempt(_name, dev), off_list
-        )
-        found = self.found[ptr.value_()] = _Found(ptr, dev, ref)
-        return found
+        self,
+        address: int,
+        raw: Any,
+        priv: Any,
+        inum: Maybe[int],
+        off_list: Optional[str],
+    ) -> None:
+        ref = DeviceRef(inum, raw.ifindex, _lift(_string, raw.name), off_list)
+        kind = self._kind(raw, address)
+        peer: Maybe[int] = 0
+        master: Maybe[int] = 0
+        rqs: Maybe[int] = _NO_VETH
+        if isinstance(kind, Unreadable):
+            peer = kind
+        elif kind == VETH_KIND:
+            peer, rqs = self._veth(address, priv)
+        elif kind:
+            peer = attempt(lambda: netdev_peer(self._dev(address), kind).value_())
+        if raw.upper != address + self._upper:
+            master = attempt(lambda: netdev_master(self._dev(address)).value_())
+        self.found[address] = _Found(address, raw, ref, kind, peer, master, rqs)
 
     def namespaces(self) -> List[Namespace]:
         """Find all namespaces, and all devices in them or tied to these."""
@@ -198,99 +367,88 @@ class _Pass:
             init = attempt(net_is_init, net)
             namespaces.append(Namespace(inum, init is True, count))
         # A peer may be where no list leads; and it may lead further.
+        limit = len(self.found) + _MAX_OFF_LIST
         unseen = list(self.found.values())
-        while unseen and len(self.found) < len(listed) + _MAX_OFF_LIST + len(unseen):
+        while unseen and len(self.found) <= limit:
             before = len(self.found)
             for found in unseen:
-                self._follow_peer(found, listed, namespaces)
+                peer = found.peer
+                if isinstance(peer, int) and peer and peer not in self.found:
+                    self._follow(peer, listed, namespaces)
             unseen = list(self.found.values())[before:]
         return namespaces
 
-    def _follow_peer(
-        self,
-        found: _Found,
-        listed: Dict[int, Maybe[int]],
-        namespaces: List[Namespace],
+    def _follow(
+        self, peer: int, listed: Dict[int, Maybe[int]], namespaces: List[Namespace]
     ) -> None:
-        peer = attempt(self._peer, found)
-        if isinstance(peer, Unreadable) or not peer or peer.value_() in self.found:
-            return
-        net = attempt(netdev_net, peer)
+        net = attempt(netdev_net, self._dev(peer))
         if isinstance(net, Unreadable) or net is None:
             # The pointer leads nowhere: reading the peer's fields will say so.
             return
-        address = net.value_()
-        if address not in listed:
+        owner = net.value_()
+        if owner not in listed:
             inum = attempt(net_inum, net)
             dying = attempt(net_is_dying, net)
             if dying is not True:
-                why = (
-                    dying.reason
-                    if isinstance(dying, Unreadable)
-                    else "it has references"
-                )
+                why = dying.reason if isinstance(dying, Unreadable) else "it is held"
                 self.incomplete.append(
                     (
-                        f"namespace of the device at {peer.value_():#x}",
-                        f"not on net_namespace_list, yet not dying: {why}",
+                        f"namespace of the device at {peer:#x}",
+                        f"on no list of namespaces, yet not dying: {why}",
                     )
                 )
-            listed[address] = inum
+            listed[owner] = inum
             count = self._devices_of(net, inum, "its network namespace is dying")
             namespaces.append(Namespace(inum, False, count, True))
-        if peer.value_() not in self.found:
-            dev = read_struct(peer)
-            state = attempt(_integer, dev, "reg_state")
+        if peer not in self.found:
+            raw, priv = self._read_device(peer)
+            state = raw.reg_state
             if isinstance(state, Unreadable) or state == _NETREG_REGISTERED:
                 off_list = "it is on no list of its namespace, as while it is moved"
             else:
                 off_list = f"it is {_REG_STATES.get(state, f'in reg_state {state}')}"
-            self._add(peer, dev, listed[address], off_list)
+            self._add(peer, raw, priv, listed[owner], off_list)
 
     # Asking one device
 
-    def _kind(self, dev: Object) -> Maybe[bytes]:
-        ops = attempt(_integer, dev, "rtnl_link_ops")
-        if isinstance(ops, Unreadable):
-            return ops
-        try:
-            return self._kinds[ops]
-        except KeyError:
-            kind = self._kinds[ops] = attempt(netdev_kind, dev)
-            return kind
-
-    def _peer(self, found: _Found) -> Object:
-        kind = self._kind(found.dev)
-        if isinstance(kind, Unreadable):
-            raise ValueError(kind.reason)
-        return netdev_peer(found.ptr, kind)
-
-    def _reference(self, ptr: Object) -> Optional[DeviceRef]:
+    def _reference(self, address: Maybe[int]) -> Maybe[Optional[DeviceRef]]:
         # A device as another one names it.
-        address = ptr.value_()
+        if isinstance(address, Unreadable):
+            return address
         if not address:
             return None
         try:
             return self.found[address].ref
         except KeyError:
             pass
-        dev = read_struct(ptr)
-        # Nothing of it in the dump: one reason says it all.
-        ifindex = _integer(dev, "ifindex")
+        raw = self._net_device.read(address)
+        if isinstance(raw.ifindex, Unreadable):
+            return raw.ifindex
         return DeviceRef(
             Unreadable("its network namespace cannot be read"),
-            ifindex,
-            attempt(_name, dev),
+            raw.ifindex,
+            _lift(_string, raw.name),
             "it is on no list",
         )
 
-    def _peer_reference(self, found: _Found) -> Optional[DeviceRef]:
-        return self._reference(self._peer(found))
+    def _altnames(self, found: _Found) -> Maybe[Tuple[str, ...]]:
+        node = found.raw.name_node
+        if isinstance(node, Unreadable):
+            return node
+        if not node or self._name_node is None:
+            return ()
+        if self._name_node.read(node).next == node + self._altnames_node:
+            return ()
+        dev = self._dev(found.address)
+        return attempt(lambda: tuple([decode(name) for name in for_each_altname(dev)]))
 
-    def _master_reference(self, found: _Found) -> Optional[DeviceRef]:
-        return self._reference(netdev_master(found.ptr))
+    def _alias(self, found: _Found) -> Maybe[Optional[str]]:
+        if not found.raw.ifalias:
+            return None
+        dev = self._dev(found.address)
+        return attempt(lambda: _text_or_none(netdev_alias(dev)))
 
-    def _program(self, prog: Object, link: Object) -> XdpProgram:
+    def _program(self, prog: Object, link: Optional[Object]) -> XdpProgram:
         address = prog.value_()
         try:
             program = self._programs[address]
@@ -311,33 +469,39 @@ class _Pass:
         return program
 
     def _xdp_mode(self, found: _Found, mode: XdpMode) -> Optional[XdpProgram]:
-        prog = netdev_xdp_prog(found.dev, mode)
+        dev = self._dev(found.address)
+        prog = netdev_xdp_prog(dev, mode)
         if not prog:
             return None
-        return self._program(prog, netdev_xdp_link(found.dev, mode))
+        return self._program(prog, netdev_xdp_link(dev, mode))
 
-    def _rq(self, rq: Object, queue: int) -> XdpQueue:
-        prog = attempt(veth_rq_xdp_prog, rq)
-        prog_id: Maybe[Optional[int]]
+    def _xdp_queue(self, queue: int, raw: Any) -> XdpQueue:
+        prog_id: Maybe[Optional[int]] = None
+        prog = raw.xdp_prog
         if isinstance(prog, Unreadable):
             prog_id = prog
         elif prog:
-            prog_id = self._program(prog, None).id
-        else:
-            prog_id = None
-        return XdpQueue(queue, prog_id, attempt(veth_rq_has_napi, rq))
+            program = Object(self.prog, self.prog.type("struct bpf_prog *"), prog)
+            prog_id = self._program(program, None).id
+        # As in veth_rq_has_napi().
+        napi = raw.xdp_prog if raw.napi is None else raw.napi
+        return XdpQueue(queue, prog_id, _lift(bool, napi))
 
-    def _xdp_queues(self, found: _Found) -> Tuple[XdpQueue, ...]:
-        count = netdev_real_num_rx_queues(found.dev)
-        if not count:
-            return ()
-        first = veth_rq(found.ptr, 0).read_()
-        return tuple([self._rq(first[i], i) for i in range(count)])
+    def _xdp_queues(
+        self, rqs: Maybe[int], real: Maybe[int]
+    ) -> Maybe[Optional[Tuple[XdpQueue, ...]]]:
+        if isinstance(rqs, Unreadable):
+            return None if rqs is _NO_VETH else rqs
+        if isinstance(real, Unreadable):
+            return real
+        array = self._rq.read_array(rqs, real)
+        return tuple([self._xdp_queue(i, raw) for i, raw in enumerate(array)])
 
-    def _xdp(self, found: _Found, kind: Maybe[bytes]) -> Xdp:
-        queues: Maybe[Optional[Tuple[XdpQueue, ...]]] = None
-        if kind == VETH_KIND:
-            queues = attempt(self._xdp_queues, found)
+    def _xdp(self, found: _Found, real_rx: Maybe[int]) -> Xdp:
+        queues = self._xdp_queues(found.veth_rqs, real_rx)
+        state = found.raw.xdp_state
+        if isinstance(state, bytes) and not any(state):
+            return Xdp(None, None, None, queues)
         return Xdp(
             attempt(self._xdp_mode, found, XdpMode.SKB),
             attempt(self._xdp_mode, found, XdpMode.DRV),
@@ -345,26 +509,32 @@ class _Pass:
             queues,
         )
 
-    @staticmethod
-    def _rps(dev: Object) -> Tuple[RpsQueue, ...]:
-        count = netdev_real_num_rx_queues(dev)
-        if not count:
-            return ()
-        queues = read_array(dev._rx, count)
-        return tuple(
-            [
-                RpsQueue(
-                    i,
-                    attempt(_rps_cpus, queues[i]),
-                    attempt(rx_queue_rps_flow_entries, queues[i]),
-                )
-                for i in range(count)
-            ]
+    def _rps_queue(self, i: int, raw: Any, first: int) -> RpsQueue:
+        if not raw.rps_map and not raw.rps_flow_table:  # None, too: CONFIG_RPS=n
+            return RpsQueue(i, (), 0)
+        queue = Object(self.prog, self._rx_queue_pointer, first) + i
+        return RpsQueue(
+            i,
+            attempt(lambda: rps_map_cpus(rx_queue_rps_map(queue))),
+            attempt(rx_queue_rps_flow_entries, queue),
         )
 
-    @staticmethod
-    def _xps(dev: Object) -> Tuple[XpsQueue, ...]:
-        count = netdev_real_num_tx_queues(dev)
+    def _rps(self, found: _Found, real: Maybe[int]) -> Maybe[Tuple[RpsQueue, ...]]:
+        if isinstance(real, Unreadable):
+            return real
+        first = found.raw.rx
+        if isinstance(first, Unreadable):
+            return first
+        array = self._rx_queue.read_array(first, real)
+        return tuple([self._rps_queue(i, raw, first) for i, raw in enumerate(array)])
+
+    def _xps(self, found: _Found, real: Maybe[int]) -> Maybe[Tuple[XpsQueue, ...]]:
+        if isinstance(real, Unreadable):
+            return real
+        raw = found.raw
+        if not raw.xps_cpus and not raw.xps_rxqs:  # None, too: CONFIG_XPS=n
+            return tuple([XpsQueue(i, (), ()) for i in range(real)])
+        dev = self._dev(found.address)
         cpus = attempt(netdev_xps_queues, dev, XPS_CPUS)
         rxqs = attempt(netdev_xps_queues, dev, XPS_RXQS)
         return tuple(
@@ -374,50 +544,50 @@ class _Pass:
                     cpus if isinstance(cpus, Unreadable) else cpus.get(i, ()),
                     rxqs if isinstance(rxqs, Unreadable) else rxqs.get(i, ()),
                 )
-                for i in range(count)
+                for i in range(real)
             ]
         )
 
+    def _mac(self, raw: Any) -> Maybe[Optional[str]]:
+        if not raw.addr_len:
+            return None
+        return _lift(read_address, self.prog, raw.dev_addr, raw.addr_len, raw.type)
+
+    def _flags(self, raw: Any) -> Maybe[Tuple[str, ...]]:
+        flags = _lift(
+            flags_from, raw.flags, raw.gflags, raw.state, raw.operstate, self._masks
+        )
+        return flags if isinstance(flags, Unreadable) else netdev_flag_names(flags)
+
     def device(self, found: _Found) -> Device:
         """Return the record of a device."""
-        dev = found.dev
+        raw = found.raw
         ref = found.ref
-        kind = self._kind(dev)
+        kind = found.kind
+        rx = _queue_count(raw.real_rx, raw.num_rx, "rx")
+        tx = _queue_count(raw.real_tx, raw.num_tx, "tx")
         return Device(
             netns=ref.netns,
             ifindex=ref.ifindex,
             name=ref.name,
-            altnames=attempt(_altnames, dev),
-            alias=attempt(_alias, dev),
-            net_device=found.ptr.value_(),
+            altnames=self._altnames(found),
+            alias=self._alias(found),
+            net_device=found.address,
             kind=kind if isinstance(kind, Unreadable) else _text_or_none(kind),
-            flags=attempt(_flags, dev),
-            operstate=attempt(netdev_operstate, dev),
-            mtu=attempt(_integer, dev, "mtu"),
-            min_mtu=attempt(_integer, dev, "min_mtu"),
-            max_mtu=attempt(_integer, dev, "max_mtu"),
-            mac=attempt(_mac, dev),
-            master=attempt(self._master_reference, found),
-            queues=Queues(
-                QueueCount(
-                    attempt(netdev_real_num_rx_queues, dev),
-                    attempt(netdev_num_rx_queues, dev),
-                ),
-                QueueCount(
-                    attempt(netdev_real_num_tx_queues, dev),
-                    attempt(netdev_num_tx_queues, dev),
-                ),
-            ),
-            peer=attempt(self._peer_reference, found),
-            xdp=self._xdp(found, kind),
-            rps=attempt(self._rps, dev),
-            xps=attempt(self._xps, dev),
+            flags=self._flags(raw),
+            operstate=_lift(operstate_from, raw.operstate, raw.state, self._masks),
+            mtu=raw.mtu,
+            min_mtu=raw.min_mtu,
+            max_mtu=raw.max_mtu,
+            mac=self._mac(raw),
+            master=self._reference(found.master),
+            queues=Queues(rx, tx),
+            peer=self._reference(found.peer),
+            xdp=self._xdp(found, rx.real),
+            rps=self._rps(found, rx.real),
+            xps=self._xps(found, tx.real),
             off_list=ref.off_list,
         )
-
-
-def _rps_cpus(queue: Object) -> Tuple[int, ...]:
-    return rps_map_cpus(rx_queue_rps_map(queue))
 
 
 def _pairs(devices: List[Device]) -> Tuple[Pair, ...]:
@@ -444,8 +614,12 @@ def take_snapshot(prog: Program) -> Snapshot:
     prog.type("struct net")
     prog.type("struct net_device")
     a_pass = _Pass(prog)
-    namespaces = a_pass.namespaces()
-    devices = [a_pass.device(found) for found in a_pass.found.values()]
+    with _without_gc():
+        namespaces = a_pass.namespaces()
+        # What was allocated together lies together: by address, a page of the dump
+        # is unpacked once and not once for each end of a pair.
+        found = sorted(a_pass.found.values(), key=lambda found: found.address)
+        devices = [a_pass.device(one) for one in found]
     devices.sort(key=_sort_key)
     namespaces.sort(
         key=lambda n: (True, 0) if isinstance(n.inum, Unreadable) else (False, n.inum)

@@ -13,9 +13,9 @@ __all__ = (
     "VETH_KIND",
     "veth_peer",
     "veth_priv",
-    "veth_rq",
     "veth_rq_has_napi",
     "veth_rq_xdp_prog",
+    "veth_rqs",
 )
 
 VETH_KIND = b"veth"
@@ -66,23 +66,23 @@ def veth_peer(dev: Object) -> Object:
         return slot[0].read_()
 
 
-def veth_rq(dev: Object, queue: int) -> Object:
+def veth_rqs(dev: Object) -> Object:
     """
-    Return the receive queue state of a veth device.
+    Return the receive queue states of a veth device: ``dev.num_rx_queues`` of
+    them, of which the first ``dev.real_num_rx_queues`` are in use.
 
     :param dev: ``struct net_device *`` of kind veth
-    :param queue: Below ``dev.num_rx_queues``
-    :return: ``struct veth_rq *``
+    :return: ``struct veth_rq *``, the first of an array
     :raises LookupError: if the types of the veth module are not loaded
     """
-    return veth_priv(dev).rq + queue
+    return veth_priv(dev).rq.read_()
 
 
 def veth_rq_xdp_prog(rq: Object) -> Object:
     """
     Return the native XDP program that a receive queue runs.
 
-    :param rq: ``struct veth_rq``
+    :param rq: ``struct veth_rq *``
     :return: ``struct bpf_prog *``, ``NULL`` if none
     """
     return rq.xdp_prog.read_()
@@ -93,7 +93,7 @@ def veth_rq_has_napi(rq: Object) -> bool:
     Return whether packets to a receive queue go through NAPI. XDP_REDIRECT and
     XDP_TX into a veth need that (``veth_xdp_xmit()``).
 
-    :param rq: ``struct veth_rq``
+    :param rq: ``struct veth_rq *``
     """
     # Since Linux kernel commit d3256efd8e8b ("veth: allow enabling NAPI even
     # without XDP") (in v5.13). Before, only XDP started it.

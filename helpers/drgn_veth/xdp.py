@@ -40,7 +40,7 @@ def netdev_xdp_link(dev: Object, mode: int) -> Object:
     """
     Return the BPF link by which an XDP program is attached.
 
-    :param dev: ``struct net_device``
+    :param dev: ``struct net_device *``
     :param mode: :class:`XdpMode`
     :return: ``struct bpf_xdp_link *``, ``NULL`` if there is no program or it was
         attached by netlink

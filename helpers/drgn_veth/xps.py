@@ -38,7 +38,7 @@ def netdev_xps_maps(dev: Object, type: int) -> Object:
     """
     Return the XPS maps of a device.
 
-    :param dev: ``struct net_device``
+    :param dev: ``struct net_device *``
     :param type: :data:`XPS_CPUS` or :data:`XPS_RXQS`
     :return: ``struct xps_dev_maps *``, ``NULL`` if there are none
     """
@@ -75,7 +75,7 @@ def netdev_xps_queues(dev: Object, type: int) -> Dict[int, Tuple[int, ...]]:
     """
     Return, by TX queue, the CPUs or RX queues that XPS lets choose it.
 
-    :param dev: ``struct net_device``
+    :param dev: ``struct net_device *``
     :param type: :data:`XPS_CPUS` or :data:`XPS_RXQS`
     :return: Only TX queues that are in some map; CPUs or RX queues ascending
     :raises ValueError: if the maps cannot be right, or if the device is
@@ -114,7 +114,7 @@ def netdev_xps_cpus(dev: Object, queue: int) -> Tuple[int, ...]:
     """
     Return the CPUs that XPS lets choose a TX queue (sysfs ``xps_cpus``).
 
-    :param dev: ``struct net_device``
+    :param dev: ``struct net_device *``
     :param queue: Index of the TX queue
     """
     return netdev_xps_queues(dev, XPS_CPUS).get(queue, ())
@@ -124,7 +124,7 @@ def netdev_xps_rxqs(dev: Object, queue: int) -> Tuple[int, ...]:
     """
     Return the RX queues that XPS lets choose a TX queue (sysfs ``xps_rxqs``).
 
-    :param dev: ``struct net_device``
+    :param dev: ``struct net_device *``
     :param queue: Index of the TX queue
     """
     return netdev_xps_queues(dev, XPS_RXQS).get(queue, ())

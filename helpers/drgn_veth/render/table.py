@@ -6,11 +6,12 @@ Tables
 The screens of ``veth_report.py``, at most 120 columns wide whatever is in them.
 """
 
+import textwrap
 from typing import Callable, Dict, List, NamedTuple, Sequence
 
 import tabulate
 
-from ..model import Device, DeviceRef, Pair, Snapshot, Unreadable, unreadable_in
+from ..model import Device, DeviceRef, Snapshot, Unreadable, unreadable_in
 from . import words
 
 __all__ = ("devices", "pairs", "totals")
@@ -81,18 +82,24 @@ _DEVICE = (
 
 
 def _render(columns: Sequence[_Column], rows: Sequence[Sequence[str]]) -> str:
-    # Names such as "1e5" are no numbers, and blanks in them are part of them.
+    # Names such as "1e5" are no numbers. tabulate could wrap the cells itself
+    # (maxcolwidths), which takes as long as all the rest of a report.
     return tabulate.tabulate(
         rows,
         headers=[column.header for column in columns],
         tablefmt="simple",
         disable_numparse=True,
-        maxcolwidths=[column.width for column in columns],
+    )
+
+
+def _cell(lines: Sequence[str], width: int) -> str:
+    return "\n".join(
+        line if len(line) <= width else textwrap.fill(line, width) for line in lines
     )
 
 
 def _cells(columns: Sequence[_Column], device: Device) -> List[str]:
-    return ["\n".join(column.lines(device)) for column in columns]
+    return [_cell(column.lines(device), column.width) for column in columns]
 
 
 def pairs(snapshot: Snapshot, all_devices: Sequence[Device]) -> str:
@@ -111,14 +118,11 @@ def pairs(snapshot: Snapshot, all_devices: Sequence[Device]) -> str:
             return _cells(_END, device)
         name = f"{words.cell(ref.ifindex)}: {words.cell(ref.name)}"
         lines = [words.cell(ref.netns), name, f"({ref.off_list})"]
-        return ["\n".join(lines)] + [words.UNKNOWN] * (len(_END) - 1)
+        unknown = [words.UNKNOWN] * (len(_END) - 1)
+        return [_cell(lines, _END[0].width), *unknown]
 
-    def row(pair: Pair) -> List[str]:
-        # A blank line, or the lines of two pairs would run together.
-        first, *rest = end(pair.a) + end(pair.b)
-        return [first, *rest]
-
-    return _render(columns, [row(pair) for pair in snapshot.pairs])
+    rows = [end(pair.a) + end(pair.b) for pair in snapshot.pairs]
+    return _render(columns, rows)
 
 
 def devices(snapshot: Snapshot) -> str:
