@@ -29,6 +29,8 @@ NO_SECOND_SOURCE = {
 }
 _NOBODY = ""
 
+DYING = "netns is dying"
+
 _PSEUDO_FLAGS = ("NO-CARRIER", "M-DOWN")
 _MODES = {1: "driver", 2: "generic", 3: "offload"}
 _PEERED = ("veth", "netkit")
@@ -105,6 +107,8 @@ class _Expected:
             for r in truth["xdp"]
             if r["what"] == "link"
         }
+        dying = truth["dying"]
+        self.dying = dying["netns"] if dying else None
         self.progs = {p["id"]: p for p in _tool_json(truth["bpftool_prog"])}
         self.link_shown = {
             (e["id"], e["ifindex"], e["prog_id"])
@@ -114,7 +118,10 @@ class _Expected:
 
     def reference(self, key: Key) -> Dict[str, Any]:
         name = _kernel_text(self.links[key]["ifname"])
-        return {"netns": key[0], "ifindex": key[1], "name": name}
+        reference = {"netns": key[0], "ifindex": key[1], "name": name}
+        if key[0] == self.dying:
+            reference["off_list"] = DYING
+        return reference
 
     def target(self) -> Iterator[Tuple[Path, str, Any]]:
         truth = self.truth
@@ -131,6 +138,7 @@ class _Expected:
             int(inum): {
                 "init": namespace["init"],
                 "device_count": len(_tool_json(namespace["ip_link"])),
+                **({"dying": True} if int(inum) == self.dying else {}),
             }
             for inum, namespace in self.truth["namespaces"].items()
         }
@@ -285,6 +293,8 @@ class _Expected:
         return _channels(command["stdout"])
 
     def device(self, key: Key) -> Iterator[Tuple[Path, str, Any]]:
+        if key[0] == self.dying:
+            yield ("off_list",), "scene", DYING
         yield from self._ip(key)
         yield from self._bpftool_net(key)
         yield from self._sysfs(key)
@@ -364,9 +374,9 @@ def compare(report: Dict[str, Any], truth: Dict[str, Any]) -> Comparison:
     for inum in ours_ns.keys() & their_ns.keys():
         for name, value in their_ns[inum].items():
             result.compared["iproute2"] += 1
-            if ours_ns[inum][name] != value:
+            if ours_ns[inum].get(name) != value:
                 result.differences.append(
-                    f"namespace {inum}.{name}: {ours_ns[inum][name]!r}, not {value!r}"
+                    f"namespace {inum}.{name}: {ours_ns[inum].get(name)!r}, not {value!r}"
                 )
 
     ours = {(d["netns"], d["ifindex"]): d for d in report["devices"]}

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The report against the kernel's own tools, on booted kernels."""
+
+import json
+from pathlib import Path
+from typing import Any, Callable, Dict
+
+import jsonschema
+import pytest
+
+from conftest import REPOSITORY, SCRIPT, SOURCES, Dump, Tally, drgn
+import oracle
+
+SCHEMA = json.loads((REPOSITORY / "docs" / "drgn-veth-1.schema.json").read_text())
+DRGN_VERSIONS = ("0.0.33", "0.1.0", "0.2.0", "0.3.0")
+
+
+def _assert_equal(dump: Dump, source: str, tally: Tally) -> None:
+    report = dump.report(source)
+    comparison = oracle.compare(report, dump.truth)
+    tally[f"{dump.made.kernel.release} {dump.made.lab['scene']} {source}"] = comparison
+    assert not comparison.differences, "\n".join(comparison.differences)
+    assert report["unreadable"] == []
+    assert report["target"]["kind"] == source
+    assert report["target"]["types"] == "dwarf"
+    jsonschema.validate(report, SCHEMA, cls=jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_value(zoo: Dump, source: str, tally: Tally) -> None:
+    _assert_equal(zoo, source, tally)
+
+
+def test_all_sources_agree(zoo: Dump) -> None:
+    reports = [zoo.report(source) for source in SOURCES]
+    for report in reports:
+        del report["target"]["kind"]
+    assert all(report == reports[0] for report in reports)
+
+
+def test_same_bytes(zoo: Dump) -> None:
+    again = zoo.run("--format", "json")
+    assert again.returncode == 0
+    assert again.stdout == zoo.report_text("kdump")
+
+
+def test_dying_namespace(dying: Dump, tally: Tally) -> None:
+    _assert_equal(dying, "kdump", tally)
+    report = dying.report()
+    (namespace,) = (n for n in report["namespaces"] if "dying" in n)
+    peers = [
+        device["name"]
+        for device in report["devices"]
+        if device["peer"]
+        and device["peer"].get("off_list")
+        and device["netns"] != namespace["inum"]
+    ]
+    assert sorted(peers) == ["lost0", "lost1", "lost2"]
+    screen = dying.run()
+    assert f"({oracle.DYING})" in screen.stdout
+
+
+def _without_veth_types(report: Dict[str, Any]) -> Dict[str, Any]:
+    for device in report["devices"]:
+        device["xdp"].pop("queues", None)
+    del report["unreadable"]
+    return report
+
+
+def test_without_types_of_veth(zoo: Dump) -> None:
+    done = drgn("-c", zoo.vmcore, "-s", zoo.vmlinux, SCRIPT, "--format", "json")
+    assert done.returncode == 0
+    assert "partial report" in done.stderr
+    report = json.loads(done.stdout)
+    queues = [d["xdp"]["queues"] for d in report["devices"] if d["kind"] == "veth"]
+    assert queues
+    assert all("struct veth_priv" in q["unreadable"] for q in queues)
+    assert _without_veth_types(report) == _without_veth_types(zoo.report())
+
+
+def _link(report: Dict[str, Any], name: str) -> Dict[str, Any]:
+    (device,) = (d for d in report["devices"] if d["name"] == name)
+    return device
+
+
+def test_veth_queues(zoo: Dump) -> None:
+    """xdp.queues has no second source: it is held against what must follow."""
+    report = zoo.report()
+    seen = 0
+    grown = ("xgrowa", "xshrka")  # changed under XDP: kernels differ here
+    # A bond hands its program to its slaves, which show none themselves.
+    by_bond = ("bxslave",)
+    for device in report["devices"]:
+        if device["kind"] != "veth" or device["name"] in grown + by_bond:
+            continue
+        native = device["xdp"]["driver"]
+        running = native["id"] if native and "UP" in device["flags"] else None
+        for queue in device["xdp"]["queues"]:
+            seen += 1
+            assert queue["prog_id"] == running, device["name"]
+            if running is not None:
+                assert queue["napi"]
+    assert seen > 100
+    # GRO alone starts NAPI since v5.13.
+    gro = _link(report, "groa")["xdp"]["queues"]
+    assert [q["prog_id"] for q in gro] == [None] * len(gro)
+    if any(q["napi"] for q in gro):
+        assert not any(q["napi"] for q in _link(report, "lowa")["xdp"]["queues"])
+    bond = _link(report, "bond_xdp")["xdp"]["driver"]
+    if bond is not None:
+        slave = _link(report, "bxslave")["xdp"]
+        assert slave["driver"] is None
+        assert [q["prog_id"] for q in slave["queues"]] == [bond["id"]]
+
+
+@pytest.mark.parametrize("version", DRGN_VERSIONS)
+def test_drgn_versions(
+    zoo: Dump, version: str, drgn_python: Callable[[str], str]
+) -> None:
+    done = zoo.run("--format", "json", python=drgn_python(version))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == zoo.report_text("kdump")
+
+
+def test_screen(zoo: Dump) -> None:
+    for args in ([], ["--all"]):
+        done = zoo.run(*args)
+        assert done.returncode == 0
+        lines = done.stdout.splitlines()
+        assert max(map(len, lines)) <= 120
+        assert all(line.isprintable() for line in lines)
+        assert f"{len(zoo.report()['pairs'])} pairs" in lines[-1]
+
+
+def test_filters(one_zoo: Dump) -> None:
+    whole = one_zoo.report()
+    inum = next(n["inum"] for n in whole["namespaces"] if not n["init"])
+
+    def filtered(*args: object) -> Dict[str, Any]:
+        done = one_zoo.run("--format", "json", *args)
+        assert done.returncode == 0, done.stderr
+        report: Dict[str, Any] = json.loads(done.stdout)
+        return report
+
+    part = filtered("--netns", inum)
+    assert part["devices"] == [d for d in whole["devices"] if d["netns"] == inum]
+    assert [n["inum"] for n in part["namespaces"]] == [inum]
+    assert part["pairs"] == [
+        p for p in whole["pairs"] if inum in (p["a"]["netns"], p["b"]["netns"])
+    ]
+    part = filtered("--device", "xm*", "--device", "veth_xxx0")
+    names = {d["name"] for d in part["devices"]}
+    assert {"xmixa", "xmixb", "veth_xxx0"} <= names
+    assert all(name.startswith("xm") or name == "veth_xxx0" for name in names)
+    part = filtered("--kind", "bridge")
+    assert {d["kind"] for d in part["devices"]} == {"bridge"}
+    altname = _link(whole, "alta")["altnames"][0]
+    assert [d["name"] for d in filtered("--device", altname)["devices"]] == ["alta"]
+
+
+@pytest.mark.parametrize(
+    "args, needle",
+    [
+        (("--netns", "1"), "no network namespace has the inode number 1"),
+        (("--device", "nosuch*"), "no device matches 'nosuch*'"),
+        (("--kind", "nosuch"), "no device is of kind nosuch"),
+        (("--output", "/nosuch/file"), "cannot write /nosuch/file"),
+        (("-c", "other"), "drgn has chosen the target already"),
+    ],
+)
+def test_wrong_use(one_zoo: Dump, args: Any, needle: str) -> None:
+    done = one_zoo.run(*args)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert needle in line
+
+
+def test_output_file(one_zoo: Dump, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    done = one_zoo.run("--format", "json", "--output", path)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert path.read_text() == one_zoo.report_text("kdump")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_bare_checkout(one_zoo: Dump, tmp_path: Path) -> None:
+    """From another folder, through a symlink, and by python3 without drgn's CLI."""
+    shortcut = tmp_path / "report"
+    shortcut.symlink_to(SCRIPT)
+    done = drgn("-c", one_zoo.vmcore, *one_zoo.symbols, shortcut, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == one_zoo.run().stdout
+
+
+def test_vmlinux_of_another_kernel(zoo: Dump, booted: Any) -> None:
+    from conftest import KERNELS
+
+    other = next(
+        dump
+        for dump in (booted.get(kernel, "zoo") for kernel in KERNELS)
+        if dump.vmlinux != zoo.vmlinux
+    )
+    done = drgn(
+        "-c", zoo.vmcore, "--no-default-symbols", "-s", other.vmlinux, SCRIPT
+    )
+    assert done.returncode == 3
+    assert "give the vmlinux with debug symbols of exactly this kernel" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Real crash dumps of real kernels, and what the kernel's own tools said before.
+
+PYTHONPATH=vmcores python3 -m lab vmcore --kernel 6.1 --scene zoo
+"""
+
+from ._steps import LabError, cache_dir
+from .guest import Died, Guest
+from .kernels import DEFAULT_SERIES, Kernel
+from .kernels import get as get_kernel
+from .vmcore import Hook, Result, elf_hook, make, scenes
+
+__all__ = (
+    "DEFAULT_SERIES",
+    "Died",
+    "Guest",
+    "Hook",
+    "Kernel",
+    "LabError",
+    "Result",
+    "cache_dir",
+    "elf_hook",
+    "get_kernel",
+    "make",
+    "scenes",
+)

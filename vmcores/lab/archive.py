@@ -1,0 +1,367 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The Debian archive, seen through an apt of its own that knows nothing of the host's
+packages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import contextlib
+from dataclasses import asdict, dataclass
+from functools import cmp_to_key
+import hashlib
+import json
+from pathlib import Path
+import re
+import subprocess
+import time
+
+from ._steps import LabError, cache_dir, lock, run, say, step
+
+__all__ = ("Archive", "Build", "Package")
+
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+INDEX_HOURS = 12
+FLAVOUR = "cloud-amd64"
+
+# Where a kernel of the series is Debian's own one and not the backport of a later
+# release.
+SUITES = {
+    "5.10": "bullseye",
+    "6.1": "bookworm",
+    "6.12": "trixie",
+    "7": "trixie-backports",
+}
+
+# bullseye, bullseye-security, ... is all that a guest's kernel or userland can come
+# from.
+SOURCES = (
+    ("debian", "bullseye"),
+    ("debian-security", "bullseye-security"),
+    ("debian", "bookworm"),
+    ("debian-security", "bookworm-security"),
+    ("debian", "trixie"),
+    ("debian-security", "trixie-security"),
+    ("debian", "trixie-backports"),
+)
+
+
+@dataclass(frozen=True)
+class Package:
+    """One version of one binary package, as the index describes it."""
+
+    name: str
+    version: str
+    arch: str
+    size: int
+    sha256: str
+
+    @property
+    def filename(self) -> str:
+        return f"{self.name}_{self.version.replace(':', '%3a')}_{self.arch}.deb"
+
+
+@dataclass(frozen=True)
+class Build:
+    """One build of a kernel: the packages that together hold its image, modules and
+    debug symbols.
+    """
+
+    release: str
+    version: str
+    image: tuple[str, ...]
+    debug: str
+
+
+def _mirrors() -> tuple[str, str]:
+    """The mirrors of the archive and of the security archive that the system's apt
+    uses.
+    """
+    text = ""
+    for path in [
+        Path("/etc/apt/sources.list"),
+        *sorted(Path("/etc/apt/sources.list.d").glob("*")),
+    ]:
+        if path.suffix in (".list", ".sources") and path.is_file():
+            lines = path.read_text(errors="replace").splitlines()
+            text += (
+                "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+                + "\n"
+            )
+    uris = [
+        uri.rstrip("/")
+        for uri in re.findall(r"\b(?:https?|file|mirror\+\w+)://?[^\s\]]+", text)
+    ]
+    main = [uri for uri in uris if uri.endswith("/debian")]
+    security = [
+        uri for uri in uris if uri.endswith(("/debian-security", "security.debian.org"))
+    ]
+    return (
+        main[0] if main else "http://deb.debian.org/debian",
+        security[0]
+        if security
+        else (
+            main[0] + "-security" if main else "http://deb.debian.org/debian-security"
+        ),
+    )
+
+
+def _compare(a: Build, b: Build) -> int:
+    if a.version == b.version:
+        return 0
+    less = (
+        subprocess.run(
+            ["dpkg", "--compare-versions", a.version, "lt", b.version]
+        ).returncode
+        == 0
+    )
+    return -1 if less else 1
+
+
+class Archive:
+    """A private apt root in the cache folder."""
+
+    def __init__(self, refresh: bool = False) -> None:
+        self.root = cache_dir() / "apt"
+        self.debs = cache_dir() / "debs"
+        self._env = {"APT_CONFIG": str(self.root / "apt.conf")}
+        with lock("apt"):
+            self._set_up()
+            self._update(refresh)
+
+    def _set_up(self) -> None:
+        for name in (
+            "state/lists/partial",
+            "cache/archives/partial",
+            "etc/apt.conf.d",
+            "etc/preferences.d",
+            "etc/trusted.gpg.d",
+        ):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+        self.debs.mkdir(exist_ok=True)
+        (self.root / "state/status").touch()
+        mirror, security = _mirrors()
+        sources = "".join(
+            f"deb [arch=amd64 signed-by={KEYRING}] "
+            f"{mirror if kind == 'debian' else security} {suite} main\n"
+            for kind, suite in SOURCES
+        )
+        config = (
+            f'Dir "{self.root}";\nDir::State "state";\n'
+            f'Dir::State::status "{self.root}/state/status";\n'
+            'Dir::Cache "cache";\nDir::Etc "etc";\n'
+            'Dir::Etc::sourcelist "sources.list";\nDir::Etc::sourceparts "-";\n'
+            'Dir::Etc::main "-";\nDir::Etc::preferences "-";\n'
+            # The index of a release that is no longer updated is stale by its own word,
+            # and still right.
+            'Acquire::Check-Valid-Until "false";\nAcquire::Languages "none";\n'
+            'Acquire::Retries "3";\n'
+            'APT::Architecture "amd64";\nAPT::Architectures { "amd64"; };\n'
+            'APT::Install-Recommends "false";\nAPT::Sandbox::User "root";\n'
+            'APT::Default-Release "/^trixie(-security)?$/";\nDebug::NoLocking "true";\n'
+        )
+        for name, text in (("etc/sources.list", sources), ("apt.conf", config)):
+            path = self.root / name
+            if not path.exists() or path.read_text() != text:
+                path.write_text(text)
+                (self.root / "updated").unlink(missing_ok=True)
+
+    def _update(self, refresh: bool) -> None:
+        stamp = self.root / "updated"
+        if (
+            not refresh
+            and stamp.exists()
+            and time.time() - stamp.stat().st_mtime < INDEX_HOURS * 3600
+        ):
+            return
+        try:
+            with step("read the archive's index"):
+                run(["apt-get", "-q", "update", "--error-on=any"], env=self._env)
+        except LabError as e:
+            if not stamp.exists():
+                raise
+            say(f"the archive's index could not be renewed, the old one is used: {e}")
+            return
+        stamp.touch()
+
+    def _apt(self, *argv: str) -> str:
+        return run(argv, env=self._env)
+
+    def builds(self, series: str) -> list[Build]:
+        """The builds of a series that the index lists with image and debug symbols, the
+        newest first.
+        """
+        names = set(self._apt("apt-cache", "pkgnames", "linux-").split())
+        wanted = re.compile(
+            rf"linux-image-({re.escape(series)}(?=[.+-])[^_]*-{FLAVOUR})-dbg"
+        )
+        releases = [m.group(1) for m in map(wanted.fullmatch, names) if m]
+        # The meta package linux-image-6.1-cloud-amd64-dbg is no build.
+        releases = [r for r in releases if re.match(r"\d+\.\d+\.\d", r)]
+        found: list[Build] = []
+        if releases:
+            table = self._apt(
+                "apt-cache",
+                "madison",
+                *sorted(f"linux-image-{r}-dbg" for r in releases),
+            )
+            for line in table.splitlines():
+                name, version, source = (part.strip() for part in line.split("|"))
+                suite = source.split()[1].split("/")[0]
+                home = SUITES.get(series)
+                if home and suite not in (home, home + "-security"):
+                    continue
+                release = name[len("linux-image-") : -len("-dbg")]
+                if f"linux-binary-{release}" in names:
+                    # Since Debian's 7.2 the image package is empty and leads to these
+                    # two.
+                    image: tuple[str, ...] = (
+                        f"linux-binary-{release}",
+                        f"linux-modules-{release}",
+                    )
+                else:
+                    image = (f"linux-image-{release}",)
+                build = Build(release, version, image, name)
+                if set(image) <= names and build not in found:
+                    found.append(build)
+        if not found:
+            known = sorted(
+                {
+                    ".".join(m.group(1).split(".")[:2])
+                    for m in map(_ANY_DEBUG.fullmatch, names)
+                    if m
+                }
+            )
+            raise LabError(
+                f"the archive has no {FLAVOUR} kernel {series!r} with debug symbols; "
+                f"it has {', '.join(known)}"
+            )
+        return sorted(found, key=cmp_to_key(_compare), reverse=True)
+
+    def describe(self, name: str, version: str | None = None) -> Package:
+        """What the index says about a package."""
+        text = self._apt(
+            "apt-cache",
+            "--no-all-versions",
+            "show",
+            f"{name}={version}" if version else name,
+        )
+        return _package(text.split("\n\n")[0])
+
+    def with_dependencies(self, names: Sequence[str]) -> list[Package]:
+        """The packages that apt would install for these on an empty trixie."""
+        # apt needs seconds for the answer, which is the same until the index is
+        # renewed.
+        kept = self.root / "dependencies.json"
+        question = [(self.root / "updated").stat().st_mtime_ns, *names]
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            known = json.loads(kept.read_text())
+            if known["question"] == question:
+                return [Package(**fields) for fields in known["answer"]]
+        text = self._apt("apt-get", "install", "-qq", "-y", "--print-uris", *names)
+        lines = [line for line in text.splitlines() if line.startswith("'")]
+        files = [
+            re.match(r"'[^']+' ([^\s_]+)_(\S+)_[a-z0-9]+\.deb ", line) for line in lines
+        ]
+        wanted = [f"{m.group(1)}={m.group(2).replace('%3a', ':')}" for m in files if m]
+        if not wanted or len(wanted) != len(lines):
+            raise LabError(f"apt cannot tell what is needed for {' '.join(names)}")
+        shown = self._apt("apt-cache", "--no-all-versions", "show", *wanted)
+        packages = [_package(paragraph) for paragraph in shown.strip().split("\n\n")]
+        with lock("dependencies"):
+            kept.write_text(
+                json.dumps(
+                    {"question": question, "answer": [asdict(p) for p in packages]}
+                )
+            )
+        return packages
+
+    def fetch(self, package: Package) -> Path:
+        """The package's file, downloaded unless it is there and whole."""
+        path = self.debs / package.filename
+        with lock(f"deb-{package.name}"):
+            gone = self.root / "gone" / package.filename
+            if (
+                gone.exists()
+                and gone.stat().st_mtime >= (self.root / "updated").stat().st_mtime
+            ):
+                raise LabError(
+                    f"{package.filename} is in the index, but was not in the archive"
+                )
+            if path.exists():
+                if _sha256(path) == package.sha256:
+                    return path
+                say(f"{path.name} in the cache is broken and is fetched again")
+                path.unlink()
+            try:
+                with step(
+                    f"fetch {package.name} {package.version} "
+                    f"({package.size / 1e6:.0f} MB)"
+                ):
+                    self._download([package])
+            except LabError as e:
+                if "404" in str(e):
+                    # Not asked for again before the index has been renewed.
+                    gone.parent.mkdir(exist_ok=True)
+                    gone.touch()
+                raise
+        return path
+
+    def fetch_all(self, packages: list[Package], what: str) -> list[Path]:
+        """The files of many small packages."""
+        paths = [self.debs / p.filename for p in packages]
+        with lock("debs"):
+            missing = []
+            for package, path in zip(packages, paths):
+                if not path.exists() or _sha256(path) != package.sha256:
+                    path.unlink(missing_ok=True)
+                    missing.append(package)
+            if missing:
+                with step(
+                    f"fetch {len(missing)} packages "
+                    f"({sum(p.size for p in missing) / 1e6:.0f} MB) for {what}"
+                ):
+                    self._download(missing)
+        return paths
+
+    def _download(self, packages: list[Package]) -> None:
+        # apt goes on where an interrupted download ended (its partial folder is in the
+        # cache) and checks the hash.
+        run(
+            ["apt-get", "-q", "download", *(f"{p.name}={p.version}" for p in packages)],
+            env=self._env,
+            cwd=self.debs,
+        )
+        for package in packages:
+            path = self.debs / package.filename
+            if not path.exists() or _sha256(path) != package.sha256:
+                raise LabError(
+                    f"{package.filename} is not what the archive's index says; "
+                    "try again later"
+                )
+
+
+def _package(paragraph: str) -> Package:
+    field: dict[str, str] = dict(
+        re.findall(r"^([A-Za-z0-9-]+): (.*)$", paragraph, re.M)
+    )
+    return Package(
+        field["Package"],
+        field["Version"],
+        field["Architecture"],
+        int(field["Size"]),
+        field["SHA256"],
+    )
+
+
+_ANY_DEBUG = re.compile(rf"linux-image-(\d+\.\d+\.\d[^_]*-{FLAVOUR})-dbg")
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as f:
+        while True:
+            block = f.read(1 << 20)
+            if not block:
+                return digest.hexdigest()
+            digest.update(block)

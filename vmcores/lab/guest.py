@@ -1,0 +1,513 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A guest under QEMU: boot it, run commands in it, dump it, crash it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+import contextlib
+import json
+import os
+from pathlib import Path
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from types import TracebackType
+from typing import Any
+
+from . import initramfs, rootfs
+from ._steps import LabError, cache_dir, lock, need_programs, run, say
+from .archive import Archive
+from .kernels import Kernel
+
+__all__ = ("Died", "Guest", "qemu_version")
+
+QEMU = "qemu-system-x86_64"
+# The crypto self-tests are what kills an emulated boot most often.
+COMMAND_LINE = (
+    "console=ttyS0 rootfstype=ramfs crashkernel={crashkernel}M "
+    "cryptomgr.notests panic=-1 random.trust_cpu=on"
+)
+CRASH_COMMAND_LINE = (
+    "console=ttyS0 irqpoll nr_cpus=1 reset_devices "
+    "cryptomgr.notests panic=-1 random.trust_cpu=on"
+)
+
+
+FOLDER_PREFIX = "drgn-veth-lab-"
+
+
+class Died(LabError):
+    """The guest ended or hung by itself.
+
+    Under emulation that happens; another boot is worth a try.
+    """
+
+
+def qemu_version() -> str:
+    """What QEMU calls its version."""
+    return run([QEMU, "--version"]).split("version ", 1)[-1].split("\n")[0].strip()
+
+
+class Guest:
+    """One boot of a kernel, as a context manager: QEMU outlives neither the block nor
+    the thread that entered it.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        *,
+        memory_mb: int = 1024,
+        smp: int = 4,
+        crashkernel_mb: int = 256,
+        files: Mapping[str, Path] | None = None,
+        console_log: Path | None = None,
+        accel: str | None = None,
+        boot_timeout: float = 120,
+        out_mb: int | None = None,
+    ) -> None:
+        """``files`` are put into the guest: {"/lab/repo": Path("/host/folder"), ...},
+        each under /lab.
+        """
+        need_programs()
+        self.kernel = kernel
+        self.memory_mb = memory_mb
+        self.smp = smp
+        self.crashkernel_mb = crashkernel_mb
+        self.accel = accel
+        self.boot_timeout = boot_timeout
+        self.boot_seconds = 0.0
+        # Room for a dump with nothing left out, for an ELF file of the same, and for
+        # what hooks write.
+        self.out_mb = out_mb or memory_mb * 2 + 1024
+        self._files = dict(files or {})
+        self._folder: Path | None = None
+        self._keep_console = console_log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: socket.socket | None = None
+        self._received = b""
+        self._number = 0
+
+    # Life and death
+
+    def __enter__(self) -> Guest:
+        try:
+            self._boot()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def folder(self) -> Path:
+        """The guest's folder on the host: disks, sockets, the console's log.
+
+        Gone when the guest is closed.
+        """
+        if self._folder is None:
+            raise LabError("the guest is not running")
+        return self._folder
+
+    @property
+    def console_path(self) -> Path:
+        return self.folder / "console.log"
+
+    @property
+    def qmp_socket(self) -> Path:
+        """A QMP socket that the lab itself does not use, for ``drgn --qemu``."""
+        return self.folder / "qmp"
+
+    @property
+    def out_disk(self) -> Path:
+        return self.folder / "out.img"
+
+    def console(self) -> str:
+        """All that the guest wrote on its console up to now."""
+        try:
+            return self.console_path.read_text(errors="replace")
+        except OSError:
+            return ""
+
+    def close(self) -> None:
+        """Kill QEMU and remove the guest's folder."""
+        process, self._process = self._process, None
+        if process is not None and process.poll() is None:
+            process.kill()
+            process.wait()
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        folder, self._folder = self._folder, None
+        if folder is not None:
+            if self._keep_console is not None:
+                with contextlib.suppress(OSError):
+                    self._keep_console.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(folder / "console.log", self._keep_console)
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _boot(self) -> None:
+        start = time.monotonic()
+        userland = rootfs.get(Archive())
+        kernel_disk = rootfs.kernel_disk(self.kernel)
+        accel = self.accel or _accelerator(self.kernel)
+        # A unix socket's address holds 108 bytes: no deep folder. On a disk, as an out
+        # disk may be large.
+        _remove_orphans()
+        self._folder = folder = Path(
+            tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-", dir="/var/tmp")
+        )
+        initrd = folder / "initrd"
+        initrd.write_bytes(
+            initramfs.build(self.kernel, userland / "busybox", rootfs.PYTHON_PATH)
+        )
+        self._fill_out_disk(initrd)
+        argv = [
+            # However this process ends, QEMU ends with it.
+            "setpriv", "--pdeathsig", "KILL",
+            QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            "-machine", "q35",
+            "-accel", "kvm" if accel == "kvm" else "tcg,thread=multi",
+            "-cpu", "host" if accel == "kvm" else "max",
+            "-m", str(self.memory_mb), "-smp", str(self.smp),
+            "-kernel", str(self.kernel.vmlinuz), "-initrd", str(initrd),
+            "-append", COMMAND_LINE.format(crashkernel=self.crashkernel_mb),
+            "-device", "vmcoreinfo",
+            "-device", "virtio-rng-pci",
+            "-netdev", "hubport,hubid=0,id=net0",
+            "-device", "virtio-net-pci,netdev=net0,mac=52:54:00:12:34:56,romfile=",
+            "-chardev", f"file,id=console,path={folder / 'console.log'}",
+            "-serial", "chardev:console",
+            "-chardev", f"socket,id=agent,path={folder / 'agent'},server=on,wait=off",
+            "-serial", "chardev:agent",
+            "-qmp", f"unix:{folder / 'qmp'},server=on,wait=off",
+            "-qmp", f"unix:{folder / 'qmp-lab'},server=on,wait=off",
+        ]  # fmt: skip
+        for name, path, mode in (
+            ("rootfs", userland / "rootfs.ext4", "readonly=on"),
+            ("kernel", kernel_disk, "readonly=on"),
+            ("out", self.out_disk, "cache=unsafe"),
+        ):
+            argv += ["-drive", f"file={path},format=raw,if=none,id={name},{mode}",
+                     "-device", f"virtio-blk-pci,drive={name},serial={name}",
+            ]  # fmt: skip
+        with open(folder / "qemu.log", "wb") as log:
+            # Ctrl-C at the terminal is for the lab, which then ends QEMU itself.
+            self._process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = start + self.boot_timeout
+        # The socket is opened before the guest says anything: QEMU drops what nobody
+        # listens to.
+        while True:
+            channel = socket.socket(socket.AF_UNIX)
+            try:
+                channel.connect(str(folder / "agent"))
+                break
+            except OSError:
+                channel.close()
+                self._check("QEMU did not start", deadline)
+                time.sleep(0.02)
+        self._channel = channel
+        while self._read_line("the guest did not boot", deadline) != "ready":
+            pass
+        self.boot_seconds = time.monotonic() - start
+
+    def _fill_out_disk(self, initrd: Path) -> None:
+        tree = self.folder / "out"
+        (tree / "boot").mkdir(parents=True)
+        (tree / "lab").mkdir()
+        shutil.copyfile(self.kernel.vmlinuz, tree / "boot" / "vmlinuz")
+        shutil.copyfile(initrd, tree / "boot" / "initrd")
+        (tree / "boot" / "level").write_text("auto\n")
+        own = Path(__file__).resolve().parent
+        files: dict[str, Path] = {
+            "/lab/scenes": own / "scenes",
+            "/lab/guest": own / "guest",
+        }
+        files.update(self._files)
+        for place, path in files.items():
+            if not place.startswith("/lab/"):
+                raise LabError(
+                    f"a file for the guest must go under /lab, not to {place}"
+                )
+            goal = tree / place.lstrip("/")
+            goal.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                ignore = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
+                shutil.copytree(path, goal, dirs_exist_ok=True, ignore=ignore)
+            elif path.exists():
+                shutil.copy2(path, goal)
+            else:
+                raise LabError(f"{path} is to be put into the guest, but is not there")
+        rootfs.ext4_image(self.out_disk, tree, self.out_mb)
+        shutil.rmtree(tree)
+
+    # Waiting
+
+    def _tail(self, lines: int = 15) -> str:
+        text = self.console()
+        with contextlib.suppress(OSError):
+            text += (self.folder / "qemu.log").read_text(errors="replace")
+        last = [line for line in text.replace("\r", "").splitlines() if line.strip()][
+            -lines:
+        ]
+        return (
+            "".join("\n  console: " + line for line in last)
+            or "\n  the console is empty"
+        )
+
+    def _check(self, what: str, deadline: float) -> None:
+        """Raise Died when QEMU has ended or the time is up."""
+        if self._process is None:
+            raise LabError("the guest is not running")
+        status = self._process.poll()
+        if status is not None:
+            raise Died(f"{what}: QEMU ended with status {status}{self._tail()}")
+        if time.monotonic() > deadline:
+            raise Died(f"{what} in time{self._tail()}")
+
+    def _read_line(self, what: str, deadline: float) -> str:
+        channel = self._channel
+        if channel is None:
+            raise LabError("the guest is not running")
+        channel.settimeout(0.25)
+        while b"\n" not in self._received:
+            try:
+                block = channel.recv(65536)
+            except socket.timeout:
+                block = b""
+                # Died only when there is nothing left to read.
+                self._check(what, deadline)
+            except OSError:
+                self._check(what, deadline)
+                raise Died(f"{what}: the channel broke{self._tail()}") from None
+            else:
+                if not block:
+                    time.sleep(0.2)
+                    self._check(what, time.monotonic())
+            self._received += block
+        line, _, self._received = self._received.partition(b"\n")
+        return line.decode(errors="replace").strip()
+
+    # Commands
+
+    def run(
+        self,
+        command: str,
+        *,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 300,
+        check: bool = True,
+    ) -> str:
+        """Run a shell command in the guest as root and return the last 64 KB of its
+        output.
+        """
+        status, output = self.try_run(command, env=env, timeout=timeout)
+        if status and check:
+            last = output.strip().splitlines()[-20:]
+            raise LabError(
+                f"in the guest ({self.kernel.release}), {command!r} failed "
+                f"with status {status}" + "".join("\n  " + line for line in last)
+            )
+        return output
+
+    def try_run(
+        self,
+        command: str,
+        *,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 300,
+    ) -> tuple[int, str]:
+        """Like run(), but give the exit status and the output, whatever they are."""
+        if self._channel is None:
+            raise LabError("the guest is not running")
+        self._number += 1
+        number = self._number
+        script = (
+            "".join(f"export {k}={shlex.quote(v)}\n" for k, v in (env or {}).items())
+            + command
+            + "\n"
+        )
+        job = f"{number} {base64.b64encode(script.encode()).decode()}\n".encode()
+        what = f"the guest did not finish {command!r}"
+        deadline = time.monotonic() + timeout
+        self._channel.settimeout(timeout)
+        try:
+            self._channel.sendall(job)
+        except OSError:
+            self._check(what, deadline)
+            raise Died(f"{what}: the channel broke{self._tail()}") from None
+        while True:
+            words = self._read_line(what, deadline).split()
+            if words[:2] == ["done", str(number)]:
+                break
+        encoded: list[str] = []
+        while True:
+            line = self._read_line(what, deadline)
+            if line == f"end {number}":
+                break
+            encoded.append(line)
+        output = base64.b64decode("".join(encoded)).decode(errors="replace")
+        return int(words[2]), output
+
+    # QMP
+
+    def _qmp(self, command: str, timeout: float, **arguments: object) -> Any:
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as s:
+            s.settimeout(timeout)
+            try:
+                s.connect(str(self.folder / "qmp-lab"))
+                with s.makefile("rwb") as f:
+                    for name, args in (
+                        ("", {}),
+                        ("qmp_capabilities", {}),
+                        (command, arguments),
+                    ):
+                        if name:
+                            f.write(
+                                json.dumps(
+                                    {"execute": name, "arguments": args}
+                                ).encode()
+                                + b"\n"
+                            )
+                            f.flush()
+                        while True:
+                            line = f.readline()
+                            if not line:
+                                raise Died(
+                                    f"QEMU hung up during {command}{self._tail()}"
+                                )
+                            answer = json.loads(line)
+                            if "error" in answer:
+                                raise LabError(
+                                    f"QEMU refused {command}: "
+                                    f"{answer['error'].get('desc')}"
+                                )
+                            if "QMP" in answer or "return" in answer:
+                                break
+            except OSError as e:
+                raise Died(f"QMP {command} failed: {e}{self._tail()}") from e
+        return answer.get("return")
+
+    def qmp_dump_elf(self, path: Path, timeout: float = 300) -> None:
+        """Let QEMU write the guest's memory as an ELF core.
+
+        The guest stands still meanwhile and goes on after it.
+        """
+        path = Path(path).resolve()
+        self._qmp("dump-guest-memory", timeout, paging=False, protocol=f"file:{path}")
+
+    # The end of a guest
+
+    def load_crash_kernel(self, level: int | None = None) -> None:
+        """Load the crash kernel.
+
+        ``level`` is makedumpfile's -d: 31, or 1 where it does not know the kernel.
+        """
+        if level is not None:
+            self.run(f"echo {level} > /out/boot/level")
+        self.run(
+            "kexec -p /out/boot/vmlinuz --initrd=/out/boot/initrd "
+            f"--append={shlex.quote(CRASH_COMMAND_LINE)}"
+        )
+        if self.run("cat /sys/kernel/kexec_crash_loaded").strip() != "1":
+            raise LabError(f"the crash kernel of {self.kernel.release} did not load")
+
+    def crash(self, timeout: float = 300, level: int | None = None) -> None:
+        """Panic, let the crash kernel write /out/vmcore, and wait until the guest has
+        switched itself off.
+        """
+        self.load_crash_kernel(level)
+        self.run("cp -a /run/log /out/; sync; umount /out || mount -o remount,ro /out")
+        if self._channel is None or self._process is None:
+            raise LabError("the guest is not running")
+        # No answer will come.
+        script = (
+            "echo 1 > /proc/sys/kernel/sysrq\n"
+            "taskset -c 0 dash -c 'echo c > /proc/sysrq-trigger'\n"
+        )
+        job = base64.b64encode(script.encode()).decode()
+        self._channel.sendall(f"{self._number + 1} {job}\n".encode())
+        deadline = time.monotonic() + timeout
+        while self._process.poll() is None:
+            if time.monotonic() > deadline:
+                raise Died(
+                    f"the crash kernel did not finish its dump in time{self._tail()}"
+                )
+            time.sleep(0.05)
+        if "lab: dump ended with status" not in self.console():
+            raise Died(f"the guest ended without a dump{self._tail()}")
+
+    def power_off(self) -> None:
+        """End the guest in an orderly way, so that the out disk is whole."""
+        self.run(
+            "cp -a /run/log /out/; sync; umount /out || mount -o remount,ro /out; sync"
+        )
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+
+    def empty_out_disk(self, folder: Path) -> None:
+        """Copy the out disk's files to a folder. Only after crash() or power_off()."""
+        if self._process is not None and self._process.poll() is None:
+            raise LabError("the guest still uses its out disk")
+        folder.mkdir(parents=True, exist_ok=True)
+        said = run(["debugfs", "-R", f"rdump / {folder}", str(self.out_disk)])
+        if "rdump:" in said:
+            raise LabError(
+                f"the out disk cannot be read: {said.strip().splitlines()[-1]}"
+            )
+
+
+def _remove_orphans() -> None:
+    """Remove what processes that were killed left behind."""
+    for path in Path("/var/tmp").glob(FOLDER_PREFIX + "*-*"):
+        pid = path.name[len(FOLDER_PREFIX) :].split("-")[0]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _accelerator(kernel: Kernel) -> str:
+    """'kvm' where a trial boot under it has worked on this machine since its start, or
+    else 'tcg'.
+    """
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "tcg"
+    with open("/proc/sys/kernel/random/boot_id") as f:
+        machine = f"{f.read().strip()} {qemu_version()}"
+    path = cache_dir() / "kvm.json"
+    with lock("kvm"):
+        with contextlib.suppress(OSError, ValueError):
+            known = json.loads(path.read_text())
+            if known["machine"] == machine:
+                return str(known["accel"])
+        accel = "tcg"
+        say("trying whether KVM works")
+        try:
+            with Guest(kernel, accel="kvm", boot_timeout=20) as guest:
+                if guest.run("echo works", timeout=10).strip() == "works":
+                    accel = "kvm"
+        except LabError as e:
+            say(
+                "KVM does not work here, so the CPU is emulated "
+                f"({str(e).splitlines()[0]})"
+            )
+        path.write_text(json.dumps({"machine": machine, "accel": accel}) + "\n")
+    return accel

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The small initramfs that serves twice: to start the guest, and as the crash kernel's
+system.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+import stat
+
+from .kernels import Kernel
+
+__all__ = ("build",)
+
+MODULES = ("virtio_pci", "virtio_blk", "ext4", "crc32c_generic", "crc32c_cryptoapi")
+
+INIT = r"""#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+while read -r module; do
+    insmod "$module" || echo "lab: cannot load $module"
+done < /modules.list
+
+disk() {
+    tries=0
+    while [ $tries -lt 100 ]; do
+        for path in /sys/block/vd*; do
+            if [ "$(cat "$path/serial" 2>/dev/null)" = "$1" ]; then
+                echo "/dev/${path##*/}"
+                return
+            fi
+        done
+        tries=$((tries + 1))
+        usleep 50000
+    done
+    echo "lab: no disk $1" > /dev/console
+}
+
+fail() {
+    echo "lab: $1"
+    sync
+    poweroff -f
+}
+
+mount -t ext4 -o ro "$(disk rootfs)" /new || fail "cannot mount rootfs"
+mount -t ext4 "$(disk out)" /new/out || fail "cannot mount out"
+
+if [ -e /proc/vmcore ]; then
+    mount -o bind /proc /new/proc
+    mount -o bind /dev /new/dev
+    mount -t tmpfs tmpfs /new/tmp
+    level=$(cat /new/out/boot/level)
+    echo "lab: crash kernel, dump level $level"
+    status=1
+    first=31
+    [ "$level" = auto ] || first=$level
+    chroot /new makedumpfile -v > /new/out/makedumpfile.log 2>&1
+    for level_now in $first 1; do
+        # 22: messages, errors and the report, but not the progress, whose carriage
+        # returns would fill the log.
+        chroot /new makedumpfile -l --message-level 22 -d "$level_now" \
+            /proc/vmcore /out/vmcore >> /new/out/makedumpfile.log 2>&1
+        status=$?
+        echo "$status $level_now" > /new/out/makedumpfile.status
+        [ "$level" = auto ] || break
+        # A makedumpfile that does not know the kernel may leave out pages that are in
+        # use.
+        if [ $status -eq 0 ] &&
+            ! grep -q 'version is not supported' /new/out/makedumpfile.log; then
+            break
+        fi
+        [ "$level_now" = 1 ] && break
+        rm -f /new/out/vmcore
+        mv /new/out/makedumpfile.log /new/out/makedumpfile.first.log
+        chroot /new makedumpfile -v > /new/out/makedumpfile.log 2>&1
+    done
+    cat /new/out/makedumpfile.log
+    umount /new/out
+    sync
+    echo "lab: dump ended with status $status"
+    poweroff -f
+fi
+
+mount -t ext4 -o ro "$(disk kernel)" /new/kernel || fail "cannot mount kernel"
+for folder in run tmp root; do
+    mount -t tmpfs tmpfs "/new/$folder"
+done
+mkdir /new/run/lab /new/run/agent /new/run/log /new/run/netns
+# Copied, so that nothing that a scene leaves running keeps the disk busy.
+cp -a /new/out/lab/. /new/run/lab/
+mount -o bind /new/run/lab /new/lab
+cp /agent /new/run/agent/agent
+mount -o move /proc /new/proc
+mount -o move /sys /new/sys
+mount -o move /dev /new/dev
+exec switch_root /new /bin/dash /run/agent/agent
+"""
+
+AGENT = r"""#!/bin/dash
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export HOME=/root LC_ALL=C.UTF-8
+export PYTHONPATH=@PYTHON_PATH@ PYTHONDONTWRITEBYTECODE=1
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t cgroup2 cgroup2 /sys/fs/cgroup 2>/dev/null
+mount -t bpf bpf /sys/fs/bpf
+mount -t debugfs debugfs /sys/kernel/debug
+mount -t tracefs tracefs /sys/kernel/tracing
+hostname lab
+ln -s /proc/self/fd /dev/fd
+ln -s /proc/self/fd/0 /dev/stdin
+ln -s /proc/self/fd/1 /dev/stdout
+ln -s /proc/self/fd/2 /dev/stderr
+modprobe -a qemu_fw_cfg virtio_net
+ip link set lo up
+stty -F /dev/ttyS1 raw -echo
+exec 3<> /dev/ttyS1
+echo ready >&3
+echo "lab: agent ready"
+while read -r number job <&3; do
+    file=/run/agent/$number
+    echo "$job" | base64 -d > "$file"
+    # Not a pipe: what the command leaves running in the background must not keep it
+    # open.
+    dash "$file" > /run/log/$number.log 2>&1 < /dev/null 3<&- 3>&-
+    status=$?
+    rm -f "$file"
+    echo "lab: command $number ended with status $status"
+    {
+        echo "done $number $status"
+        tail -c 65536 /run/log/$number.log | base64
+        echo "end $number"
+    } >&3
+done
+"""
+
+
+def build(kernel: Kernel, busybox: Path, python_path: str) -> bytes:
+    """The initramfs as a cpio archive ("newc"), not compressed: an emulated CPU is slow
+    at that.
+    """
+    modules = kernel.load_order(MODULES)
+    entries: list[tuple[str, int, bytes]] = [
+        (name, stat.S_IFDIR | 0o755, b"")
+        for name in ("bin", "dev", "lib", "new", "proc", "sys")
+    ]
+    entries.append(("bin/busybox", stat.S_IFREG | 0o755, busybox.read_bytes()))
+    entries.append(("init", stat.S_IFREG | 0o755, INIT.encode()))
+    entries.append(
+        (
+            "agent",
+            stat.S_IFREG | 0o755,
+            AGENT.replace("@PYTHON_PATH@", python_path).encode(),
+        )
+    )
+    names = []
+    for module in modules:
+        names.append(f"/lib/{module.name}")
+        entries.append(
+            (f"lib/{module.name}", stat.S_IFREG | 0o644, module.read_bytes())
+        )
+    entries.append(
+        (
+            "modules.list",
+            stat.S_IFREG | 0o644,
+            "".join(n + "\n" for n in names).encode(),
+        )
+    )
+    archive = bytearray()
+    for number, (name, mode, data) in enumerate(entries, 2):
+        archive += _entry(number, name, mode, data)
+    # The kernel opens it for init before init can mount anything on /dev.
+    archive += _entry(1, "dev/console", stat.S_IFCHR | 0o600, b"", (5, 1))
+    archive += _entry(0, "TRAILER!!!", 0, b"")
+    return bytes(archive)
+
+
+def _entry(
+    number: int, name: str, mode: int, data: bytes, device: tuple[int, int] = (0, 0)
+) -> bytes:
+    links = 2 if stat.S_ISDIR(mode) else 1
+    fields = (number, mode, 0, 0, links, 0, len(data), 0, 0, *device, len(name) + 1, 0)
+    head = b"070701" + b"".join(b"%08X" % f for f in fields) + name.encode() + b"\0"
+    return head + b"\0" * (-len(head) % 4) + data + b"\0" * (-len(data) % 4)

@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The guest's userland: Debian trixie's own tools, and drgn, in one read-only ext4
+image.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from pathlib import Path
+import shutil
+import sys
+
+from ._steps import LabError, build_folder, cache_dir, lock, run, step
+from .archive import Archive, Package
+from .kernels import Kernel
+
+__all__ = ("PYTHON_PATH", "ext4_image", "get", "kernel_disk")
+
+PACKAGES = (
+    "bash",
+    "bpftool",
+    "busybox-static",
+    "coreutils",
+    "dash",
+    "ethtool",
+    "gawk",
+    "grep",
+    "iproute2",
+    "kexec-tools",
+    "kmod",
+    # drgn's wheel needs it.
+    "libstdc++6",
+    "makedumpfile",
+    "mount",
+    "procps",
+    "python3",
+    "sed",
+    "util-linux",
+)
+PYTHON_PACKAGES = ("drgn", "tabulate")
+# Where drgn and tabulate are in the guest.
+PYTHON_PATH = "/opt/python"
+LAYOUT = 1
+
+# What no scene needs and what would double the image.
+SUPERFLUOUS = (
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/locale",
+    "usr/share/info",
+    "usr/share/perl",
+    "usr/share/perl5",
+    "usr/share/zoneinfo",
+    "usr/lib/x86_64-linux-gnu/perl",
+    "usr/lib/x86_64-linux-gnu/perl-base",
+    "usr/lib/python3.13/idlelib",
+    "usr/lib/python3.13/ensurepip",
+    "usr/lib/python3.13/lib2to3",
+)
+
+
+def get(archive: Archive | None = None) -> Path:
+    """The folder with the userland: rootfs.ext4, busybox and rootfs.json (what it is
+    made of).
+    """
+    archive = archive or Archive()
+    packages = archive.with_dependencies(PACKAGES)
+    about: dict[str, object] = {
+        "layout": LAYOUT,
+        "packages": {
+            p.name: [p.version, p.sha256]
+            for p in sorted(packages, key=lambda p: p.name)
+        },
+        "python": list(PYTHON_PACKAGES),
+    }
+    key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
+    final = cache_dir() / "rootfs" / key
+    with lock("rootfs"):
+        if (final / "rootfs.json").exists():
+            return final
+        debs = archive.fetch_all(packages, "the guest")
+
+        def fill(folder: Path) -> None:
+            tree = folder / "tree"
+            _unpack(tree, debs)
+            _add_python_packages(tree)
+            _finish(tree)
+            shutil.copy2(tree / "usr/bin/busybox", folder / "busybox")
+            ext4_image(folder / "rootfs.ext4", tree)
+            about["versions"] = _versions(tree, packages)
+            shutil.rmtree(tree)
+            (folder / "rootfs.json").write_text(json.dumps(about, indent=1) + "\n")
+
+        with step("make the guest's userland"):
+            build_folder(final, fill)
+        _forget_older(final)
+    return final
+
+
+def _forget_older(final: Path) -> None:
+    """Keep the two newest userlands; a running guest has its image open anyway."""
+    others = sorted(
+        (
+            p
+            for p in final.parent.iterdir()
+            if p != final and not p.name.startswith(".")
+        ),
+        key=lambda p: p.stat().st_mtime,
+    )
+    for path in others[:-1]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _unpack(tree: Path, debs: list[Path]) -> None:
+    for name in ("usr/bin", "usr/sbin", "usr/lib", "usr/lib64"):
+        (tree / name).mkdir(parents=True, exist_ok=True)
+    # base-files ships these links, but other packages may come before it.
+    for name in ("bin", "sbin", "lib", "lib64"):
+        (tree / name).symlink_to("usr/" + name)
+    for deb in debs:
+        run(["dpkg-deb", "-x", str(deb), str(tree)])
+    for name in ("bin", "sbin", "lib", "lib64"):
+        if not (tree / name).is_symlink():
+            raise LabError(
+                f"a package made /{name} a folder of its own: "
+                "the guest's userland cannot be merged"
+            )
+
+
+def _python_version(tree: Path) -> str:
+    found = sorted((tree / "usr/lib").glob("python3.*"))
+    if not found:
+        raise LabError("trixie's python3 brought no standard library")
+    return found[-1].name[len("python") :]
+
+
+def _pip() -> list[str]:
+    """A pip that works: this Python's, or Debian's."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        if python and os.path.exists(python):
+            pip = [python, "-m", "pip"]
+            with contextlib.suppress(LabError):
+                run([*pip, "--version"])
+                return pip
+    if os.geteuid() != 0:
+        raise LabError("pip is missing; run as root, or: apt-get install python3-pip")
+    env = {"DEBIAN_FRONTEND": "noninteractive"}
+    with step("install python3-pip"):
+        run(["apt-get", "-q", "update"], env=env)
+        run(
+            [
+                "apt-get",
+                "-q",
+                "-y",
+                "--no-install-recommends",
+                "install",
+                "python3-pip",
+            ],
+            env=env,
+        )
+    return ["/usr/bin/python3", "-m", "pip"]
+
+
+def _add_python_packages(tree: Path) -> None:
+    target = tree / PYTHON_PATH.lstrip("/")
+    run(
+        [
+            *_pip(),
+            "install",
+            "--quiet",
+            "--no-input",
+            "--disable-pip-version-check",
+            "--target",
+            str(target),
+            "--python-version",
+            _python_version(tree),
+            "--only-binary=:all:",
+            "--platform=manylinux2014_x86_64",
+            "--platform=manylinux_2_28_x86_64",
+            "--platform=any",
+            *PYTHON_PACKAGES,
+        ]
+    )
+
+
+def _finish(tree: Path) -> None:
+    version = _python_version(tree)
+    for name in SUPERFLUOUS:
+        shutil.rmtree(tree / name, ignore_errors=True)
+    shutil.rmtree(tree / "usr/lib" / f"python{version}" / "test", ignore_errors=True)
+    # The mount points: the image itself is read-only.
+    for name in (
+        "proc",
+        "sys",
+        "dev",
+        "run",
+        "tmp",
+        "root",
+        "out",
+        "lab",
+        "kernel",
+        "mnt",
+        "var/tmp",
+        "var/log",
+        "etc",
+    ):
+        (tree / name).mkdir(parents=True, exist_ok=True)
+    for name in ("usr/lib/modules", "usr/lib/debug"):
+        path = tree / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        path.symlink_to("/kernel/lib/" + name.rsplit("/", 1)[1])
+    # What the packages' own scripts would have made.
+    for link, goal in (
+        ("usr/bin/awk", "gawk"),
+        ("usr/bin/sh", "dash"),
+        ("etc/mtab", "../proc/self/mounts"),
+        ("etc/netns", "../run/etc-netns"),
+        ("var/run", "../run"),
+    ):
+        path = tree / link
+        if not path.is_symlink() and not path.exists():
+            path.symlink_to(goal)
+    (tree / "etc/passwd").write_text(
+        "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"
+    )
+    (tree / "etc/group").write_text("root:x:0:\nnogroup:x:65534:\n")
+    (tree / "etc/hostname").write_text("lab\n")
+    (tree / "etc/hosts").write_text("127.0.0.1 localhost lab\n")
+    if os.geteuid() == 0:
+        # The image is read-only in the guest and its CPU slow: compile what Python will
+        # import now.
+        run(
+            ["chroot", str(tree), "/usr/bin/python3", "-m", "compileall", "-q",
+             "--invalidation-mode=unchecked-hash",
+             f"/usr/lib/python{version}", PYTHON_PATH]
+        )  # fmt: skip
+        # A shared library that is missing shows here and not in a guest.
+        modules = ", ".join(PYTHON_PACKAGES)
+        run(
+            [
+                "chroot",
+                str(tree),
+                "/usr/bin/env",
+                f"PYTHONPATH={PYTHON_PATH}",
+                "python3",
+                "-B",
+                "-c",
+                f"import {modules}",
+            ]
+        )
+
+
+def _versions(tree: Path, packages: list[Package]) -> dict[str, str]:
+    version = {p.name: p.version for p in packages}
+    found = {
+        name: version[name]
+        for name in ("makedumpfile", "iproute2", "bpftool", "ethtool", "python3")
+    }
+    for path in (tree / PYTHON_PATH.lstrip("/")).glob("*.dist-info"):
+        name, _, number = path.name[: -len(".dist-info")].partition("-")
+        found[name] = number
+    return found
+
+
+def ext4_image(path: Path, tree: Path, megabytes: int | None = None) -> None:
+    """Make a sparse raw ext4 image of a folder, as large as asked or just as large as
+    needed.
+    """
+    if megabytes is None:
+        used = int(run(["du", "-s", "-B1M", "--apparent-size", str(tree)]).split()[0])
+        blocks = int(run(["du", "-s", "-B1M", str(tree)]).split()[0])
+        megabytes = max(used, blocks) * 115 // 100 + 32
+    path.unlink(missing_ok=True)
+    run(
+        ["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal,^metadata_csum",
+         "-m", "0", "-E", "root_owner=0:0,lazy_itable_init=1",
+         "-d", str(tree), str(path), f"{megabytes}M"]
+    )  # fmt: skip
+
+
+def kernel_disk(kernel: Kernel) -> Path:
+    """The kernel's own disk: modules, and debug symbols for drgn in the guest."""
+    final = kernel.folder / "disk.ext4"
+    with lock(f"kernel-{kernel.release}"):
+        if final.exists():
+            return final
+
+        def fill(folder: Path) -> None:
+            tree = folder / "tree"
+            debug = tree / "lib/debug/lib/modules" / kernel.release
+            debug.mkdir(parents=True)
+            os.link(kernel.vmlinux, debug / "vmlinux")
+            (tree / "vmlinux").symlink_to(
+                f"lib/debug/lib/modules/{kernel.release}/vmlinux"
+            )
+            (tree / "debug").mkdir()
+            for path in kernel.debug_modules.values():
+                os.link(path, tree / "debug" / path.name)
+                os.link(path, debug / path.name)
+            shutil.copytree(
+                kernel.modules,
+                tree / "lib/modules" / kernel.release,
+                symlinks=True,
+                copy_function=os.link,
+            )
+            ext4_image(folder / "disk.ext4", tree)
+            shutil.rmtree(tree)
+
+        with step(f"make the disk of {kernel.release}"):
+            folder = build_folder(kernel.folder / "disk", fill)
+            (folder / "disk.ext4").rename(final)
+            folder.rmdir()
+    return final
