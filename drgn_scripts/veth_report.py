@@ -37,7 +37,7 @@ examples:
 
 in the table:
   netns      inode number of the network namespace: readlink /proc/PID/ns/net
-  queues     real/allocated: what the device uses, and what it was made with
+  queues     real/max: how many the device uses, and was made with
   XDP        mode (generic, driver, offload), name#id of the program; "link" if
              a BPF link holds it, "frags" if it takes packets in many buffers
   RPS CPUs   where received packets are steered: rx0:1-2 is queue 0 only
@@ -147,8 +147,8 @@ def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
     if missing:
         what, why = missing[0]
         cli.warn(
-            f"partial report: {len(missing)} values could not be read, the first "
-            f"is {what}: {why}"
+            f"partial report: {len(missing)} could not be read, the first is "
+            f"{what}: {why}"
         )
     return cli.EXIT_OK
 

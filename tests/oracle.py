@@ -374,9 +374,10 @@ def compare(report: Dict[str, Any], truth: Dict[str, Any]) -> Comparison:
     for inum in ours_ns.keys() & their_ns.keys():
         for name, value in their_ns[inum].items():
             result.compared["iproute2"] += 1
-            if ours_ns[inum].get(name) != value:
+            have = ours_ns[inum].get(name)
+            if have != value:
                 result.differences.append(
-                    f"namespace {inum}.{name}: {ours_ns[inum].get(name)!r}, not {value!r}"
+                    f"namespace {inum}.{name}: {have!r}, iproute2 says {value!r}"
                 )
 
     ours = {(d["netns"], d["ifindex"]): d for d in report["devices"]}

@@ -76,7 +76,7 @@ def _net_refcount(net: Object) -> Object:
     # In v6.18, the reference count moved from ns_common.count to
     # ns_common.__ns_ref.
     try:
-        return net.ns.member_("__ns_ref")
+        return net.ns.__ns_ref
     except AttributeError:
         pass
     # In v5.11, it moved there from struct net.
@@ -105,6 +105,6 @@ def netdev_net(dev: Object) -> Optional[Object]:
         devices do not say
     """
     try:
-        return dev.nd_net.net
+        return dev.nd_net.net.read_()
     except AttributeError:
         return None

@@ -398,15 +398,15 @@ class _Pass:
                     )
                 )
             listed[owner] = inum
-            count = self._devices_of(net, inum, "its network namespace is dying")
+            count = self._devices_of(net, inum, "netns is dying")
             namespaces.append(Namespace(inum, False, count, True))
         if peer not in self.found:
             raw, priv = self._read_device(peer)
             state = raw.reg_state
             if isinstance(state, Unreadable) or state == _NETREG_REGISTERED:
-                off_list = "it is on no list of its namespace, as while it is moved"
+                off_list = "on no list, as while it is moved"
             else:
-                off_list = f"it is {_REG_STATES.get(state, f'in reg_state {state}')}"
+                off_list = _REG_STATES.get(state, f"reg_state is {state}")
             self._add(peer, raw, priv, listed[owner], off_list)
 
     # Asking one device
@@ -428,7 +428,7 @@ class _Pass:
             Unreadable("its network namespace cannot be read"),
             raw.ifindex,
             _lift(_string, raw.name),
-            "it is on no list",
+            "on no list",
         )
 
     def _altnames(self, found: _Found) -> Maybe[Tuple[str, ...]]:

@@ -50,19 +50,22 @@ def bounded_list(
     seen: Set[int] = set()
     broken = ""
     stuck: Optional[int] = None
-    for direction, pos in enumerate((first, last)):
+    for direction, end in enumerate((first, last)):
+        pos = end
         while pos != head:
             if isinstance(pos, Unreadable):
                 broken = broken or pos.reason
                 break
-            assert isinstance(pos, int)
+            if not pos:
+                broken = broken or "a NULL pointer in the list"
+                break
             if pos in seen:
                 broken = broken or f"the list runs in a circle at {pos:#x}"
                 break
             if len(seen) >= limit:
                 raise WalkError(f"more than {limit} entries: gave up")
             node = read(pos)
-            following = node[direction]
+            following = node[1] if direction else node[0]
             if isinstance(following, Unreadable):
                 broken = broken or following.reason
                 if pos == stuck:
@@ -71,7 +74,6 @@ def bounded_list(
                 break
             seen.add(pos)
             yield node[2]
-            assert isinstance(following, int)
             pos = following
         if not broken:
             return

@@ -3,113 +3,23 @@
 Kernels that were booted for these tests
 ----------------------------------------
 
-Each kernel of LAB_KERNELS boots once, has the zoo scene set, and is looked at in
-four ways before and after it panics. Two boot at a time.
+Each kernel of LAB_KERNELS boots once for a scene and is looked at in four ways
+before and after it panics. Two boot at a time.
 """
 
-import base64
 import collections
 import concurrent.futures
-import gzip
-import json
-import os
 from pathlib import Path
 import subprocess
 import sys
-from typing import Any, Callable, Counter, Dict, Iterator, List, Sequence
+from typing import Any, Callable, Counter, Dict, Iterator, List
 
+from booted import KERNELS, Dump, Tally, look_at_guest, make_dump
+import lab
+import oracle
 import pytest
 
-import lab
-from lab import vmcore
-import oracle
-
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
-SCRIPT = REPOSITORY / "scripts" / "veth_report.py"
-KERNELS = os.environ.get("LAB_KERNELS", "5.10 6.1 6.12 7").split()
-SOURCES = ("kdump", "elf", "qemu", "kcore")
-
 _JOBS = 2
-_LIVE = (
-    "cd /tmp && python3 -m drgn -q -k -s /kernel/vmlinux -s /kernel/debug/veth.ko.debug "
-    "/lab/repo/drgn_scripts/veth_report.py --format json --output /tmp/live.json && "
-    "python3 -c 'import base64, gzip; print(base64.b64encode(gzip.compress("
-    'open("/tmp/live.json", "rb").read())).decode())\''
-)
-
-
-def drgn(
-    *args: object, cwd: object = "/", python: str = sys.executable
-) -> "subprocess.CompletedProcess[str]":
-    """Run drgn's command line as a user would."""
-    return subprocess.run(
-        [python, "-m", "drgn", "-q", *map(str, args)],
-        cwd=str(cwd),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
-class Dump:
-    """A kernel with a scene, and the reports of it from every side."""
-
-    def __init__(self, made: "vmcore.Result") -> None:
-        self.made = made
-        self.vmcore = made.vmcore
-        self.vmlinux = made.kernel.vmlinux
-        self.veth = made.kernel.debug_modules["veth"]
-        self.truth: Dict[str, Any] = json.loads(made.truth.read_text())
-
-    @property
-    def symbols(self) -> List[object]:
-        return ["-s", self.vmlinux, "-s", self.veth]
-
-    def report_text(self, source: str) -> str:
-        return (self.made.folder / f"report.{source}.json").read_text()
-
-    def report(self, source: str = "kdump") -> Dict[str, Any]:
-        report: Dict[str, Any] = json.loads(self.report_text(source))
-        return report
-
-    def run(
-        self, *args: object, **kwargs: Any
-    ) -> "subprocess.CompletedProcess[str]":
-        return drgn("-c", self.vmcore, *self.symbols, SCRIPT, *args, **kwargs)
-
-
-def _symbols(guest: "lab.guest.Guest") -> Sequence[object]:
-    debug = guest.kernel.debug_modules["veth"]
-    return ("-s", guest.kernel.vmlinux, "-s", debug)
-
-
-def _report(target: Sequence[object], folder: Path, source: str) -> None:
-    path = folder / f"report.{source}.json"
-    done = drgn(*target, SCRIPT, "--format", "json", "--output", path)
-    assert done.returncode == 0, f"{source}: {done.stderr}"
-
-
-def look_at_guest(guest: "lab.guest.Guest", folder: Path) -> None:
-    """Make the reports that need the guest alive (a hook of the lab)."""
-    _report(("--qemu", guest.qmp_socket, *_symbols(guest)), folder, "qemu")
-    dump = folder / "vmcore.elf"
-    try:
-        guest.qmp_dump_elf(dump)
-        _report(("-c", dump, *_symbols(guest)), folder, "elf")
-    finally:
-        # As large as the guest's memory.
-        dump.unlink()
-    encoded = guest.run(_LIVE, timeout=300).strip().splitlines()[-1]
-    live = gzip.decompress(base64.b64decode(encoded))
-    (folder / "report.kcore.json").write_bytes(live)
-
-
-def make_dump(kernel: str, scene: str, out_dir: Path, **kwargs: Any) -> Dump:
-    """Boot a kernel, set a scene, look, panic."""
-    made = vmcore.make(kernel, scene, out_dir=out_dir, force=True, **kwargs)
-    dump = Dump(made)
-    _report(("-c", dump.vmcore, *dump.symbols), made.folder, "kdump")
-    return dump
 
 
 class _Booted:
@@ -117,7 +27,7 @@ class _Booted:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._pool = concurrent.futures.ThreadPoolExecutor(_JOBS)
-        self._dumps: Dict[Any, "concurrent.futures.Future[Dump]"] = {}
+        self._dumps: Dict[Any, concurrent.futures.Future[Dump]] = {}
 
     def start(self, kernel: str, scene: str, **kwargs: Any) -> None:
         folder = self._folder / f"{kernel}-{scene}"
@@ -172,7 +82,15 @@ def drgn_python() -> Callable[[str], str]:
                 [sys.executable, "-m", "venv", "--clear", str(folder)], check=True
             )
             subprocess.run(
-                [str(path), "-m", "pip", "install", "-q", f"drgn=={version}", "tabulate"],
+                [
+                    str(path),
+                    "-m",
+                    "pip",
+                    "install",
+                    "-q",
+                    f"drgn=={version}",
+                    "tabulate",
+                ],
                 check=True,
             )
         return str(path)
@@ -180,7 +98,6 @@ def drgn_python() -> Callable[[str], str]:
     return python
 
 
-Tally = Dict[str, "oracle.Comparison"]
 _tallies = pytest.StashKey[Tally]()
 
 
@@ -207,7 +124,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         count = sum(comparison.compared.values())
         total += count
         alone.update(comparison.alone)
-        by_source = ", ".join(f"{s} {n}" for s, n in sorted(comparison.compared.items()))
+        by_source = ", ".join(
+            f"{s} {n}" for s, n in sorted(comparison.compared.items())
+        )
         terminalreporter.line(
             f"{name}: {count} ({by_source}), {len(comparison.differences)} differences"
         )

@@ -59,11 +59,12 @@ def _xdp_rps_lines(device: Device) -> List[str]:
 
 
 # One end of a pair. Both together are 120 columns: 2 * (17 + 10 + 10 + 16), and
-# two blanks between each two of the eight columns.
+# two blanks between each two of the eight columns. tabulate wants two blanks more
+# in a column than in its header.
 _END = (
     _Column("netns\nifindex: name", 17, _name_lines),
     _Column("state\nMTU", 10, _state_lines),
-    _Column("queues\nreal/alloc", 10, _queue_lines),
+    _Column("queues\nreal/max", 10, _queue_lines),
     _Column("XDP program#id\nRPS CPUs", 16, _xdp_rps_lines),
 )
 

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Memory that is not as it should be: real dumps, seen with changes."""
+
+import json
+import random
+from typing import Any, Callable, Dict, Iterator, List, Tuple
+
+from booted import REPOSITORY, Dump
+from drgn import Object
+from drgn.helpers.linux.net import for_each_net, for_each_netdev
+from drgn_veth.model import Device, Snapshot, Unreadable, unreadable_in
+from drgn_veth.render import csv, table
+from drgn_veth.render import json as render_json
+from drgn_veth.snapshot import take_snapshot
+from drgn_veth.veth import veth_peer, veth_priv
+import jsonschema
+from memory import Altered
+import pytest
+
+SCHEMA = json.loads((REPOSITORY / "docs" / "drgn-veth-1.schema.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def memory(one_zoo: Dump) -> Altered:
+    return Altered(one_zoo.vmcore, [one_zoo.vmlinux, one_zoo.veth])
+
+
+@pytest.fixture
+def altered(memory: Altered) -> Iterator[Altered]:
+    memory.reset()
+    yield memory
+    memory.reset()
+
+
+def _devices(altered: Altered) -> Dict[str, Object]:
+    prog = altered.original
+    init = prog["init_net"].address_of_()
+    return {
+        dev.name.string_().decode("utf-8", "replace"): dev
+        for dev in for_each_netdev(init)
+    }
+
+
+def _take(altered: Altered) -> Snapshot:
+    """Take a snapshot, and see that all renderers take it."""
+    snapshot = take_snapshot(altered.prog)
+    report = json.loads(render_json.render(snapshot))
+    jsonschema.validate(report, SCHEMA, cls=jsonschema.Draft202012Validator)
+    for screen in (table.pairs(snapshot, snapshot.devices), table.devices(snapshot)):
+        for line in screen.splitlines():
+            assert line.isprintable()
+            assert len(line) <= 120
+    csv.devices(snapshot)
+    csv.pairs(snapshot, snapshot.devices)
+    table.totals(snapshot)
+    # Whatever it was: work stays in proportion to the dump.
+    assert altered.reads < 1_000_000
+    return snapshot
+
+
+def _named(snapshot: Snapshot, name: str) -> Device:
+    (device,) = (d for d in snapshot.devices if d.name == name and not d.netns == 0)
+    return device
+
+
+def _unlink(altered: Altered, dev: Object) -> None:
+    node = dev.dev_list
+    altered.write_pointer(node.prev.next, node.next.value_())
+    altered.write_pointer(node.next.prev, node.prev.value_())
+
+
+def test_as_it_is(altered: Altered, one_zoo: Dump) -> None:
+    snapshot = _take(altered)
+    assert list(unreadable_in(snapshot)) == []
+    ours = json.loads(render_json.render(snapshot))
+    theirs = one_zoo.report()
+    for report in (ours, theirs):
+        del report["target"]["kind"]
+    assert ours == theirs
+
+
+def test_peer_on_no_list(altered: Altered) -> None:
+    """As between unlist_netdevice() and list_netdevice() of a move."""
+    _unlink(altered, _devices(altered)["veth_xxx0"])
+    snapshot = _take(altered)
+    gone = _named(snapshot, "veth_xxx0")
+    assert gone.off_list == "on no list, as while it is moved"
+    assert gone.queues.rx.real == 14
+    peer = _named(snapshot, "veth_yyy0").peer
+    assert peer == gone.ref
+    assert sum(gone.ref in (pair.a, pair.b) for pair in snapshot.pairs) == 1
+    assert "(on no list, as" in table.pairs(snapshot, snapshot.devices)
+
+
+def test_peer_unregistering(altered: Altered) -> None:
+    dev = _devices(altered)["veth_xxx0"]
+    _unlink(altered, dev)
+    altered.write(dev.reg_state.address_of_().value_(), b"\2")
+    snapshot = _take(altered)
+    assert _named(snapshot, "veth_xxx0").off_list == "unregistering"
+
+
+def _self_loop(altered: Altered, dev: Object) -> None:
+    altered.write_pointer(dev.dev_list.next, dev.dev_list.address_of_().value_())
+
+
+def _poisoned(altered: Altered, dev: Object) -> None:
+    altered.write_pointer(dev.dev_list.next, 0xDEAD000000000100)
+
+
+def _null(altered: Altered, dev: Object) -> None:
+    altered.write_pointer(dev.dev_list.next, 0)
+
+
+def _backwards(altered: Altered, dev: Object) -> None:
+    altered.write_pointer(dev.dev_list.next, dev.dev_list.prev.value_())
+
+
+@pytest.mark.parametrize("damage", [_self_loop, _poisoned, _null, _backwards])
+def test_broken_list(
+    altered: Altered, one_zoo: Dump, damage: Callable[[Altered, Object], None]
+) -> None:
+    """The rest is reached from the other end, so that nothing is lost."""
+    damage(altered, _devices(altered)["xmixa"])
+    snapshot = _take(altered)
+    (problem,) = snapshot.incomplete
+    assert problem[0].startswith("devices of namespace ")
+    assert len(snapshot.devices) == len(one_zoo.report()["devices"])
+
+
+def test_excluded_page(altered: Altered, one_zoo: Dump) -> None:
+    """A device whose page is not in the dump is still told of."""
+    dev = _devices(altered)["xmixa"]
+    altered.exclude(dev.value_())
+    snapshot = _take(altered)
+    whole = one_zoo.report()["devices"]
+    assert len(snapshot.devices) == len(whole)
+    (lost,) = (d for d in snapshot.devices if d.net_device == dev.value_())
+    assert isinstance(lost.ifindex, Unreadable)
+    assert "Excluded page" in lost.ifindex.reason
+    assert isinstance(lost.mtu, Unreadable)
+    peer = _named(snapshot, "xmixb").peer
+    assert peer == lost.ref
+
+
+def test_dangling_peer(altered: Altered) -> None:
+    dev = _devices(altered)["veth_xxx0"]
+    altered.write_pointer(veth_priv(dev).peer, 0xFFFF000012345678)
+    device = _named(_take(altered), "veth_xxx0")
+    assert isinstance(device.peer, Unreadable)
+
+
+def test_nobody_is_told_a_false_peer(altered: Altered) -> None:
+    """Half a pair, as in the middle of newlink."""
+    dev = _devices(altered)["veth_xxx0"]
+    altered.write_pointer(veth_priv(dev).peer, 0)
+    snapshot = _take(altered)
+    assert _named(snapshot, "veth_xxx0").peer is None
+    assert veth_peer(dev)
+
+
+def test_absurd_counts(altered: Altered) -> None:
+    dev = _devices(altered)["rpsa"]
+    for member in ("real_num_rx_queues", "num_tx_queues", "real_num_tx_queues"):
+        altered.write(dev.member_(member).address_of_().value_(), b"\xff" * 4)
+    rps_map = _devices(altered)["rpsb"]._rx[3].rps_map
+    altered.write(rps_map.len.address_of_().value_(), b"\xff" * 4)
+    snapshot = _take(altered)
+    device = _named(snapshot, "rpsa")
+    for value in (*device.queues.tx, device.queues.rx.real, device.rps, device.xps):
+        assert isinstance(value, Unreadable)
+        assert "more than" in value.reason
+    other = _named(snapshot, "rpsb").rps
+    assert not isinstance(other, Unreadable)
+    assert isinstance(other[3].cpus, Unreadable)
+
+
+def _regions(altered: Altered) -> List[Tuple[int, int]]:
+    # Everything that a report reads of some devices.
+    regions: List[Tuple[int, int]] = []
+
+    def add(pointer: Any, size: int) -> None:
+        if pointer:
+            regions.append((pointer.value_(), size))
+
+    for name in ("rpsa", "xpsa", "mqa", "alta", "xlinka", "brporta", "xmixa", "lo"):
+        dev = _devices(altered)[name]
+        add(dev, 2400)
+        add(dev._rx, 512)
+        add(dev._rx[0].rps_map, 32)
+        add(dev.ifalias, 32)
+        add(dev.name_node, 64)
+        add(dev.dev_addr, 8)
+        for maps in dev.xps_maps:
+            add(maps, 64)
+        for state in dev.xdp_state:
+            add(state.prog, 64)
+            add(state.link, 128)
+    for net in for_each_net(altered.original):
+        add(net.list.address_of_(), 16)
+        add(net.dev_base_head.address_of_(), 16)
+    return regions
+
+
+def test_random_damage(altered: Altered) -> None:
+    """No answer is right here; there has to be one, soon, and of the right form."""
+    regions = _regions(altered)
+    rng = random.Random(20261122)
+    for _ in range(60):
+        altered.reset()
+        for _ in range(rng.choice((1, 4, 64))):
+            address, size = rng.choice(regions)
+            at = address + rng.randrange(size)
+            altered.write(at, rng.randbytes(rng.choice((1, 4, 8))))
+        if rng.random() < 0.3:
+            altered.exclude(rng.choice(regions)[0])
+        _take(altered)
