@@ -21,7 +21,7 @@ sys.path.insert(
 )
 
 from drgn_veth import cli, filters, snapshot  # noqa: E402
-from drgn_veth.errors import READ_ERRORS, reason  # noqa: E402
+from drgn_veth.errors import is_read_error, reason  # noqa: E402
 from drgn_veth.model import Snapshot, unreadable_in  # noqa: E402
 from drgn_veth.render import csv, json, table  # noqa: E402
 
@@ -107,7 +107,9 @@ def _parser() -> argparse.ArgumentParser:
 def _take(prog: drgn.Program) -> Snapshot:
     try:
         taken = snapshot.take_snapshot(prog)
-    except READ_ERRORS as e:
+    except Exception as e:
+        if not is_read_error(e):
+            raise
         raise cli.TargetError(
             f"the kernel's types or symbols are missing: {reason(e)}; give the "
             "vmlinux with debug symbols of exactly this kernel (-s VMLINUX)"

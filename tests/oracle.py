@@ -14,7 +14,7 @@ import json
 import re
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-__all__ = ("NO_SECOND_SOURCE", "Comparison", "compare")
+__all__ = ("DYING", "NO_SECOND_SOURCE", "Comparison", "compare", "kind_of", "leaves")
 
 #: What no tool in the guest tells, and what stands for it.
 NO_SECOND_SOURCE = {
@@ -314,19 +314,21 @@ class _Expected:
 _WHOLE = ("altnames", "flags", "cpus", "rx_queues", "master", "peer", "online_cpus")
 
 
-def _leaves(value: Any, path: Path = ()) -> Iterator[Tuple[Path, Any]]:
+def leaves(value: Any, path: Path = ()) -> Iterator[Tuple[Path, Any]]:
+    """Yield the values of a record, with where each is."""
     whole = bool(path) and path[-1] in _WHOLE
     if isinstance(value, dict) and not whole:
         for name, member in value.items():
-            yield from _leaves(member, (*path, name))
+            yield from leaves(member, (*path, name))
     elif isinstance(value, list) and not whole:
         for i, member in enumerate(value):
-            yield from _leaves(member, (*path, str(i)))
+            yield from leaves(member, (*path, str(i)))
     else:
         yield path, value
 
 
-def _kind(where: str, path: Path) -> str:
+def kind_of(where: str, path: Path) -> str:
+    """Return what kind of value is somewhere."""
     return ".".join((where, *(part for part in path if not part.isdigit())))
 
 
@@ -337,7 +339,7 @@ def _check(
     ours: Dict[str, Any],
     expected: Iterator[Tuple[Path, str, Any]],
 ) -> None:
-    have = dict(_leaves(ours))
+    have = dict(leaves(ours))
     told = set()
     for path, source, value in expected:
         if source == _NOBODY:
@@ -353,7 +355,7 @@ def _check(
                 f"{place}.{'.'.join(path)}: {have[path]!r}, {source} says {value!r}"
             )
     for path in have.keys() - told:
-        kind = _kind(where, path)
+        kind = kind_of(where, path)
         result.alone[kind] += 1
         if kind not in NO_SECOND_SOURCE:
             result.differences.append(

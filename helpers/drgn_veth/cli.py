@@ -8,6 +8,7 @@ Opening a target, writing the output, and telling in one line what went wrong.
 
 import argparse
 import contextlib
+import logging
 import os
 import stat
 import sys
@@ -17,7 +18,8 @@ from typing import Callable, Iterator, Optional, TextIO
 import drgn
 from drgn import MissingDebugInfoError, Program, ProgramFlags
 
-from .errors import READ_ERRORS, reason
+from .errors import is_read_error, reason
+from .kdump import missing_from_kdump
 
 __all__ = (
     "EXIT_FOUND",
@@ -61,9 +63,10 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say what to look at, for a start without drgn."""
     group = parser.add_argument_group(
         "target",
-        "Started by drgn (drgn -c CORE -s VMLINUX SCRIPT), the script looks at "
-        "what drgn was told to look at. Started by itself, or by python3, it takes "
-        "these; without any it looks at the running kernel.",
+        # Not wrapped by argparse where a script has its own formatter.
+        "Started by drgn (drgn -c CORE -s VMLINUX SCRIPT), the script looks at what\n"
+        "drgn was told to look at. Started by python3, it takes these; without any it\n"
+        "looks at the running kernel.",
     )
     only_one = group.add_mutually_exclusive_group()
     only_one.add_argument("-c", "--core", metavar="PATH", help="a crash dump")
@@ -108,25 +111,47 @@ def _set_target(prog: Program, args: argparse.Namespace) -> None:
 def _open(args: argparse.Namespace) -> Program:
     prog = Program()
     where = args.core or args.qemu or "the running kernel"
+    # What is missing is told by whoever misses it, in one line.
+    logging.getLogger("drgn").setLevel(logging.CRITICAL + 1)
     try:
+        missing = missing_from_kdump(args.core) if args.core else None
+        if missing:
+            raise TargetError(f"{where}: {missing}; copy the dump again, in whole")
         _set_target(prog, args)
-    except PermissionError as e:
+    except OSError as e:
         hint = ""
         if args.core is None and args.qemu is None:
-            hint = "; looking at the running kernel takes root (sudo), a dump -c CORE"
-        raise TargetError(f"{where}: {reason(e)}{hint}") from None
-    except READ_ERRORS as e:
+            hint = (
+                "; looking at the running kernel takes root (sudo) and /proc/kcore, "
+                "looking at a dump -c CORE"
+            )
+        raise TargetError(f"{where}: {e.strerror or reason(e)}{hint}") from None
+    except Exception as e:
+        if not is_read_error(e):
+            raise
         raise TargetError(
-            f"{where}: {reason(e)}; a kernel crash dump is wanted"
+            f"{where}: {reason(e)}; what is wanted is a whole crash dump of a kernel, "
+            "kdump or ELF"
         ) from None
+    _check_kernel(prog)
     try:
         prog.load_debug_info(args.symbols, main=True)
     except MissingDebugInfoError:
         pass  # What is missing is told by whoever misses it.
-    except READ_ERRORS as e:
+    except Exception as e:
+        if not is_read_error(e):
+            raise
         raise UsageError(f"cannot load debug symbols: {reason(e)}") from None
     drgn.set_default_prog(prog)
     return prog
+
+
+def _check_kernel(prog: Program) -> None:
+    if not prog.flags & ProgramFlags.IS_LINUX_KERNEL:
+        raise TargetError(
+            "this is not a Linux kernel but a user process (or its core): give a "
+            "kernel crash dump with -c, or nothing for the running kernel"
+        )
 
 
 def open_target(prog: Optional[Program], args: argparse.Namespace) -> Program:
@@ -143,11 +168,7 @@ def open_target(prog: Optional[Program], args: argparse.Namespace) -> Program:
             "drgn has chosen the target already: give -c, -s and --qemu to drgn, "
             "before the script's name"
         )
-    if not prog.flags & ProgramFlags.IS_LINUX_KERNEL:
-        raise TargetError(
-            "this is not a Linux kernel but a user process (or its core): give a "
-            "kernel crash dump with -c, or nothing for the running kernel"
-        )
+    _check_kernel(prog)
     return prog
 
 

@@ -7,7 +7,7 @@ import drgn
 
 from .model import Unreadable
 
-__all__ = ("READ_ERRORS", "WalkError", "attempt", "reason")
+__all__ = ("READ_ERRORS", "WalkError", "attempt", "is_read_error", "reason")
 
 T = TypeVar("T")
 
@@ -31,6 +31,18 @@ READ_ERRORS: Tuple[Type[BaseException], ...] = (
 )
 
 
+def is_read_error(error: BaseException) -> bool:
+    """Return whether an exception says that something could not be read."""
+    # What drgn has no class for, such as an error of libkdumpfile, is a plain
+    # Exception; some of its classes are newer than the oldest drgn we run on.
+    kind = type(error)
+    return (
+        kind is Exception
+        or kind.__module__ == "_drgn"
+        or isinstance(error, READ_ERRORS)
+    )
+
+
 def reason(error: BaseException) -> str:
     """Return in one line why a value could not be read."""
     if isinstance(error, KeyError) and error.args:
@@ -46,5 +58,7 @@ def attempt(read: Callable[..., T], *args: object) -> Union[T, Unreadable]:
     """Return what *read* gives, or why it could not be read."""
     try:
         return read(*args)
-    except READ_ERRORS as e:
-        return Unreadable(reason(e))
+    except Exception as e:
+        if is_read_error(e):
+            return Unreadable(reason(e))
+        raise

@@ -14,8 +14,9 @@ import re
 import struct
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
-from drgn import FaultError, Program, Type, TypeKind, sizeof
+from drgn import Program, Type, TypeKind, sizeof
 
+from .errors import attempt
 from .model import Unreadable
 
 __all__ = ("Layout",)
@@ -125,19 +126,17 @@ class Layout:
             for itself, and those that cannot be are
             :class:`~drgn_veth.model.Unreadable`.
         """
-        try:
-            data = self.prog.read(address, self.size)
-        except (FaultError, ValueError, OverflowError):
+        data = attempt(self.prog.read, address, self.size)
+        if isinstance(data, Unreadable):
             return self._read_members(address)
         return self.decode(data)
 
     def _read_members(self, address: int) -> Any:
         values: List[Any] = []
         for offset, one in self._fields:
-            try:
-                data = self.prog.read(address + offset, one.size)
-            except (FaultError, ValueError, OverflowError) as e:
-                values.append(Unreadable(str(e)))
+            data = attempt(self.prog.read, address + offset, one.size)
+            if isinstance(data, Unreadable):
+                values.append(data)
             else:
                 values.append(one.unpack(data)[0])
         return self._make(tuple(values) + self._absent)
@@ -149,11 +148,8 @@ class Layout:
         :param count: How many; the caller has bounded it
         """
         if count != 1:
-            try:
-                data = self.prog.read(address, self.size * count)
-            except (FaultError, ValueError, OverflowError):
-                pass
-            else:
+            data = attempt(self.prog.read, address, self.size * count)
+            if not isinstance(data, Unreadable):
                 for values in self._struct.iter_unpack(data):
                     yield self._make(values + self._absent)
                 return

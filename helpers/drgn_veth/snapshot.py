@@ -34,7 +34,7 @@ from drgn import Object, Program, Type, offsetof
 from drgn.helpers.common.prog import takes_program_or_default
 
 from . import bpf
-from .errors import READ_ERRORS, attempt, reason
+from .errors import READ_ERRORS, attempt, is_read_error, reason
 from .layout import Layout
 from .model import (
     Device,
@@ -154,10 +154,7 @@ def _lift(function: Callable[..., T], *values: Any) -> Maybe[T]:
     for value in values:
         if value.__class__ is Unreadable:
             return value
-    try:
-        return function(*values)
-    except READ_ERRORS as e:
-        return Unreadable(reason(e))
+    return attempt(function, *values)
 
 
 def _queue_count(real: Maybe[int], allocated: Maybe[int], what: str) -> QueueCount:
@@ -265,14 +262,16 @@ class _Pass:
         # The exception comes after all that could be reached.
         try:
             yield from walk
-        except READ_ERRORS as e:
+        except Exception as e:
+            if not is_read_error(e):
+                raise
             self.incomplete.append((what, reason(e)))
 
     def _read_device(self, address: int) -> Tuple[Any, Any]:
         # The device, and the private data behind it if it is a veth's.
         try:
             data = self.prog.read(address, self._whole)
-        except READ_ERRORS:
+        except Exception:  # Whatever it was, it will be said of each member.
             return self._net_device.read(address), None
         raw = self._net_device.decode(data)
         if self._veth_priv is None or self._kind(raw, address) != VETH_KIND:
