@@ -65,9 +65,14 @@ def test_truncated_kdump(tmp_path: Path, size: int) -> None:
 
 
 def user_core(path: Path) -> None:
-    """Write the core of a process: ELF, one PT_NOTE with NT_PRSTATUS, one PT_LOAD."""
-    prstatus = bytes(336)
-    note = struct.pack("<III8s", 5, len(prstatus), 1, b"CORE\0\0\0\0") + prstatus
+    """Write the core of a process: notes as the kernel has them, and a page."""
+
+    def note_of(kind: int, data: bytes) -> bytes:
+        return struct.pack("<III8s", 5, len(data), kind, b"CORE\0\0\0\0") + data
+
+    NT_PRSTATUS, NT_AUXV, NT_FILE = 1, 6, 0x46494C45
+    note = note_of(NT_PRSTATUS, bytes(336)) + note_of(NT_AUXV, bytes(16))
+    note += note_of(NT_FILE, struct.pack("<QQ", 0, 4096))
     offset = 64 + 2 * 56
     header = struct.pack(
         "<4sBBBB8xHHIQQQIHHHHHH",

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+CACHE ?= $(or $(DRGN_VETH_CACHE),$(HOME)/.cache/drgn-veth)
+
+KERNEL ?= 6.1
+SCENE ?= zoo
+SET ?=
+FLAGS ?=
+
+.PHONY: help demo test test-vm vmcore bench lint types clean
+
+help:
+	@echo 'make demo      run the report on a real crash dump'
+	@echo 'make test      fast tests: no root, no QEMU, no debug symbols'
+	@echo 'make test-vm   the same claims on booted kernels (root, a Debian mirror)'
+	@echo 'make vmcore KERNEL=6.1 SCENE=zoo [SET="N=100"]'
+	@echo '               make a real crash dump, with the truth beside it'
+	@echo 'make bench     speed and memory, as ratios'
+	@echo 'make lint types'
+
+# A stamp for each set of packages: demo needs two, the checks need more.
+$(VENV)/.run: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'drgn>=0.0.33' 'tabulate>=0.9'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lint]'
+	@touch $@
+
+LAB = PYTHONPATH=vmcores $(PYTHON) -m lab
+
+vmcore:
+	$(LAB) vmcore --kernel $(KERNEL) --scene $(SCENE) $(foreach s,$(SET),--set $(s)) $(FLAGS)
+
+demo: $(VENV)/.run
+	$(LAB) vmcore --kernel 6.1 --scene zoo
+	@$(PYTHON) -c 'import json, shlex; \
+	lab = json.load(open("$(CACHE)/vmcores/6.1-zoo/lab.json")); \
+	print(shlex.join(["-s", lab["vmlinux"], "-s", lab["debug_modules"]["veth"]]))' \
+	| xargs $(BIN)/drgn -q -c $(CACHE)/vmcores/6.1-zoo/vmcore scripts/veth_report.py
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest tests --ignore=tests/vm --ignore=tests/bench
+
+test-vm: $(VENV)/.test
+	$(BIN)/python -m pytest tests/vm
+
+bench: $(VENV)/.test
+	$(BIN)/python tests/bench/report.py
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.lint
+	$(BIN)/mypy helpers drgn_scripts tests vmcores/lab
+
+clean:
+	rm -rf $(VENV) build dist helpers/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+How fast the report is
+----------------------
+
+On dumps of 1,000 and 100 veth pairs, everything in one run, so that ratios mean
+something on any machine:
+
+- the whole process (drgn, symbols, report), its time and peak memory, against
+  crash's ``net`` on the same dump;
+- the Snapshot against the floor, a loop that only reads each ``struct net_device``
+  and its private data in whole;
+- the Snapshot per device at 1,000 pairs against that at 100.
+"""
+
+import json
+import os
+from pathlib import Path
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any, Dict, List, Sequence, Tuple
+
+__all__ = ("main",)
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(REPOSITORY / "vmcores"))
+
+KERNEL = "6.1"  # crash of Debian bookworm opens it
+SIZES = (1000, 100)
+ROUNDS = 7
+
+# Run by drgn in a fresh process, so that no page of the dump is unpacked yet.
+_INSIDE = """
+import gc, json, sys, time
+sys.path.insert(0, {helpers!r})
+from drgn.helpers.linux.net import for_each_net, for_each_netdev, netdev_priv
+from drgn_veth.snapshot import take_snapshot
+
+def floor():
+    count = 0
+    for net in for_each_net(prog):
+        for dev in for_each_netdev(net):
+            dev[0].read_()
+            netdev_priv(dev, "struct veth_priv")[0].read_()
+            count += 1
+    return count
+
+def snapshot():
+    return len(take_snapshot(prog).devices)
+
+# Types and symbols are looked up once in a process; that is not what is measured.
+prog.type("struct net_device"), prog.type("struct veth_priv"), prog["init_net"]
+start = time.perf_counter()
+count = {what}()
+print(json.dumps([count, time.perf_counter() - start]))
+"""
+
+
+def _run(argv: Sequence[object], text: str = "") -> Tuple[float, int, str]:
+    """Run a program; return its seconds, peak memory in KiB, and output."""
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        [str(arg) for arg in argv],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdin and process.stdout
+    process.stdin.write(text)
+    process.stdin.close()
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    if status:
+        raise SystemExit(f"bench: {argv[0]} failed with status {status}")
+    return seconds, usage.ru_maxrss, output
+
+
+def _median(runs: List[Tuple[float, int, str]]) -> Tuple[float, float]:
+    return (
+        statistics.median(seconds for seconds, _, _ in runs),
+        statistics.median(memory for _, memory, _ in runs) / 1024,
+    )
+
+
+def _crash() -> str:
+    path = shutil.which("crash")
+    if path is None:
+        subprocess.run(["apt-get", "install", "-y", "-q", "crash"], check=True)
+        path = shutil.which("crash")
+    assert path is not None
+    return path
+
+
+def _inside(drgn: Sequence[object], what: str) -> Tuple[int, float]:
+    code = _INSIDE.format(helpers=str(REPOSITORY / "helpers"), what=what)
+    _, _, output = _run([*drgn, "-e", code])
+    count, seconds = json.loads(output)
+    return count, seconds
+
+
+def _told(what: str, ratio: float, goal: str, met: bool) -> bool:
+    print(f"{what}: {ratio:.2f} ({goal}: {'met' if met else 'NOT MET'})")
+    return met
+
+
+def main() -> int:
+    """Measure, print, and return 1 if a goal is not met."""
+    import lab
+
+    drgn: Dict[int, List[object]] = {}
+    made: Any = None
+    for size in SIZES:
+        made = lab.make(KERNEL, "scale", env={"N": str(size)}, memory_mb=2048)
+        symbols = ["-s", made.kernel.vmlinux, "-s", made.kernel.debug_modules["veth"]]
+        drgn[size] = [sys.executable, "-m", "drgn", "-q", "-c", made.vmcore, *symbols]
+        if size == SIZES[0]:
+            core, vmlinux = made.vmcore, made.kernel.vmlinux
+    large, small = SIZES
+
+    # Turn about, so that a busy moment of the machine falls on both.
+    inside: Dict[Tuple[str, int], List[float]] = {}
+    whole: List[Tuple[float, int, str]] = []
+    crash: List[Tuple[float, int, str]] = []
+    crash_path = _crash()
+    for _ in range(ROUNDS):
+        whole.append(_run([*drgn[large], REPOSITORY / "scripts" / "veth_report.py"]))
+        for size in SIZES:
+            for what in ("floor", "snapshot"):
+                count, seconds = _inside(drgn[size], what)
+                inside.setdefault((what, size), []).append(seconds / count * 1e6)
+        if len(crash) < 3:
+            crash.append(_run([crash_path, "-s", vmlinux, core], "net\nquit\n"))
+            assert "veth999" in crash[-1][2]
+
+    seconds, memory = _median(whole)
+    crash_seconds, crash_memory = _median(crash)
+    per_device = {key: statistics.median(values) for key, values in inside.items()}
+    print(f"{made.kernel.release}, {large} veth pairs, medians of {ROUNDS} runs")
+    print(f"report, whole process: {seconds:.3f} s, {memory:.0f} MiB")
+    print(f"crash net, whole process: {crash_seconds:.3f} s, {crash_memory:.0f} MiB")
+    for size in SIZES:
+        print(
+            f"{size} pairs, per device: floor {per_device['floor', size]:.1f} us, "
+            f"Snapshot {per_device['snapshot', size]:.1f} us"
+        )
+    times = crash_seconds / seconds
+    floors = per_device["snapshot", large] / per_device["floor", large]
+    growth = per_device["snapshot", large] / per_device["snapshot", small]
+    met = [
+        _told("crash / report, time", times, "at least 8", times >= 8),
+        _told("Snapshot / floor", floors, "at most 4", floors <= 4),
+        _told("per device, 1000 / 100 pairs", growth, "at most 1.1", growth <= 1.1),
+    ]
+    print(f"report / crash, memory: {memory / crash_memory:.2f}")
+    return 0 if all(met) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
