@@ -126,10 +126,11 @@ class Layout:
             for itself, and those that cannot be are
             :class:`~drgn_veth.model.Unreadable`.
         """
-        data = attempt(self.prog.read, address, self.size)
-        if isinstance(data, Unreadable):
+        try:
+            data = self.prog.read(address, self.size)
+        except Exception:  # Whatever it was, it will be said of each member.
             return self._read_members(address)
-        return self.decode(data)
+        return self._make(self._struct.unpack(data) + self._absent)
 
     def _read_members(self, address: int) -> Any:
         values: List[Any] = []

@@ -13,6 +13,7 @@ has is left to the readers.
 """
 
 import contextlib
+import functools
 import gc
 from typing import (
     Any,
@@ -25,12 +26,13 @@ from typing import (
     NamedTuple,
     Optional,
     Sequence,
+    Set,
     Tuple,
     TypeVar,
     Union,
 )
 
-from drgn import Object, Program, Type, offsetof
+from drgn import Object, Program, Type, offsetof, sizeof
 from drgn.helpers.common.prog import takes_program_or_default
 
 from . import bpf
@@ -53,6 +55,7 @@ from .model import (
     XpsQueue,
 )
 from .netdev import (
+    LinkState,
     flags_from,
     for_each_altname,
     link_state_masks,
@@ -157,11 +160,41 @@ def _lift(function: Callable[..., T], *values: Any) -> Maybe[T]:
     return attempt(function, *values)
 
 
+# Many devices have the same: what is computed of numbers alone is computed once, and
+# they share the records.
+
+
+@functools.lru_cache(maxsize=4096)
 def _queue_count(real: Maybe[int], allocated: Maybe[int], what: str) -> QueueCount:
     checked = _lift(checked_count, real, allocated, what)
     if not isinstance(checked, Unreadable):
         return QueueCount(checked, allocated)
     return QueueCount(checked, _lift(checked_count, allocated, allocated, what))
+
+
+@functools.lru_cache(maxsize=4096)
+def _flags_and_operstate(
+    flags: Maybe[int],
+    gflags: Maybe[int],
+    state: Maybe[int],
+    operstate: Maybe[int],
+    masks: LinkState,
+) -> Tuple[Maybe[Tuple[str, ...]], Maybe[str]]:
+    told = _lift(flags_from, flags, gflags, state, operstate, masks)
+    return (
+        told if isinstance(told, Unreadable) else netdev_flag_names(told),
+        _lift(operstate_from, operstate, state, masks),
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _no_rps(real: int) -> Tuple[RpsQueue, ...]:
+    return tuple([RpsQueue(i, (), 0) for i in range(real)])
+
+
+@functools.lru_cache(maxsize=256)
+def _no_xps(real: int) -> Tuple[XpsQueue, ...]:
+    return tuple([XpsQueue(i, (), ()) for i in range(real)])
 
 
 def _string(array: bytes) -> str:
@@ -224,6 +257,9 @@ class _Pass:
         self._rx_queue_pointer = prog.pointer_type(rx_queue)
         self._rx_queue = self._layout(rx_queue, _RX_QUEUE)
         self._masks = link_state_masks(prog)
+        self._no_xdp = b""
+        with contextlib.suppress(LookupError):  # Before v5.9.
+            self._no_xdp = bytes(sizeof(net_device.member("xdp_state").type))
         self._name_node: Optional[Layout] = None
         self._altnames_node = 0
         # Since Linux kernel commit ff92741270bf ("net: introduce name_node
@@ -499,7 +535,7 @@ class _Pass:
     def _xdp(self, found: _Found, real_rx: Maybe[int]) -> Xdp:
         queues = self._xdp_queues(found.veth_rqs, real_rx)
         state = found.raw.xdp_state
-        if isinstance(state, bytes) and not any(state):
+        if state == self._no_xdp:
             return Xdp(None, None, None, queues)
         return Xdp(
             attempt(self._xdp_mode, found, XdpMode.SKB),
@@ -509,8 +545,6 @@ class _Pass:
         )
 
     def _rps_queue(self, i: int, raw: Any, first: int) -> RpsQueue:
-        if not raw.rps_map and not raw.rps_flow_table:  # None, too: CONFIG_RPS=n
-            return RpsQueue(i, (), 0)
         queue = Object(self.prog, self._rx_queue_pointer, first) + i
         return RpsQueue(
             i,
@@ -524,15 +558,18 @@ class _Pass:
         first = found.raw.rx
         if isinstance(first, Unreadable):
             return first
-        array = self._rx_queue.read_array(first, real)
-        return tuple([self._rps_queue(i, raw, first) for i, raw in enumerate(array)])
+        queues = list(self._rx_queue.read_array(first, real))
+        # None, too: CONFIG_RPS=n.
+        if not any(raw.rps_map or raw.rps_flow_table for raw in queues):
+            return _no_rps(real)
+        return tuple([self._rps_queue(i, raw, first) for i, raw in enumerate(queues)])
 
     def _xps(self, found: _Found, real: Maybe[int]) -> Maybe[Tuple[XpsQueue, ...]]:
         if isinstance(real, Unreadable):
             return real
         raw = found.raw
         if not raw.xps_cpus and not raw.xps_rxqs:  # None, too: CONFIG_XPS=n
-            return tuple([XpsQueue(i, (), ()) for i in range(real)])
+            return _no_xps(real)
         dev = self._dev(found.address)
         cpus = attempt(netdev_xps_queues, dev, XPS_CPUS)
         rxqs = attempt(netdev_xps_queues, dev, XPS_RXQS)
@@ -552,12 +589,6 @@ class _Pass:
             return None
         return _lift(read_address, self.prog, raw.dev_addr, raw.addr_len, raw.type)
 
-    def _flags(self, raw: Any) -> Maybe[Tuple[str, ...]]:
-        flags = _lift(
-            flags_from, raw.flags, raw.gflags, raw.state, raw.operstate, self._masks
-        )
-        return flags if isinstance(flags, Unreadable) else netdev_flag_names(flags)
-
     def device(self, found: _Found) -> Device:
         """Return the record of a device."""
         raw = found.raw
@@ -565,6 +596,9 @@ class _Pass:
         kind = found.kind
         rx = _queue_count(raw.real_rx, raw.num_rx, "rx")
         tx = _queue_count(raw.real_tx, raw.num_tx, "tx")
+        flags, operstate = _flags_and_operstate(
+            raw.flags, raw.gflags, raw.state, raw.operstate, self._masks
+        )
         return Device(
             netns=ref.netns,
             ifindex=ref.ifindex,
@@ -573,8 +607,8 @@ class _Pass:
             alias=self._alias(found),
             net_device=found.address,
             kind=kind if isinstance(kind, Unreadable) else _text_or_none(kind),
-            flags=self._flags(raw),
-            operstate=_lift(operstate_from, raw.operstate, raw.state, self._masks),
+            flags=flags,
+            operstate=operstate,
             mtu=raw.mtu,
             min_mtu=raw.min_mtu,
             max_mtu=raw.max_mtu,
@@ -589,15 +623,22 @@ class _Pass:
         )
 
 
-def _pairs(devices: List[Device]) -> Tuple[Pair, ...]:
-    pairs: Dict[Tuple[DeviceRef, DeviceRef], Pair] = {}
+def _pairs(devices: List[Device], found: Mapping[int, _Found]) -> Tuple[Pair, ...]:
+    # Devices are in order, so that the first end of a pair is met first.
+    pairs: List[Pair] = []
+    done: Set[Tuple[int, int]] = set()
     for device in devices:
-        peer = device.peer
-        if not isinstance(peer, DeviceRef) or not isinstance(device.kind, str):
-            continue
-        a, b = sorted((device.ref, peer), key=_sort_key)
-        pairs.setdefault((a, b), Pair(device.kind, a, b))
-    return tuple(pairs.values())
+        address = device.net_device
+        ref, peer = found[address].ref, found[address].peer
+        if (
+            isinstance(device.peer, DeviceRef)
+            and isinstance(device.kind, str)
+            and isinstance(peer, int)
+            and (peer, address) not in done
+        ):
+            done.add((address, peer))
+            pairs.append(Pair(device.kind, ref, device.peer))
+    return tuple(pairs)
 
 
 @takes_program_or_default
@@ -627,6 +668,6 @@ def take_snapshot(prog: Program) -> Snapshot:
         read_target(prog),
         tuple(namespaces),
         tuple(devices),
-        _pairs(devices),
+        _pairs(devices, a_pass.found),
         tuple(a_pass.incomplete),
     )
