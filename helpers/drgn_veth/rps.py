@@ -115,7 +115,7 @@ def netdev_rps_flow_entries(dev: Object, queue: int) -> int:
 
 
 def _rps_sock_flow_table(prog: Program) -> Object:
-    # Since Linux kernel commit LOOKUP ("net: move rps_sock_flow_table to
+    # Since Linux kernel commit ce7f49ab7415 ("net: move rps_sock_flow_table to
     # net_hotdata") (in v6.9), it is in net_hotdata. Before, it is a variable.
     try:
         return prog["net_hotdata"].rps_sock_flow_table.read_()
