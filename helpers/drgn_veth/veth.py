@@ -59,9 +59,8 @@ def veth_peer(dev: Object) -> Object:
     try:
         return veth_priv(dev).peer.read_()
     except LookupError:
-        # peer is the first member of struct veth_priv in every kernel from
-        # Linux kernel commit e314dbdc1c0d ("[NET]: Virtual ethernet device
-        # driver.") (in v2.6.24) up to now.
+        # peer is the first member of struct veth_priv in every kernel from v5.4 to
+        # v7.3.
         slot = cast("struct net_device **", netdev_priv(dev))
         return slot[0].read_()
 
