@@ -41,10 +41,10 @@ vmcore:
 
 demo: $(VENV)/.run
 	$(LAB) vmcore --kernel 6.1 --scene zoo
-	@$(PYTHON) -c 'import json, shlex; \
+	$(BIN)/drgn -q -c $(CACHE)/vmcores/6.1-zoo/vmcore $$($(PYTHON) -c 'import json, shlex; \
 	lab = json.load(open("$(CACHE)/vmcores/6.1-zoo/lab.json")); \
-	print(shlex.join(["-s", lab["vmlinux"], "-s", lab["debug_modules"]["veth"]]))' \
-	| xargs $(BIN)/drgn -q -c $(CACHE)/vmcores/6.1-zoo/vmcore scripts/veth_report.py
+	print(shlex.join(["-s", lab["vmlinux"], "-s", lab["debug_modules"]["veth"]]))') \
+	scripts/veth_report.py
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest tests --ignore=tests/vm --ignore=tests/bench
