@@ -47,10 +47,10 @@ demo: $(VENV)/.run
 	scripts/veth_report.py
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest tests --ignore=tests/vm --ignore=tests/bench
+	$(BIN)/python -m pytest -m 'not vm' tests
 
 test-vm: $(VENV)/.test
-	$(BIN)/python -m pytest tests/vm
+	$(BIN)/python -m pytest -m vm tests
 
 bench: $(VENV)/.test
 	$(BIN)/python tests/bench/report.py

@@ -15,6 +15,7 @@ import sys
 from typing import Any, Callable, Counter, Dict, Iterator, List
 
 from booted import KERNELS, Dump, Tally, look_at_guest, make_dump
+from dumps import LabDump, lab_dump_of
 import lab
 import oracle
 import pytest
@@ -69,6 +70,34 @@ def one_zoo(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     return booted.get(request.param, "zoo")
 
 
+# Before v6.0, VMCOREINFO does not tell where kallsyms is.
+OLD = [kernel for kernel in KERNELS if kernel == "5.10"]
+NEW = [kernel for kernel in KERNELS if kernel not in OLD]
+
+
+def _dump(request: pytest.FixtureRequest) -> LabDump:
+    booted = request.getfixturevalue("booted")
+    return lab_dump_of(booted.get(request.param, "zoo"))
+
+
+@pytest.fixture(scope="session", params=KERNELS)
+def lab_dump(request: pytest.FixtureRequest, booted: object) -> LabDump:
+    """Each kernel's."""
+    return _dump(request)
+
+
+@pytest.fixture(scope="session", params=OLD)
+def old_dump(request: pytest.FixtureRequest, booted: object) -> LabDump:
+    """Those that do not tell where their symbols are."""
+    return _dump(request)
+
+
+@pytest.fixture(scope="session", params=NEW)
+def new_dump(request: pytest.FixtureRequest, booted: object) -> LabDump:
+    """Those that do."""
+    return _dump(request)
+
+
 @pytest.fixture(scope="session")
 def drgn_python() -> Callable[[str], str]:
     """Give a Python that has some version of drgn, and the project's needs."""
@@ -109,7 +138,7 @@ def tally(pytestconfig: pytest.Config) -> Tally:
 
 def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if "booted" in getattr(item, "fixturenames", ()):
             item.add_marker("vm")
 
 

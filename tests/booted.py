@@ -26,7 +26,7 @@ __all__ = (
     "run_alone",
 )
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
+REPOSITORY = Path(__file__).resolve().parent.parent
 SCRIPT = REPOSITORY / "scripts" / "veth_report.py"
 KERNELS = os.environ.get("LAB_KERNELS", "5.10 6.1 6.12 7").split()
 SOURCES = ("kdump", "elf", "qemu", "kcore")

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+The variables of the kernel
+---------------------------
+
+BTF tells the types of types, functions and per-CPU variables, not those of other
+variables. This is the one place that declares them; one that a kernel does not
+have, or whose type it does not have, does no harm.
+"""
+
+from typing import Mapping, Tuple
+
+__all__ = ("MODULE_TYPES", "VARIABLES")
+
+# What the readers look up, what the drgn helpers that they call look up, and
+# what is wanted at a drgn prompt before anything else.
+VARIABLES: Mapping[str, str] = {
+    "__cpu_online_mask": "struct cpumask",
+    "__cpu_possible_mask": "struct cpumask",
+    "__cpu_present_mask": "struct cpumask",
+    "__num_online_cpus": "atomic_t",
+    "__per_cpu_offset": "unsigned long []",
+    "btf_modules": "struct list_head",
+    "init_net": "struct net",
+    "init_pid_ns": "struct pid_namespace",
+    "init_task": "struct task_struct",
+    "init_user_ns": "struct user_namespace",
+    "init_uts_ns": "struct uts_namespace",
+    "link_idr": "struct idr",
+    "map_idr": "struct idr",
+    "modules": "struct list_head",
+    "net_hotdata": "struct net_hotdata",
+    "net_namespace_list": "struct list_head",
+    "nr_cpu_ids": "unsigned int",
+    "prog_idr": "struct idr",
+    # Up to v6.8; then it is a member of net_hotdata.
+    "rps_sock_flow_table": "struct rps_sock_flow_table *",
+    "super_blocks": "struct list_head",
+}
+
+# Types of modules that the readers use, and the module that has each.
+MODULE_TYPES: Tuple[Tuple[str, str], ...] = (("struct veth_priv", "veth"),)

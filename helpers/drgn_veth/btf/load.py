@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Where BTF comes from
+--------------------
+
+The kernel's lies between two symbols, those of its modules hang on a list
+(kernel/bpf/btf.c). The running kernel shows the same bytes in sysfs.
+"""
+
+import contextlib
+import functools
+import os
+from typing import Callable, Dict, Iterator, Mapping, Optional, Sequence
+
+from drgn import Object, PlatformFlags, Program, ProgramFlags
+
+from ..errors import READ_ERRORS, attempt, reason
+from ..model import Unreadable
+from ..text import decode
+from ..walk import for_each_entry_bounded
+from .parse import MAX_BTF_SIZE, Btf, BtfError
+from .types import BtfTypes
+
+__all__ = ("ModuleBtf", "ModuleTypes", "byteorder", "read_vmlinux_btf")
+
+_SYSFS = "/sys/kernel/btf"
+_MAX_MODULES = 1 << 12
+
+
+def byteorder(prog: Program) -> str:
+    """Return ``little`` or ``big``."""
+    platform = prog.platform
+    assert platform is not None
+    return "little" if platform.flags & PlatformFlags.IS_LITTLE_ENDIAN else "big"
+
+
+def _sysfs(prog: Program) -> Optional[str]:
+    here = ProgramFlags.IS_LIVE | ProgramFlags.IS_LOCAL
+    if prog.flags & here == here and os.path.isdir(_SYSFS):
+        return _SYSFS
+    return None
+
+
+def _read_file(path: str) -> bytes:
+    with open(path, "rb") as f:
+        return f.read(MAX_BTF_SIZE + 1)
+
+
+def read_vmlinux_btf(
+    prog: Program, address_of: Callable[[str], Optional[int]]
+) -> bytes:
+    """
+    Return the kernel's BTF.
+
+    :param address_of: Gives the address of a symbol of the kernel, if it has it
+    :raises BtfError: if there is none
+    """
+    sysfs = _sysfs(prog)
+    if sysfs:
+        with contextlib.suppress(OSError):
+            return _read_file(os.path.join(sysfs, "vmlinux"))
+    start, stop = address_of("__start_BTF"), address_of("__stop_BTF")
+    if start is None or stop is None:
+        raise BtfError("the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)")
+    if not 0 < stop - start <= MAX_BTF_SIZE:
+        raise BtfError(f"the kernel's BTF has {stop - start} bytes")
+    try:
+        return prog.read(start, stop - start)
+    except READ_ERRORS as e:
+        raise BtfError(f"the kernel's BTF cannot be read ({reason(e)})") from None
+
+
+class ModuleTypes:
+    """BTF of one module: read and indexed when that is first needed."""
+
+    def __init__(self, name: str, read: Callable[[], bytes]) -> None:
+        self.name = name
+        self._read = read
+        self._data: Optional[bytes] = None
+        self._types: Optional[BtfTypes] = None
+
+    def data(self) -> bytes:
+        """Return the blob."""
+        if self._data is None:
+            self._data = self._read()
+        return self._data
+
+    def types(self, base: BtfTypes) -> BtfTypes:
+        """Return the types."""
+        if self._types is None:
+            btf = Btf(self.data(), byteorder(base.prog), base.btf)
+            self._types = BtfTypes(base.prog, btf, base)
+        return self._types
+
+
+class ModuleBtf:
+    """
+    The BTF of the modules of a program.
+
+    :param vmlinux: Gives the types of the kernel, on which theirs are built
+    :param given: By module, BTF that the target does not have
+    """
+
+    def __init__(
+        self,
+        prog: Program,
+        vmlinux: Callable[[], BtfTypes],
+        given: Mapping[str, bytes],
+    ) -> None:
+        self._prog = prog
+        self._vmlinux = vmlinux
+        self._given = given
+        self._modules: Optional[Sequence[ModuleTypes]] = None
+        #: By module, or by "" for all of them, why there is no BTF.
+        self.problems: Dict[str, str] = {}
+
+    def __call__(self, name: str) -> Iterator[BtfTypes]:
+        """Iterate over the types of each module in whose BTF a name occurs."""
+        wanted = name.encode() + b"\0"
+        for module in self.all():
+            try:
+                if wanted in module.data():
+                    yield module.types(self._vmlinux())
+            except READ_ERRORS as e:
+                self.problems[module.name] = reason(e)
+
+    def all(self) -> Sequence[ModuleTypes]:
+        """Return all modules that have BTF."""
+        if self._modules is None:
+            self._modules = ()  # while it looks up what it needs
+            self._modules = tuple(self._find())
+        return self._modules
+
+    def _find(self) -> Iterator[ModuleTypes]:
+        for name, data in self._given.items():
+            yield ModuleTypes(name, functools.partial(bytes, data))
+        sysfs = _sysfs(self._prog)
+        try:
+            yield from _in_sysfs(sysfs) if sysfs else _in_memory(self._prog)
+        except KeyError:
+            self.problems[""] = (
+                "the kernel has none for modules (CONFIG_DEBUG_INFO_BTF_MODULES, "
+                "in v5.11 and later)"
+            )
+        except READ_ERRORS as e:
+            self.problems[""] = reason(e)
+
+
+def _in_sysfs(sysfs: str) -> Iterator[ModuleTypes]:
+    for name in sorted(os.listdir(sysfs)):
+        if name != "vmlinux":
+            path = os.path.join(sysfs, name)
+            yield ModuleTypes(name, functools.partial(_read_file, path))
+
+
+def _in_memory(prog: Program) -> Iterator[ModuleTypes]:
+    # Since Linux kernel commit 36e68442d1af ("bpf: Load and verify kernel
+    # module BTFs") (in v5.11). Before that, modules have none.
+    head = prog["btf_modules"].address_of_()
+    for entry in for_each_entry_bounded(
+        head, "struct btf_module", "list", _MAX_MODULES
+    ):
+        name = attempt(_module_name, entry)
+        yield ModuleTypes(
+            "?" if isinstance(name, Unreadable) else name,
+            functools.partial(_read_module, entry),
+        )
+
+
+def _module_name(entry: Object) -> str:
+    return decode(entry.module.name.string_())
+
+
+def _read_module(entry: Object) -> bytes:
+    size = entry.btf.data_size.value_()
+    if size > MAX_BTF_SIZE:
+        raise BtfError(f"BTF of {size} bytes")
+    return entry.prog_.read(entry.btf.data.value_(), size)
