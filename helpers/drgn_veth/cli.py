@@ -13,11 +13,12 @@ import os
 import stat
 import sys
 import tempfile
-from typing import Callable, Iterator, Optional, TextIO
+from typing import BinaryIO, Callable, Iterator, Optional
 
 import drgn
 from drgn import MissingDebugInfoError, Program, ProgramFlags
 
+from .btf import use_btf
 from .errors import is_read_error, reason
 from .kdump import missing_from_kdump
 
@@ -31,6 +32,7 @@ __all__ = (
     "add_output_options",
     "add_target_options",
     "open_target",
+    "replacing",
     "run",
     "warn",
     "write_output",
@@ -79,7 +81,14 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         action="append",
         default=[],
-        help="debug symbols: vmlinux, or a module such as veth.ko; may be repeated",
+        help="debug symbols: vmlinux, or a module such as veth.ko; may be repeated; "
+        "most kernels need none",
+    )
+    parser.add_argument(
+        "--system-map",
+        metavar="FILE",
+        help="symbols of the kernel, where a dump does not tell them: its System.map, "
+        "or its vmlinux, which may be without debug symbols",
     )
 
 
@@ -169,7 +178,20 @@ def open_target(prog: Optional[Program], args: argparse.Namespace) -> Program:
             "before the script's name"
         )
     _check_kernel(prog)
+    _get_types(prog, args.system_map)
     return prog
+
+
+def _get_types(prog: Program, system_map: Optional[str]) -> None:
+    try:
+        use = use_btf(prog, system_map)
+    except OSError as e:
+        raise UsageError(f"{system_map}: {e.strerror}") from None
+    if not use.types:
+        raise TargetError(
+            f"{use.missing}; or give the vmlinux with debug symbols of exactly this "
+            "kernel (-s VMLINUX)"
+        )
 
 
 def _default_mode(path: str) -> int:
@@ -182,24 +204,37 @@ def _default_mode(path: str) -> int:
 
 
 @contextlib.contextmanager
-def _replacing(path: str) -> Iterator[TextIO]:
-    # A name such as /dev/stderr or a FIFO is written to, not replaced.
-    if os.path.exists(path) and not os.path.isfile(path):
-        with open(path, "w", encoding="utf-8") as f:
-            yield f
-        return
-    path = os.path.realpath(path)
-    mode = _default_mode(path)
-    fd, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".drgn-veth-")
+def replacing(path: str) -> Iterator[BinaryIO]:
+    """
+    Open a file to write that takes its place only when it is complete.
+
+    :raises UsageError: if it cannot be written
+    """
     try:
-        with open(fd, "w", encoding="utf-8") as f:
-            yield f
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+        # A name such as /dev/stderr or a FIFO is written to, not replaced.
+        if os.path.exists(path) and not os.path.isfile(path):
+            with open(path, "wb") as f:
+                yield f
+            return
+        goal = os.path.realpath(path)
+        mode = _default_mode(goal)
+        fd, temporary = tempfile.mkstemp(
+            dir=os.path.dirname(goal), prefix=".drgn-veth-"
+        )
+        try:
+            with open(fd, "wb") as f:
+                yield f
+            os.chmod(temporary, mode)
+            os.replace(temporary, goal)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+    except OSError as e:
+        raise UsageError(
+            f"cannot write {path}: {e.strerror or e}; it takes a folder that can be "
+            "written, with room in it"
+        ) from None
 
 
 def _to_stdout(text: str) -> None:
@@ -230,14 +265,8 @@ def write_output(text: str, path: Optional[str]) -> None:
     if path is None:
         _to_stdout(text)
         return
-    try:
-        with _replacing(path) as f:
-            f.write(text)
-    except OSError as e:
-        raise UsageError(
-            f"cannot write {path}: {e.strerror or e}; --output takes a file in a "
-            "folder that can be written"
-        ) from None
+    with replacing(path) as f:
+        f.write(text.encode("utf-8", "backslashreplace"))
 
 
 def run(main: Callable[[Optional[Program]], int], prog: Optional[Program]) -> int:

@@ -10,18 +10,20 @@ itself, so that they are in the slice, too. See docs/slices.md.
 """
 
 import bisect
-from typing import BinaryIO, Dict, List, Optional, Sequence, Tuple
+from typing import BinaryIO, Dict, List, Sequence, Tuple
 
 import drgn
 from drgn import FaultError, Program
 
 from .btf import BtfUse, use_btf
-from .btf.carried import Carried, carry
+from .btf.carried import Carried, module_types_of, symbols_of
+from .btf.kallsyms import tables_in_vmcoreinfo
+from .btf.symbols import vmcoreinfo_symbols
 from .elfcore import EM, Note, write_core
 from .model import Snapshot
 from .snapshot import take_snapshot
 
-__all__ = ("Slice", "SliceError", "slice_target")
+__all__ = ("Slice", "SliceError", "check_slice", "slice_target")
 
 _PAGE = 4096
 _PHYSICAL = 1 << 52  # as far as x86-64, arm64 and ppc64 go
@@ -133,6 +135,22 @@ def _second_program(source: Program, recorder: _Recorder) -> Tuple[Program, byte
     return prog, vmcoreinfo
 
 
+def check_slice(path: str, slice: Slice) -> None:
+    """
+    Make the report of a slice, and see that it is the report it was made from.
+
+    :param path: The slice, as it was written
+    :raises SliceError: if it is not
+    """
+    prog = Program()
+    prog.set_core_dump(path)
+    use = use_btf(prog)
+    if not use.types:
+        raise SliceError(f"the slice does not tell its types: {use.missing}")
+    if take_snapshot(prog) != slice.snapshot:
+        raise SliceError("the report of the slice is not the report of the target")
+
+
 def slice_target(source: Program) -> Slice:
     """
     Make a report of a target, and keep what it read.
@@ -146,18 +164,21 @@ def slice_target(source: Program) -> Slice:
         raise SliceError(f"slices of {platform} are not known")
     recorder = _Recorder(source)
     prog, vmcoreinfo = _second_program(source, recorder)
-    # What the target itself cannot give, out of the debug symbols of the first
-    # program.
-    carried: Optional[Carried] = carry(source, prog)
-    notes = [Note(b"VMCOREINFO", 0, vmcoreinfo)]
-    if carried is not None:
-        notes += carried.notes()
-        use = use_btf(prog, symbols=carried.symbols, modules=carried.modules)
-    else:
-        use = use_btf(prog)
+    given = Carried({}, {})
+    if tables_in_vmcoreinfo(vmcoreinfo_symbols(prog)) is None:
+        given = Carried(symbols_of(source), {})
+    use = use_btf(prog, given=given)
+    if use.types and use.missing:
+        # Types of modules, out of the debug symbols of the first program. Begin
+        # anew: a program decides only once.
+        given = Carried(given.symbols, module_types_of(source, prog))
+        recorder = _Recorder(source)
+        prog, _ = _second_program(source, recorder)
+        use = use_btf(prog, given=given)
     if not use.types:
         raise SliceError(f"the slice would have no types: {use.missing}")
     snapshot = take_snapshot(prog)
+    notes = [Note(b"VMCOREINFO", 0, vmcoreinfo), *given.notes()]
     flags = platform.flags
     return Slice(
         EM[platform.arch.name],

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What is being looked at."""
 
+from typing import Optional
+
 from drgn import Program, ProgramFlags
 from drgn.helpers.common.prog import takes_program_or_default
 
@@ -36,9 +38,12 @@ def target_types(prog: Program) -> str:
     """
     Return where the types of a program come from.
 
-    :return: Names of the type finders that are on, such as ``dwarf``
+    :return: ``dwarf``, ``btf``, ``dwarf+btf``, or the names of the type finders
+        that are on
     """
-    return "+".join(prog.enabled_type_finders())
+    # Whoever registered finders of ours knows best what they are.
+    types: Optional[str] = prog.cache.get("drgn_veth.types")
+    return types or "+".join(prog.enabled_type_finders())
 
 
 def _release(prog: Program) -> str:

@@ -17,6 +17,7 @@ from drgn import Object, Program
 from ..errors import READ_ERRORS, attempt, reason
 from ..text import decode
 from ..walk import for_each_entry_bounded
+from .carried import Carried, carried_by
 from .declarations import MODULE_TYPES
 from .finders import BtfFinder, SymbolFinder
 from .load import ModuleBtf, byteorder, read_vmlinux_btf
@@ -76,8 +77,14 @@ def _symbol_of_drgn(prog: Program, name: str) -> Optional[int]:
 
 
 def _symbols(
-    prog: Program, system_map: Optional[str]
+    prog: Program, system_map: Optional[str], given: Mapping[str, int]
 ) -> Tuple[Optional[KernelSymbols], _AddressOf]:
+    if given:
+        static = SystemMap(given, "what the core carries").moved(
+            vmcoreinfo_symbols(prog)
+        )
+        symbols = KernelSymbols(static)
+        return symbols, symbols.address_of
     if system_map is not None:
         static = SystemMap.from_file(system_map).moved(vmcoreinfo_symbols(prog))
         symbols = KernelSymbols(static)
@@ -152,12 +159,12 @@ def _complain(prog: Program, modules: ModuleBtf) -> Optional[str]:
     return None
 
 
-def _use_beside(prog: Program, given: Mapping[str, bytes]) -> BtfUse:
+def _use_beside(prog: Program, given: Carried) -> BtfUse:
     # The kernel's types are there, those of modules may not be.
     if not any(True for _ in _lacking(prog)):
         return BtfUse("dwarf", None)
     vmlinux = _Vmlinux(prog, functools.partial(_symbol_of_drgn, prog))
-    modules = ModuleBtf(prog, vmlinux, given)
+    modules = ModuleBtf(prog, vmlinux, given.modules)
     finder = BtfFinder(modules, lambda name: None)
     prog.register_type_finder(FINDER, finder.find_type, enable_index=-1)
     missing = _complain(prog, modules)
@@ -169,12 +176,12 @@ def _use_beside(prog: Program, given: Mapping[str, bytes]) -> BtfUse:
 
 
 def _use_alone(
-    prog: Program, system_map: Optional[str], given: Mapping[str, bytes]
+    prog: Program, system_map: Optional[str], given: Carried
 ) -> Optional[str]:
-    symbols, address_of = _symbols(prog, system_map)
+    symbols, address_of = _symbols(prog, system_map, given.symbols)
     vmlinux = _Vmlinux(prog, address_of)
     vmlinux()
-    modules = ModuleBtf(prog, vmlinux, given)
+    modules = ModuleBtf(prog, vmlinux, given.modules)
 
     def types_with(name: str) -> Iterable[BtfTypes]:
         return itertools.chain((vmlinux(),), modules(name))
@@ -191,9 +198,7 @@ def _use_alone(
     return _complain(prog, modules)
 
 
-def _decide(
-    prog: Program, system_map: Optional[str], given: Mapping[str, bytes]
-) -> BtfUse:
+def _decide(prog: Program, system_map: Optional[str], given: Carried) -> BtfUse:
     has_types = _has_type(prog, "struct net_device")
     if _FINDER_OF_DRGN in prog.enabled_type_finders():
         return BtfUse("btf" if has_types else "", None)
@@ -209,7 +214,7 @@ def _decide(
 def use_btf(
     prog: Program,
     system_map: Optional[str] = None,
-    modules: Optional[Mapping[str, bytes]] = None,
+    given: Optional[Carried] = None,
 ) -> BtfUse:
     """
     Let a program have types, variables and symbols from BTF and kallsyms, where
@@ -220,14 +225,17 @@ def use_btf(
 
     :param system_map: ``System.map`` of the kernel, or its vmlinux, for a dump
         that does not tell its symbols (of a kernel before v6.0)
-    :param modules: By module, BTF that the target does not have
+    :param given: Symbols and BTF of modules that the target does not have; by
+        default what its core carries
     :raises OSError: if *system_map* cannot be read
     """
     try:
         return prog.cache[_CACHE]
     except KeyError:
         pass
-    use = _decide(prog, system_map, modules or {})
+    if given is None:
+        given = carried_by(prog)
+    use = _decide(prog, system_map, given)
     if use.missing is None or FINDER in prog.registered_type_finders():
         prog.cache[_CACHE] = use
         prog.cache[_TYPES_CACHE] = use.types

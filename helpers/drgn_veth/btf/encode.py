@@ -85,9 +85,11 @@ class _Encoder:
         kind = type.kind
         if kind == TypeKind.VOID:
             return 0
-        name = type.name if kind in _KIND else None
+        name: Optional[str] = None
         if kind in (TypeKind.STRUCT, TypeKind.UNION, TypeKind.ENUM):
             name = type.tag
+        elif kind in _KIND:
+            name = type.name
         if name is None:
             return self._qualified(type)
         key = (kind, name)

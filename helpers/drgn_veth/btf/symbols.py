@@ -56,7 +56,7 @@ _SYMBOL_LINE = re.compile(r"SYMBOL\(([^)]+)\)=([0-9A-Fa-f]+)")
 _KERNEL_IMAGE = 1 << 30
 
 # What is asked for in any case.
-_WANTED = frozenset((*VARIABLES, "__start_BTF", "__stop_BTF"))
+WANTED = frozenset((*VARIABLES, "__start_BTF", "__stop_BTF"))
 
 _PROC_KALLSYMS = "/proc/kallsyms"
 _ELF_MAGIC = b"\x7fELF"
@@ -108,7 +108,7 @@ class KernelSymbols:
 
     def address_of(self, name: str) -> Optional[int]:
         """Return the address of a symbol, None if there is none."""
-        if name in _WANTED:
+        if name in WANTED:
             # To those who may not know, /proc/kallsyms says 0.
             return self._source.found.get(name) or None
         return self._addresses().get(name)
@@ -266,7 +266,7 @@ class _SymbolsOfDrgn:
     def __init__(self, prog: Program) -> None:
         self._prog = prog
         self._index = index = load_vmlinux_kallsyms(prog)
-        named = {name: index(prog, name, None, True) for name in _WANTED}
+        named = {name: index(prog, name, None, True) for name in WANTED}
         self.found = {name: found[0].address for name, found in named.items() if found}
 
     def all(self) -> Mapping[str, int]:
@@ -286,9 +286,9 @@ def kernel_symbols(prog: Program) -> KernelSymbols:
     if tables is None:
         if prog.flags & here == here:
             return KernelSymbols(_proc_kallsyms())
-        return KernelSymbols(scan_for_tables(prog, _WANTED, known))
+        return KernelSymbols(scan_for_tables(prog, WANTED, known))
     try:
-        return KernelSymbols(Kallsyms(prog, tables, _WANTED, known))
+        return KernelSymbols(Kallsyms(prog, tables, WANTED, known))
     except BtfError as e:
         try:
             return KernelSymbols(_SymbolsOfDrgn(prog))

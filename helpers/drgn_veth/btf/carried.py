@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+What a core carries for us
+--------------------------
+
+A slice of a dump that cannot tell its symbols (before v6.0 VMCOREINFO does not say
+where kallsyms is) or types of modules (before v5.11 they have no BTF) carries them in
+ELF notes of ours, which drgn and other readers pass over.
+"""
+
+from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional
+
+from drgn import Program
+
+from ..elfcore import Note, read_notes
+from .declarations import MODULE_TYPES
+from .encode import encode_types
+from .load import byteorder, read_vmlinux_btf
+from .parse import Btf
+from .symbols import WANTED, vmcoreinfo_symbols
+
+__all__ = ("Carried", "carried_by", "module_types_of", "symbols_of")
+
+_NAME = b"drgn-veth"
+_SYMBOLS = 1  # lines as in System.map
+_MODULE_BTF = 2  # name of the module, NUL, BTF
+
+
+class Carried(NamedTuple):
+    """Symbols by name, and BTF by module."""
+
+    symbols: Mapping[str, int]
+    modules: Mapping[str, bytes]
+
+    def notes(self) -> Iterator[Note]:
+        """Yield the notes that carry it."""
+        if self.symbols:
+            lines = (
+                f"{at:016x} d {name}\n" for name, at in sorted(self.symbols.items())
+            )
+            yield Note(_NAME, _SYMBOLS, "".join(lines).encode())
+        for module, data in sorted(self.modules.items()):
+            yield Note(_NAME, _MODULE_BTF, module.encode() + b"\0" + data)
+
+
+def _symbols_in(data: bytes) -> Iterator[List[bytes]]:
+    for line in data.splitlines():
+        fields = line.split()
+        if len(fields) == 3:
+            yield fields
+
+
+def carried_by(prog: Program) -> Carried:
+    """Return what the core of a program carries, perhaps nothing."""
+    symbols: Dict[str, int] = {}
+    modules: Dict[str, bytes] = {}
+    path = prog.core_dump_path
+    for note in read_notes(path) if path is not None else ():
+        if note.name != _NAME:
+            continue
+        if note.type == _SYMBOLS:
+            for address, _, name in _symbols_in(note.data):
+                symbols[name.decode("utf-8", "replace")] = int(address, 16)
+        elif note.type == _MODULE_BTF:
+            module, _, data = note.data.partition(b"\0")
+            modules[module.decode("utf-8", "replace")] = data
+    return Carried(symbols, modules)
+
+
+def _address(prog: Program, name: str) -> Optional[int]:
+    try:
+        return prog.symbol(name).address
+    except LookupError:
+        return None
+
+
+def symbols_of(prog: Program) -> Dict[str, int]:
+    """Return the symbols that a report looks up, as a program has them."""
+    found = {name: _address(prog, name) for name in sorted(WANTED)}
+    known = {name: address for name, address in found.items() if address is not None}
+    # To tell where the kernel is.
+    return {**known, "_stext": vmcoreinfo_symbols(prog)["_stext"]}
+
+
+def module_types_of(source: Program, target: Program) -> Dict[str, bytes]:
+    """
+    Return types of modules that a program has, as BTF for one that has not.
+
+    :param source: Has debug symbols, of the modules too
+    :param target: Sees the same memory; its vmlinux BTF is what they build on
+    """
+    types: Dict[str, List[str]] = {}
+    for name, module in MODULE_TYPES:
+        types.setdefault(module, []).append(name)
+    order = byteorder(target)
+
+    def address_of(name: str) -> Optional[int]:
+        return _address(source, name)
+
+    base = Btf(read_vmlinux_btf(target, address_of), order)
+    modules = {}
+    for module, names in types.items():
+        try:
+            found = [source.type(name) for name in names]
+        except LookupError:
+            continue
+        modules[module] = encode_types(found, base, order)
+    return modules
