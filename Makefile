@@ -2,21 +2,22 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-CACHE ?= $(or $(DRGN_VETH_CACHE),$(HOME)/.cache/drgn-veth)
 
 KERNEL ?= 6.1
 SCENE ?= zoo
 SET ?=
+DEMO ?= vmcores/6.12-zoo.core.xz
 FLAGS ?=
 
-.PHONY: help demo test test-vm vmcore bench lint types clean
+.PHONY: help demo test test-vm vmcore vmcores bench lint types clean
 
 help:
-	@echo 'make demo      run the report on a real crash dump'
+	@echo 'make demo      run the report on a recorded core of a real kernel'
 	@echo 'make test      fast tests: no root, no QEMU, no debug symbols'
 	@echo 'make test-vm   the same claims on booted kernels (root, a Debian mirror)'
 	@echo 'make vmcore KERNEL=6.1 SCENE=zoo [SET="N=100"]'
 	@echo '               make a real crash dump, with the truth beside it'
+	@echo 'make vmcores   make the recorded cores anew'
 	@echo 'make bench     speed and memory, as ratios'
 	@echo 'make lint types'
 
@@ -40,11 +41,11 @@ vmcore:
 	$(LAB) vmcore --kernel $(KERNEL) --scene $(SCENE) $(foreach s,$(SET),--set $(s)) $(FLAGS)
 
 demo: $(VENV)/.run
-	$(LAB) vmcore --kernel 6.1 --scene zoo
-	$(BIN)/drgn -q -c $(CACHE)/vmcores/6.1-zoo/vmcore $$($(PYTHON) -c 'import json, shlex; \
-	lab = json.load(open("$(CACHE)/vmcores/6.1-zoo/lab.json")); \
-	print(shlex.join(["-s", lab["vmlinux"], "-s", lab["debug_modules"]["veth"]]))') \
+	@$(BIN)/drgn -q -c $$($(BIN)/python vmcores/unpack.py $(DEMO) build) \
 	scripts/veth_report.py
+
+vmcores: $(VENV)/.test
+	PYTHONPATH=vmcores $(BIN)/python vmcores/record.py
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -m 'not vm' tests
@@ -60,7 +61,7 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/.lint
-	$(BIN)/mypy helpers drgn_scripts tests vmcores/lab
+	$(BIN)/mypy helpers drgn_scripts tests vmcores
 
 clean:
 	rm -rf $(VENV) build dist helpers/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

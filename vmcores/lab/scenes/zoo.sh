@@ -277,4 +277,8 @@ fi
 ip -n rpsns link add rdefa type veth peer name rdefb
 ip -n rpsns link set group default up
 
+# Words in packets and in a process, which must not get into what is made of a dump.
+ip link set dev lo up
+python3 "$GUEST/marker.py" || die "the words were not put into packets"
+
 say "zoo: done"

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Make the recorded cores anew: ``make vmcores``.
+
+For each kernel, the lab boots it, sets the zoo scene and lets it panic;
+vmcore_slice.py makes a small core of the dump, and the truth of the same boot and the
+screens of the report are put beside it.
+"""
+
+import json
+import lzma
+from pathlib import Path
+import subprocess
+import sys
+from typing import List
+
+import lab
+
+__all__ = ("KERNELS", "main", "record")
+
+HERE = Path(__file__).resolve().parent
+SCRIPTS = HERE.parent / "drgn_scripts"
+KERNELS = ("5.10", "6.1", "6.12", "7")
+SCENE = "zoo"
+MOST = 3 << 20  # bytes of a core
+
+
+def _drgn(*args: object) -> str:
+    argv = [sys.executable, "-m", "drgn", "-q", *map(str, args)]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout
+
+
+def record(kernel: str) -> str:
+    """Record one kernel, and return what its files are called."""
+    made = lab.make(kernel, SCENE)
+    name = f"{made.kernel.short_series}-{SCENE}"
+    symbols: List[object] = ["-s", made.kernel.vmlinux]
+    symbols += ["-s", made.kernel.debug_modules["veth"]]
+    core = HERE / f"{name}.core"
+    packed = HERE / f"{name}.core.xz"
+    _drgn("-c", made.vmcore, *symbols, SCRIPTS / "vmcore_slice.py", packed)
+    if packed.stat().st_size > MOST:
+        raise SystemExit(f"{packed} has more than {MOST} bytes")
+    core.write_bytes(lzma.decompress(packed.read_bytes()))
+    try:
+        screen = _drgn("-c", core, SCRIPTS / "veth_report.py")
+    finally:
+        core.unlink()
+    (HERE / f"{name}.screen.txt").write_text(screen)
+    truth = lzma.compress(made.truth.read_bytes(), preset=9 | lzma.PRESET_EXTREME)
+    (HERE / f"{name}.truth.json.xz").write_bytes(truth)
+    about = {
+        key: made.lab[key]
+        for key in (
+            "release",
+            "kernel_version",
+            "scene",
+            "makedumpfile",
+            "qemu",
+            "date",
+        )
+    }
+    about["vmcore_size"] = made.vmcore.stat().st_size
+    about["core_size"] = packed.stat().st_size
+    text = json.dumps(about, indent=1, sort_keys=True) + "\n"
+    (HERE / f"{name}.json").write_text(text)
+    return name
+
+
+def main(kernels: List[str]) -> int:
+    """Record the kernels that are named, or all."""
+    for kernel in kernels or KERNELS:
+        print(record(kernel), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
