@@ -3,13 +3,25 @@
 
 from typing import Tuple
 
-from drgn import Program
+from drgn import Object, Program, sizeof
 from drgn.helpers.common.prog import takes_program_or_default
-from drgn.helpers.linux.cpumask import for_each_online_cpu, num_possible_cpus
+from drgn.helpers.linux.cpumask import cpu_online_mask, cpu_possible_mask
 
 __all__ = ("nr_cpu_ids", "online_cpus", "possible_cpus")
 
 _MAX_CPUS = 1 << 16  # NR_CPUS is 8192 at most; CPUs in maps are u16
+
+
+def _cpus_of(mask: Object) -> Tuple[int, ...]:
+    # drgn's for_each_cpu() takes nr_cpu_ids for 1 where it is a macro.
+    words = mask.bits.value_()
+    width = 8 * sizeof(mask.bits.type_.type)
+    return tuple(
+        i * width + bit
+        for i, word in enumerate(words)
+        for bit in range(width)
+        if word >> bit & 1
+    )
 
 
 @takes_program_or_default
@@ -23,7 +35,8 @@ def nr_cpu_ids(prog: Program) -> int:
     try:
         count: int = prog["nr_cpu_ids"].value_()
     except KeyError:
-        return 1  # A kernel without CONFIG_SMP: a macro.
+        # A macro: NR_CPUS with CONFIG_FORCE_NR_CPUS, 1 without CONFIG_SMP.
+        count = 8 * sizeof(cpu_possible_mask(prog).bits)
     if not 0 < count <= _MAX_CPUS:
         raise ValueError(f"nr_cpu_ids is {count}")
     return count
@@ -32,12 +45,10 @@ def nr_cpu_ids(prog: Program) -> int:
 @takes_program_or_default
 def possible_cpus(prog: Program) -> int:
     """Return how many CPUs can ever be online (``num_possible_cpus()``)."""
-    nr_cpu_ids(prog)
-    return int(num_possible_cpus(prog))
+    return len(_cpus_of(cpu_possible_mask(prog)))
 
 
 @takes_program_or_default
 def online_cpus(prog: Program) -> Tuple[int, ...]:
     """Return the CPUs that are online, ascending."""
-    nr_cpu_ids(prog)
-    return tuple(for_each_online_cpu(prog))
+    return _cpus_of(cpu_online_mask(prog))

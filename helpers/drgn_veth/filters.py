@@ -9,7 +9,7 @@ A smaller Snapshot out of a Snapshot. Pure functions.
 import fnmatch
 from typing import Optional, Sequence, Set
 
-from .model import Device, DeviceRef, Snapshot, Unreadable
+from .model import Device, Snapshot, Unreadable
 
 __all__ = ("FilterError", "keep")
 
@@ -78,8 +78,12 @@ def keep(
             for device in devices
             if any(fnmatch.fnmatchcase(n, p) for n in _names(device) for p in names)
         ]
-    kept: Set[DeviceRef] = {device.ref for device in devices}
-    pairs = tuple(p for p in snapshot.pairs if p.a in kept or p.b in kept)
+    kept = {device.net_device for device in devices}
+    pairs = tuple(
+        pair
+        for pair in snapshot.pairs
+        if pair.a.net_device in kept or pair.b.net_device in kept
+    )
     places = {device.netns for device in devices}
     if netns is not None:
         places.add(netns)

@@ -29,6 +29,7 @@ __all__ = (
     "XdpProgram",
     "XdpQueue",
     "XpsQueue",
+    "device_place",
     "unreadable_in",
 )
 
@@ -89,6 +90,7 @@ class DeviceRef(NamedTuple):
     netns: Maybe[int]
     ifindex: Maybe[int]
     name: Maybe[str]
+    net_device: int  # what tells it from all others, even in a damaged dump
     # Why it is on no list of its namespace, or its namespace on none.
     off_list: Optional[str] = None
 
@@ -174,7 +176,9 @@ class Device(NamedTuple):
 
     @property
     def ref(self) -> DeviceRef:
-        return DeviceRef(self.netns, self.ifindex, self.name, self.off_list)
+        return DeviceRef(
+            self.netns, self.ifindex, self.name, self.net_device, self.off_list
+        )
 
 
 class Pair(NamedTuple):
@@ -212,6 +216,11 @@ def _number(value: Maybe[int]) -> str:
     return "?" if isinstance(value, Unreadable) else str(value)
 
 
+def device_place(device: Device) -> str:
+    """Return where a device is, in the terms of the JSON."""
+    return f"devices[({_number(device.netns)}, {_number(device.ifindex)})]"
+
+
 def unreadable_in(snapshot: Snapshot) -> Iterator[Tuple[str, str]]:
     """Yield where a value is missing, in the terms of the JSON, and why."""
     yield from snapshot.incomplete
@@ -219,5 +228,4 @@ def unreadable_in(snapshot: Snapshot) -> Iterator[Tuple[str, str]]:
     for i, namespace in enumerate(snapshot.namespaces):
         yield from _below(namespace, f"namespaces[{i}]")
     for device in snapshot.devices:
-        where = f"devices[({_number(device.netns)}, {_number(device.ifindex)})]"
-        yield from _below(device, where)
+        yield from _below(device, device_place(device))

@@ -58,19 +58,28 @@ def rps_map_cpus(map: Object) -> Tuple[int, ...]:
     without those that were offline when it was written.
 
     :param map: ``struct rps_map *``, may be ``NULL``
-    :raises ValueError: if it has more CPUs than the machine
+    :raises ValueError: if these cannot be the CPUs of a map of this machine
     """
     if not map:
         return ()
-    return tuple(
-        array_values(map.cpus, map.len.value_(), nr_cpu_ids(map.prog_), "rps_map.len")
-    )
+    limit = nr_cpu_ids(map.prog_)
+    cpus = array_values(map.cpus, map.len.value_(), limit, "rps_map.len")
+    # netdev_rx_queue_set_rps_mask() puts them there in order.
+    if any(a >= b for a, b in zip(cpus, cpus[1:] + [limit])):
+        raise ValueError(f"rps_map.cpus is {cpus}, of {limit} CPUs")
+    return tuple(cpus)
 
 
 def _power_of_two(log: int, what: str) -> int:
     if log > _TAG_LOG:
         raise ValueError(f"{what} is {log}, more than {_TAG_LOG}")
     return 1 << log
+
+
+def _entries(mask: int, what: str) -> int:
+    if mask & mask + 1 or mask > 1 << _TAG_LOG:
+        raise ValueError(f"{what} is {mask:#x}, which is no mask of a table")
+    return mask + 1
 
 
 def _tagged_entries(tag: int) -> int:
@@ -100,7 +109,7 @@ def rx_queue_rps_flow_entries(queue: Object) -> int:
     try:
         return _power_of_two(table.log.value_(), "rps_dev_flow_table.log")
     except AttributeError:
-        return table.mask.value_() + 1
+        return _entries(table.mask.value_(), "rps_dev_flow_table.mask")
 
 
 def netdev_rps_flow_entries(dev: Object, queue: int) -> int:
@@ -140,4 +149,4 @@ def rps_sock_flow_entries(prog: Program) -> int:
         return 0
     if table.type_.unaliased_kind() != TypeKind.POINTER:
         return _tagged_entries(table.value_())
-    return table.mask.value_() + 1 if table else 0
+    return _entries(table.mask.value_(), "rps_sock_flow_table.mask") if table else 0

@@ -53,6 +53,7 @@ from .model import (
     XdpProgram,
     XdpQueue,
     XpsQueue,
+    device_place,
 )
 from .netdev import (
     LinkState,
@@ -122,6 +123,7 @@ _NET_DEVICE: Mapping[str, Union[str, Sequence[str]]] = {
     "dev_addr": "dev_addr",
     "upper": "adj_list.upper.next",
     "rx": "_rx",
+    "tx": "_tx",
     "num_rx": "num_rx_queues",
     "real_rx": "real_num_rx_queues",
     "num_tx": "num_tx_queues",
@@ -131,10 +133,20 @@ _NET_DEVICE: Mapping[str, Union[str, Sequence[str]]] = {
     "xps_cpus": ("xps_maps[0]", "xps_cpus_map"),
     "xps_rxqs": ("xps_maps[1]", "xps_rxqs_map"),
 }
-_RX_QUEUE = {"rps_map": "rps_map", "rps_flow_table": "rps_flow_table"}
+_RX_QUEUE = {
+    "dev": "dev",
+    "rps_map": "rps_map",
+    "rps_flow_table": "rps_flow_table",
+}
+_TX_QUEUE = {"dev": "dev"}
 _VETH_PRIV = {"peer": "peer", "rq": "rq"}
-_VETH_RQ = {"xdp_prog": "xdp_prog", "napi": "napi"}
+_VETH_RQ = {"dev": "dev", "xdp_prog": "xdp_prog", "napi": "napi"}
 _NAME_NODE = {"next": "list.next"}
+
+# More of them that cannot be read are one thing that cannot be read.
+_MOST_LOST_QUEUES = 256
+# So many TX queues are looked for before they are believed.
+_MANY_QUEUES = 256
 
 # Why a veth's queues are not asked of other devices; never shown.
 _NO_VETH = Unreadable("not a veth")
@@ -246,16 +258,23 @@ class _Pass:
         self.prog = prog
         self.found: Dict[int, _Found] = {}
         self.incomplete: List[Tuple[str, str]] = []
+        # Namespaces whose list of devices could not be walked in whole.
+        self._broken: Set[int] = set()
+        # Pointers to what is no device, and why not.
+        self._astray: Dict[int, Unreadable] = {}
         self._kinds: Dict[int, Maybe[bytes]] = {}
         self._programs: Dict[int, XdpProgram] = {}
         net_device = prog.type("struct net_device")
         self._pointer = prog.pointer_type(net_device)
+        self._net_pointer = prog.type("struct net *")
         self._net_device = self._layout(net_device, _NET_DEVICE)
         self._node = offsetof(net_device, "dev_list")
         self._upper = offsetof(net_device, "adj_list.upper")
         rx_queue = prog.type("struct netdev_rx_queue")
         self._rx_queue_pointer = prog.pointer_type(rx_queue)
         self._rx_queue = self._layout(rx_queue, _RX_QUEUE)
+        tx_queue = prog.type("struct netdev_queue")
+        self._tx_queue = self._layout(tx_queue, _TX_QUEUE)
         self._masks = link_state_masks(prog)
         self._no_xdp = b""
         with contextlib.suppress(LookupError):  # Before v5.9.
@@ -315,11 +334,19 @@ class _Pass:
         return raw, self._veth_priv.decode(data, self._priv_offset)
 
     def _read_node(
-        self, node: int
+        self, node: int, owner: int
     ) -> Tuple[Maybe[int], Maybe[int], Tuple[int, Any, Any]]:
         address = node - self._node
         raw, priv = self._read_device(address)
-        return raw.next, raw.prev, (address, raw, priv)
+        item = (address, raw, priv)
+        # On a live kernel a device may be moved under the walk, and the list then
+        # goes on in its new namespace.
+        if isinstance(raw.net, int) and raw.net != owner:
+            astray = Unreadable(
+                f"the list leads into another namespace at {address:#x}"
+            )
+            return astray, astray, item
+        return raw.next, raw.prev, item
 
     def _devices_of(
         self, net: Object, inum: Maybe[int], off_list: Optional[str]
@@ -333,20 +360,15 @@ class _Pass:
             head.address_of_().value_(),
             attempt(lambda: head.next.value_()),
             attempt(lambda: head.prev.value_()),
-            self._read_node,
+            lambda node: self._read_node(node, owner),
         )
+        problems = len(self.incomplete)
         for address, raw, priv in self._walk(what, walk):
-            if address in self.found:
-                continue
-            # On a live kernel a device may be moved under the walk, and the list
-            # then goes on in its new namespace.
-            if isinstance(raw.net, int) and raw.net != owner:
-                self.incomplete.append(
-                    (what, f"the list leads into another namespace at {address:#x}")
-                )
-                break
-            self._add(address, raw, priv, inum, off_list)
-            count += 1
+            if address not in self.found:
+                self._add(address, raw, priv, inum, off_list)
+                count += 1
+        if len(self.incomplete) > problems:
+            self._broken.add(owner)
         return count
 
     def _kind(self, raw: Any, address: int) -> Maybe[bytes]:
@@ -376,7 +398,8 @@ class _Pass:
         inum: Maybe[int],
         off_list: Optional[str],
     ) -> None:
-        ref = DeviceRef(inum, raw.ifindex, _lift(_string, raw.name), off_list)
+        name = _lift(_string, raw.name)
+        ref = DeviceRef(inum, raw.ifindex, name, address, off_list)
         kind = self._kind(raw, address)
         peer: Maybe[int] = 0
         master: Maybe[int] = 0
@@ -409,36 +432,44 @@ class _Pass:
             for found in unseen:
                 peer = found.peer
                 if isinstance(peer, int) and peer and peer not in self.found:
-                    self._follow(peer, listed, namespaces)
+                    self._follow(found, peer, listed, namespaces)
             unseen = list(self.found.values())[before:]
         return namespaces
 
     def _follow(
-        self, peer: int, listed: Dict[int, Maybe[int]], namespaces: List[Namespace]
+        self,
+        found: _Found,
+        peer: int,
+        listed: Dict[int, Maybe[int]],
+        namespaces: List[Namespace],
     ) -> None:
+        raw, priv = self._read_device(peer)
+        # A stray pointer makes no device: a peer has this one for its peer, and is of
+        # its kind; unless that is what cannot be read.
+        back = attempt(lambda: netdev_peer(self._dev(peer)).value_())
+        ops = raw.rtnl_link_ops
+        lost = isinstance(ops, Unreadable) or ops == found.raw.rtnl_link_ops
+        if back != found.address and not (lost and isinstance(back, Unreadable)):
+            self._astray[peer] = Unreadable(
+                f"what is at {peer:#x} does not have this device for its peer"
+            )
+            return
         net = attempt(netdev_net, self._dev(peer))
         if isinstance(net, Unreadable) or net is None:
-            # The pointer leads nowhere: reading the peer's fields will say so.
             return
         owner = net.value_()
         if owner not in listed:
             inum = attempt(net_inum, net)
-            dying = attempt(net_is_dying, net)
-            if dying is not True:
-                why = dying.reason if isinstance(dying, Unreadable) else "it is held"
-                self.incomplete.append(
-                    (
-                        f"namespace of the device at {peer:#x}",
-                        f"on no list of namespaces, yet not dying: {why}",
-                    )
-                )
+            dying = attempt(net_is_dying, net) is True
+            off_list = "netns is dying" if dying else "netns is on no list"
             listed[owner] = inum
-            count = self._devices_of(net, inum, "netns is dying")
-            namespaces.append(Namespace(inum, False, count, True))
+            count = self._devices_of(net, inum, off_list)
+            namespaces.append(Namespace(inum, False, count, dying))
         if peer not in self.found:
-            raw, priv = self._read_device(peer)
             state = raw.reg_state
-            if isinstance(state, Unreadable) or state == _NETREG_REGISTERED:
+            if owner in self._broken:
+                off_list = "on a broken list"
+            elif isinstance(state, Unreadable) or state == _NETREG_REGISTERED:
                 off_list = "on no list, as while it is moved"
             else:
                 off_list = _REG_STATES.get(state, f"reg_state is {state}")
@@ -456,13 +487,21 @@ class _Pass:
             return self.found[address].ref
         except KeyError:
             pass
+        if address in self._astray:
+            return self._astray[address]
+        # On no list, and nothing of ours led to it as a peer: a master, or a peer
+        # whose namespace cannot be read.
         raw = self._net_device.read(address)
         if isinstance(raw.ifindex, Unreadable):
             return raw.ifindex
+        inum: Maybe[int] = Unreadable("it names no network namespace")
+        if isinstance(raw.net, int) and raw.net:
+            inum = attempt(net_inum, Object(self.prog, self._net_pointer, raw.net))
         return DeviceRef(
-            Unreadable("its network namespace cannot be read"),
+            inum,
             raw.ifindex,
             _lift(_string, raw.name),
+            address,
             "on no list",
         )
 
@@ -522,18 +561,44 @@ class _Pass:
         napi = raw.xdp_prog if raw.napi is None else raw.napi
         return XdpQueue(queue, prog_id, _lift(bool, napi))
 
-    def _xdp_queues(
-        self, rqs: Maybe[int], real: Maybe[int]
-    ) -> Maybe[Optional[Tuple[XdpQueue, ...]]]:
-        if isinstance(rqs, Unreadable):
-            return None if rqs is _NO_VETH else rqs
+    def _queues(
+        self, layout: Layout, first: Maybe[int], real: Maybe[int], dev: int
+    ) -> Maybe[List[Any]]:
+        # An array of queues, each of which names its device.
+        if isinstance(first, Unreadable):
+            return first
         if isinstance(real, Unreadable):
             return real
-        array = self._rq.read_array(rqs, real)
-        return tuple([self._xdp_queue(i, raw) for i, raw in enumerate(array)])
+        queues: List[Any] = []
+        lost = 0
+        for raw in layout.read_array(first, real):
+            if isinstance(raw.dev, Unreadable):
+                lost += 1
+                if lost > _MOST_LOST_QUEUES:
+                    return raw.dev
+            elif raw.dev != dev:
+                return Unreadable(
+                    f"there are {real} queues, but number {len(queues)} is none of "
+                    "this device's"
+                )
+            queues.append(raw)
+        return queues
+
+    def _xdp_queues(
+        self, found: _Found, real: Maybe[int]
+    ) -> Maybe[Optional[Tuple[XdpQueue, ...]]]:
+        rqs = found.veth_rqs
+        if rqs is _NO_VETH:
+            return None
+        if isinstance(rqs, Unreadable):
+            return rqs
+        queues = self._queues(self._rq, rqs, real, found.address)
+        if isinstance(queues, Unreadable):
+            return queues
+        return tuple([self._xdp_queue(i, raw) for i, raw in enumerate(queues)])
 
     def _xdp(self, found: _Found, real_rx: Maybe[int]) -> Xdp:
-        queues = self._xdp_queues(found.veth_rqs, real_rx)
+        queues = self._xdp_queues(found, real_rx)
         state = found.raw.xdp_state
         if state == self._no_xdp:
             return Xdp(None, None, None, queues)
@@ -553,21 +618,23 @@ class _Pass:
         )
 
     def _rps(self, found: _Found, real: Maybe[int]) -> Maybe[Tuple[RpsQueue, ...]]:
-        if isinstance(real, Unreadable):
-            return real
         first = found.raw.rx
-        if isinstance(first, Unreadable):
-            return first
-        queues = list(self._rx_queue.read_array(first, real))
+        queues = self._queues(self._rx_queue, first, real, found.address)
+        if isinstance(queues, Unreadable):
+            return queues
         # None, too: CONFIG_RPS=n.
         if not any(raw.rps_map or raw.rps_flow_table for raw in queues):
-            return _no_rps(real)
+            return _no_rps(len(queues))
         return tuple([self._rps_queue(i, raw, first) for i, raw in enumerate(queues)])
 
     def _xps(self, found: _Found, real: Maybe[int]) -> Maybe[Tuple[XpsQueue, ...]]:
         if isinstance(real, Unreadable):
             return real
         raw = found.raw
+        if real > _MANY_QUEUES:
+            last = self._last_tx_queue(found, real)
+            if last is not None:
+                return last
         if not raw.xps_cpus and not raw.xps_rxqs:  # None, too: CONFIG_XPS=n
             return _no_xps(real)
         dev = self._dev(found.address)
@@ -583,6 +650,18 @@ class _Pass:
                 for i in range(real)
             ]
         )
+
+    def _last_tx_queue(self, found: _Found, real: int) -> Optional[Unreadable]:
+        # Why there cannot be so many.
+        first = found.raw.tx
+        if isinstance(first, Unreadable):
+            return first
+        last = self._tx_queue.read(first + (real - 1) * self._tx_queue.size).dev
+        if isinstance(last, Unreadable):
+            return last
+        if last != found.address:
+            return Unreadable(f"there are {real} queues, but the last is none of its")
+        return None
 
     def _mac(self, raw: Any) -> Maybe[Optional[str]]:
         if not raw.addr_len:
@@ -623,22 +702,28 @@ class _Pass:
         )
 
 
-def _pairs(devices: List[Device], found: Mapping[int, _Found]) -> Tuple[Pair, ...]:
+def _pairs(
+    devices: List[Device], found: Mapping[int, _Found]
+) -> Tuple[List[Pair], List[Tuple[str, str]]]:
     # Devices are in order, so that the first end of a pair is met first.
     pairs: List[Pair] = []
+    halves: List[Tuple[str, str]] = []
     done: Set[Tuple[int, int]] = set()
     for device in devices:
+        peer = device.peer
+        if not isinstance(peer, DeviceRef) or not isinstance(device.kind, str):
+            continue
         address = device.net_device
-        ref, peer = found[address].ref, found[address].peer
-        if (
-            isinstance(device.peer, DeviceRef)
-            and isinstance(device.kind, str)
-            and isinstance(peer, int)
-            and (peer, address) not in done
-        ):
-            done.add((address, peer))
-            pairs.append(Pair(device.kind, ref, device.peer))
-    return tuple(pairs)
+        other = found.get(peer.net_device)
+        back = Unreadable("") if other is None else other.peer
+        if isinstance(back, int) and (back != address or address == peer.net_device):
+            # veth_newlink() and veth_dellink() leave half a pair for a moment.
+            where = device_place(device)
+            halves.append((f"{where}.peer", "its peer does not have it for a peer"))
+        elif (peer.net_device, address) not in done:
+            done.add((address, peer.net_device))
+            pairs.append(Pair(device.kind, device.ref, peer))
+    return pairs, halves
 
 
 @takes_program_or_default
@@ -664,10 +749,11 @@ def take_snapshot(prog: Program) -> Snapshot:
     namespaces.sort(
         key=lambda n: (True, 0) if isinstance(n.inum, Unreadable) else (False, n.inum)
     )
+    pairs, halves = _pairs(devices, a_pass.found)
     return Snapshot(
         read_target(prog),
         tuple(namespaces),
         tuple(devices),
-        _pairs(devices, a_pass.found),
-        tuple(a_pass.incomplete),
+        tuple(pairs),
+        (*a_pass.incomplete, *halves),
     )

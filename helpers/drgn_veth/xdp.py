@@ -29,8 +29,11 @@ def _prog_before_xdp_state(dev: Object, mode: int) -> Object:
     # Only generic XDP is kept by the core; native XDP by each driver.
     if mode == XdpMode.SKB:
         return dev.xdp_prog.read_()
-    if mode == XdpMode.DRV and netdev_kind(dev) == VETH_KIND:
-        return veth_priv(dev)._xdp_prog.read_()
+    none = NULL(dev.prog_, "struct bpf_prog *")
+    if not dev.netdev_ops.ndo_bpf:
+        return none
+    if netdev_kind(dev) == VETH_KIND:
+        return none if mode == XdpMode.HW else veth_priv(dev)._xdp_prog.read_()
     raise NotImplementedError(
         "this kernel keeps the program in the device's driver, or nowhere"
     )
@@ -44,7 +47,9 @@ def netdev_xdp_link(dev: Object, mode: int) -> Object:
     :param mode: :class:`XdpMode`
     :return: ``struct bpf_xdp_link *``, ``NULL`` if there is no program or it was
         attached by netlink
+    :raises ValueError: if there is no such mode
     """
+    mode = XdpMode(mode)
     try:
         return dev.xdp_state[int(mode)].link.read_()
     except AttributeError:  # Before v5.9 there are no links.
@@ -58,12 +63,14 @@ def netdev_xdp_prog(dev: Object, mode: int) -> Object:
     :param dev: ``struct net_device *``
     :param mode: :class:`XdpMode`
     :return: ``struct bpf_prog *``, ``NULL`` if none
+    :raises ValueError: if there is no such mode
     :raises NotImplementedError: in kernels before v5.9, for modes that only the
         driver knows of
     """
     # Since Linux kernel commit 7f0a838254bd ("bpf, xdp: Maintain info on
     # attached XDP BPF programs in net_device") (in v5.9), all modes are in
     # xdp_state.
+    mode = XdpMode(mode)
     try:
         state = dev.xdp_state[int(mode)]
     except AttributeError:

@@ -41,7 +41,10 @@ def netdev_xps_maps(dev: Object, type: int) -> Object:
     :param dev: ``struct net_device *``
     :param type: :data:`XPS_CPUS` or :data:`XPS_RXQS`
     :return: ``struct xps_dev_maps *``, ``NULL`` if there are none
+    :raises ValueError: if there is no such type
     """
+    if type not in (XPS_CPUS, XPS_RXQS):
+        raise ValueError(f"{type} is no type of XPS maps")
     # Since Linux kernel commit 044ab86d431b ("net: move the xps maps to an
     # array") (in v5.13), xps_maps is an array. Before, there are two members.
     try:

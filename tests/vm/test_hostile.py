@@ -100,6 +100,19 @@ def test_peer_unregistering(altered: Altered) -> None:
     assert _named(snapshot, "veth_xxx0").off_list == "unregistering"
 
 
+def _into_another_namespace(altered: Altered, dev: Object) -> None:
+    for net in for_each_net(altered.original):
+        for other in for_each_netdev(net):
+            if other.nd_net.net != dev.nd_net.net:
+                node = other.dev_list.address_of_().value_()
+                altered.write_pointer(dev.dev_list.next, node)
+                return
+
+
+def _of_no_namespace(altered: Altered, dev: Object) -> None:
+    altered.write_pointer(dev.nd_net.net, 0)
+
+
 def _self_loop(altered: Altered, dev: Object) -> None:
     altered.write_pointer(dev.dev_list.next, dev.dev_list.address_of_().value_())
 
@@ -116,16 +129,33 @@ def _backwards(altered: Altered, dev: Object) -> None:
     altered.write_pointer(dev.dev_list.next, dev.dev_list.prev.value_())
 
 
-@pytest.mark.parametrize("damage", [_self_loop, _poisoned, _null, _backwards])
+@pytest.mark.parametrize("name", ["xmixa", "tunl0"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _self_loop,
+        _poisoned,
+        _null,
+        _backwards,
+        _into_another_namespace,
+        _of_no_namespace,
+    ],
+)
 def test_broken_list(
-    altered: Altered, one_zoo: Dump, damage: Callable[[Altered, Object], None]
+    altered: Altered,
+    one_zoo: Dump,
+    damage: Callable[[Altered, Object], None],
+    name: str,
 ) -> None:
     """The rest is reached from the other end, so that nothing is lost."""
-    damage(altered, _devices(altered)["xmixa"])
+    damage(altered, _devices(altered)[name])
     snapshot = _take(altered)
     (problem,) = snapshot.incomplete
     assert problem[0].startswith("devices of namespace ")
-    assert len(snapshot.devices) == len(one_zoo.report()["devices"])
+    whole = one_zoo.report()
+    assert len(snapshot.devices) == len(whole["devices"])
+    assert len(snapshot.pairs) == len(whole["pairs"])
+    assert not any(device.off_list for device in snapshot.devices)
 
 
 def test_excluded_page(altered: Altered, one_zoo: Dump) -> None:
@@ -157,6 +187,59 @@ def test_nobody_is_told_a_false_peer(altered: Altered) -> None:
     snapshot = _take(altered)
     assert _named(snapshot, "veth_xxx0").peer is None
     assert veth_peer(dev)
+    other = _named(snapshot, "veth_yyy0")
+    assert other.peer == _named(snapshot, "veth_xxx0").ref
+    assert not any(other.ref in (pair.a, pair.b) for pair in snapshot.pairs)
+    ((where, why),) = snapshot.incomplete
+    assert where == f"devices[({other.netns}, {other.ifindex})].peer"
+    assert why == "its peer does not have it for a peer"
+
+
+@pytest.mark.parametrize("wrong", ["rpsb", "xmixa", "lo"])
+def test_peer_of_somebody_else(altered: Altered, wrong: str) -> None:
+    devices = _devices(altered)
+    peer = devices[wrong].value_()
+    altered.write_pointer(veth_priv(devices["xmixa"]).peer, peer)
+    snapshot = _take(altered)
+    for name in ("xmixa", "xmixb"):
+        ref = _named(snapshot, name).ref
+        assert not any(ref in (pair.a, pair.b) for pair in snapshot.pairs)
+    assert sum(1 for _ in snapshot.incomplete) >= 1
+    assert len(snapshot.pairs) == len(_take(altered).pairs)
+
+
+def test_stray_peer_makes_no_device(altered: Altered, one_zoo: Dump) -> None:
+    """A pointer into the middle of readable memory."""
+    dev = _devices(altered)["xmixa"]
+    task = altered.original["init_task"].address_of_().value_()
+    for stray in (task, dev.value_() + 64, dev._rx.value_()):
+        altered.reset()
+        altered.write_pointer(veth_priv(dev).peer, stray)
+        snapshot = _take(altered)
+        assert len(snapshot.devices) == len(one_zoo.report()["devices"])
+        assert len(snapshot.namespaces) == len(one_zoo.report()["namespaces"])
+        assert isinstance(_named(snapshot, "xmixa").peer, Unreadable)
+
+
+def test_totals_do_not_count_what_cannot_be_read(altered: Altered) -> None:
+    before = table.totals(_take(altered))
+    altered.exclude(_devices(altered)["dum_plain"].value_())
+    after = table.totals(_take(altered))
+    assert after.startswith(before + "; ")
+    assert after.endswith(" unreadable")
+
+
+def test_same_ifindex_and_name(altered: Altered) -> None:
+    """Two devices that a damaged dump gives one identity are still two."""
+    devices = _devices(altered)
+    one, other = devices["xmixa"], devices["rpsa"]
+    altered.write(other.ifindex.address_of_().value_(), one.ifindex.to_bytes_())
+    altered.write(other.name.address_of_().value_(), b"xmixa\0")
+    screen = table.pairs(snapshot := _take(altered), snapshot.devices)
+    row = screen[screen.index(": xmixb") :].splitlines()[0]
+    assert "zoo_drop" in row or "driver" in screen
+    assert sum(device.name == "xmixa" for device in snapshot.devices) == 2
+    assert "driver zoo_nat" in screen
 
 
 def test_absurd_counts(altered: Altered) -> None:
@@ -173,6 +256,33 @@ def test_absurd_counts(altered: Altered) -> None:
     other = _named(snapshot, "rpsb").rps
     assert not isinstance(other, Unreadable)
     assert isinstance(other[3].cpus, Unreadable)
+
+
+def test_absurd_counts_cost_nothing(altered: Altered) -> None:
+    devices = _devices(altered)
+    for name in ("xmixa", "xmixb", "rpsa", "rpsb"):
+        for member in ("num_rx_queues", "real_num_rx_queues"):
+            where = devices[name].member_(member).address_of_().value_()
+            altered.write(where, (1 << 16).to_bytes(4, "little"))
+        for member in ("num_tx_queues", "real_num_tx_queues"):
+            where = devices[name].member_(member).address_of_().value_()
+            altered.write(where, (1 << 16).to_bytes(4, "little"))
+    snapshot = _take(altered)
+    device = _named(snapshot, "rpsa")
+    for value in (device.rps, device.xps, device.xdp.queues):
+        assert isinstance(value, Unreadable)
+    assert sum(1 for _ in unreadable_in(snapshot)) < 100
+
+
+def test_impossible_rps(altered: Altered) -> None:
+    dev = _devices(altered)["rpsa"]
+    cpus = dev._rx[0].rps_map.cpus
+    for wrong in (b"\3\0\3\0", b"\0\0\xff\xff", b"\2\0\1\0"):
+        altered.reset()
+        altered.write(cpus.address_, wrong)
+        rps = _named(_take(altered), "rpsa").rps
+        assert not isinstance(rps, Unreadable)
+        assert isinstance(rps[0].cpus, Unreadable)
 
 
 def _regions(altered: Altered) -> List[Tuple[int, int]]:

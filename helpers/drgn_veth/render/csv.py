@@ -9,7 +9,7 @@ and the rows.
 
 import csv
 import io
-from typing import Callable, Dict, Iterable, List, Sequence, Tuple
+from typing import Callable, Iterable, List, Sequence, Tuple
 
 from ..model import Device, DeviceRef, Maybe, Snapshot, Unreadable
 from . import words
@@ -73,10 +73,10 @@ def pairs(snapshot: Snapshot, all_devices: Sequence[Device]) -> str:
     :param all_devices: Where the ends are looked up: a filter may have left out
         one of them
     """
-    by_ref: Dict[DeviceRef, Device] = {device.ref: device for device in all_devices}
+    by_address = {device.net_device: device for device in all_devices}
 
     def end(ref: DeviceRef) -> List[str]:
-        device = by_ref.get(ref)
+        device = by_address.get(ref.net_device)
         if device is not None:
             return _row(device)
         known = {

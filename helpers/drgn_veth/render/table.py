@@ -11,7 +11,14 @@ from typing import Callable, Dict, List, NamedTuple, Sequence
 
 import tabulate
 
-from ..model import Device, DeviceRef, Snapshot, Unreadable, unreadable_in
+from ..model import (
+    Device,
+    DeviceRef,
+    Snapshot,
+    Unreadable,
+    XdpProgram,
+    unreadable_in,
+)
 from . import words
 
 __all__ = ("devices", "pairs", "totals")
@@ -110,11 +117,11 @@ def pairs(snapshot: Snapshot, all_devices: Sequence[Device]) -> str:
     :param all_devices: Where the ends are looked up: a filter may have left out
         one of them
     """
-    by_ref: Dict[DeviceRef, Device] = {device.ref: device for device in all_devices}
+    by_address = {device.net_device: device for device in all_devices}
     columns = _END + _END
 
     def end(ref: DeviceRef) -> List[str]:
-        device = by_ref.get(ref)
+        device = by_address.get(ref.net_device)
         if device is not None:
             return _cells(_END, device)
         name = f"{words.cell(ref.ifindex)}: {words.cell(ref.name)}"
@@ -135,6 +142,12 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def _has_rps(device: Device) -> bool:
+    if isinstance(device.rps, Unreadable):
+        return False
+    return any(isinstance(q.cpus, tuple) and q.cpus for q in device.rps)
+
+
 def totals(snapshot: Snapshot) -> str:
     """Return one line that says how much there is."""
     kinds: Dict[str, int] = {}
@@ -143,11 +156,15 @@ def totals(snapshot: Snapshot) -> str:
     by_kind = ", ".join(
         f"{count} {words.cell(kind)}" for kind, count in sorted(kinds.items())
     )
+    # What could not be read is counted for itself, below.
     modes = {
-        mode: sum(getattr(device.xdp, mode) is not None for device in snapshot.devices)
+        mode: sum(
+            isinstance(getattr(device.xdp, mode), XdpProgram)
+            for device in snapshot.devices
+        )
         for mode in ("generic", "driver", "offload")
     }
-    rps = sum(words.rps(device) != "" for device in snapshot.devices)
+    rps = sum(_has_rps(device) for device in snapshot.devices)
     missing = sum(1 for _ in unreadable_in(snapshot))
     line = (
         f"{_count(len(snapshot.pairs), 'pair')}{f' ({by_kind})' if by_kind else ''}, "

@@ -33,6 +33,9 @@ __all__ = (
 
 UNKNOWN = "?"
 
+# More ways to steer than that do not fit into a table; JSON has all.
+_MOST_GROUPS = 16
+
 
 def cell(value: object, none: str = "") -> str:
     """Return one value, ``?`` if it could not be read."""
@@ -108,7 +111,11 @@ def _by_value(
 
 def _rps_groups(queues: Tuple[RpsQueue, ...]) -> Iterable[str]:
     groups = _by_value((queue.queue, queue.cpus) for queue in queues)
+    shown = 0
     for cpus, members in groups.items():
+        if shown == _MOST_GROUPS:
+            yield "..."
+            return
         if isinstance(cpus, Unreadable):
             words = UNKNOWN
         elif not isinstance(cpus, tuple) or not cpus:
@@ -118,6 +125,7 @@ def _rps_groups(queues: Tuple[RpsQueue, ...]) -> Iterable[str]:
         if len(members) < len(queues):
             words = f"rx{number_list(members)}:{words}"
         yield words
+        shown += 1
 
 
 def rps(device: Device) -> str:
