@@ -296,7 +296,7 @@ def test_table_fits_whatever_is_in_it() -> None:
         queues=Queues(QueueCount(BAD, 65536), QueueCount(65536, 65536)),
         xdp=Xdp(PROGRAM._replace(name="\x07" * 15), BAD, PROGRAM, BAD),
         rps=tuple(RpsQueue(i, (i * 3,), 1 << i) for i in range(30)),
-        peer=DeviceRef(BAD, BAD, "\xff" * 15, "on no list"),
+        peer=DeviceRef(BAD, BAD, "\xff" * 15, 1, "on no list"),
         master=BAD,
     )
     whole = snapshot(wild, wild._replace(ifindex=5))
@@ -304,6 +304,20 @@ def test_table_fits_whatever_is_in_it() -> None:
         for line in screen.splitlines():
             assert len(line) <= 120
             assert line.isprintable()
+
+
+def test_totals_count_what_is_there() -> None:
+    """What could not be read is neither attached nor off."""
+    lost = device(HOST, 3, "a", xdp=Xdp(BAD, BAD, BAD, BAD), rps=BAD)
+    some = device(HOST, 4, "b", rps=(RpsQueue(0, BAD, 0), RpsQueue(1, (0,), 0)))
+    line = table.totals(snapshot(lost, some))
+    assert "XDP: 0 generic, 0 driver, 0 offload; RPS on 1 device;" in line
+    assert line.endswith("6 values unreadable")
+
+
+def test_many_ways_to_steer_are_cut_short() -> None:
+    queues = tuple(RpsQueue(i, (i,), 0) for i in range(100))
+    assert words.rps(device(HOST, 3, "a", rps=queues)).endswith(" ...")
 
 
 def test_json_keeps_the_contract() -> None:

@@ -14,11 +14,12 @@ _MAX_CPUS = 1 << 16  # NR_CPUS is 8192 at most; CPUs in maps are u16
 
 def _cpus_of(mask: Object) -> Tuple[int, ...]:
     # drgn's for_each_cpu() takes nr_cpu_ids for 1 where it is a macro.
-    words = mask.bits.value_()
     width = 8 * sizeof(mask.bits.type_.type)
+    words = -(-nr_cpu_ids(mask.prog_) // width)
     return tuple(
         i * width + bit
-        for i, word in enumerate(words)
+        for i in range(words)
+        for word in [mask.bits[i].value_()]
         for bit in range(width)
         if word >> bit & 1
     )
