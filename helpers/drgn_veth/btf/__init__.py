@@ -10,7 +10,16 @@ not know about it.
 
 import functools
 import itertools
-from typing import Callable, Iterable, Mapping, NamedTuple, Optional, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Tuple,
+)
 
 from drgn import Object, Program
 
@@ -31,7 +40,7 @@ from .symbols import (
 )
 from .types import BtfTypes
 
-__all__ = ("FINDER", "BtfError", "BtfUse", "use_btf")
+__all__ = ("BUSY_CACHE", "FINDER", "FINDERS_CACHE", "BtfError", "BtfUse", "use_btf")
 
 FINDER = "drgn_veth_btf"  #: What the finders are registered as.
 
@@ -41,6 +50,10 @@ _FINDER_OF_DRGN = "btf"
 _CACHE = "drgn_veth.btf"
 # For readers, which know nothing of this package.
 _TYPES_CACHE = "drgn_veth.types"
+#: There while it is being decided: what is missed then is no call for help.
+BUSY_CACHE = "drgn_veth.btf_busy"
+#: The finders that were registered, by what they find.
+FINDERS_CACHE = "drgn_veth.btf_finders"
 _MAX_MODULES = 1 << 12
 
 _AddressOf = Callable[[str], Optional[int]]
@@ -167,6 +180,7 @@ def _use_beside(prog: Program, given: Carried) -> BtfUse:
     modules = ModuleBtf(prog, vmlinux, given.modules)
     finder = BtfFinder(modules, lambda name: None)
     prog.register_type_finder(FINDER, finder.find_type, enable_index=-1)
+    prog.cache[FINDERS_CACHE] = {"type": finder.find_type}
     missing = _complain(prog, modules)
     if missing is None:
         return BtfUse("dwarf+btf", None)
@@ -187,14 +201,17 @@ def _use_alone(
         return itertools.chain((vmlinux(),), modules(name))
 
     finder = BtfFinder(types_with, address_of)
+    finders: Dict[str, Callable[..., Any]] = {
+        "type": finder.find_type,
+        "object": finder.find_object,
+    }
     prog.register_type_finder(FINDER, finder.find_type, enable_index=-1)
     prog.register_object_finder(FINDER, finder.find_object, enable_index=-1)
     if symbols is not None:
-        prog.register_symbol_finder(
-            FINDER,
-            SymbolFinder(symbols, functools.partial(module_symbols, prog)),
-            enable_index=-1,
-        )
+        find_symbol = SymbolFinder(symbols, functools.partial(module_symbols, prog))
+        finders["symbol"] = find_symbol
+        prog.register_symbol_finder(FINDER, find_symbol, enable_index=-1)
+    prog.cache[FINDERS_CACHE] = finders
     return _complain(prog, modules)
 
 
@@ -235,7 +252,11 @@ def use_btf(
         pass
     if given is None:
         given = carried_by(prog)
-    use = _decide(prog, system_map, given)
+    prog.cache[BUSY_CACHE] = True
+    try:
+        use = _decide(prog, system_map, given)
+    finally:
+        del prog.cache[BUSY_CACHE]
     if use.missing is None or FINDER in prog.registered_type_finders():
         prog.cache[_CACHE] = use
         prog.cache[_TYPES_CACHE] = use.types

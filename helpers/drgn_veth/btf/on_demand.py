@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Types when they are missed
+--------------------------
+
+A plugin is asked before debug symbols are loaded, when nobody can know whether BTF
+will be wanted. These finders are the last that drgn asks: what reaches them no debug
+symbols have, and only then is BTF looked for, once.
+"""
+
+from typing import Any, Callable, Optional, Sequence
+
+from drgn import Object, Program, Symbol, Type
+
+from . import BUSY_CACHE, FINDERS_CACHE, use_btf
+
+__all__ = ("FINDER", "offer_btf")
+
+FINDER = "drgn_veth_btf_on_demand"  #: What the finders are registered as.
+
+
+class _OnDemand:
+    def __init__(self, prog: Program) -> None:
+        self._prog = prog
+        self._asked = False
+
+    def _first(self) -> bool:
+        # Whether this is the first miss; use_btf() itself misses things, too.
+        if self._asked or BUSY_CACHE in self._prog.cache:
+            return False
+        self._asked = True
+        return bool(use_btf(self._prog).types)
+
+    def find_type(
+        self, prog: Program, kinds: Any, name: str, filename: Optional[str]
+    ) -> Optional[Type]:
+        """Find a type (a drgn type finder)."""
+        # The finders that it registered come after this one, from the next look-up
+        # on; for this one they are asked here.
+        return self._again("type", prog, kinds, name, filename)
+
+    def find_object(
+        self, prog: Program, name: str, flags: Any, filename: Optional[str]
+    ) -> Optional[Object]:
+        """Find a variable or constant (a drgn object finder)."""
+        return self._again("object", prog, name, flags, filename)
+
+    def find_symbol(
+        self, prog: Program, name: Optional[str], address: Optional[int], one: bool
+    ) -> Sequence[Symbol]:
+        """Find a symbol (a drgn symbol finder)."""
+        return self._again("symbol", prog, name, address, one) or ()
+
+    def _again(self, what: str, prog: Program, *args: Any) -> Any:
+        if not self._first():
+            return None
+        finders: Any = prog.cache.get(FINDERS_CACHE, {})
+        find: Optional[Callable[..., Any]] = finders.get(what)
+        return find(prog, *args) if find is not None else None
+
+
+def offer_btf(prog: Program) -> None:
+    """
+    Have a program look for BTF when something is missed that debug symbols would
+    tell. For a plugin; a script calls :func:`~drgn_veth.btf.use_btf()`.
+    """
+    if FINDER in prog.registered_type_finders():
+        return
+    on_demand = _OnDemand(prog)
+    prog.register_type_finder(FINDER, on_demand.find_type, enable_index=-1)
+    prog.register_object_finder(FINDER, on_demand.find_object, enable_index=-1)
+    prog.register_symbol_finder(FINDER, on_demand.find_symbol, enable_index=-1)

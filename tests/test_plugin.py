@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The plugin entry point: types at any drgn prompt, without debug symbols."""
+
+import os
+from pathlib import Path
+import subprocess
+import sys
+from typing import Dict
+
+from booted import REPOSITORY, SCRIPT
+import pytest
+from recorded import CORES, Recorded
+
+PROMPT = """
+assert prog.registered_type_finders() >= {"drgn_veth_btf_on_demand"}
+assert "drgn_veth_btf" not in prog.registered_type_finders()
+print(prog["init_net"].ns.inum.value_(), prog.type("struct veth_priv").member("peer"))
+from drgn_veth import take_snapshot, target_types
+print(len(take_snapshot().pairs), target_types())
+"""
+
+
+@pytest.fixture(scope="module", params=CORES)
+def core(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    return Recorded(request.param, tmp_path_factory.mktemp("cores")).core
+
+
+def run(core: Path, env: Dict[str, str], *args: str) -> str:
+    argv = [sys.executable, "-m", "drgn", "-q", "-c", str(core)]
+    done = subprocess.run(
+        [*argv, "--no-default-symbols", *args],
+        env={**os.environ, **env, "PYTHONPATH": str(REPOSITORY / "helpers")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_prompt(core: Path) -> None:
+    plugin = {"DRGN_PLUGINS": "drgn_veth=drgn_veth.plugin"}
+    first, second = run(core, plugin, "-e", PROMPT).splitlines()
+    assert "peer" in first and int(first.split()[0]) > 4026531000
+    assert int(second.split()[0]) > 40 and second.endswith(" btf")
+
+
+def test_with_and_without_the_plugin(core: Path) -> None:
+    with_it = run(
+        core,
+        {"DRGN_PLUGINS": "drgn_veth=drgn_veth.plugin"},
+        *(str(SCRIPT), "--format", "json"),
+    )
+    without = run(core, {"DRGN_DISABLE_PLUGINS": "*"}, str(SCRIPT), "--format", "json")
+    assert with_it == without
