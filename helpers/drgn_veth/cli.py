@@ -8,19 +8,21 @@ Opening a target, writing the output, and telling in one line what went wrong.
 
 import argparse
 import contextlib
+import io
 import logging
 import os
 import stat
 import sys
 import tempfile
-from typing import BinaryIO, Callable, Iterator, Optional
+from typing import BinaryIO, Callable, Iterator, List, Optional
 
 import drgn
 from drgn import MissingDebugInfoError, Program, ProgramFlags
 
 from .btf import use_btf
 from .errors import is_read_error, reason
-from .kdump import missing_from_kdump
+from .kdump import how_to_unpack, missing_from_elf, missing_from_kdump
+from .render.escape import for_terminal
 
 __all__ = (
     "EXIT_FOUND",
@@ -45,6 +47,8 @@ EXIT_TARGET = 3
 
 _INTERRUPTED = 130
 
+_WHOLE = "copy the dump again, in whole"
+
 
 class UsageError(Exception):
     """The command cannot be carried out as it was given."""
@@ -55,10 +59,12 @@ class TargetError(Exception):
 
 
 def warn(message: str) -> None:
-    """Say something on standard error."""
+    """Say something on standard error, in one line whatever is in it."""
+    if sys.stderr is None:  # closed; print() would take standard output
+        return
     name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
     with contextlib.suppress(OSError):
-        print(f"{name}: {message}", file=sys.stderr, flush=True)
+        print(for_terminal(f"{name}: {message}"), file=sys.stderr, flush=True)
 
 
 def add_target_options(parser: argparse.ArgumentParser) -> None:
@@ -117,7 +123,82 @@ def _set_target(prog: Program, args: argparse.Namespace) -> None:
         prog.set_kernel()
 
 
+class _Kept(logging.Handler):
+    # What drgn says, in place of printing it.
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: List[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+
+@contextlib.contextmanager
+def _what_drgn_says() -> Iterator[List[str]]:
+    logger = logging.getLogger("drgn")
+    kept = _Kept()
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(kept)
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
+    try:
+        yield kept.said
+    finally:
+        logger.removeHandler(kept)
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+def _check_symbols(path: str) -> None:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as e:
+        raise UsageError(f"-s {path}: {e.strerror}") from None
+    if not stat.S_ISREG(mode):
+        raise UsageError(f"-s {path}: not a file; give a vmlinux or a module's file")
+
+
+def _why_ignored(path: str, said: str) -> Optional[str]:
+    for start in (f"{path}: ", f"provided file {path} "):
+        if said.startswith(start) and said.endswith("; ignoring"):
+            return said[len(start) : -len("; ignoring")]
+    return None
+
+
+def _load_symbols(prog: Program, paths: List[str]) -> None:
+    with _what_drgn_says() as all_said:
+        try:
+            prog.load_debug_info(paths, main=True)
+        except MissingDebugInfoError:
+            pass  # What is missing is told by whoever misses it.
+        except Exception as e:
+            if not is_read_error(e):
+                raise
+            raise UsageError(f"cannot load debug symbols: {reason(e)}") from None
+    for path in paths:
+        for said in all_said:
+            why = _why_ignored(path, said)
+            if why is not None:
+                warn(
+                    f"-s {path}: drgn ignored it: {why}; it takes the vmlinux of "
+                    "exactly this kernel, and modules' files beside that"
+                )
+
+
+def _not_opened(path: str) -> str:
+    # What to do about a core that drgn does not open.
+    packed = how_to_unpack(path)
+    if packed is not None:
+        return packed
+    missing = missing_from_elf(path)
+    if missing is not None:
+        return f"{missing}; {_WHOLE}"
+    return "what is wanted is a whole crash dump of a kernel, kdump or ELF"
+
+
 def _open(args: argparse.Namespace) -> Program:
+    for path in args.symbols:
+        _check_symbols(path)
     prog = Program()
     where = args.core or args.qemu or "the running kernel"
     # What is missing is told by whoever misses it, in one line.
@@ -125,7 +206,7 @@ def _open(args: argparse.Namespace) -> Program:
     try:
         missing = missing_from_kdump(args.core) if args.core else None
         if missing:
-            raise TargetError(f"{where}: {missing}; copy the dump again, in whole")
+            raise TargetError(f"{where}: {missing}; {_WHOLE}")
         _set_target(prog, args)
     except OSError as e:
         hint = ""
@@ -134,23 +215,16 @@ def _open(args: argparse.Namespace) -> Program:
                 "; looking at the running kernel takes root (sudo) and /proc/kcore, "
                 "looking at a dump -c CORE"
             )
+        if e.filename not in (None, where):
+            where = f"{where}: {e.filename}"
         raise TargetError(f"{where}: {e.strerror or reason(e)}{hint}") from None
     except Exception as e:
         if not is_read_error(e):
             raise
-        raise TargetError(
-            f"{where}: {reason(e)}; what is wanted is a whole crash dump of a kernel, "
-            "kdump or ELF"
-        ) from None
+        hint = f"; {_not_opened(args.core)}" if args.core else ""
+        raise TargetError(f"{where}: {reason(e)}{hint}") from None
     _check_kernel(prog)
-    try:
-        prog.load_debug_info(args.symbols, main=True)
-    except MissingDebugInfoError:
-        pass  # What is missing is told by whoever misses it.
-    except Exception as e:
-        if not is_read_error(e):
-            raise
-        raise UsageError(f"cannot load debug symbols: {reason(e)}") from None
+    _load_symbols(prog, args.symbols)
     drgn.set_default_prog(prog)
     return prog
 
@@ -178,8 +252,28 @@ def open_target(prog: Optional[Program], args: argparse.Namespace) -> Program:
             "before the script's name"
         )
     _check_kernel(prog)
-    _get_types(prog, args.system_map)
+    cut = _what_is_cut(prog)
+    try:
+        _get_types(prog, args.system_map)
+    except TargetError:
+        if cut is not None:
+            raise TargetError(cut) from None
+        raise
+    if cut is not None:
+        warn(cut)
     return prog
+
+
+def _what_is_cut(prog: Program) -> Optional[str]:
+    # drgn opens an ELF dump that is cut short, and much of it can be read.
+    path = prog.core_dump_path
+    if path is None or prog.flags & ProgramFlags.IS_LIVE:
+        return None
+    try:
+        missing = missing_from_elf(path)
+    except OSError:
+        return None  # drgn has it open; that it is gone by now is nobody's problem.
+    return f"{path}: {missing}; {_WHOLE}" if missing else None
 
 
 def _get_types(prog: Program, system_map: Optional[str]) -> None:
@@ -189,8 +283,8 @@ def _get_types(prog: Program, system_map: Optional[str]) -> None:
         raise UsageError(f"{system_map}: {e.strerror}") from None
     if not use.types:
         raise TargetError(
-            f"{use.missing}; or give the vmlinux with debug symbols of exactly this "
-            "kernel (-s VMLINUX)"
+            f"{use.missing or 'the types of the kernel are missing'}; or give the "
+            "vmlinux with debug symbols of exactly this kernel (-s VMLINUX)"
         )
 
 
@@ -210,6 +304,8 @@ def replacing(path: str) -> Iterator[BinaryIO]:
 
     :raises UsageError: if it cannot be written
     """
+    if os.path.basename(path) in ("", os.curdir, os.pardir):
+        raise UsageError(f"cannot write '{path}': that is no name of a file")
     try:
         # A name such as /dev/stderr or a FIFO is written to, not replaced.
         if os.path.exists(path) and not os.path.isfile(path):
@@ -238,17 +334,22 @@ def replacing(path: str) -> Iterator[BinaryIO]:
 
 
 def _to_stdout(text: str) -> None:
-    # A terminal may not have the letters of a device's name.
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    out = sys.stdout
+    if out is None:
+        raise UsageError("standard output is closed; --output FILE writes to a file")
     try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        out.flush()
+        try:
+            # Not by out.buffer: with python -u that is a file that may write less
+            # than it is given, and nobody looks.
+            binary = open(out.fileno(), "wb", closefd=False)
+        except io.UnsupportedOperation:
+            out.write(text)  # Not a file: a notebook has its own.
+            return
+        with binary:
+            # A terminal may not have the letters of a device's name.
+            binary.write(text.encode(out.encoding, "backslashreplace"))
     except OSError as e:
-        # Python flushes once more at exit, and would complain again.
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, sys.stdout.fileno())
-        os.close(devnull)
         raise UsageError(
             f"standard output: {e.strerror}; the report is cut short there, "
             "--output FILE writes all of it"
@@ -277,6 +378,9 @@ def run(main: Callable[[Optional[Program]], int], prog: Optional[Program]) -> in
     :param prog: That program, None without drgn
     :return: Exit status
     """
+    if sys.stderr is None:
+        # argparse, too, would take standard output.
+        sys.stderr = open(os.devnull, "w")
     try:
         return main(prog)
     except UsageError as e:

@@ -7,6 +7,7 @@ As much of them as is needed to write a core that drgn opens, and to find notes 
 one. 64-bit only, as the kernels that this is about.
 """
 
+import itertools
 import os
 import struct
 from typing import BinaryIO, Iterator, Mapping, NamedTuple, Sequence, Tuple
@@ -26,7 +27,8 @@ _PROGRAM = "IIQQQQQQ"
 _SECTION = "IIQQQQIIQQ"
 _NOTE = "III"
 
-_MAX_NOTES = 64 << 20
+_MAX_NOTES = 1 << 16  # a kdump has one for each CPU
+_MAX_NOTE_BYTES = 16 << 20  # of all of them
 _MAX_SEGMENTS = 1 << 22
 
 #: e_machine by the name of drgn's Architecture.
@@ -93,49 +95,70 @@ def write_core(
         f.write(data)
 
 
+def _read_at(f: BinaryIO, size: int, offset: int, count: int) -> bytes:
+    # No more than there is: Python makes room for all that is asked for.
+    if offset >= size:
+        return b""
+    f.seek(offset)
+    return f.read(min(count, size - offset))
+
+
 def _note_segments(f: BinaryIO) -> Iterator[Tuple[str, bytes]]:
     # Byte order and content of each PT_NOTE.
-    ident = f.read(16)
+    size = f.seek(0, os.SEEK_END)
+    ident = _read_at(f, size, 0, 16)
     if len(ident) < 16 or ident[:4] != _ELF_MAGIC or ident[4] != _CLASS64:
         return
     order = "<" if ident[5] == 1 else ">"
     header = struct.Struct(order + _HEADER)
     program = struct.Struct(order + _PROGRAM)
-    rest = f.read(header.size - 16)
-    if len(rest) < header.size - 16:
+    section = struct.Struct(order + _SECTION)
+    data = _read_at(f, size, 0, header.size)
+    if len(data) < header.size:
         return
-    fields = header.unpack(ident + rest)
+    fields = header.unpack(data)
     table, sections, entry, count = fields[5], fields[6], fields[9], fields[10]
     if count == _PN_XNUM and sections:
-        f.seek(sections)
-        data = f.read(struct.calcsize(order + _SECTION))
-        count = struct.unpack(order + _SECTION, data)[7]
+        data = _read_at(f, size, sections, section.size)
+        if len(data) < section.size:
+            return
+        count = section.unpack(data)[7]
     if entry != program.size or count > _MAX_SEGMENTS:
         return
-    f.seek(table)
-    entries = f.read(count * entry)
+    entries = _read_at(f, size, table, count * entry)
+    left = _MAX_NOTE_BYTES
     for fields in program.iter_unpack(entries[: len(entries) // entry * entry]):
-        if fields[0] == _PT_NOTE and fields[5] <= _MAX_NOTES:
-            f.seek(fields[2])
-            yield order, f.read(fields[5])
+        offset, length = fields[2], fields[5]
+        if fields[0] == _PT_NOTE and 0 < length <= left:
+            left -= length
+            yield order, _read_at(f, size, offset, length)
+
+
+def _notes_in(order: str, content: bytes) -> Iterator[Note]:
+    note = struct.Struct(order + _NOTE)
+    at = 0
+    while at + note.size <= len(content):
+        name_size, size, type = note.unpack_from(content, at)
+        name_at = at + note.size
+        data_at = name_at + name_size + -name_size % 4
+        if data_at + size > len(content):
+            return
+        name = content[name_at : name_at + name_size].rstrip(b"\0")
+        yield Note(name, type, content[data_at : data_at + size])
+        at = data_at + size + -size % 4
 
 
 def read_notes(path: "os.PathLike[str] | str") -> Iterator[Note]:
     """
-    Iterate over the notes of an ELF file; over none if it is no ELF file.
+    Iterate over the notes of an ELF file; over none if it is no ELF file, and over
+    those before the first broken one. Bounded, whatever the file says.
 
     :raises OSError: if the file cannot be read
     """
     with open(path, "rb") as f:
-        for order, content in _note_segments(f):
-            note = struct.Struct(order + _NOTE)
-            at = 0
-            while at + note.size <= len(content):
-                name_size, size, type = note.unpack_from(content, at)
-                name_at = at + note.size
-                data_at = name_at + name_size + -name_size % 4
-                if data_at + size > len(content):
-                    return
-                name = content[name_at : name_at + name_size].rstrip(b"\0")
-                yield Note(name, type, content[data_at : data_at + size])
-                at = data_at + size + -size % 4
+        notes = (
+            note
+            for order, content in _note_segments(f)
+            for note in _notes_in(order, content)
+        )
+        yield from itertools.islice(notes, _MAX_NOTES)

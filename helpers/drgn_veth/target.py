@@ -41,9 +41,11 @@ def target_types(prog: Program) -> str:
     :return: ``dwarf``, ``btf``, ``dwarf+btf``, or the names of the type finders
         that are on
     """
-    # Whoever registered finders of ours knows best what they are.
+    # Whoever registered finders of ours says what they gave; until then, nothing.
     types: Optional[str] = prog.cache.get("drgn_veth.types")
-    return types or "+".join(prog.enabled_type_finders())
+    return types or "+".join(
+        name for name in prog.enabled_type_finders() if not name.startswith("drgn_veth")
+    )
 
 
 def _release(prog: Program) -> str:
