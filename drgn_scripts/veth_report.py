@@ -6,11 +6,16 @@ namespace, with how many queues, which XDP programs and which RPS maps.
 """
 
 import argparse
+import importlib.util
 import os
 import sys
 from typing import List, Optional
 
-import drgn
+try:
+    import drgn
+except ModuleNotFoundError as e:
+    print(f"veth_report: {e}: pip install drgn", file=sys.stderr)
+    sys.exit(2)
 
 # drgn puts only this script's own folder on sys.path.
 sys.path.insert(
@@ -23,7 +28,7 @@ sys.path.insert(
 from drgn_veth import cli, filters, snapshot  # noqa: E402
 from drgn_veth.errors import is_read_error, reason  # noqa: E402
 from drgn_veth.model import Snapshot, unreadable_in  # noqa: E402
-from drgn_veth.render import csv, json, table  # noqa: E402
+from drgn_veth.render import csv, json  # noqa: E402
 
 _EPILOG = """\
 examples:
@@ -123,11 +128,9 @@ def _take(prog: drgn.Program) -> Snapshot:
     return taken
 
 
-def _render(args: argparse.Namespace, kept: Snapshot, whole: Snapshot) -> str:
-    if args.format == "json":
-        return json.render(kept)
-    if args.format == "csv":
-        return csv.devices(kept) if args.all else csv.pairs(kept, whole.devices)
+def _table(args: argparse.Namespace, kept: Snapshot, whole: Snapshot) -> str:
+    from drgn_veth.render import table
+
     if args.all:
         screen = table.devices(kept)
     elif kept.pairs:
@@ -137,8 +140,20 @@ def _render(args: argparse.Namespace, kept: Snapshot, whole: Snapshot) -> str:
     return f"{screen}\n\n{table.totals(kept)}\n"
 
 
+def _render(args: argparse.Namespace, kept: Snapshot, whole: Snapshot) -> str:
+    if args.format == "json":
+        return json.render(kept)
+    if args.format == "csv":
+        return csv.devices(kept) if args.all else csv.pairs(kept, whole.devices)
+    return _table(args, kept, whole)
+
+
 def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
     args = _parser().parse_args(argv)
+    if args.format == "table" and importlib.util.find_spec("tabulate") is None:
+        raise cli.UsageError(
+            "a table takes tabulate: pip install tabulate; --format json and csv do not"
+        )
     whole = _take(cli.open_target(prog, args))
     try:
         kept = filters.keep(whole, args.netns, args.device, args.kind)

@@ -14,7 +14,11 @@ import sys
 import tempfile
 from typing import List, Optional
 
-import drgn
+try:
+    import drgn
+except ModuleNotFoundError as e:
+    print(f"vmcore_slice: {e}: pip install drgn", file=sys.stderr)
+    sys.exit(2)
 
 # drgn puts only this script's own folder on sys.path.
 sys.path.insert(

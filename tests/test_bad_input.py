@@ -41,6 +41,7 @@ def test_no_such_file() -> None:
 @pytest.mark.parametrize(
     "content",
     [b"", b"hello\n" * 100, b"\x7fELF", b"\x7fELF" + bytes(60), bytes(1 << 16)],
+    ids=["empty", "text", "magic", "zero-header", "zeros"],
 )
 def test_not_a_core(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "vmcore"

@@ -28,7 +28,7 @@ _BITS_OF_BYTE = bytes(bin(byte).count("1") for byte in range(256))
 
 _ELF64 = b"\x7fELF\x02"
 _ORDERS = {1: "<", 2: ">"}  # by EI_DATA
-_ELF_HEADER = "16x16xQ14xHH4x"  # e_phoff, e_phentsize, e_phnum
+_ELF_HEADER = "32xQ14xHH6x"  # e_phoff, e_phentsize, e_phnum
 _PROGRAM_HEADER = "8xQ16xQ16x"  # p_offset, p_filesz
 
 # How a file begins, and what to do about it.
