@@ -171,6 +171,10 @@ class DeviceRecords:
             return first
         if isinstance(real, Unreadable):
             return real
+        if real == 1:  # The usual case.
+            only = layout.read(first)
+            if only.dev == dev:
+                return [only]
         queues: List[Any] = []
         lost = 0
         for raw in layout.read_array(first, real):
