@@ -25,7 +25,7 @@ sys.path.insert(
     ),
 )
 
-from drgn_veth import cli, filters, snapshot  # noqa: E402
+from drgn_veth import cli, filters, opening, snapshot  # noqa: E402
 from drgn_veth.errors import is_read_error, reason  # noqa: E402
 from drgn_veth.model import Snapshot, unreadable_in  # noqa: E402
 from drgn_veth.render import csv, json  # noqa: E402
@@ -105,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         help="table is for people, the default; json is documented in docs/",
     )
     cli.add_output_options(output)
-    cli.add_target_options(parser)
+    opening.add_target_options(parser)
     return parser
 
 
@@ -154,7 +154,7 @@ def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
         raise cli.UsageError(
             "a table takes tabulate: pip install tabulate; --format json and csv do not"
         )
-    whole = _take(cli.open_target(prog, args))
+    whole = _take(opening.open_target(prog, args))
     try:
         kept = filters.keep(whole, args.netns, args.device, args.kind)
     except filters.FilterError as e:

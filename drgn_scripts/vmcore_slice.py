@@ -28,7 +28,7 @@ sys.path.insert(
     ),
 )
 
-from drgn_veth import cli  # noqa: E402
+from drgn_veth import cli, opening  # noqa: E402
 from drgn_veth.model import unreadable_in  # noqa: E402
 from drgn_veth.slice import Slice, SliceError, check_slice, slice_target  # noqa: E402
 
@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="where to write it; compressed if the name ends in .xz",
     )
-    cli.add_target_options(parser)
+    opening.add_target_options(parser)
     return parser
 
 
@@ -92,7 +92,7 @@ def _write(taken: Slice, path: str) -> int:
 
 def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
     args = _parser().parse_args(argv)
-    target = cli.open_target(prog, args)
+    target = opening.open_target(prog, args)
     try:
         taken = slice_target(target)
         size = _write(taken, args.slice)

@@ -18,7 +18,7 @@ import tracemalloc
 from typing import Any, List
 
 from drgn import Program
-from drgn_veth import cli
+from drgn_veth import cli, opening
 from drgn_veth.btf import BtfUse
 from drgn_veth.kdump import how_to_unpack, missing_from_elf, missing_from_kdump
 import pytest
@@ -166,7 +166,7 @@ def test_symbols_that_drgn_ignores(core: Path, path: str, why: str) -> None:
 def test_what_drgn_says_is_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
     logger = logging.getLogger("drgn")
     before = logger.level, logger.propagate, list(logger.handlers)
-    with cli._what_drgn_says() as said:
+    with opening._what_drgn_says() as said:
         logger.warning("%s: no; ignoring", "a")
     assert said == ["a: no; ignoring"]
     assert capsys.readouterr().err == ""
@@ -224,12 +224,12 @@ def test_what_is_missing_of_the_running_kernel(monkeypatch: Any) -> None:
     def absent(*_: object) -> None:
         raise FileNotFoundError(2, "No such file or directory", "/proc/kcore")
 
-    monkeypatch.setattr(cli, "_set_target", absent)
+    monkeypatch.setattr(opening, "_set_target", absent)
     options = argparse.Namespace(core=None, qemu=None, symbols=[])
     logger = logging.getLogger("drgn")
     level = logger.level
     with pytest.raises(cli.TargetError, match="/proc/kcore: No such file"):
-        cli.open_target(None, options)
+        opening.open_target(None, options)
     logger.setLevel(level)
 
 
@@ -325,6 +325,6 @@ def test_kdump_of_a_large_machine(tmp_path: Path) -> None:
 
 def test_no_types_and_no_reason(monkeypatch: Any) -> None:
     """drgn's own BTF finder does not say what is missing."""
-    monkeypatch.setattr(cli, "use_btf", lambda *_: BtfUse("", None))
+    monkeypatch.setattr(opening, "use_btf", lambda *_: BtfUse("", None))
     with pytest.raises(cli.TargetError, match="^the types of the kernel are missing"):
-        cli._get_types(Program(), None)
+        opening._get_types(Program(), None)
