@@ -2,42 +2,74 @@
 """A booted kernel with a scene, and the reports of it from every side."""
 
 import base64
-import gzip
 import json
+import lzma
+import mmap
 import os
 from pathlib import Path
 import subprocess
 import sys
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Sequence, Tuple
 
 import lab
 import oracle
 
 __all__ = (
     "KERNELS",
+    "NO_SYMBOLS",
+    "OLD",
     "REPOSITORY",
     "SCRIPT",
+    "SLICE_SCRIPT",
     "SOURCES",
+    "WORDS",
     "Dump",
     "Tally",
     "drgn",
     "look_at_guest",
     "make_dump",
     "run_alone",
+    "words_in",
 )
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCRIPT = REPOSITORY / "scripts" / "veth_report.py"
 KERNELS = os.environ.get("LAB_KERNELS", "5.10 6.1 6.12 7").split()
+SLICE_SCRIPT = REPOSITORY / "scripts" / "vmcore_slice.py"
 SOURCES = ("kdump", "elf", "qemu", "kcore")
+NO_SYMBOLS = ("--no-default-symbols",)
 
-_LIVE = (
-    "cd /tmp && python3 -m drgn -q -k -s /kernel/vmlinux "
-    "-s /kernel/debug/veth.ko.debug "
-    "/lab/repo/drgn_scripts/veth_report.py --format json --output /tmp/live.json && "
-    "python3 -c 'import base64, gzip; print(base64.b64encode(gzip.compress("
-    'open("/tmp/live.json", "rb").read())).decode())\''
-)
+#: Kernels that do not tell all by themselves: before v6.0 VMCOREINFO does not say
+#: where kallsyms is, before v5.11 modules have no BTF.
+OLD = [kernel for kernel in KERNELS if kernel == "5.10"]
+
+#: What vmcores/lab/guest/marker.py put into packets and into a process. Put together
+#: here, as there, so that no file has them.
+WORDS = {what: "-".join(("DRGN", "VETH", what)).encode() for what in ("PACKET", "USER")}
+
+# In the guest: the reports by DWARF and by BTF, a slice, and the report from that.
+_LIVE = """\
+set -e
+cd /tmp
+live="python3 -m drgn -q -k"
+alone=--no-default-symbols
+symbols="-s /kernel/vmlinux -s /kernel/debug/veth.ko.debug"
+report=/lab/repo/drgn_scripts/veth_report.py
+$live $symbols $report --format json --output /tmp/dwarf.json
+$live $alone $report --format json --output /tmp/btf.json
+$live {slice} /lab/repo/drgn_scripts/vmcore_slice.py /tmp/live.core
+slice="python3 -m drgn -q -c /tmp/live.core"
+$slice $alone $report --format json --output /tmp/slice.json
+python3 - <<'END'
+import base64, json, lzma
+files = {{n: open(f"/tmp/{{n}}.json").read() for n in ("dwarf", "btf", "slice")}}
+core = open("/tmp/live.core", "rb").read()
+words = ["-".join(("DRGN", "VETH", what)) for what in ("PACKET", "USER")]
+said = {{"files": files, "words": [w for w in words if w.encode() in core]}}
+print(base64.b64encode(lzma.compress(json.dumps(said).encode())).decode())
+END
+rm /tmp/live.core
+"""
 
 
 def drgn(
@@ -53,10 +85,12 @@ def drgn(
     )
 
 
-def run_alone(*args: object) -> "subprocess.CompletedProcess[str]":
-    """Run the script by python3, without drgn's command line."""
+def run_alone(
+    *args: object, script: Path = SCRIPT
+) -> "subprocess.CompletedProcess[str]":
+    """Run a script by python3, without drgn's command line."""
     return subprocess.run(
-        [sys.executable, str(SCRIPT), *map(str, args)],
+        [sys.executable, str(script), *map(str, args)],
         cwd="/",
         capture_output=True,
         text=True,
@@ -78,12 +112,29 @@ class Dump:
     def symbols(self) -> List[object]:
         return ["-s", self.vmlinux, "-s", self.veth]
 
-    def report_text(self, source: str) -> str:
-        return (self.made.folder / f"report.{source}.json").read_text()
+    def report_text(self, source: str, types: str = "dwarf") -> str:
+        name = source if types == "dwarf" else f"{source}.{types}"
+        return (self.made.folder / f"report.{name}.json").read_text()
 
-    def report(self, source: str = "kdump") -> Dict[str, Any]:
-        report: Dict[str, Any] = json.loads(self.report_text(source))
+    def report(self, source: str = "kdump", types: str = "dwarf") -> Dict[str, Any]:
+        """
+        Return a report.
+
+        :param types: ``dwarf``, ``btf``, or ``slice`` for the one from a slice
+        """
+        report: Dict[str, Any] = json.loads(self.report_text(source, types))
         return report
+
+    @property
+    def is_old(self) -> bool:
+        return self.made.kernel.short_series in OLD
+
+    def words_in(self, what: str) -> List[str]:
+        """Return which of the WORDS a file has: "elf", "slice.elf", "slice.kcore"."""
+        said: Dict[str, List[str]] = json.loads(
+            (self.made.folder / "words.json").read_text()
+        )
+        return said[what]
 
     def run(self, *args: object, **kwargs: Any) -> "subprocess.CompletedProcess[str]":
         return drgn("-c", self.vmcore, *self.symbols, SCRIPT, *args, **kwargs)
@@ -94,32 +145,72 @@ def _symbols(guest: lab.Guest) -> Sequence[object]:
     return ("-s", guest.kernel.vmlinux, "-s", debug)
 
 
-def _report(target: Sequence[object], folder: Path, source: str) -> None:
-    path = folder / f"report.{source}.json"
-    done = drgn(*target, SCRIPT, "--format", "json", "--output", path)
-    assert done.returncode == 0, f"{source}: {done.stderr}"
+def words_in(path: Path) -> List[str]:
+    """Return which of the WORDS a file has."""
+    with open(path, "rb") as f:
+        with mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return [what for what in WORDS if content.find(WORDS[what]) >= 0]
+
+
+def _script(script: Path, target: Sequence[object], *args: object) -> None:
+    done = drgn(*target, script, *args)
+    assert done.returncode == 0, f"{target}: {done.stderr}"
+
+
+def _report(target: Sequence[object], folder: Path, name: str) -> None:
+    path = folder / f"report.{name}.json"
+    _script(SCRIPT, target, "--format", "json", "--output", path)
+
+
+def _reports(
+    target: Sequence[object], symbols: Sequence[object], folder: Path, source: str
+) -> None:
+    # By DWARF, and by BTF alone.
+    _report((*target, *symbols), folder, source)
+    _report((*target, *NO_SYMBOLS), folder, f"{source}.btf")
+
+
+def _slice(target: Sequence[object], folder: Path, source: str) -> List[str]:
+    path = folder / f"slice.{source}.core"
+    _script(SLICE_SCRIPT, target, path)
+    _report(("-c", path, *NO_SYMBOLS), folder, f"{source}.slice")
+    return words_in(path)
 
 
 def look_at_guest(guest: lab.Guest, folder: Path) -> None:
     """Make the reports that need the guest alive (a hook of the lab)."""
-    _report(("--qemu", guest.qmp_socket, *_symbols(guest)), folder, "qemu")
+    symbols = _symbols(guest)
+    needed = symbols if guest.kernel.short_series in OLD else NO_SYMBOLS
+    words: Dict[str, List[str]] = {}
     dump = folder / "vmcore.elf"
+    of_source: Tuple[Tuple[str, Sequence[object]], ...] = (
+        ("qemu", ("--qemu", guest.qmp_socket)),
+        ("elf", ("-c", dump)),
+    )
     try:
-        guest.qmp_dump_elf(dump)
-        _report(("-c", dump, *_symbols(guest)), folder, "elf")
+        for source, target in of_source:
+            if source == "elf":
+                guest.qmp_dump_elf(dump)
+                words["elf"] = words_in(dump)
+            _reports(target, symbols, folder, source)
+            words[f"slice.{source}"] = _slice((*target, *needed), folder, source)
     finally:
         # As large as the guest's memory.
-        dump.unlink()
-    encoded = guest.run(_LIVE, timeout=300).strip().splitlines()[-1]
-    live = gzip.decompress(base64.b64decode(encoded))
-    (folder / "report.kcore.json").write_bytes(live)
+        dump.unlink(missing_ok=True)
+    in_guest = "$symbols" if needed is symbols else "$alone"
+    encoded = guest.run(_LIVE.format(slice=in_guest), timeout=300)
+    live = json.loads(lzma.decompress(base64.b64decode(encoded.split()[-1])))
+    for name, types in (("dwarf", ""), ("btf", ".btf"), ("slice", ".slice")):
+        (folder / f"report.kcore{types}.json").write_text(live["files"][name])
+    words["slice.kcore"] = live["words"]
+    (folder / "words.json").write_text(json.dumps(words))
 
 
 def make_dump(kernel: str, scene: str, out_dir: Path, **kwargs: Any) -> Dump:
     """Boot a kernel, set a scene, look, panic."""
     made = lab.make(kernel, scene, out_dir=out_dir, force=True, **kwargs)
     dump = Dump(made)
-    _report(("-c", dump.vmcore, *dump.symbols), made.folder, "kdump")
+    _reports(("-c", dump.vmcore), dump.symbols, made.folder, "kdump")
     return dump
 
 

@@ -89,7 +89,10 @@ def test_no_release_is_compared(path: Path) -> None:
 # -> renderers.
 PURE = ("model", "filters", "kdump", "text")
 FORBIDDEN: Tuple[Tuple[str, str], ...] = (
-    (r"render/", r"drgn($|\.)|\.\.?(snapshot|netdev|netns|veth|xdp|rps|xps|cli|opening)$"),
+    (
+        r"render/",
+        r"drgn($|\.)|\.\.?(snapshot|netdev|netns|veth|xdp|rps|xps|cli|opening)$",
+    ),
     (rf"({'|'.join(PURE)})\.py", r"drgn($|\.)|^\.(snapshot|netdev|veth|xdp|cli)"),
     (
         r"(net\w+|veth|xdp|rps|xps|bpf|queues|peer|cpus|walk|layout)\.py",

@@ -22,6 +22,11 @@ _PT_NOTE = 4
 _PN_XNUM = 0xFFFF
 _SHT_NULL = 0
 
+# drgn looks at p_vaddr before it looks at page tables. With 0, as in QEMU's dumps, all
+# segments lie over each other where a null pointer points. What begins here is in the
+# hole between user and kernel addresses of the machines in EM.
+_NO_VIRTUAL = 1 << 62
+
 _HEADER = "16sHHIQQQIHHHHHH"
 _PROGRAM = "IIQQQQQQ"
 _SECTION = "IIQQQQIIQQ"
@@ -55,8 +60,8 @@ def write_core(
     segments: Sequence[Tuple[int, bytes]],
 ) -> None:
     """
-    Write an ELF core with physical memory, as QEMU's dumps have it: p_paddr is set,
-    p_vaddr is 0.
+    Write an ELF core with physical memory: p_paddr tells where it is, p_vaddr is an
+    address that no machine has.
 
     :param machine: ``EM_*``
     :param little: Little-endian
@@ -88,7 +93,8 @@ def write_core(
     offset += len(content)
     for address, data in segments:
         size = len(data)
-        f.write(program.pack(_PT_LOAD, 4, offset, 0, address, size, size, 1))
+        place = (_PT_LOAD, 4, offset, _NO_VIRTUAL + address, address, size, size, 1)
+        f.write(program.pack(*place))
         offset += size
     f.write(content)
     for _, data in segments:

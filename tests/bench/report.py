@@ -8,9 +8,18 @@ something on any machine:
 
 - the whole process (drgn, symbols, report), its time and peak memory, against
   crash's ``net`` on the same dump;
+- the same with types from BTF, no debug symbols given, against that with them: time,
+  and peak memory of each as a part of crash's;
 - the Snapshot against the floor, a loop that only reads each ``struct net_device``
   and its private data in whole;
 - the Snapshot per device at 1,000 pairs against that at 100.
+
+The goal is meant against the floor in drgn's own terms: ``for_each_netdev()`` and two
+``read_()`` per device, which is what anyone would write who wants to read every device
+with drgn. A second floor is printed for information, with no goal: one ``prog.read()``
+of the device and its private data, from one to the ``next`` in the bytes that were
+read. It makes no drgn objects at all, and so is what no program in Python with drgn can
+go below.
 """
 
 import json
@@ -26,6 +35,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 __all__ = ("main",)
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
+SCRIPT = REPOSITORY / "scripts" / "veth_report.py"
 sys.path.insert(0, str(REPOSITORY / "vmcores"))
 
 KERNEL = "6.1"  # crash of Debian bookworm opens it
@@ -45,6 +55,21 @@ def floor():
         for dev in for_each_netdev(net):
             dev[0].read_()
             netdev_priv(dev, "struct veth_priv")[0].read_()
+            count += 1
+    return count
+
+def raw():
+    device, net = prog.type("struct net_device"), prog.type("struct net")
+    size = (device.size + 31) // 32 * 32 + prog.type("struct veth_priv").size
+    at = device.member("dev_list").bit_offset // 8
+    head_at = net.member("dev_base_head").bit_offset // 8
+    count = 0
+    for namespace in for_each_net(prog):
+        head = namespace.value_() + head_at
+        node = prog.read_u64(head)
+        while node != head:
+            data = prog.read(node - at, size)
+            node = int.from_bytes(data[at:at + 8], sys.byteorder)
             count += 1
     return count
 
@@ -113,6 +138,7 @@ def main() -> int:
     import lab
 
     drgn: Dict[int, List[object]] = {}
+    btf: List[object] = []
     made: Any = None
     for size in SIZES:
         made = lab.make(KERNEL, "scale", env={"N": str(size)}, memory_mb=2048)
@@ -120,17 +146,22 @@ def main() -> int:
         drgn[size] = [sys.executable, "-m", "drgn", "-q", "-c", made.vmcore, *symbols]
         if size == SIZES[0]:
             core, vmlinux = made.vmcore, made.kernel.vmlinux
+            btf = [sys.executable, "-m", "drgn", "-q", "-c", core]
+            btf += ["--no-default-symbols"]
     large, small = SIZES
 
     # Turn about, so that a busy moment of the machine falls on both.
     inside: Dict[Tuple[str, int], List[float]] = {}
     whole: List[Tuple[float, int, str]] = []
+    whole_btf: List[Tuple[float, int, str]] = []
     crash: List[Tuple[float, int, str]] = []
     crash_path = _crash()
     for _ in range(ROUNDS):
-        whole.append(_run([*drgn[large], REPOSITORY / "scripts" / "veth_report.py"]))
+        whole.append(_run([*drgn[large], SCRIPT]))
+        whole_btf.append(_run([*btf, SCRIPT]))
+        assert whole_btf[-1][2] == whole[-1][2]
         for size in SIZES:
-            for what in ("floor", "snapshot"):
+            for what in ("floor", "raw", "snapshot"):
                 count, seconds = _inside(drgn[size], what)
                 inside.setdefault((what, size), []).append(seconds / count * 1e6)
         if len(crash) < 3:
@@ -138,25 +169,34 @@ def main() -> int:
             assert "veth999" in crash[-1][2]
 
     seconds, memory = _median(whole)
+    btf_seconds, btf_memory = _median(whole_btf)
     crash_seconds, crash_memory = _median(crash)
     per_device = {key: statistics.median(values) for key, values in inside.items()}
     print(f"{made.kernel.release}, {large} veth pairs, medians of {ROUNDS} runs")
     print(f"report, whole process: {seconds:.3f} s, {memory:.0f} MiB")
+    print(f"report from BTF, whole process: {btf_seconds:.3f} s, {btf_memory:.0f} MiB")
     print(f"crash net, whole process: {crash_seconds:.3f} s, {crash_memory:.0f} MiB")
     for size in SIZES:
         print(
             f"{size} pairs, per device: floor {per_device['floor', size]:.1f} us, "
-            f"Snapshot {per_device['snapshot', size]:.1f} us"
+            f"Snapshot {per_device['snapshot', size]:.1f} us; "
+            f"no drgn objects {per_device['raw', size]:.1f} us"
         )
     times = crash_seconds / seconds
     floors = per_device["snapshot", large] / per_device["floor", large]
+    of_btf = btf_seconds / seconds
+    memories = btf_memory / crash_memory
     growth = per_device["snapshot", large] / per_device["snapshot", small]
     met = [
         _told("crash / report, time", times, "at least 8", times >= 8),
         _told("Snapshot / floor", floors, "at most 4", floors <= 4),
         _told("per device, 1000 / 100 pairs", growth, "at most 1.1", growth <= 1.1),
+        _told("BTF / DWARF, time", of_btf, "at most 1.0", of_btf <= 1.0),
+        _told("BTF / crash, memory", memories, "below 0.4", memories < 0.4),
     ]
-    print(f"report / crash, memory: {memory / crash_memory:.2f}")
+    print(f"DWARF / crash, memory: {memory / crash_memory:.2f}")
+    raw = per_device["snapshot", large] / per_device["raw", large]
+    print(f"Snapshot / reading without drgn objects: {raw:.2f} (no goal)")
     return 0 if all(met) else 1
 
 

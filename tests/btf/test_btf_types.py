@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Each kind of BTF, from blobs made by hand."""
 
-from typing import Any, List, Tuple
+from typing import Any, List, Optional, Tuple
 
 from blob import Blob
 from drgn import (
@@ -13,8 +13,10 @@ from drgn import (
     Qualifiers,
     Type,
     TypeKind,
+    TypeKindSet,
     sizeof,
 )
+from drgn_veth.btf import FINDER, use_btf
 from drgn_veth.btf.declarations import VARIABLES
 from drgn_veth.btf.finders import BtfFinder
 from drgn_veth.btf.parse import Btf, BtfError, Kind
@@ -332,3 +334,17 @@ def test_finder_says_not_found_to_what_is_broken(
     assert "contains itself" in caplog.text
     # What points to it is as good as ever.
     assert good and not prog.type("struct good").member("bad").type.type.is_complete()
+
+
+def test_steps_aside_for_drgn() -> None:
+    """Where drgn reads BTF itself, its finder is called so."""
+    prog = Program(LITTLE_64)
+
+    def find(
+        prog: Program, kinds: TypeKindSet, name: str, filename: Optional[str]
+    ) -> Optional[Type]:
+        return prog.struct_type(name, 8, ()) if name == "net_device" else None
+
+    prog.register_type_finder("btf", find, enable_index=0)
+    assert use_btf(prog) == ("btf", None)
+    assert FINDER not in prog.registered_type_finders()

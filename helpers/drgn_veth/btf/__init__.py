@@ -167,7 +167,7 @@ def _complain(prog: Program, modules: ModuleBtf) -> Optional[str]:
         )
         return (
             f"no {type}: module {module} has no debug symbols, and its BTF is "
-            f"missing: {why}; load its debug symbols (-s {module}.ko)"
+            f"missing: {why}; load debug symbols (-s vmlinux -s {module}.ko)"
         )
     return None
 

@@ -8,7 +8,8 @@ where kallsyms is) or types of modules (before v5.11 they have no BTF) carries t
 ELF notes of ours, which drgn and other readers pass over.
 """
 
-from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional
+import contextlib
+from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from drgn import Program
 
@@ -43,11 +44,20 @@ class Carried(NamedTuple):
             yield Note(_NAME, _MODULE_BTF, module.encode() + b"\0" + data)
 
 
-def _symbols_in(data: bytes) -> Iterator[List[bytes]]:
+def _symbols_in(data: bytes) -> Iterator[Tuple[str, int]]:
     for line in data.splitlines():
         fields = line.split()
-        if len(fields) == 3:
-            yield fields
+        with contextlib.suppress(ValueError):
+            address, _, name = fields
+            value = int(address, 16)
+            if 0 <= value < 1 << 64:
+                yield name.decode("utf-8", "replace"), value
+
+
+def _notes_of(path: str) -> Iterator[Note]:
+    # drgn has the core open; that its file is gone by now is nobody's problem.
+    with contextlib.suppress(OSError):
+        yield from read_notes(path)
 
 
 def carried_by(prog: Program) -> Carried:
@@ -55,12 +65,11 @@ def carried_by(prog: Program) -> Carried:
     symbols: Dict[str, int] = {}
     modules: Dict[str, bytes] = {}
     path = prog.core_dump_path
-    for note in read_notes(path) if path is not None else ():
+    for note in _notes_of(path) if path is not None else ():
         if note.name != _NAME:
             continue
         if note.type == _SYMBOLS:
-            for address, _, name in _symbols_in(note.data):
-                symbols[name.decode("utf-8", "replace")] = int(address, 16)
+            symbols.update(_symbols_in(note.data))
         elif note.type == _MODULE_BTF:
             module, _, data = note.data.partition(b"\0")
             modules[module.decode("utf-8", "replace")] = data

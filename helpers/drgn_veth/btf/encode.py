@@ -11,7 +11,7 @@ Follows Documentation/bpf/btf.rst.
 import struct
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
-from drgn import Type, TypeKind
+from drgn import Qualifiers, Type, TypeKind
 
 from .parse import Btf, Kind
 
@@ -24,9 +24,16 @@ _HEADER = "HBBIIIII"
 _SIGNED = 1
 _BOOL = 4
 
+_QUALIFIERS = (
+    (Qualifiers.CONST, Kind.CONST),
+    (Qualifiers.VOLATILE, Kind.VOLATILE),
+    (Qualifiers.RESTRICT, Kind.RESTRICT),
+)
+
 _KIND: Dict[TypeKind, Kind] = {
     TypeKind.INT: Kind.INT,
     TypeKind.BOOL: Kind.INT,
+    TypeKind.FLOAT: Kind.FLOAT,
     TypeKind.STRUCT: Kind.STRUCT,
     TypeKind.UNION: Kind.UNION,
     TypeKind.ENUM: Kind.ENUM,
@@ -82,16 +89,21 @@ class _Encoder:
 
     def id(self, type: Type) -> int:
         """Return the id of a type, and encode it if it is new."""
+        for qualifier, kind in _QUALIFIERS:
+            if type.qualifiers & qualifier:
+                inner = self.id(type.qualified(type.qualifiers & ~qualifier))
+                return self._add(self._head(kind, None, 0, False, inner))
+        return self._unqualified(type)
+
+    def _unqualified(self, type: Type) -> int:
         kind = type.kind
-        if kind == TypeKind.VOID:
-            return 0
         name: Optional[str] = None
         if kind in (TypeKind.STRUCT, TypeKind.UNION, TypeKind.ENUM):
             name = type.tag
         elif kind in _KIND:
             name = type.name
         if name is None:
-            return self._qualified(type)
+            return self._new(type)
         key = (kind, name)
         if key not in self._named:
             known = self._in_base(_KIND[kind], name)
@@ -107,21 +119,13 @@ class _Encoder:
                     forward = self._head(Kind.FWD, name, 0, is_union, 0)
                     self._named[key] = self._add(forward)
             else:
-                self._named[key] = self._unqualified(type)
+                self._named[key] = self._new(type)
         return self._named[key]
 
-    def _qualified(self, type: Type) -> int:
-        for qualifier, kind in (
-            (type.qualifiers.CONST, Kind.CONST),
-            (type.qualifiers.VOLATILE, Kind.VOLATILE),
-        ):
-            if type.qualifiers & qualifier:
-                inner = self._unqualified(type)
-                return self._add(self._head(kind, None, 0, False, inner))
-        return self._unqualified(type)
-
-    def _unqualified(self, type: Type) -> int:
+    def _new(self, type: Type) -> int:
         kind = type.kind
+        if kind == TypeKind.VOID:
+            return 0
         if kind in (TypeKind.STRUCT, TypeKind.UNION):
             return self._add(self._struct(type))
         if kind == TypeKind.POINTER:
@@ -140,6 +144,8 @@ class _Encoder:
                 encoding = _SIGNED
             head = self._head(Kind.INT, type.name, 0, False, type.size)
             return self._add(head + self._pack(encoding << 24 | type.size * 8))
+        if kind == TypeKind.FLOAT:
+            return self._add(self._head(Kind.FLOAT, type.name, 0, False, type.size))
         if kind == TypeKind.ENUM:
             return self._add(self._enum(type))
         if kind == TypeKind.FUNCTION:
@@ -161,9 +167,18 @@ class _Encoder:
 
     def _enum(self, type: Type) -> bytes:
         values = type.enumerators or ()
-        head = self._head(Kind.ENUM, type.tag, len(values), False, 4)
-        return head + b"".join(
-            self._pack(self._string(value.name), value.value) for value in values
+        size = type.type.size if type.type is not None else 4
+        # The flag says that they are signed.
+        signed = any(value.value < 0 for value in values)
+        if all(-(1 << 31) <= value.value < 1 << 32 for value in values):
+            return self._head(
+                Kind.ENUM, type.tag, len(values), signed, size
+            ) + b"".join(
+                self._pack(self._string(value.name), value.value) for value in values
+            )
+        return self._head(Kind.ENUM64, type.tag, len(values), signed, size) + b"".join(
+            self._pack(self._string(value.name), value.value, value.value >> 32)
+            for value in values
         )
 
     def _function(self, type: Type) -> bytes:

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Types that are made into BTF, and read out of it again."""
+
+from typing import List
+
+from blob import Blob
+from census import differences
+from drgn import (
+    Architecture,
+    Object,
+    Platform,
+    PlatformFlags,
+    Program,
+    Qualifiers,
+    Type,
+    TypeEnumerator,
+    TypeKind,
+    TypeMember,
+    TypeParameter,
+)
+from drgn_veth.btf.carried import module_types_of
+from drgn_veth.btf.encode import encode_types
+from drgn_veth.btf.load import ModuleBtf, byteorder, read_vmlinux_btf
+from drgn_veth.btf.parse import Btf, Kind
+from drgn_veth.btf.types import BtfTypes
+from dumps import LabDump
+import pytest
+
+LITTLE = Platform(
+    Architecture.X86_64, PlatformFlags.IS_64_BIT | PlatformFlags.IS_LITTLE_ENDIAN
+)
+BIG = Platform(Architecture.S390X, PlatformFlags.IS_64_BIT)
+
+
+class _Made:
+    """A kernel's types made by hand, and a module's as debug symbols have them."""
+
+    def __init__(self, platform: Platform) -> None:
+        prog = self.prog = Program(platform)
+        self.order = byteorder(prog)
+        blob = Blob("<" if self.order == "little" else ">")
+        blob.integer("int")
+        blob.integer("unsigned int", encoding=0)
+        blob.struct("of_kernel", 8, [("x", 1, 0), ("y", 2, 32)])
+        self.base = BtfTypes(prog, Btf(blob.build(), self.order))
+        self.int = prog.int_type("int", 4, True)
+        self.types = list(self._types())
+
+    def _types(self) -> List[Type]:
+        prog, int_ = self.prog, self.int
+        const, volatile = Qualifiers.CONST, Qualifiers.VOLATILE
+        u32 = prog.int_type("unsigned int", 4, False)
+        u8 = prog.int_type("unsigned char", 1, False)
+        bool_ = prog.bool_type("_Bool", 1)
+        alias = prog.typedef_type("u8", u8)
+        of_kernel = prog.struct_type(
+            "of_kernel", 8, (TypeMember(int_, "x"), TypeMember(u32, "y", 32))
+        )
+        forward = prog.struct_type("forward", None, None)
+        plain = prog.enum_type(
+            "plain", u32, (TypeEnumerator("A", 0), TypeEnumerator("B", 1 << 31))
+        )
+        signed = prog.enum_type("signed", int_, (TypeEnumerator("MINUS", -5000),))
+        long = prog.int_type("long unsigned int", 8, False)
+        wide = prog.enum_type("wide", long, (TypeEnumerator("BIG", 1 << 40),))
+        function = prog.function_type(
+            prog.void_type(),
+            (TypeParameter(prog.pointer_type(of_kernel), "who"), TypeParameter(int_)),
+        )
+        inner = prog.union_type(
+            None, 4, (TypeMember(u32, "word"), TypeMember(alias, "byte"))
+        )
+
+        node: Type
+
+        def next_type() -> Type:
+            return prog.pointer_type(node)
+
+        node = prog.struct_type(
+            "node",
+            96,
+            (
+                TypeMember(next_type, "next"),
+                TypeMember(prog.pointer_type(of_kernel.qualified(const)), "kernel", 64),
+                TypeMember(prog.pointer_type(forward), "forward", 128),
+                TypeMember(prog.pointer_type(function), "call", 192),
+                TypeMember(inner, None, 256),
+                TypeMember(
+                    lambda: prog.pointer_type(node.qualified(const | volatile)),
+                    "self",
+                    320,
+                ),
+                TypeMember(plain, "plain", 384),
+                TypeMember(signed, "signed", 416),
+                TypeMember(wide, "wide", 448),
+                TypeMember(of_kernel, "embedded", 512),
+                TypeMember(bool_.qualified(volatile), "flag", 576),
+                TypeMember(prog.array_type(alias, 3), "three", 584),
+                TypeMember(prog.float_type("float", 4), "float", 608),
+                TypeMember(prog.pointer_type(prog.void_type()), "any", 640),
+                TypeMember(prog.array_type(int_.qualified(const)), "flexible", 768),
+            ),
+        )
+        other = prog.union_type("other", 96, (TypeMember(node, "node"),))
+        return [node, other]
+
+
+@pytest.mark.parametrize("platform", [LITTLE, BIG])
+def test_round_trip(platform: Platform) -> None:
+    made = _Made(platform)
+    data = encode_types(made.types, made.base.btf, made.order)
+    btf = Btf(data, made.order, made.base.btf)
+    types = BtfTypes(made.prog, btf, made.base)
+    for expected in made.types:
+        (id,) = btf.find(expected.tag)
+        found = types.type(id)
+        assert list(differences(found, expected, expected.tag)) == []
+    # What the kernel has is not there once more.
+    assert b"of_kernel\0" not in data and b"int\0" not in data.replace(b" int", b"")
+    (id,) = btf.find("node")
+    members = {member.name: member.type for member in types.type(id).members}
+    assert members["embedded"].type_name() == "struct of_kernel"
+    assert members["next"].type.tag == "node"
+    assert not members["forward"].type.is_complete()
+    assert [value.value for value in members["wide"].enumerators] == [1 << 40]
+    # The same types give the same bytes.
+    assert encode_types(_Made(platform).types, made.base.btf, made.order) == data
+
+
+@pytest.mark.parametrize("platform", [LITTLE, BIG])
+def test_bit_fields(platform: Platform) -> None:
+    made = _Made(platform)
+    prog = made.prog
+    u32 = prog.int_type("unsigned int", 4, False)
+    bits = prog.struct_type(
+        "bits",
+        4,
+        (
+            TypeMember(Object(prog, u32, bit_field_size=3), "a", 0),
+            TypeMember(Object(prog, u32, bit_field_size=7), "b", 3),
+        ),
+    )
+    btf = Btf(
+        encode_types([bits], made.base.btf, made.order), made.order, made.base.btf
+    )
+    (id,) = btf.find("bits")
+    found = BtfTypes(prog, btf, made.base).type(id)
+    assert list(differences(found, bits, "bits")) == []
+
+
+def test_veth(lab_dump: LabDump) -> None:
+    """What a slice carries of veth is what its debug symbols say."""
+    source, target = lab_dump.with_dwarf(), lab_dump.program()
+    encoded = module_types_of(source, target)
+    assert set(encoded) == {"veth"}
+    order = byteorder(source)
+
+    def address_of(name: str) -> int:
+        return source.symbol(name).address
+
+    base = BtfTypes(target, Btf(read_vmlinux_btf(target, address_of), order))
+    btf = Btf(encoded["veth"], order, base.btf)
+    types = BtfTypes(target, btf, base)
+    compared = 0
+    keywords = {Kind.STRUCT: "struct", Kind.UNION: "union", Kind.ENUM: "enum"}
+    for id in range(btf.first_id, len(btf)):
+        record = btf.record(id)
+        if record.kind in keywords and record.name:
+            name = f"{keywords[Kind(record.kind)]} {btf.string(record.name)}"
+            expected = source.type(name)
+            assert list(differences(types.type(id), expected, name)) == []
+            compared += 1
+    assert compared >= 2
+    # The module's own, where it has one.
+    own = [m for m in ModuleBtf(source, lambda: base, {}).all() if m.name == "veth"]
+    if "btf_modules" in source:
+        (module,) = own
+        (id,), (own_id,) = (
+            [i for i in b.find("veth_priv") if b.kind(i) == Kind.STRUCT]
+            for b in (btf, module.types(base).btf)
+        )
+        expected = module.types(base).type(own_id)
+        found = types.type(id)
+        assert found.kind == TypeKind.STRUCT
+        assert list(differences(found, expected, "struct veth_priv")) == []

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What README.md shows is what comes out."""
+
+import contextlib
+import doctest
+import io
+from pathlib import Path
+import re
+import shlex
+import subprocess
+import sys
+from typing import List
+from unittest import mock
+
+from booted import REPOSITORY
+import drgn
+from drgn import Program
+import drgn.cli
+import pytest
+from recorded import Recorded
+
+NAME = "6.12-zoo"
+README = (REPOSITORY / "README.md").read_text()
+UNPACK = f"python3 vmcores/unpack.py vmcores/{NAME}.core.xz build"
+CORE = f"build/{NAME}.core"
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Recorded(NAME, tmp_path_factory.mktemp("readme")).core
+
+
+def _blocks() -> List[str]:
+    """Return the indented blocks, without their indentation."""
+    found = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", README, re.M)
+    return [re.sub(r"^ {4}", "", block, flags=re.M).strip("\n") for block in found]
+
+
+def _block(start: str) -> str:
+    (block,) = (block for block in _blocks() if block.startswith(start))
+    return block
+
+
+def test_screen(core: Path) -> None:
+    block = _block(f"$ {UNPACK}")
+    lines = block.splitlines()
+    assert lines[0] == f"$ {UNPACK}" and lines[1] == CORE
+    end = next(i for i, line in enumerate(lines[2:], 2) if not line.endswith("\\"))
+    command = "\n".join(lines[2 : end + 1])
+    assert command.startswith(f"$ drgn -c {CORE} scripts/veth_report.py ")
+    argv = shlex.split(command.replace("\\\n", " "))[4:]
+    script = str(REPOSITORY / argv[0])
+    done = subprocess.run(
+        [sys.executable, "-m", "drgn", "-q", "-c", str(core), script, *argv[1:]],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\n".join(lines[end + 1 :]) + "\n" == done.stdout
+
+
+def test_prompt(core: Path) -> None:
+    block = _block(f"$ drgn -q -c {CORE}\n")
+    examples = doctest.DocTestParser().get_examples(block)
+    assert len(examples) > 8
+    prog = Program()
+    prog.set_core_dump(core)
+    drgn.set_default_prog(prog)
+    known = drgn.cli.default_globals(prog)
+    path = [str(REPOSITORY / "helpers"), *sys.path]
+    with (
+        mock.patch.object(sys, "path", path),
+        mock.patch.object(sys, "displayhook", drgn.cli._displayhook),
+    ):
+        for example in examples:
+            printed = io.StringIO()
+            code = compile(example.source, "README.md", "single")
+            with contextlib.redirect_stdout(printed):
+                exec(code, known)
+            assert printed.getvalue() == example.want, example.source
+
+
+@pytest.mark.parametrize("path", ["README.md", "docs/btf.md", "docs/slices.md"])
+def test_links(path: str) -> None:
+    """Files that are named are there."""
+    text = (REPOSITORY / path).read_text()
+    folder = (REPOSITORY / path).parent
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+        assert (folder / target).exists(), target
+    for target in re.findall(
+        r"`((?:tests|vmcores|docs|scripts|helpers)/[\w./-]+)`", text
+    ):
+        assert (REPOSITORY / target).exists(), target

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The report from BTF is the report from debug symbols, wherever it looks."""
+
+from typing import Any, Dict, Iterator, Tuple
+
+from booted import NO_SYMBOLS, SCRIPT, SOURCES, Dump, drgn, run_alone
+import pytest
+
+_Path = Tuple[Any, ...]
+
+
+def _unreadable(value: Any, path: _Path = ()) -> Iterator[Tuple[_Path, str]]:
+    if isinstance(value, dict):
+        if set(value) == {"unreadable"}:
+            yield path, value["unreadable"]
+            return
+        for key, inner in value.items():
+            yield from _unreadable(inner, (*path, key))
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from _unreadable(inner, (*path, i))
+
+
+def assert_same(found: Dict[str, Any], expected: Dict[str, Any], whole: bool) -> None:
+    """
+    Compare reports, apart from which types were used.
+
+    :param whole: Nothing may be missing; otherwise what veth keeps itself may
+    """
+    assert found["target"].pop("types") == "btf"
+    assert expected["target"].pop("types") == "dwarf"
+    assert expected["unreadable"] == []
+    missing = list(_unreadable(found["devices"]))
+    assert bool(missing) != whole
+    for (i, *rest), why in missing:
+        device = found["devices"][i]
+        assert (device["kind"], rest) == ("veth", ["xdp", "queues"])
+        assert "struct veth_priv" in why
+        device["xdp"]["queues"] = expected["devices"][i]["xdp"]["queues"]
+    assert len(found["unreadable"]) == len(missing)
+    found["unreadable"] = []
+    assert found == expected
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_btf_is_dwarf(zoo: Dump, source: str) -> None:
+    found, expected = zoo.report(source, "btf"), zoo.report(source)
+    assert len(found["devices"]) > 80
+    assert_same(found, expected, not zoo.is_old)
+
+
+def test_nothing_is_said_where_nothing_is_missing(zoo: Dump) -> None:
+    done = drgn("-c", zoo.vmcore, *NO_SYMBOLS, SCRIPT)
+    assert done.returncode == 0
+    if zoo.is_old:
+        (line,) = done.stderr.splitlines()
+        assert "partial report" in line and "struct veth_priv" in line
+    else:
+        assert done.stderr == ""
+
+
+def test_without_drgn(zoo: Dump) -> None:
+    """Started by python3, with nothing but the dump."""
+    done = run_alone("-c", zoo.vmcore, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    # The lab does not install debug symbols where drgn would find them.
+    assert done.stdout == zoo.report_text("kdump", "btf")
+
+
+def test_system_map(zoo: Dump) -> None:
+    """Symbols out of a file: here vmlinux, of which only its symbol table is used."""
+    args = ("--format", "json", "--system-map", zoo.vmlinux)
+    done = drgn("-c", zoo.vmcore, *NO_SYMBOLS, SCRIPT, *args)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == zoo.report_text("kdump", "btf")
