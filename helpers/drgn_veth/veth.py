@@ -30,8 +30,8 @@ def _veth_priv_type(prog: Program) -> Type:
         type = prog.type("struct veth_priv")
     except LookupError:
         raise LookupError(
-            "no type struct veth_priv: veth is a module here, and its types were "
-            "not loaded (drgn -s .../veth.ko)"
+            "no type struct veth_priv: veth is a module here, and its types are not "
+            "there (drgn -s vmlinux -s .../veth.ko gives them)"
         ) from None
     prog.cache["drgn_veth.veth_priv"] = type
     return type
