@@ -60,12 +60,19 @@ $live $alone $report --format json --output /tmp/btf.json
 $live {slice} /lab/repo/drgn_scripts/vmcore_slice.py /tmp/live.core
 slice="python3 -m drgn -q -c /tmp/live.core"
 $slice $alone $report --format json --output /tmp/slice.json
+chmod 755 /tmp
+nobody="setpriv --reuid 65534 --regid 65534 --clear-groups"
+refused=0
+$nobody python3 $report >/tmp/refused.out 2>/tmp/refused.err || refused=$?
+echo $refused >/tmp/refused.status
 python3 - <<'END'
 import base64, json, lzma
 files = {{n: open(f"/tmp/{{n}}.json").read() for n in ("dwarf", "btf", "slice")}}
 core = open("/tmp/live.core", "rb").read()
 words = ["-".join(("DRGN", "VETH", what)) for what in ("PACKET", "USER")]
-said = {{"files": files, "words": [w for w in words if w.encode() in core]}}
+refused = [open(f"/tmp/refused.{{n}}").read() for n in ("status", "out", "err")]
+words = [word for word in words if word.encode() in core]
+said = {{"files": files, "refused": refused, "words": words}}
 print(base64.b64encode(lzma.compress(json.dumps(said).encode())).decode())
 END
 rm /tmp/live.core
@@ -203,6 +210,7 @@ def look_at_guest(guest: lab.Guest, folder: Path) -> None:
     for name, types in (("dwarf", ""), ("btf", ".btf"), ("slice", ".slice")):
         (folder / f"report.kcore{types}.json").write_text(live["files"][name])
     words["slice.kcore"] = live["words"]
+    (folder / "refused.json").write_text(json.dumps(live["refused"]))
     (folder / "words.json").write_text(json.dumps(words))
 
 

@@ -239,6 +239,16 @@ def test_bare_checkout(one_zoo: Dump, tmp_path: Path) -> None:
     assert done.stdout == one_zoo.run().stdout
 
 
+def test_no_rights(zoo: Dump) -> None:
+    """The running kernel, as nobody."""
+    text = (zoo.made.folder / "refused.json").read_text()
+    status, out, err = json.loads(text)
+    assert (status.strip(), out) == ("3", "")
+    (line,) = err.splitlines()
+    assert line.startswith("veth_report: the running kernel: /proc/kcore")
+    assert "root (sudo)" in line
+
+
 def test_vmlinux_of_another_kernel(one_zoo: Dump) -> None:
     """drgn does not take it, and the dump tells its types itself."""
     other = next(
