@@ -32,11 +32,11 @@ from drgn_veth.render import csv, json  # noqa: E402
 
 _EPILOG = """\
 examples:
-  drgn -c vmcore -s vmlinux scripts/veth_report.py
+  drgn -c vmcore scripts/veth_report.py
                                    the pairs in a crash dump, as a table
-  drgn -s vmlinux scripts/veth_report.py --netns 4026532281 --all
+  drgn scripts/veth_report.py --netns 4026532281 --all
                                    all devices of one namespace, running kernel
-  drgn --qemu qmp.sock -s vmlinux scripts/veth_report.py --device 'veth*'
+  drgn --qemu qmp.sock scripts/veth_report.py --device 'veth*'
                                    those with such a name, in a QEMU guest
   python3 scripts/veth_report.py -c vmcore -s vmlinux --format json
 

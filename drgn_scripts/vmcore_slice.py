@@ -30,7 +30,13 @@ sys.path.insert(
 
 from drgn_veth import cli, opening  # noqa: E402
 from drgn_veth.model import unreadable_in  # noqa: E402
-from drgn_veth.slice import Slice, SliceError, check_slice, slice_target  # noqa: E402
+from drgn_veth.slice import (  # noqa: E402
+    Slice,
+    SliceError,
+    UnreadTargetError,
+    check_slice,
+    slice_target,
+)
 
 _EPILOG = """\
 examples:
@@ -43,8 +49,9 @@ what is in it, byte for byte and no more:
   the structs that the report reads (struct net, net_device, queues, RPS and XPS
   maps, attached BPF programs' struct bpf_prog and bpf_prog_aux), with the names,
   aliases and MAC addresses of all devices and the names of programs; the kernel's
-  types (BTF) and symbol names (kallsyms), which are those of its package; the page
-  tables on the way there; VMCOREINFO (release, build, addresses)
+  types (BTF) and symbol names (kallsyms), which are those of its package; the names
+  and types of the loaded modules; page tables on the way there; VMCOREINFO (release,
+  build, addresses)
 
 what is not in it:
   memory of user processes; packets; sockets; keys; the kernel's log; programs of BPF
@@ -96,8 +103,16 @@ def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
     try:
         taken = slice_target(target)
         size = _write(taken, args.slice)
+    except UnreadTargetError as e:
+        raise cli.TargetError(str(e)) from None
     except SliceError as e:
         raise cli.UsageError(str(e)) from None
+    except OSError as e:
+        # Of the output, cli.replacing() has told.
+        raise cli.UsageError(
+            f"cannot write to {tempfile.gettempdir()}: {e.strerror}; TMPDIR names "
+            "another folder for what is not compressed yet"
+        ) from None
     missing = sum(1 for _ in unreadable_in(taken.snapshot))
     if missing:
         cli.warn(f"{missing} values could not be read here, and cannot in the slice")

@@ -40,6 +40,7 @@ EXIT_USAGE = 2
 EXIT_TARGET = 3
 
 _INTERRUPTED = 130
+_TRACEBACK = "DRGN_VETH_TRACEBACK"
 
 
 class UsageError(Exception):
@@ -172,3 +173,12 @@ def run(main: Callable[[Optional[Program]], int], prog: Optional[Program]) -> in
         return EXIT_TARGET
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except Exception as e:
+        # What is read is untrusted, and may get us where nobody has been.
+        if os.environ.get(_TRACEBACK):
+            raise
+        warn(
+            f"this should not have happened: {type(e).__name__}: {e}; please report "
+            f"it with what {_TRACEBACK}=1 shows"
+        )
+        return EXIT_TARGET

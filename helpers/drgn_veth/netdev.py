@@ -249,7 +249,7 @@ def netdev_master(dev: Object) -> Object:
     prog = dev.prog_
     head = dev.adj_list.upper.address_of_()
     first = head.next.read_()
-    if first == head:
+    if first.value_() == head.value_():
         return NULL(prog, "struct net_device *")
     adjacent = container_of(first, "struct netdev_adjacent", "list")
     # A master is always first: __netdev_adjacent_dev_insert().

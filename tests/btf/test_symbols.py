@@ -65,7 +65,7 @@ def test_system_map_of_another_kernel(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text, match",
     [
-        ("", "no symbols of a kernel"),
+        ("", "is empty"),
         ("ffffffffffffffff B The real System.map is in -dbg\n", "which package"),
         ("0 A x\nffffffff81000000 T _text\n", "no symbols of a kernel"),
         ("root:x:0:0:root:/root:/bin/bash\n", "no System.map"),

@@ -90,7 +90,7 @@ def _symbol_of_drgn(prog: Program, name: str) -> Optional[int]:
 
 
 def _symbols(
-    prog: Program, system_map: Optional[str], given: Mapping[str, int]
+    prog: Program, system_map: Optional[SystemMap], given: Mapping[str, int]
 ) -> Tuple[Optional[KernelSymbols], _AddressOf]:
     if given:
         static = SystemMap(given, "what the core carries").moved(
@@ -99,8 +99,7 @@ def _symbols(
         symbols = KernelSymbols(static)
         return symbols, symbols.address_of
     if system_map is not None:
-        static = SystemMap.from_file(system_map).moved(vmcoreinfo_symbols(prog))
-        symbols = KernelSymbols(static)
+        symbols = KernelSymbols(system_map)
         return symbols, symbols.address_of
     of_drgn = functools.partial(_symbol_of_drgn, prog)
     if of_drgn("net_namespace_list") is not None:
@@ -190,7 +189,7 @@ def _use_beside(prog: Program, given: Carried) -> BtfUse:
 
 
 def _use_alone(
-    prog: Program, system_map: Optional[str], given: Carried
+    prog: Program, system_map: Optional[SystemMap], given: Carried
 ) -> Optional[str]:
     symbols, address_of = _symbols(prog, system_map, given.symbols)
     vmlinux = _Vmlinux(prog, address_of)
@@ -215,7 +214,7 @@ def _use_alone(
     return _complain(prog, modules)
 
 
-def _decide(prog: Program, system_map: Optional[str], given: Carried) -> BtfUse:
+def _decide(prog: Program, system_map: Optional[SystemMap], given: Carried) -> BtfUse:
     has_types = _has_type(prog, "struct net_device")
     if _FINDER_OF_DRGN in prog.enabled_type_finders():
         return BtfUse("btf" if has_types else "", None)
@@ -246,6 +245,13 @@ def use_btf(
         default what its core carries
     :raises OSError: if *system_map* cannot be read
     """
+    static = None
+    if system_map is not None:
+        # Also where it is not wanted: what is of another kernel is a mistake.
+        try:
+            static = SystemMap.from_file(system_map).moved(vmcoreinfo_symbols(prog))
+        except BtfError as e:
+            return BtfUse("", str(e))
     try:
         return prog.cache[_CACHE]
     except KeyError:
@@ -254,7 +260,7 @@ def use_btf(
         given = carried_by(prog)
     prog.cache[BUSY_CACHE] = True
     try:
-        use = _decide(prog, system_map, given)
+        use = _decide(prog, static, given)
     finally:
         del prog.cache[BUSY_CACHE]
     if use.missing is None or FINDER in prog.registered_type_finders():

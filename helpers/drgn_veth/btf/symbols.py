@@ -8,7 +8,9 @@ a vmlinux, moved to where KASLR put the kernel.
 """
 
 import mmap
+import os
 import re
+import stat
 import struct
 from typing import (
     Dict,
@@ -22,7 +24,6 @@ from typing import (
 )
 
 from drgn import (
-    MissingDebugInfoError,
     Program,
     ProgramFlags,
     Symbol,
@@ -32,7 +33,7 @@ from drgn import (
 )
 from drgn.helpers.linux.kallsyms import load_vmlinux_kallsyms, module_kallsyms
 
-from ..errors import READ_ERRORS, reason
+from ..errors import READ_ERRORS, is_read_error, reason
 from ..walk import for_each_entry_bounded
 from .declarations import VARIABLES
 from .kallsyms import Kallsyms, scan_for_tables, tables_in_vmcoreinfo
@@ -57,6 +58,8 @@ _KERNEL_IMAGE = 1 << 30
 
 # What is asked for in any case.
 WANTED = frozenset((*VARIABLES, "__start_BTF", "__stop_BTF"))
+
+_MAX_SYSTEM_MAP = 1 << 28
 
 _PROC_KALLSYMS = "/proc/kallsyms"
 _ELF_MAGIC = b"\x7fELF"
@@ -169,6 +172,11 @@ class SystemMap:
         :raises OSError: if it cannot be read
         """
         with open(path, "rb") as f:
+            status = os.fstat(f.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise BtfError(f"{path} is not a file")
+            if not status.st_size:
+                raise BtfError(f"{path} is empty")
             is_elf = f.read(len(_ELF_MAGIC)) == _ELF_MAGIC
             f.seek(0)
             addresses: Dict[str, int] = {}
@@ -179,7 +187,7 @@ class SystemMap:
                         pairs = list(_from_elf(data))
                     hint = ": it is stripped"
                 else:
-                    pairs = list(_from_text(f.read()))
+                    pairs = list(_from_text(f.read(_MAX_SYSTEM_MAP)))
                     if len(pairs) < 2:
                         hint = ": it only says which package has the real one"
             except (ValueError, IndexError, struct.error):
@@ -292,7 +300,9 @@ def kernel_symbols(prog: Program) -> KernelSymbols:
     except BtfError as e:
         try:
             return KernelSymbols(_SymbolsOfDrgn(prog))
-        except (*READ_ERRORS, MissingDebugInfoError):
+        except Exception as theirs:
+            if not is_read_error(theirs):
+                raise
             raise e from None
 
 
@@ -307,8 +317,10 @@ def module_symbols(prog: Program) -> SymbolIndex:
             try:
                 if module.kallsyms.num_symtab.value_() <= _MAX_MODULE_SYMBOLS:
                     found.extend(module_kallsyms(module))
-            except READ_ERRORS:
-                continue
-    except READ_ERRORS:
-        pass
+            except Exception as e:
+                if not is_read_error(e):
+                    raise
+    except Exception as e:
+        if not is_read_error(e):
+            raise
     return SymbolIndex(found)
