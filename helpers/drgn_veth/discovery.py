@@ -80,7 +80,12 @@ def lift(function: Callable[..., T], *values: Any) -> Maybe[T]:
     for value in values:
         if value.__class__ is Unreadable:
             return value
-    return attempt(function, *values)
+    try:
+        return function(*values)
+    except Exception as e:
+        if not is_read_error(e):
+            raise
+        return Unreadable(reason(e))
 
 
 def _string(array: bytes) -> str:

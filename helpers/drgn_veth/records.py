@@ -161,7 +161,8 @@ class DeviceRecords:
             prog_id = self._program(program, None).id
         # As in veth_rq_has_napi().
         napi = raw.xdp_prog if raw.napi is None else raw.napi
-        return XdpQueue(queue, prog_id, lift(bool, napi))
+        has_napi = napi if isinstance(napi, Unreadable) else napi != 0
+        return XdpQueue(queue, prog_id, has_napi)
 
     def _queues(
         self, layout: Layout, first: Maybe[int], real: Maybe[int], dev: int
@@ -286,25 +287,27 @@ class DeviceRecords:
         flags, operstate = _flags_and_operstate(
             raw.flags, raw.gflags, raw.state, raw.operstate, self._layouts.link_state
         )
+        # By position, in the order of the record: with names this takes as long as
+        # three of the values.
         return Device(
-            netns=ref.netns,
-            ifindex=ref.ifindex,
-            name=ref.name,
-            altnames=self._altnames(found),
-            alias=self._alias(found),
-            net_device=found.address,
-            kind=kind if isinstance(kind, Unreadable) else _text_or_none(kind),
-            flags=flags,
-            operstate=operstate,
-            mtu=raw.mtu,
-            min_mtu=raw.min_mtu,
-            max_mtu=raw.max_mtu,
-            mac=self._mac(raw),
-            master=self._discovery.reference(found.master),
-            queues=Queues(rx, tx),
-            peer=self._discovery.reference(found.peer),
-            xdp=self._xdp(found, rx.real),
-            rps=self._rps(found, rx.real),
-            xps=self._xps(found, tx.real),
-            off_list=ref.off_list,
+            ref.netns,
+            ref.ifindex,
+            ref.name,
+            self._altnames(found),
+            self._alias(found),
+            found.address,
+            kind if isinstance(kind, Unreadable) else _text_or_none(kind),
+            flags,
+            operstate,
+            raw.mtu,
+            raw.min_mtu,
+            raw.max_mtu,
+            self._mac(raw),
+            self._discovery.reference(found.master),
+            Queues(rx, tx),
+            self._discovery.reference(found.peer),
+            self._xdp(found, rx.real),
+            self._rps(found, rx.real),
+            self._xps(found, tx.real),
+            ref.off_list,
         )
