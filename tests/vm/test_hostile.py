@@ -13,6 +13,7 @@ from drgn_veth.render import csv, table
 from drgn_veth.render import json as render_json
 from drgn_veth.snapshot import take_snapshot
 from drgn_veth.veth import veth_peer, veth_priv
+from drgn_veth.xps import XPS_CPUS, XPS_RXQS, netdev_xps_maps
 import jsonschema
 from memory import Altered
 import pytest
@@ -95,7 +96,9 @@ def test_peer_on_no_list(altered: Altered) -> None:
 def test_peer_unregistering(altered: Altered) -> None:
     dev = _devices(altered)["veth_xxx0"]
     _unlink(altered, dev)
-    altered.write(dev.reg_state.address_of_().value_(), b"\2")
+    # A bit-field of eight bits in older kernels.
+    offset = dev.type_.type.member("reg_state").bit_offset // 8
+    altered.write(dev.value_() + offset, b"\2")
     snapshot = _take(altered)
     assert _named(snapshot, "veth_xxx0").off_list == "unregistering"
 
@@ -301,8 +304,8 @@ def _regions(altered: Altered) -> List[Tuple[int, int]]:
         add(dev.ifalias, 32)
         add(dev.name_node, 64)
         add(dev.dev_addr, 8)
-        for maps in dev.xps_maps:
-            add(maps, 64)
+        for type in (XPS_CPUS, XPS_RXQS):
+            add(netdev_xps_maps(dev, type), 64)
         for state in dev.xdp_state:
             add(state.prog, 64)
             add(state.link, 128)
