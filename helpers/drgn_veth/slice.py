@@ -9,7 +9,6 @@ through a segment that notes what goes through; drgn walks the page tables in it
 itself, so that they are in the slice, too. See docs/slices.md.
 """
 
-import bisect
 from typing import BinaryIO, Dict, List, Sequence, Tuple
 
 import drgn
@@ -114,14 +113,6 @@ class Slice:
     def write(self, f: BinaryIO) -> None:
         """Write it as an ELF core."""
         write_core(f, self._machine, self._little, self._notes, self.segments)
-
-    def has(self, address: int) -> bool:
-        """Return whether a byte of physical memory is in the slice."""
-        i = bisect.bisect_right([start for start, _ in self.segments], address) - 1
-        if i < 0:
-            return False
-        start, data = self.segments[i]
-        return address < start + len(data)
 
 
 def _take(prog: Program) -> Snapshot:
