@@ -33,10 +33,10 @@ from drgn_veth.model import unreadable_in  # noqa: E402
 from drgn_veth.slice import (  # noqa: E402
     Slice,
     SliceError,
-    UnreadTargetError,
     check_slice,
     slice_target,
 )
+from drgn_veth.snapshot import UnreadTargetError  # noqa: E402
 
 _EPILOG = """\
 examples:
@@ -47,15 +47,18 @@ examples:
 
 what is in it, byte for byte and no more:
   the structs that the report reads (struct net, net_device, queues, RPS and XPS
-  maps, attached BPF programs' struct bpf_prog and bpf_prog_aux), with the names,
-  aliases and MAC addresses of all devices and the names of programs; the kernel's
-  types (BTF) and symbol names (kallsyms), which are those of its package; the names
-  and types of the loaded modules; page tables on the way there; VMCOREINFO (release,
-  build, addresses)
+  maps, BPF programs' struct bpf_prog and bpf_prog_aux), with the names, aliases and
+  MAC addresses of all devices and the names of XDP programs; the paths that network
+  namespaces are mounted at and BPF links are pinned at; number and name of one
+  process in each namespace that is mounted nowhere, and of who holds rtnl_mutex;
+  code of dev_xdp_attach() and of a driver; the kernel's types (BTF) and symbol names
+  (kallsyms), which are those of its package; the names and types of the loaded
+  modules; page tables on the way there; VMCOREINFO (release, build, addresses)
 
 what is not in it:
-  memory of user processes; packets; sockets; keys; the kernel's log; programs of BPF
-  and their maps; IP addresses and routes; what else lies on a page with the above
+  memory of user processes; packets; sockets; keys; the kernel's log; instructions
+  of BPF programs and contents of maps; IP addresses and routes; what else lies on a
+  page with the above
 
 exit status:
   0  the slice was written, and its report is the report of the target

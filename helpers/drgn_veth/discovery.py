@@ -73,6 +73,7 @@ class Found(NamedTuple):
     peer: Maybe[int]
     master: Maybe[int]
     veth_rqs: Maybe[int]
+    veth: Any  # a record of Layouts.veth_priv, None if there is none
 
 
 def lift(function: Callable[..., T], *values: Any) -> Maybe[T]:
@@ -177,15 +178,15 @@ class Discovery:
             self._kinds[ops] = kind
             return kind
 
-    def _veth(self, address: int, priv: Any) -> Tuple[Maybe[int], Maybe[int]]:
-        # Peer and receive queues of a veth.
+    def _veth(self, address: int, priv: Any) -> Tuple[Maybe[int], Maybe[int], Any]:
+        # Peer and receive queues of a veth, and all that it keeps itself.
         if self._layouts.veth_priv is None:
             dev = self._layouts.dev(address)
             peer = attempt(lambda: veth_peer(dev).value_())
-            return peer, self._layouts.no_veth_priv
+            return peer, self._layouts.no_veth_priv, None
         if priv is None:
             priv = self._layouts.veth_priv.read(address + self._layouts.priv_offset)
-        return priv.peer, priv.rq
+        return priv.peer, priv.rq, priv
 
     def _add(
         self,
@@ -204,17 +205,21 @@ class Discovery:
         if isinstance(kind, Unreadable):
             peer = kind
         elif kind == VETH_KIND:
-            peer, rqs = self._veth(address, priv)
+            peer, rqs, priv = self._veth(address, priv)
         elif kind:
             peer = attempt(
                 lambda: netdev_peer(self._layouts.dev(address), kind).value_()
             )
         if raw.upper != address + self._layouts.upper:
             master = attempt(lambda: netdev_master(self._layouts.dev(address)).value_())
-        self.found[address] = Found(address, raw, ref, kind, peer, master, rqs)
+        self.found[address] = Found(address, raw, ref, kind, peer, master, rqs, priv)
 
-    def namespaces(self) -> List[Namespace]:
-        """Find all namespaces, and all devices in them or tied to these."""
+    def namespaces(self) -> List[Tuple[int, Namespace]]:
+        """
+        Find all namespaces, and all devices in them or tied to these.
+
+        :return: Addresses of ``struct net``, and what is known so far
+        """
         listed: Dict[int, Maybe[int]] = {}
         namespaces = []
         for net in self._walk("namespaces", for_each_net_bounded(self._prog)):
@@ -222,7 +227,7 @@ class Discovery:
             listed[net.value_()] = inum
             count = self._devices_of(net, inum, None)
             init = attempt(net_is_init, net)
-            namespaces.append(Namespace(inum, init is True, count))
+            namespaces.append((net.value_(), Namespace(inum, init is True, count)))
         # A peer may be where no list leads; and it may lead further.
         limit = len(self.found) + _MAX_OFF_LIST
         unseen = list(self.found.values())
@@ -240,7 +245,7 @@ class Discovery:
         found: Found,
         peer: int,
         listed: Dict[int, Maybe[int]],
-        namespaces: List[Namespace],
+        namespaces: List[Tuple[int, Namespace]],
     ) -> None:
         raw, priv = self._read_device(peer)
         # A stray pointer makes no device: a peer has this one for its peer, and is of
@@ -263,7 +268,7 @@ class Discovery:
             off_list = "netns is dying" if dying else "netns is on no list"
             listed[owner] = inum
             count = self._devices_of(net, inum, off_list)
-            namespaces.append(Namespace(inum, False, count, dying))
+            namespaces.append((owner, Namespace(inum, False, count, dying)))
         if peer not in self.found:
             state = raw.reg_state
             if owner in self._broken:

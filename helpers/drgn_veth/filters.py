@@ -7,11 +7,11 @@ A smaller Snapshot out of a Snapshot. Pure functions.
 """
 
 import fnmatch
-from typing import Optional, Sequence, Set
+from typing import List, Optional, Sequence, Set
 
-from .model import Device, Snapshot, Unreadable
+from .model import Device, Namespace, Snapshot, Unreadable
 
-__all__ = ("FilterError", "keep")
+__all__ = ("FilterError", "keep", "named")
 
 
 class FilterError(ValueError):
@@ -92,3 +92,79 @@ def keep(
         devices=tuple(devices),
         pairs=pairs,
     )
+
+
+def _place(snapshot: Snapshot, device: Device) -> str:
+    # A namespace as it is given to --netns.
+    for namespace in snapshot.namespaces:
+        if namespace.inum == device.netns:
+            return _namespace_words(namespace)
+    return "one that could not be read"
+
+
+def _namespace_words(namespace: Namespace) -> str:
+    inum = "?" if isinstance(namespace.inum, Unreadable) else str(namespace.inum)
+    if namespace.init:
+        return f"{inum} (the first one)"
+    if isinstance(namespace.names, Unreadable) or not namespace.names:
+        return inum
+    return f"{inum} ({', '.join(namespace.names)})"
+
+
+def _namespace(snapshot: Snapshot, netns: str) -> int:
+    named = [
+        namespace.inum
+        for namespace in snapshot.namespaces
+        if not isinstance(namespace.names, Unreadable) and netns in namespace.names
+    ]
+    text = netns
+    # As readlink /proc/PID/ns/net prints it.
+    if text.startswith("net:[") and text.endswith("]"):
+        text = text[len("net:[") : -1]
+    try:
+        named.append(int(text, 0))
+    except ValueError:
+        pass
+    for inum in named:
+        if any(namespace.inum == inum for namespace in snapshot.namespaces):
+            if isinstance(inum, int):
+                return inum
+    there = {_namespace_words(namespace) for namespace in snapshot.namespaces}
+    raise FilterError(
+        f"no network namespace has the name or inode number {netns}; "
+        f"there are {_some(there)}"
+    )
+
+
+def named(
+    snapshot: Snapshot, names: Sequence[str], netns: Optional[str] = None
+) -> Sequence[Device]:
+    """
+    Return the devices with these names, in their order; all if there is no name.
+
+    :param names: Names or altnames
+    :param netns: Where they are: the inode number of a network namespace, or its name
+    :raises FilterError: if there is no such namespace or device, or if several devices
+        have a name
+    """
+    devices: Sequence[Device] = snapshot.devices
+    where = "in any network namespace"
+    if netns is not None:
+        inum = _namespace(snapshot, netns)
+        devices = [device for device in devices if device.netns == inum]
+        where = f"in the network namespace {netns}"
+    if not names:
+        return devices
+    found: List[Device] = []
+    for name in names:
+        same = [device for device in devices if name in _names(device)]
+        if not same:
+            raise FilterError(f"no device {where} has the name {name!r}")
+        if len(same) > 1:
+            places = sorted(_place(snapshot, device) for device in same)
+            raise FilterError(
+                f"{len(same)} devices have the name {name!r}, in the network "
+                f"namespaces {', '.join(places)}; --netns says which one"
+            )
+        found.extend(same)
+    return found

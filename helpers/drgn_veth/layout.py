@@ -101,6 +101,7 @@ class Layout:
             (self.offset[name], struct.Struct(self._order + codes[name]))
             for name in present
         ]
+        self._columns: Dict[str, struct.Struct] = {}
         text = self._order
         position = 0
         for name in present:
@@ -141,6 +142,24 @@ class Layout:
             else:
                 values.append(one.unpack(data)[0])
         return self._make(tuple(values) + self._absent)
+
+    def column(self, name: str, data: bytes, first: int = 0) -> Tuple[int, ...]:
+        """
+        Return one value of each struct of an array that was read already.
+
+        :param name: Name of the value; it is an int
+        :param first: Index of the first struct
+        """
+        try:
+            one = self._columns[name]
+        except KeyError:
+            offset, code = next(f for f in self._fields if f[0] == self.offset[name])
+            behind = self.size - offset - code.size
+            text = code.format
+            one = struct.Struct(f"{text[:1]}{offset}x{text[1:]}{behind}x")
+            self._columns[name] = one
+        rest = memoryview(data)[first * self.size :]
+        return tuple([value for (value,) in one.iter_unpack(rest)])
 
     def read_array(self, address: int, count: int) -> Iterator[Any]:
         """

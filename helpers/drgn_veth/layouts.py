@@ -39,6 +39,15 @@ _NET_DEVICE: Mapping[str, Union[str, Sequence[str]]] = {
     "addr_len": "addr_len",
     "dev_addr": "dev_addr",
     "upper": "adj_list.upper.next",
+    "hard_header_len": "hard_header_len",
+    "features": "features",
+    "wanted_features": "wanted_features",
+    # Since Linux kernel commit d3d854fd6a1d ("netdev-genl: create a simple family for
+    # netdev stuff") (in v6.3).
+    "xdp_features": "xdp_features",
+    "netdev_ops": "netdev_ops",
+    "ethtool_ops": "ethtool_ops",
+    "parent": "dev.parent",
     "rx": "_rx",
     "tx": "_tx",
     "num_rx": "num_rx_queues",
@@ -54,10 +63,27 @@ _RX_QUEUE = {
     "dev": "dev",
     "rps_map": "rps_map",
     "rps_flow_table": "rps_flow_table",
+    # Since v6.11 or v6.12.
+    "mp_priv": "mp_params.mp_priv",
 }
-_TX_QUEUE = {"dev": "dev"}
-_VETH_PRIV = {"peer": "peer", "rq": "rq"}
-_VETH_RQ = {"dev": "dev", "xdp_prog": "xdp_prog", "napi": "napi"}
+_TX_QUEUE = {"dev": "dev", "state": "state"}
+_VETH_PRIV = {
+    "peer": "peer",
+    "rq": "rq",
+    "dropped": "dropped.counter",
+    "xdp_prog": "_xdp_prog",
+}
+_VETH_RQ = {
+    "dev": "dev",
+    "xdp_prog": "xdp_prog",
+    "napi": "napi",
+    "napi_state": "xdp_napi.state",
+    "reg_state": "xdp_rxq.reg_state",
+    "tx_errors": "stats.vs.xdp_tx_err",
+    "consumer_head": "xdp_ring.consumer_head",
+    "ring_size": "xdp_ring.size",
+    "ring": "xdp_ring.queue",
+}
 _NAME_NODE = {"next": "list.next"}
 
 
@@ -95,6 +121,10 @@ class Layouts:
 
         self.rx_queue = _layout(prog, prog.type("struct netdev_rx_queue"), _RX_QUEUE)
         self.tx_queue = _layout(prog, prog.type("struct netdev_queue"), _TX_QUEUE)
+
+        self.pointer_size = sizeof(self._pointer)
+        #: netdev_queue.state of a queue that its driver has stopped.
+        self.drv_xoff = 1 << prog.constant("__QUEUE_STATE_DRV_XOFF").value_()
 
         # Since Linux kernel commit ff92741270bf ("net: introduce name_node struct to
         # be used in hashlist") (in v5.5). Before, there are no altnames.

@@ -11,11 +11,16 @@ They are named tuples because these are frozen and slotted on every Python that
 drgn runs on, and are made several times faster than frozen dataclasses.
 """
 
-from typing import Iterator, NamedTuple, Optional, Tuple, TypeVar, Union
+from typing import FrozenSet, Iterator, NamedTuple, Optional, Tuple, TypeVar, Union
 
 __all__ = (
+    "Bond",
     "Device",
     "DeviceRef",
+    "Driver",
+    "Features",
+    "Kernel",
+    "LoadedProgram",
     "Maybe",
     "Namespace",
     "Pair",
@@ -23,9 +28,15 @@ __all__ = (
     "Queues",
     "RpsQueue",
     "Snapshot",
+    "StaleProgram",
+    "StoppedTxQueue",
     "Target",
+    "Task",
     "Unreadable",
+    "Veth",
+    "VirtioNet",
     "Xdp",
+    "XdpLink",
     "XdpProgram",
     "XdpQueue",
     "XpsQueue",
@@ -74,6 +85,33 @@ class Target(NamedTuple):
     rps_sock_flow_entries: Maybe[int]
 
 
+class Task(NamedTuple):
+    """A task (``struct task_struct``)."""
+
+    pid: Maybe[int]
+    comm: Maybe[str]
+
+
+class Kernel(NamedTuple):
+    """What the kernel's types, constants and code say of an XDP attach."""
+
+    page_size: Maybe[int]
+    skb_shared_info_size: Maybe[int]  # sizeof(struct skb_shared_info)
+    max_skb_frags: Maybe[int]  # length of skb_shared_info.frags[]
+    smp_cache_bytes: Maybe[int]
+    net_ip_align: Maybe[int]
+    nr_cpu_ids: Maybe[int]
+    xdp_state: bool  # net_device.xdp_state, since v5.9
+    xdp_frags: bool  # bpf_prog_aux.xdp_has_frags, since v5.18
+    dev_bound: bool  # bpf_prog_aux.dev_bound, since v6.3
+    # Messages of the core, and of the drivers that there are, by the function whose
+    # text refers to them; a function that is not there has none.
+    messages: Maybe[Tuple[Tuple[str, FrozenSet[str]], ...]]
+    padded_vnet_hdr_size: Maybe[Optional[int]]  # sizeof(struct padded_vnet_hdr)
+    # Who holds rtnl_mutex.
+    rtnl_owner: Maybe[Optional[Task]]
+
+
 class Namespace(NamedTuple):
     """A network namespace (``struct net``)."""
 
@@ -82,6 +120,10 @@ class Namespace(NamedTuple):
     device_count: int
     # cleanup_net() has taken it off net_namespace_list; a peer led to it.
     dying: bool = False
+    names: Maybe[Tuple[str, ...]] = ()  # as `ip netns` has them
+    mounts: Maybe[Tuple[str, ...]] = ()  # paths that it is mounted at
+    # A process in it; looked for only where nothing is mounted.
+    process: Maybe[Optional[Task]] = None
 
 
 class DeviceRef(NamedTuple):
@@ -117,6 +159,7 @@ class XdpProgram(NamedTuple):
     frags: Maybe[bool]
     load_time: Maybe[int]  # ns since boot
     uid: Maybe[int]
+    expected_attach_type: Maybe[int] = 0
 
 
 class XdpQueue(NamedTuple):
@@ -125,6 +168,9 @@ class XdpQueue(NamedTuple):
     queue: int
     prog_id: Maybe[Optional[int]]
     napi: Maybe[bool]
+    # xdp_rxq.reg_state is REG_STATE_REGISTERED: by native XDP, not for GRO alone.
+    registered: Maybe[bool] = False
+    tx_errors: Maybe[int] = 0  # stats.vs.xdp_tx_err
 
 
 class Xdp(NamedTuple):
@@ -150,6 +196,64 @@ class XpsQueue(NamedTuple):
     rx_queues: Maybe[Tuple[int, ...]]
 
 
+class Driver(NamedTuple):
+    """
+    The driver of a device, and which of its operations there are
+    (``net_device.netdev_ops``, ``net_device.ethtool_ops``).
+    """
+
+    name: Maybe[Optional[str]]
+    ndo_bpf: Maybe[bool]
+    ndo_xdp_xmit: Maybe[bool]
+    set_channels: Maybe[bool]
+
+
+class Features(NamedTuple):
+    """Masks of ``NETIF_F_*`` and ``NETDEV_XDP_ACT_*`` (``struct net_device``)."""
+
+    features: Maybe[int]
+    wanted: Maybe[int]
+    xdp: Maybe[Optional[int]]  # None: before v6.3 there are none
+
+
+class StaleProgram(NamedTuple):
+    """A program in a ``struct veth_rq`` that is not in use."""
+
+    queue: int
+    prog: int  # struct bpf_prog *: it may be freed long since
+
+
+class StoppedTxQueue(NamedTuple):
+    """A TX queue of a veth whose peer would have to wake it."""
+
+    queue: int
+    peer_ring_empty: Maybe[bool]
+    peer_napi_scheduled: Maybe[bool]
+
+
+class Veth(NamedTuple):
+    """What a veth keeps itself (``struct veth_priv``)."""
+
+    dropped: Maybe[int]  # packets that it could not hand to its peer
+    prog: Maybe[int]  # _xdp_prog, struct bpf_prog *; 0: none
+    stale: Maybe[Tuple[StaleProgram, ...]] = ()
+    stopped: Maybe[Tuple[StoppedTxQueue, ...]] = ()
+
+
+class Bond(NamedTuple):
+    """What a bond keeps itself (``struct bonding``)."""
+
+    mode: Maybe[str]
+    xmit_policy: Maybe[str]
+    slaves: Maybe[Tuple[DeviceRef, ...]]  # in the order of the kernel's list
+
+
+class VirtioNet(NamedTuple):
+    """What a virtio_net device negotiated."""
+
+    features: Maybe[int]  # bits VIRTIO_NET_F_* and VIRTIO_F_*
+
+
 class Device(NamedTuple):
     """A network device (``struct net_device``)."""
 
@@ -173,6 +277,16 @@ class Device(NamedTuple):
     rps: Maybe[Tuple[RpsQueue, ...]]
     xps: Maybe[Tuple[XpsQueue, ...]]
     off_list: Optional[str] = None
+    # What decides an XDP attach, and what the rules of diagnosis compare.
+    driver: Driver = Driver(None, False, False, False)
+    features: Features = Features(0, 0, None)
+    hard_header_len: Maybe[int] = 0
+    uppers: Maybe[Tuple[DeviceRef, ...]] = ()  # adj_list.upper: one level
+    memory_provider: Maybe[bool] = False  # of some real RX queue
+    tcp_data_split: Maybe[bool] = False  # cfg.hds_config is ENABLED
+    veth: Optional[Veth] = None
+    bond: Optional[Bond] = None
+    virtio_net: Optional[VirtioNet] = None
 
     @property
     def ref(self) -> DeviceRef:
@@ -189,6 +303,30 @@ class Pair(NamedTuple):
     b: DeviceRef
 
 
+class XdpLink(NamedTuple):
+    """A BPF link that holds a program on a device (``struct bpf_xdp_link``)."""
+
+    id: Maybe[int]
+    device: DeviceRef
+    pins: Maybe[Tuple[str, ...]]  # paths
+    holders: Maybe[int]  # references that are no pins: files that processes have open
+
+
+class LoadedProgram(NamedTuple):
+    """A program of type XDP, attached or not (``struct bpf_prog``)."""
+
+    id: Maybe[int]
+    prog: int  # struct bpf_prog *
+    name: Maybe[str]
+    frags: Maybe[bool]
+    expected_attach_type: Maybe[int]
+    offload_requested: Maybe[bool]
+    dev_bound: Maybe[bool]
+    bound_to: Maybe[int]  # aux.offload.netdev, struct net_device *; 0: none
+    # A DEVMAP or CPUMAP whose entries may have programs is among its maps.
+    program_maps: Maybe[bool]
+
+
 class Snapshot(NamedTuple):
     """All that one pass over the kernel found."""
 
@@ -198,6 +336,29 @@ class Snapshot(NamedTuple):
     pairs: Tuple[Pair, ...]
     # Walks that could not be finished, which no single value stands for.
     incomplete: Tuple[Tuple[str, str], ...] = ()
+    kernel: Optional[Kernel] = None
+    links: Tuple[XdpLink, ...] = ()
+    programs: Maybe[Tuple[LoadedProgram, ...]] = ()
+
+
+# What the JSON does not tell: whoever compares it says what is missing.
+_UNTOLD = frozenset(
+    {
+        "bond",
+        "driver",
+        "expected_attach_type",
+        "features",
+        "hard_header_len",
+        "memory_provider",
+        "process",
+        "registered",
+        "tcp_data_split",
+        "tx_errors",
+        "uppers",
+        "veth",
+        "virtio_net",
+    }
+)
 
 
 def _below(value: object, where: str) -> Iterator[Tuple[str, str]]:
@@ -208,6 +369,8 @@ def _below(value: object, where: str) -> Iterator[Tuple[str, str]]:
         for i, member in enumerate(value):
             # Most members are plain numbers and strings.
             if isinstance(member, (tuple, Unreadable)):
+                if names is not None and names[i] in _UNTOLD:
+                    continue
                 place = f"{where}[{i}]" if names is None else f"{where}.{names[i]}"
                 yield from _below(member, place)
 

@@ -21,8 +21,10 @@ from .btf import use_btf
 from .cli import TargetError, UsageError, warn
 from .errors import is_read_error, reason
 from .kdump import how_to_unpack, missing_from_elf, missing_from_kdump
+from .model import Snapshot
+from .snapshot import UnreadTargetError, take_something
 
-__all__ = ("add_target_options", "open_target")
+__all__ = ("add_target_options", "open_target", "take")
 
 _WHOLE = "copy the dump again, in whole"
 
@@ -236,3 +238,18 @@ def _get_types(prog: Program, system_map: Optional[str]) -> None:
             f"{use.missing or 'the types of the kernel are missing'}; or give the "
             "vmlinux with debug symbols of exactly this kernel (-s VMLINUX)"
         )
+
+
+def take(prog: Program) -> Snapshot:
+    """
+    Read all there is.
+
+    :raises TargetError: if there is nothing
+    """
+    try:
+        return take_something(prog)
+    except UnreadTargetError as e:
+        raise TargetError(
+            f"{e}; is the dump complete, and are the symbols those of exactly this "
+            "kernel (-s VMLINUX)?"
+        ) from None

@@ -8,22 +8,38 @@ have (XDP, XPS, an alias); what it has is asked of the readers.
 """
 
 import functools
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from drgn import Object
 
 from . import bpf
+from .bonding import (
+    bond_mode,
+    bond_xmit_policy,
+    netdev_lowers,
+    netdev_uppers,
+)
+from .bpf_programs import bpf_prog_expected_attach_type
 from .discovery import NO_VETH, Discovery, Found, lift
-from .errors import attempt
+from .drivers import ethtool_op, netdev_driver_name, netdev_op, netdev_tcp_data_split
+from .errors import attempt, is_read_error, reason
 from .layout import Layout
 from .layouts import Layouts
 from .model import (
+    Bond,
     Device,
+    DeviceRef,
+    Driver,
+    Features,
     Maybe,
     QueueCount,
     Queues,
     RpsQueue,
+    StaleProgram,
+    StoppedTxQueue,
     Unreadable,
+    Veth,
+    VirtioNet,
     Xdp,
     XdpProgram,
     XdpQueue,
@@ -41,6 +57,7 @@ from .netdev import (
 from .queues import checked_count
 from .rps import rps_map_cpus, rx_queue_rps_flow_entries, rx_queue_rps_map
 from .text import decode
+from .virtio_net import virtio_net_features
 from .xdp import XdpMode, bpf_link_id, netdev_xdp_link, netdev_xdp_prog
 from .xps import XPS_CPUS, XPS_RXQS, netdev_xps_queues
 
@@ -50,6 +67,11 @@ __all__ = ("DeviceRecords",)
 _MOST_LOST_QUEUES = 256
 # So many TX queues are looked for before they are believed.
 _MANY_QUEUES = 256
+_MOST_QUEUES = 4096  # rtnl_create_link(), net/core/rtnetlink.c
+
+_REG_STATE_REGISTERED = 1  # include/net/xdp.h
+_NAPIF_STATE_SCHED = 1  # include/linux/netdevice.h, enum
+_ETHTOOL_TCP_DATA_SPLIT_ENABLED = 2  # include/uapi/linux/ethtool.h, enum
 
 
 # Many devices have the same: what is computed of numbers alone is computed once, and
@@ -89,6 +111,25 @@ def _no_xps(real: int) -> Tuple[XpsQueue, ...]:
     return tuple([XpsQueue(i, (), ()) for i in range(real)])
 
 
+def _is_registered(reg_state: int) -> bool:
+    return reg_state == _REG_STATE_REGISTERED
+
+
+@functools.lru_cache(maxsize=4096)
+def _idle_xdp_queue(queue: int) -> XdpQueue:
+    return XdpQueue(queue, None, False)
+
+
+@functools.lru_cache(maxsize=4096)
+def _features(
+    features: Maybe[int], wanted: Maybe[int], xdp: Maybe[Optional[int]]
+) -> Features:
+    return Features(features, wanted, xdp)
+
+
+_IDLE_VETH = Veth(0, 0)
+
+
 def _text_or_none(text: bytes) -> Optional[str]:
     return decode(text) if text else None
 
@@ -106,6 +147,13 @@ class DeviceRecords:
         self._discovery = discovery
         self._rx_queue_pointer = self._prog.type("struct netdev_rx_queue *")
         self._programs: Dict[int, XdpProgram] = {}
+        self._drivers: Dict[Tuple[Maybe[int], ...], Driver] = {}
+        #: ndo_bpf of virtio_net devices, if there are some.
+        self.virtnet_xdp: Optional[int] = None
+        #: Veths of which some queue has NAPI: their peers can wait for it.
+        self.with_napi: List[int] = []
+        #: Links that hold a program: struct bpf_link * and what it holds it on.
+        self.links: Dict[int, Tuple[Object, DeviceRef]] = {}
 
     def _altnames(self, found: Found) -> Maybe[Tuple[str, ...]]:
         node = found.raw.name_node
@@ -139,6 +187,7 @@ class DeviceRecords:
                 frags=attempt(bpf.bpf_prog_has_frags, prog),
                 load_time=attempt(bpf.bpf_prog_load_time, prog),
                 uid=attempt(bpf.bpf_prog_uid, prog),
+                expected_attach_type=attempt(bpf_prog_expected_attach_type, prog),
             )
         if link:
             return program._replace(via="link", link_id=attempt(bpf_link_id, link))
@@ -149,9 +198,15 @@ class DeviceRecords:
         prog = netdev_xdp_prog(dev, mode)
         if not prog:
             return None
-        return self._program(prog, netdev_xdp_link(dev, mode))
+        link = netdev_xdp_link(dev, mode)
+        if link:
+            self.links[link.value_()] = (link, found.ref)
+        return self._program(prog, link)
 
     def _xdp_queue(self, queue: int, raw: Any) -> XdpQueue:
+        registered = lift(_is_registered, raw.reg_state)
+        if not raw.xdp_prog and not raw.napi and not registered and not raw.tx_errors:
+            return _idle_xdp_queue(queue)
         prog_id: Maybe[Optional[int]] = None
         prog = raw.xdp_prog
         if isinstance(prog, Unreadable):
@@ -162,7 +217,7 @@ class DeviceRecords:
         # As in veth_rq_has_napi().
         napi = raw.xdp_prog if raw.napi is None else raw.napi
         has_napi = napi if isinstance(napi, Unreadable) else napi != 0
-        return XdpQueue(queue, prog_id, has_napi)
+        return XdpQueue(queue, prog_id, has_napi, registered, raw.tx_errors)
 
     def _queues(
         self, layout: Layout, first: Maybe[int], real: Maybe[int], dev: int
@@ -191,21 +246,54 @@ class DeviceRecords:
             queues.append(raw)
         return queues
 
-    def _xdp_queues(
-        self, found: Found, real: Maybe[int]
-    ) -> Maybe[Optional[Tuple[XdpQueue, ...]]]:
-        rqs = found.veth_rqs
+    def _veth_queues(
+        self, found: Found, count: QueueCount
+    ) -> Tuple[Maybe[Optional[List[Any]]], Maybe[Tuple[StaleProgram, ...]]]:
+        # The queues in use, and the programs that are left in all others.
+        rqs, (real, allocated) = found.veth_rqs, count
         if rqs is NO_VETH:
-            return None
+            return None, ()
         if isinstance(rqs, Unreadable):
-            return rqs
-        queues = self._queues(self._layouts.veth_rq, rqs, real, found.address)
-        if isinstance(queues, Unreadable):
-            return queues
-        return tuple([self._xdp_queue(i, raw) for i, raw in enumerate(queues)])
+            return rqs, rqs
+        layout = self._layouts.veth_rq
+        if (
+            isinstance(real, Unreadable)
+            or isinstance(allocated, Unreadable)
+            or not 0 < real < allocated
+        ):
+            return self._queues(layout, rqs, real, found.address), ()
+        if allocated > _MOST_QUEUES:
+            why = Unreadable(f"no veth has {allocated} queues")
+            return self._queues(layout, rqs, real, found.address), why
+        # All in one read: the others are few, and next to them.
+        try:
+            data = self._prog.read(rqs, layout.size * allocated)
+        except Exception as e:
+            if not is_read_error(e):
+                raise
+            why = Unreadable(reason(e))
+            return self._queues(layout, rqs, real, found.address), why
+        queues: List[Any] = []
+        for i in range(real):
+            raw = layout.decode(data, i * layout.size)
+            if raw.dev != found.address:
+                return self._queues(layout, rqs, real, found.address), ()
+            queues.append(raw)
+        programs = layout.column("xdp_prog", data, real)
+        if not any(programs):
+            return queues, ()
+        return queues, tuple(
+            [StaleProgram(real + i, prog) for i, prog in enumerate(programs) if prog]
+        )
 
-    def _xdp(self, found: Found, real_rx: Maybe[int]) -> Xdp:
-        queues = self._xdp_queues(found, real_rx)
+    def _xdp(self, found: Found, raws: Maybe[Optional[List[Any]]]) -> Xdp:
+        queues: Maybe[Optional[Tuple[XdpQueue, ...]]]
+        if raws is None or isinstance(raws, Unreadable):
+            queues = raws
+        else:
+            queues = tuple([self._xdp_queue(i, raw) for i, raw in enumerate(raws)])
+            if any(queue.napi is True for queue in queues):
+                self.with_napi.append(found.address)
         state = found.raw.xdp_state
         if state == self._layouts.no_xdp:
             return Xdp(None, None, None, queues)
@@ -224,15 +312,28 @@ class DeviceRecords:
             attempt(rx_queue_rps_flow_entries, queue),
         )
 
-    def _rps(self, found: Found, real: Maybe[int]) -> Maybe[Tuple[RpsQueue, ...]]:
+    def _rx(
+        self, found: Found, real: Maybe[int]
+    ) -> Tuple[Maybe[Tuple[RpsQueue, ...]], Maybe[bool]]:
+        # RPS of the RX queues, and whether one has a memory provider.
         first = found.raw.rx
         queues = self._queues(self._layouts.rx_queue, first, real, found.address)
         if isinstance(queues, Unreadable):
-            return queues
-        # None, too: CONFIG_RPS=n.
-        if not any(raw.rps_map or raw.rps_flow_table for raw in queues):
-            return _no_rps(len(queues))
-        return tuple([self._rps_queue(i, raw, first) for i, raw in enumerate(queues)])
+            return queues, queues
+        provider: Maybe[bool] = False
+        rps = False
+        for raw in queues:
+            # None, too: CONFIG_RPS=n, or before there were memory providers.
+            if raw.mp_priv:
+                bad = isinstance(raw.mp_priv, Unreadable)
+                provider = raw.mp_priv if bad else True
+            if raw.rps_map or raw.rps_flow_table:
+                rps = True
+        if not rps:
+            return _no_rps(len(queues)), provider
+        return tuple(
+            [self._rps_queue(i, raw, first) for i, raw in enumerate(queues)]
+        ), provider
 
     def _xps(self, found: Found, real: Maybe[int]) -> Maybe[Tuple[XpsQueue, ...]]:
         if isinstance(real, Unreadable):
@@ -277,6 +378,134 @@ class DeviceRecords:
             return None
         return lift(read_address, self._prog, raw.dev_addr, raw.addr_len, raw.type)
 
+    def _driver(self, found: Found) -> Driver:
+        raw = found.raw
+        # A device with a kind has it for its driver's name.
+        key = (raw.netdev_ops, raw.ethtool_ops, 0 if found.kind else raw.parent)
+        try:
+            return self._drivers[key]
+        except KeyError:
+            pass
+        dev = self._layouts.dev(found.address)
+        name = attempt(netdev_driver_name, dev)
+        driver = self._drivers[key] = Driver(
+            name if name is None or isinstance(name, Unreadable) else decode(name),
+            attempt(lambda: netdev_op(dev, "ndo_bpf") != 0),
+            attempt(lambda: netdev_op(dev, "ndo_xdp_xmit") != 0),
+            attempt(lambda: ethtool_op(dev, "set_channels") != 0),
+        )
+        return driver
+
+    def _references(
+        self, walk: Callable[[Object], Iterable[Object]], found: Found
+    ) -> Maybe[Tuple[DeviceRef, ...]]:
+        dev = self._layouts.dev(found.address)
+        addresses = attempt(lambda: [other.value_() for other in walk(dev)])
+        if isinstance(addresses, Unreadable):
+            return addresses
+        references = []
+        for address in addresses:
+            reference = self._discovery.reference(address)
+            if isinstance(reference, Unreadable):
+                return reference
+            if reference is not None:
+                references.append(reference)
+        return tuple(references)
+
+    def _veth(
+        self, found: Found, stale: Maybe[Tuple[StaleProgram, ...]]
+    ) -> Optional[Veth]:
+        priv = found.veth
+        if priv is None:
+            if found.veth_rqs is NO_VETH:
+                return None
+            assert isinstance(found.veth_rqs, Unreadable)
+            missing = found.veth_rqs
+            return Veth(missing, missing, missing, missing)
+        if not priv.dropped and not priv.xdp_prog and stale == ():
+            return _IDLE_VETH
+        return Veth(priv.dropped, priv.xdp_prog, stale)
+
+    def _stopped_queue(self, queue: int, rq: Any) -> StoppedTxQueue:
+        def is_empty() -> bool:
+            if not 0 <= rq.consumer_head < rq.ring_size:
+                raise ValueError(f"consumer_head {rq.consumer_head} of a ring")
+            word = rq.ring + rq.consumer_head * self._layouts.pointer_size
+            return self._prog.read_word(word) == 0
+
+        return StoppedTxQueue(
+            queue,
+            attempt(is_empty),
+            lift(lambda state: bool(state & _NAPIF_STATE_SCHED), rq.napi_state),
+        )
+
+    def stopped(
+        self, device: Device, peer: Device
+    ) -> Maybe[Tuple[StoppedTxQueue, ...]]:
+        """
+        Return the TX queues of a veth that wait for its peer's NAPI to wake them.
+
+        :param peer: Its peer
+        """
+        real = device.queues.tx.real
+        queues = peer.xdp.queues
+        if isinstance(real, Unreadable) or real > _MOST_QUEUES:
+            return ()
+        if queues is None or isinstance(queues, Unreadable):
+            return ()
+        # A queue without NAPI has no ring.
+        live = [queue.queue for queue in queues if queue.napi is True]
+        if not live:
+            return ()
+        found = self._discovery.found[device.net_device]
+        rqs = self._discovery.found[peer.net_device].veth_rqs
+        if isinstance(rqs, Unreadable):
+            return rqs
+        tx, rq = self._layouts.tx_queue, self._layouts.veth_rq
+        try:
+            states = tx.column("state", self._prog.read(found.raw.tx, tx.size * real))
+        except Exception as e:
+            if not is_read_error(e):
+                raise
+            return Unreadable(reason(e))
+        return tuple(
+            [
+                self._stopped_queue(i, rq.read(rqs + i * rq.size))
+                for i in live
+                if i < real and states[i] & self._layouts.drv_xoff
+            ]
+        )
+
+    def _bond(self, found: Found) -> Bond:
+        dev = self._layouts.dev(found.address)
+        return Bond(
+            attempt(bond_mode, dev),
+            attempt(bond_xmit_policy, dev),
+            self._references(netdev_lowers, found),
+        )
+
+    def _tcp_data_split(self, found: Found) -> Maybe[bool]:
+        dev = self._layouts.dev(found.address)
+        # A driver that cannot be told so does not have it.
+        if not ethtool_op(dev, "set_ringparam"):
+            return False
+        return netdev_tcp_data_split(dev) == _ETHTOOL_TCP_DATA_SPLIT_ENABLED
+
+    def _of_driver(self, found: Found, device: Device) -> Device:
+        # What only some drivers have, or only those of hardware.
+        changes: Dict[str, Any] = {}
+        if found.kind == b"bond":
+            changes["bond"] = self._bond(found)
+        elif device.driver.name == "virtio_net":
+            dev = self._layouts.dev(found.address)
+            changes["virtio_net"] = VirtioNet(attempt(virtio_net_features, dev))
+            ndo_bpf = attempt(netdev_op, dev, "ndo_bpf")
+            if not isinstance(ndo_bpf, Unreadable):
+                self.virtnet_xdp = ndo_bpf
+        if device.driver.ndo_bpf is True:
+            changes["tcp_data_split"] = attempt(self._tcp_data_split, found)
+        return device._replace(**changes) if changes else device
+
     def device(self, found: Found) -> Device:
         """Return the record of a device."""
         raw = found.raw
@@ -287,9 +516,11 @@ class DeviceRecords:
         flags, operstate = _flags_and_operstate(
             raw.flags, raw.gflags, raw.state, raw.operstate, self._layouts.link_state
         )
+        rps, memory_provider = self._rx(found, rx.real)
+        rqs, stale = self._veth_queues(found, rx)
         # By position, in the order of the record: with names this takes as long as
         # three of the values.
-        return Device(
+        device = Device(
             ref.netns,
             ref.ifindex,
             ref.name,
@@ -306,8 +537,20 @@ class DeviceRecords:
             self._discovery.reference(found.master),
             Queues(rx, tx),
             self._discovery.reference(found.peer),
-            self._xdp(found, rx.real),
-            self._rps(found, rx.real),
+            self._xdp(found, rqs),
+            rps,
             self._xps(found, tx.real),
             ref.off_list,
+            self._driver(found),
+            _features(raw.features, raw.wanted_features, raw.xdp_features),
+            raw.hard_header_len,
+            ()
+            if raw.upper == found.address + self._layouts.upper
+            else self._references(netdev_uppers, found),
+            memory_provider,
+            False,
+            self._veth(found, stale),
         )
+        if found.veth_rqs is NO_VETH:
+            return self._of_driver(found, device)
+        return device

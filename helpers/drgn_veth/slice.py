@@ -19,11 +19,10 @@ from .btf.carried import Carried, module_types_of, symbols_of
 from .btf.kallsyms import tables_in_vmcoreinfo
 from .btf.symbols import vmcoreinfo_symbols
 from .elfcore import EM, Note, write_core
-from .errors import is_read_error, reason
-from .model import Snapshot, Unreadable, unreadable_in
-from .snapshot import take_snapshot
+from .model import Snapshot, Unreadable
+from .snapshot import UnreadTargetError, take_something
 
-__all__ = ("Slice", "SliceError", "UnreadTargetError", "check_slice", "slice_target")
+__all__ = ("Slice", "SliceError", "check_slice", "slice_target")
 
 _PAGE = 4096
 _PHYSICAL = 1 << 52  # as far as x86-64, arm64 and ppc64 go
@@ -31,10 +30,6 @@ _PHYSICAL = 1 << 52  # as far as x86-64, arm64 and ppc64 go
 
 class SliceError(Exception):
     """A slice cannot be made of this target."""
-
-
-class UnreadTargetError(SliceError):
-    """There is nothing that could be put into a slice."""
 
 
 class _Recorder:
@@ -115,19 +110,6 @@ class Slice:
         write_core(f, self._machine, self._little, self._notes, self.segments)
 
 
-def _take(prog: Program) -> Snapshot:
-    try:
-        snapshot = take_snapshot(prog)
-    except Exception as e:
-        if not is_read_error(e):
-            raise
-        raise UnreadTargetError(f"nothing can be read: {reason(e)}") from None
-    if not snapshot.namespaces:
-        _, why = next(unreadable_in(snapshot))
-        raise UnreadTargetError(f"no network namespace could be read: {why}")
-    return snapshot
-
-
 def _second_program(source: Program, recorder: _Recorder) -> Tuple[Program, bytes]:
     platform = source.platform
     assert platform is not None
@@ -169,7 +151,7 @@ def check_slice(path: str, slice: Slice) -> None:
     use = use_btf(prog)
     if not use.types:
         raise SliceError(f"the slice does not tell its types: {use.missing}")
-    if _told(_take(prog)) != _told(slice.snapshot):
+    if _told(take_something(prog)) != _told(slice.snapshot):
         raise SliceError("the report of the slice is not the report of the target")
 
 
@@ -199,7 +181,7 @@ def slice_target(source: Program) -> Slice:
         use = use_btf(prog, given=given)
     if not use.types:
         raise UnreadTargetError(f"the slice would have no types: {use.missing}")
-    snapshot = _take(prog)
+    snapshot = take_something(prog)
     notes = [Note(b"VMCOREINFO", 0, vmcoreinfo), *given.notes()]
     flags = platform.flags
     return Slice(

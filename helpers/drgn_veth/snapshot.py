@@ -20,12 +20,28 @@ from drgn import Program
 from drgn.helpers.common.prog import takes_program_or_default
 
 from .discovery import Discovery, Found
+from .errors import attempt, is_read_error, reason
+from .kernel import read_kernel
 from .layouts import Layouts
-from .model import Device, DeviceRef, Pair, Snapshot, Unreadable, device_place
+from .model import (
+    Device,
+    DeviceRef,
+    Pair,
+    Snapshot,
+    Unreadable,
+    device_place,
+    unreadable_in,
+)
+from .naming import name_namespaces, record_links
+from .programs import read_programs
 from .records import DeviceRecords
 from .target import read_target
 
-__all__ = ("take_snapshot",)
+__all__ = ("UnreadTargetError", "take_snapshot", "take_something")
+
+
+class UnreadTargetError(Exception):
+    """There is nothing that a report could be made of."""
 
 
 def _sort_key(ref: Union[DeviceRef, Device]) -> Tuple[bool, int, bool, int]:
@@ -75,6 +91,23 @@ def _pairs(
     return pairs, halves
 
 
+def _add_stopped(devices: List[Device], records: DeviceRecords) -> None:
+    # It takes what both ends of a pair keep.
+    if not records.with_napi:
+        return
+    index = {device.net_device: i for i, device in enumerate(devices)}
+    for address in records.with_napi:
+        peer = devices[index[address]]
+        if not isinstance(peer.peer, DeviceRef):
+            continue
+        i = index.get(peer.peer.net_device)
+        veth = None if i is None else devices[i].veth
+        if i is not None and veth is not None:
+            stopped = records.stopped(devices[i], peer)
+            if stopped:
+                devices[i] = devices[i]._replace(veth=veth._replace(stopped=stopped))
+
+
 @takes_program_or_default
 def take_snapshot(prog: Program) -> Snapshot:
     """
@@ -91,12 +124,14 @@ def take_snapshot(prog: Program) -> Snapshot:
     discovery = Discovery(layouts)
     records = DeviceRecords(layouts, discovery)
     with _without_gc():
-        namespaces = discovery.namespaces()
+        nets = discovery.namespaces()
         # What was allocated together lies together: by address, a page of the dump
         # is unpacked once and not once for each end of a pair.
         found = sorted(discovery.found.values(), key=lambda found: found.address)
         devices = [records.device(one) for one in found]
+        _add_stopped(devices, records)
     devices.sort(key=_sort_key)
+    namespaces = name_namespaces(prog, nets)
     namespaces.sort(
         key=lambda n: (True, 0) if isinstance(n.inum, Unreadable) else (False, n.inum)
     )
@@ -107,4 +142,27 @@ def take_snapshot(prog: Program) -> Snapshot:
         tuple(devices),
         tuple(pairs),
         (*discovery.incomplete, *halves),
+        read_kernel(prog, records.virtnet_xdp),
+        record_links(prog, records.links.values()),
+        attempt(read_programs, prog),
     )
+
+
+def take_something(prog: Program) -> Snapshot:
+    """
+    Read all network namespaces and devices of a kernel, one at least.
+
+    :raises UnreadTargetError: if there is nothing to read, in one line
+    """
+    try:
+        snapshot = take_snapshot(prog)
+    except Exception as e:
+        if not is_read_error(e):
+            raise
+        raise UnreadTargetError(
+            f"the kernel's types or symbols are missing: {reason(e)}"
+        ) from None
+    if not snapshot.namespaces:
+        _, why = next(unreadable_in(snapshot))
+        raise UnreadTargetError(f"no network namespace could be read: {why}")
+    return snapshot

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-The variables of the kernel
----------------------------
+What the readers look up
+------------------------
 
 BTF tells the types of types, functions and per-CPU variables, not those of other
 variables. This is the one place that declares them; one that a kernel does not
@@ -10,7 +10,7 @@ have, or whose type it does not have, does no harm.
 
 from typing import Mapping, Tuple
 
-__all__ = ("MODULE_TYPES", "VARIABLES")
+__all__ = ("FUNCTIONS", "MODULE_TYPES", "VARIABLES")
 
 # What the readers look up, what the drgn helpers that they call look up, and
 # what is wanted at a drgn prompt before anything else.
@@ -20,6 +20,8 @@ VARIABLES: Mapping[str, str] = {
     "__cpu_present_mask": "struct cpumask",
     "__num_online_cpus": "atomic_t",
     "__per_cpu_offset": "unsigned long []",
+    "bpf_fs_type": "struct file_system_type",
+    "bpf_link_iops": "struct inode_operations",
     "btf_modules": "struct list_head",
     "init_net": "struct net",
     "init_pid_ns": "struct pid_namespace",
@@ -32,11 +34,25 @@ VARIABLES: Mapping[str, str] = {
     "net_hotdata": "struct net_hotdata",
     "net_namespace_list": "struct list_head",
     "nr_cpu_ids": "unsigned int",
+    "ns_file_operations": "struct file_operations",
+    "nsfs_mnt": "struct vfsmount *",
     "prog_idr": "struct idr",
     # Up to v6.8; then it is a member of net_hotdata.
     "rps_sock_flow_table": "struct rps_sock_flow_table *",
+    "rtnl_mutex": "struct mutex",
     "super_blocks": "struct list_head",
 }
 
 # Types of modules that the readers use, and the module that has each.
-MODULE_TYPES: Tuple[Tuple[str, str], ...] = (("struct veth_priv", "veth"),)
+MODULE_TYPES: Tuple[Tuple[str, str], ...] = (
+    ("struct veth_priv", "veth"),
+    ("struct bonding", "bonding"),
+)
+
+# Functions whose code the readers look at, with the names that compilers give them: see
+# drgn_veth.kernel_text.
+FUNCTIONS: Tuple[str, ...] = tuple(
+    name + suffix
+    for name in ("dev_change_xdp_fd", "dev_xdp_attach", "dev_xdp_install")
+    for suffix in ("", ".isra.0", ".constprop.0", ".part.0")
+)

@@ -26,6 +26,7 @@ from drgn import FindObjectFlags, Object, Program, Symbol, Type, TypeKind, TypeK
 from ..errors import READ_ERRORS, reason
 from .declarations import VARIABLES
 from .parse import Kind
+from .symbols import WANTED
 from .types import BtfTypes
 
 __all__ = ("BtfFinder", "SymbolFinder", "SymbolTable")
@@ -188,7 +189,8 @@ class SymbolFinder:
         one: bool,
     ) -> Sequence[Symbol]:
         found = list(self._vmlinux(prog, name, address, one))
-        if found and one:
+        # No module has these, and to look costs the names of all modules' symbols.
+        if (found and one) or name in WANTED:
             return found
         if self._modules is None:
             self._modules = lambda *args: ()  # while it looks up what it needs

@@ -35,7 +35,7 @@ from drgn.helpers.linux.kallsyms import load_vmlinux_kallsyms, module_kallsyms
 
 from ..errors import READ_ERRORS, is_read_error, reason
 from ..walk import for_each_entry_bounded
-from .declarations import VARIABLES
+from .declarations import FUNCTIONS, VARIABLES
 from .kallsyms import Kallsyms, scan_for_tables, tables_in_vmcoreinfo
 from .parse import BtfError
 
@@ -57,7 +57,7 @@ _SYMBOL_LINE = re.compile(r"SYMBOL\(([^)]+)\)=([0-9A-Fa-f]+)")
 _KERNEL_IMAGE = 1 << 30
 
 # What is asked for in any case.
-WANTED = frozenset((*VARIABLES, "__start_BTF", "__stop_BTF"))
+WANTED = frozenset((*VARIABLES, *FUNCTIONS, "__start_BTF", "__stop_BTF"))
 
 _MAX_SYSTEM_MAP = 1 << 28
 
@@ -128,6 +128,13 @@ class KernelSymbols:
         address: Optional[int],
         one: bool,
     ) -> Sequence[Symbol]:
+        if name in WANTED and address is None:
+            at = self.address_of(name)
+            if at is None:
+                return ()
+            # Where it ends would take all the others.
+            kind = (SymbolBinding.UNKNOWN, SymbolKind.UNKNOWN)
+            return (Symbol(name, at, 0, *kind),)
         if self._index is None:
             self._index = SymbolIndex(_to_symbols(self._addresses()))
         return self._index(prog, name, address, one)

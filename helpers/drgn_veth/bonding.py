@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Bonding
+-------
+
+The private data of a bond (drivers/net/bonding), and the devices that are stacked on
+each other.
+"""
+
+from typing import Iterator, Tuple
+
+from drgn import Object
+from drgn.helpers.linux.net import netdev_priv
+
+from .walk import for_each_entry_bounded
+
+__all__ = (
+    "BOND_KIND",
+    "bond_mode",
+    "bond_priv",
+    "bond_xmit_policy",
+    "netdev_lowers",
+    "netdev_uppers",
+)
+
+BOND_KIND = b"bond"
+
+# include/uapi/linux/if_bonding.h: BOND_MODE_* and BOND_XMIT_POLICY_*, by value, as
+# bonding and iproute2 call them.
+_MODES = (
+    "balance-rr",
+    "active-backup",
+    "balance-xor",
+    "broadcast",
+    "802.3ad",
+    "balance-tlb",
+    "balance-alb",
+)
+_XMIT_POLICIES = (
+    "layer2",
+    "layer3+4",
+    "layer2+3",
+    "encap2+3",
+    "encap3+4",
+    "vlan+srcmac",
+)
+
+_MAX_ADJACENT = 1 << 16
+
+
+def bond_priv(dev: Object) -> Object:
+    """
+    Return the private data of a bond.
+
+    :param dev: ``struct net_device *`` of kind bond
+    :return: ``struct bonding *``
+    :raises LookupError: if the types of the bonding module are not loaded
+    """
+    try:
+        type = dev.prog_.type("struct bonding")
+    except LookupError:
+        raise LookupError(
+            "no type struct bonding: bonding is a module here, and its types are not "
+            "there (drgn -s vmlinux -s .../bonding.ko gives them)"
+        ) from None
+    return netdev_priv(dev, type)
+
+
+def _name(names: Tuple[str, ...], value: int, what: str) -> str:
+    if not 0 <= value < len(names):
+        raise ValueError(f"{what} is {value}, which is none that is known")
+    return names[value]
+
+
+def bond_mode(dev: Object) -> str:
+    """
+    Return the mode of a bond.
+
+    :param dev: ``struct net_device *`` of kind bond
+    :return: Name of ``bonding.params.mode``, such as ``active-backup``
+    :raises LookupError: if the types of the bonding module are not loaded
+    :raises ValueError: if it is no mode
+    """
+    return _name(_MODES, bond_priv(dev).params.mode.value_(), "mode")
+
+
+def bond_xmit_policy(dev: Object) -> str:
+    """
+    Return by what a bond chooses the slave that sends a packet.
+
+    :param dev: ``struct net_device *`` of kind bond
+    :return: Name of ``bonding.params.xmit_policy``, such as ``layer2+3``
+    :raises LookupError: if the types of the bonding module are not loaded
+    :raises ValueError: if it is no policy
+    """
+    policy = bond_priv(dev).params.xmit_policy.value_()
+    return _name(_XMIT_POLICIES, policy, "xmit_policy")
+
+
+def _adjacent(head: Object) -> Iterator[Object]:
+    for adjacent in for_each_entry_bounded(
+        head.address_of_(), "struct netdev_adjacent", "list", _MAX_ADJACENT
+    ):
+        yield adjacent.dev.read_()
+
+
+def netdev_lowers(dev: Object) -> Iterator[Object]:
+    """
+    Iterate over the devices right below a device: the slaves of a bond, the ports
+    of a bridge, the device that a VLAN is on.
+
+    :param dev: ``struct net_device *``
+    :return: Iterator of ``struct net_device *``, in the order of
+        ``adj_list.lower``, in which netdev_for_each_lower_dev() goes
+    :raises WalkError: after all that could be reached
+    """
+    return _adjacent(dev.adj_list.lower)
+
+
+def netdev_uppers(dev: Object) -> Iterator[Object]:
+    """
+    Iterate over the devices right above a device: its master, and such as VLANs.
+
+    :param dev: ``struct net_device *``
+    :return: Iterator of ``struct net_device *``, in the order of
+        ``adj_list.upper``: a master is first
+    :raises WalkError: after all that could be reached
+    """
+    return _adjacent(dev.adj_list.upper)

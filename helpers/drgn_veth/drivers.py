@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Drivers
+-------
+
+Which driver a device has, what that driver can do, and what has been set up that
+keeps XDP out.
+"""
+
+from typing import Optional
+
+from drgn import Object
+
+from .netdev import netdev_kind
+
+__all__ = (
+    "ethtool_op",
+    "netdev_driver_name",
+    "netdev_op",
+    "netdev_tcp_data_split",
+    "rx_queue_memory_provider",
+)
+
+_MAX_NAME = 256
+
+
+def netdev_driver_name(dev: Object) -> Optional[bytes]:
+    """
+    Return the name of the driver of a device.
+
+    :param dev: ``struct net_device *``
+    :return: Its rtnetlink kind, which is what virtual drivers are called by;
+        otherwise ``net_device.dev.parent->driver->name``, as ``ethtool -i`` says;
+        None for one that has neither, such as ``lo``
+    """
+    kind = netdev_kind(dev)
+    if kind:
+        return kind
+    parent = dev.dev.parent.read_()
+    if not parent:
+        return None
+    driver = parent.driver.read_()
+    if not driver:
+        return None
+    return dev.prog_.read_c_string(driver.name.value_(), max_size=_MAX_NAME)
+
+
+def _op(ops: Object, name: str) -> int:
+    try:
+        member = getattr(ops, name)
+    except AttributeError:  # Nobody has an operation that this kernel does not know.
+        return 0
+    return member.value_() if ops else 0
+
+
+def netdev_op(dev: Object, name: str) -> int:
+    """
+    Return an operation of a device.
+
+    :param dev: ``struct net_device *``
+    :param name: Member of ``struct net_device_ops``, such as ``ndo_bpf``
+    :return: Address of the function, 0 if the driver has none
+    """
+    return _op(dev.netdev_ops.read_(), name)
+
+
+def ethtool_op(dev: Object, name: str) -> int:
+    """
+    Return an operation of a device that ethtool(8) asks for.
+
+    :param dev: ``struct net_device *``
+    :param name: Member of ``struct ethtool_ops``, such as ``set_channels``
+    :return: Address of the function, 0 if the driver has none
+    """
+    return _op(dev.ethtool_ops.read_(), name)
+
+
+def netdev_tcp_data_split(dev: Object) -> Optional[int]:
+    """
+    Return what ``ethtool -G DEV tcp-data-split`` was set to; dev_xdp_install()
+    (net/core/dev.c) looks at it.
+
+    :param dev: ``struct net_device *``
+    :return: ``ETHTOOL_TCP_DATA_SPLIT_*`` (``u8``): 0 not set, 1 off, 2 on; None if
+        this kernel does not keep it
+    """
+    # In v6.14 and later; before, only the driver may know.
+    try:
+        config = dev.cfg
+    except AttributeError:
+        return None
+    return config.hds_config.value_()
+
+
+def rx_queue_memory_provider(queue: Object) -> Optional[int]:
+    """
+    Return who provides the memory of a receive queue other than the kernel, such as
+    a dma-buf or io_uring; dev_get_min_mp_channel_count() (net/core/dev.c) looks at
+    it.
+
+    :param queue: ``struct netdev_rx_queue *``
+    :return: ``mp_params.mp_priv`` (``void *``), 0 if nobody; None if this kernel
+        has no such thing
+    """
+    # In v6.12 and later.
+    try:
+        params = queue.mp_params
+    except AttributeError:
+        return None
+    return params.mp_priv.value_()

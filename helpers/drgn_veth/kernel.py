@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the kernel's types, constants and code say of an XDP attach."""
+
+from typing import Callable, FrozenSet, Optional, Tuple, TypeVar
+
+from drgn import Program, Type
+from drgn.helpers.common.prog import takes_program_or_default
+
+from .errors import attempt
+from .kernel_text import driver_messages, xdp_message_places
+from .model import Kernel, Maybe, Task, Unreadable
+from .rtnl import rtnl_owner
+from .skb import (
+    max_skb_frags,
+    net_ip_align,
+    page_size,
+    skb_shared_info_size,
+    smp_cache_bytes,
+)
+from .text import decode
+from .virtio_net import virtio_net_padded_vnet_hdr_size
+
+__all__ = ("read_kernel",)
+
+T = TypeVar("T")
+
+# virtnet_xdp_set() refers to the one or to the other.
+_VIRTIO_NET_MESSAGES = (
+    b"virtio_net: MTU too large to enable XDP",
+    b"virtio_net: MTU too large to enable XDP without frags",
+)
+
+
+def _once(prog: Program, what: str, read: Callable[[], T]) -> Maybe[T]:
+    # Code does not change: it is read once per program, as layouts are.
+    key = f"drgn_veth.{what}"
+    try:
+        return prog.cache[key]
+    except KeyError:
+        value = prog.cache[key] = attempt(read)
+        return value
+
+
+def _messages(
+    prog: Program, virtnet_xdp: Optional[int]
+) -> Maybe[Tuple[Tuple[str, FrozenSet[str]], ...]]:
+    places = _once(prog, "xdp_message_places", lambda: xdp_message_places(prog))
+    if isinstance(places, Unreadable):
+        return places
+    found = dict(places)
+    if virtnet_xdp:
+        said = _once(
+            prog,
+            f"messages.{virtnet_xdp:#x}",
+            lambda: driver_messages(prog, virtnet_xdp, _VIRTIO_NET_MESSAGES),
+        )
+        if not isinstance(said, Unreadable):
+            found["virtnet_xdp"] = said
+    return tuple(
+        (function, frozenset(message.decode("ascii") for message in messages))
+        for function, messages in sorted(found.items())
+    )
+
+
+def _owner(prog: Program) -> Optional[Task]:
+    task = rtnl_owner(prog)
+    if not task:
+        return None
+    return Task(
+        attempt(lambda: task.pid.value_()),
+        attempt(lambda: decode(task.comm.string_())),
+    )
+
+
+def _has(type: Type, member: str) -> bool:
+    return type.has_member(member)
+
+
+def _padded_vnet_hdr_size(
+    prog: Program, virtnet_xdp: Optional[int]
+) -> Maybe[Optional[int]]:
+    if not virtnet_xdp:
+        return None
+
+    def read() -> Optional[int]:
+        try:
+            return virtio_net_padded_vnet_hdr_size(prog, virtnet_xdp)
+        except LookupError:
+            return None
+
+    return _once(prog, f"padded_vnet_hdr.{virtnet_xdp:#x}", read)
+
+
+@takes_program_or_default
+def read_kernel(prog: Program, virtnet_xdp: Optional[int] = None) -> Kernel:
+    """
+    Return the record of a kernel.
+
+    :param virtnet_xdp: Address of that function, ``ndo_bpf`` of virtio_net devices, if
+        there are some
+    """
+    aux = prog.type("struct bpf_prog_aux")
+    return Kernel(
+        page_size=attempt(page_size, prog),
+        skb_shared_info_size=attempt(skb_shared_info_size, prog),
+        max_skb_frags=attempt(max_skb_frags, prog),
+        smp_cache_bytes=attempt(smp_cache_bytes, prog),
+        net_ip_align=attempt(net_ip_align, prog),
+        nr_cpu_ids=attempt(lambda: prog["nr_cpu_ids"].value_()),
+        # Since Linux kernel commit 7f0a838254bd ("bpf, xdp: Maintain info on attached
+        # XDP BPF programs in net_device") (in v5.9).
+        xdp_state=_has(prog.type("struct net_device"), "xdp_state"),
+        # Since Linux kernel commit c2f2cdbeffda ("bpf: introduce
+        # BPF_F_XDP_HAS_FRAGS flag in prog_flags loading the ebpf program") (in v5.18).
+        xdp_frags=_has(aux, "xdp_has_frags"),
+        # Since Linux kernel commit 2b3486bc2d23 ("bpf: Introduce device-bound XDP
+        # programs") (in v6.3).
+        dev_bound=_has(aux, "dev_bound"),
+        messages=_messages(prog, virtnet_xdp),
+        padded_vnet_hdr_size=_padded_vnet_hdr_size(prog, virtnet_xdp),
+        rtnl_owner=attempt(_owner, prog),
+    )

@@ -1,0 +1,461 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+What the kernel's code says
+---------------------------
+
+Kernels that have the same types may differ in code alone. Which messages a function
+can give tells which it is, and the code is in memory: this follows it from the first
+instruction of a function, along its jumps, and looks at what it refers to. It reads
+little more than that function, wants no sizes of symbols, and sees through inlining.
+"""
+
+from typing import (
+    Dict,
+    FrozenSet,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
+
+from drgn import Architecture, FaultError, Program
+from drgn.helpers.common.prog import takes_program_or_default
+
+__all__ = (
+    "XDP_ATTACH_FUNCTIONS",
+    "XDP_ATTACH_MESSAGES",
+    "XDP_ATTACH_SYMBOLS",
+    "code_constants",
+    "driver_messages",
+    "messages_in",
+    "xdp_message_places",
+)
+
+# net/core/dev.c: the latter two since v5.9, where they took over from the first.
+XDP_ATTACH_FUNCTIONS = ("dev_change_xdp_fd", "dev_xdp_attach", "dev_xdp_install")
+
+# What those give to netlink_ext_ack, in the order of the checks in v7.2, and then
+# what became of it since.
+XDP_ATTACH_MESSAGES = (
+    b"Invalid XDP flags for BPF link attachment",
+    b"Only one XDP mode flag can be set",
+    b"More than one program loaded, unset mode is ambiguous",
+    b"XDP_FLAGS_REPLACE is not specified",
+    b"Can't replace active BPF XDP link",
+    b"Cannot attach when an upper device already has a program",
+    b"Can't replace active XDP program with BPF link",
+    b"Active program does not match expected",
+    b"XDP program already attached",
+    b"Underlying driver does not support XDP in native mode",
+    b"Native and generic XDP can't be active at the same time",
+    b"Using offloaded program without HW_MODE flag is not supported",
+    b"Program bound to different device",
+    b"Can't attach device-bound programs in generic mode",
+    b"BPF_XDP_DEVMAP programs can not be attached to a device",
+    b"BPF_XDP_CPUMAP programs can not be attached to a device",
+    b"unable to install XDP to device using tcp-data-split",
+    b"unable to install XDP to device using memory provider",
+    # Since Linux kernel commit 2b3486bc2d23 ("bpf: Introduce device-bound XDP
+    # programs") (in v6.3), a program may be bound to a device, but not offloaded.
+    b"Using device-bound program without HW_MODE flag is not supported",
+    # Before v5.9.
+    b"underlying driver does not support XDP in native mode",
+    b"native and generic XDP can't be active at the same time",
+    b"using device-bound program without HW_MODE flag is not supported",
+)
+
+# How GCC names the rest of a function that it took apart; those are called, while
+# a .cold part is jumped to.
+_PARTS = ("", ".isra.0", ".constprop.0", ".part.0")
+
+# All that is looked up for those.
+XDP_ATTACH_SYMBOLS = tuple(
+    function + part for function in XDP_ATTACH_FUNCTIONS for part in _PARTS
+)
+
+_CHUNK = 64
+_MAX_TEXT = 1 << 16
+_MAX_CALLED = 64
+# What a driver's function calls nearby is of the same source file.
+_NEARBY = 1 << 15
+
+# The kernel's image and its modules: what 32 bits, sign-extended, can refer to, up to
+# where there are error codes.
+_IMAGE = range(0xFFFFFFFF80000000, 0xFFFFFFFFFFFFF000)
+
+# What ftrace leaves at the start of a function that is not traced: one instruction, in
+# v5.13 and later the first, before that what the CPU takes best.
+_FTRACE_NOPS = (b"\x0f\x1f\x44\x00\x00", b"\x66\x66\x66\x66\x90")
+_ENDBR64 = b"\xf3\x0f\x1e\xfa"
+_FUNCTION_ALIGNMENT = 16
+
+_MASK = (1 << 64) - 1
+
+
+def _opcodes(*ranges: Tuple[int, int]) -> FrozenSet[int]:
+    return frozenset(op for first, last in ranges for op in range(first, last + 1))
+
+
+# Intel's Software Developer's Manual, volume 2, appendix A: the opcode maps.
+_PREFIXES = frozenset((0x26, 0x2E, 0x36, 0x3E, *range(0x64, 0x68), 0xF0, 0xF2, 0xF3))
+_INVALID = frozenset(
+    (
+        *(0x06, 0x07, 0x0E, 0x16, 0x17, 0x1E, 0x1F, 0x27, 0x2F, 0x37, 0x3F),
+        *(0x60, 0x61, 0x62, 0x82, 0x9A, 0xCE, 0xD4, 0xD5, 0xD6, 0xEA),
+    )
+)
+_MODRM = _opcodes(
+    *(
+        (row + 8 * half, row + 8 * half + 3)
+        for row in range(0, 0x40, 16)
+        for half in (0, 1)
+    ),
+    *((0x63, 0x63), (0x69, 0x69), (0x6B, 0x6B), (0x80, 0x8F), (0xC0, 0xC1)),
+    *((0xC6, 0xC7), (0xD0, 0xD3), (0xD8, 0xDF), (0xF6, 0xF7), (0xFE, 0xFF)),
+)
+_IMM8 = _opcodes(
+    *((op, op) for op in range(0x04, 0x40, 8)),
+    *((0x6A, 0x6B), (0x70, 0x7F), (0x80, 0x80), (0x83, 0x83), (0xA8, 0xA8)),
+    *((0xB0, 0xB7), (0xC0, 0xC1), (0xC6, 0xC6), (0xCD, 0xCD), (0xE0, 0xE7)),
+    (0xEB, 0xEB),
+)
+# 16 bits after an operand-size prefix, otherwise 32.
+_IMMZ = _opcodes(
+    *((op, op) for op in range(0x05, 0x40, 8)),
+    *((0x68, 0x69), (0x81, 0x81), (0xA9, 0xA9), (0xB8, 0xBF), (0xC7, 0xC7)),
+)
+_REL32 = frozenset((0xE8, 0xE9))
+_IMM16 = frozenset((0xC2, 0xCA))
+_NO_MODRM_0F = _opcodes(
+    *((0x05, 0x09), (0x0B, 0x0B), (0x0E, 0x0E), (0x30, 0x37), (0x77, 0x77)),
+    *((0x80, 0x8F), (0xA0, 0xA2), (0xA8, 0xAA), (0xC8, 0xCF)),
+)
+_IMM8_0F = _opcodes(
+    *((0x0F, 0x0F), (0x70, 0x73), (0xA4, 0xA4), (0xAC, 0xAC), (0xBA, 0xBA)),
+    *((0xC2, 0xC2), (0xC4, 0xC6)),
+)
+# ret, int3, iret, hlt
+_STOPS = frozenset((0xC2, 0xC3, 0xCA, 0xCB, 0xCC, 0xCF, 0xF4))
+
+
+class _Instruction(NamedTuple):
+    end: int
+    falls_through: bool
+    jump: Optional[int] = None
+    call: Optional[int] = None
+    refers_to: Tuple[int, ...] = ()
+
+
+class _Text:
+    # Code, read as it is needed.
+    def __init__(self, prog: Program) -> None:
+        self._prog = prog
+        self._chunks: Dict[int, bytes] = {}
+
+    def read(self, address: int, size: int) -> bytes:
+        """Read some bytes."""
+        found = b""
+        for number in range(address // _CHUNK, (address + size - 1) // _CHUNK + 1):
+            if number not in self._chunks:
+                if len(self._chunks) >= _MAX_TEXT // _CHUNK:
+                    raise ValueError(
+                        f"the code goes on for more than {_MAX_TEXT} bytes"
+                    )
+                self._chunks[number] = self._prog.read(number * _CHUNK, _CHUNK)
+            found += self._chunks[number]
+        return found[address % _CHUNK :][:size]
+
+    def number(self, address: int, size: int) -> int:
+        """Read a signed number."""
+        return int.from_bytes(self.read(address, size), "little", signed=True)
+
+    def begins_function(self, address: int) -> bool:
+        """Return whether a function that can be traced begins here."""
+        if address % _FUNCTION_ALIGNMENT:
+            return False
+        code = self.read(address, len(_ENDBR64) + len(_FTRACE_NOPS[0]))
+        if code.startswith(_ENDBR64):
+            code = code[len(_ENDBR64) :]
+        return code.startswith(_FTRACE_NOPS)
+
+    def decode(self, start: int) -> _Instruction:
+        """
+        Decode an instruction.
+
+        :raises ValueError: if there can be none
+        """
+        pos = start
+        short = wide = False
+        op = self.read(pos, 1)[0]
+        while op in _PREFIXES:
+            short |= op == 0x66
+            pos += 1
+            op = self.read(pos, 1)[0]
+            if pos - start > 14:
+                raise ValueError(f"no instruction at {start:#x}")
+        if 0x40 <= op < 0x50:
+            wide = op & 8 != 0
+            pos += 1
+            op = self.read(pos, 1)[0]
+        pos += 1
+        table = 0
+        if op in (0xC4, 0xC5):  # VEX
+            table = (self.read(pos, 1)[0] & 31 or 4) if op == 0xC4 else 1
+            pos += 2 if op == 0xC4 else 1
+            op = self.read(pos, 1)[0]
+            pos += 1
+        elif op == 0x0F:
+            table = 1
+            op = self.read(pos, 1)[0]
+            pos += 1
+            if op in (0x38, 0x3A):
+                table = 2 if op == 0x38 else 3
+                op = self.read(pos, 1)[0]
+                pos += 1
+        if table > 3 or (not table and op in _INVALID):
+            raise ValueError(f"no instruction at {start:#x}")
+        extension = 0
+        relative: Optional[int] = None
+        referred: List[int] = []
+        if (op in _MODRM, op not in _NO_MODRM_0F, True, True)[table]:
+            modrm = self.read(pos, 1)[0]
+            pos += 1
+            mod, extension, rm = modrm >> 6, modrm >> 3 & 7, modrm & 7
+            size = (0, 1, 4, 0)[mod]
+            if rm == 4 and mod != 3:
+                if not mod and self.read(pos, 1)[0] & 7 == 5:
+                    size = 4  # no base
+                pos += 1
+            elif rm == 5 and not mod:
+                size = 4
+                relative = self.number(pos, size)
+            if size == 4 and relative is None:
+                referred.append(self.number(pos, size) & _MASK)
+            pos += size
+        size = _immediate(table, op, extension, short, wide)
+        value = self.number(pos, size) if size else 0
+        pos += size
+        if relative is not None:
+            referred.append(pos + relative & _MASK)
+        if table == 1:
+            # jcc; after ud2 nothing that is not reached otherwise.
+            jump = pos + value & _MASK if 0x80 <= op < 0x90 else None
+            return _Instruction(pos, op != 0x0B, jump, None, tuple(referred))
+        if table:
+            return _Instruction(pos, True, None, None, tuple(referred))
+        if op == 0xE8:
+            return _Instruction(pos, True, None, pos + value & _MASK)
+        if op in (0xE9, 0xEB):
+            return _Instruction(pos, False, pos + value & _MASK)
+        if 0x70 <= op < 0x80 or 0xE0 <= op < 0xE4:
+            return _Instruction(pos, True, pos + value & _MASK)
+        if size in (4, 8):
+            referred.append(value & _MASK)
+        indirect = op == 0xFF and extension in (4, 5)
+        stops = op in _STOPS or indirect
+        return _Instruction(pos, not stops, None, None, tuple(referred))
+
+
+def _immediate(table: int, op: int, extension: int, short: bool, wide: bool) -> int:
+    # How long the immediate operand is.
+    if table == 3:
+        return 1
+    if table == 2:
+        return 0
+    if table == 1:
+        if 0x80 <= op < 0x90:
+            return 4
+        return 1 if op in _IMM8_0F else 0
+    if op in (0xF6, 0xF7) and extension < 2:  # test
+        return 1 if op == 0xF6 else 2 if short else 4
+    if op in _IMM8:
+        return 1
+    if op in _REL32:
+        return 4
+    if op in _IMMZ:
+        if 0xB8 <= op < 0xC0 and wide:
+            return 8
+        return 2 if short else 4
+    if op in _IMM16:
+        return 2
+    if op == 0xC8:
+        return 3
+    return 8 if 0xA0 <= op < 0xA4 else 0
+
+
+class _Reached(NamedTuple):
+    refers_to: Set[int]
+    functions: Set[int]  # that are called, or jumped to in the end
+
+
+def _follow(text: _Text, start: int, others: Iterable[int]) -> _Reached:
+    # What one function does. *others*: known not to be part of it.
+    reached = _Reached(set(), set())
+    apart = set(others) - {start}
+    seen: Set[int] = set()
+    waiting = [start]
+    while waiting:
+        at = waiting.pop()
+        while at not in seen:
+            # Also code after a call that does not return is not the function's.
+            if at in apart or (at != start and text.begins_function(at)):
+                reached.functions.add(at)
+                break
+            seen.add(at)
+            found = text.decode(at)
+            reached.refers_to.update(found.refers_to)
+            if found.call is not None:
+                reached.functions.add(found.call)
+            if found.jump is not None:
+                waiting.append(found.jump)
+            if not found.falls_through:
+                break
+            at = found.end
+    return reached
+
+
+def _require_x86_64(prog: Program) -> None:
+    platform = prog.platform
+    if platform is None or platform.arch != Architecture.X86_64:
+        name = platform.arch.name if platform else "an unknown architecture"
+        raise NotImplementedError(f"code of {name} is not understood, only of X86_64")
+
+
+def _is_at(prog: Program, address: int, text: bytes) -> bool:
+    try:
+        return prog.read(address, len(text)) == text
+    except FaultError:
+        return False
+
+
+def _messages_at(
+    prog: Program, addresses: Iterable[int], messages: Sequence[bytes]
+) -> Iterator[bytes]:
+    strings = [message + b"\0" for message in messages]
+    longest = max(map(len, strings), default=0)
+    for address in sorted(addresses):
+        if address not in _IMAGE:
+            continue
+        try:
+            data = prog.read(address, longest)
+        except FaultError:
+            # Code refers to what is not there, such as per-CPU offsets; or the
+            # string is shorter, at the end of what is there.
+            yield from (s[:-1] for s in strings if _is_at(prog, address, s))
+        else:
+            yield from (s[:-1] for s in strings if data.startswith(s))
+
+
+def _addresses(prog: Program, function: str) -> Dict[str, int]:
+    found: Dict[str, int] = {}
+    for part in _PARTS:
+        try:
+            found[function + part] = prog.symbol(function + part).address
+        except LookupError:
+            continue
+    return found
+
+
+def _messages_of(
+    prog: Program,
+    starts: Iterable[int],
+    others: Iterable[int],
+    messages: Sequence[bytes],
+) -> FrozenSet[bytes]:
+    text = _Text(prog)
+    addresses: Set[int] = set()
+    for start in starts:
+        addresses |= _follow(text, start, others).refers_to
+    return frozenset(_messages_at(prog, addresses, messages))
+
+
+@takes_program_or_default
+def messages_in(
+    prog: Program, function: str, messages: Sequence[bytes]
+) -> FrozenSet[bytes]:
+    """
+    Return which messages the code of a function refers to; what is inlined into it
+    belongs to it, what it calls does not.
+
+    :param function: Name of a function of the kernel or of a module
+    :param messages: Strings, without the NUL at the end
+    :raises LookupError: if there is no such function
+    :raises ValueError: if there is no end to its code, or it is no code
+    :raises NotImplementedError: on another architecture than x86-64
+    """
+    _require_x86_64(prog)
+    starts = _addresses(prog, function)
+    if not starts:
+        raise LookupError(f"no function {function}: there is none, or it is inlined")
+    return _messages_of(prog, starts.values(), starts.values(), messages)
+
+
+@takes_program_or_default
+def xdp_message_places(prog: Program) -> Dict[str, FrozenSet[bytes]]:
+    """
+    Return which of :data:`XDP_ATTACH_MESSAGES` each of
+    :data:`XDP_ATTACH_FUNCTIONS` can give.
+
+    :return: By name of the function; one that this kernel does not have, or has
+        only inlined into another, is left out
+    :raises LookupError: if it has none of them
+    :raises ValueError: if there is no end to the code of one, or it is no code
+    :raises NotImplementedError: on another architecture than x86-64
+    """
+    _require_x86_64(prog)
+    functions = {name: _addresses(prog, name) for name in XDP_ATTACH_FUNCTIONS}
+    everywhere = [at for starts in functions.values() for at in starts.values()]
+    if not everywhere:
+        raise LookupError(f"no function {' or '.join(XDP_ATTACH_FUNCTIONS)}")
+    return {
+        name: _messages_of(prog, starts.values(), everywhere, XDP_ATTACH_MESSAGES)
+        for name, starts in functions.items()
+        if starts
+    }
+
+
+@takes_program_or_default
+def code_constants(prog: Program, function: int) -> FrozenSet[int]:
+    """
+    Return the numbers of 32 or 64 bits in the code of a function, itself, and the
+    addresses that it refers to.
+
+    :param function: Address of the function
+    :return: As unsigned numbers of 64 bits
+    :raises FaultError: if its code cannot be read
+    :raises ValueError: if there is no end to its code, or it is no code
+    :raises NotImplementedError: on another architecture than x86-64
+    """
+    _require_x86_64(prog)
+    return frozenset(_follow(_Text(prog), function, ()).refers_to)
+
+
+@takes_program_or_default
+def driver_messages(
+    prog: Program, ndo_bpf: int, messages: Sequence[bytes]
+) -> FrozenSet[bytes]:
+    """
+    Return which messages a function of a driver can give, itself or through what it
+    calls that lies near it, which wants no symbols.
+
+    :param ndo_bpf: Address of the function, such as ``netdev_ops->ndo_bpf``
+    :param messages: Strings, without the NUL at the end, with the prefix that
+        ``NL_SET_ERR_MSG_MOD`` gives them
+    :raises FaultError: if its code cannot be read
+    :raises ValueError: if there is no end to its code, or it is no code
+    :raises NotImplementedError: on another architecture than x86-64
+    """
+    _require_x86_64(prog)
+    text = _Text(prog)
+    reached = _follow(text, ndo_bpf, ())
+    addresses = set(reached.refers_to)
+    near = {at for at in reached.functions if abs(at - ndo_bpf) <= _NEARBY}
+    if len(near) > _MAX_CALLED:
+        raise ValueError(f"{ndo_bpf:#x} calls {len(near)} functions")
+    for function in near:
+        addresses |= _follow(text, function, ()).refers_to
+    return frozenset(_messages_at(prog, addresses, messages))

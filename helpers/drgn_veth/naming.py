@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the namespaces and the links of a Snapshot are called, and who holds them."""
+
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+
+from drgn import Object, Program
+
+from .discovery import lift
+from .errors import attempt, is_read_error, reason
+from .model import DeviceRef, Maybe, Namespace, Task, Unreadable, XdpLink
+from .nsfs import net_mounts, net_processes, netns_name
+from .xdp import bpf_link_id
+from .xdp_links import for_each_bpf_link_pin, xdp_link_refs
+
+__all__ = ("name_namespaces", "record_links")
+
+
+def _task(
+    processes: Maybe[Mapping[int, Tuple[int, str]]], net: int
+) -> Maybe[Optional[Task]]:
+    if isinstance(processes, Unreadable):
+        return processes
+    found = processes.get(net)
+    return None if found is None else Task(*found)
+
+
+def name_namespaces(
+    prog: Program, found: Sequence[Tuple[int, Namespace]]
+) -> List[Namespace]:
+    """
+    Return namespaces with their names.
+
+    :param found: Address of each ``struct net``, and what is known of it
+    """
+    mounts = attempt(net_mounts, prog)
+    if isinstance(mounts, Unreadable):
+        return [
+            namespace._replace(names=mounts, mounts=mounts) for _, namespace in found
+        ]
+
+    def mounts_of(namespace: Namespace) -> Tuple[str, ...]:
+        inum = namespace.inum
+        return () if isinstance(inum, Unreadable) else mounts.get(inum, ())
+
+    # Nobody names these but by a process.
+    nameless = {
+        net
+        for net, namespace in found
+        if not (namespace.init or namespace.dying or mounts_of(namespace))
+    }
+    processes: Maybe[Dict[int, Tuple[int, str]]] = {}
+    if nameless:
+        processes = attempt(net_processes, prog, nameless)
+    named = []
+    for net, namespace in found:
+        paths = mounts_of(namespace)
+        names = sorted({name for name in map(netns_name, paths) if name is not None})
+        named.append(
+            namespace._replace(
+                names=tuple(names), mounts=paths, process=_task(processes, net)
+            )
+        )
+    return named
+
+
+def record_links(
+    prog: Program, links: Iterable[Tuple[Object, DeviceRef]]
+) -> Tuple[XdpLink, ...]:
+    """
+    Return the records of links.
+
+    :param links: ``struct bpf_xdp_link *``, and what it holds a program on
+    """
+    # The address of a member takes no read.
+    by_address = {
+        link.link.address_of_().value_(): (link, device) for link, device in links
+    }
+    if not by_address:
+        return ()
+    # One file may have several paths, or none any more.
+    pins: Dict[int, List[Tuple[str, ...]]] = {address: [] for address in by_address}
+    try:
+        for address, paths in for_each_bpf_link_pin(prog, set(by_address)):
+            pins[address].append(paths)
+    except Exception as e:
+        if not is_read_error(e):
+            raise
+        why = Unreadable(reason(e))
+        return tuple(
+            [
+                XdpLink(attempt(bpf_link_id, link), device, why, why)
+                for link, device in by_address.values()
+            ]
+        )
+    records = []
+    for address, (link, device) in by_address.items():
+        files = pins[address]
+        paths = tuple(sorted(path for paths in files for path in paths))
+        holders = lift(_less, attempt(xdp_link_refs, link), len(files))
+        records.append(XdpLink(attempt(bpf_link_id, link), device, paths, holders))
+    return tuple(records)
+
+
+def _less(refs: int, files: int) -> int:
+    if refs < files:
+        raise ValueError(f"{refs} references, and {files} pins")
+    return refs - files

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+RTNL
+----
+
+The lock that each change of a network device takes (net/core/rtnetlink.c). While
+nobody holds it, what is inconsistent is not on its way.
+"""
+
+from drgn import Object, Program, sizeof
+from drgn.helpers.common.prog import takes_program_or_default
+
+__all__ = ("rtnl_owner",)
+
+_MUTEX_FLAGS = 0x7
+_RT_MUTEX_HAS_WAITERS = 0x1
+
+
+@takes_program_or_default
+def rtnl_owner(prog: Program) -> Object:
+    """
+    Return who holds ``rtnl_mutex``: see __mutex_owner() (kernel/locking/mutex.c) and
+    rt_mutex_owner() (kernel/locking/rtmutex_common.h).
+
+    :return: ``struct task_struct *``, ``NULL`` if it is free. While it is handed over,
+        the one who gets it.
+    :raises LookupError: if there is no such variable
+    :raises AttributeError: if this kernel's mutex does not say
+    """
+    mutex = prog["rtnl_mutex"]
+    try:
+        owner = mutex.owner.counter.value_() & ~_MUTEX_FLAGS
+    except AttributeError:
+        # With CONFIG_PREEMPT_RT a mutex is an rt_mutex.
+        # Since Linux kernel commit bb630f9f7a7d ("locking/rtmutex: Add mutex variant
+        # for RT") (in v5.15).
+        owner = mutex.rtmutex.owner.value_() & ~_RT_MUTEX_HAS_WAITERS
+    pointer = prog.type("struct task_struct *")
+    # atomic_long_t is signed.
+    return Object(prog, pointer, owner & ((1 << 8 * sizeof(pointer)) - 1))

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Socket buffers
+--------------
+
+The numbers that limits of XDP are made of (include/linux/skbuff.h), as the kernel that
+is looked at was built.
+"""
+
+import math
+
+from drgn import Architecture, Program, offsetof, sizeof
+from drgn.helpers.common.prog import takes_program_or_default
+
+__all__ = (
+    "XDP_PACKET_HEADROOM",
+    "max_skb_frags",
+    "net_ip_align",
+    "page_size",
+    "skb_data_align",
+    "skb_shared_info_size",
+    "smp_cache_bytes",
+)
+
+# include/uapi/linux/bpf.h. It is a macro and user space API.
+XDP_PACKET_HEADROOM = 256
+
+_MIN_CACHE_LINE = 16
+
+# Where arch/*/include/asm/processor.h has another than include/linux/skbuff.h: CPUs
+# that do not mind.
+_NET_IP_ALIGN = 2
+_UNALIGNED_IS_FINE = (
+    Architecture.X86_64,
+    Architecture.I386,
+    Architecture.AARCH64,
+    Architecture.PPC64,
+)
+
+
+@takes_program_or_default
+def page_size(prog: Program) -> int:
+    """Return ``PAGE_SIZE``."""
+    return prog["PAGE_SIZE"].value_()
+
+
+@takes_program_or_default
+def skb_shared_info_size(prog: Program) -> int:
+    """Return ``sizeof(struct skb_shared_info)``."""
+    return sizeof(prog.type("struct skb_shared_info"))
+
+
+@takes_program_or_default
+def max_skb_frags(prog: Program) -> int:
+    """Return ``MAX_SKB_FRAGS``: the length of ``skb_shared_info.frags``."""
+    # Since Linux kernel commit 3948b05950fd ("net: introduce a config option to tweak
+    # MAX_SKB_FRAGS") (in v6.4), it is configured.
+    frags = prog.type("struct skb_shared_info").member("frags").type
+    if frags.length is None:
+        raise ValueError("skb_shared_info.frags has no length")
+    return frags.length
+
+
+@takes_program_or_default
+def smp_cache_bytes(prog: Program) -> int:
+    """
+    Return ``SMP_CACHE_BYTES``.
+
+    :raises ValueError: if no type tells it: in a kernel for one CPU
+    """
+    # No type has it, but ____cacheline_aligned_in_smp puts the parts of a ptr_ring
+    # onto lines of their own: they are where multiples of it are. Each is shorter than
+    # a line, or else the last is: it has no lock that could be debugged. So the
+    # multiples have nothing else in common.
+    ring = prog.type("struct ptr_ring")
+    size = math.gcd(
+        offsetof(ring, "consumer_head"), offsetof(ring, "size"), sizeof(ring)
+    )
+    if size < _MIN_CACHE_LINE or size & (size - 1):
+        raise ValueError(
+            f"struct ptr_ring is laid out by {size}: that is no cache line"
+        )
+    return size
+
+
+@takes_program_or_default
+def net_ip_align(prog: Program) -> int:
+    """
+    Return ``NET_IP_ALIGN``.
+
+    :raises ValueError: if the architecture is not known
+    """
+    if prog.platform is None or prog.platform.arch == Architecture.UNKNOWN:
+        raise ValueError("the architecture is not known")
+    return 0 if prog.platform.arch in _UNALIGNED_IS_FINE else _NET_IP_ALIGN
+
+
+def skb_data_align(size: int, smp_cache_bytes: int) -> int:
+    """
+    Return ``SKB_DATA_ALIGN(size)``.
+
+    :param size: Bytes
+    :param smp_cache_bytes: ``SMP_CACHE_BYTES``, a power of two
+    """
+    return size + smp_cache_bytes - 1 & -smp_cache_bytes

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The readers of names, links, programs and locks, against what the kernel said."""
+
+import json
+from pathlib import Path
+from typing import Any, Dict, List, Tuple
+
+from booted import KERNELS, Dump
+from drgn import Program
+from drgn_veth.bpf import bpf_prog_id, bpf_prog_name
+from drgn_veth.bpf_programs import (
+    bpf_prog_bound_netdev,
+    bpf_prog_dev_bound,
+    bpf_prog_expected_attach_type,
+    bpf_prog_maps_may_have_programs,
+    bpf_prog_offload_requested,
+    for_each_xdp_prog,
+)
+from drgn_veth.btf import use_btf
+from drgn_veth.netns import for_each_net_bounded, net_inum
+from drgn_veth.nsfs import for_each_net_mount, net_mounts, net_processes, netns_name
+from drgn_veth.rtnl import rtnl_owner
+from drgn_veth.text import decode
+from drgn_veth.xdp import bpf_link_id
+from drgn_veth.xdp_links import (
+    bpf_link_pins,
+    for_each_bpf_link_pin,
+    for_each_xdp_link,
+    xdp_link_refs,
+)
+from dumps import lab_dump_of
+import lab
+import pytest
+
+pytestmark = pytest.mark.vm
+
+CORNERS = Path(__file__).with_name("corners.py")
+TYPES = ("dwarf", "btf")
+
+
+def program(dump: Dump, types: str) -> Program:
+    """Open a dump with debug symbols, or with nothing but itself."""
+    opened = lab_dump_of(dump)
+    if types == "dwarf":
+        return opened.with_dwarf()
+    prog = opened.program()
+    assert use_btf(prog).types == "btf"
+    return prog
+
+
+def nets(prog: Program) -> Dict[int, int]:
+    return {net.value_(): net_inum(net) for net in for_each_net_bounded(prog)}
+
+
+def said(dump: Dump, what: str) -> List[Dict[str, Any]]:
+    records = [record for record in dump.truth["xdp"] if record["what"] == what]
+    assert records
+    return records
+
+
+def dying_namespaces(dump: Dump) -> List[int]:
+    lines = (dump.made.folder / "scene.log").read_text().splitlines()
+    return [int(line.split()[-1]) for line in lines if "dying: namespace" in line]
+
+
+def check_namespaces(dump: Dump, prog: Program) -> None:
+    told = {int(inum): entry for inum, entry in dump.truth["namespaces"].items()}
+    mounted = net_mounts(prog)
+    assert mounted == {
+        inum: tuple(entry["mounts"]) for inum, entry in told.items() if entry["mounts"]
+    }
+    for inum, entry in told.items():
+        found = [netns_name(path) for path in mounted.get(inum, ())]
+        assert found == entry["names"]
+    inums = nets(prog)
+    gone = dying_namespaces(dump)
+    assert {
+        inums[net]: process for net, process in net_processes(prog, set(inums)).items()
+    } == {
+        inum: min((process["pid"], process["comm"]) for process in entry["pids"])
+        for inum, entry in told.items()
+        if entry["pids"] and inum not in gone
+    }
+    assert sorted(inums.values()) == sorted(set(told) - set(gone))
+
+
+@pytest.mark.parametrize("types", TYPES)
+def test_zoo(zoo: Dump, types: str) -> None:
+    prog = program(zoo, types)
+    check_namespaces(zoo, prog)
+    assert not rtnl_owner(prog)
+    links = {link.link.address_of_().value_(): link for link in for_each_xdp_link(prog)}
+    pins = bpf_link_pins(prog, set(links))
+    told = {record["id"]: record for record in said(zoo, "link")}
+    assert {bpf_link_id(link) for link in links.values()} == set(told)
+    assert {bool(record["holder"]) for record in told.values()} == {False, True}
+    for address, link in links.items():
+        record = told[bpf_link_id(link)]
+        paths = pins.get(address, ())
+        assert paths == ((record["pin"],) if record["pin"] else ())
+        # Who holds it has one file open, and nobody else has any.
+        assert xdp_link_refs(link) - len(paths) == (1 if record["holder"] else 0)
+    told = {record["id"]: record for record in said(zoo, "prog")}
+    loaded = json.loads(zoo.truth["bpftool_prog"]["stdout"])
+    programs = {bpf_prog_id(xdp): xdp for xdp in for_each_xdp_prog(prog)}
+    assert list(programs) == [p["id"] for p in loaded if p["type"] == "xdp"]
+    for id, record in told.items():
+        expected = record["expected_attach_type"]
+        assert bpf_prog_expected_attach_type(programs[id]) == expected
+
+
+@pytest.mark.parametrize("types", TYPES)
+def test_dying(dying: Dump, types: str) -> None:
+    prog = program(dying, types)
+    check_namespaces(dying, prog)
+    log = (dying.made.folder / "scene.log").read_text()
+    (line,) = [line for line in log.splitlines() if "holds rtnl_mutex" in line]
+    owner = rtnl_owner(prog)
+    assert f"process {owner.pid.value_()} holds" in line
+    # What waits for it has its flags in the lowest bits of the owner.
+    assert prog["rtnl_mutex"].owner.counter.value_() & 7
+    assert owner.comm.string_() == b"python3"
+
+
+@pytest.fixture(scope="module", params=KERNELS)
+def corners(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Tuple[Dump, Dict[str, Any]]:
+    """A kernel with what scenes do not have, and what it says of it."""
+    answers: Dict[str, Any] = {}
+
+    def look(guest: lab.Guest, folder: Path) -> None:
+        told = guest.run("python3 /lab/corners.py")
+        answers.update(json.loads(told.splitlines()[-1]))
+
+    made = lab.make(
+        request.param,
+        "minimal",
+        out_dir=tmp_path_factory.mktemp("corners") / request.param,
+        hooks=[look],
+        files={"/lab/corners.py": CORNERS},
+        force=True,
+    )
+    return Dump(made), answers
+
+
+@pytest.fixture(scope="module", params=TYPES)
+def cornered(
+    request: pytest.FixtureRequest, corners: Tuple[Dump, Dict[str, Any]]
+) -> Tuple[Program, Dict[str, Any]]:
+    dump, answers = corners
+    return program(dump, request.param), answers
+
+
+def test_mounts(cornered: Tuple[Program, Dict[str, Any]]) -> None:
+    """Copies are given once; what is not on any path any more is not."""
+    prog, told = cornered
+    expected = [
+        (inum, decode(path.encode("utf-8", "surrogateescape")))
+        for inum, path in told["mounts"] + told["hidden"]
+    ]
+    assert len(told["mounts"]) == 6 and len(told["hidden"]) == 2
+    assert sorted(for_each_net_mount(prog)) == sorted(expected)
+    for path in ("lazy", "deleted"):
+        assert not any(path in name for _, name in expected)
+    # init_net, two that are held by open files, and one by a process.
+    assert len(nets(prog)) - len({inum for inum, _ in expected}) == 4
+
+
+def test_processes(cornered: Tuple[Program, Dict[str, Any]]) -> None:
+    prog, told = cornered
+    inums = nets(prog)
+    found = net_processes(prog, set(inums))
+    expected = {inum: tuple(process) for inum, process in told["processes"]}
+    assert {inums[net]: process for net, process in found.items()} == expected
+    assert len(expected) == 3 < len(inums)
+    assert "keeps\\corners" in {comm for _, comm in expected.values()}
+    for net in inums:
+        alone = net_processes(prog, {net})
+        assert alone == ({net: found[net]} if net in found else {})
+    assert net_processes(prog, set()) == {}
+
+
+def test_links(cornered: Tuple[Program, Dict[str, Any]]) -> None:
+    prog, told = cornered
+    links = {link.link.address_of_().value_(): link for link in for_each_xdp_link(prog)}
+    pins = bpf_link_pins(prog, set(links))
+    files = [link for link, _ in for_each_bpf_link_pin(prog, set(links))]
+    found = {}
+    for address, link in links.items():
+        name = link.dev.name.string_().decode() if link.dev else ""
+        count = files.count(address)
+        found[name] = [list(pins.get(address, ())), count, xdp_link_refs(link) - count]
+    assert found == told["links"]
+    some = {address for address in links if address in pins}
+    assert 0 < len(some) < len(links)
+    one = some.pop()
+    assert bpf_link_pins(prog, {one}) == {one: pins[one]}
+
+
+def test_programs(cornered: Tuple[Program, Dict[str, Any]]) -> None:
+    prog, told = cornered
+    found = {}
+    for xdp in for_each_xdp_prog(prog):
+        dev = bpf_prog_bound_netdev(xdp)
+        assert bpf_prog_dev_bound(xdp) == bool(dev)
+        assert not bpf_prog_offload_requested(xdp)
+        found[bpf_prog_name(xdp).decode()] = [
+            bpf_prog_expected_attach_type(xdp),
+            dev.name.string_().decode() if dev else "",
+            bpf_prog_maps_may_have_programs(xdp),
+        ]
+    assert found == told["programs"]
+    bound = prog.type("struct bpf_prog_aux").has_member("dev_bound")
+    assert ("corner_bound" in found) == bound
+    assert {"corner_dev4", "corner_dev8", "corner_cpu4", "corner_cpu8"} <= set(found)

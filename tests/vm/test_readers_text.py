@@ -1,0 +1,476 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+What the kernel's code, its types and its drivers say, each against a second source:
+symbols with their sizes, the strings of vmlinux, the code of the limits, the guest's
+own tools.
+"""
+
+import contextlib
+import json
+import mmap
+import struct
+from typing import Any, Dict, FrozenSet, Iterator, List, Set, Tuple
+
+from booted import Dump
+from drgn import (
+    Architecture,
+    FaultError,
+    Object,
+    Platform,
+    Program,
+    Symbol,
+    SymbolBinding,
+    SymbolIndex,
+    SymbolKind,
+)
+from drgn.helpers.linux.net import for_each_net, for_each_netdev
+from drgn_veth import kernel_text
+from drgn_veth.bonding import bond_mode, bond_xmit_policy, netdev_lowers, netdev_uppers
+from drgn_veth.btf import use_btf
+from drgn_veth.drivers import (
+    ethtool_op,
+    netdev_driver_name,
+    netdev_op,
+    netdev_tcp_data_split,
+    rx_queue_memory_provider,
+)
+from drgn_veth.kernel_text import (
+    XDP_ATTACH_FUNCTIONS,
+    XDP_ATTACH_MESSAGES,
+    code_constants,
+    driver_messages,
+    messages_in,
+    xdp_message_places,
+)
+from drgn_veth.skb import (
+    XDP_PACKET_HEADROOM,
+    max_skb_frags,
+    net_ip_align,
+    page_size,
+    skb_data_align,
+    skb_shared_info_size,
+    smp_cache_bytes,
+)
+from drgn_veth.virtio_net import (
+    VIRTIO_F_VERSION_1,
+    virtio_net_features,
+    virtio_net_padded_vnet_hdr_size,
+)
+import pytest
+
+_MODULES = ("veth", "bonding", "virtio_net", "tun")
+
+_VETH = frozenset(
+    b"veth: " + text
+    for text in (
+        b"Cannot set XDP when peer is detached",
+        b"Peer MTU is too large to set XDP",
+        b"XDP expects number of rx queues not less than peer tx queues",
+        b"Setup for XDP failed",
+    )
+)
+_BOND = frozenset(
+    (
+        b"No native XDP support for the current bonding mode",
+        b"Slave device does not support XDP",
+        b"Slave has XDP program loaded, please unload before enslaving",
+    )
+)
+_VIRTIO = frozenset(
+    b"virtio_net: " + text
+    for text in (
+        (
+            b"Can't set XDP while host is implementing GRO_HW/CSUM, "
+            b"disable GRO_HW/CSUM first"
+        ),
+        b"XDP expects header/data in single page, any_header_sg required",
+    )
+)
+_VIRTIO_MTU = b"virtio_net: MTU too large to enable XDP"
+_VIRTIO_MTU_FRAGS = b"virtio_net: MTU too large to enable XDP without frags"
+_OF_DRIVERS = (*_VETH, *_BOND, *_VIRTIO, _VIRTIO_MTU, _VIRTIO_MTU_FRAGS)
+
+
+def _program(dump: Dump, types: str) -> Program:
+    prog = Program()
+    prog.set_core_dump(dump.vmcore)
+    if types == "dwarf":
+        modules = dump.made.kernel.debug_modules
+        prog.load_debug_info(
+            [str(dump.vmlinux), *(str(modules[name]) for name in _MODULES)]
+        )
+    else:
+        assert use_btf(prog).types == "btf"
+    return prog
+
+
+@pytest.fixture(scope="module", params=("dwarf", "btf"))
+def kernel(request: pytest.FixtureRequest, zoo: Dump) -> Tuple[Program, Dump]:
+    return _program(zoo, request.param), zoo
+
+
+@pytest.fixture(scope="module")
+def with_symbols(zoo: Dump) -> Program:
+    return _program(zoo, "dwarf")
+
+
+def _devices(prog: Program) -> Iterator[Tuple[int, Object]]:
+    for net in for_each_net(prog):
+        for dev in for_each_netdev(net):
+            yield net.ns.inum.value_(), dev
+
+
+def _of_driver(prog: Program, driver: bytes) -> Object:
+    return next(d for _, d in _devices(prog) if netdev_driver_name(d) == driver)
+
+
+def _scan(
+    prog: Program, start: int, size: int, messages: Tuple[bytes, ...]
+) -> FrozenSet[bytes]:
+    """Try each four bytes of a function as an address, absolute or relative."""
+    code = prog.read(start, size)
+    found: Set[bytes] = set()
+    for at in range(size - 3):
+        (value,) = struct.unpack_from("<i", code, at)
+        for address in (value, start + at + 4 + value):
+            address &= (1 << 64) - 1
+            if address < 0xFFFFFFFF80000000:
+                continue
+            for message in messages:
+                with contextlib.suppress(FaultError):
+                    if prog.read(address, len(message) + 1) == message + b"\0":
+                        found.add(message)
+    return frozenset(found)
+
+
+def test_what_is_followed_is_what_is_there(with_symbols: Program) -> None:
+    prog = with_symbols
+    places = xdp_message_places(prog)
+    assert set(places) == set(XDP_ATTACH_FUNCTIONS)
+    for function, messages in places.items():
+        symbol = prog.symbol(function)
+        scanned = _scan(prog, symbol.address, symbol.size, XDP_ATTACH_MESSAGES)
+        assert messages == scanned
+        assert messages == messages_in(prog, function, XDP_ATTACH_MESSAGES)
+
+
+def test_every_message_has_its_place(kernel: Tuple[Program, Dump]) -> None:
+    """Those that are in the image have one place each, and no others have one."""
+    prog, dump = kernel
+    places = xdp_message_places(prog)
+    with open(dump.vmlinux, "rb") as f:
+        with mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as image:
+            present = {
+                message
+                for message in XDP_ATTACH_MESSAGES
+                if image.find(b"\0" + message + b"\0") >= 0
+            }
+    assert len(present) >= 13
+    placed = [message for messages in places.values() for message in messages]
+    assert len(placed) == len(set(placed))
+    assert set(placed) == present
+
+
+def test_checks_of_the_program_are_in_one_function(
+    kernel: Tuple[Program, Dump],
+) -> None:
+    """They moved together."""
+    places = xdp_message_places(kernel[0])
+    checks = {
+        b"Native and generic XDP can't be active at the same time",
+        b"BPF_XDP_DEVMAP programs can not be attached to a device",
+        b"BPF_XDP_CPUMAP programs can not be attached to a device",
+    }
+    owners = {name for name, found in places.items() if checks & found}
+    (owner,) = owners
+    assert checks <= places[owner]
+    assert b"XDP program already attached" in places["dev_xdp_attach"]
+
+
+def test_no_such_function(with_symbols: Program) -> None:
+    with pytest.raises(LookupError):
+        messages_in(with_symbols, "dev_xdp_attach_nowhere", XDP_ATTACH_MESSAGES)
+
+
+def test_data_is_no_endless_code(with_symbols: Program) -> None:
+    """Wherever it is sent, it ends."""
+    prog = with_symbols
+    ended = 0
+    for name in ("init_net", "init_task", "__start_rodata", "__start_BTF"):
+        start = prog.symbol(name).address
+        for at in range(start, start + 4096, 61):
+            try:
+                code_constants(prog, at)
+            except (ValueError, FaultError):
+                ended += 1
+    assert ended > 50
+
+
+_TEXT = 0xFFFFFFFF81000000
+_FENTRY = b"\x0f\x1f\x44\x00\x00"
+_RET = b"\xc3"
+
+
+def _made(code: Dict[int, bytes], **functions: int) -> Program:
+    """Make a program that has some code and symbols, at offsets."""
+    memory = bytearray(b"\xcc" * (1 << 18))
+    for offset, data in code.items():
+        memory[offset : offset + len(data)] = data
+    prog = Program(Platform(Architecture.X86_64))
+
+    def read(address: int, count: int, offset: int, physical: bool) -> bytes:
+        return bytes(memory[offset : offset + count])
+
+    prog.add_memory_segment(_TEXT, len(memory), read)
+    symbols = [
+        Symbol(name, _TEXT + at, 16, SymbolBinding.GLOBAL, SymbolKind.FUNC)
+        for name, at in functions.items()
+    ]
+    prog.register_symbol_finder("test", SymbolIndex(symbols), enable_index=0)
+    return prog
+
+
+def _to(opcode: bytes, at: int, target: int) -> bytes:
+    """Encode an instruction that has how far its target is from its end."""
+    return opcode + struct.pack("<i", target - at - len(opcode) - 4)
+
+
+_LEA = b"\x48\x8d\x05"
+_CALL = b"\xe8"
+_JUMP = b"\xe9"
+_FAR = 0x3000
+
+
+def test_relative_reference() -> None:
+    code = _FENTRY + _to(_LEA, len(_FENTRY), _FAR) + _RET
+    prog = _made({0: code, _FAR: b"one\0"}, f=0)
+    assert messages_in(prog, "f", [b"one", b"on", b"ne"]) == {b"one"}
+    # cmpb $1,...(%rip): relative to its end, behind another operand.
+    compare = _FENTRY + b"\x80\x3d" + struct.pack("<i", _FAR - 12) + b"\x01" + _RET
+    assert messages_in(_made({0: compare, _FAR: b"one\0"}, f=0), "f", [b"one"])
+
+
+def test_string_at_the_end_of_memory() -> None:
+    end = (1 << 18) - len(b"one\0")
+    prog = _made({0: _to(_LEA, 0, end) + _RET, end: b"one\0"}, f=0)
+    assert messages_in(prog, "f", [b"one", b"two, which is longer"]) == {b"one"}
+
+
+@pytest.mark.parametrize("leave", [_JUMP, _CALL])
+def test_what_is_called_is_apart(leave: bytes) -> None:
+    """As is what lies behind a call that does not return."""
+    other = _FENTRY + _to(_LEA, 64 + len(_FENTRY), _FAR) + _RET
+    memory = {0: _to(leave, 0, 64).ljust(64, b"\x90"), 64: other, _FAR: b"one\0"}
+    assert messages_in(_made(memory, f=0), "f", [b"one"]) == set()
+    assert messages_in(_made(memory, f=64), "f", [b"one"]) == {b"one"}
+    assert driver_messages(_made(memory), _TEXT, [b"one"]) == {b"one"}
+
+
+def test_traced_function_is_apart() -> None:
+    """It begins with a call then, and only its symbol tells."""
+    message = b"XDP program already attached"
+    other = _to(_CALL, 64, 0x2000)
+    other += _to(_LEA, 64 + len(other), _FAR) + _RET
+    memory = {0: _to(_JUMP, 0, 64), 64: other, 0x2000: _RET, _FAR: message + b"\0"}
+    places = xdp_message_places(_made(memory, dev_xdp_attach=0, dev_xdp_install=64))
+    assert places == {"dev_xdp_attach": set(), "dev_xdp_install": {message}}
+
+
+def test_part_of_a_function_belongs_to_it() -> None:
+    part = _FENTRY + _to(_LEA, 64 + len(_FENTRY), _FAR) + _RET
+    memory = {0: _to(_JUMP, 0, 64), 64: part, _FAR: b"one\0"}
+    prog = _made(memory, **{"f": 0, "f.part.0": 64})
+    assert messages_in(prog, "f", [b"one"]) == {b"one"}
+
+
+def test_code_without_end() -> None:
+    prog = _made({0: b"\x90" * (1 << 18)}, f=0)
+    with pytest.raises(ValueError, match="goes on"):
+        messages_in(prog, "f", [b"one"])
+    many = b"".join(_to(_CALL, 5 * i, 0x2000 + i) for i in range(100))
+    with pytest.raises(ValueError, match="calls 100 functions"):
+        driver_messages(_made({0: many + _RET}), _TEXT, [b"one"])
+
+
+def test_other_architecture() -> None:
+    prog = Program(Platform(Architecture.AARCH64))
+    with pytest.raises(NotImplementedError, match="AARCH64"):
+        xdp_message_places(prog)
+
+
+def _functions(prog: Program, around: str) -> List[Tuple[int, int]]:
+    middle = prog.symbol(around).address
+    found = {
+        symbol.address: symbol.size
+        for symbol in prog.symbols()
+        if symbol.kind == SymbolKind.FUNC and abs(symbol.address - middle) < 1 << 16
+    }
+    # What a module has only while it starts is not there any more.
+    return sorted(item for item in found.items() if prog.symbols(item[0]))
+
+
+@pytest.mark.parametrize("around", ["dev_xdp_attach", "veth_xdp", "virtnet_xdp"])
+def test_decoder(with_symbols: Program, around: str) -> None:
+    """Instructions fill functions exactly, and what they call are functions."""
+    prog = with_symbols
+    functions = _functions(prog, around)
+    assert len(functions) > 20
+    starts = {start for start, _ in functions}
+    called = 0
+    for start, size in functions:
+        text = kernel_text._Text(prog)
+        at = start
+        while at < start + size:
+            instruction = text.decode(at)
+            if instruction.call is not None and abs(instruction.call - start) < 1 << 14:
+                if functions[0][0] <= instruction.call < functions[-1][0]:
+                    assert instruction.call in starts
+                    called += 1
+            at = instruction.end
+        assert at == start + size
+    assert called > 10
+
+
+def test_drivers_messages(kernel: Tuple[Program, Dump]) -> None:
+    prog, dump = kernel
+
+    def messages(driver: bytes) -> FrozenSet[bytes]:
+        ndo_bpf = netdev_op(_of_driver(prog, driver), "ndo_bpf")
+        return driver_messages(prog, ndo_bpf, _OF_DRIVERS)
+
+    assert messages(b"veth") == _VETH
+    found = messages(b"virtio_net")
+    assert found - {_VIRTIO_MTU, _VIRTIO_MTU_FRAGS} == _VIRTIO
+    assert len(found) == len(_VIRTIO) + 1
+    assert messages(b"tun") == frozenset()
+    bond = _of_driver(prog, b"bond")
+    if _bond_has_xdp(prog):
+        assert messages(b"bond") == _BOND
+    else:
+        assert netdev_op(bond, "ndo_bpf") == 0
+
+
+def _bond_has_xdp(prog: Program) -> bool:
+    try:
+        return bool(prog.type("struct bonding").has_member("xdp_prog"))
+    except LookupError:
+        return False
+
+
+def test_veth_limits(kernel: Tuple[Program, Dump]) -> None:
+    """They are in the code of veth_xdp_set(), but for the peer's header."""
+    prog, _ = kernel
+    limit = (
+        page_size(prog)
+        - XDP_PACKET_HEADROOM
+        - net_ip_align(prog)
+        - skb_data_align(skb_shared_info_size(prog), smp_cache_bytes(prog))
+    )
+    constants = code_constants(prog, netdev_op(_of_driver(prog, b"veth"), "ndo_bpf"))
+    assert limit in constants
+    frags = prog.type("struct bpf_prog_aux").has_member("xdp_has_frags")
+    assert frags == (limit + page_size(prog) * max_skb_frags(prog) in constants)
+
+
+def test_virtio_net(kernel: Tuple[Program, Dump]) -> None:
+    prog, dump = kernel
+    dev = _of_driver(prog, b"virtio_net")
+    features = virtio_net_features(dev)
+    assert features >> VIRTIO_F_VERSION_1 & 1
+    ndo_bpf = netdev_op(dev, "ndo_bpf")
+    if _VIRTIO_MTU in driver_messages(prog, ndo_bpf, _OF_DRIVERS):
+        # The type itself is nowhere; that the header has the hash, another says.
+        size = virtio_net_padded_vnet_hdr_size(prog, ndo_bpf)
+        info = _program(dump, "dwarf").type("struct virtnet_info")
+        assert size == (32 if info.has_member("has_rss_hash_report") else 16)
+    else:
+        with pytest.raises(LookupError):
+            virtio_net_padded_vnet_hdr_size(prog, ndo_bpf)
+    with pytest.raises(ValueError, match="not a virtio_net device"):
+        virtio_net_features(_of_driver(prog, b"veth"))
+
+
+def _links(dump: Dump) -> Dict[Tuple[int, str], Dict[str, Any]]:
+    return {
+        (int(inum), link["ifname"]): link
+        for inum, namespace in dump.truth["namespaces"].items()
+        # The names of the scene are hostile.
+        for link in json.loads(namespace["ip_link"]["stdout"], strict=False)
+    }
+
+
+def _name(dev: Object) -> str:
+    return dev.name.string_().decode("utf-8", "replace")
+
+
+def test_stacked_devices(kernel: Tuple[Program, Dump]) -> None:
+    """Who is above whom, as ip link says it of the upper or of the lower."""
+    prog, dump = kernel
+    links = _links(dump)
+    expected: Set[Tuple[int, str, str]] = set()
+    for (inum, name), link in links.items():
+        if "master" in link:
+            expected.add((inum, link["master"], name))
+        # Of others, "link" is the peer or an underlay.
+        if link.get("linkinfo", {}).get("info_kind") in ("vlan", "macvlan", "ipvlan"):
+            expected.add((inum, name, link["link"]))
+    assert len(expected) >= 6
+    below: Set[Tuple[int, str, str]] = set()
+    above: Set[Tuple[int, str, str]] = set()
+    for inum, dev in _devices(prog):
+        below.update((inum, _name(dev), _name(lower)) for lower in netdev_lowers(dev))
+        above.update((inum, _name(upper), _name(dev)) for upper in netdev_uppers(dev))
+    assert below == above == expected
+
+
+def test_bonds(kernel: Tuple[Program, Dump]) -> None:
+    prog, dump = kernel
+    links = _links(dump)
+    bonds = 0
+    for inum, dev in _devices(prog):
+        if netdev_driver_name(dev) != b"bond":
+            continue
+        bonds += 1
+        if dump.is_old and prog.cache.get("drgn_veth.types") == "btf":
+            with pytest.raises(LookupError, match="bonding is a module"):
+                bond_mode(dev)
+            continue
+        said = links[inum, _name(dev)]["linkinfo"]["info_data"]
+        assert bond_mode(dev) == said["mode"]
+        assert bond_xmit_policy(dev) == said["xmit_hash_policy"]
+    assert bonds == 2
+
+
+def test_drivers(kernel: Tuple[Program, Dump]) -> None:
+    prog, dump = kernel
+    links = _links(dump)
+    kinds = 0
+    for inum, dev in _devices(prog):
+        link = links.get((inum, _name(dev)))
+        if link is None:
+            continue
+        kind = link.get("linkinfo", {}).get("info_kind")
+        driver = netdev_driver_name(dev)
+        if kind is None:
+            assert driver == {"lo": None, "eth0": b"virtio_net"}[_name(dev)]
+        else:
+            assert driver == kind.encode()
+            kinds += 1
+    assert kinds > 80
+    set_channels = ethtool_op(_of_driver(prog, b"veth"), "set_channels")
+    # The guest's ethtool says what can be set at most where it can be set.
+    assert bool(set_channels) == (not dump.is_old)
+    assert netdev_op(_of_driver(prog, b"veth"), "ndo_xdp_xmit")
+    assert netdev_op(_of_driver(prog, b"veth"), "ndo_no_such_thing") == 0
+
+
+def test_memory_of_queues(kernel: Tuple[Program, Dump]) -> None:
+    """Nobody has set up any, where the kernel can tell."""
+    prog, _ = kernel
+    dev = _of_driver(prog, b"virtio_net")
+    queue = prog.type("struct netdev_rx_queue")
+    provider = rx_queue_memory_provider(dev._rx[0].address_of_())
+    assert provider == (0 if queue.has_member("mp_params") else None)
+    split = netdev_tcp_data_split(dev)
+    has_config = prog.type("struct net_device").has_member("cfg")
+    assert split == (0 if has_config else None)
