@@ -144,7 +144,12 @@ class Dump:
         return said[what]
 
     def run(self, *args: object, **kwargs: Any) -> "subprocess.CompletedProcess[str]":
-        return drgn("-c", self.vmcore, *self.symbols, SCRIPT, *args, **kwargs)
+        return self.run_script(SCRIPT, *args, **kwargs)
+
+    def run_script(
+        self, script: Path, *args: object, **kwargs: Any
+    ) -> "subprocess.CompletedProcess[str]":
+        return drgn("-c", self.vmcore, *self.symbols, script, *args, **kwargs)
 
 
 def _symbols(guest: lab.Guest) -> Sequence[object]:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from typing import Any, Callable, Counter, Dict, Iterator, List
 
+from answers import Answers
 from booted import KERNELS, OLD, Dump, Tally, look_at_guest, make_dump
 from dumps import LabDump, lab_dump_of
 import lab
@@ -21,6 +22,9 @@ import oracle
 import pytest
 
 _JOBS = 2
+
+#: Scenes in which the kernel is asked what it answers to XDP attaches.
+SCENES_ASKED = ("zoo", "attach", "random")
 
 
 class _Booted:
@@ -50,6 +54,9 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Booted]:
         all_dumps.start(kernel, "zoo", hooks=[look_at_guest])
     for kernel in KERNELS:
         all_dumps.start(kernel, "dying")
+    for scene in SCENES_ASKED[1:]:
+        for kernel in KERNELS:
+            all_dumps.start(kernel, scene)
     yield all_dumps
     all_dumps.close()
 
@@ -68,6 +75,16 @@ def dying(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
 def one_zoo(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     """One kernel, for what does not depend on it."""
     return booted.get(request.param, "zoo")
+
+
+@pytest.fixture(
+    scope="session",
+    params=[(kernel, scene) for scene in SCENES_ASKED for kernel in KERNELS],
+    ids="-".join,
+)
+def asked(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+    """Each kernel and scene of which it is known what the kernel answered."""
+    return booted.get(*request.param)
 
 
 NEW = [kernel for kernel in KERNELS if kernel not in OLD]
@@ -134,6 +151,33 @@ def tally(pytestconfig: pytest.Config) -> Tally:
     return pytestconfig.stash.setdefault(_tallies, {})
 
 
+_answers = pytest.StashKey[Dict[str, Answers]]()
+
+
+@pytest.fixture(scope="session")
+def answer_tally(pytestconfig: pytest.Config) -> Dict[str, Answers]:
+    """Where compared answers are put, to be told at the end of the run."""
+    return pytestconfig.stash.setdefault(_answers, {})
+
+
+def _tell_answers(terminalreporter: Any, tally: Dict[str, Answers]) -> None:
+    terminalreporter.section("predictions compared with the kernel's answers")
+    errors: Counter[str] = collections.Counter()
+    total = 0
+    for name, answers in tally.items():
+        count = sum(answers.compared.values())
+        total += count
+        for (error, message), number in answers.errors.items():
+            errors[f"{error} {message or ''}"] += number
+        by_kind = ", ".join(f"{k} {n}" for k, n in sorted(answers.compared.items()))
+        terminalreporter.line(
+            f"{name}: {count} ({by_kind}), {len(answers.differences)} differences"
+        )
+    terminalreporter.line(f"in all: {total}; what the kernels said:")
+    for error, number in errors.most_common():
+        terminalreporter.line(f"  {number:6} {error}")
+
+
 def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
     # With a choice of LAB_KERNELS there may be no old kernel, or no new one: what is
     # about those is not run, rather than skipped.
@@ -144,6 +188,9 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    answers = config.stash.get(_answers, {})
+    if answers:
+        _tell_answers(terminalreporter, answers)
     comparisons = config.stash.get(_tallies, {})
     if not comparisons:
         return

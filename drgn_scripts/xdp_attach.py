@@ -1,0 +1,205 @@
+#!/usr/bin/env drgn
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Say what the kernel would answer to an XDP attach, in each mode: the error and its
+message, which function decides and by which numbers, and what would change it.
+"""
+
+import argparse
+import importlib.util
+import os
+import sys
+from typing import Dict, Iterator, List, Optional, Sequence
+
+try:
+    import drgn
+except ModuleNotFoundError as e:
+    print(f"xdp_attach: {e}: pip install drgn", file=sys.stderr)
+    sys.exit(2)
+
+# drgn puts only this script's own folder on sys.path.
+sys.path.insert(
+    0,
+    os.path.join(
+        os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "helpers"
+    ),
+)
+
+from drgn_veth import attach, cli, filters, opening  # noqa: E402
+from drgn_veth.model import Device, LoadedProgram, Maybe, Task  # noqa: E402
+from drgn_veth.render import attempts  # noqa: E402
+
+_EPILOG = """\
+examples:
+  drgn -c vmcore scripts/xdp_attach.py veth_xxx0
+                                   the four modes, by netlink and by a BPF link
+  drgn scripts/xdp_attach.py eth0 --netns pod1 --mode driver --frags
+                                   a program with fragments, running kernel
+  drgn -c vmcore scripts/xdp_attach.py --all --format json
+
+Nothing is attached, and nothing is changed: the answer comes from the kernel's memory,
+by the decisions of its source in the kernel's order. It is that of a program that is
+attached nowhere yet, and was loaded for no device; --program ID names another one.
+
+exit status:
+  0  the answers were printed, whatever they are
+  2  wrong use: options, no such device or program, a name that several devices have
+  3  the target could not be read at all, or is older than v5.9
+"""
+
+_OPS = ("attach", "replace", "detach", "update")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="xdp_attach.py",
+        description=__doc__,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "device", metavar="DEVICE", nargs="*", help="name or altname of a device"
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="all devices, or all of --netns"
+    )
+    parser.add_argument(
+        "--netns",
+        metavar="NETNS",
+        help="the network namespace that the devices are in: its inode number, or its "
+        "name in `ip netns`",
+    )
+    parser.add_argument(
+        "--mode", choices=attach.MODES, help="only this mode; default is to give none"
+    )
+    parser.add_argument(
+        "--via",
+        choices=attach.VIAS,
+        help="only this way: netlink (ip link), or a BPF link (libbpf)",
+    )
+    parser.add_argument(
+        "--frags",
+        action="store_true",
+        help="the program takes packets in fragments (xdp.frags)",
+    )
+    parser.add_argument(
+        "--program",
+        metavar="ID",
+        type=int,
+        help="a loaded program, by its identifier, in place of a fresh one",
+    )
+    ops = parser.add_mutually_exclusive_group()
+    ops.add_argument(
+        "--replace",
+        dest="op",
+        action="store_const",
+        const="replace",
+        help="replace what is attached: by netlink (ip -force link), or by an update "
+        "of the link that holds it",
+    )
+    ops.add_argument(
+        "--detach",
+        dest="op",
+        action="store_const",
+        const="detach",
+        help="detach by netlink (ip link set dev DEVICE xdp off)",
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--format",
+        choices=("table", "json"),
+        default="table",
+        help="table is for people, the default; json is documented in docs/",
+    )
+    cli.add_output_options(output)
+    opening.add_target_options(parser)
+    parser.set_defaults(op="attach")
+    return parser
+
+
+def _program(
+    predictor: attach.Predictor, number: Optional[int]
+) -> Optional[LoadedProgram]:
+    if number is None:
+        return None
+    programs = predictor.programs()
+    try:
+        return programs[number]
+    except KeyError:
+        there = ", ".join(map(str, sorted(programs))) or "none"
+        raise cli.UsageError(
+            f"no XDP program with the identifier {number} is loaded; there are {there}"
+        ) from None
+
+
+def _answers(
+    args: argparse.Namespace,
+    predictor: attach.Predictor,
+    devices: Sequence[Device],
+    program: Optional[LoadedProgram],
+) -> Iterator[attempts.Attempt]:
+    modes = attach.MODES if args.mode is None else (args.mode,)
+    vias = attach.VIAS if args.via is None else (args.via,)
+    if program is not None:
+        kinds = [program.frags is True]
+    elif args.all and not args.frags:
+        kinds = [False, True]
+    else:
+        kinds = [args.frags]
+    for device in devices:
+        for op, mode, via, frags, answer in predictor.answers(
+            device, args.op, modes, vias, kinds, program
+        ):
+            yield attempts.Attempt(device, op, mode, via, frags, answer)
+
+
+def _table(
+    args: argparse.Namespace,
+    answers: Sequence[attempts.Attempt],
+    blocked_by: Maybe[Optional[Task]],
+) -> str:
+    from drgn_veth.render import attempts_table
+
+    parts = attempts_table.blocked(blocked_by)
+    if args.all:
+        parts.append(attempts_table.all_devices(answers))
+    else:
+        of_device: Dict[int, List[attempts.Attempt]] = {}
+        for one in answers:
+            of_device.setdefault(one.device.net_device, []).append(one)
+        parts += [attempts_table.one_device(group) for group in of_device.values()]
+    return "\n".join(parts)
+
+
+def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
+    args = _parser().parse_args(argv)
+    if args.format == "table" and importlib.util.find_spec("tabulate") is None:
+        raise cli.UsageError(
+            "a table takes tabulate: pip install tabulate; --format json does not"
+        )
+    if bool(args.device) == args.all:
+        raise cli.UsageError("name a device, or several; or --all without a name")
+    if args.op == "detach" and args.via == "link":
+        raise cli.UsageError(
+            "--detach is by netlink: a link is not asked, it is closed"
+        )
+    taken = opening.take(opening.open_target(prog, args))
+    try:
+        devices = filters.named(taken, args.device, args.netns)
+        predictor = attach.Predictor(taken)
+    except filters.FilterError as e:
+        raise cli.UsageError(str(e)) from None
+    except attach.TooOldError as e:
+        raise cli.TargetError(str(e)) from None
+    program = _program(predictor, args.program)
+    answers = list(_answers(args, predictor, devices, program))
+    if args.format == "json":
+        text = attempts.render(answers, predictor.blocked_by)
+    else:
+        text = _table(args, answers, predictor.blocked_by)
+    cli.write_output(text, args.output)
+    return cli.EXIT_OK
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main, globals().get("prog")))

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Answers to XDP attaches, as tables
+----------------------------------
+
+The screens of ``xdp_attach.py``, at most 120 columns wide.
+"""
+
+import os
+import textwrap
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+
+import tabulate
+
+from ..attach_question import Answer, errno_name
+from ..model import Device, Maybe, Task, Unreadable
+from . import words
+from .attempts import Attempt
+from .escape import for_terminal
+
+__all__ = ("all_devices", "blocked", "one_device")
+
+_WIDTH = 120
+_MODE_WIDTH = 10
+_ANSWER_WIDTH = 38
+_WHY_WIDTH = _WIDTH - _MODE_WIDTH - _ANSWER_WIDTH - 4
+
+
+def blocked(blocked_by: Maybe[Optional[Task]]) -> List[str]:
+    """Return a line that says what the attach would wait for, if it would."""
+    if blocked_by is None:
+        return []
+    if isinstance(blocked_by, Unreadable):
+        why = for_terminal(blocked_by.reason)
+        return [f"whether the attach would block is not known: rtnl_mutex: {why}"]
+    task = f"{words.cell(blocked_by.comm)} (pid {words.cell(blocked_by.pid)})"
+    return [f"the attach would block: rtnl_mutex is held by {task}; after that:\n"]
+
+
+def _outcome(answer: Answer) -> str:
+    errno = answer.errno
+    if isinstance(errno, Unreadable):
+        return words.UNKNOWN
+    if errno is None:
+        if answer.either:
+            return " or ".join(_outcome(one) for one in answer.either)
+        return "the driver decides"
+    return errno_name(errno) if errno else "ok"
+
+
+def _told(answer: Answer) -> List[str]:
+    # What who asks gets to see.
+    lines = [_outcome(answer)]
+    errno = answer.errno
+    if isinstance(errno, int) and errno:
+        lines[0] += f": {os.strerror(errno)}"
+    if answer.message is not None:
+        lines.append(f'"{answer.message}"')
+    return lines
+
+
+def _why(answer: Answer) -> List[str]:
+    where = f"{answer.function}(): " if answer.function else ""
+    lines = [f"{where}{for_terminal(answer.because)}"]
+    for one in answer.either:
+        lines.append(f"{_outcome(one)} if {_why(one)[0]}")
+    lines.extend(f"  {for_terminal(command)}" for command in answer.fix)
+    if answer.then is not None:
+        first, *others = _why(answer.then)
+        lines += [f"then {_outcome(answer.then)}: {first}", *others]
+    return lines
+
+
+def _wrapped(lines: Iterable[str], width: int) -> str:
+    wrapped: List[str] = []
+    for line in lines:
+        indent = line[: len(line) - len(line.lstrip())]
+        wrapped.extend(
+            textwrap.wrap(
+                line,
+                width,
+                subsequent_indent=indent + "  " if indent else "",
+                break_on_hyphens=False,
+            )  # fmt: skip
+        )
+    return "\n".join(wrapped)
+
+
+def _by_way(attempts: Sequence[Attempt]) -> List[Tuple[str, Sequence[Attempt]]]:
+    # A mode's attempts, those with the same answer together.
+    groups: Dict[Answer, List[Attempt]] = {}
+    for attempt in attempts:
+        groups.setdefault(attempt.answer, []).append(attempt)
+    rows: List[Tuple[str, Sequence[Attempt]]] = []
+    for same in groups.values():
+        label = same[0].mode
+        if len(same) != len(attempts):
+            ways = {attempt.via for attempt in same}
+            label += "\n" + ",\n".join(
+                sorted(f"by {via}" for via in ways)
+                if len(ways) < len({attempt.via for attempt in attempts})
+                else sorted("frags" if a.frags else "plain" for a in same)
+            )
+        rows.append((label, same))
+    return rows
+
+
+def one_device(attempts: Sequence[Attempt]) -> str:
+    """Return the answers for one device: what happens, why, what to do."""
+    device = attempts[0].device
+    rx, tx = device.queues
+    who = f"{words.reference(device.ref)}, {words.cell(device.kind, 'no kind')}"
+    queues = f"queues rx {words.queue_count(rx)} tx {words.queue_count(tx)}"
+    lines = [f"{who}: mtu {words.cell(device.mtu)}, {queues}"]
+    if device.peer is not None:
+        lines.append(f"peer {words.reference(device.peer)}")
+    attached = words.xdp(device)
+    if attached:
+        lines.append(f"attached: {', '.join(attached)}")
+    by_mode: Dict[str, List[Attempt]] = {}
+    for attempt in attempts:
+        by_mode.setdefault(attempt.mode, []).append(attempt)
+    rows = []
+    for of_mode in by_mode.values():
+        for label, same in _by_way(of_mode):
+            answer = same[0].answer
+            told = _wrapped(_told(answer), _ANSWER_WIDTH)
+            rows.append([label, told, _wrapped(_why(answer), _WHY_WIDTH)])
+    table = tabulate.tabulate(
+        rows,
+        headers=["mode", "answer", "why, and what would change it"],
+        tablefmt="simple",
+        disable_numparse=True,
+    )
+    head = "\n".join(line for text in lines for line in textwrap.wrap(text, _WIDTH))
+    return f"{head}\n\n{table}\n"
+
+
+def all_devices(attempts: Sequence[Attempt]) -> str:
+    """Return the answers for many devices: a line a device, a column a mode."""
+    modes = list(dict.fromkeys(attempt.mode for attempt in attempts))
+    rows: Dict[int, List[str]] = {}
+    cells: Dict[Tuple[int, str], List[str]] = {}
+    devices: Dict[int, Device] = {}
+    for attempt in attempts:
+        address = attempt.device.net_device
+        devices[address] = attempt.device
+        told = cells.setdefault((address, attempt.mode), [])
+        outcome = _outcome(attempt.answer)
+        if outcome not in told:
+            told.append(outcome)
+    for address, device in devices.items():
+        rows[address] = [
+            words.cell(device.netns),
+            _wrapped([f"{words.cell(device.ifindex)}: {words.cell(device.name)}"], 24),
+            _wrapped([words.cell(device.kind, "-")], 10),
+            *("\n".join(cells[address, mode]) for mode in modes),
+        ]
+    return (
+        tabulate.tabulate(
+            list(rows.values()),
+            headers=["netns", "ifindex: name", "kind", *modes],
+            tablefmt="simple",
+            disable_numparse=True,
+        )
+        + "\n"
+    )

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the predictor says of a dump, against what the kernel answered before."""
+
+import json
+import re
+from typing import Any, Dict
+
+from answers import Answers, compare_answers
+from booted import KERNELS, NO_SYMBOLS, REPOSITORY, Dump, drgn, run_alone
+import drgn as drgn_module
+from drgn_veth.btf import use_btf
+from drgn_veth.model import Snapshot
+from drgn_veth.snapshot import take_snapshot
+import pytest
+
+SCRIPT = REPOSITORY / "scripts" / "xdp_attach.py"
+
+
+def _document(dump: Dump) -> Dict[str, Any]:
+    assert dump.made.answers is not None
+    document: Dict[str, Any] = json.loads(dump.made.answers.read_text())
+    return document
+
+
+def _snapshot(dump: Dump, symbols: bool) -> Snapshot:
+    prog = drgn_module.Program()
+    prog.set_core_dump(str(dump.vmcore))
+    if symbols:
+        prog.load_debug_info([str(dump.vmlinux), str(dump.veth)])
+    use_btf(prog)
+    return take_snapshot(prog)
+
+
+@pytest.mark.parametrize("symbols", [True, False], ids=["dwarf", "btf"])
+def test_every_answer(
+    asked: Dump, symbols: bool, answer_tally: Dict[str, Answers]
+) -> None:
+    """errno, and over netlink the message: all of them."""
+    compared = compare_answers(_snapshot(asked, symbols), _document(asked))
+    assert compared.differences == []
+    assert sum(compared.compared.values()) >= 1000
+    if symbols:
+        made = asked.made
+        answer_tally[f"{made.kernel.release} {made.lab['scene']}"] = compared
+
+
+def test_enough_answers(answer_tally: Dict[str, Answers]) -> None:
+    """After the test above: at least 4,000 on four kernels."""
+    total = sum(sum(one.compared.values()) for one in answer_tally.values())
+    assert total >= 1000 * len(KERNELS)
+
+
+def test_the_contract_is_what_was_compared(asked: Dump) -> None:
+    """``--all --format json`` has an entry for each attach that the kernel was asked
+    for, and says what it answered."""
+    done = drgn("-c", asked.vmcore, *NO_SYMBOLS, SCRIPT, "--all", "--format", "json")
+    assert done.returncode == 0 and done.stderr == ""
+    report = json.loads(done.stdout)
+    assert report["schema"] == "drgn-veth/1" and report["blocked_by"] is None
+    entries = {
+        (e["netns"], e["ifindex"], e["mode"], e["via"], e["frags"]): e
+        for e in report["attempts"]
+    }
+    assert len(entries) == len(report["attempts"])
+    found = 0
+    document = _document(asked)
+    fresh = {p["id"] for p in document["programs"] if p["name"] in FRESH} | {None}
+    for said in document["answers"]:
+        if said["op"] != "attach" or said["own"] or said["program"] not in fresh:
+            continue
+        key = (said["netns"], said["ifindex"], said["mode"], said["via"], said["frags"])
+        entry = entries[key]
+        assert entry["errno"] == said["errno"], (entry, said)
+        assert (entry["error"] is None) == (said["errno"] == 0)
+        if said["via"] == "netlink":
+            assert entry["message"] == said["message"], (entry, said)
+        found += 1
+    assert found == len(entries)
+
+
+#: The programs that stand for one that is attached nowhere.
+FRESH = ("ask_plain", "ask_frags")
+
+
+def test_blocked(dying: Dump) -> None:
+    """In this scene a process holds rtnl_mutex: the answer would have to wait."""
+    said = " ".join(dying.truth["scene_log"])
+    found = re.search(r"process (\d+) holds rtnl_mutex", said)
+    assert found is not None
+    holder = int(found.group(1))
+    done = dying.run_script(SCRIPT, "--all", "--format", "json")
+    blocked_by = json.loads(done.stdout)["blocked_by"]
+    assert blocked_by["pid"] == holder
+    (init,) = [n for n, one in dying.truth["namespaces"].items() if one["init"]]
+    done = dying.run_script(SCRIPT, "lo", "--netns", init)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(
+        "the attach would block: rtnl_mutex is held by "
+        f"{blocked_by['comm']} (pid {holder}); after that:"
+    )
+
+
+def test_bad_input(one_zoo: Dump) -> None:
+    def said(*args: object) -> str:
+        done = run_alone("-c", one_zoo.vmcore, *args, script=SCRIPT)
+        assert done.returncode == 2, done
+        assert done.stdout == ""
+        (line,) = done.stderr.splitlines()
+        return line
+
+    assert "no device in any network namespace has the name 'nosuch'" in said("nosuch")
+    line = said("eth0")
+    assert "(pod1)" in line and "(pod2)" in line and "--netns" in line
+    assert "no network namespace has the name" in said("eth0", "--netns", "nowhere")
+    assert "identifier 4000000 is loaded" in said("lo", "--program", "4000000")
+    assert "name a device" in said()
+    assert "name a device" in said("lo", "--all")
