@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
 Report the veth and netkit pairs of a kernel: who is whose peer, in which network
-namespace, with how many queues, which XDP programs and which RPS maps.
+namespace, with how many queues, which XDP programs and RPS maps; and what is wrong
+with them.
 """
 
 import argparse
 import importlib.util
 import os
 import sys
-from typing import List, Optional
+from typing import List, Optional, Sequence
 
 try:
     import drgn
@@ -25,10 +26,13 @@ sys.path.insert(
     ),
 )
 
-from drgn_veth import cli, filters, opening, snapshot  # noqa: E402
+from drgn_veth import cli, diagnose, filters, opening, snapshot  # noqa: E402
 from drgn_veth.errors import is_read_error, reason  # noqa: E402
 from drgn_veth.model import Snapshot, unreadable_in  # noqa: E402
-from drgn_veth.render import csv, json  # noqa: E402
+from drgn_veth.render import csv, findings, json  # noqa: E402
+from drgn_veth.rules import RULES_BY_ID  # noqa: E402
+from drgn_veth.rules.base import Finding  # noqa: E402
+from drgn_veth.rules.page import explain  # noqa: E402
 
 _EPILOG = """\
 examples:
@@ -39,6 +43,8 @@ examples:
   drgn --qemu qmp.sock scripts/veth_report.py --device 'veth*'
                                    those with such a name, in a QEMU guest
   python3 scripts/veth_report.py -c vmcore -s vmlinux --format json
+  python3 scripts/veth_report.py --explain xdp-native-queues
+                                   what a finding means; needs no dump
 
 in the table:
   netns      inode number of the network namespace: readlink /proc/PID/ns/net
@@ -48,8 +54,15 @@ in the table:
   RPS CPUs   where received packets are steered: rx0:1-2 is queue 0 only
   ?          could not be read; --format json says why
 
+under it, worst first, and all of them in JSON:
+  error      something is broken now
+  warning    it will hurt the traffic that is set up now
+  info       it matters once somebody wants it, such as native XDP; one line for a rule
+  $          a command that changes it, for a shell of the host
+
 exit status:
   0  the report was printed, perhaps with values that could not be read
+  1  --check, and an error was found (the report was printed)
   2  wrong use: options, a filter that matches nothing, an output that fails
   3  the target could not be read at all
 """
@@ -97,6 +110,24 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="devices of this kind: veth, netkit, bridge...; may be repeated",
     )
+    rules = parser.add_argument_group("diagnosis")
+    rules.add_argument(
+        "--findings",
+        choices=("folded", "all", "none"),
+        default="folded",
+        help="what is shown of them under a table: the infos of one rule as one line "
+        "(the default), each for itself, nothing",
+    )
+    rules.add_argument(
+        "--check",
+        action="store_true",
+        help="exit 1 if an error is found in what passes the filters",
+    )
+    rules.add_argument(
+        "--explain",
+        metavar="RULE",
+        help="print what a rule looks at, what it means and what to do, and exit",
+    )
     output = parser.add_argument_group("output")
     output.add_argument(
         "--format",
@@ -128,7 +159,12 @@ def _take(prog: drgn.Program) -> Snapshot:
     return taken
 
 
-def _table(args: argparse.Namespace, kept: Snapshot, whole: Snapshot) -> str:
+def _table(
+    args: argparse.Namespace,
+    kept: Snapshot,
+    whole: Snapshot,
+    found: Sequence[Finding],
+) -> str:
     from drgn_veth.render import table
 
     if args.all:
@@ -137,19 +173,39 @@ def _table(args: argparse.Namespace, kept: Snapshot, whole: Snapshot) -> str:
         screen = table.pairs(kept, whole.devices)
     else:
         screen = "no veth or netkit pairs; --all lists devices of every kind"
-    return f"{screen}\n\n{table.totals(kept)}\n"
+    parts = [screen, table.totals(kept)]
+    if args.findings != "none" and found:
+        parts.append(findings.findings(found, unfold=args.findings == "all"))
+    return "\n\n".join(parts) + "\n"
 
 
-def _render(args: argparse.Namespace, kept: Snapshot, whole: Snapshot) -> str:
+def _render(
+    args: argparse.Namespace,
+    kept: Snapshot,
+    whole: Snapshot,
+    found: Sequence[Finding],
+) -> str:
     if args.format == "json":
-        return json.render(kept)
+        return json.render(kept, found)
     if args.format == "csv":
         return csv.devices(kept) if args.all else csv.pairs(kept, whole.devices)
-    return _table(args, kept, whole)
+    return _table(args, kept, whole, found)
+
+
+def _explanation(rule: str) -> str:
+    try:
+        return explain(RULES_BY_ID[rule])
+    except KeyError:
+        raise cli.UsageError(
+            f"--explain: no rule is called {rule!r}; there are {', '.join(RULES_BY_ID)}"
+        ) from None
 
 
 def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
     args = _parser().parse_args(argv)
+    if args.explain is not None:
+        cli.write_output(_explanation(args.explain), args.output)
+        return cli.EXIT_OK
     if args.format == "table" and importlib.util.find_spec("tabulate") is None:
         raise cli.UsageError(
             "a table takes tabulate: pip install tabulate; --format json and csv do not"
@@ -159,7 +215,8 @@ def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
         kept = filters.keep(whole, args.netns, args.device, args.kind)
     except filters.FilterError as e:
         raise cli.UsageError(str(e)) from None
-    cli.write_output(_render(args, kept, whole), args.output)
+    found = diagnose.keep_findings(diagnose.diagnose(whole), kept)
+    cli.write_output(_render(args, kept, whole, found), args.output)
     missing = list(unreadable_in(kept))
     if missing:
         what, why = missing[0]
@@ -167,6 +224,8 @@ def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
             f"partial report: {len(missing)} could not be read, the first is "
             f"{what}: {why}"
         )
+    if args.check and diagnose.has_error(found):
+        return cli.EXIT_FOUND
     return cli.EXIT_OK
 
 

@@ -4,11 +4,13 @@
 import argparse
 import bz2
 import gzip
+import importlib.util
 import json
 import logging
 import lzma
 import os
 from pathlib import Path
+import re
 import resource
 import struct
 import subprocess
@@ -21,9 +23,14 @@ from drgn import Program
 from drgn_veth import cli, opening
 from drgn_veth.btf import BtfUse
 from drgn_veth.kdump import how_to_unpack, missing_from_elf, missing_from_kdump
+from drgn_veth.model import Snapshot
+from drgn_veth.rules import RULES_BY_ID
+from drgn_veth.rules.page import explain
 import pytest
 from recorded import CORES, Recorded
 from test_bad_input import SCRIPT, one_line, run, user_core
+from test_diagnose import pair
+from test_pure import HOST, device
 
 SLICE = SCRIPT.parent / "vmcore_slice.py"
 
@@ -171,6 +178,87 @@ def test_what_drgn_says_is_not_printed(capsys: pytest.CaptureFixture[str]) -> No
     assert said == ["a: no; ignoring"]
     assert capsys.readouterr().err == ""
     assert (logger.level, logger.propagate, logger.handlers) == before
+
+
+# Diagnosis
+
+
+@pytest.fixture
+def report(monkeypatch: Any) -> Any:
+    """The script as a module, which is given a Snapshot to report."""
+    spec = importlib.util.spec_from_file_location("veth_report", SCRIPT)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module.opening, "open_target", lambda prog, args: prog)
+
+    def run_on(snapshot: Snapshot, *argv: str) -> int:
+        monkeypatch.setattr(module.snapshot, "take_snapshot", lambda prog: snapshot)
+        status: int = module.main(None, list(argv))
+        return status
+
+    return run_on
+
+
+def test_check(report: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    sick, sound = pair({"peer": None}), pair({"mtu": 9000})
+    assert report(sick) == 0
+    assert report(sound, "--check") == 0
+    plain = capsys.readouterr().out
+    assert "\nerror    no-peer  4026531840 3: veth0\n" in plain
+    assert "\nwarning  mtu-mismatch  4026531840 3: veth0\n" in plain
+    for extra in ((), ("--findings", "none"), ("--format", "csv"), ("--all",)):
+        assert report(sick, "--check", *extra) == 1
+    assert capsys.readouterr().err == ""
+    assert report(sick, "--check", "--device", "veth0") == 1
+    # Of a pair that is shown for its other end, too; not of one that is not shown.
+    other = device(HOST, 9, "br0", kind="bridge")
+    assert report(pair({"peer": None}, None, other), "--check", "--kind", "bridge") == 0
+
+
+def test_findings_on_the_screen(
+    report: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sick = pair({"mtu": 9000}, {"mtu": 3507})
+    screens = {}
+    for how in ("folded", "all", "none"):
+        assert report(sick, "--findings", how) == 0
+        screens[how] = capsys.readouterr().out
+    table = screens["none"]
+    assert table.endswith("RPS on 0 devices\n")
+    assert screens["folded"].startswith(f"{table}\nfound: 1 warning, 2 infos; ")
+    assert "xdp-peer-mtu  2, such as 4026531840 3: veth0: " in screens["folded"]
+    assert len(re.findall("^info     xdp-peer-mtu", screens["all"], re.M)) == 2
+    assert report(pair()) == 0
+    assert capsys.readouterr().out.endswith("RPS on 0 devices\n")
+
+
+def test_json_has_all_findings(report: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    report(pair({"mtu": 9000}, {"mtu": 3507}), "--format", "json", "--findings", "none")
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert [f["rule"] for f in found] == ["mtu-mismatch"] + ["xdp-peer-mtu"] * 2
+
+
+@pytest.mark.parametrize("rule", RULES_BY_ID)
+def test_explain(rule: str, report: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert report(pair(), "--explain", rule) == 0
+    assert capsys.readouterr().out == explain(RULES_BY_ID[rule])
+
+
+def test_explain_needs_no_target(tmp_path: Path) -> None:
+    done = run("--explain", "no-peer")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == explain(RULES_BY_ID["no-peer"])
+    assert run("-c", "/nosuch", "--explain", "no-peer").stdout == done.stdout
+    assert without("tabulate", SCRIPT, "--explain", "no-peer").stdout == done.stdout
+    run("--explain", "no-peer", "--output", tmp_path / "page")
+    assert (tmp_path / "page").read_text() == done.stdout
+
+
+def test_explain_an_unknown_rule() -> None:
+    done = run("--explain", "nosuch")
+    one_line(done, 2, "no rule is called 'nosuch'; there are ")
+    assert all(rule in done.stderr for rule in RULES_BY_ID)
 
 
 # --output

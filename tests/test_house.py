@@ -25,18 +25,17 @@ def name(path: Path) -> str:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Yield the modules that a module imports, those of the package as ".name"."""
+    """Yield the modules that a module imports, as it names them: ".name", "..name"."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name
         elif isinstance(node, ast.ImportFrom):
-            if node.level == 0:
-                yield node.module or ""
-            elif node.module:
-                yield f".{node.module}"
+            dots = "." * node.level
+            if node.module:
+                yield f"{dots}{node.module}"
             else:
-                yield from (f".{alias.name}" for alias in node.names)
+                yield from (f"{dots}{alias.name}" for alias in node.names)
 
 
 def test_there_are_sources() -> None:
@@ -87,12 +86,18 @@ def test_no_release_is_compared(path: Path) -> None:
 
 # Which rooms must not know which: kernel memory -> readers -> Snapshot -> analysis
 # -> renderers.
-PURE = ("model", "filters", "kdump", "text")
+PURE = ("model", "filters", "kdump", "text", "ranges")
+READERS = r"snapshot|records|discovery|net\w+|veth|xdp|rps|xps|queues|bpf|cpus|walk"
 FORBIDDEN: Tuple[Tuple[str, str], ...] = (
     (
         r"render/",
         r"drgn($|\.)|\.\.?(snapshot|netdev|netns|veth|xdp|rps|xps|cli|opening)$",
     ),
+    (
+        r"(attach\w*|diagnose|fixes)\.py",
+        rf"drgn($|\.)|^\.({READERS}|render|cli|opening)($|\.)",
+    ),
+    (r"rules/", rf"drgn($|\.)|^\.\.({READERS}|diagnose|render|cli|opening)($|\.)"),
     (rf"({'|'.join(PURE)})\.py", r"drgn($|\.)|^\.(snapshot|netdev|veth|xdp|cli)"),
     (
         r"(net\w+|veth|xdp|rps|xps|bpf|queues|peer|cpus|walk|layout)\.py",

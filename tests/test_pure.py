@@ -30,6 +30,7 @@ from drgn_veth.model import (
 )
 from drgn_veth.netdev import LinkState, flags_from, netdev_flag_names, operstate_from
 from drgn_veth.queues import checked_count
+from drgn_veth.ranges import number_list
 from drgn_veth.render import csv, table, words
 from drgn_veth.render import json as render_json
 from drgn_veth.render.escape import for_terminal
@@ -237,8 +238,8 @@ def test_terminal(text: str, shown: str) -> None:
 
 
 def test_number_list() -> None:
-    assert words.number_list(()) == ""
-    assert words.number_list((0, 1, 2, 5, 7, 8)) == "0-2,5,7-8"
+    assert number_list(()) == ""
+    assert number_list((0, 1, 2, 5, 7, 8)) == "0-2,5,7-8"
 
 
 def test_rps_words() -> None:

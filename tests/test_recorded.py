@@ -56,6 +56,37 @@ def test_every_value(recorded: Recorded, report: Dict[str, Any], tally: Tally) -
     jsonschema.validate(report, SCHEMA, cls=jsonschema.Draft202012Validator)
 
 
+def test_findings(report: Dict[str, Any]) -> None:
+    """What the scene has set up to go wrong, and nothing else."""
+    found = report["findings"]
+    worse = {(f["rule"], f["device"]["name"]) for f in found if f["severity"] != "info"}
+    assert worse == {
+        ("peer-down", "half_up"),
+        ("peer-down", "to_pod3"),
+        ("rps-queue-off-by-one", "rpsa"),
+        ("rps-queue-off-by-one", "rpsb"),
+        ("rps-queue-out-of-range", "veth_xxx0"),
+    }
+    (seed,) = [
+        f
+        for f in found
+        if (f["rule"], f["device"]["name"]) == ("xdp-native-queues", "veth_xxx0")
+    ]
+    assert seed["evidence"] == {
+        "real_num_rx_queues": 14,
+        "peer_real_num_tx_queues": 48,
+    }
+    assert seed["kernel"]["errno"] == "ENOSPC"
+    # Nothing is undecided for want of a value.
+    assert not [
+        f for f in found if {"unreadable"} in map(_keys, f["evidence"].values())
+    ]
+
+
+def _keys(value: object) -> object:
+    return set(value) if isinstance(value, dict) else None
+
+
 def test_screen(recorded: Recorded) -> None:
     """The golden screen; make vmcores makes it anew."""
     done = run(recorded.core)

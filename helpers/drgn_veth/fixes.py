@@ -33,27 +33,27 @@ _IP_MODE = {"generic": "xdpgeneric", "driver": "xdpdrv", "offload": "xdpoffload"
 
 def shell_quote(word: str) -> str:
     """
-    Return a word as a shell takes it, with no byte that a terminal obeys.
+    Return a word as any POSIX shell takes it, with no byte that a terminal obeys.
 
-    Names from kernel memory have bytes that are not UTF-8 as ``\\xNN``; bash's and
-    busybox's ``$'...'`` makes bytes of them again.
+    Names from kernel memory have bytes that are not UTF-8 as ``\\xNN``; printf makes
+    bytes of them again.
     """
     if word.isprintable() and word.isascii() and "\\" not in word:
         return shlex.quote(word)
-    quoted = "".join(
-        c if c.isprintable() and c.isascii() and c not in "'\\" else _escaped(c)
+    escaped = "".join(
+        c if c.isprintable() and c.isascii() and c not in "'\\%" else _octal(c)
         for c in re.sub(r"\\x([89a-f][0-9a-f])", _lone_byte, word)
     )
-    return f"$'{quoted}'"
+    return f"\"$(printf '{escaped}')\""
 
 
 def _lone_byte(match: "re.Match[str]") -> str:
     return chr(0xDC00 + int(match.group(1), 16))
 
 
-def _escaped(c: str) -> str:
+def _octal(c: str) -> str:
     data = c.encode("utf-8", "surrogateescape")
-    return "".join(f"\\x{byte:02x}" for byte in data)
+    return "".join(f"\\{byte:03o}" for byte in data)
 
 
 def _known(value: Maybe[Optional[str]]) -> Optional[str]:

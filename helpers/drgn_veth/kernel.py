@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the kernel's types, constants and code say of an XDP attach."""
 
-from typing import Callable, FrozenSet, Optional, Tuple, TypeVar
+import functools
+from typing import Callable, FrozenSet, Mapping, Optional, Tuple, TypeVar
 
 from drgn import Program, Type
 from drgn.helpers.common.prog import takes_program_or_default
@@ -24,11 +25,16 @@ __all__ = ("read_kernel",)
 
 T = TypeVar("T")
 
-# virtnet_xdp_set() refers to the one or to the other.
-_VIRTIO_NET_MESSAGES = (
-    b"virtio_net: MTU too large to enable XDP",
-    b"virtio_net: MTU too large to enable XDP without frags",
-)
+# What kernels differ in, by function: which of these it refers to.
+_DRIVER_MESSAGES = {
+    "virtnet_xdp": (
+        b"virtio_net: MTU too large to enable XDP",
+        b"virtio_net: MTU too large to enable XDP without frags",
+    ),
+    # Since Linux kernel commit dc82a33297fc ("veth: apply qdisc backpressure on full
+    # ptr_ring to reduce TX drops") (in v6.16).
+    "veth_xmit": (b"\x012%s(%s): Invalid return code(%d)",),
+}
 
 
 def _once(prog: Program, what: str, read: Callable[[], T]) -> Maybe[T]:
@@ -42,20 +48,19 @@ def _once(prog: Program, what: str, read: Callable[[], T]) -> Maybe[T]:
 
 
 def _messages(
-    prog: Program, virtnet_xdp: Optional[int]
+    prog: Program, functions: Mapping[str, int]
 ) -> Maybe[Tuple[Tuple[str, FrozenSet[str]], ...]]:
     places = _once(prog, "xdp_message_places", lambda: xdp_message_places(prog))
     if isinstance(places, Unreadable):
         return places
     found = dict(places)
-    if virtnet_xdp:
-        said = _once(
-            prog,
-            f"messages.{virtnet_xdp:#x}",
-            lambda: driver_messages(prog, virtnet_xdp, _VIRTIO_NET_MESSAGES),
-        )
-        if not isinstance(said, Unreadable):
-            found["virtnet_xdp"] = said
+    for name, messages in _DRIVER_MESSAGES.items():
+        address = functions.get(name)
+        if address:
+            read = functools.partial(driver_messages, prog, address, messages)
+            said = _once(prog, f"messages.{address:#x}", read)
+            if not isinstance(said, Unreadable):
+                found[name] = said
     return tuple(
         (function, frozenset(message.decode("ascii") for message in messages))
         for function, messages in sorted(found.items())
@@ -92,12 +97,12 @@ def _padded_vnet_hdr_size(
 
 
 @takes_program_or_default
-def read_kernel(prog: Program, virtnet_xdp: Optional[int] = None) -> Kernel:
+def read_kernel(prog: Program, functions: Mapping[str, int]) -> Kernel:
     """
     Return the record of a kernel.
 
-    :param virtnet_xdp: Address of that function, ``ndo_bpf`` of virtio_net devices, if
-        there are some
+    :param functions: Addresses of functions of those drivers that have devices:
+        ``virtnet_xdp``, ``veth_xmit``
     """
     aux = prog.type("struct bpf_prog_aux")
     return Kernel(
@@ -116,7 +121,7 @@ def read_kernel(prog: Program, virtnet_xdp: Optional[int] = None) -> Kernel:
         # Since Linux kernel commit 2b3486bc2d23 ("bpf: Introduce device-bound XDP
         # programs") (in v6.3).
         dev_bound=_has(aux, "dev_bound"),
-        messages=_messages(prog, virtnet_xdp),
-        padded_vnet_hdr_size=_padded_vnet_hdr_size(prog, virtnet_xdp),
+        messages=_messages(prog, functions),
+        padded_vnet_hdr_size=_padded_vnet_hdr_size(prog, functions.get("virtnet_xdp")),
         rtnl_owner=attempt(_owner, prog),
     )

@@ -11,7 +11,16 @@ They are named tuples because these are frozen and slotted on every Python that
 drgn runs on, and are made several times faster than frozen dataclasses.
 """
 
-from typing import FrozenSet, Iterator, NamedTuple, Optional, Tuple, TypeVar, Union
+from typing import (
+    FrozenSet,
+    Iterator,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Tuple,
+    TypeVar,
+    Union,
+)
 
 __all__ = (
     "Bond",
@@ -171,6 +180,8 @@ class XdpQueue(NamedTuple):
     # xdp_rxq.reg_state is REG_STATE_REGISTERED: by native XDP, not for GRO alone.
     registered: Maybe[bool] = False
     tx_errors: Maybe[int] = 0  # stats.vs.xdp_tx_err
+    # An XDP frame is in xdp_ring, and nobody has scheduled the NAPI to take it.
+    waiting: Maybe[bool] = False
 
 
 class Xdp(NamedTuple):
@@ -342,23 +353,12 @@ class Snapshot(NamedTuple):
 
 
 # What the JSON does not tell: whoever compares it says what is missing.
-_UNTOLD = frozenset(
-    {
-        "bond",
-        "driver",
-        "expected_attach_type",
-        "features",
-        "hard_header_len",
-        "memory_provider",
-        "process",
-        "registered",
-        "tcp_data_split",
-        "tx_errors",
-        "uppers",
-        "veth",
-        "virtio_net",
-    }
-)
+_UNTOLD: Mapping[type, FrozenSet[str]] = {
+    Namespace: frozenset({"process"}),
+    XdpProgram: frozenset({"expected_attach_type"}),
+    XdpQueue: frozenset({"registered", "tx_errors", "waiting"}),
+    Device: frozenset(Device._fields[Device._fields.index("driver") :]),
+}
 
 
 def _below(value: object, where: str) -> Iterator[Tuple[str, str]]:
@@ -366,10 +366,11 @@ def _below(value: object, where: str) -> Iterator[Tuple[str, str]]:
         yield where, value.reason
     elif isinstance(value, tuple):
         names = getattr(value, "_fields", None)
+        untold = _UNTOLD.get(type(value), frozenset())
         for i, member in enumerate(value):
             # Most members are plain numbers and strings.
             if isinstance(member, (tuple, Unreadable)):
-                if names is not None and names[i] in _UNTOLD:
+                if names is not None and names[i] in untold:
                     continue
                 place = f"{where}[{i}]" if names is None else f"{where}.{names[i]}"
                 yield from _below(member, place)

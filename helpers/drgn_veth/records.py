@@ -69,6 +69,12 @@ _MOST_LOST_QUEUES = 256
 _MANY_QUEUES = 256
 _MOST_QUEUES = 4096  # rtnl_create_link(), net/core/rtnetlink.c
 
+# Functions whose code is looked at: driver, operation, what it is called.
+_FUNCTIONS = (
+    ("virtio_net", "ndo_bpf", "virtnet_xdp"),
+    ("veth", "ndo_start_xmit", "veth_xmit"),
+)
+
 _REG_STATE_REGISTERED = 1  # include/net/xdp.h
 _NAPIF_STATE_SCHED = 1  # include/linux/netdevice.h, enum
 _ETHTOOL_TCP_DATA_SPLIT_ENABLED = 2  # include/uapi/linux/ethtool.h, enum
@@ -148,8 +154,8 @@ class DeviceRecords:
         self._rx_queue_pointer = self._prog.type("struct netdev_rx_queue *")
         self._programs: Dict[int, XdpProgram] = {}
         self._drivers: Dict[Tuple[Maybe[int], ...], Driver] = {}
-        #: ndo_bpf of virtio_net devices, if there are some.
-        self.virtnet_xdp: Optional[int] = None
+        #: Functions of drivers that have devices, by name: see drgn_veth.kernel.
+        self.functions: Dict[str, int] = {}
         #: Veths of which some queue has NAPI: their peers can wait for it.
         self.with_napi: List[int] = []
         #: Links that hold a program: struct bpf_link * and what it holds it on.
@@ -217,7 +223,24 @@ class DeviceRecords:
         # As in veth_rq_has_napi().
         napi = raw.xdp_prog if raw.napi is None else raw.napi
         has_napi = napi if isinstance(napi, Unreadable) else napi != 0
-        return XdpQueue(queue, prog_id, has_napi, registered, raw.tx_errors)
+        waiting: Maybe[bool] = False
+        if has_napi is True:
+            waiting = attempt(self._xdp_frame_waits, raw)
+        return XdpQueue(queue, prog_id, has_napi, registered, raw.tx_errors, waiting)
+
+    def _next_in_ring(self, rq: Any) -> int:
+        # ptr_ring: what is taken next, 0 if there is nothing. Only of a queue with
+        # NAPI: another's pointer may lead to what was freed.
+        if not 0 <= rq.consumer_head < rq.ring_size:
+            raise ValueError(f"consumer_head {rq.consumer_head} of a ring")
+        at = rq.ring + rq.consumer_head * self._layouts.pointer_size
+        return self._prog.read_word(at)
+
+    def _xdp_frame_waits(self, rq: Any) -> bool:
+        if rq.napi_state & _NAPIF_STATE_SCHED:
+            return False
+        # VETH_XDP_FLAG: an XDP frame, and not a packet.
+        return bool(self._next_in_ring(rq) & 1)
 
     def _queues(
         self, layout: Layout, first: Maybe[int], real: Maybe[int], dev: int
@@ -394,6 +417,11 @@ class DeviceRecords:
             attempt(lambda: netdev_op(dev, "ndo_xdp_xmit") != 0),
             attempt(lambda: ethtool_op(dev, "set_channels") != 0),
         )
+        for of_driver, op, function in _FUNCTIONS:
+            if driver.name == of_driver:
+                address = attempt(netdev_op, dev, op)
+                if not isinstance(address, Unreadable):
+                    self.functions[function] = address
         return driver
 
     def _references(
@@ -427,15 +455,9 @@ class DeviceRecords:
         return Veth(priv.dropped, priv.xdp_prog, stale)
 
     def _stopped_queue(self, queue: int, rq: Any) -> StoppedTxQueue:
-        def is_empty() -> bool:
-            if not 0 <= rq.consumer_head < rq.ring_size:
-                raise ValueError(f"consumer_head {rq.consumer_head} of a ring")
-            word = rq.ring + rq.consumer_head * self._layouts.pointer_size
-            return self._prog.read_word(word) == 0
-
         return StoppedTxQueue(
             queue,
-            attempt(is_empty),
+            attempt(lambda: self._next_in_ring(rq) == 0),
             lift(lambda state: bool(state & _NAPIF_STATE_SCHED), rq.napi_state),
         )
 
@@ -499,9 +521,6 @@ class DeviceRecords:
         elif device.driver.name == "virtio_net":
             dev = self._layouts.dev(found.address)
             changes["virtio_net"] = VirtioNet(attempt(virtio_net_features, dev))
-            ndo_bpf = attempt(netdev_op, dev, "ndo_bpf")
-            if not isinstance(ndo_bpf, Unreadable):
-                self.virtnet_xdp = ndo_bpf
         if device.driver.ndo_bpf is True:
             changes["tcp_data_split"] = attempt(self._tcp_data_split, found)
         return device._replace(**changes) if changes else device

@@ -142,7 +142,7 @@ def take_snapshot(prog: Program) -> Snapshot:
         tuple(devices),
         tuple(pairs),
         (*discovery.incomplete, *halves),
-        read_kernel(prog, records.virtnet_xdp),
+        read_kernel(prog, records.functions),
         record_links(prog, records.links.values()),
         attempt(read_programs, prog),
     )

@@ -16,6 +16,7 @@ from typing import (
     Iterator,
     List,
     Optional,
+    Sequence,
     Tuple,
     TypeVar,
 )
@@ -36,6 +37,7 @@ from ..model import (
     XpsQueue,
     unreadable_in,
 )
+from ..rules.base import Finding
 
 __all__ = ("SCHEMA", "document", "render")
 
@@ -78,8 +80,8 @@ def _namespace(namespace: Namespace) -> _Json:
     record = {
         "inum": _value(namespace.inum),
         "init": namespace.init,
-        "names": [],
-        "mounts": [],
+        "names": _value(namespace.names),
+        "mounts": _value(namespace.mounts),
         "tasks": [],
         "task_count": None,
         "containers": [],
@@ -187,24 +189,40 @@ def _device(device: Device) -> _Json:
     return _off_list(record, device.off_list)
 
 
-def _sections(snapshot: Snapshot) -> Iterator[Any]:
+def _finding(finding: Finding) -> _Json:
+    device, kernel = finding.device, finding.kernel
+    record: _Json = {
+        "rule": finding.rule,
+        "severity": finding.severity,
+        "device": None if device is None else _reference(device),
+        "summary": finding.summary,
+        "evidence": {name: _value(value) for name, value in finding.evidence},
+        "kernel": None if kernel is None else kernel._asdict(),
+        "fix": finding.fix,
+    }
+    if finding.undecided is not None:
+        record["undecided"] = finding.undecided
+    return record
+
+
+def _sections(snapshot: Snapshot, findings: Sequence[Finding]) -> Iterator[Any]:
     yield "schema", SCHEMA
     yield "target", _target(snapshot.target)
     yield "namespaces", map(_namespace, snapshot.namespaces)
     yield "devices", map(_device, snapshot.devices)
     yield "pairs", map(_pair, snapshot.pairs)
-    yield "findings", iter(())
+    yield "findings", map(_finding, findings)
     yield (
         "unreadable",
         ({"what": what, "why": why} for what, why in unreadable_in(snapshot)),
     )
 
 
-def document(snapshot: Snapshot) -> _Json:
+def document(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> _Json:
     """Return a Snapshot as the contract has it, in plain dicts and lists."""
     return {
         name: list(part) if isinstance(part, Iterator) else part
-        for name, part in _sections(snapshot)
+        for name, part in _sections(snapshot, findings)
     }
 
 
@@ -213,14 +231,16 @@ def _lines(items: Iterable[_Json]) -> str:
     return "[\n" + ",\n".join(lines) + "\n]" if lines else "[]"
 
 
-def render(snapshot: Snapshot) -> str:
+def render(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> str:
     """
     Return a Snapshot as JSON text: a record a line, so that two reports can be
     compared with diff. ASCII only, so that no name can do harm to a terminal.
+
+    :param findings: What :func:`~drgn_veth.diagnose.diagnose()` found
     """
     parts = [
         f"{json.dumps(name)}: "
         + (_lines(part) if isinstance(part, Iterator) else json.dumps(part))
-        for name, part in _sections(snapshot)
+        for name, part in _sections(snapshot, findings)
     ]
     return "{" + ",\n".join(parts) + "}\n"

@@ -6,23 +6,22 @@ Words
 How one value, or a few that belong together, read in a table or a CSV file.
 """
 
-from typing import Dict, Iterable, List, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from ..model import (
     Device,
     DeviceRef,
     Maybe,
     QueueCount,
-    RpsQueue,
     Unreadable,
     XdpProgram,
 )
+from ..ranges import number_list, per_queue
 from .escape import for_terminal
 
 __all__ = (
     "UNKNOWN",
     "cell",
-    "number_list",
     "queue_count",
     "reference",
     "rfs",
@@ -33,9 +32,6 @@ __all__ = (
 
 UNKNOWN = "?"
 
-# More ways to steer than that do not fit into a table; JSON has all.
-_MOST_GROUPS = 16
-
 
 def cell(value: object, none: str = "") -> str:
     """Return one value, ``?`` if it could not be read."""
@@ -44,17 +40,6 @@ def cell(value: object, none: str = "") -> str:
     if isinstance(value, Unreadable):
         return UNKNOWN
     return for_terminal(value) if isinstance(value, str) else str(value)
-
-
-def number_list(numbers: Iterable[int]) -> str:
-    """Return ascending numbers as the kernel lists CPUs: ``0-3,6``."""
-    runs: List[List[int]] = []
-    for number in numbers:
-        if runs and runs[-1][1] + 1 == number:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
 
 
 def queue_count(count: QueueCount) -> str:
@@ -100,34 +85,6 @@ def xdp(device: Device) -> List[str]:
     return [line for line in lines if line is not None]
 
 
-def _by_value(
-    queues: Iterable[Tuple[int, Maybe[object]]],
-) -> Dict[Maybe[object], List[int]]:
-    groups: Dict[Maybe[object], List[int]] = {}
-    for queue, value in queues:
-        groups.setdefault(value, []).append(queue)
-    return groups
-
-
-def _rps_groups(queues: Tuple[RpsQueue, ...]) -> Iterable[str]:
-    groups = _by_value((queue.queue, queue.cpus) for queue in queues)
-    shown = 0
-    for cpus, members in groups.items():
-        if shown == _MOST_GROUPS:
-            yield "..."
-            return
-        if isinstance(cpus, Unreadable):
-            words = UNKNOWN
-        elif not isinstance(cpus, tuple) or not cpus:
-            continue
-        else:
-            words = number_list(cpus)
-        if len(members) < len(queues):
-            words = f"rx{number_list(members)}:{words}"
-        yield words
-        shown += 1
-
-
 def rps(device: Device) -> str:
     """
     Return the CPUs that RPS steers to: ``0-3`` if all queues have the same,
@@ -135,7 +92,13 @@ def rps(device: Device) -> str:
     """
     if isinstance(device.rps, Unreadable):
         return UNKNOWN
-    return " ".join(_rps_groups(device.rps))
+    return per_queue(
+        (
+            queue.queue,
+            UNKNOWN if isinstance(queue.cpus, Unreadable) else number_list(queue.cpus),
+        )
+        for queue in device.rps
+    )
 
 
 def rfs(device: Device) -> str:
@@ -143,10 +106,7 @@ def rfs(device: Device) -> str:
     queues = device.rps
     if isinstance(queues, Unreadable):
         return UNKNOWN
-    groups = _by_value((queue.queue, queue.flow_entries) for queue in queues)
-    groups.pop(0, None)
-    return " ".join(
-        (f"rx{number_list(members)}:" if len(members) < len(queues) else "")
-        + cell(entries)
-        for entries, members in groups.items()
+    return per_queue(
+        (queue.queue, cell(queue.flow_entries) if queue.flow_entries else "")
+        for queue in queues
     )

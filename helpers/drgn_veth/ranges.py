@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Numbers in few words
+--------------------
+
+CPUs and queues as the kernel lists them.
+"""
+
+from typing import Dict, Iterable, List, Tuple
+
+__all__ = ("number_list", "per_queue")
+
+# More ways to steer than that do not fit anywhere; JSON has all.
+_MOST_GROUPS = 16
+
+
+def number_list(numbers: Iterable[int]) -> str:
+    """Return ascending numbers as the kernel lists CPUs: ``0-3,6``."""
+    runs: List[List[int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] + 1 == number:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+
+
+def per_queue(values: Iterable[Tuple[int, str]]) -> str:
+    """
+    Return what each RX queue has: ``0-3`` if all have the same, ``rx0:0-1 rx2-3:3``
+    otherwise, ``""`` if none has anything.
+    """
+    groups: Dict[str, List[int]] = {}
+    count = 0
+    for queue, words in values:
+        groups.setdefault(words, []).append(queue)
+        count += 1
+    groups.pop("", None)
+    parts = [
+        words if len(members) == count else f"rx{number_list(members)}:{words}"
+        for words, members in groups.items()
+    ]
+    if len(parts) > _MOST_GROUPS:
+        parts[_MOST_GROUPS:] = ["..."]
+    return " ".join(parts)

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Findings on a screen
+--------------------
+
+Worst first, at most 120 columns wide; only a word of a command that is longer than that
+is left whole, so that the command can be copied.
+"""
+
+import textwrap
+from typing import (
+    Callable,
+    Dict,
+    Hashable,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+)
+
+from ..model import DeviceRef, Unreadable
+from ..rules import RULES_BY_ID
+from ..rules.base import INFO, SEVERITIES, Finding
+from . import words
+from .escape import for_terminal
+
+__all__ = ("findings",)
+
+_WIDTH = 120
+_INDENT = " " * 4
+# More errors or warnings of one rule than that are a count.
+_MOST = 10
+
+
+def _device(ref: Optional[DeviceRef]) -> str:
+    if ref is None:
+        return "the kernel"
+    return f"{words.cell(ref.netns)} {words.cell(ref.ifindex)}: {words.cell(ref.name)}"
+
+
+def _wrapped(text: str, first: str = "", rest: str = _INDENT) -> List[str]:
+    return textwrap.wrap(
+        for_terminal(text),
+        _WIDTH,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_on_hyphens=False,
+    )
+
+
+def _shell_words(command: str) -> Iterator[str]:
+    # The words of a command as they are written, quotes and all.
+    word = ""
+    quote = ""
+    escaped = False
+    for char in command:
+        if char == " " and not quote and not escaped:
+            yield word
+            word = ""
+            continue
+        word += char
+        if escaped:
+            escaped = False
+        elif char == "\\" and quote != "'":
+            escaped = True
+        elif char in "'\"" and quote in ("", char):
+            # $'...' takes a backslash, '...' does not; shell_quote() makes both.
+            quote = "" if quote else char
+    yield word
+
+
+def _command(command: str) -> Iterator[str]:
+    line = f"{_INDENT}$"
+    for word in _shell_words(for_terminal(command)):
+        if len(line) + len(word) > _WIDTH - len("  \\") and line.strip() != "$":
+            yield f"{line} \\"
+            line = f"{_INDENT}   "
+        line = f"{line} {word}"
+    yield line
+
+
+def _whole(finding: Finding) -> Iterator[str]:
+    yield from _wrapped(
+        f"{finding.severity:<8} {finding.rule}  {_device(finding.device)}"
+    )
+    yield from _wrapped(finding.summary, _INDENT)
+    if finding.undecided is not None:
+        yield from _wrapped(f"undecided: {finding.undecided}", _INDENT)
+    for command in finding.fix:
+        yield from _command(command)
+
+
+def _missing(finding: Finding) -> Optional[str]:
+    # Why a finding could not be decided, if that is all that it says.
+    if finding.undecided is not None and len(finding.evidence) == 1:
+        _, value = finding.evidence[0]
+        if isinstance(value, Unreadable):
+            return value.reason
+    return None
+
+
+def _line(group: Sequence[Finding], rule: str, said: str) -> List[str]:
+    first = group[0]
+    such = f"{len(group)}, such as" if len(group) > 1 else "1:"
+    text = f"{first.severity:<8} {rule}  {such} {_device(first.device)}: {said}"
+    return _wrapped(text)
+
+
+def _folded(group: Sequence[Finding]) -> List[str]:
+    first = group[0]
+    said = RULES_BY_ID[first.rule].title
+    if first.undecided is not None:
+        said = f"{said}; undecided: {first.undecided}"
+    return _line(group, first.rule, said)
+
+
+def _grouped(
+    findings: Iterable[Finding], key: Callable[[Finding], Hashable]
+) -> List[List[Finding]]:
+    # In the order in which the first of each group comes.
+    groups: Dict[Hashable, List[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(key(finding), []).append(finding)
+    return list(groups.values())
+
+
+def _undecided(found: Sequence[Finding]) -> Iterator[str]:
+    # One unreadable value, or one reason, may stop many rules on many devices.
+    groups = _grouped(found, _missing)
+    for group in groups[:_MOST]:
+        rules = sorted({finding.rule for finding in group})
+        name = rules[0] if len(rules) == 1 else f"{len(rules)} rules"
+        yield from _line(group, name, f"undecided: {group[0].undecided}")
+    rest = sum(map(len, groups[_MOST:]))
+    if rest:
+        yield f"{INFO:<8} {rest} more undecided; --findings all lists them"
+
+
+def _key(finding: Finding) -> Tuple[str, str, bool]:
+    return finding.severity, finding.rule, finding.undecided is not None
+
+
+def _group(group: Sequence[Finding]) -> Iterator[str]:
+    if group[0].severity == INFO:
+        yield from _folded(group)
+        return
+    for finding in group[:_MOST]:
+        yield from _whole(finding)
+    more = len(group) - _MOST
+    if more > 0:
+        yield (
+            f"{group[0].severity:<8} {group[0].rule}  {more} more; --findings all "
+            "lists them"
+        )
+
+
+def findings(found: Sequence[Finding], unfold: bool = False) -> str:
+    """
+    Return findings, "" if there are none.
+
+    :param found: In the order of :func:`~drgn_veth.diagnose.diagnose()`
+    :param unfold: Show each for itself, rather than the infos of one rule as one line
+    """
+    if not found:
+        return ""
+    counts = [
+        f"{number} {severity}{'' if number == 1 else 's'}"
+        for severity in SEVERITIES
+        for number in [sum(finding.severity == severity for finding in found)]
+        if number
+    ]
+    lines = [f"found: {', '.join(counts)}; --explain RULE says more", ""]
+    if unfold:
+        for finding in found:
+            lines.extend(_whole(finding))
+    else:
+        decided = [finding for finding in found if _missing(finding) is None]
+        for group in _grouped(decided, _key):
+            lines.extend(_group(group))
+        lines.extend(_undecided([f for f in found if _missing(f) is not None]))
+    return "\n".join(lines)

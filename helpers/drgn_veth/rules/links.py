@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Rules on the two ends of a pair as such."""
+
+from typing import Optional, Tuple
+
+from .base import (
+    ERROR,
+    WARNING,
+    Context,
+    End,
+    KernelAnswer,
+    Rule,
+    Symptom,
+    decision,
+    is_up,
+    name_of,
+)
+
+__all__ = ("RULES",)
+
+
+def _peer_down(context: Context, end: End) -> Optional[Symptom]:
+    device = end.device
+    peer = context.peer(end)
+    if peer is None or not is_up(device) or is_up(peer, "peer_"):
+        return None
+    return Symptom(
+        f"it is up, and its peer {name_of(peer)} is down: no carrier, no traffic",
+        (
+            ("flags & IFF_UP", 1),
+            ("peer_flags & IFF_UP", 0),
+            ("operstate", device.operstate),
+        ),
+        None,
+        context.fixes.up(peer.ref),
+    )
+
+
+def _no_peer(context: Context, end: End) -> Optional[Symptom]:
+    refusal = decision("veth-peer")
+    return context.unless_torn(
+        Symptom(
+            "it is a veth that has no peer",
+            (("peer", None),),
+            KernelAnswer(refusal.function, refusal.errno, refusal.message),
+        )
+    )
+
+
+RULES: Tuple[Rule, ...] = (
+    Rule(
+        id="peer-down",
+        severity=WARNING,
+        title="the device is up, its peer is down",
+        predicate="kind is veth or netkit && flags & IFF_UP && !(peer->flags & IFF_UP)",
+        sees=(
+            "The device has no carrier (NO-CARRIER, operstate LOWERLAYERDOWN), and "
+            "nothing that it sends arrives."
+        ),
+        fix="Set the peer up, in its own namespace.",
+        why=(
+            "veth_open() and veth_close() (drivers/net/veth.c), netkit_open() and "
+            "netkit_close() (drivers/net/netkit.c) set the carrier of both ends: "
+            "there is one only while both are up. A device that moves to another "
+            "namespace is set down, and nobody sets it up there."
+        ),
+        subjects=lambda context: context.paired,
+        check=_peer_down,
+    ),
+    Rule(
+        id="no-peer",
+        severity=ERROR,
+        title="a veth without a peer",
+        predicate=(
+            "kind is veth && priv->peer == NULL && the device is on the list of its "
+            "namespace. It is undecided, and an info, while somebody holds rtnl_mutex."
+        ),
+        sees=(
+            "No carrier; everything that it sends is dropped; `ip link set up` and an "
+            "attach of native XDP fail with ENOTCONN."
+        ),
+        fix=(
+            "There is no command that gives it a peer: delete it, and make the pair "
+            "anew."
+        ),
+        why=(
+            "veth_newlink() (drivers/net/veth.c) sets the peer of both after both are "
+            "registered, veth_dellink() clears both before it unregisters them, all "
+            "under rtnl_mutex. At any other time a registered veth has a peer. (A "
+            "netkit may be made without one.)"
+        ),
+        subjects=lambda context: context.orphans,
+        check=_no_peer,
+    ),
+)

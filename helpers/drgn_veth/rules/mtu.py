@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Rules on the MTU."""
+
+from typing import Optional, Tuple
+
+from ..model import Unreadable
+from .base import (
+    INFO,
+    WARNING,
+    Context,
+    End,
+    Evidence,
+    KernelAnswer,
+    Rule,
+    Symptom,
+    is_up,
+    name_of,
+    need,
+)
+
+__all__ = ("RULES",)
+
+_ETH_MAX_MTU = 65535  # include/uapi/linux/if_ether.h: what veth_setup() allows
+
+
+def _peer_mtu(context: Context, end: End) -> Optional[Symptom]:
+    device = end.device
+    peer = context.peer(end)
+    if peer is None:
+        return None
+    most = context.max_mtu(peer, False)
+    mtu = need(peer.mtu, "peer_mtu")
+    if mtu <= most or context.is_native(device):
+        return None
+    summary = (
+        f"native XDP would be refused: the MTU of its peer {name_of(peer)} is {mtu}, "
+        f"more than {most}"
+    )
+    evidence: Evidence = (("peer_mtu", mtu), ("max_mtu", most))
+    if context.kernel.xdp_frags:
+        with_frags = context.max_mtu(peer, True)
+        evidence = (*evidence, ("max_mtu with frags", with_frags))
+        summary += f" ({with_frags} for a program that takes fragments)"
+    fix = context.fixes.mtu(peer.ref, most)
+    # The other way would be too large then: mtu-mismatch.
+    if fix and not isinstance(device.mtu, Unreadable) and device.mtu > most:
+        fix = (*context.fixes.mtu(device.ref, most), *fix)
+    return Symptom(summary, evidence, context.answer("veth-mtu"), fix)
+
+
+def _frozen(context: Context, end: End) -> Optional[Symptom]:
+    device = end.device
+    peer = context.peer(end)
+    if peer is None or not context.is_native(device):
+        return None
+    most = need(peer.max_mtu, "peer_max_mtu")
+    if most >= _ETH_MAX_MTU:
+        return None
+    return Symptom(
+        f"its native program keeps the MTU of its peer {name_of(peer)} at {most} or "
+        "less",
+        (("peer_max_mtu", most), ("peer_mtu", peer.mtu)),
+        KernelAnswer("dev_validate_mtu", "EINVAL", "mtu greater than device maximum"),
+    )
+
+
+def _stale(context: Context, end: End) -> Optional[Symptom]:
+    device = end.device
+    peer = context.peer(end)
+    program = need(device.xdp.driver, "xdp_state[XDP_MODE_DRV]")
+    if peer is None or program is None:
+        return None
+    frags = need(program.frags, "xdp_has_frags")
+    right = context.max_mtu(peer, frags)
+    most = need(peer.max_mtu, "peer_max_mtu")
+    if most == right:
+        return None
+    mtu = need(peer.mtu, "peer_mtu")
+    takes = "takes" if frags else "does not take"
+    peer_name = name_of(peer)
+    if mtu > right:
+        summary = (
+            f"the MTU of its peer {peer_name} is {mtu}, and its native program {takes} "
+            f"fragments: {right} would be the most"
+        )
+    else:
+        summary = (
+            f"its peer {peer_name} may have an MTU of {most} by an earlier program; "
+            f"this one {takes} fragments: {right} would be the most"
+        )
+    return Symptom(
+        summary,
+        (
+            ("xdp_has_frags", frags),
+            ("peer_max_mtu", most),
+            ("max_mtu", right),
+            ("peer_mtu", mtu),
+        ),
+        KernelAnswer("veth_xdp_set"),
+        context.fixes.mtu(peer.ref, right)
+        if mtu > right
+        else context.fixes.attach_again(device.ref, "driver", program),
+        severity=WARNING if mtu > right else INFO,
+    )
+
+
+def _mismatch(context: Context, end: End) -> Optional[Symptom]:
+    device = end.device
+    peer = context.peer(end)
+    if peer is None or device.mtu == peer.mtu:
+        return None
+    if not is_up(device) or not is_up(peer, "peer_"):
+        return None
+    mtu, other = need(device.mtu, "mtu"), need(peer.mtu, "peer_mtu")
+    if mtu <= other:
+        return None
+    evidence: Evidence = (("mtu", mtu), ("peer_mtu", other))
+    summary = (
+        f"its MTU is {mtu}, that of its peer {name_of(peer)} {other}: larger packets "
+        "are lost one way"
+    )
+    if device.veth is not None:
+        dropped = device.veth.dropped
+        evidence = (*evidence, ("dropped", dropped))
+        if not isinstance(dropped, Unreadable) and dropped:
+            summary += f"; it has dropped {dropped}"
+    return Symptom(
+        summary,
+        evidence,
+        KernelAnswer("__is_skb_forwardable"),
+        context.fixes.mtu(device.ref, other),
+    )
+
+
+RULES: Tuple[Rule, ...] = (
+    Rule(
+        id="xdp-peer-mtu",
+        severity=INFO,
+        title="native XDP refused: the peer's MTU is too large",
+        predicate=(
+            "kind is veth && no native program && peer->mtu > max_mtu, where max_mtu "
+            "is PAGE_SIZE - (XDP_PACKET_HEADROOM + NET_IP_ALIGN) - "
+            "peer->hard_header_len - SKB_DATA_ALIGN(sizeof(struct skb_shared_info)), "
+            "and PAGE_SIZE * MAX_SKB_FRAGS more for a program that takes fragments"
+        ),
+        sees=(
+            'An attach in native mode, or with no mode given, fails with "Numerical '
+            'result out of range" (ERANGE). Generic mode is taken.'
+        ),
+        fix=(
+            "Lower the MTU, of both ends; or use a program that takes fragments "
+            "(section xdp.frags, since v5.18)."
+        ),
+        why=(
+            "A native program sees a packet in one page, with room before and after "
+            "it; veth_xdp_set() (drivers/net/veth.c) does not let the peer send more "
+            "than fits. The device's own MTU does not matter for its own program. All "
+            "numbers are taken from the target."
+        ),
+        subjects=lambda context: context.veths,
+        check=_peer_mtu,
+    ),
+    Rule(
+        id="mtu-frozen",
+        severity=INFO,
+        title="the peer's MTU cannot be raised under a native program",
+        predicate="kind is veth && native program && peer->max_mtu < 65535",
+        sees=(
+            '`ip link set dev PEER mtu N` fails with "mtu greater than device '
+            'maximum" (EINVAL).'
+        ),
+        fix=(
+            "Detach the program, or use one that takes fragments; set the MTU; attach "
+            "again."
+        ),
+        why=(
+            "veth_xdp_set() (drivers/net/veth.c) sets max_mtu of the peer when a "
+            "program is attached, and ETH_MAX_MTU again when it is detached; "
+            "dev_validate_mtu() (net/core/dev.c) keeps to it."
+        ),
+        subjects=lambda context: context.native,
+        check=_frozen,
+    ),
+    Rule(
+        id="xdp-max-mtu-stale",
+        severity=WARNING,
+        title="the peer's greatest MTU is that of an earlier program",
+        predicate=(
+            "xdp_state[XDP_MODE_DRV] of a veth && peer->max_mtu != max_mtu as "
+            "veth_xdp_set() computes it for this program. It is a warning if "
+            "peer->mtu > max_mtu, else an info."
+        ),
+        sees=(
+            "After a program that takes fragments was replaced by one that does not: "
+            "packets of which the program sees the first part only. After the "
+            "reverse: the MTU cannot be raised, though it could."
+        ),
+        fix=(
+            "Lower the peer's MTU; or detach the program and attach it again, so that "
+            "the kernel computes max_mtu anew."
+        ),
+        why=(
+            "veth_xdp_set() (drivers/net/veth.c) of v5.18 to v7.2 sets max_mtu of the "
+            "peer only for the first program, and leaves it when one replaces "
+            "another; v7.3 sets it each time. Whether a program takes fragments is "
+            "its aux->xdp_has_frags."
+        ),
+        subjects=lambda context: context.native,
+        check=_stale,
+    ),
+    Rule(
+        id="mtu-mismatch",
+        severity=WARNING,
+        title="the two ends have different MTUs",
+        predicate="kind is veth && both are up && mtu > peer->mtu",
+        sees=(
+            "Large packets are lost one way: connections open, and stall once they "
+            "send data. rx_dropped of the one end and tx_dropped of the other grow. "
+            "Packets that are to be segmented (GSO) pass."
+        ),
+        fix="Give both ends the same MTU; the command lowers the larger one.",
+        why=(
+            "veth_forward_skb() hands a packet to __dev_forward_skb(), which drops "
+            "what __is_skb_forwardable() (include/linux/netdevice.h) finds longer "
+            "than mtu + hard_header_len + 4 of the receiving end; veth_xmit() "
+            "(drivers/net/veth.c) then counts it in veth_priv.dropped of the sending "
+            "end. netkit does not compare."
+        ),
+        subjects=lambda context: context.veths,
+        check=_mismatch,
+    ),
+)

@@ -1,0 +1,1612 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+The rules of diagnosis.
+
+Each rule on a Snapshot on which it fires, on near twins on which it does not (one value
+is another), and on some where a value that it needs could not be read.
+"""
+
+import json
+from pathlib import Path
+import re
+import shlex
+import subprocess
+import sys
+import time
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from drgn_veth.diagnose import diagnose, has_error, keep_findings
+from drgn_veth.filters import keep
+from drgn_veth.fixes import Fixes
+from drgn_veth.model import (
+    Device,
+    Driver,
+    Features,
+    Kernel,
+    Namespace,
+    Pair,
+    QueueCount,
+    Queues,
+    RpsQueue,
+    Snapshot,
+    StaleProgram,
+    StoppedTxQueue,
+    Target,
+    Task,
+    Unreadable,
+    Veth,
+    Xdp,
+    XdpLink,
+    XdpProgram,
+    XdpQueue,
+)
+from drgn_veth.render import findings as render_findings
+from drgn_veth.render import json as render_json
+from drgn_veth.rules import RULES, RULES_BY_ID
+from drgn_veth.rules.base import Evidence, Finding, KernelAnswer, decision
+from drgn_veth.rules.page import explain, markdown
+from drgn_veth.rules.queues import BACK_PRESSURE
+import jsonschema
+import pytest
+from test_pure import BAD, HOST, POD, device
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SCHEMA = json.loads((REPOSITORY / "docs" / "drgn-veth-1.schema.json").read_text())
+
+WHY = BAD.reason
+CHANNELS = Driver("veth", True, True, True)
+TARGET = Target("6.1.0", "kdump", "x86_64", "btf", 4, (0, 1, 2, 3), 0)
+UPPER = "Cannot attach when an upper device already has a program"
+MESSAGES = (
+    ("dev_xdp_attach", frozenset({UPPER})),
+    ("veth_xmit", frozenset({BACK_PRESSURE})),
+)
+KERNEL = Kernel(4096, 320, 17, 64, 0, 4, True, True, True, MESSAGES, None, None)
+PROGRAM = XdpProgram(7, "p", "00" * 8, "netlink", None, True, False, 1, 0)
+LINKED = PROGRAM._replace(via="link", link_id=3)
+DOWN = ("BROADCAST", "MULTICAST")
+NO_XDP = Xdp(None, None, None, ())
+GRO = 1 << 14
+TSO = 1 << 16
+
+Changes = Dict[str, Any]
+
+
+def queues(rx: Any, tx: Any, num_rx: Any = None, num_tx: Any = None) -> Changes:
+    count = Queues(QueueCount(rx, num_rx or rx), QueueCount(tx, num_tx or tx))
+    return {"queues": count}
+
+
+def rqs(*napi: Any, prog: Any = None, errors: Any = 0) -> Tuple[XdpQueue, ...]:
+    return tuple(
+        XdpQueue(i, prog if on else None, on, bool(on), errors)
+        for i, on in enumerate(napi)
+    )
+
+
+def native(*napi: Any, program: Any = PROGRAM, errors: Any = 0) -> Changes:
+    ready = rqs(*napi or (True,), prog=7, errors=errors)
+    return {"xdp": Xdp(None, program, None, ready)}
+
+
+def generic(program: Any = PROGRAM) -> Changes:
+    return {"xdp": Xdp(program, None, None, ())}
+
+
+def rps(*cpus: Any, flows: Any = 0) -> Changes:
+    return {"rps": tuple(RpsQueue(i, c, flows) for i, c in enumerate(cpus))}
+
+
+def pair(
+    a: Optional[Changes] = None,
+    b: Optional[Changes] = None,
+    *others: Device,
+    kind: str = "veth",
+    **whole: Any,
+) -> Snapshot:
+    """veth0 in the host's namespace and eth0 in that of pod1, with changes."""
+    first = device(HOST, 3, "veth0", driver=CHANNELS, hard_header_len=14, kind=kind)
+    second = device(POD, 2, "eth0", driver=CHANNELS, hard_header_len=14, kind=kind)
+    second = second._replace(net_device=0xFFFF888000001000)
+    first, second = first._replace(peer=second.ref), second._replace(peer=first.ref)
+    first, second = first._replace(**a or {}), second._replace(**b or {})
+    found = Snapshot(
+        TARGET,
+        (
+            Namespace(HOST, True, 1),
+            Namespace(POD, False, 1, names=("pod1",), mounts=("/run/netns/pod1",)),
+        ),
+        (first, *others, second),
+        (Pair(kind, first.ref, second.ref),),
+        kernel=KERNEL,
+    )
+    return found._replace(**whole)
+
+
+def kernel(**changes: Any) -> Kernel:
+    return KERNEL._replace(**changes)
+
+
+def messages(function: str, *said: str) -> Kernel:
+    return kernel(messages=((function, frozenset(said)),))
+
+
+BR0 = device(HOST, 9, "br0", kind="bridge")
+BOND = device(
+    HOST, 9, "bond0", kind="bond", driver=Driver("bonding", True, True, False)
+)
+NIC = device(HOST, 2, "ens1", kind=None)
+WITH_XDP = Xdp(None, PROGRAM, None, None)
+HELD = kernel(rtnl_owner=Task(812, "ip"))
+PIN = "/sys/fs/bpf/my link"
+
+
+def link(holders: Any, pins: Any, **changes: Any) -> Snapshot:
+    held = pair({"xdp": Xdp(LINKED, None, None, ())})
+    one = XdpLink(3, held.devices[0].ref, pins, holders)
+    return held._replace(links=(one._replace(**changes),))
+
+
+class Case(NamedTuple):
+    """What a rule says of a Snapshot, and on which it is silent or undecided."""
+
+    fires: Snapshot
+    severity: str
+    name: str
+    summary: str
+    evidence: Evidence
+    kernel: Optional[KernelAnswer]
+    fix: Tuple[str, ...]
+    twins: Sequence[Snapshot]
+    #: Snapshots with an unreadable value: which.
+    lost: Sequence[Tuple[Snapshot, str]] = ()
+    undecided: Optional[str] = None
+
+
+FRAGS = PROGRAM._replace(frags=True)
+TWO_RPS = rps((0, 1), ())
+BOND_SLAVE: Changes = {
+    "master": BOND.ref,
+    "veth": Veth(0, 0xFFFF888000009000),
+    "xdp": Xdp(None, None, None, rqs(True, prog=7)),
+}
+STALE = Veth(0, 0x77, stale=(StaleProgram(1, 0x77), StaleProgram(2, 0x77)))
+STUCK = StoppedTxQueue(1, True, False)
+
+CASES: Dict[str, Case] = {
+    "xdp-native-queues": Case(
+        pair(queues(14, 14), queues(48, 48)),
+        "info",
+        "veth0",
+        "native XDP would be refused: 14 real RX queues here, 48 real TX queues of its "
+        "peer eth0",
+        (("real_num_rx_queues", 14), ("peer_real_num_tx_queues", 48)),
+        KernelAnswer(
+            "veth_xdp_set",
+            "ENOSPC",
+            "veth: XDP expects number of rx queues not less than peer tx queues",
+        ),
+        ("ip netns exec pod1 ethtool -L eth0 tx 14",),
+        [
+            pair(queues(14, 14), queues(48, 14, 48, 48)),
+            pair(queues(48, 14), queues(14, 48)),
+            pair({**queues(14, 14), **native()}, queues(48, 48)),
+            pair({**queues(14, 14), "kind": "dummy", "peer": None}, queues(48, 48)),
+        ],
+        [
+            (pair(queues(BAD, 14), queues(48, 48)), "real_num_rx_queues"),
+            (
+                pair(queues(14, 14), queues(48, BAD, None, 48)),
+                "peer_real_num_tx_queues",
+            ),
+            (
+                pair({**queues(1, 1), **native(program=BAD)}, queues(4, 4)),
+                "xdp_state[XDP_MODE_DRV]",
+            ),
+            (pair({"peer": BAD}), "peer"),
+        ],
+    ),
+    "queues-one-sided": Case(
+        pair(queues(2, 3), queues(4, 4)),
+        "info",
+        "eth0",
+        "it has 4 real RX queues and 4 TX, one for each of 4 possible CPUs; its peer "
+        "veth0 has 2 and 3",
+        (
+            ("real_num_rx_queues", 4),
+            ("real_num_tx_queues", 4),
+            ("num_rx_queues", 4),
+            ("num_tx_queues", 4),
+            ("peer_real_num_rx_queues", 2),
+            ("peer_real_num_tx_queues", 3),
+            ("peer_num_rx_queues", 2),
+            ("peer_num_tx_queues", 3),
+            ("possible_cpus", 4),
+        ),
+        None,
+        (
+            "ip netns exec pod1 ethtool -L eth0 rx 2",
+            "ip netns exec pod1 ethtool -L eth0 tx 3",
+        ),
+        [
+            pair(queues(2, 3), queues(5, 4)),
+            pair(queues(4, 4), queues(4, 4)),
+            pair(queues(1, 1, 4, 4), queues(1, 1, 4, 4)),
+            pair(queues(2, 3), queues(4, 4), target=TARGET._replace(possible_cpus=5)),
+        ],
+        [
+            (pair(queues(2, 3), queues(4, BAD, 4, 4)), "peer_real_num_tx_queues"),
+            (
+                pair(
+                    queues(2, 3),
+                    queues(4, 4),
+                    target=TARGET._replace(possible_cpus=BAD),
+                ),
+                "possible_cpus",
+            ),
+        ],
+    ),
+    "queues-cpus": Case(
+        pair(queues(1, 5), queues(1, 1)),
+        "info",
+        "veth0",
+        "1 real RX queue and 5 TX, 4 possible CPUs: more queues than CPUs can serve at "
+        "a time",
+        (
+            ("real_num_rx_queues", 1),
+            ("real_num_tx_queues", 5),
+            ("peer_real_num_rx_queues", 1),
+            ("peer_real_num_tx_queues", 1),
+            ("possible_cpus", 4),
+        ),
+        None,
+        (),
+        [
+            pair(queues(1, 4), queues(1, 1)),
+            pair({**queues(4, 4), **native()}, queues(4, 4)),
+        ],
+        [
+            (pair(queues(BAD, 4), queues(4, 4)), "real_num_rx_queues"),
+            (
+                pair(queues(1, 2), target=TARGET._replace(possible_cpus=BAD)),
+                "possible_cpus",
+            ),
+        ],
+    ),
+    "veth-poll-out-of-range": Case(
+        pair({**queues(4, 1), **native(True, True, True, True)}, queues(1, 1, 1, 2)),
+        "info",
+        "veth0",
+        "veth_poll() of rx-2-3 looks at TX queues that its peer eth0 does not have: it "
+        "was made with 2",
+        (
+            ("real_num_rx_queues", 4),
+            ("peer_num_tx_queues", 2),
+            ("rq[].napi != NULL", "2-3"),
+        ),
+        KernelAnswer("veth_poll"),
+        ("ethtool -L veth0 rx 2",),
+        [
+            pair({**queues(4, 1), **native(True, True)}, queues(1, 1, 1, 2)),
+            pair({**queues(4, 1), **native(*[True] * 4)}, queues(1, 1, 1, 4)),
+            pair(
+                {**queues(4, 1), **native(*[True] * 4)},
+                queues(1, 1, 1, 2),
+                kernel=messages("veth_xmit"),
+            ),
+        ],
+        [
+            (
+                pair({**queues(4, 1), "xdp": Xdp(None, None, None, BAD)}),
+                "rq",
+            ),
+            (pair(queues(4, 1), queues(1, 1, 1, BAD)), "peer_num_tx_queues"),
+        ],
+        "whether veth_poll() of this kernel checks the number is in its code alone",
+    ),
+    "tx-queue-stuck": Case(
+        pair({"veth": Veth(0, 0, stopped=(STUCK, STUCK._replace(queue=2)))}),
+        "error",
+        "veth0",
+        "TX queue 1-2 is stopped for good: its peer eth0 has nothing left to receive, "
+        "and nothing wakes it",
+        (
+            ("_tx[].state & __QUEUE_STATE_DRV_XOFF", "1-2"),
+            ("peer_rq[].xdp_ring", "empty"),
+            ("peer_rq[].xdp_napi.state & NAPIF_STATE_SCHED", 0),
+        ),
+        KernelAnswer("veth_poll"),
+        (),
+        [
+            pair({"veth": Veth(0, 0)}),
+            pair(
+                {"veth": Veth(0, 0, stopped=(STUCK._replace(peer_ring_empty=False),))}
+            ),
+            pair(
+                {
+                    "veth": Veth(
+                        0, 0, stopped=(STUCK._replace(peer_napi_scheduled=True),)
+                    )
+                }
+            ),
+        ],
+        [
+            (pair({"veth": Veth(0, 0, stopped=BAD)}), "_tx[].state"),
+            (
+                pair(
+                    {
+                        "veth": Veth(
+                            0, 0, stopped=(STUCK._replace(peer_napi_scheduled=BAD),)
+                        )
+                    }
+                ),
+                "peer_rq[].xdp_napi.state",
+            ),
+            (
+                pair(
+                    {"veth": Veth(0, 0, stopped=(STUCK._replace(peer_ring_empty=BAD),))}
+                ),
+                "peer_rq[].xdp_ring",
+            ),
+        ],
+    ),
+    "rps-queue-out-of-range": Case(
+        pair(queues(4, 4), {**queues(2, 2), **rps((0, 2, 3), ())}),
+        "warning",
+        "eth0",
+        "RPS leaves out what comes from 1 of 4 TX queues of its peer veth0: 2 real RX "
+        "queues here",
+        (
+            ("real_num_rx_queues", 2),
+            ("peer_real_num_tx_queues", 4),
+            ("rps_map", "rx0:0,2-3"),
+        ),
+        KernelAnswer(
+            "get_rps_cpu",
+            None,
+            "eth0 received packet on queue 2, but number of RX queues is 2",
+        ),
+        ("ethtool -L veth0 tx 2",),
+        [
+            pair(queues(4, 3, 4, 4), {**queues(2, 2), **rps((0, 2, 3), ())}),
+            pair(queues(4, 4), {**queues(2, 2), **rps((), ())}),
+            # RFS takes both tables.
+            pair(queues(4, 4), {**queues(2, 2), **rps((), (), flows=64)}),
+            pair(
+                queues(4, 4),
+                {**queues(2, 2), **rps((0,), ()), "kind": "dummy", "peer": None},
+            ),
+        ],
+        [
+            (pair(queues(4, 4), {**queues(2, 2), **rps((), BAD)}), "rps_map"),
+            (pair(queues(4, 4), {**queues(2, 2), "rps": BAD}), "_rx[]"),
+            (
+                pair(
+                    queues(4, 4),
+                    {**queues(2, 2), **rps((), (), flows=64)},
+                    target=TARGET._replace(rps_sock_flow_entries=BAD),
+                ),
+                "rps_sock_flow_table",
+            ),
+        ],
+    ),
+    "rps-queue-off-by-one": Case(
+        pair(queues(2, 2), {**queues(2, 2), **rps((0, 3), (33,))}),
+        "warning",
+        "eth0",
+        "packets of TX queue 1 of its peer veth0 are steered by rx-0 (CPUs 0,3), not "
+        "by rx-1 (CPUs 33)",
+        (
+            ("real_num_rx_queues", 2),
+            ("peer_real_num_tx_queues", 2),
+            ("rps_map", "rx0:0,3 rx1:33"),
+        ),
+        KernelAnswer("get_rps_cpu"),
+        (
+            (
+                "ip netns exec pod1 sh -c "
+                '\'for f in "$0"/rx-*/rps_cpus; do echo 2,00000009 >"$f"; done\' '
+                "/sys/class/net/eth0/queues"
+            ),
+        ),
+        [
+            pair(queues(2, 2), {**queues(2, 2), **rps((0, 3), (0, 3))}),
+            pair(queues(2, 1), {**queues(2, 2), **rps((0, 3), (33,))}),
+            pair(queues(1, 1), {**queues(1, 1), **rps((0, 3))}),
+            # rx-2 serves TX queue 3, which is not there.
+            pair(queues(2, 2), {**queues(3, 2), **rps((1,), (1,), ())}),
+        ],
+        [
+            (pair(queues(2, 2), {**queues(2, 2), **rps((0, 3), BAD)}), "rps_map"),
+            (pair(queues(2, 2), {**queues(2, 2), "rps": BAD}), "_rx[]"),
+        ],
+    ),
+    "rps-which-end": Case(
+        pair(b={**rps((0, 1))}),
+        "info",
+        "eth0",
+        "its RPS (0-1) steers what its peer veth0 sends; what it sends itself is "
+        "steered by that of its peer (none)",
+        (("rps_map", "0-1"), ("peer_rps_map", "")),
+        KernelAnswer("get_rps_cpu"),
+        (),
+        [
+            pair(rps((0, 1)), rps((0, 1))),
+            pair(),
+            pair(None, None, BR0._replace(**rps((0, 1)))),
+        ],
+        [(pair(b={"rps": BAD}), "_rx[]"), (pair(b=rps(BAD)), "rps_map")],
+    ),
+    "generic-xdp-cpu": Case(
+        pair(None, None, BR0._replace(**generic(), **rps((0, 1)))),
+        "info",
+        "br0",
+        "its generic program runs after RPS: on CPUs 0-1, and where a packet is not "
+        "steered on the CPU that has it",
+        (("prog_id", 7), ("rps_map", "0-1")),
+        KernelAnswer("__netif_receive_skb_core"),
+        (),
+        [
+            pair(None, None, BR0._replace(**generic())),
+            pair(None, None, BR0._replace(**generic(None), **rps((0, 1)))),
+            pair(None, None, BR0._replace(kind="tun", **generic(), **rps((0, 1)))),
+        ],
+        [
+            (
+                pair(None, None, BR0._replace(**generic(BAD), **rps((0, 1)))),
+                "xdp_state[XDP_MODE_SKB]",
+            )
+        ],
+    ),
+    "xdp-queue-without-program": Case(
+        pair(
+            {
+                **queues(4, 1),
+                "xdp": Xdp(
+                    None,
+                    PROGRAM,
+                    None,
+                    (
+                        *rqs(True, True, prog=7),
+                        XdpQueue(2, None, True),
+                        XdpQueue(3, None, True),
+                    ),
+                ),
+            }
+        ),
+        "error",
+        "veth0",
+        "rx-2-3 of 4 real RX queues run no program: their packets pass by the native "
+        "program",
+        (
+            ("xdp_state[XDP_MODE_DRV] prog_id", 7),
+            ("real_num_rx_queues", 4),
+            ("rq[].xdp_prog == NULL", "2-3"),
+            ("rq[].napi != NULL", "2-3"),
+        ),
+        KernelAnswer("veth_set_channels"),
+        ("ethtool -L veth0 rx 2",),
+        [
+            pair({**queues(4, 1), **native(True, True, True, True)}),
+            pair({**queues(2, 1), **native(False, False)}),
+            pair(
+                {
+                    "flags": DOWN,
+                    "xdp": Xdp(None, PROGRAM, None, (XdpQueue(0, None, True),)),
+                }
+            ),
+            # NAPI for GRO alone.
+            pair({"xdp": Xdp(None, None, None, (XdpQueue(0, None, True),))}),
+        ],
+        [
+            (pair({"xdp": Xdp(None, PROGRAM, None, BAD)}), "rq"),
+            (
+                pair({"xdp": Xdp(None, PROGRAM, None, (XdpQueue(0, None, BAD),))}),
+                "rq[].napi",
+            ),
+            (
+                pair({"xdp": Xdp(None, PROGRAM, None, (XdpQueue(0, BAD, True),))}),
+                "rq[].xdp_prog",
+            ),
+            (pair({**native(), "flags": BAD}), "flags"),
+            (pair(native(program=BAD)), "xdp_state[XDP_MODE_DRV]"),
+        ],
+    ),
+    "xdp-stale-program": Case(
+        pair({**queues(1, 1, 4, 4), **native(), "veth": STALE}),
+        "warning",
+        "veth0",
+        "rx-1-2, not in use, still name a program: it runs again, freed or not, once "
+        "they are in use",
+        (
+            ("real_num_rx_queues", 1),
+            ("rq[].xdp_prog", ("rx-1: 0x77", "rx-2: 0x77")),
+            ("_xdp_prog", "0x77"),
+        ),
+        KernelAnswer("veth_set_channels"),
+        ("ethtool -L veth0 rx 3",),
+        [
+            pair({**queues(1, 1, 4, 4), **native(), "veth": Veth(0, 0x77)}),
+            pair({**queues(4, 4), "veth": Veth(0, 0, stale=BAD)}),
+        ],
+        [
+            (
+                pair({**queues(1, 1, 4, 4), "veth": Veth(0, 0, stale=BAD)}),
+                "rq[].xdp_prog",
+            )
+        ],
+    ),
+    "xdp-queue-overflow": Case(
+        pair({**queues(1, 1, 4, 4), **native()}, queues(2, 3)),
+        "error",
+        "veth0",
+        "2 of 3 TX queues of its peer eth0 pass by its native program: 1 real RX queue "
+        "here",
+        (("real_num_rx_queues", 1), ("peer_real_num_tx_queues", 3)),
+        KernelAnswer("veth_xmit"),
+        ("ip netns exec pod1 ethtool -L eth0 tx 1",),
+        [
+            pair({**queues(3, 1, 4, 4), **native()}, queues(2, 3)),
+            pair({**queues(1, 1, 4, 4)}, queues(2, 3)),
+            pair(native(), {"features": Features(GRO, GRO, None)}),
+            pair(None, {"features": Features(TSO, TSO, None)}),
+        ],
+        [
+            (pair(native(), queues(1, BAD, None, 1)), "peer_real_num_tx_queues"),
+            (pair(native(), {"features": Features(BAD, 0, None)}), "peer_features"),
+            (pair(native(program=BAD)), "xdp_state[XDP_MODE_DRV]"),
+        ],
+    ),
+    "xdp-tx-lost": Case(
+        pair(native(True, True, errors=10), {"xdp": Xdp(None, None, None, rqs(False))}),
+        "error",
+        "veth0",
+        "its native program has lost 20 packets by XDP_TX: eth0 has no native program",
+        (
+            ("rq[].stats.vs.xdp_tx_err", 20),
+            ("peer_rq[].xdp_prog != NULL", 0),
+            ("peer_rq[].napi != NULL", 0),
+            ("peer_rq[].xdp_ring waits", ()),
+        ),
+        KernelAnswer("veth_xdp_xmit", "ENXIO"),
+        (),
+        [
+            pair(native(errors=10), native()),
+            pair({"xdp": Xdp(None, None, None, rqs(True, errors=10))}),
+            pair({**native(errors=10), "flags": DOWN}),
+            pair(native(errors=10), {"flags": DOWN}),
+        ],
+        [
+            (pair(native(), {"xdp": Xdp(None, None, None, BAD)}), "peer_rq"),
+            (
+                pair(native(), {"xdp": Xdp(None, None, None, rqs(BAD, prog=None))}),
+                "peer_rq[].napi",
+            ),
+            (
+                pair(native(), {"xdp": Xdp(None, None, None, rqs(True, prog=BAD))}),
+                "peer_rq[].xdp_prog",
+            ),
+            (pair(native(), {"flags": BAD}), "peer_flags"),
+        ],
+    ),
+    "xdp-redirect-not-ready": Case(
+        pair({"features": Features(0, 0, 0)}, None, NIC._replace(xdp=WITH_XDP)),
+        "info",
+        "veth0",
+        "XDP_REDIRECT to it is lost, and native programs run in its namespace: its "
+        "peer eth0 has no NAPI",
+        (("xdp_features", "0x0"), ("peer_rq[].napi != NULL", 0)),
+        KernelAnswer("__xdp_enqueue", "EOPNOTSUPP"),
+        ("ip netns exec pod1 ethtool -K eth0 gro on",),
+        [
+            pair(
+                {"features": Features(0, 0, 4)},
+                {"xdp": Xdp(None, None, None, rqs(True))},
+                NIC._replace(xdp=WITH_XDP),
+            ),
+            pair({"features": Features(0, 0, 0)}, None, NIC),
+            pair(native()),
+            pair({"flags": DOWN}, None, NIC._replace(xdp=WITH_XDP)),
+            pair(
+                {"features": Features(0, 0, 0)},
+                None,
+                NIC._replace(xdp=WITH_XDP, netns=POD + 1),
+            ),
+        ],
+        [
+            (
+                pair(
+                    {"features": Features(0, 0, BAD)}, None, NIC._replace(xdp=WITH_XDP)
+                ),
+                "xdp_features",
+            ),
+            (
+                pair(
+                    None,
+                    {"xdp": Xdp(None, None, None, BAD)},
+                    NIC._replace(xdp=WITH_XDP),
+                ),
+                "peer_rq",
+            ),
+        ],
+    ),
+    "xdp-peer-mtu": Case(
+        pair({"mtu": 1500}, {"mtu": 3507}),
+        "info",
+        "veth0",
+        "native XDP would be refused: the MTU of its peer eth0 is 3507, more than 3506 "
+        "(73138 for a program that takes fragments)",
+        (("peer_mtu", 3507), ("max_mtu", 3506), ("max_mtu with frags", 73138)),
+        KernelAnswer(
+            "veth_xdp_set", "ERANGE", "veth: Peer MTU is too large to set XDP"
+        ),
+        ("ip netns exec pod1 ip link set dev eth0 mtu 3506",),
+        [
+            pair({"mtu": 1500}, {"mtu": 3506}),
+            pair({"mtu": 3507}, {"mtu": 1500, "kind": "dummy", "peer": None}),
+            pair(native(), {"mtu": 3507}),
+            pair(None, {"mtu": 3507}, kernel=kernel(page_size=8192)),
+        ],
+        [
+            (pair(None, {"mtu": BAD}), "peer_mtu"),
+            (pair(None, {"hard_header_len": BAD}), "peer_hard_header_len"),
+            (pair({"peer": BAD}), "peer"),
+        ],
+    ),
+    "mtu-frozen": Case(
+        pair(native(), {"max_mtu": 3506}),
+        "info",
+        "veth0",
+        "its native program keeps the MTU of its peer eth0 at 3506 or less",
+        (("peer_max_mtu", 3506), ("peer_mtu", 1500)),
+        KernelAnswer("dev_validate_mtu", "EINVAL", "mtu greater than device maximum"),
+        (),
+        [
+            pair(native(), {"max_mtu": 65535}),
+            pair(None, {"max_mtu": 3506}),
+        ],
+        [(pair(native(), {"max_mtu": BAD}), "peer_max_mtu")],
+    ),
+    "xdp-max-mtu-stale": Case(
+        pair(native(), {"max_mtu": 73138, "mtu": 9000}),
+        "warning",
+        "veth0",
+        "the MTU of its peer eth0 is 9000, and its native program does not take "
+        "fragments: 3506 would be the most",
+        (
+            ("xdp_has_frags", False),
+            ("peer_max_mtu", 73138),
+            ("max_mtu", 3506),
+            ("peer_mtu", 9000),
+        ),
+        KernelAnswer("veth_xdp_set"),
+        ("ip netns exec pod1 ip link set dev eth0 mtu 3506",),
+        [
+            pair(native(), {"max_mtu": 3506}),
+            pair(native(program=FRAGS), {"max_mtu": 73138, "mtu": 9000}),
+            pair(None, {"max_mtu": 73138, "mtu": 9000}),
+        ],
+        [
+            (
+                pair(native(program=PROGRAM._replace(frags=BAD)), {"max_mtu": 3506}),
+                "xdp_has_frags",
+            ),
+            (pair(native(), {"max_mtu": BAD}), "peer_max_mtu"),
+            (pair(native(), kernel=kernel(net_ip_align=BAD)), "max_mtu"),
+            (pair(native(), kernel=None), "kernel"),
+        ],
+    ),
+    "mtu-mismatch": Case(
+        pair({"mtu": 9000, "veth": Veth(12, 0)}),
+        "warning",
+        "veth0",
+        "its MTU is 9000, that of its peer eth0 1500: larger packets are lost one way; "
+        "it has dropped 12",
+        (("mtu", 9000), ("peer_mtu", 1500), ("dropped", 12)),
+        KernelAnswer("__is_skb_forwardable"),
+        ("ip link set dev veth0 mtu 1500",),
+        [
+            pair({"mtu": 1500, "veth": Veth(12, 0)}),
+            pair({"mtu": 9000, "flags": DOWN}, {"flags": DOWN}),
+            pair({"mtu": 9000}, {"flags": DOWN}),
+            pair({"mtu": 9000}, kind="netkit"),
+        ],
+        [
+            (pair({"mtu": BAD}), "mtu"),
+            (pair({"mtu": 9000}, {"mtu": BAD}), "peer_mtu"),
+            (pair({"mtu": 9000}, {"flags": BAD}), "peer_flags"),
+        ],
+    ),
+    "peer-down": Case(
+        pair({"operstate": "LOWERLAYERDOWN"}, {"flags": DOWN}),
+        "warning",
+        "veth0",
+        "it is up, and its peer eth0 is down: no carrier, no traffic",
+        (
+            ("flags & IFF_UP", 1),
+            ("peer_flags & IFF_UP", 0),
+            ("operstate", "LOWERLAYERDOWN"),
+        ),
+        None,
+        ("ip netns exec pod1 ip link set dev eth0 up",),
+        [
+            pair(),
+            pair({"flags": DOWN}, {"flags": DOWN}),
+            pair(None, {"flags": DOWN, "off_list": "netns is dying"}),
+            pair(None, None, BR0._replace(flags=DOWN)),
+        ],
+        [(pair({"flags": BAD}), "flags"), (pair(None, {"flags": BAD}), "peer_flags")],
+    ),
+    "no-peer": Case(
+        pair({"peer": None}),
+        "error",
+        "veth0",
+        "it is a veth that has no peer",
+        (("peer", None),),
+        KernelAnswer(
+            "veth_xdp_set", "ENOTCONN", "veth: Cannot set XDP when peer is detached"
+        ),
+        (),
+        [
+            pair(),
+            pair({"peer": None, "off_list": "it is being unregistered"}),
+            pair({"peer": None, "kind": "dummy"}),
+            pair({"peer": None}, kind="netkit"),
+            pair({"peer": BAD}),
+        ],
+    ),
+    "xdp-mode-conflict": Case(
+        pair(None, generic()),
+        "info",
+        "eth0",
+        "native XDP, and so an attach with no mode given, is refused: it has a generic "
+        "program",
+        (("xdp_state[XDP_MODE_SKB] prog_id", 7),),
+        KernelAnswer(
+            "dev_xdp_attach",
+            "EEXIST",
+            "Native and generic XDP can't be active at the same time",
+        ),
+        ("ip netns exec pod1 ip link set dev eth0 xdpgeneric off",),
+        [
+            pair(),
+            pair(None, native()),
+            pair(None, {**generic(), "driver": CHANNELS._replace(ndo_bpf=False)}),
+            pair(None, generic(), kind="netkit"),
+        ],
+        [
+            (pair(None, generic(BAD)), "xdp_state[XDP_MODE_SKB]"),
+            (
+                pair(None, {**generic(), "driver": CHANNELS._replace(ndo_bpf=BAD)}),
+                "netdev_ops->ndo_bpf",
+            ),
+        ],
+    ),
+    "xdp-link-owns-hook": Case(
+        pair(None, generic(LINKED)),
+        "info",
+        "eth0",
+        "BPF link 3 holds its generic program: nothing else can replace or detach it",
+        (("link_id", 3), ("prog_id", 7)),
+        KernelAnswer("dev_xdp_attach", "EBUSY", "Can't replace active BPF XDP link"),
+        ("bpftool link detach id 3",),
+        [pair(None, generic()), pair()],
+        [(pair(None, generic(BAD)), "xdp_state[XDP_MODE_SKB]")],
+    ),
+    "xdp-link-pinned-only": Case(
+        link(0, (PIN,)),
+        "info",
+        "veth0",
+        "BPF link 3 holds its program, and only 1 pin the link: no process has it open",
+        (("link_id", 3), ("link.refcnt", 1), ("pins", (PIN,))),
+        KernelAnswer("bpf_link_put"),
+        (f"rm '{PIN}'",),
+        [link(1, (PIN,)), link(0, ()), link(0, (PIN,), id=4)],
+        [(link(BAD, (PIN,)), "link.refcnt"), (link(0, BAD), "link.pins")],
+    ),
+    "xdp-upper-program": Case(
+        pair({"uppers": (BOND.ref,)}, None, BOND._replace(xdp=WITH_XDP)),
+        "info",
+        "veth0",
+        "XDP cannot be attached, nor detached by netlink: bond0, above it, has a "
+        "program",
+        (("prog_id of upper bond0", (7,)),),
+        KernelAnswer("dev_xdp_attach", "EEXIST", UPPER),
+        ("ip link set dev bond0 xdpdrv off",),
+        [
+            pair({"uppers": (BOND.ref,)}, None, BOND),
+            pair(None, None, BOND._replace(xdp=WITH_XDP)),
+            pair(
+                {"uppers": (BOND.ref,)},
+                None,
+                BOND._replace(xdp=WITH_XDP),
+                kernel=messages("dev_xdp_attach", "another one"),
+            ),
+        ],
+        [
+            (pair({"uppers": BAD}), "adj_list.upper"),
+            (
+                pair(
+                    {"uppers": (BOND.ref,)},
+                    None,
+                    BOND._replace(xdp=Xdp(BAD, None, None, None)),
+                ),
+                "upper xdp_state[XDP_MODE_SKB]",
+            ),
+        ],
+    ),
+    "netkit-default-attach": Case(
+        pair(None, {"driver": CHANNELS._replace(ndo_bpf=False)}, kind="netkit"),
+        "info",
+        "veth0",
+        "an attach with no mode given is refused: it means native mode, which netkit "
+        "does not have; generic mode works",
+        (("netdev_ops->ndo_bpf", "netkit_xsk"),),
+        KernelAnswer("netkit_xsk", "EOPNOTSUPP"),
+        (),
+        [
+            pair(
+                {"driver": CHANNELS._replace(ndo_bpf=False)},
+                {"driver": CHANNELS._replace(ndo_bpf=False)},
+                kind="netkit",
+            ),
+            pair(),
+        ],
+        [
+            (
+                pair(
+                    {"driver": CHANNELS._replace(ndo_bpf=BAD)},
+                    {"driver": CHANNELS._replace(ndo_bpf=False)},
+                    kind="netkit",
+                ),
+                "netdev_ops->ndo_bpf",
+            )
+        ],
+    ),
+}
+
+
+def found(rule: str, snapshot: Snapshot) -> List[Finding]:
+    return [finding for finding in diagnose(snapshot) if finding.rule == rule]
+
+
+def test_each_rule_has_a_case() -> None:
+    assert set(CASES) == set(RULES_BY_ID)
+    assert len(RULES_BY_ID) == len(RULES)
+
+
+@pytest.mark.parametrize("rule", CASES)
+def test_fires(rule: str) -> None:
+    case = CASES[rule]
+    (finding,) = found(rule, case.fires)
+    ref = next(d.ref for d in case.fires.devices if d.name == case.name)
+    assert finding == Finding(
+        rule,
+        case.severity,
+        ref,
+        case.summary,
+        case.evidence,
+        case.kernel,
+        case.fix,
+        case.undecided,
+    )
+
+
+@pytest.mark.parametrize("rule", CASES)
+def test_is_silent_on_twins(rule: str) -> None:
+    twins = CASES[rule].twins
+    assert len(twins) >= 2
+    for twin in twins:
+        assert found(rule, twin) == []
+
+
+@pytest.mark.parametrize(
+    "rule, lost, name",
+    [(rule, *lost) for rule, case in CASES.items() for lost in case.lost],
+)
+def test_says_what_is_missing(rule: str, lost: Snapshot, name: str) -> None:
+    finding = next(f for f in found(rule, lost) if f.undecided is not None)
+    ((where, value),) = finding.evidence
+    assert where == name
+    assert isinstance(value, Unreadable)
+    assert finding.severity == "info"
+    assert finding.undecided == f"{name} could not be read: {value.reason}"
+    assert finding.fix == () and finding.kernel is None
+
+
+def test_each_rule_can_be_undecided() -> None:
+    """But no-peer, which is then another rule's matter: the peer is not known."""
+    assert {rule for rule, case in CASES.items() if not case.lost} == {"no-peer"}
+
+
+def test_what_is_missing_for_all_is_said_once() -> None:
+    lost = pair(kernel=kernel(page_size=BAD))
+    (finding,) = found("xdp-peer-mtu", lost)
+    assert finding.device is None
+    assert finding.undecided == (
+        f"max_mtu could not be read: PAGE_SIZE could not be read: {WHY}"
+    )
+
+
+# What a rule says besides
+
+
+def test_second_end_alone_was_given_queues() -> None:
+    (finding,) = found("queues-one-sided", pair(queues(1, 1, 4, 4), queues(1, 1, 3, 2)))
+    assert finding.device is not None and finding.device.name == "eth0"
+    assert finding.summary == (
+        "it has 1 real RX queue and 1 TX, and was made with 3 and 2; its peer veth0 "
+        "has 1 and 1"
+    )
+    assert finding.fix == (
+        "ip netns exec pod1 ethtool -L eth0 rx 3",
+        "ip netns exec pod1 ethtool -L eth0 tx 2",
+        "ethtool -L veth0 rx 3",
+        "ethtool -L veth0 tx 2",
+    )
+
+
+@pytest.mark.parametrize(
+    "a, b",
+    [
+        # The ends would have a program, and too few queues for it.
+        (queues(2, 3), {**queues(4, 4), **native(*[True] * 4)}),
+        (queues(1, 1, 4, 4), {**queues(1, 1, 3, 3), **native()}),
+        ({**queues(1, 1, 4, 4), **native()}, queues(1, 1, 3, 3)),
+        # There are no more.
+        (queues(1, 1, 4, 4), queues(1, 1, 5, 3)),
+        (queues(1, 1, 4, 4), queues(1, 1, 3, 5)),
+    ],
+)
+def test_no_fix_that_would_be_refused(a: Changes, b: Changes) -> None:
+    (finding,) = found("queues-one-sided", pair(a, b))
+    assert finding.device is not None and finding.device.name == "eth0"
+    assert finding.fix == ()
+
+
+def test_one_queue_for_one_cpu() -> None:
+    alone = TARGET._replace(possible_cpus=1)
+    assert not found("queues-one-sided", pair(queues(2, 2), target=alone))
+
+
+@pytest.mark.parametrize("rx", [3, 2])
+def test_fix_takes_what_there_is(rx: int) -> None:
+    """RX queues that can be had are better than TX queues that are taken away."""
+    few = queues(1, 1, rx, 1)
+    (finding,) = found("xdp-native-queues", pair(few, queues(1, 3)))
+    wanted = (
+        "ethtool -L veth0 rx 3"
+        if rx == 3
+        else "ip netns exec pod1 ethtool -L eth0 tx 1"
+    )
+    assert finding.fix == (wanted,)
+
+
+def test_no_fix_where_queues_cannot_be_set() -> None:
+    old = {"driver": CHANNELS._replace(set_channels=False)}
+    before = pair({**queues(1, 1), **rps((0,)), **old}, {**queues(4, 4), **old})
+    for rule in ("xdp-native-queues", "rps-queue-out-of-range"):
+        (finding,) = found(rule, before)
+        assert finding.fix == ()
+
+
+def test_native_program_with_fewer_queues_than_cpus() -> None:
+    (finding,) = found("queues-cpus", pair({**queues(1, 1), **native()}))
+    assert "CPUs that redirect" in finding.summary
+
+
+def test_nothing_is_logged_with_one_rx_queue() -> None:
+    (finding,) = found(
+        "rps-queue-out-of-range", pair({**queues(1, 1), **rps((0,))}, queues(4, 4))
+    )
+    assert finding.kernel == KernelAnswer("get_rps_cpu")
+    assert "2 of 4 TX queues" in finding.summary
+
+
+def test_rfs_alone_is_left_out_too() -> None:
+    flows = {**queues(1, 1), **rps((), flows=64)}
+    both = TARGET._replace(rps_sock_flow_entries=1024)
+    assert found("rps-queue-out-of-range", pair(flows, queues(4, 4), target=both))
+
+
+def test_rfs_alone_sends_no_program_elsewhere() -> None:
+    flows = BR0._replace(**generic(), **rps((), flows=64))
+    assert not found("generic-xdp-cpu", pair(None, None, flows))
+
+
+def test_rps_of_both_ends_is_said_once() -> None:
+    (finding,) = found("rps-which-end", pair(rps((0,)), rps((1,))))
+    assert finding.device is not None and finding.device.name == "veth0"
+    assert finding.evidence == (("rps_map", "0"), ("peer_rps_map", "1"))
+
+
+def test_back_pressure_that_is_not_known() -> None:
+    case = {**queues(4, 1), **native(*[True] * 4)}
+    unknown = kernel(messages=BAD)
+    (finding,) = found("veth-poll-out-of-range", pair(case, kernel=unknown))
+    assert finding.severity == "info"
+    assert finding.undecided is not None and finding.undecided.endswith(f"({WHY})")
+    stopped = {"veth": Veth(0, 0, stopped=(STUCK._replace(peer_ring_empty=False),))}
+    (finding,) = found("veth-poll-out-of-range", pair(case, stopped, kernel=unknown))
+    assert finding.undecided is not None and WHY not in finding.undecided
+
+
+@pytest.mark.parametrize(
+    "queue",
+    [
+        STUCK._replace(peer_ring_empty=BAD, peer_napi_scheduled=True),
+        STUCK._replace(peer_ring_empty=False, peer_napi_scheduled=BAD),
+    ],
+)
+def test_tx_queue_that_will_be_woken_whatever_is_missing(queue: StoppedTxQueue) -> None:
+    assert not found("tx-queue-stuck", pair({"veth": Veth(0, 0, stopped=(queue,))}))
+
+
+def test_program_is_attached_again() -> None:
+    """The queues are needed: the peer sends to them."""
+    grown = {
+        **queues(2, 1),
+        "xdp": Xdp(None, PROGRAM, None, (*rqs(True, prog=7), XdpQueue(1, None, True))),
+    }
+    (finding,) = found("xdp-queue-without-program", pair(None, grown, kernel=KERNEL))
+    assert finding.fix == ("ip netns exec pod1 ethtool -L eth0 rx 1",)
+    (finding,) = found("xdp-queue-without-program", pair(queues(2, 2), grown))
+    assert finding.fix == (
+        "bpftool prog pin id 7 /sys/fs/bpf/drgn-veth-7",
+        "ip netns exec pod1 bpftool net detach xdpdrv dev eth0",
+        "ip netns exec pod1 bpftool net attach xdpdrv id 7 dev eth0",
+        "rm /sys/fs/bpf/drgn-veth-7",
+    )
+    held = grown["xdp"]._replace(driver=LINKED)
+    (finding,) = found(
+        "xdp-queue-without-program", pair(queues(2, 2), {**grown, "xdp": held})
+    )
+    assert finding.fix == ()
+    # Not the last ones: they cannot be taken away alone.
+    first = (XdpQueue(0, 7, True), XdpQueue(1, None, True), XdpQueue(2, 7, True))
+    hole = {**queues(3, 1), "xdp": Xdp(None, PROGRAM, None, first)}
+    (finding,) = found("xdp-queue-without-program", pair(None, hole))
+    assert len(finding.fix) == 4
+
+
+def test_slave_without_a_program_on_a_queue() -> None:
+    """The bond has the program: it cannot be attached to the slave again."""
+    bare = {**BOND_SLAVE, "xdp": Xdp(None, None, None, (XdpQueue(0, None, True),))}
+    (finding,) = found(
+        "xdp-queue-without-program", pair(bare, None, BOND._replace(xdp=WITH_XDP))
+    )
+    assert finding.evidence[0] == ("xdp_state[XDP_MODE_DRV] prog_id", None)
+    assert finding.fix == ()
+
+
+@pytest.mark.parametrize(
+    "veth",
+    [
+        STALE._replace(prog=0),
+        STALE._replace(prog=0x88),
+        STALE._replace(stale=(StaleProgram(2, 0x77),)),
+        STALE._replace(prog=BAD),
+    ],
+    ids=["detached", "another", "gap", "unreadable"],
+)
+def test_stale_program_is_not_put_to_use(veth: Veth) -> None:
+    (finding,) = found("xdp-stale-program", pair({**queues(1, 1, 4, 4), "veth": veth}))
+    assert finding.fix == ()
+
+
+def test_sender_with_tso() -> None:
+    (finding,) = found(
+        "xdp-queue-overflow", pair(native(), {"features": Features(GRO | TSO, 0, None)})
+    )
+    assert finding.evidence == (("peer_features & NETIF_F_ALL_TSO", "0x10000"),)
+    assert finding.fix == ("ip netns exec pod1 ethtool -K eth0 tso off",)
+
+
+def test_xdp_tx_before_it_is_lost() -> None:
+    (finding,) = found("xdp-tx-lost", pair(native()))
+    assert finding.severity == "info"
+    (finding,) = found("xdp-tx-lost", pair(native(errors=BAD)))
+    assert finding.severity == "info"
+    assert finding.undecided == f"rq[].stats.vs.xdp_tx_err could not be read: {WHY}"
+
+
+def test_gro_at_the_peer_does_not_help() -> None:
+    """As measured: the frames wait in a ring, and count as sent."""
+    idle = rqs(True)
+    (finding,) = found(
+        "xdp-tx-lost", pair(native(), {"xdp": Xdp(None, None, None, idle)})
+    )
+    assert finding.severity == "info"
+    stuck = tuple(queue._replace(waiting=True) for queue in idle)
+    (finding,) = found(
+        "xdp-tx-lost", pair(native(), {"xdp": Xdp(None, None, None, stuck)})
+    )
+    assert finding.severity == "error"
+    assert "waits in RX queue 0 of its peer eth0" in finding.summary
+    assert finding.kernel == KernelAnswer("veth_xdp_flush", None)
+    assert finding.fix == ()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"features": Features(0, GRO, None)},
+        {"features": Features(0, BAD, None)},
+        {"driver": CHANNELS._replace(set_channels=False)},
+    ],
+    ids=["wanted", "unreadable", "old"],
+)
+def test_gro_would_not_help(changes: Changes) -> None:
+    (finding,) = found(
+        "xdp-redirect-not-ready", pair(None, changes, NIC._replace(xdp=WITH_XDP))
+    )
+    assert finding.fix == ()
+
+
+def test_redirect_on_kernels_without_xdp_features() -> None:
+    (finding,) = found(
+        "xdp-redirect-not-ready", pair(None, None, NIC._replace(xdp=WITH_XDP))
+    )
+    assert finding.kernel == KernelAnswer("veth_xdp_xmit", "ENXIO")
+
+
+def test_slave_runs_the_program_of_its_bond() -> None:
+    bond = BOND._replace(xdp=WITH_XDP)
+    peer = {"max_mtu": 3506}
+    assert found("mtu-frozen", pair(BOND_SLAVE, peer, bond))
+    assert not found("mtu-frozen", pair(BOND_SLAVE, peer, BOND))
+    bridge = BR0._replace(xdp=WITH_XDP)
+    assert not found("mtu-frozen", pair(BOND_SLAVE, peer, bridge))
+    lost = pair({**BOND_SLAVE, "veth": Veth(0, BAD)}, peer, bond)
+    (finding,) = found("mtu-frozen", lost)
+    assert finding.undecided == f"_xdp_prog could not be read: {WHY}"
+
+
+def test_both_ends_get_the_smaller_mtu() -> None:
+    first, second = found("xdp-peer-mtu", pair({"mtu": 9000}, {"mtu": 9000}))
+    assert first.fix == (
+        "ip link set dev veth0 mtu 3506",
+        "ip netns exec pod1 ip link set dev eth0 mtu 3506",
+    )
+    assert second.fix == first.fix[::-1]
+
+
+def test_an_mtu_that_is_right_is_left_alone() -> None:
+    (finding,) = found("xdp-peer-mtu", pair({"mtu": 3506}, {"mtu": 3507}))
+    assert finding.fix == ("ip netns exec pod1 ip link set dev eth0 mtu 3506",)
+
+
+@pytest.mark.parametrize("mtu, severity", [(3506, "info"), (3507, "warning")])
+def test_stale_max_mtu_that_hurts(mtu: int, severity: str) -> None:
+    whole = pair(native(), {"max_mtu": 73138, "mtu": mtu})
+    (finding,) = found("xdp-max-mtu-stale", whole)
+    assert finding.severity == severity
+    assert len(finding.fix) == (4 if severity == "info" else 1)
+    assert (f"is {mtu}, " in finding.summary) == (severity == "warning")
+
+
+@pytest.mark.parametrize("dropped", [0, BAD])
+def test_mismatch_without_a_count_of_drops(dropped: Any) -> None:
+    (finding,) = found("mtu-mismatch", pair({"mtu": 9000, "veth": Veth(dropped, 0)}))
+    assert finding.summary.endswith("larger packets are lost one way")
+    assert finding.evidence[-1] == ("dropped", dropped)
+    assert finding.undecided is None
+
+
+def test_no_frags_before_there_were_any() -> None:
+    old = kernel(xdp_frags=False)
+    (finding,) = found("xdp-peer-mtu", pair(None, {"mtu": 9000}, kernel=old))
+    assert finding.evidence == (("peer_mtu", 9000), ("max_mtu", 3506))
+
+
+def test_max_mtu_that_is_too_small() -> None:
+    (finding,) = found(
+        "xdp-max-mtu-stale", pair(native(program=FRAGS), {"max_mtu": 3506})
+    )
+    assert finding.severity == "info"
+    assert len(finding.fix) == 4
+
+
+@pytest.mark.parametrize(
+    "rule, snapshot",
+    [
+        ("no-peer", CASES["no-peer"].fires),
+        ("xdp-queue-without-program", CASES["xdp-queue-without-program"].fires),
+        ("xdp-queue-overflow", CASES["xdp-queue-overflow"].fires),
+    ],
+)
+def test_somebody_is_changing_it(rule: str, snapshot: Snapshot) -> None:
+    (finding,) = found(rule, snapshot._replace(kernel=HELD))
+    assert finding.severity == "info"
+    assert finding.undecided == (
+        "ip (812) holds rtnl_mutex: it may have been changing this"
+    )
+    assert finding.evidence[-1] == ("rtnl_mutex.owner", "ip (812)")
+    (finding,) = found(rule, snapshot._replace(kernel=kernel(rtnl_owner=BAD)))
+    assert finding.severity == "error"
+    assert finding.evidence[-1] == ("rtnl_mutex.owner", BAD)
+
+
+def test_message_in_dev_xdp_install() -> None:
+    message = "Native and generic XDP can't be active at the same time"
+    late = messages("dev_xdp_install", message)
+    (finding,) = found("xdp-mode-conflict", pair(generic(), kernel=late))
+    assert finding.kernel == KernelAnswer("dev_xdp_install", "EEXIST", message)
+
+
+def test_upper_where_the_code_is_not_known() -> None:
+    case = CASES["xdp-upper-program"].fires
+    (finding,) = found("xdp-upper-program", case._replace(kernel=kernel(messages=BAD)))
+    assert finding.undecided == (
+        f"whether this kernel asks for it (since v5.15): {WHY}"
+    )
+
+
+def test_peer_that_was_not_found() -> None:
+    whole = pair({"mtu": 9000})
+    lost = whole._replace(devices=whole.devices[:1])
+    (finding,) = found("mtu-mismatch", lost)
+    assert finding.undecided == (
+        "peer could not be read: it was not found in any namespace"
+    )
+
+
+def test_dying_pairs_are_left_alone() -> None:
+    gone = {"off_list": "netns is dying", "flags": DOWN, "mtu": 9000}
+    sick = pair({**queues(1, 1), **native()}, {**queues(4, 4), **gone})
+    assert [f for f in diagnose(sick) if f.severity != "info"] == []
+
+
+# Commands
+
+
+def test_rps_where_sysfs_is_that_of_another_namespace() -> None:
+    """nsenter changes the network namespace, and not what /sys was mounted for."""
+    whole = pair()
+    pod = Namespace(POD, False, 1, process=Task(41, "nginx"))
+    fixes = Fixes(whole._replace(namespaces=(pod,)))
+    way = (
+        "nsenter --net=/proc/41/ns/net unshare --mount sh -c 'mount -t sysfs sysfs "
+        "/sys &&"
+    )
+    path = "/sys/class/net/eth0/queues"
+    ref = whole.devices[-1].ref
+    for_all = 'for f in "$0"/rx-*/rps_cpus; do echo 2 >"$f"; done'
+    assert fixes.rps_all(ref, (1,)) == (f"{way} {for_all}' {path}",)
+    assert fixes.rps(ref, 0, ()) == (f'{way} echo 0 >"$0"\' {path}/rx-0/rps_cpus',)
+
+
+@pytest.mark.parametrize("name", ["a b", "it's", '"', "$(id)", "b\\s", "*", "-n"])
+def test_rps_of_a_device_with_an_odd_name(name: str, tmp_path: Path) -> None:
+    """The command, run by a shell, writes to the files that it should."""
+    (tmp_path / name / "queues" / "rx-0").mkdir(parents=True)
+    (tmp_path / name / "queues" / "rx-0" / "rps_cpus").write_text("")
+    whole = pair({"name": name})
+    (command,) = Fixes(whole).rps_all(whole.devices[0].ref, (0, 33))
+    command = command.replace("/sys/class/net", str(tmp_path))
+    subprocess.run(["bash", "-c", command], check=True, cwd=tmp_path)
+    written = (tmp_path / name / "queues" / "rx-0" / "rps_cpus").read_text()
+    assert written == "2,00000001\n"
+
+
+# Noise
+
+
+def node(pairs: int) -> Snapshot:
+    """A sound node: pods, a bridge, a NIC, lo; RPS on some; some pairs are down."""
+    devices = [
+        device(HOST, 1, "lo", kind=None, mtu=65536),
+        device(HOST, 2, "ens1", kind=None, **queues(8, 8), **rps(*[()] * 8)),
+        device(HOST, 3, "br0", kind="bridge"),
+    ]
+    made = []
+    for i in range(pairs):
+        cpus = (0, 1, 2, 3) if i % 3 == 0 else ()
+        plain = {
+            **queues(1, 1, 8, 8),
+            "driver": CHANNELS,
+            "hard_header_len": 14,
+            "features": Features(TSO, TSO, 0),
+            "xdp": Xdp(None, None, None, rqs(False)),
+            **({"flags": DOWN, "operstate": "DOWN"} if i % 10 == 9 else {}),
+        }
+        a = device(HOST, 10 + i, f"veth{i}", master=devices[2].ref, **plain)
+        a = a._replace(uppers=(devices[2].ref,), net_device=0x100000 + 2 * i)
+        b = device(POD + i, 2, "eth0", **plain, **rps(cpus))
+        b = b._replace(net_device=0x100001 + 2 * i)
+        a, b = a._replace(peer=b.ref), b._replace(peer=a.ref)
+        devices += [a, b]
+        made.append(Pair("veth", a.ref, b.ref))
+    inums = [HOST, *(POD + i for i in range(pairs))]
+    return Snapshot(
+        TARGET,
+        tuple(Namespace(inum, inum == HOST, 2) for inum in inums),
+        tuple(devices),
+        tuple(made),
+        kernel=KERNEL,
+    )
+
+
+def test_a_sound_node_is_quiet() -> None:
+    findings = diagnose(node(1000))
+    assert {finding.rule for finding in findings} == {"rps-which-end"}
+    screen = render_findings.findings(findings)
+    assert len(screen.splitlines()) == 3
+
+
+def test_one_sick_pair_in_a_thousand_is_seen() -> None:
+    whole = node(1000)
+    devices = list(whole.devices)
+    devices[500] = devices[500]._replace(mtu=9000)
+    findings = diagnose(whole._replace(devices=tuple(devices)))
+    assert [f.rule for f in findings if f.severity != "info"] == ["mtu-mismatch"]
+
+
+def test_time_is_linear() -> None:
+    def seconds(pairs: int) -> float:
+        whole = node(pairs)
+        times = []
+        for _ in range(5):
+            start = time.process_time()
+            diagnose(whole)
+            times.append(time.process_time() - start)
+        return min(times)
+
+    assert seconds(2000) < 10 * seconds(500)
+
+
+# What is printed
+
+
+def sick() -> Snapshot:
+    """Some of everything, with names that a terminal would rather not have."""
+    odd = {"name": "a\x1b[31m\n", "altnames": ()}
+    whole = pair(
+        {**queues(14, 14), **generic(), **rps((0,)), "mtu": BAD, **odd},
+        {**queues(48, 48), **native(*[True] * 48), "xdp": Xdp(None, LINKED, None, BAD)},
+    )
+    return whole._replace(kernel=None)
+
+
+def test_order() -> None:
+    found = diagnose(sick())
+    rank = {"error": 0, "warning": 1, "info": 2}
+    keys = [(rank[f.severity], f.rule) for f in found]
+    assert keys == sorted(keys)
+    assert len({f.severity for f in found}) > 1
+
+
+def test_filters() -> None:
+    whole = pair({"mtu": 3000}, None, BR0._replace(**generic(), **rps((0,))))
+    found = diagnose(whole)
+    assert {f.device.name for f in found if f.device} == {"veth0", "br0"}
+    other_end = keep_findings(found, keep(whole, names=["eth0"]))
+    assert {f.device.name for f in other_end if f.device} == {"veth0"}
+    bridge = keep_findings(found, keep(whole, kinds=["bridge"]))
+    assert {f.device.name for f in bridge if f.device} == {"br0"}
+    broken = diagnose(pair({"peer": None}))
+    assert has_error(broken)
+    assert not has_error(
+        keep_findings(broken, keep(pair(), names=["eth0"])._replace(pairs=()))
+    )
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        sick(),
+        *(case.fires for case in CASES.values()),
+        *(lost for case in CASES.values() for lost, _ in case.lost),
+    ],
+)
+def test_json(snapshot: Snapshot) -> None:
+    found = diagnose(snapshot)
+    report = json.loads(render_json.render(snapshot, found))
+    jsonschema.validate(report, SCHEMA, cls=jsonschema.Draft202012Validator)
+    assert len(report["findings"]) == len(found)
+    assert report == json.loads(json.dumps(render_json.document(snapshot, found)))
+
+
+def test_json_of_a_finding() -> None:
+    case = CASES["xdp-native-queues"].fires
+    (record,) = [
+        r
+        for r in json.loads(render_json.render(case, diagnose(case)))["findings"]
+        if r["rule"] == "xdp-native-queues"
+    ]
+    assert record == {
+        "rule": "xdp-native-queues",
+        "severity": "info",
+        "device": {"netns": HOST, "ifindex": 3, "name": "veth0"},
+        "summary": CASES["xdp-native-queues"].summary,
+        "evidence": {"real_num_rx_queues": 14, "peer_real_num_tx_queues": 48},
+        "kernel": {
+            "function": "veth_xdp_set",
+            "errno": "ENOSPC",
+            "message": decision("veth-queues").message,
+        },
+        "fix": ["ip netns exec pod1 ethtool -L eth0 tx 14"],
+    }
+    lost = pair({"mtu": BAD}, {"mtu": 9000})
+    records = json.loads(render_json.render(lost, diagnose(lost)))["findings"]
+    first, second = [r for r in records if r["rule"] == "mtu-mismatch"]
+    assert first["evidence"] == {"mtu": {"unreadable": WHY}}
+    assert first["undecided"] == f"mtu could not be read: {WHY}"
+    assert second["evidence"] == {"peer_mtu": {"unreadable": WHY}}
+
+
+def test_schema_refuses_another_shape() -> None:
+    case = CASES["xdp-native-queues"].fires
+    report = json.loads(render_json.render(case, diagnose(case)))
+    wrongs: List[Changes] = [
+        {"severity": "bad"},
+        {"fix": "x"},
+        {"evidence": {"a": {}}},
+        {"x": 1},
+    ]
+    for wrong in wrongs:
+        broken = {**report, "findings": [{**report["findings"][0], **wrong}]}
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(broken, SCHEMA, cls=jsonschema.Draft202012Validator)
+
+
+def test_screen() -> None:
+    whole = pair(
+        {"mtu": 9000}, {**queues(2, 2)}, BR0._replace(**generic(), **rps((0,)))
+    )
+    assert render_findings.findings(diagnose(whole)) == (
+        "found: 1 warning, 3 infos; --explain RULE says more\n"
+        "\n"
+        "warning  mtu-mismatch  4026531840 3: veth0\n"
+        "    its MTU is 9000, that of its peer eth0 1500: larger packets are lost one "
+        "way\n"
+        "    $ ip link set dev veth0 mtu 1500\n"
+        "info     generic-xdp-cpu  1: 4026531840 9: br0: a generic XDP program runs on "
+        "the CPUs of RPS\n"
+        "info     xdp-native-queues  1: 4026531840 3: veth0: native XDP refused: too "
+        "few RX queues for its peer\n"
+        "info     xdp-peer-mtu  1: 4026532281 2: eth0: native XDP refused: the peer's "
+        "MTU is too large"
+    )
+
+
+def many(count: int, *findings: Finding) -> List[Finding]:
+    return [
+        finding._replace(device=device(HOST, i, f"veth{i}").ref)
+        for finding in findings
+        for i in range(count)
+    ]
+
+
+def one(rule: str) -> Finding:
+    (finding,) = found(rule, CASES[rule].fires)
+    return finding
+
+
+def test_many_warnings_are_counted() -> None:
+    found = many(14, one("mtu-mismatch"))
+    screen = render_findings.findings(found)
+    assert "found: 14 warnings;" in screen
+    assert len(re.findall("^warning  mtu-mismatch  4026531840", screen, re.M)) == 10
+    assert screen.endswith("warning  mtu-mismatch  4 more; --findings all lists them")
+    whole = render_findings.findings(found, unfold=True)
+    assert len(re.findall("^warning  mtu-mismatch  4026531840", whole, re.M)) == 14
+
+
+def test_infos_are_folded() -> None:
+    found = many(14, one("xdp-native-queues"), one("mtu-frozen"))
+    lines = render_findings.findings(found).splitlines()
+    assert lines[2:] == [
+        (
+            "info     xdp-native-queues  14, such as 4026531840 0: veth0: native XDP "
+            "refused: too few RX queues for its peer"
+        ),
+        (
+            "info     mtu-frozen  14, such as 4026531840 0: veth0: the peer's MTU "
+            "cannot be raised under a native program"
+        ),
+    ]
+    unfolded = render_findings.findings(found, unfold=True)
+    assert len(re.findall("^info ", unfolded, re.M)) == 28
+
+
+def test_one_reason_is_one_line() -> None:
+    """As where veth has no types: each of its members is missing for each device."""
+    lost = [
+        found(rule, snapshot)[0]
+        for rule, snapshot in (
+            ("xdp-tx-lost", CASES["xdp-tx-lost"].lost[0][0]),
+            ("mtu-mismatch", CASES["mtu-mismatch"].lost[0][0]),
+        )
+    ]
+    lines = render_findings.findings(many(50, *lost)).splitlines()
+    assert lines[2:] == [
+        (
+            "info     2 rules  100, such as 4026531840 0: veth0: undecided: peer_rq "
+            f"could not be read: {WHY}"
+        )
+    ]
+    reasons = [
+        lost[0]._replace(evidence=(("rq", Unreadable(f"fault {i}")),), undecided="rq")
+        for i in range(25)
+    ]
+    lines = render_findings.findings(reasons).splitlines()
+    assert len(lines) == 2 + 11
+    assert lines[-1] == "info     15 more undecided; --findings all lists them"
+
+
+def test_screen_is_empty_without_findings() -> None:
+    assert render_findings.findings(()) == ""
+
+
+def test_screen_fits_whatever_is_in_it() -> None:
+    wild = "\x1b[7m\u202e\x07" * 2
+    finding = one("rps-queue-off-by-one")._replace(
+        device=device(HOST, 3, wild).ref,
+        summary=f"a {wild} b" * 9,
+        undecided=wild,
+        fix=("x " * 200,),
+    )
+    for unfold in (True, False):
+        for severity in ("error", "info"):
+            found = [finding._replace(severity=severity)]
+            for line in render_findings.findings(found, unfold).splitlines():
+                assert len(line) <= 120 or " " not in line.strip()[2:]
+                assert line.isprintable()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["echo"] + ["word"] * 60,
+        ["sh", "-c", "echo  'two  blanks' " * 20],
+        ["echo", "a b" * 60],
+    ],
+    ids=["words", "script", "one"],
+)
+def test_long_command_can_be_copied(words: List[str]) -> None:
+    finding = one("mtu-mismatch")._replace(fix=(shlex.join(words),))
+    lines = render_findings.findings([finding]).splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("    $ "))
+    copied = "\n".join(lines[start:])[len("    $ ") :]
+    assert shlex.split(copied.replace("\\\n", " ")) == words
+    done = subprocess.run(
+        [
+            "bash",
+            "-c",
+            f"set -- {copied.replace('echo', 'echo', 1)}; printf '%s\\0' \"$@\"",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split("\0")[:-1] == words
+
+
+# The page
+
+
+def test_page_is_made_of_the_rules() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "drgn_veth.rules"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=REPOSITORY / "helpers",
+    )
+    assert done.stdout == markdown()
+    assert (REPOSITORY / "docs" / "rules.md").read_text() == markdown()
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_rule_tells_all(rule: Any) -> None:
+    assert rule.severity in ("error", "warning", "info")
+    text = explain(rule)
+    assert text.startswith(f"{rule.id} ({rule.severity}): {rule.title}\n")
+    assert all(len(line) <= 88 for line in text.splitlines())
+    for part in (rule.predicate, rule.sees, rule.fix):
+        assert len(part) > 15
+    # A function and its file.
+    assert re.search(r"\w\(\)", rule.why)
+    assert re.search(r"\((net|drivers|kernel|include)/[\w/]+\.[ch]\)|\.c\)", rule.why)
+    assert f"\n## {rule.id}\n" in markdown()
