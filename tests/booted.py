@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 import subprocess
 import sys
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 import lab
 import oracle
@@ -24,11 +24,14 @@ __all__ = (
     "SOURCES",
     "WORDS",
     "Dump",
+    "RulesRun",
     "Tally",
     "drgn",
     "look_at_guest",
     "make_dump",
+    "rules_run",
     "run_alone",
+    "try_fixes",
     "words_in",
 )
 
@@ -217,6 +220,83 @@ def look_at_guest(guest: lab.Guest, folder: Path) -> None:
     words["slice.kcore"] = live["words"]
     (folder / "refused.json").write_text(json.dumps(live["refused"]))
     (folder / "words.json").write_text(json.dumps(words))
+
+
+class RulesRun(NamedTuple):
+    """What the rules found, and what came of the fixes."""
+
+    symptoms: List[Dict[str, Any]]
+    before: List[Dict[str, Any]]
+    after: List[Dict[str, Any]]
+    #: For each symptom that has a finding: its commands, and what is left of it.
+    fixed: List[Dict[str, Any]]
+    has_channels: bool
+
+
+def _findings(guest: lab.Guest, folder: Path, name: str) -> List[Dict[str, Any]]:
+    path = folder / f"findings.{name}.json"
+    target = ("--qemu", guest.qmp_socket, *_symbols(guest))
+    _script(SCRIPT, target, "--format", "json", "--output", path)
+    findings: List[Dict[str, Any]] = json.loads(path.read_text())["findings"]
+    return findings
+
+
+def _symptoms(text: str) -> List[Dict[str, Any]]:
+    word = "symptom: "
+    lines = [line for line in text.splitlines() if line.startswith(word)]
+    return [json.loads(line[len(word) :]) for line in lines]
+
+
+def _is_of(finding: Dict[str, Any], symptom: Dict[str, Any]) -> bool:
+    device = finding["device"]
+    if finding["rule"] != symptom["rule"] or device is None:
+        return False
+    # Of a rule about a pair, the finding may be at the other end: ...a and ...b.
+    return bool(device["name"][:-1] == (symptom["name"] or "")[:-1])
+
+
+def try_fixes(guest: lab.Guest, folder: Path) -> None:
+    """Run the commands of the findings in the guest (a hook of the lab)."""
+    symptoms = _symptoms((folder / "scene.log").read_text())
+    before = _findings(guest, folder, "before")
+    fixed = []
+    for symptom in symptoms:
+        for finding in before:
+            if symptom["shown"] is not True or not _is_of(finding, symptom):
+                continue
+            failed = []
+            for command in finding["fix"]:
+                status, output = guest.try_run(command)
+                if status:
+                    failed.append(f"{command}: {output.strip()}")
+            again: List[Dict[str, Any]] = []
+            if finding["fix"]:
+                measure = f"{symptom['rule']} {symptom['name']}"
+                said = guest.run(f"python3 /lab/guest/symptoms.py {measure}")
+                again = _symptoms(said)
+            left = {
+                "fix": finding["fix"],
+                "failed": failed,
+                "shown": again[0]["shown"] if again else None,
+                "again": again,
+            }
+            fixed.append({**symptom, **left})
+            break
+    after = _findings(guest, folder, "after")
+    status, _ = guest.try_run("ethtool -l rnqa")
+    document = {
+        "symptoms": symptoms,
+        "before": before,
+        "after": after,
+        "fixed": fixed,
+        "has_channels": status == 0,
+    }
+    (folder / "rules.json").write_text(json.dumps(document, indent=1))
+
+
+def rules_run(dump: Dump) -> RulesRun:
+    """Return what :func:`try_fixes()` left."""
+    return RulesRun(**json.loads((dump.made.folder / "rules.json").read_text()))
 
 
 def make_dump(kernel: str, scene: str, out_dir: Path, **kwargs: Any) -> Dump:

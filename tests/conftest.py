@@ -12,10 +12,10 @@ import concurrent.futures
 from pathlib import Path
 import subprocess
 import sys
-from typing import Any, Callable, Counter, Dict, Iterator, List
+from typing import Any, Callable, Counter, Dict, Iterator, List, Tuple
 
 from answers import Answers
-from booted import KERNELS, OLD, Dump, Tally, look_at_guest, make_dump
+from booted import KERNELS, OLD, Dump, Tally, look_at_guest, make_dump, try_fixes
 from dumps import LabDump, lab_dump_of
 import lab
 import oracle
@@ -54,6 +54,8 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Booted]:
         all_dumps.start(kernel, "zoo", hooks=[look_at_guest])
     for kernel in KERNELS:
         all_dumps.start(kernel, "dying")
+    for kernel in KERNELS:
+        all_dumps.start(kernel, "rules", hooks=[try_fixes])
     for scene in SCENES_ASKED[1:]:
         for kernel in KERNELS:
             all_dumps.start(kernel, scene)
@@ -75,6 +77,16 @@ def dying(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
 def one_zoo(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     """One kernel, for what does not depend on it."""
     return booted.get(request.param, "zoo")
+
+
+@pytest.fixture(scope="session", params=KERNELS)
+def rules(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+    return booted.get(request.param, "rules")
+
+
+@pytest.fixture(scope="session")
+def all_rules(booted: _Booted) -> List[Tuple[str, Dump]]:
+    return [(kernel, booted.get(kernel, "rules")) for kernel in KERNELS]
 
 
 @pytest.fixture(

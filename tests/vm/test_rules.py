@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+The rules of diagnosis against the symptoms that the kernel shows
+-----------------------------------------------------------------
+
+The scene ``rules`` has, for each rule, a device that is in trouble and a near twin
+that is not, and vmcores/lab/guest/symptoms.py measures both. A finding has to be where
+the symptom is, and not at the twin; its commands, run in the guest as they are printed,
+have to make both go away.
+"""
+
+from typing import Any, Dict, List, Sequence, Tuple
+
+from booted import Dump, RulesRun, rules_run
+from drgn_veth.rules import RULES
+import pytest
+
+#: Rules whose symptom no kernel of these shows, and why.
+NOT_SHOWN = {
+    "xdp-queue-without-program": "all of these builds have the fix",
+    "xdp-stale-program": "likewise",
+    "xdp-queue-overflow": "veth_set_channels() and veth_fix_features() prevent it",
+    "tx-queue-stuck": "these kernels wake the queue when the peer's NAPI has run",
+    "no-peer": "only an instant under rtnl_mutex",
+}
+#: Rules for which no command is printed on some kernel or device, and why.
+NO_FIX = {
+    "netkit-default-attach": "generic mode has to be asked for",
+    "xdp-tx-lost": "it takes a program on the peer, which is the user's to choose",
+    "generic-xdp-cpu": "it is as it is meant to be",
+    "rps-which-end": "likewise",
+    "queues-cpus": "likewise, or the pair has to be made anew",
+}
+
+
+@pytest.fixture(scope="module")
+def run(rules: Dump) -> RulesRun:
+    return rules_run(rules)
+
+
+Findings = Sequence[Dict[str, Any]]
+
+#: Rules about a pair: the finding is at the end that is not what its maker asked for.
+OF_A_PAIR = ("queues-one-sided",)
+#: What cannot be decided, and is said to be so.
+UNDECIDED = ("veth-poll-out-of-range",)
+
+
+def _at(findings: Findings, rule: str, place: Dict[str, Any]) -> List[Any]:
+    def is_there(device: Dict[str, Any]) -> bool:
+        if rule in OF_A_PAIR:  # The scene calls them ...a and ...b.
+            return bool(device["name"][:-1] == place["name"][:-1])
+        where = (device["netns"], device["ifindex"])
+        return where == (place["netns"], place["ifindex"])
+
+    return [
+        finding
+        for finding in findings
+        if finding["rule"] == rule and is_there(finding["device"])
+    ]
+
+
+def test_findings_are_where_the_symptoms_are(run: RulesRun) -> None:
+    wrong = []
+    for symptom in run.symptoms:
+        rule = symptom["rule"]
+        name = symptom["name"]
+        if name is None:
+            continue
+        found = _at(run.before, rule, symptom)
+        if rule in UNDECIDED:
+            assert all(finding["undecided"] for finding in found)
+            continue
+        found = [finding for finding in found if "undecided" not in finding]
+        if symptom["shown"] is True and not found:
+            wrong.append(
+                f"{rule}: not found at {symptom['name']}: {symptom['symptom']}"
+            )
+        if symptom["shown"] is not True and found:
+            wrong.append(f"{rule}: found at {name}: {found[0]['summary']}")
+    assert wrong == []
+
+
+def test_no_findings_at_the_twins(run: RulesRun) -> None:
+    wrong = []
+    for symptom in run.symptoms:
+        twin = symptom["twin"]
+        if twin is not None and twin["name"] is not None:
+            found = _at(run.before, symptom["rule"], twin)
+            wrong += [f"{twin['name']}: {f['rule']}: {f['summary']}" for f in found]
+    assert wrong == []
+
+
+def test_fixes(run: RulesRun) -> None:
+    """As printed: they run, and then finding and symptom are gone."""
+    wrong = []
+    tried = 0
+    for one in run.fixed:
+        rule, name = one["rule"], one["name"]
+        if not one["fix"]:
+            if rule not in NO_FIX and run.has_channels:
+                wrong.append(f"{rule} at {name}: there is no fix")
+            continue
+        tried += 1
+        wrong += [f"{rule} at {name}: {said}" for said in one["failed"]]
+        if _at(run.after, rule, one):
+            wrong.append(f"{rule} at {name}: still found after {one['fix']}")
+        if one["shown"] is not False:
+            wrong.append(f"{rule} at {name}: still shown after {one['fix']}")
+    assert wrong == []
+    assert tried >= (12 if run.has_channels else 8)
+
+
+def test_every_rule_has_its_symptom(all_rules: Sequence[Tuple[str, Dump]]) -> None:
+    shown = {
+        symptom["rule"]
+        for _, dump in all_rules
+        for symptom in rules_run(dump).symptoms
+        if symptom["shown"] is True
+    }
+    missing = {rule.id for rule in RULES} - shown
+    assert missing <= set(NOT_SHOWN), missing
