@@ -17,6 +17,7 @@ import oracle
 __all__ = (
     "KERNELS",
     "NO_SYMBOLS",
+    "OF_A_PAIR",
     "OLD",
     "REPOSITORY",
     "SCRIPT",
@@ -222,6 +223,10 @@ def look_at_guest(guest: lab.Guest, folder: Path) -> None:
     (folder / "words.json").write_text(json.dumps(words))
 
 
+#: Rules about a pair: the finding is at the end that is not what its maker asked for.
+OF_A_PAIR = ("queues-one-sided",)
+
+
 class RulesRun(NamedTuple):
     """What the rules found, and what came of the fixes."""
 
@@ -251,8 +256,11 @@ def _is_of(finding: Dict[str, Any], symptom: Dict[str, Any]) -> bool:
     device = finding["device"]
     if finding["rule"] != symptom["rule"] or device is None:
         return False
-    # Of a rule about a pair, the finding may be at the other end: ...a and ...b.
-    return bool(device["name"][:-1] == (symptom["name"] or "")[:-1])
+    if symptom["rule"] in OF_A_PAIR:  # The scene calls the ends ...a and ...b.
+        return bool(device["name"][:-1] == symptom["name"][:-1])
+    return bool(
+        (device["netns"], device["ifindex"]) == (symptom["netns"], symptom["ifindex"])
+    )
 
 
 def try_fixes(guest: lab.Guest, folder: Path) -> None:

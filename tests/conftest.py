@@ -47,18 +47,34 @@ class _Booted:
         self._pool.shutdown(cancel_futures=True)
 
 
+#: The scenes, in the order in which they are made, what is done in each, and the
+#: fixtures that are made of them.
+SCENES: Dict[str, Tuple[Dict[str, Any], Tuple[str, ...]]] = {
+    "zoo": (
+        {"hooks": [look_at_guest]},
+        ("zoo", "one_zoo", "lab_dump", "old_dump", "new_dump", "asked"),
+    ),
+    "dying": ({}, ("dying",)),
+    "rules": ({"hooks": [try_fixes]}, ("rules", "all_rules")),
+    "attach": ({}, ("asked",)),
+    "random": ({}, ("asked",)),
+}
+
+
 @pytest.fixture(scope="session")
-def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Booted]:
+def booted(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[_Booted]:
+    wanted = {
+        name
+        for item in request.session.items
+        for name in getattr(item, "fixturenames", ())
+    }
     all_dumps = _Booted(tmp_path_factory.mktemp("dumps"))
-    for kernel in KERNELS:
-        all_dumps.start(kernel, "zoo", hooks=[look_at_guest])
-    for kernel in KERNELS:
-        all_dumps.start(kernel, "dying")
-    for kernel in KERNELS:
-        all_dumps.start(kernel, "rules", hooks=[try_fixes])
-    for scene in SCENES_ASKED[1:]:
-        for kernel in KERNELS:
-            all_dumps.start(kernel, scene)
+    for scene, (how, fixtures) in SCENES.items():
+        if wanted.intersection(fixtures):
+            for kernel in KERNELS:
+                all_dumps.start(kernel, scene, **how)
     yield all_dumps
     all_dumps.close()
 

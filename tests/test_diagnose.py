@@ -260,7 +260,7 @@ CASES: Dict[str, Case] = {
             ("possible_cpus", 4),
         ),
         None,
-        (),
+        ("ethtool -L veth0 tx 4",),
         [
             pair(queues(1, 4), queues(1, 1)),
             pair({**queues(4, 4), **native()}, queues(4, 4)),
@@ -680,7 +680,13 @@ CASES: Dict[str, Case] = {
             ("peer_mtu", 9000),
         ),
         KernelAnswer("veth_xdp_set"),
-        ("ip netns exec pod1 ip link set dev eth0 mtu 3506",),
+        (
+            "ip netns exec pod1 ip link set dev eth0 mtu 3506",
+            "bpftool prog pin id 7 /sys/fs/bpf/drgn-veth-7",
+            "bpftool net detach xdpdrv dev veth0",
+            "bpftool net attach xdpdrv id 7 dev veth0",
+            "rm /sys/fs/bpf/drgn-veth-7",
+        ),
         [
             pair(native(), {"max_mtu": 3506}),
             pair(native(program=FRAGS), {"max_mtu": 73138, "mtu": 9000}),
@@ -1181,7 +1187,7 @@ def test_stale_max_mtu_that_hurts(mtu: int, severity: str) -> None:
     whole = pair(native(), {"max_mtu": 73138, "mtu": mtu})
     (finding,) = found("xdp-max-mtu-stale", whole)
     assert finding.severity == severity
-    assert len(finding.fix) == (4 if severity == "info" else 1)
+    assert len(finding.fix) == (4 if severity == "info" else 5)
     assert (f"is {mtu}, " in finding.summary) == (severity == "warning")
 
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Make the recorded cores anew: ``make vmcores``.
 
-For each kernel, the lab boots it, sets the zoo scene and lets it panic;
-vmcore_slice.py makes a small core of the dump, and the truth of the same boot and the
-screens of the report are put beside it.
+For each kernel and scene, the lab boots the kernel, sets the scene and lets it panic;
+vmcore_slice.py makes a small core of the dump, and the truth of the same boot, what the
+kernel answered to XDP attaches, and the screen of the report are put beside it.
 """
 
 import json
@@ -12,16 +12,20 @@ import lzma
 from pathlib import Path
 import subprocess
 import sys
-from typing import List
+from typing import List, Mapping, Sequence
 
 import lab
 
-__all__ = ("KERNELS", "main", "record")
+__all__ = ("SCENES", "main", "record")
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = HERE.parent / "drgn_scripts"
-KERNELS = ("5.10", "6.1", "6.12", "7")
-SCENE = "zoo"
+SCENES: Mapping[str, Sequence[str]] = {
+    "5.10": ("zoo",),
+    "6.1": ("zoo", "attach"),
+    "6.12": ("zoo",),
+    "7": ("zoo", "attach"),
+}
 MOST = 3 << 20  # bytes of a core
 
 
@@ -31,10 +35,16 @@ def _drgn(*args: object) -> str:
     return done.stdout
 
 
-def record(kernel: str) -> str:
-    """Record one kernel, and return what its files are called."""
-    made = lab.make(kernel, SCENE)
-    name = f"{made.kernel.short_series}-{SCENE}"
+def _pack(source: Path, goal: Path) -> None:
+    data = source.read_bytes()
+    goal.write_bytes(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
+
+
+def record(kernel: str, scene: str) -> str:
+    """Record one kernel with a scene, and return what its files are called."""
+    made = lab.make(kernel, scene)
+    assert made.answers is not None
+    name = f"{made.kernel.short_series}-{scene}"
     symbols: List[object] = ["-s", made.kernel.vmlinux]
     symbols += ["-s", made.kernel.debug_modules["veth"]]
     core = HERE / f"{name}.core"
@@ -48,8 +58,8 @@ def record(kernel: str) -> str:
     finally:
         core.unlink()
     (HERE / f"{name}.screen.txt").write_text(screen)
-    truth = lzma.compress(made.truth.read_bytes(), preset=9 | lzma.PRESET_EXTREME)
-    (HERE / f"{name}.truth.json.xz").write_bytes(truth)
+    _pack(made.truth, HERE / f"{name}.truth.json.xz")
+    _pack(made.answers, HERE / f"{name}.answers.json.xz")
     about = {
         key: made.lab[key]
         for key in (
@@ -70,8 +80,9 @@ def record(kernel: str) -> str:
 
 def main(kernels: List[str]) -> int:
     """Record the kernels that are named, or all."""
-    for kernel in kernels or KERNELS:
-        print(record(kernel), flush=True)
+    for kernel in kernels or list(SCENES):
+        for scene in SCENES[kernel]:
+            print(record(kernel, scene), flush=True)
     return 0
 
 

@@ -24,13 +24,17 @@ from .kernels import Kernel
 
 __all__ = ("Hook", "Result", "elf_hook", "make", "scenes", "source_hash")
 
-# Called when the guest is quiet: the scene stands, the truth is recorded, nothing has
-# crashed yet. The path is the folder of the result, where the hook may leave files.
+# Called when the guest is quiet: the scene stands, the truth and the answers are
+# recorded, nothing has crashed yet. The path is the folder of the result, where the
+# hook may leave files.
 Hook = Callable[[Guest, Path], None]
 
 OWN = Path(__file__).resolve().parent
 REPOSITORY = OWN.parent.parent
 TRIES = 4
+# Scenes in which the kernel is not asked about XDP attaches: where rtnl_mutex is held
+# it would never answer, and of a thousand pairs there is nothing to learn.
+UNASKED = frozenset(("dying", "minimal", "scale"))
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Result:
     folder: Path
     vmcore: Path
     truth: Path
+    #: What the kernel answered to XDP attaches; None where it was not asked.
+    answers: Path | None
     console: Path
     kernel: Kernel
     lab: Mapping[str, Any]
@@ -106,7 +112,8 @@ def make(
     timeout: float = 600,
     force: bool = False,
 ) -> Result:
-    """Boot the kernel, set the scene, record the truth, call the hooks, panic.
+    """Boot the kernel, set the scene, record the truth, ask what the kernel answers to
+    XDP attaches, call the hooks, panic.
 
     What exists and was made of the same things is used again. With hooks that is so
     only when a hook_key is given and is the same as before: it stands for what the
@@ -170,7 +177,14 @@ def make(
     if made is None:
         raise LabError(f"{final} is not whole after it was made")
     return Result(
-        made.folder, made.vmcore, made.truth, made.console, chosen, made.lab, False
+        made.folder,
+        made.vmcore,
+        made.truth,
+        made.answers,
+        made.console,
+        chosen,
+        made.lab,
+        False,
     )
 
 
@@ -196,11 +210,14 @@ def _load(folder: Path, kernel: Kernel, key: Mapping[str, Any]) -> Result | None
     if made != key:
         return None
     files = [folder / name for name in ("vmcore", "truth.json", "console.log")]
+    answers = None if key["scene"] in UNASKED else folder / "answers.json"
+    if answers is not None:
+        files.append(answers)
     if not all(path.is_file() for path in files) or files[
         0
     ].stat().st_size != about.get("vmcore_size"):
         return None
-    return Result(folder, files[0], files[1], files[2], kernel, about, True)
+    return Result(folder, files[0], files[1], answers, files[2], kernel, about, True)
 
 
 def _fill(
@@ -277,6 +294,16 @@ def _attempt(
             )
             guest.run("test -s /out/truth.json")
             lap("truth", since)
+        if scene not in UNASKED:
+            with step("ask about XDP attaches"):
+                since = time.monotonic()
+                asked = guest.run(
+                    "python3 /lab/guest/prober.py /out/answers.json",
+                    env=env,
+                    timeout=timeout,
+                )
+                lap("answers", since)
+            say(asked.strip())
         if key["elf"]:
             elf_hook(guest, folder)
         for hook in hooks:
@@ -295,7 +322,10 @@ def _attempt(
             "makedumpfile failed:"
             + "".join("\n  " + line for line in log.strip().splitlines()[-12:])
         )
-    for name in ("vmcore", "truth.json"):
+    wanted = ["vmcore", "truth.json"]
+    if scene not in UNASKED:
+        wanted.append("answers.json")
+    for name in wanted:
         if not (out / name).exists():
             raise Died(f"the guest's disk has no {name}")
         shutil.move(str(out / name), folder / name)

@@ -97,9 +97,10 @@ def _stale(context: Context, end: End) -> Optional[Symptom]:
             ("peer_mtu", mtu),
         ),
         KernelAnswer("veth_xdp_set"),
-        context.fixes.mtu(peer.ref, right)
-        if mtu > right
-        else context.fixes.attach_again(device.ref, "driver", program),
+        (
+            *(context.fixes.mtu(peer.ref, right) if mtu > right else ()),
+            *context.fixes.attach_again(device.ref, "driver", program),
+        ),
         severity=WARNING if mtu > right else INFO,
     )
 

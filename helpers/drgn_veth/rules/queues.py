@@ -134,6 +134,28 @@ def _one_sided(context: Context, end: End) -> Optional[Symptom]:
     )
 
 
+def _one_per_cpu(
+    context: Context, device: Device, peer: Device, cpus: int
+) -> Tuple[str, ...]:
+    if device.driver.set_channels is not True:
+        return ()
+    commands: Tuple[str, ...] = ()
+    for direction, counts in (("rx", device.queues.rx), ("tx", device.queues.tx)):
+        real = need(counts.real, f"real_num_{direction}_queues")
+        few = real < cpus and direction == "rx"
+        if real <= cpus and not few:
+            continue
+        if few and not (isinstance(counts.allocated, int) and counts.allocated >= cpus):
+            continue
+        of_peer = peer.queues.tx.real
+        if direction == "rx" and context.is_native(device):
+            # veth_set_channels() keeps to what a native program was promised.
+            if isinstance(of_peer, Unreadable) or cpus < of_peer:
+                continue
+        commands += context.fixes.channels(device.ref, direction, cpus)
+    return commands
+
+
 def _cpus(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
     peer = context.peer(end)
@@ -162,6 +184,7 @@ def _cpus(context: Context, end: End) -> Optional[Symptom]:
             ("peer_real_num_tx_queues", peer.queues.tx.real),
             ("possible_cpus", cpus),
         ),
+        fix=_one_per_cpu(context, device, peer, cpus),
     )
 
 

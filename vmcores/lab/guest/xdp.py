@@ -13,7 +13,9 @@ one a line from standard input when there are no arguments::
         BPF_LINK_CREATE of the program pinned at PROG on the device DEV.
         MODE is default, generic, driver or offload. The link is pinned at PATH,
         or kept open by one process that stays behind.
-    in NETNS link ...
+    moved DEV PATH
+        The device of the link that is pinned at PATH is in this namespace now.
+    in NETNS link|moved ...
         The same in another namespace: a name of ``ip netns``, a process id, or
         the path of a namespace file.
 
@@ -23,11 +25,13 @@ What was made is appended to /run/lab/xdp.jsonl, one object a line::
      "expected_attach_type": 0, "pin": "/run/lab/bpf/..."}
     {"what": "link", "id": 3, "prog_id": 7, "netns": 4026531840, "ifindex": 4,
      "name": "...", "mode": "driver", "pin": null, "holder": 312}
+
+A link that has moved has another record, with the place where it is now.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import ctypes
 import json
 import os
@@ -36,9 +40,28 @@ import signal
 import socket
 import struct
 import sys
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
-__all__ = ("XdpError", "create_link", "load_program", "main", "netns_path", "pin")
+__all__ = (
+    "MODES",
+    "Batch",
+    "LinkInfo",
+    "XdpError",
+    "create_link",
+    "detach_link",
+    "link_ids",
+    "link_info",
+    "load_program",
+    "main",
+    "netns_path",
+    "object_id",
+    "open_link",
+    "open_pinned",
+    "open_program",
+    "pin",
+    "setns",
+    "update_link",
+)
 
 Record = dict[str, str | int | bool | None]
 
@@ -48,12 +71,20 @@ SYS_BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
 BPF_PROG_LOAD = 5
 BPF_OBJ_PIN = 6
 BPF_OBJ_GET = 7
+BPF_PROG_GET_FD_BY_ID = 13
 BPF_OBJ_GET_INFO_BY_FD = 15
 BPF_LINK_CREATE = 28
+BPF_LINK_UPDATE = 29
+BPF_LINK_GET_FD_BY_ID = 30
+BPF_LINK_GET_NEXT_ID = 31
+BPF_LINK_DETACH = 34
 
 BPF_PROG_TYPE_XDP = 6
 BPF_XDP = 37
+BPF_LINK_TYPE_XDP = 6
 BPF_F_XDP_HAS_FRAGS = 1 << 5
+BPF_F_XDP_DEV_BOUND_ONLY = 1 << 6
+BPF_F_REPLACE = 1 << 2
 
 CLONE_NEWNET = 0x40000000
 
@@ -66,16 +97,31 @@ class XdpError(Exception):
     """A command that is wrong, or that the kernel refused."""
 
 
-def _bpf(command: int, attr: bytes) -> int:
+class LinkInfo(NamedTuple):
+    """What struct bpf_link_info says of an XDP link."""
+
+    link_id: int
+    prog_id: int
+    #: In the namespace of the device. 0 when the device is gone.
+    ifindex: int
+
+
+def _bpf_read(command: int, attr: bytes) -> tuple[int, bytes]:
+    """Return the attributes too, into which the kernel may have written."""
     buffer = ctypes.create_string_buffer(attr, len(attr))
     result: int = _libc.syscall(SYS_BPF, command, buffer, len(attr))
     if result < 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
-    return result
+    return result, buffer.raw
 
 
-def _setns(fd: int) -> None:
+def _bpf(command: int, attr: bytes) -> int:
+    return _bpf_read(command, attr)[0]
+
+
+def setns(fd: int) -> None:
+    """Enter the network namespace of a descriptor."""
     if _libc.setns(fd, CLONE_NEWNET) != 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
@@ -86,9 +132,19 @@ def _pointer(buffer: ctypes.Array[ctypes.c_char]) -> int:
 
 
 def load_program(
-    name: str, returns: int = 2, frags: bool = False, attach_type: int = 0
+    name: str,
+    returns: int = 2,
+    frags: bool = False,
+    attach_type: int = 0,
+    bound_ifindex: int = 0,
 ) -> int:
-    """Load ``r0 = returns; exit`` as an XDP program and return its descriptor."""
+    """Load ``r0 = returns; exit`` as an XDP program and return its descriptor.
+
+    With an ifindex it is bound to that device of the current namespace.
+    """
+    flags = BPF_F_XDP_HAS_FRAGS if frags else 0
+    if bound_ifindex:
+        flags |= BPF_F_XDP_DEV_BOUND_ONLY
     # mov64 r0, imm; exit
     code = struct.pack("<BBhiBBhi", 0xB7, 0, 0, returns, 0x95, 0, 0, 0)
     instructions = ctypes.create_string_buffer(code, len(code))
@@ -103,9 +159,9 @@ def load_program(
         0,  # log_size
         0,  # log_buf
         0,  # kern_version
-        BPF_F_XDP_HAS_FRAGS if frags else 0,
+        flags,
         name.encode()[:15],
-        0,  # prog_ifindex
+        bound_ifindex,
         attach_type,
     )
     return _bpf(BPF_PROG_LOAD, attr)
@@ -116,23 +172,72 @@ def create_link(prog_fd: int, ifindex: int, flags: int) -> int:
     return _bpf(BPF_LINK_CREATE, struct.pack("<IIII", prog_fd, ifindex, BPF_XDP, flags))
 
 
+def update_link(fd: int, prog_fd: int, old_prog_fd: int | None = None) -> None:
+    """Put another program into a link; with an old one, only if it is there."""
+    flags = 0 if old_prog_fd is None else BPF_F_REPLACE
+    _bpf(BPF_LINK_UPDATE, struct.pack("<IIII", fd, prog_fd, flags, old_prog_fd or 0))
+
+
+def detach_link(fd: int) -> None:
+    """Take a link off its device, and leave it to its holders."""
+    _bpf(BPF_LINK_DETACH, struct.pack("<I", fd))
+
+
+def open_program(prog_id: int) -> int:
+    """Return a descriptor of the program with this number."""
+    return _bpf(BPF_PROG_GET_FD_BY_ID, struct.pack("<III", prog_id, 0, 0))
+
+
+def open_link(link_id: int) -> int:
+    """Return a descriptor of the link with this number."""
+    return _bpf(BPF_LINK_GET_FD_BY_ID, struct.pack("<III", link_id, 0, 0))
+
+
+def link_ids() -> Iterator[int]:
+    """The numbers of all links, whatever their type."""
+    link_id = 0
+    while True:
+        try:
+            _, attr = _bpf_read(
+                BPF_LINK_GET_NEXT_ID, struct.pack("<III", link_id, 0, 0)
+            )
+        except FileNotFoundError:
+            return
+        (link_id,) = struct.unpack_from("<I", attr, 4)
+        yield link_id
+
+
 def pin(fd: int, path: str) -> None:
     """Give an object of bpf(2) a name in a BPF file system."""
     buffer = ctypes.create_string_buffer(os.fsencode(path))
     _bpf(BPF_OBJ_PIN, struct.pack("<QII", _pointer(buffer), fd, 0))
 
 
-def _open_pinned(path: str) -> int:
+def open_pinned(path: str) -> int:
+    """Return a descriptor of what is pinned there."""
     buffer = ctypes.create_string_buffer(os.fsencode(path))
     return _bpf(BPF_OBJ_GET, struct.pack("<QII", _pointer(buffer), 0, 0))
 
 
-def _object_id(fd: int) -> int:
-    """Second word of struct bpf_prog_info and of struct bpf_link_info alike."""
+def _info(fd: int) -> bytes:
     info = ctypes.create_string_buffer(256)
     _bpf(BPF_OBJ_GET_INFO_BY_FD, struct.pack("<IIQ", fd, len(info), _pointer(info)))
-    (object_id,) = struct.unpack_from("<I", info, 4)
-    return int(object_id)
+    return info.raw
+
+
+def object_id(fd: int) -> int:
+    """Return the number of a program or of a link."""
+    # The second word of struct bpf_prog_info and of struct bpf_link_info alike.
+    (number,) = struct.unpack_from("<I", _info(fd), 4)
+    return int(number)
+
+
+def link_info(fd: int) -> LinkInfo | None:
+    """Return what the kernel says of a link, or None when it is none of XDP."""
+    kind, link_id, prog_id, _, ifindex = struct.unpack_from("<IIIII", _info(fd))
+    if kind != BPF_LINK_TYPE_XDP:
+        return None
+    return LinkInfo(link_id, prog_id, ifindex)
 
 
 def netns_path(netns: str) -> str:
@@ -144,13 +249,15 @@ def netns_path(netns: str) -> str:
     return "/run/netns/" + netns
 
 
-class _Batch:
+class Batch:
+    """Commands, and the records of what they made."""
+
     def __init__(self) -> None:
         self.home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self.records: list[Record] = []
         self.held: list[tuple[int, Record]] = []
 
-    def load(self, words: Sequence[str]) -> None:
+    def _load(self, words: Sequence[str]) -> None:
         name, path = words[0], words[1]
         returns, frags, attach_type = 2, False, 0
         options = list(words[2:])
@@ -169,7 +276,7 @@ class _Batch:
         self.records.append(
             {
                 "what": "prog",
-                "id": _object_id(fd),
+                "id": object_id(fd),
                 "name": name,
                 "frags": frags,
                 "returns": returns,
@@ -179,12 +286,12 @@ class _Batch:
         )
         os.close(fd)
 
-    def link(self, words: Sequence[str], netns: str | None) -> None:
+    def _link(self, words: Sequence[str], netns: str | None) -> None:
         prog_path, device, mode, place = words
-        prog_fd = _open_pinned(prog_path)
+        prog_fd = open_pinned(prog_path)
         if netns is not None:
             fd = os.open(netns_path(netns), os.O_RDONLY | os.O_CLOEXEC)
-            _setns(fd)
+            setns(fd)
             os.close(fd)
         try:
             ifindex = socket.if_nametoindex(device)
@@ -192,11 +299,11 @@ class _Batch:
             link_fd = create_link(prog_fd, ifindex, MODES[mode])
         finally:
             if netns is not None:
-                _setns(self.home)
+                setns(self.home)
         record: Record = {
             "what": "link",
-            "id": _object_id(link_fd),
-            "prog_id": _object_id(prog_fd),
+            "id": object_id(link_fd),
+            "prog_id": object_id(prog_fd),
             "netns": inum,
             "ifindex": ifindex,
             "name": device,
@@ -213,14 +320,43 @@ class _Batch:
             record["pin"] = place
             os.close(link_fd)
 
+    def _moved(self, words: Sequence[str], netns: str | None) -> None:
+        device, path = words
+        fd = open_pinned(path)
+        info = link_info(fd)
+        os.close(fd)
+        if info is None:
+            raise XdpError("this is no XDP link")
+        inum = os.stat(netns_path(netns) if netns else "/proc/self/ns/net").st_ino
+        # Its mode is the one it was made with.
+        (mode,) = {r["mode"] for r in _records() if r["id"] == info.link_id}
+        self.records.append(
+            {
+                "what": "link",
+                "id": info.link_id,
+                "prog_id": info.prog_id,
+                "netns": inum,
+                "ifindex": info.ifindex,
+                "name": device,
+                "mode": mode,
+                "pin": path,
+                "holder": None,
+            }
+        )
+
     def run(self, words: Sequence[str]) -> None:
+        """Run one command."""
         try:
             if words[0] == "load":
-                self.load(words[1:])
+                self._load(words[1:])
             elif words[0] == "link":
-                self.link(words[1:], None)
+                self._link(words[1:], None)
+            elif words[0] == "moved":
+                self._moved(words[1:], None)
             elif words[0] == "in" and words[2] == "link":
-                self.link(words[3:], words[1])
+                self._link(words[3:], words[1])
+            elif words[0] == "in" and words[2] == "moved":
+                self._moved(words[3:], words[1])
             else:
                 raise XdpError("unknown command")
         except (KeyError, IndexError, ValueError) as e:
@@ -239,6 +375,14 @@ class _Batch:
         with open(RECORDS, "a", encoding="ascii") as f:
             for record in self.records:
                 f.write(json.dumps(record) + "\n")
+
+
+def _records() -> Iterator[Record]:
+    with open(RECORDS, encoding="ascii") as f:
+        for line in f:
+            record = json.loads(line)
+            if record["what"] == "link":
+                yield record
 
 
 def _hold() -> NoReturn:
@@ -268,7 +412,7 @@ def _commands(arguments: Sequence[str]) -> list[list[str]]:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the commands; what was made before one that fails stays, and is recorded."""
-    batch = _Batch()
+    batch = Batch()
     status = 0
     for words in _commands(arguments):
         try:

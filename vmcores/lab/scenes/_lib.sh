@@ -93,3 +93,10 @@ bpffs() {
         mount -t bpf bpf "$BPF" || die "cannot mount a BPF file system"
     fi
 }
+
+# keep DEVICE...: tell the prober to replace no program there.
+keep() {
+    for keep_device in "$@"; do
+        echo "$(stat -L -c %i /proc/self/ns/net) $(cat "$INIT_NET/$keep_device/ifindex")"
+    done >>"$RUN/keep"
+}

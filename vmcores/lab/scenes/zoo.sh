@@ -232,6 +232,7 @@ ip -n pod2 link set dev eth0 xdpdrv pinned $BPF/nat
 # 4 -> 2, those that go may keep it.
 ask "ethtool -L under XDP: more" "not supported" ethtool -L xgrowa rx 4 || :
 ask "ethtool -L under XDP: less" "not supported" ethtool -L xshrka rx 2 || :
+keep xgrowa xshrka
 
 ### RPS, RFS, XPS.
 put f $INIT_NET/veth_xxx0/queues/rx-*/rps_cpus

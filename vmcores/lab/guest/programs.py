@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""XDP programs that do more than return a number, each with a map, both pinned.
+
+Use: ``programs.py KIND PATH [, KIND PATH]...``: the program is pinned at PATH, its map
+at PATH_map. The kinds::
+
+    observe   XDP_PASS; counts the packets by CPU, and keeps how many bytes it saw of
+              the last one (data_end - data)
+    redirect  bpf_redirect() to the ifindex that is in the map, XDP_PASS while that is 0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import ctypes
+from dataclasses import dataclass
+import os
+import resource
+import struct
+import sys
+
+__all__ = ("Seen", "main", "observed", "set_redirect")
+
+SYS_BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
+BPF_MAP_CREATE = 0
+BPF_MAP_LOOKUP_ELEM = 1
+BPF_MAP_UPDATE_ELEM = 2
+BPF_PROG_LOAD = 5
+BPF_OBJ_PIN = 6
+BPF_OBJ_GET = 7
+
+BPF_MAP_TYPE_ARRAY = 2
+BPF_PROG_TYPE_XDP = 6
+BPF_PSEUDO_MAP_FD = 1
+
+# Helpers, by number.
+MAP_LOOKUP_ELEM, GET_SMP_PROCESSOR_ID, REDIRECT = 1, 8, 23
+
+XDP_PASS = 2
+CPUS = 64
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What an ``observe`` program saw on one CPU."""
+
+    packets: int
+    last_bytes: int
+
+
+def _bpf(command: int, attr: bytes) -> int:
+    buffer = ctypes.create_string_buffer(attr, len(attr))
+    result: int = _libc.syscall(SYS_BPF, command, buffer, len(attr))
+    if result < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+    return result
+
+
+def _address(buffer: ctypes.Array[ctypes.c_char]) -> int:
+    return ctypes.addressof(buffer)
+
+
+def _ins(code: int, dst: int = 0, src: int = 0, off: int = 0, imm: int = 0) -> bytes:
+    return struct.pack("<BBhi", code, dst | src << 4, off, imm)
+
+
+def _lookup(map_fd: int) -> bytes:
+    """r0 = the entry whose index is at fp - 4."""
+    return b"".join(
+        (
+            _ins(0xBF, 2, 10),  # r2 = fp
+            _ins(0x07, 2, imm=-4),  # r2 += -4
+            _ins(0x18, 1, BPF_PSEUDO_MAP_FD, imm=map_fd),  # r1 = map
+            _ins(0),
+            _ins(0x85, imm=MAP_LOOKUP_ELEM),
+        )
+    )
+
+
+def _observe(map_fd: int) -> bytes:
+    return b"".join(
+        (
+            _ins(0xBF, 6, 1),  # r6 = ctx
+            _ins(0x85, imm=GET_SMP_PROCESSOR_ID),
+            _ins(0x63, 10, 0, -4),  # *(u32 *)(fp - 4) = r0
+            _lookup(map_fd),
+            _ins(0x15, 0, off=6),  # if r0 == 0 goto out
+            _ins(0xB7, 1, imm=1),  # r1 = 1
+            _ins(0xDB, 0, 1, 0),  # lock *(u64 *)(r0 + 0) += r1
+            _ins(0x61, 2, 6, 4),  # r2 = ctx->data_end
+            _ins(0x61, 3, 6, 0),  # r3 = ctx->data
+            _ins(0x1F, 2, 3),  # r2 -= r3
+            _ins(0x7B, 0, 2, 8),  # *(u64 *)(r0 + 8) = r2
+            _ins(0xB7, 0, imm=XDP_PASS),  # out: r0 = XDP_PASS
+            _ins(0x95),
+        )
+    )
+
+
+def _redirect(map_fd: int) -> bytes:
+    return b"".join(
+        (
+            _ins(0x62, 10, 0, -4),  # *(u32 *)(fp - 4) = 0
+            _lookup(map_fd),
+            _ins(0x15, 0, off=5),  # if r0 == 0 goto pass
+            _ins(0x61, 1, 0, 0),  # r1 = *(u32 *)(r0 + 0)
+            _ins(0x15, 1, off=3),  # if r1 == 0 goto pass
+            _ins(0xB7, 2),  # r2 = 0
+            _ins(0x85, imm=REDIRECT),
+            _ins(0x95),
+            _ins(0xB7, 0, imm=XDP_PASS),  # pass: r0 = XDP_PASS
+            _ins(0x95),
+        )
+    )
+
+
+_KINDS = {"observe": (_observe, 16, CPUS), "redirect": (_redirect, 4, 1)}
+
+
+def _pin(fd: int, path: str) -> None:
+    buffer = ctypes.create_string_buffer(os.fsencode(path))
+    _bpf(BPF_OBJ_PIN, struct.pack("<QII", _address(buffer), fd, 0))
+
+
+def _load(kind: str, path: str) -> None:
+    make, value_size, entries = _KINDS[kind]
+    name = os.path.basename(path).encode()[:15]
+    map_fd = _bpf(
+        BPF_MAP_CREATE,
+        struct.pack(
+            "<IIIIIII16s", BPF_MAP_TYPE_ARRAY, 4, value_size, entries, 0, 0, 0, name
+        ),
+    )
+    code = make(map_fd)
+    instructions = ctypes.create_string_buffer(code, len(code))
+    licence = ctypes.create_string_buffer(b"GPL")
+    log = ctypes.create_string_buffer(65536)
+    attr = struct.pack(
+        "<IIQQIIQII16sII",
+        BPF_PROG_TYPE_XDP,
+        len(code) // 8,
+        _address(instructions),
+        _address(licence),
+        1,  # log_level
+        len(log),
+        _address(log),
+        0,  # kern_version
+        0,  # prog_flags
+        name,
+        0,  # prog_ifindex
+        0,  # expected_attach_type
+    )
+    try:
+        fd = _bpf(BPF_PROG_LOAD, attr)
+    except OSError as e:
+        said = log.value.decode(errors="replace")
+        raise OSError(e.errno, f"{e.strerror}: {said}") from e
+    _pin(fd, path)
+    _pin(map_fd, path + "_map")
+    os.close(fd)
+    os.close(map_fd)
+
+
+def _open_map(path: str) -> int:
+    buffer = ctypes.create_string_buffer(os.fsencode(path + "_map"))
+    return _bpf(BPF_OBJ_GET, struct.pack("<QII", _address(buffer), 0, 0))
+
+
+def observed(path: str) -> dict[int, Seen]:
+    """What the ``observe`` program that is pinned at ``path`` saw, by CPU."""
+    fd = _open_map(path)
+    try:
+        seen = {}
+        for cpu in range(min(os.cpu_count() or 1, CPUS)):
+            key = ctypes.create_string_buffer(struct.pack("<I", cpu), 4)
+            value = ctypes.create_string_buffer(16)
+            attr = struct.pack("<IIQQQ", fd, 0, _address(key), _address(value), 0)
+            _bpf(BPF_MAP_LOOKUP_ELEM, attr)
+            seen[cpu] = Seen(*struct.unpack("<QQ", value.raw))
+        return seen
+    finally:
+        os.close(fd)
+
+
+def set_redirect(path: str, ifindex: int) -> None:
+    """Say where the ``redirect`` program that is pinned at ``path`` sends packets."""
+    fd = _open_map(path)
+    try:
+        key = ctypes.create_string_buffer(4)
+        value = ctypes.create_string_buffer(struct.pack("<I", ifindex), 4)
+        attr = struct.pack("<IIQQQ", fd, 0, _address(key), _address(value), 0)
+        _bpf(BPF_MAP_UPDATE_ELEM, attr)
+    finally:
+        os.close(fd)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Load what the arguments name."""
+    # Before 5.11, maps count as locked memory.
+    resource.setrlimit(
+        resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    )
+    for words in " ".join(arguments).split(","):
+        try:
+            kind, path = words.split()
+            _load(kind, path)
+        except (KeyError, ValueError, OSError) as e:
+            print(f"programs.py: {words.strip()}: {e!r}", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
