@@ -26,8 +26,7 @@ sys.path.insert(
     ),
 )
 
-from drgn_veth import cli, diagnose, filters, opening, snapshot  # noqa: E402
-from drgn_veth.errors import is_read_error, reason  # noqa: E402
+from drgn_veth import cli, diagnose, filters, opening  # noqa: E402
 from drgn_veth.model import Snapshot, unreadable_in  # noqa: E402
 from drgn_veth.render import csv, findings, json  # noqa: E402
 from drgn_veth.rules import RULES_BY_ID  # noqa: E402
@@ -38,7 +37,7 @@ _EPILOG = """\
 examples:
   drgn -c vmcore scripts/veth_report.py
                                    the pairs in a crash dump, as a table
-  drgn scripts/veth_report.py --netns 4026532281 --all
+  drgn scripts/veth_report.py --netns pod1 --all
                                    all devices of one namespace, running kernel
   drgn --qemu qmp.sock scripts/veth_report.py --device 'veth*'
                                    those with such a name, in a QEMU guest
@@ -68,16 +67,6 @@ exit status:
 """
 
 
-def _inum(text: str) -> int:
-    # As readlink /proc/PID/ns/net prints it, too: net:[4026531840].
-    if text.startswith("net:[") and text.endswith("]"):
-        text = text[len("net:[") : -1]
-    return int(text, 0)
-
-
-_inum.__name__ = "inode number"  # in argparse's message
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="veth_report.py",
@@ -93,9 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     only.add_argument(
         "--netns",
-        metavar="INUM",
-        type=_inum,
-        help="devices in the network namespace with this inode number",
+        metavar="NETNS",
+        help="devices in this network namespace: its inode number, or its name in "
+        "`ip netns`",
     )
     only.add_argument(
         "--device",
@@ -138,25 +127,6 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_output_options(output)
     opening.add_target_options(parser)
     return parser
-
-
-def _take(prog: drgn.Program) -> Snapshot:
-    try:
-        taken = snapshot.take_snapshot(prog)
-    except Exception as e:
-        if not is_read_error(e):
-            raise
-        raise cli.TargetError(
-            f"the kernel's types or symbols are missing: {reason(e)}; give the "
-            "vmlinux with debug symbols of exactly this kernel (-s VMLINUX)"
-        ) from None
-    if not taken.namespaces:
-        _, why = next(unreadable_in(taken))
-        raise cli.TargetError(
-            f"no network namespace could be read: {why}; is the dump complete, and "
-            "are the symbols those of this kernel?"
-        )
-    return taken
 
 
 def _table(
@@ -210,9 +180,10 @@ def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
         raise cli.UsageError(
             "a table takes tabulate: pip install tabulate; --format json and csv do not"
         )
-    whole = _take(opening.open_target(prog, args))
+    whole = opening.take(opening.open_target(prog, args))
     try:
-        kept = filters.keep(whole, args.netns, args.device, args.kind)
+        netns = filters.find_netns(whole, args.netns)
+        kept = filters.keep(whole, netns, args.device, args.kind)
     except filters.FilterError as e:
         raise cli.UsageError(str(e)) from None
     found = diagnose.keep_findings(diagnose.diagnose(whole), kept)

@@ -20,6 +20,7 @@ from dumps import LabDump, lab_dump_of
 import lab
 import oracle
 import pytest
+from recorded import CORES, Recorded
 
 _JOBS = 2
 
@@ -113,6 +114,14 @@ def all_rules(booted: _Booted) -> List[Tuple[str, Dump]]:
 def asked(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     """Each kernel and scene of which it is known what the kernel answered."""
     return booted.get(*request.param)
+
+
+@pytest.fixture(scope="session", params=CORES)
+def recorded(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Recorded:
+    """Each of the recorded cores."""
+    return Recorded(request.param, tmp_path_factory.mktemp("cores"))
 
 
 NEW = [kernel for kernel in KERNELS if kernel not in OLD]

@@ -61,11 +61,15 @@ def test_the_story(core: Path) -> None:
     text = screen(core, "veth_xxx0", "--mode", "driver", "--via", "netlink")
     # It has a generic program, which is in the way before the queues are.
     assert "EEXIST: File exists" in text
-    assert (
-        "ip link set dev veth_xxx0 xdpgeneric off then ENOSPC: veth_xdp_set()" in text
-    )
+    assert "ip link set dev veth_xxx0 xdpgeneric off" in text
+    assert "then ENOSPC: veth_xdp_set()" in text
     assert "14 real RX queues" in text and "48 real TX queues" in text
     assert "ethtool -L veth_yyy0 tx 14" in text
+    (said,) = document(core, "veth_xxx0", "--mode", "driver", "--via", "netlink")[
+        "attempts"
+    ]
+    assert (said["error"], said["then"]["error"]) == ("EEXIST", "ENOSPC")
+    assert "then" not in said["then"]
 
 
 def test_four_modes(core: Path) -> None:
@@ -78,10 +82,13 @@ def test_four_modes(core: Path) -> None:
 
 def test_ways_that_differ_are_told_apart(core: Path) -> None:
     text = screen(core, "xnata", "--mode", "driver")
-    assert "driver EBUSY: Device or resource busy" in text
+    assert text.count("driver EBUSY: Device or resource busy") == 2
     assert "by netlink" in text and "by link" in text
-    assert "XDP program already attached" in text
-    assert "replace active XDP program with BPF link" in text.replace("\n", " ")
+    said = document(core, "xnata", "--mode", "driver")["attempts"]
+    assert [(one["via"], one["message"]) for one in said] == [
+        ("netlink", "XDP program already attached"),
+        ("link", "Can't replace active XDP program with BPF link"),
+    ]
 
 
 def test_commands_name_the_namespace(core: Path) -> None:

@@ -121,7 +121,7 @@ def test_qemu_socket_that_is_not_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "args", [["--nosuch"], ["--netns", "x"], ["--format", "xml"], ["extra"]]
+    "args", [["--nosuch"], ["--kind"], ["--format", "xml"], ["extra"]]
 )
 def test_wrong_options(args: List[str]) -> None:
     done = run(*args)

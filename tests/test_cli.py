@@ -193,7 +193,7 @@ def report(monkeypatch: Any) -> Any:
     monkeypatch.setattr(module.opening, "open_target", lambda prog, args: prog)
 
     def run_on(snapshot: Snapshot, *argv: str) -> int:
-        monkeypatch.setattr(module.snapshot, "take_snapshot", lambda prog: snapshot)
+        monkeypatch.setattr(module.opening, "take", lambda prog: snapshot)
         status: int = module.main(None, list(argv))
         return status
 

@@ -41,23 +41,33 @@ def _block(start: str) -> str:
     return block
 
 
-def test_screen(core: Path) -> None:
-    block = _block(f"$ {UNPACK}")
-    lines = block.splitlines()
-    assert lines[0] == f"$ {UNPACK}" and lines[1] == CORE
-    end = next(i for i, line in enumerate(lines[2:], 2) if not line.endswith("\\"))
-    command = "\n".join(lines[2 : end + 1])
-    assert command.startswith(f"$ drgn -c {CORE} scripts/veth_report.py ")
-    argv = shlex.split(command.replace("\\\n", " "))[4:]
-    script = str(REPOSITORY / argv[0])
+def _run(core: Path, command: str) -> str:
+    # A command line of the README, on the core.
+    argv = shlex.split(command.replace("\\\n", " "))
+    assert argv[:4] == ["$", "drgn", "-c", CORE]
+    script = str(REPOSITORY / argv[4])
     done = subprocess.run(
-        [sys.executable, "-m", "drgn", "-q", "-c", str(core), script, *argv[1:]],
+        [sys.executable, "-m", "drgn", "-q", "-c", str(core), script, *argv[5:]],
         capture_output=True,
         text=True,
         timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "\n".join(lines[end + 1 :]) + "\n" == done.stdout
+    return done.stdout
+
+
+def test_screen(core: Path) -> None:
+    lines = _block(f"$ {UNPACK}").splitlines()
+    assert lines[0] == f"$ {UNPACK}" and lines[1] == CORE
+    end = next(i for i, line in enumerate(lines[2:], 2) if not line.endswith("\\"))
+    command = "\n".join(lines[2 : end + 1])
+    assert "scripts/veth_report.py" in command
+    assert "\n".join(lines[end + 1 :]) + "\n" == _run(core, command)
+
+
+def test_answers(core: Path) -> None:
+    command, *lines = _block(f"$ drgn -c {CORE} scripts/xdp_attach.py").splitlines()
+    assert "\n".join(lines) + "\n" == _run(core, command)
 
 
 def test_prompt(core: Path) -> None:
@@ -81,7 +91,9 @@ def test_prompt(core: Path) -> None:
             assert printed.getvalue() == example.want, example.source
 
 
-@pytest.mark.parametrize("path", ["README.md", "docs/btf.md", "docs/slices.md"])
+@pytest.mark.parametrize(
+    "path", ["README.md", "docs/btf.md", "docs/slices.md", "docs/rules.md"]
+)
 def test_links(path: str) -> None:
     """Files that are named are there."""
     text = (REPOSITORY / path).read_text()

@@ -24,13 +24,6 @@ def run(core: Path, *args: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(argv, capture_output=True, text=True, timeout=60, cwd="/")
 
 
-@pytest.fixture(scope="session", params=CORES)
-def recorded(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Recorded:
-    return Recorded(request.param, tmp_path_factory.mktemp("cores"))
-
-
 @pytest.fixture(scope="session")
 def report(recorded: Recorded) -> Dict[str, Any]:
     done = run(recorded.core, "--format", "json")
@@ -56,9 +49,13 @@ def test_every_value(recorded: Recorded, report: Dict[str, Any], tally: Tally) -
     jsonschema.validate(report, SCHEMA, cls=jsonschema.Draft202012Validator)
 
 
-def test_findings(report: Dict[str, Any]) -> None:
+def test_findings(recorded: Recorded, report: Dict[str, Any]) -> None:
     """What the scene has set up to go wrong, and nothing else."""
     found = report["findings"]
+    if recorded.about["scene"] != "zoo":
+        # Nothing is broken in it: it has what decides an attach.
+        assert not [f for f in found if f["severity"] == "error"]
+        return
     worse = {(f["rule"], f["device"]["name"]) for f in found if f["severity"] != "info"}
     assert worse == {
         ("peer-down", "half_up"),

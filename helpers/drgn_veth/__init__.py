@@ -3,10 +3,21 @@
 drgn helpers for veth, XDP and RPS
 ----------------------------------
 
-``from drgn_veth import *`` at a drgn prompt gives the readers, which take and
-return drgn objects, and :func:`~drgn_veth.snapshot.take_snapshot()`.
+``from drgn_veth import *`` at a drgn prompt gives the readers, which take and return
+drgn objects, :func:`~drgn_veth.snapshot.take_snapshot()`, and what is made of a
+Snapshot: :class:`~drgn_veth.attach.Predictor`.
 """
 
+from .attach import (
+    Predictor,
+)
+from .bonding import (
+    bond_mode,
+    bond_priv,
+    bond_xmit_policy,
+    netdev_lowers,
+    netdev_uppers,
+)
 from .bpf import (
     bpf_prog_has_frags,
     bpf_prog_id,
@@ -16,10 +27,29 @@ from .bpf import (
     bpf_prog_tag,
     bpf_prog_uid,
 )
+from .bpf_programs import (
+    bpf_prog_bound_netdev,
+    bpf_prog_dev_bound,
+    bpf_prog_expected_attach_type,
+    bpf_prog_maps_may_have_programs,
+    bpf_prog_offload_requested,
+    for_each_xdp_prog,
+)
 from .cpus import (
     nr_cpu_ids,
     online_cpus,
     possible_cpus,
+)
+from .drivers import (
+    ethtool_op,
+    netdev_driver_name,
+    netdev_op,
+    netdev_tcp_data_split,
+    rx_queue_memory_provider,
+)
+from .kernel_text import (
+    messages_in,
+    xdp_message_places,
 )
 from .netdev import (
     for_each_altname,
@@ -44,6 +74,12 @@ from .netns import (
     net_is_init,
     netdev_net,
 )
+from .nsfs import (
+    for_each_net_mount,
+    net_mounts,
+    net_processes,
+    netns_name,
+)
 from .peer import (
     netdev_peer,
 )
@@ -63,6 +99,9 @@ from .rps import (
     rx_queue_rps_flow_entries,
     rx_queue_rps_map,
 )
+from .rtnl import (
+    rtnl_owner,
+)
 from .snapshot import (
     take_snapshot,
 )
@@ -79,11 +118,19 @@ from .veth import (
     veth_rq_xdp_prog,
     veth_rqs,
 )
+from .virtio_net import (
+    virtio_net_features,
+)
 from .xdp import (
     XdpMode,
     bpf_link_id,
     netdev_xdp_link,
     netdev_xdp_prog,
+)
+from .xdp_links import (
+    bpf_link_pins,
+    for_each_xdp_link,
+    xdp_link_refs,
 )
 from .xps import (
     XPS_CPUS,
@@ -98,33 +145,53 @@ __version__ = "0.1.0"
 
 __all__ = (
     "NETKIT_KIND",
+    "Predictor",
     "VETH_KIND",
     "XPS_CPUS",
     "XPS_RXQS",
     "XdpMode",
+    "bond_mode",
+    "bond_priv",
+    "bond_xmit_policy",
     "bpf_link_id",
+    "bpf_link_pins",
+    "bpf_prog_bound_netdev",
+    "bpf_prog_dev_bound",
+    "bpf_prog_expected_attach_type",
     "bpf_prog_has_frags",
     "bpf_prog_id",
     "bpf_prog_jited",
     "bpf_prog_load_time",
+    "bpf_prog_maps_may_have_programs",
     "bpf_prog_name",
+    "bpf_prog_offload_requested",
     "bpf_prog_tag",
     "bpf_prog_uid",
+    "ethtool_op",
     "for_each_altname",
     "for_each_net_bounded",
+    "for_each_net_mount",
     "for_each_netdev_bounded",
+    "for_each_xdp_link",
+    "for_each_xdp_prog",
+    "messages_in",
     "net_inum",
     "net_is_dying",
     "net_is_init",
+    "net_mounts",
+    "net_processes",
     "netdev_address",
     "netdev_alias",
+    "netdev_driver_name",
     "netdev_flag_names",
     "netdev_flags",
     "netdev_kind",
+    "netdev_lowers",
     "netdev_master",
     "netdev_net",
     "netdev_num_rx_queues",
     "netdev_num_tx_queues",
+    "netdev_op",
     "netdev_operstate",
     "netdev_peer",
     "netdev_real_num_rx_queues",
@@ -132,7 +199,9 @@ __all__ = (
     "netdev_rps_flow_entries",
     "netdev_rps_map",
     "netdev_rx_queue",
+    "netdev_tcp_data_split",
     "netdev_txq_to_tc",
+    "netdev_uppers",
     "netdev_xdp_link",
     "netdev_xdp_prog",
     "netdev_xps_cpus",
@@ -141,12 +210,15 @@ __all__ = (
     "netdev_xps_rxqs",
     "netkit_peer",
     "netkit_priv",
+    "netns_name",
     "nr_cpu_ids",
     "online_cpus",
     "possible_cpus",
     "read_target",
     "rps_map_cpus",
     "rps_sock_flow_entries",
+    "rtnl_owner",
+    "rx_queue_memory_provider",
     "rx_queue_rps_flow_entries",
     "rx_queue_rps_map",
     "take_snapshot",
@@ -157,4 +229,7 @@ __all__ = (
     "veth_rq_has_napi",
     "veth_rq_xdp_prog",
     "veth_rqs",
+    "virtio_net_features",
+    "xdp_link_refs",
+    "xdp_message_places",
 )

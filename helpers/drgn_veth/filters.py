@@ -6,12 +6,13 @@ Filters
 A smaller Snapshot out of a Snapshot. Pure functions.
 """
 
+import contextlib
 import fnmatch
 from typing import List, Optional, Sequence, Set
 
 from .model import Device, Namespace, Snapshot, Unreadable
 
-__all__ = ("FilterError", "keep", "named")
+__all__ = ("FilterError", "find_netns", "keep", "named")
 
 
 class FilterError(ValueError):
@@ -111,28 +112,34 @@ def _namespace_words(namespace: Namespace) -> str:
     return f"{inum} ({', '.join(namespace.names)})"
 
 
-def _namespace(snapshot: Snapshot, netns: str) -> int:
-    named = [
+def find_netns(snapshot: Snapshot, netns: Optional[str]) -> Optional[int]:
+    """
+    Return the inode number of a network namespace.
+
+    :param netns: Its inode number, as it is or as ``readlink /proc/PID/ns/net`` prints
+        it, or its name; None: no namespace in particular
+    :raises FilterError: if there is no such namespace
+    """
+    if netns is None:
+        return None
+    inums = [
         namespace.inum
         for namespace in snapshot.namespaces
         if not isinstance(namespace.names, Unreadable) and netns in namespace.names
     ]
     text = netns
-    # As readlink /proc/PID/ns/net prints it.
     if text.startswith("net:[") and text.endswith("]"):
         text = text[len("net:[") : -1]
-    try:
-        named.append(int(text, 0))
-    except ValueError:
-        pass
-    for inum in named:
-        if any(namespace.inum == inum for namespace in snapshot.namespaces):
-            if isinstance(inum, int):
-                return inum
-    there = {_namespace_words(namespace) for namespace in snapshot.namespaces}
+    with contextlib.suppress(ValueError):
+        inums.append(int(text, 0))
+    there = {namespace.inum for namespace in snapshot.namespaces}
+    for inum in inums:
+        if isinstance(inum, int) and inum in there:
+            return inum
+    words = {_namespace_words(namespace) for namespace in snapshot.namespaces}
     raise FilterError(
         f"no network namespace has the name or inode number {netns}; "
-        f"there are {_some(there)}"
+        f"there are {_some(words)}"
     )
 
 
@@ -149,8 +156,8 @@ def named(
     """
     devices: Sequence[Device] = snapshot.devices
     where = "in any network namespace"
-    if netns is not None:
-        inum = _namespace(snapshot, netns)
+    inum = find_netns(snapshot, netns)
+    if inum is not None:
         devices = [device for device in devices if device.netns == inum]
         where = f"in the network namespace {netns}"
     if not names:

@@ -44,6 +44,7 @@ def test_every_answer(
         answer_tally[f"{made.kernel.release} {made.lab['scene']}"] = compared
 
 
+@pytest.mark.vm
 def test_enough_answers(answer_tally: Dict[str, Answers]) -> None:
     """After the test above: at least 4,000 on four kernels."""
     total = sum(sum(one.compared.values()) for one in answer_tally.values())

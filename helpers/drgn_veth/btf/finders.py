@@ -24,9 +24,8 @@ from typing import (
 from drgn import FindObjectFlags, Object, Program, Symbol, Type, TypeKind, TypeKindSet
 
 from ..errors import READ_ERRORS, reason
-from .declarations import VARIABLES
+from .declarations import FUNCTIONS, VARIABLES
 from .parse import Kind
-from .symbols import WANTED
 from .types import BtfTypes
 
 __all__ = ("BtfFinder", "SymbolFinder", "SymbolTable")
@@ -190,7 +189,7 @@ class SymbolFinder:
     ) -> Sequence[Symbol]:
         found = list(self._vmlinux(prog, name, address, one))
         # No module has these, and to look costs the names of all modules' symbols.
-        if (found and one) or name in WANTED:
+        if (found and one) or name in FUNCTIONS:
             return found
         if self._modules is None:
             self._modules = lambda *args: ()  # while it looks up what it needs

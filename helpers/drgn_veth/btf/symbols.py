@@ -128,7 +128,7 @@ class KernelSymbols:
         address: Optional[int],
         one: bool,
     ) -> Sequence[Symbol]:
-        if name in WANTED and address is None:
+        if name in FUNCTIONS and address is None:
             at = self.address_of(name)
             if at is None:
                 return ()
