@@ -25,7 +25,7 @@ sys.path.insert(
     ),
 )
 
-from drgn_veth import attach, cli, filters, opening  # noqa: E402
+from drgn_veth import cli, filters, opening, predictor  # noqa: E402
 from drgn_veth.model import Device, LoadedProgram, Maybe, Task  # noqa: E402
 from drgn_veth.render import attempts  # noqa: E402
 
@@ -70,11 +70,13 @@ def _parser() -> argparse.ArgumentParser:
         "name in `ip netns`",
     )
     parser.add_argument(
-        "--mode", choices=attach.MODES, help="only this mode; default is to give none"
+        "--mode",
+        choices=predictor.MODES,
+        help="only this mode; default is to give none",
     )
     parser.add_argument(
         "--via",
-        choices=attach.VIAS,
+        choices=predictor.VIAS,
         help="only this way: netlink (ip link), or a BPF link (libbpf)",
     )
     parser.add_argument(
@@ -118,11 +120,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _program(
-    predictor: attach.Predictor, number: Optional[int]
+    asked: predictor.Predictor, number: Optional[int]
 ) -> Optional[LoadedProgram]:
     if number is None:
         return None
-    programs = predictor.programs()
+    programs = asked.programs()
     try:
         return programs[number]
     except KeyError:
@@ -134,12 +136,12 @@ def _program(
 
 def _answers(
     args: argparse.Namespace,
-    predictor: attach.Predictor,
+    asked: predictor.Predictor,
     devices: Sequence[Device],
     program: Optional[LoadedProgram],
 ) -> Iterator[attempts.Attempt]:
-    modes = attach.MODES if args.mode is None else (args.mode,)
-    vias = attach.VIAS if args.via is None else (args.via,)
+    modes = predictor.MODES if args.mode is None else (args.mode,)
+    vias = predictor.VIAS if args.via is None else (args.via,)
     if program is not None:
         kinds = [program.frags is True]
     elif args.all and not args.frags:
@@ -147,7 +149,7 @@ def _answers(
     else:
         kinds = [args.frags]
     for device in devices:
-        for op, mode, via, frags, answer in predictor.answers(
+        for op, mode, via, frags, answer in asked.answers(
             device, args.op, modes, vias, kinds, program
         ):
             yield attempts.Attempt(device, op, mode, via, frags, answer)
@@ -186,17 +188,17 @@ def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
     taken = opening.take(opening.open_target(prog, args))
     try:
         devices = filters.named(taken, args.device, args.netns)
-        predictor = attach.Predictor(taken)
+        asked = predictor.Predictor(taken)
     except filters.FilterError as e:
         raise cli.UsageError(str(e)) from None
-    except attach.TooOldError as e:
+    except predictor.TooOldError as e:
         raise cli.TargetError(str(e)) from None
-    program = _program(predictor, args.program)
-    answers = list(_answers(args, predictor, devices, program))
+    program = _program(asked, args.program)
+    answers = list(_answers(args, asked, devices, program))
     if args.format == "json":
-        text = attempts.render(answers, predictor.blocked_by)
+        text = attempts.render(answers, asked.blocked_by)
     else:
-        text = _table(args, answers, predictor.blocked_by)
+        text = _table(args, answers, asked.blocked_by)
     cli.write_output(text, args.output)
     return cli.EXIT_OK
 

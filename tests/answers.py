@@ -11,9 +11,9 @@ message.
 import collections
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
-from drgn_veth import attach
 from drgn_veth.attach_question import MODE_FLAGS, Answer, errno_name
 from drgn_veth.model import Device, Snapshot, XdpProgram
+from drgn_veth.predictor import Predictor, fresh_program
 
 __all__ = ("Answers", "compare_answers")
 
@@ -39,7 +39,7 @@ def _with_own(
     snapshot: Snapshot, device: Device, answer: Mapping[str, Any]
 ) -> Tuple[Snapshot, Device]:
     # The device as it is while a program of the prober's is attached to it.
-    current = attach.Predictor(snapshot).programs()[answer["current"]]
+    current = Predictor(snapshot).programs()[answer["current"]]
     link = answer["link"]
     program = XdpProgram(
         id=current.id,
@@ -66,7 +66,7 @@ def _with_own(
 class _Asker:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self.predictor = attach.Predictor(snapshot)
+        self.predictor = Predictor(snapshot)
         self.devices = {(d.netns, d.ifindex): d for d in snapshot.devices}
         self.programs = self.predictor.programs()
         self.detached: Set[int] = set()
@@ -87,13 +87,13 @@ class _Asker:
         op = answer["op"]
         if answer["own"]:
             snapshot, device = _with_own(self.snapshot, device, answer)
-            predictor = attach.Predictor(snapshot)
+            predictor = Predictor(snapshot)
         program = None
         if answer["program"] is not None:
             program = self.programs[answer["program"]]
         elif op in ("attach", "replace", "update"):
             # It could not be loaded.
-            program = attach.fresh_program(answer["frags"])
+            program = fresh_program(answer["frags"])
         if op == "link_detach":
             if answer["errno"] == 0:
                 self.detached.add(answer["link"])

@@ -5,12 +5,9 @@ drgn helpers for veth, XDP and RPS
 
 ``from drgn_veth import *`` at a drgn prompt gives the readers, which take and return
 drgn objects, :func:`~drgn_veth.snapshot.take_snapshot()`, and what is made of a
-Snapshot: :class:`~drgn_veth.attach.Predictor`.
+Snapshot: :class:`~drgn_veth.predictor.Predictor`.
 """
 
-from .attach import (
-    Predictor,
-)
 from .bonding import (
     bond_mode,
     bond_priv,
@@ -82,6 +79,9 @@ from .nsfs import (
 )
 from .peer import (
     netdev_peer,
+)
+from .predictor import (
+    Predictor,
 )
 from .queues import (
     netdev_num_rx_queues,
