@@ -21,7 +21,7 @@ VARIABLES: Mapping[str, str] = {
     "__num_online_cpus": "atomic_t",
     "__per_cpu_offset": "unsigned long []",
     "bpf_fs_type": "struct file_system_type",
-    "bpf_link_iops": "struct inode_operations",
+    "bpf_link_iops": "const struct inode_operations",
     "btf_modules": "struct list_head",
     "init_net": "struct net",
     "init_pid_ns": "struct pid_namespace",
@@ -34,7 +34,7 @@ VARIABLES: Mapping[str, str] = {
     "net_hotdata": "struct net_hotdata",
     "net_namespace_list": "struct list_head",
     "nr_cpu_ids": "unsigned int",
-    "ns_file_operations": "struct file_operations",
+    "ns_file_operations": "const struct file_operations",
     "nsfs_mnt": "struct vfsmount *",
     "prog_idr": "struct idr",
     # Up to v6.8; then it is a member of net_hotdata.
