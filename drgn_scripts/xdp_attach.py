@@ -181,6 +181,10 @@ def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
         )
     if bool(args.device) == args.all:
         raise cli.UsageError("name a device, or several; or --all without a name")
+    if args.program is not None and args.frags:
+        raise cli.UsageError("--frags is about a fresh program, --program names one")
+    if args.op == "detach" and (args.program is not None or args.frags):
+        raise cli.UsageError("--detach asks with no program")
     if args.op == "detach" and args.via == "link":
         raise cli.UsageError(
             "--detach is by netlink: a link is not asked, it is closed"

@@ -870,6 +870,80 @@ def test_what_comes_after_the_fix() -> None:
     assert errnos == [errno.EEXIST, errno.ERANGE, errno.ENOSPC]
 
 
+@pytest.mark.parametrize("via", ["netlink", "link"])
+@pytest.mark.parametrize("held", ["netlink", "link"])
+def test_nothing_comes_after_a_detach(via: str, held: str) -> None:
+    """A program that was detached is in nobody's way, whatever asks about it."""
+    case = Case("I", "veth", "driver")
+    case.once("via", via)
+    case.flags = 1 if via == "netlink" else 0
+    case.attached("driver", held)
+    said = case.ask()
+    assert said.errno == errno.EBUSY and said.fix and said.then is None
+    _veth_queues(case)
+    said = case.ask()
+    assert said.then is not None and said.then.errno == errno.ENOSPC
+    assert said.then.then is None
+
+
+def test_uppers_are_detached_from_the_top() -> None:
+    """Else the kernel refuses to detach the lower one."""
+    case = Case("I", "veth", "driver")
+    _upper(case)
+    top = _device(99, "top", xdp=_NO_XDP._replace(generic=_program(10)))
+    case.devices["top"] = top
+    case.change("upper", uppers=(top.ref,))
+    said = case.ask()
+    assert said.fix == (
+        "ip link set dev top xdpgeneric off",
+        "ip link set dev upper xdpgeneric off",
+    )
+    assert said.then is None
+    # A loop, in a dump that is damaged.
+    case.change("upper", uppers=(case.devices["veth"].ref, case.devices["upper"].ref))
+    assert case.ask().fix == ("ip link set dev upper xdpgeneric off",)
+
+
+def test_a_slave_that_leaves_is_not_asked() -> None:
+    case = Case("I", "bond", "driver")
+    _slave_operations(case)
+    case.change("slave", driver=_ALL._replace(name="dummy", ndo_bpf=False))
+    said = case.ask()
+    assert said.fix == ("ip link set dev slave nomaster",) and said.then is None
+
+
+def test_bonds_within_bonds() -> None:
+    """Each is asked, and one that is its own slave is no reason to hang."""
+    case = Case("I", "bond", "driver")
+    inner = _device(50, "inner", kind="bond", driver=_ALL._replace(name="bond"))
+    case.devices["inner"] = inner._replace(
+        bond=Bond("balance-alb", "layer2", (case.devices["slave"].ref,))
+    )
+    case.change("bond", bond=Bond("balance-rr", "layer2", (inner.ref,)))
+    said = case.ask()
+    assert said.errno == errno.EOPNOTSUPP
+    assert said.because == "of the slave inner: the bond inner is in mode balance-alb"
+    for slaves in ((case.devices["bond"].ref,), (inner.ref,)):
+        case.change("inner", bond=Bond("balance-rr", "layer2", slaves))
+        assert isinstance(case.ask().errno, Unreadable)
+
+
+def test_mode_that_is_meant_is_said() -> None:
+    case = Case("I", "veth", "default")
+    assert "no mode means driver, since its driver has ndo_bpf" in case.ask().because
+    _veth_queues(case)
+    assert "no mode means driver" in case.ask().because
+    case.mode = "driver"
+    assert "no mode" not in case.ask().because
+
+
+def test_one_is_one() -> None:
+    case = Case("I", "veth", "driver")
+    assert "1 real RX queue here >= 1 real TX queue of peer" in case.ask().because
+    case = Case("I", "bond", "driver")
+    assert case.ask().because == "each slave takes it, of 1"
+
+
 ### Kernels whose text cannot be read, and values
 
 

@@ -12,7 +12,7 @@ bpf_xdp_link_update(), dev_xdp_attach(), dev_xdp_install() and generic_xdp_insta
 who asks them all in :mod:`drgn_veth.predictor`.
 """
 
-from typing import List, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 from .attach_question import (
     DRV,
@@ -28,6 +28,7 @@ from .attach_question import (
     memory_provider,
     tcp_data_split,
 )
+from .model import Device
 
 __all__ = (
     "CHECKS",
@@ -116,11 +117,43 @@ def _upper(q: Question) -> Optional[str]:
     return None
 
 
+def _programmed_uppers(q: Question) -> List[Device]:
+    # From the top down: a device cannot be detached from while one above it has a
+    # program.
+    found: List[Device] = []
+    seen = {q.device.net_device}
+
+    def visit(device: Device) -> None:
+        for upper in q.uppers(device):
+            if upper.net_device not in seen:
+                seen.add(upper.net_device)
+                if q.program_count(upper):
+                    visit(upper)
+                    found.append(upper)
+
+    visit(q.device)
+    return found
+
+
 def _fix_upper(q: Question) -> Tuple[str, ...]:
     commands: List[str] = []
-    for upper in q.uppers():
+    for upper in _programmed_uppers(q):
         commands.extend(q.fixes.detach_all(upper))
     return tuple(commands)
+
+
+def _all_modes(device: Device) -> Iterator[Tuple[int, str]]:
+    for mode in (SKB, DRV, HW):
+        yield device.net_device, mode
+
+
+def _detaches_uppers(q: Question) -> Iterator[Tuple[int, str]]:
+    for upper in _programmed_uppers(q):
+        yield from _all_modes(upper)
+
+
+def _detaches_current(q: Question) -> Iterator[Tuple[int, str]]:
+    yield q.device.net_device, q.mode
 
 
 def _program_in_place(q: Question) -> Optional[str]:
@@ -181,6 +214,7 @@ CORE: Tuple[Decision, ...] = (
         "Can't replace active BPF XDP link",
         _link_in_place,
         _fix_current,
+        _detaches_current,
     ),
     Decision(
         "upper",
@@ -189,6 +223,7 @@ CORE: Tuple[Decision, ...] = (
         "Cannot attach when an upper device already has a program",
         _upper,
         _fix_upper,
+        _detaches_uppers,
     ),
     Decision(
         "program-in-place",
@@ -197,6 +232,7 @@ CORE: Tuple[Decision, ...] = (
         "Can't replace active XDP program with BPF link",
         _program_in_place,
         _fix_current,
+        _detaches_current,
     ),
     Decision(
         "not-expected",
@@ -212,6 +248,7 @@ CORE: Tuple[Decision, ...] = (
         "XDP program already attached",
         _exists,
         _fix_current,
+        _detaches_current,
     ),
 )
 
@@ -232,6 +269,10 @@ def _fix_other_mode(q: Question) -> Tuple[str, ...]:
     other = DRV if q.mode == SKB else SKB
     current = q.current(other)
     return () if current is None else q.fixes.detach(q.device.ref, other, current)
+
+
+def _detaches_other_mode(q: Question) -> Iterator[Tuple[int, str]]:
+    yield q.device.net_device, DRV if q.mode == SKB else SKB
 
 
 def _offload_without_hw(q: Question) -> Optional[str]:
@@ -277,6 +318,7 @@ CHECKS: Tuple[Decision, ...] = (
         "Native and generic XDP can't be active at the same time",
         _other_mode,
         _fix_other_mode,
+        _detaches_other_mode,
     ),
     # Since Linux kernel commit 2b3486bc2d23 ("bpf: Introduce device-bound XDP
     # programs") (in v6.3), a program may be bound to a device and not offloaded.

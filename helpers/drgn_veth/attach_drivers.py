@@ -13,7 +13,9 @@ said that they decide.
 from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
 from .attach_question import (
+    DRV,
     HW,
+    SKB,
     Answer,
     CannotTell,
     Decision,
@@ -42,6 +44,10 @@ _XDP_PACKET_HEADROOM = 256  # include/uapi/linux/bpf.h
 _ETH_HLEN = 14  # include/uapi/linux/if_ether.h
 
 ### veth
+
+
+def _words(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def _aligned(n: int, to: int) -> int:
@@ -130,8 +136,8 @@ def _rx_queues(q: Question) -> Optional[str]:
     rx, tx = _queue_counts(q, peer)
     if rx < tx:
         return (
-            f"{q.name} has {rx} real RX queue{'s' if rx > 1 else ''}, its peer "
-            f"{q.name_of(peer.ref)} has {tx} real TX queues"
+            f"{q.name} has {_words(rx, 'real RX queue')}, its peer "
+            f"{q.name_of(peer.ref)} has {_words(tx, 'real TX queue')}"
         )
     return None
 
@@ -184,8 +190,8 @@ def _veth_accepts(q: Question) -> str:
     most = _veth_max_mtu(q.kernel, peer, q.need_program("frags")).mtu
     mtu = q.need(peer.mtu, "mtu of the peer")
     return (
-        f"{rx} real RX queues here >= {tx} real TX queues of {q.name_of(peer.ref)}, "
-        f"whose mtu {mtu} <= {most}"
+        f"{_words(rx, 'real RX queue')} here >= {_words(tx, 'real TX queue')} of "
+        f"{q.name_of(peer.ref)}, whose mtu {mtu} <= {most}"
     )
 
 
@@ -257,6 +263,7 @@ BOND_SLAVE: Tuple[Decision, ...] = (
         "Slave has XDP program loaded, please unload before enslaving",
         _slave_program,
         lambda q: q.fixes.detach_all(q.device),
+        lambda q: [(q.device.net_device, mode) for mode in (SKB, DRV, HW)],
     ),
     # dev_xdp_propagate(), in kernels that have what they ask for.
     Decision(
@@ -281,6 +288,10 @@ def _bond_slaves(q: Question) -> Answer:
     assert q.device.bond is not None
     count = 0
     for ref in q.need(q.device.bond.slaves, f"slaves of {q.name}"):
+        if ref.net_device in (*q.above, q.device.net_device):
+            raise CannotTell(f"{q.name_of(ref)} is a slave of itself")
+        if ("slave-operations", ref.net_device) in q.passed:
+            continue  # It is no slave any more.
         slave = q.about(q.device_at(ref))
         answer = first(slave, BOND_SLAVE)
         if answer is None:
@@ -291,7 +302,8 @@ def _bond_slaves(q: Question) -> Answer:
             because = f"of the slave {slave.name}: {answer.because}"
             return answer._replace(because=because)
         count += 1
-    return q.accepted("bond_xdp_set", f"each of {count} slaves takes it")
+    words = f"each slave takes it, of {count}" if count else "it has no slaves"
+    return q.accepted("bond_xdp_set", words)
 
 
 ### virtio_net
@@ -342,7 +354,7 @@ def _virtio_mtu_any(q: Question) -> Optional[str]:
     header = q.need(q.kernel.padded_vnet_hdr_size, "sizeof(struct padded_vnet_hdr)")
     mtu = q.need(q.device.mtu, f"mtu of {q.name}")
     if header is None:
-        raise CannotTell("this kernel has no struct padded_vnet_hdr")
+        raise CannotTell("virtnet_xdp_set() does not show the MTU that it allows")
     if mtu > page - header:
         return f"mtu {mtu} > {page} (page) - {header} (struct padded_vnet_hdr)"
     return None
@@ -361,8 +373,24 @@ def _virtio_mtu_plain(q: Question) -> Optional[str]:
     mtu = q.need(q.device.mtu, f"mtu of {q.name}")
     most = _virtio_most(q)
     if mtu > most:
-        return f"mtu {mtu} > {most}, and the program does not take fragments"
+        page = q.need(q.kernel.page_size, "PAGE_SIZE")
+        return (
+            f"mtu {mtu} > {most}: {page} (page) - {page - most - _ETH_HLEN} (headroom, "
+            f"struct skb_shared_info) - {_ETH_HLEN} (Ethernet), and the program does "
+            "not take fragments"
+        )
     return None
+
+
+def _virtio_accepts(q: Question) -> str:
+    mtu = q.need(q.device.mtu, f"mtu of {q.name}")
+    return f"the host implements no GRO_HW, and mtu {mtu} is small enough"
+
+
+def _fix_virtio_mtu_any(q: Question) -> Tuple[str, ...]:
+    page = q.need(q.kernel.page_size, "PAGE_SIZE")
+    header = q.need(q.kernel.padded_vnet_hdr_size, "sizeof(struct padded_vnet_hdr)")
+    return () if header is None else q.fixes.mtu(q.device.ref, page - header)
 
 
 VIRTIO_NET: Tuple[Decision, ...] = (
@@ -388,6 +416,7 @@ VIRTIO_NET: Tuple[Decision, ...] = (
         "EINVAL",
         "virtio_net: MTU too large to enable XDP",
         _virtio_mtu_any,
+        _fix_virtio_mtu_any,
     ),
     Decision(
         "virtio-mtu-plain",
@@ -428,7 +457,7 @@ DRIVERS: Dict[str, DriverDecisions] = {
     "veth": DriverDecisions("veth_xdp", "veth_xdp_set", VETH, _veth_accepts),
     "bond": DriverDecisions("bond_xdp", "bond_xdp_set", BOND, lambda q: ""),
     "virtio_net": DriverDecisions(
-        "virtnet_xdp", "virtnet_xdp_set", VIRTIO_NET, lambda q: "virtio_net takes it"
+        "virtnet_xdp", "virtnet_xdp_set", VIRTIO_NET, _virtio_accepts
     ),
     "tun": DriverDecisions("tun_xdp", "tun_xdp_set", (), lambda q: "tun takes any"),
     "netkit": DriverDecisions("netkit_xdp", "netkit_xdp", NETKIT, lambda q: ""),

@@ -12,6 +12,7 @@ from typing import (
     Any,
     Callable,
     FrozenSet,
+    Iterable,
     Iterator,
     Mapping,
     NamedTuple,
@@ -85,6 +86,7 @@ class Answer(NamedTuple):
     then: Optional["Answer"] = None
     #: The decision, and the device that it is about.
     decision: Optional[Tuple[str, int]] = None
+    detaches: FrozenSet[Tuple[int, str]] = frozenset()
 
 
 class Decision(NamedTuple):
@@ -92,7 +94,7 @@ class Decision(NamedTuple):
     One decision of the kernel.
 
     *holds* returns why it would refuse, None if it would not; *fix* returns commands
-    after which it would not.
+    after which it would not, *detaches* which programs these detach.
     """
 
     key: str
@@ -101,6 +103,8 @@ class Decision(NamedTuple):
     message: Optional[str]
     holds: Callable[["Question"], Optional[str]]
     fix: Callable[["Question"], Tuple[str, ...]] = lambda q: ()
+    #: Programs that *fix* detaches: device, mode.
+    detaches: Callable[["Question"], Iterable[Tuple[int, str]]] = lambda q: ()
 
 
 def errno_name(errno: int) -> str:
@@ -140,7 +144,8 @@ def first(q: "Question", decisions: Sequence[Decision]) -> Optional[Answer]:
                 because,
                 decision.fix(q),
             )
-            return answer._replace(decision=key)
+            gone = frozenset(decision.detaches(q))
+            return answer._replace(decision=key, detaches=gone)
     return None
 
 
@@ -158,6 +163,8 @@ class Question:
         program: Optional[LoadedProgram],
         expected: Optional[int] = None,
         passed: FrozenSet[Tuple[str, int]] = frozenset(),
+        gone: FrozenSet[Tuple[int, str]] = frozenset(),
+        above: Tuple[int, ...] = (),
     ) -> None:
         self.kernel = kernel
         self.by_address = by_address
@@ -169,6 +176,10 @@ class Question:
         self.expected = expected
         #: Decisions that are taken to be in favour.
         self.passed = passed
+        #: Programs that are taken to be detached: device, mode.
+        self.gone = gone
+        #: Devices for whose sake this one is asked.
+        self.above = above
 
     def about(self, device: Device) -> "Question":
         """Return the same question about another device, in driver mode."""
@@ -182,10 +193,18 @@ class Question:
             self.program,
             None,
             self.passed,
+            self.gone,
+            (*self.above, self.device.net_device),
         )
 
-    def without(self, decision: Tuple[str, int]) -> "Question":
-        """Return the same question where that decision is in favour."""
+    def without(
+        self, decision: Tuple[str, int], gone: FrozenSet[Tuple[int, str]]
+    ) -> "Question":
+        """
+        Return the same question where that decision is in favour.
+
+        :param gone: Programs that are detached for it: device, mode
+        """
         return Question(
             self.kernel,
             self.by_address,
@@ -196,6 +215,8 @@ class Question:
             self.program,
             self.expected,
             self.passed | {decision},
+            self.gone | gone,
+            self.above,
         )
 
     @staticmethod
@@ -245,6 +266,8 @@ class Question:
     def current(self, mode: Optional[str] = None) -> Optional[XdpProgram]:
         """Return the program that is attached in a mode (by default, in that meant)."""
         mode = mode or self.mode
+        if (self.device.net_device, mode) in self.gone:
+            return None
         return self.need(
             getattr(self.device.xdp, mode), f"{mode} program of {self.name}"
         )
@@ -267,14 +290,18 @@ class Question:
         """Return dev_xdp_prog_count()."""
         count = 0
         for mode in (SKB, DRV, HW):
+            if (device.net_device, mode) in self.gone:
+                continue
             program = getattr(device.xdp, mode)
             what = f"{mode} program of {self.name_of(device.ref)}"
             count += self.need(program, what) is not None
         return count
 
-    def uppers(self) -> Iterator[Device]:
-        """Yield the devices directly above."""
-        for ref in self.need(self.device.uppers, f"devices above {self.name}"):
+    def uppers(self, device: Optional[Device] = None) -> Iterator[Device]:
+        """Yield the devices directly above one (by default, the one in question)."""
+        device = device or self.device
+        what = f"devices above {self.name_of(device.ref)}"
+        for ref in self.need(device.uppers, what):
             yield self.device_at(ref)
 
     def device_at(self, ref: DeviceRef) -> Device:
@@ -297,12 +324,15 @@ class Question:
 
     def accepted(self, function: str, because: str) -> Answer:
         """Return the answer of a kernel that does what is asked."""
-        if not self.flags & XDP_FLAGS_MODES:
-            meant = "has" if self.mode == DRV else "has no"
-            because = (
-                f"no mode means {self.mode}: its driver {meant} ndo_bpf; {because}"
-            )
         return Answer(0, None, function, because)
+
+    def in_words(self, answer: Answer) -> Answer:
+        """Return an answer that says which mode was meant, if none was given."""
+        if self.flags & XDP_FLAGS_MODES or answer.function is None:
+            return answer
+        meant = "has" if self.mode == DRV else "has no"
+        mode = f"no mode means {self.mode}, since its driver {meant} ndo_bpf"
+        return answer._replace(because=f"{answer.because} ({mode})")
 
 
 def tcp_data_split(q: Question) -> Optional[str]:

@@ -50,7 +50,9 @@ def _op(ops: Object, name: str) -> int:
         member = getattr(ops, name)
     except AttributeError:  # Nobody has an operation that this kernel does not know.
         return 0
-    return member.value_() if ops else 0
+    if not ops:
+        raise ValueError("a device without operations")
+    return member.value_()
 
 
 def netdev_op(dev: Object, name: str) -> int:

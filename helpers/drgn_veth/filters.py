@@ -163,7 +163,10 @@ def named(
     if not names:
         return devices
     found: List[Device] = []
-    for name in names:
+    for given in names:
+        # As the names in a Snapshot: bytes that are not UTF-8 as \\xNN.
+        data = given.encode("utf-8", "surrogateescape")
+        name = data.decode("utf-8", "backslashreplace")
         same = [device for device in devices if name in _names(device)]
         if not same:
             raise FilterError(f"no device {where} has the name {name!r}")

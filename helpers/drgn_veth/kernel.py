@@ -25,6 +25,23 @@ __all__ = ("read_kernel",)
 
 T = TypeVar("T")
 
+# What dev_xdp_attach(), or dev_xdp_install() for it, has said since v5.9.
+_EVERYWHERE = frozenset(
+    {
+        b"Invalid XDP flags for BPF link attachment",
+        b"Only one XDP mode flag can be set",
+        b"XDP_FLAGS_REPLACE is not specified",
+        b"Can't replace active BPF XDP link",
+        b"Can't replace active XDP program with BPF link",
+        b"Active program does not match expected",
+        b"XDP program already attached",
+        b"Native and generic XDP can't be active at the same time",
+        b"BPF_XDP_DEVMAP programs can not be attached to a device",
+        b"BPF_XDP_CPUMAP programs can not be attached to a device",
+        b"Underlying driver does not support XDP in native mode",
+    }
+)
+
 # What kernels differ in, by function: which of these it refers to.
 _DRIVER_MESSAGES = {
     "virtnet_xdp": (
@@ -54,13 +71,22 @@ def _messages(
     if isinstance(places, Unreadable):
         return places
     found = dict(places)
+    said = found.get("dev_xdp_attach", frozenset()) | found.get(
+        "dev_xdp_install", frozenset()
+    )
+    missing = _EVERYWHERE - said
+    if missing and "dev_xdp_attach" in found:
+        return Unreadable(
+            f"the code of dev_xdp_attach() lacks {len(missing)} messages that every "
+            "kernel has: it is damaged, or somebody changed it"
+        )
     for name, messages in _DRIVER_MESSAGES.items():
         address = functions.get(name)
         if address:
             read = functools.partial(driver_messages, prog, address, messages)
-            said = _once(prog, f"messages.{address:#x}", read)
-            if not isinstance(said, Unreadable):
-                found[name] = said
+            of_driver = _once(prog, f"messages.{address:#x}", read)
+            if not isinstance(of_driver, Unreadable):
+                found[name] = of_driver
     return tuple(
         (function, frozenset(message.decode("ascii") for message in messages))
         for function, messages in sorted(found.items())

@@ -138,6 +138,7 @@ _IMM8_0F = _opcodes(
     *((0x0F, 0x0F), (0x70, 0x73), (0xA4, 0xA4), (0xAC, 0xAC), (0xBA, 0xBA)),
     *((0xC2, 0xC2), (0xC4, 0xC6)),
 )
+_INT3 = 0xCC
 # ret, int3, iret, hlt
 _STOPS = frozenset((0xC2, 0xC3, 0xCA, 0xCB, 0xCC, 0xCF, 0xF4))
 
@@ -148,6 +149,7 @@ class _Instruction(NamedTuple):
     jump: Optional[int] = None
     call: Optional[int] = None
     refers_to: Tuple[int, ...] = ()
+    is_breakpoint: bool = False
 
 
 class _Text:
@@ -257,7 +259,7 @@ class _Text:
             referred.append(value & _MASK)
         indirect = op == 0xFF and extension in (4, 5)
         stops = op in _STOPS or indirect
-        return _Instruction(pos, not stops, None, None, tuple(referred))
+        return _Instruction(pos, not stops, None, None, tuple(referred), op == _INT3)
 
 
 def _immediate(table: int, op: int, extension: int, short: bool, wide: bool) -> int:
@@ -300,6 +302,7 @@ def _follow(text: _Text, start: int, others: Iterable[int]) -> _Reached:
     waiting = [start]
     while waiting:
         at = waiting.pop()
+        after_call = False
         while at not in seen:
             # Also code after a call that does not return is not the function's.
             if at in apart or (at != start and text.begins_function(at)):
@@ -307,6 +310,11 @@ def _follow(text: _Text, start: int, others: Iterable[int]) -> _Reached:
                 break
             seen.add(at)
             found = text.decode(at)
+            # Between functions, and so after a call that does not return, there are
+            # such; anywhere else somebody has put it there (kprobes, ftrace).
+            if found.is_breakpoint and not after_call:
+                raise ValueError(f"a breakpoint is set at {at:#x}")
+            after_call = found.call is not None
             reached.refers_to.update(found.refers_to)
             if found.call is not None:
                 reached.functions.add(found.call)

@@ -73,28 +73,25 @@ def for_each_net_mount(prog: Program) -> Iterator[Tuple[int, str]]:
     """
     Iterate over the files on which network namespaces are mounted.
 
-    A mount of which mount propagation made copies is given once: as the first process
-    sees it, or if that does not, as some other one does. What the kernel has mounted
-    for itself, was lazily unmounted, or is on a file that is gone, is left out.
+    Only those that the first process sees: a path in another mount namespace, such as a
+    container's, leads nowhere from outside, or somewhere else. What the kernel has
+    mounted for itself, was lazily unmounted, or is on a file that is gone, is left out.
 
     :return: Iterator of the inode number of the namespace and the absolute path of the
-        file, from the root of a mount namespace
+        file
     :raises LookupError: if the kernel has no such variables or types
     :raises WalkError: after all that could be reached
     """
     mounts = Mounts(prog)
     files = _NsFiles(prog)
-    first = attempt(mounts.first_namespace)
+    first = mounts.first_namespace()
     broken = ""
     # By what is mounted, and on which file.
     seen: Dict[Tuple[int, int], List[Mount]] = {}
     try:
         for mount in mounts.of_super_block(prog["nsfs_mnt"].mnt_sb):
-            copies = seen.setdefault((mount.root, mount.mountpoint), [])
-            if copies and copies[0].namespace != first and mount.namespace == first:
-                copies.clear()
-            if not copies or mount.namespace == first:
-                copies.append(mount)
+            if mount.namespace == first:
+                seen.setdefault((mount.root, mount.mountpoint), []).append(mount)
     except Exception as e:
         if not is_read_error(e):
             raise

@@ -211,10 +211,18 @@ class Predictor:
     ) -> Answer:
         answer = self._decide_once(q, decide)
         if answer.fix and answer.decision and len(q.passed) < _MOST_OBSTACLES:
-            then = self._decide(q.without(answer.decision), decide)
+            other = q.without(answer.decision, answer.detaches)
+            then = self._decide(other, decide)
             if then.errno != 0:
                 answer = answer._replace(then=then)
-        return answer
+        return answer if q.passed else self._in_words(q, answer)
+
+    @staticmethod
+    def _in_words(q: Question, answer: Answer) -> Answer:
+        try:
+            return q.in_words(answer)
+        except CannotTell:
+            return answer
 
     def _decide_once(
         self, q: Question, decide: Callable[[Question, _Variant], Answer]
@@ -225,7 +233,7 @@ class Predictor:
                 answer = decide(q, variant)
             except CannotTell as e:
                 answer = Answer(Unreadable(str(e)), None, None, str(e))
-            answers.setdefault(answer[:3], answer)
+            answers.setdefault((answer.errno, answer.message), answer)
         if len(answers) == 1:
             return next(iter(answers.values()))
         either = tuple(answers.values())

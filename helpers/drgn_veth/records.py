@@ -57,7 +57,7 @@ from .netdev import (
 from .queues import checked_count
 from .rps import rps_map_cpus, rx_queue_rps_flow_entries, rx_queue_rps_map
 from .text import decode
-from .virtio_net import virtio_net_features
+from .virtio_net import VIRTIO_NET_DRIVER, virtio_net_features
 from .xdp import XdpMode, bpf_link_id, netdev_xdp_link, netdev_xdp_prog
 from .xps import XPS_CPUS, XPS_RXQS, netdev_xps_queues
 
@@ -404,23 +404,27 @@ class DeviceRecords:
     def _driver(self, found: Found) -> Driver:
         raw = found.raw
         # A device with a kind has it for its driver's name.
-        key = (raw.netdev_ops, raw.ethtool_ops, 0 if found.kind else raw.parent)
+        ops = raw.rtnl_link_ops
+        key = (raw.netdev_ops, raw.ethtool_ops, ops, 0 if found.kind else raw.parent)
         try:
             return self._drivers[key]
         except KeyError:
             pass
         dev = self._layouts.dev(found.address)
         name = attempt(netdev_driver_name, dev)
+        ndo_bpf = attempt(lambda: netdev_op(dev, "ndo_bpf") != 0)
+        if name == VIRTIO_NET_DRIVER and ndo_bpf is False:
+            name = None  # net_failover is on the same parent.
         driver = self._drivers[key] = Driver(
             name if name is None or isinstance(name, Unreadable) else decode(name),
-            attempt(lambda: netdev_op(dev, "ndo_bpf") != 0),
+            ndo_bpf,
             attempt(lambda: netdev_op(dev, "ndo_xdp_xmit") != 0),
             attempt(lambda: ethtool_op(dev, "set_channels") != 0),
         )
         for of_driver, op, function in _FUNCTIONS:
             if driver.name == of_driver:
                 address = attempt(netdev_op, dev, op)
-                if not isinstance(address, Unreadable):
+                if address and not isinstance(address, Unreadable):
                     self.functions[function] = address
         return driver
 
@@ -436,8 +440,9 @@ class DeviceRecords:
             reference = self._discovery.reference(address)
             if isinstance(reference, Unreadable):
                 return reference
-            if reference is not None:
-                references.append(reference)
+            if reference is None or address == found.address:
+                return Unreadable("the list of its neighbours leads to none")
+            references.append(reference)
         return tuple(references)
 
     def _veth(

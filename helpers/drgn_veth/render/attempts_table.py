@@ -34,7 +34,8 @@ def blocked(blocked_by: Maybe[Optional[Task]]) -> List[str]:
         why = for_terminal(blocked_by.reason)
         return [f"whether the attach would block is not known: rtnl_mutex: {why}"]
     task = f"{words.cell(blocked_by.comm)} (pid {words.cell(blocked_by.pid)})"
-    return [f"the attach would block: rtnl_mutex is held by {task}; after that:\n"]
+    line = f"the attach would block: rtnl_mutex is held by {task}; after that:"
+    return [textwrap.fill(line, _WIDTH) + "\n"]
 
 
 def _outcome(answer: Answer) -> str:
@@ -48,14 +49,16 @@ def _outcome(answer: Answer) -> str:
     return errno_name(errno) if errno else "ok"
 
 
-def _told(answer: Answer) -> List[str]:
+def _told(answer: Answer, by_netlink: bool) -> List[str]:
     # What who asks gets to see.
     lines = [_outcome(answer)]
     errno = answer.errno
     if isinstance(errno, int) and errno:
         lines[0] += f": {os.strerror(errno)}"
     if answer.message is not None:
-        lines.append(f'"{answer.message}"')
+        # Over a link the kernel hands it to nobody.
+        text = f'"{answer.message}"'
+        lines.append(text if by_netlink else f"(told to nobody: {text})")
     return lines
 
 
@@ -124,7 +127,8 @@ def one_device(attempts: Sequence[Attempt]) -> str:
     for of_mode in by_mode.values():
         for label, same in _by_way(of_mode):
             answer = same[0].answer
-            told = _wrapped(_told(answer), _ANSWER_WIDTH)
+            by_netlink = any(attempt.via == "netlink" for attempt in same)
+            told = _wrapped(_told(answer, by_netlink), _ANSWER_WIDTH)
             rows.append([label, told, _wrapped(_why(answer), _WHY_WIDTH)])
     table = tabulate.tabulate(
         rows,
