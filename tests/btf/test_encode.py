@@ -19,7 +19,7 @@ from drgn import (
     TypeParameter,
 )
 from drgn_veth.btf.carried import module_types_of
-from drgn_veth.btf.declarations import MODULE_TYPES
+from drgn_veth.btf.declarations import MODULE_TYPES, OPTIONAL_MODULE_TYPES
 from drgn_veth.btf.encode import encode_types
 from drgn_veth.btf.load import ModuleBtf, byteorder, read_vmlinux_btf
 from drgn_veth.btf.parse import Btf, Kind
@@ -153,7 +153,9 @@ def test_veth(lab_dump: LabDump) -> None:
     """What a slice carries of veth is what its debug symbols say."""
     source, target = lab_dump.with_dwarf(), lab_dump.program()
     encoded = module_types_of(source, target)
-    assert set(encoded) == {module for _, module in MODULE_TYPES}
+    assert set(encoded) == {
+        module for _, module in (*MODULE_TYPES, *OPTIONAL_MODULE_TYPES)
+    }
     order = byteorder(source)
 
     def address_of(name: str) -> int:

@@ -23,6 +23,12 @@ NOT_SHOWN = {
     "tx-queue-stuck": "these kernels wake the queue when the peer's NAPI has run",
     "no-peer": "only an instant under rtnl_mutex",
 }
+#: Rules whose symptom only some of these kernels show.
+SHOWN_BY = {
+    "netkit-default-attach": {"7"},
+    "xdp-max-mtu-stale": {"6.1"},
+    "xdp-upper-program": {"6.1", "6.12", "7"},
+}
 #: Rules for which no command is printed on some kernel or device, and why.
 NO_FIX = {
     "netkit-default-attach": "generic mode has to be asked for",
@@ -64,8 +70,8 @@ def test_findings_are_where_the_symptoms_are(run: RulesRun) -> None:
     for symptom in run.symptoms:
         rule = symptom["rule"]
         name = symptom["name"]
-        if name is None:
-            continue
+        if name is None or (rule in OF_A_PAIR and not run.has_channels):
+            continue  # Before v5.15 each end has the queues that it was given.
         found = _at(run.before, rule, symptom)
         if rule in UNDECIDED:
             assert all(finding["undecided"] for finding in found)
@@ -107,7 +113,7 @@ def test_fixes(run: RulesRun) -> None:
         if one["shown"] is not False:
             wrong.append(f"{rule} at {name}: still shown after {one['fix']}")
     assert wrong == []
-    assert tried >= (12 if run.has_channels else 8)
+    assert tried >= (12 if run.has_channels else 5)
 
 
 def test_every_rule_has_its_symptom(all_rules: Sequence[Tuple[str, Dump]]) -> None:
@@ -118,6 +124,5 @@ def test_every_rule_has_its_symptom(all_rules: Sequence[Tuple[str, Dump]]) -> No
         if symptom["shown"] is True
     }
     missing = {rule.id for rule in RULES} - shown - set(NOT_SHOWN)
-    if "7" not in KERNELS:
-        missing -= {"netkit-default-attach"}
-    assert missing == set()
+    here = set(KERNELS)
+    assert {rule for rule in missing if SHOWN_BY.get(rule, here) & here} == set()

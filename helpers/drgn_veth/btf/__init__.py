@@ -18,6 +18,7 @@ from typing import (
     Mapping,
     NamedTuple,
     Optional,
+    Sequence,
     Tuple,
 )
 
@@ -27,7 +28,7 @@ from ..errors import READ_ERRORS, attempt, reason
 from ..text import decode
 from ..walk import for_each_entry_bounded
 from .carried import Carried, carried_by
-from .declarations import MODULE_TYPES
+from .declarations import MODULE_TYPES, OPTIONAL_MODULE_TYPES
 from .finders import BtfFinder, SymbolFinder
 from .load import ModuleBtf, byteorder, read_vmlinux_btf
 from .parse import Btf, BtfError
@@ -152,9 +153,11 @@ def _is_loaded(prog: Program, name: str) -> bool:
         return True  # as far as anyone can tell
 
 
-def _lacking(prog: Program) -> Iterable[Tuple[str, str]]:
+def _lacking(
+    prog: Program, wanted: Sequence[Tuple[str, str]] = MODULE_TYPES
+) -> Iterable[Tuple[str, str]]:
     # Types of modules that a report would miss.
-    for type, module in MODULE_TYPES:
+    for type, module in wanted:
         if not _has_type(prog, type) and _is_loaded(prog, module):
             yield type, module
 
@@ -173,13 +176,16 @@ def _complain(prog: Program, modules: ModuleBtf) -> Optional[str]:
 
 def _use_beside(prog: Program, given: Carried) -> BtfUse:
     # The kernel's types are there, those of modules may not be.
-    if not any(True for _ in _lacking(prog)):
+    enough = not any(_lacking(prog))
+    if enough and not any(_lacking(prog, OPTIONAL_MODULE_TYPES)):
         return BtfUse("dwarf", None)
     vmlinux = _Vmlinux(prog, functools.partial(_symbol_of_drgn, prog))
     modules = ModuleBtf(prog, vmlinux, given.modules)
     finder = BtfFinder(modules, lambda name: None)
     prog.register_type_finder(FINDER, finder.find_type, enable_index=-1)
     prog.cache[FINDERS_CACHE] = {"type": finder.find_type}
+    if enough:
+        return BtfUse("dwarf", None)
     missing = _complain(prog, modules)
     if missing is None:
         return BtfUse("dwarf+btf", None)

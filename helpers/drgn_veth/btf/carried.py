@@ -14,7 +14,7 @@ from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 from drgn import Program
 
 from ..elfcore import Note, read_notes
-from .declarations import MODULE_TYPES
+from .declarations import MODULE_TYPES, OPTIONAL_MODULE_TYPES
 from .encode import encode_types
 from .load import byteorder, read_vmlinux_btf
 from .parse import Btf
@@ -99,7 +99,7 @@ def module_types_of(source: Program, target: Program) -> Dict[str, bytes]:
     :param target: Sees the same memory; its vmlinux BTF is what they build on
     """
     types: Dict[str, List[str]] = {}
-    for name, module in MODULE_TYPES:
+    for name, module in (*MODULE_TYPES, *OPTIONAL_MODULE_TYPES):
         types.setdefault(module, []).append(name)
     order = byteorder(target)
 

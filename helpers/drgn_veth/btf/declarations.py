@@ -10,7 +10,7 @@ have, or whose type it does not have, does no harm.
 
 from typing import Mapping, Tuple
 
-__all__ = ("FUNCTIONS", "MODULE_TYPES", "VARIABLES")
+__all__ = ("FUNCTIONS", "MODULE_TYPES", "OPTIONAL_MODULE_TYPES", "VARIABLES")
 
 # What the readers look up, what the drgn helpers that they call look up, and
 # what is wanted at a drgn prompt before anything else.
@@ -44,10 +44,11 @@ VARIABLES: Mapping[str, str] = {
 }
 
 # Types of modules that the readers use, and the module that has each.
-MODULE_TYPES: Tuple[Tuple[str, str], ...] = (
-    ("struct veth_priv", "veth"),
-    ("struct bonding", "bonding"),
-)
+MODULE_TYPES: Tuple[Tuple[str, str], ...] = (("struct veth_priv", "veth"),)
+
+# Those that only predictions use, of kernels that have BTF for modules: nobody is told
+# when they are missing.
+OPTIONAL_MODULE_TYPES: Tuple[Tuple[str, str], ...] = (("struct bonding", "bonding"),)
 
 # Functions whose code the readers look at, with the names that compilers give them: see
 # drgn_veth.kernel_text.
