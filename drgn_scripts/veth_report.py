@@ -56,7 +56,9 @@ in the table:
 under it, worst first, and all of them in JSON:
   error      something is broken now
   warning    it will hurt the traffic that is set up now
-  info       it matters once somebody wants it, such as native XDP; one line for a rule
+  info       it matters once somebody wants it, such as native XDP; those of one rule
+             are folded
+  undecided  a value that it takes could not be read, or no dump tells; counted apart
   $          a command that changes it, for a shell of the host
 
 exit status:
@@ -104,13 +106,14 @@ def _parser() -> argparse.ArgumentParser:
         "--findings",
         choices=("folded", "all", "none"),
         default="folded",
-        help="what is shown of them under a table: the infos of one rule as one line "
-        "(the default), each for itself, nothing",
+        help="what is shown of them under a table: the infos of one rule folded to "
+        "their number and an example (the default), each for itself, nothing",
     )
     rules.add_argument(
         "--check",
         action="store_true",
-        help="exit 1 if an error is found in what passes the filters",
+        help="exit 1 if an error is found in what passes the filters; one that could "
+        "not be decided is named on standard error",
     )
     rules.add_argument(
         "--explain",
@@ -195,8 +198,12 @@ def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
             f"partial report: {len(missing)} could not be read, the first is "
             f"{what}: {why}"
         )
-    if args.check and diagnose.has_error(found):
-        return cli.EXIT_FOUND
+    if args.check:
+        undecided = diagnose.undecided_errors(found)
+        if undecided is not None:
+            cli.warn(undecided)
+        if diagnose.has_error(found):
+            return cli.EXIT_FOUND
     return cli.EXIT_OK
 
 

@@ -23,7 +23,7 @@ from drgn import Program
 from drgn_veth import cli, opening
 from drgn_veth.btf import BtfUse
 from drgn_veth.kdump import how_to_unpack, missing_from_elf, missing_from_kdump
-from drgn_veth.model import Snapshot
+from drgn_veth.model import Snapshot, Unreadable, Veth, Xdp
 from drgn_veth.rules import RULES_BY_ID
 from drgn_veth.rules.page import explain
 import pytest
@@ -201,7 +201,7 @@ def report(monkeypatch: Any) -> Any:
 
 
 def test_check(report: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    sick, sound = pair({"peer": None}), pair({"mtu": 9000})
+    sick, sound = pair({"peer": None}), pair({"mtu": 9000, "veth": Veth(1, 0)})
     assert report(sick) == 0
     assert report(sound, "--check") == 0
     plain = capsys.readouterr().out
@@ -216,10 +216,30 @@ def test_check(report: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert report(pair({"peer": None}, None, other), "--check", "--kind", "bridge") == 0
 
 
+def test_check_of_what_is_undecided(
+    report: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is no error, and not passed over in silence."""
+    missing = Unreadable("page not in dump")
+    lost = pair({"xdp": Xdp(None, missing, None, missing)})
+    assert report(lost, "--check") == 0
+    (line,) = [
+        line
+        for line in capsys.readouterr().err.splitlines()
+        if "partial report" not in line
+    ]
+    assert line.endswith(
+        "not decided on 1 device, and no error for --check: xdp-queue-overflow, "
+        "xdp-queue-without-program, xdp-tx-lost"
+    )
+    assert report(lost) == 0
+    assert "not decided" not in capsys.readouterr().err
+
+
 def test_findings_on_the_screen(
     report: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sick = pair({"mtu": 9000}, {"mtu": 3507})
+    sick = pair({"mtu": 9000, "veth": Veth(1, 0)}, {"mtu": 3507})
     screens = {}
     for how in ("folded", "all", "none"):
         assert report(sick, "--findings", how) == 0

@@ -15,7 +15,12 @@ import sys
 import time
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from drgn_veth.diagnose import diagnose, has_error, keep_findings
+from drgn_veth.diagnose import (
+    diagnose,
+    has_error,
+    keep_findings,
+    undecided_errors,
+)
 from drgn_veth.filters import keep
 from drgn_veth.fixes import Fixes
 from drgn_veth.model import (
@@ -55,7 +60,9 @@ SCHEMA = json.loads((REPOSITORY / "docs" / "drgn-veth-1.schema.json").read_text(
 
 WHY = BAD.reason
 CHANNELS = Driver("veth", True, True, True)
+OLD: Dict[str, Any] = {"driver": CHANNELS._replace(set_channels=False)}
 TARGET = Target("6.1.0", "kdump", "x86_64", "btf", 4, (0, 1, 2, 3), 0)
+MANY_CPUS = TARGET._replace(possible_cpus=128)
 UPPER = "Cannot attach when an upper device already has a program"
 MESSAGES = (
     ("dev_xdp_attach", frozenset({UPPER})),
@@ -179,7 +186,7 @@ CASES: Dict[str, Case] = {
         "info",
         "veth0",
         "native XDP would be refused: 14 real RX queues here, 48 real TX queues of its "
-        "peer eth0",
+        "peer eth0 (netns pod1)",
         (("real_num_rx_queues", 14), ("peer_real_num_tx_queues", 48)),
         KernelAnswer(
             "veth_xdp_set",
@@ -210,8 +217,9 @@ CASES: Dict[str, Case] = {
         pair(queues(2, 3), queues(4, 4)),
         "info",
         "eth0",
-        "it has 4 real RX queues and 4 TX, one for each of 4 possible CPUs; its peer "
-        "veth0 has 2 and 3",
+        "counts differ: 4 real RX queues and 4 TX here (one for each of 4 possible "
+        "CPUs), 2 and 3 of its peer veth0 (netns 4026531840); as when queues are given "
+        "for one end only",
         (
             ("real_num_rx_queues", 4),
             ("real_num_tx_queues", 4),
@@ -233,8 +241,16 @@ CASES: Dict[str, Case] = {
             pair(queues(4, 4), queues(4, 4)),
             pair(queues(1, 1, 4, 4), queues(1, 1, 4, 4)),
             pair(queues(2, 3), queues(4, 4), target=TARGET._replace(possible_cpus=5)),
+            pair(queues(2, 3), {**queues(4, 4), **OLD}),
         ],
         [
+            (
+                pair(
+                    queues(2, 3),
+                    {**queues(4, 4), "driver": CHANNELS._replace(set_channels=BAD)},
+                ),
+                "ethtool_ops->set_channels",
+            ),
             (pair(queues(2, 3), queues(4, BAD, 4, 4)), "peer_real_num_tx_queues"),
             (
                 pair(
@@ -264,6 +280,9 @@ CASES: Dict[str, Case] = {
         [
             pair(queues(1, 4), queues(1, 1)),
             pair({**queues(4, 4), **native()}, queues(4, 4)),
+            # More than are online now, and fewer than there could be.
+            pair(queues(1, 5), target=MANY_CPUS),
+            pair({**queues(4, 4), **native()}, queues(4, 4), target=MANY_CPUS),
         ],
         [
             (pair(queues(BAD, 4), queues(4, 4)), "real_num_rx_queues"),
@@ -271,14 +290,15 @@ CASES: Dict[str, Case] = {
                 pair(queues(1, 2), target=TARGET._replace(possible_cpus=BAD)),
                 "possible_cpus",
             ),
+            (pair(native(), target=TARGET._replace(online_cpus=BAD)), "online_cpus"),
         ],
     ),
     "veth-poll-out-of-range": Case(
         pair({**queues(4, 1), **native(True, True, True, True)}, queues(1, 1, 1, 2)),
         "info",
         "veth0",
-        "veth_poll() of rx-2-3 looks at TX queues that its peer eth0 does not have: it "
-        "was made with 2",
+        "veth_poll() of rx-2-3 looks at TX queues that its peer eth0 (netns pod1) does "
+        "not have: it was made with 2",
         (
             ("real_num_rx_queues", 4),
             ("peer_num_tx_queues", 2),
@@ -308,8 +328,8 @@ CASES: Dict[str, Case] = {
         pair({"veth": Veth(0, 0, stopped=(STUCK, STUCK._replace(queue=2)))}),
         "error",
         "veth0",
-        "TX queue 1-2 is stopped for good: its peer eth0 has nothing left to receive, "
-        "and nothing wakes it",
+        "TX queue 1-2 is stopped for good: its peer eth0 (netns pod1) has nothing left "
+        "to receive, and nothing wakes it",
         (
             ("_tx[].state & __QUEUE_STATE_DRV_XOFF", "1-2"),
             ("peer_rq[].xdp_ring", "empty"),
@@ -319,6 +339,7 @@ CASES: Dict[str, Case] = {
         (),
         [
             pair({"veth": Veth(0, 0)}),
+            pair({"veth": Veth(0, 0, stopped=(STUCK,)), "flags": DOWN}),
             pair(
                 {"veth": Veth(0, 0, stopped=(STUCK._replace(peer_ring_empty=False),))}
             ),
@@ -332,6 +353,7 @@ CASES: Dict[str, Case] = {
         ],
         [
             (pair({"veth": Veth(0, 0, stopped=BAD)}), "_tx[].state"),
+            (pair({"veth": Veth(0, 0, stopped=(STUCK,)), "flags": BAD}), "flags"),
             (
                 pair(
                     {
@@ -354,8 +376,8 @@ CASES: Dict[str, Case] = {
         pair(queues(4, 4), {**queues(2, 2), **rps((0, 2, 3), ())}),
         "warning",
         "eth0",
-        "RPS leaves out what comes from 1 of 4 TX queues of its peer veth0: 2 real RX "
-        "queues here",
+        "RPS leaves out what comes from 1 of 4 TX queues of its peer veth0 (netns "
+        "4026531840): 2 real RX queues here",
         (
             ("real_num_rx_queues", 2),
             ("peer_real_num_tx_queues", 4),
@@ -394,8 +416,8 @@ CASES: Dict[str, Case] = {
         pair(queues(2, 2), {**queues(2, 2), **rps((0, 3), (33,))}),
         "warning",
         "eth0",
-        "packets of TX queue 1 of its peer veth0 are steered by rx-0 (CPUs 0,3), not "
-        "by rx-1 (CPUs 33)",
+        "packets of TX queue 1 of its peer veth0 (netns 4026531840) are steered by "
+        "rx-0 (CPUs 0,3), not by rx-1 (CPU 33)",
         (
             ("real_num_rx_queues", 2),
             ("peer_real_num_tx_queues", 2),
@@ -411,12 +433,17 @@ CASES: Dict[str, Case] = {
         ),
         [
             pair(queues(2, 2), {**queues(2, 2), **rps((0, 3), (0, 3))}),
-            pair(queues(2, 1), {**queues(2, 2), **rps((0, 3), (33,))}),
             pair(queues(1, 1), {**queues(1, 1), **rps((0, 3))}),
             # rx-2 serves TX queue 3, which is not there.
             pair(queues(2, 2), {**queues(3, 2), **rps((1,), (1,), ())}),
+            pair(queues(1, 1), {**queues(3, 2), **rps((), (), ())}),
+            pair(queues(1, 1), {**queues(3, 2), **rps((1,), (), (1,))}),
+            # Nobody can say what it serves.
+            pair(queues(1, 1), {**queues(2, 2), **rps(BAD, ())}),
         ],
         [
+            (pair(queues(1, 1), {**queues(2, 2), **rps((0,), BAD)}), "rps_map"),
+            (pair(queues(1, 1), {**queues(2, 2), **rps(BAD, (0,))}), "rps_map"),
             (pair(queues(2, 2), {**queues(2, 2), **rps((0, 3), BAD)}), "rps_map"),
             (pair(queues(2, 2), {**queues(2, 2), "rps": BAD}), "_rx[]"),
         ],
@@ -425,8 +452,8 @@ CASES: Dict[str, Case] = {
         pair(b={**rps((0, 1))}),
         "info",
         "eth0",
-        "its RPS (0-1) steers what its peer veth0 sends; what it sends itself is "
-        "steered by that of its peer (none)",
+        "its RPS (0-1) steers what its peer veth0 (netns 4026531840) sends; what it "
+        "sends itself is steered by that of its peer (none)",
         (("rps_map", "0-1"), ("peer_rps_map", "")),
         KernelAnswer("get_rps_cpu"),
         (),
@@ -434,8 +461,18 @@ CASES: Dict[str, Case] = {
             pair(rps((0, 1)), rps((0, 1))),
             pair(),
             pair(None, None, BR0._replace(**rps((0, 1)))),
+            # rx-1 is nobody's.
+            pair(b={**queues(2, 2), **rps((), (0, 1))}),
+            pair(rps((0,)), {**queues(2, 2), **rps((0,), (1,))}),
         ],
-        [(pair(b={"rps": BAD}), "_rx[]"), (pair(b=rps(BAD)), "rps_map")],
+        [
+            (pair(b={"rps": BAD}), "_rx[]"),
+            (pair(b=rps(BAD)), "rps_map"),
+            (
+                pair(queues(1, BAD, 1, 1), {**queues(2, 2), **rps((), (0,))}),
+                "peer_real_num_tx_queues",
+            ),
+        ],
     ),
     "generic-xdp-cpu": Case(
         pair(None, None, BR0._replace(**generic(), **rps((0, 1)))),
@@ -450,6 +487,7 @@ CASES: Dict[str, Case] = {
             pair(None, None, BR0._replace(**generic())),
             pair(None, None, BR0._replace(**generic(None), **rps((0, 1)))),
             pair(None, None, BR0._replace(kind="tun", **generic(), **rps((0, 1)))),
+            pair(b={**queues(2, 2), **generic(), **rps((), (0, 1))}),
         ],
         [
             (
@@ -524,7 +562,7 @@ CASES: Dict[str, Case] = {
             ("_xdp_prog", "0x77"),
         ),
         KernelAnswer("veth_set_channels"),
-        ("ethtool -L veth0 rx 3",),
+        (),
         [
             pair({**queues(1, 1, 4, 4), **native(), "veth": Veth(0, 0x77)}),
             pair({**queues(4, 4), "veth": Veth(0, 0, stale=BAD)}),
@@ -540,8 +578,8 @@ CASES: Dict[str, Case] = {
         pair({**queues(1, 1, 4, 4), **native()}, queues(2, 3)),
         "error",
         "veth0",
-        "2 of 3 TX queues of its peer eth0 pass by its native program: 1 real RX queue "
-        "here",
+        "2 of 3 TX queues of its peer eth0 (netns pod1) pass by its native program: 1 "
+        "real RX queue here",
         (("real_num_rx_queues", 1), ("peer_real_num_tx_queues", 3)),
         KernelAnswer("veth_xmit"),
         ("ip netns exec pod1 ethtool -L eth0 tx 1",),
@@ -559,9 +597,10 @@ CASES: Dict[str, Case] = {
     ),
     "xdp-tx-lost": Case(
         pair(native(True, True, errors=10), {"xdp": Xdp(None, None, None, rqs(False))}),
-        "error",
+        "warning",
         "veth0",
-        "its native program has lost 20 packets by XDP_TX: eth0 has no native program",
+        "its native program has lost 20 packets by XDP_TX so far: eth0 (netns pod1) "
+        "has no native program",
         (
             ("rq[].stats.vs.xdp_tx_err", 20),
             ("peer_rq[].xdp_prog != NULL", 0),
@@ -594,7 +633,7 @@ CASES: Dict[str, Case] = {
         "info",
         "veth0",
         "XDP_REDIRECT to it is lost, and native programs run in its namespace: its "
-        "peer eth0 has no NAPI",
+        "peer eth0 (netns pod1) has no NAPI",
         (("xdp_features", "0x0"), ("peer_rq[].napi != NULL", 0)),
         KernelAnswer("__xdp_enqueue", "EOPNOTSUPP"),
         ("ip netns exec pod1 ethtool -K eth0 gro on",),
@@ -634,13 +673,13 @@ CASES: Dict[str, Case] = {
         pair({"mtu": 1500}, {"mtu": 3507}),
         "info",
         "veth0",
-        "native XDP would be refused: the MTU of its peer eth0 is 3507, more than 3506 "
-        "(73138 for a program that takes fragments)",
+        "native XDP would be refused: the MTU of its peer eth0 (netns pod1) is 3507, "
+        "more than 3506 (73138 for a program that takes fragments)",
         (("peer_mtu", 3507), ("max_mtu", 3506), ("max_mtu with frags", 73138)),
         KernelAnswer(
             "veth_xdp_set", "ERANGE", "veth: Peer MTU is too large to set XDP"
         ),
-        ("ip netns exec pod1 ip link set dev eth0 mtu 3506",),
+        ("ip netns exec pod1 ip link set dev eth0 mtu 1500",),
         [
             pair({"mtu": 1500}, {"mtu": 3506}),
             pair({"mtu": 3507}, {"mtu": 1500, "kind": "dummy", "peer": None}),
@@ -657,13 +696,16 @@ CASES: Dict[str, Case] = {
         pair(native(), {"max_mtu": 3506}),
         "info",
         "veth0",
-        "its native program keeps the MTU of its peer eth0 at 3506 or less",
+        "its native program keeps the MTU of its peer eth0 (netns pod1) at 3506 or "
+        "less",
         (("peer_max_mtu", 3506), ("peer_mtu", 1500)),
         KernelAnswer("dev_validate_mtu", "EINVAL", "mtu greater than device maximum"),
         (),
         [
             pair(native(), {"max_mtu": 65535}),
             pair(None, {"max_mtu": 3506}),
+            # xdp-max-mtu-stale says it.
+            pair(native(), {"max_mtu": 9000}),
         ],
         [(pair(native(), {"max_mtu": BAD}), "peer_max_mtu")],
     ),
@@ -671,8 +713,8 @@ CASES: Dict[str, Case] = {
         pair(native(), {"max_mtu": 73138, "mtu": 9000}),
         "warning",
         "veth0",
-        "the MTU of its peer eth0 is 9000, and its native program does not take "
-        "fragments: 3506 would be the most",
+        "the MTU of its peer eth0 (netns pod1) is 9000, and its native program does "
+        "not take fragments: 3506 would be the most",
         (
             ("xdp_has_frags", False),
             ("peer_max_mtu", 73138),
@@ -706,8 +748,8 @@ CASES: Dict[str, Case] = {
         pair({"mtu": 9000, "veth": Veth(12, 0)}),
         "warning",
         "veth0",
-        "its MTU is 9000, that of its peer eth0 1500: larger packets are lost one way; "
-        "it has dropped 12",
+        "its MTU is 9000, that of its peer eth0 (netns pod1) 1500: larger packets are "
+        "lost one way; it has dropped 12",
         (("mtu", 9000), ("peer_mtu", 1500), ("dropped", 12)),
         KernelAnswer("__is_skb_forwardable"),
         ("ip link set dev veth0 mtu 1500",),
@@ -727,7 +769,7 @@ CASES: Dict[str, Case] = {
         pair({"operstate": "LOWERLAYERDOWN"}, {"flags": DOWN}),
         "warning",
         "veth0",
-        "it is up, and its peer eth0 is down: no carrier, no traffic",
+        "it is up, and its peer eth0 (netns pod1) is down: no carrier, no traffic",
         (
             ("flags & IFF_UP", 1),
             ("peer_flags & IFF_UP", 0),
@@ -814,9 +856,9 @@ CASES: Dict[str, Case] = {
         pair({"uppers": (BOND.ref,)}, None, BOND._replace(xdp=WITH_XDP)),
         "info",
         "veth0",
-        "XDP cannot be attached, nor detached by netlink: bond0, above it, has a "
-        "program",
-        (("prog_id of upper bond0", (7,)),),
+        "XDP cannot be attached, nor detached by netlink: bond0 (netns 4026531840, "
+        "ifindex 9), above it, has a program",
+        (("prog_id of upper bond0 (netns 4026531840, ifindex 9)", (7,)),),
         KernelAnswer("dev_xdp_attach", "EEXIST", UPPER),
         ("ip link set dev bond0 xdpdrv off",),
         [
@@ -941,8 +983,8 @@ def test_second_end_alone_was_given_queues() -> None:
     (finding,) = found("queues-one-sided", pair(queues(1, 1, 4, 4), queues(1, 1, 3, 2)))
     assert finding.device is not None and finding.device.name == "eth0"
     assert finding.summary == (
-        "it has 1 real RX queue and 1 TX, and was made with 3 and 2; its peer veth0 "
-        "has 1 and 1"
+        "counts differ: 1 real RX queue and 1 TX here (made with 3 and 2), 1 and 1 of "
+        "its peer veth0 (netns 4026531840); as when queues are given for one end only"
     )
     assert finding.fix == (
         "ip netns exec pod1 ethtool -L eth0 rx 3",
@@ -957,6 +999,8 @@ def test_second_end_alone_was_given_queues() -> None:
     [
         # The ends would have a program, and too few queues for it.
         (queues(2, 3), {**queues(4, 4), **native(*[True] * 4)}),
+        # Or leave it in queues that are not in use.
+        (queues(2, 2), {**queues(4, 4), **native(*[True] * 4)}),
         (queues(1, 1, 4, 4), {**queues(1, 1, 3, 3), **native()}),
         ({**queues(1, 1, 4, 4), **native()}, queues(1, 1, 3, 3)),
         # There are no more.
@@ -989,16 +1033,58 @@ def test_fix_takes_what_there_is(rx: int) -> None:
 
 
 def test_no_fix_where_queues_cannot_be_set() -> None:
-    old = {"driver": CHANNELS._replace(set_channels=False)}
-    before = pair({**queues(1, 1), **rps((0,)), **old}, {**queues(4, 4), **old})
+    before = pair({**queues(1, 1), **rps((0,)), **OLD}, {**queues(4, 4), **OLD})
     for rule in ("xdp-native-queues", "rps-queue-out-of-range"):
         (finding,) = found(rule, before)
         assert finding.fix == ()
 
 
 def test_native_program_with_fewer_queues_than_cpus() -> None:
-    (finding,) = found("queues-cpus", pair({**queues(1, 1), **native()}))
-    assert "CPUs that redirect" in finding.summary
+    """Those that are online; and no command, as new queues might run no program."""
+    few = {**queues(1, 1, 8, 8), **native()}
+    for target in (TARGET, MANY_CPUS):
+        (finding,) = found("queues-cpus", pair(few, target=target))
+        assert finding.summary == (
+            "1 real RX queue and 1 TX, 4 online CPUs: CPUs that redirect frames to its "
+            "peer's end share RX queues, and a lock each"
+        )
+        assert finding.evidence[-1] == ("online_cpus", 4)
+        assert finding.fix == ()
+
+
+def test_native_program_with_more_queues_than_cpus() -> None:
+    many = {**queues(5, 5), "xdp": native(*[True] * 5)["xdp"]}
+    (finding,) = found("queues-cpus", pair(many))
+    assert finding.fix == ("ethtool -L veth0 tx 4",)
+    (finding,) = found("queues-cpus", pair(queues(5, 5)))
+    assert finding.fix == ("ethtool -L veth0 rx 4", "ethtool -L veth0 tx 4")
+
+
+STALE_VETHS = [
+    Veth(0, 0, stale=(StaleProgram(2, 0x77),)),
+    Veth(0, 0, stale=BAD),
+]
+
+
+@pytest.mark.parametrize("veth", STALE_VETHS, ids=["stale", "unreadable"])
+def test_queues_with_stale_programs_are_not_put_to_use(veth: Veth) -> None:
+    few = {**queues(2, 2, 4, 4), "veth": veth}
+    (finding,) = found("xdp-native-queues", pair(few, queues(2, 3)))
+    assert finding.fix == ("ip netns exec pod1 ethtool -L eth0 tx 2",)
+    # For either end; fewer are no danger.
+    one = {**queues(1, 1, 4, 4), "veth": veth}
+    for a, b in ((one, queues(1, 1, 3, 2)), (queues(1, 1, 4, 4), {"veth": veth})):
+        made = {**queues(1, 1, 3, 2), **b}
+        (finding,) = found("queues-one-sided", pair(a, made))
+        assert finding.fix == ()
+    larger = pair(queues(5, 3), {**queues(4, 4), "veth": veth})
+    (finding,) = found("queues-one-sided", larger)
+    assert finding.fix == ()
+    smaller = pair(queues(2, 3), {**queues(4, 4), "veth": veth})
+    assert len(found("queues-one-sided", smaller)[0].fix) == 2
+    for snapshot in (pair(few, queues(2, 3)), larger, smaller):
+        raised = [line for f in diagnose(snapshot) for line in f.fix if " rx 5" in line]
+        assert raised == []
 
 
 def test_nothing_is_logged_with_one_rx_queue() -> None:
@@ -1012,7 +1098,49 @@ def test_nothing_is_logged_with_one_rx_queue() -> None:
 def test_rfs_alone_is_left_out_too() -> None:
     flows = {**queues(1, 1), **rps((), flows=64)}
     both = TARGET._replace(rps_sock_flow_entries=1024)
-    assert found("rps-queue-out-of-range", pair(flows, queues(4, 4), target=both))
+    (finding,) = found("rps-queue-out-of-range", pair(flows, queues(4, 4), target=both))
+    assert finding.summary.startswith("RFS leaves out what comes from 2 of 4 TX queues")
+    assert finding.evidence[2:] == (
+        ("rps_flow_table", "64"),
+        ("rps_sock_flow_table", 1024),
+    )
+    masks = {**queues(1, 1), **rps((0,), flows=64)}
+    (finding,) = found("rps-queue-out-of-range", pair(masks, queues(4, 4), target=both))
+    assert finding.summary.startswith("RPS leaves out")
+
+
+@pytest.mark.parametrize(
+    "tx, masks, said",
+    [
+        (1, ((), (3,)), "the mask of rx-1 (CPU 3) steers nothing: "),
+        (1, ((0, 1), (3,)), "and rx-0, which is used, has CPUs 0-1"),
+        (2, ((), (), (1, 2)), "has 2 real TX queues, and rx-0, which is used, has no "),
+        (3, ((1,), (1,), (1,), (2,)), "the mask of rx-3 (CPU 2) steers nothing: "),
+        (1, (BAD, (3,), (4,)), None),
+        (2, ((1,), (1,), BAD), None),
+    ],
+)
+def test_mask_of_a_queue_that_is_not_used(
+    tx: int, masks: Sequence[Any], said: Optional[str]
+) -> None:
+    rx = len(masks)
+    (finding,) = found(
+        "rps-queue-off-by-one", pair(queues(1, tx), {**queues(rx, 1), **rps(*masks)})
+    )
+    if said is None:
+        assert finding.undecided is not None
+        return
+    assert said in finding.summary
+    assert finding.severity == "warning"
+    (command,) = finding.fix
+    assert "rx-*/rps_cpus" in command
+
+
+def test_end_with_masks_that_nothing_uses_does_not_speak_for_both() -> None:
+    unused = {**queues(2, 2), **rps((), (3,))}
+    (finding,) = found("rps-which-end", pair(unused, rps((1,))))
+    assert finding.device is not None and finding.device.name == "eth0"
+    assert finding.evidence == (("rps_map", "1"), ("peer_rps_map", ""))
 
 
 def test_rfs_alone_sends_no_program_elsewhere() -> None:
@@ -1085,6 +1213,65 @@ def test_slave_without_a_program_on_a_queue() -> None:
     assert finding.fix == ()
 
 
+def gro_alone(*napi: Any, registered: Any = False) -> Changes:
+    ready = tuple(q._replace(registered=registered) for q in rqs(*napi))
+    return {**queues(3, 1), "xdp": Xdp(None, None, None, ready)}
+
+
+GRO_ALONE = gro_alone(True, True, True)
+
+
+def test_tx_queue_that_could_be_stuck() -> None:
+    (finding,) = found("tx-queue-stuck", pair(queues(1, 3), GRO_ALONE))
+    assert finding.device is not None and finding.device.name == "veth0"
+    assert finding.severity == "info"
+    assert finding.summary == (
+        "TX queue 1-2, once stopped, may stay so: NAPI of rx-1-2 of its peer eth0 "
+        "(netns pod1) runs for GRO alone"
+    )
+    assert finding.undecided == (
+        "whether veth_poll() of this kernel wakes TX queue 1-2, or TX queue 0 only, is "
+        "in its code alone"
+    )
+    # What is so now is more than what could be.
+    whole = pair(
+        {**queues(1, 3), "veth": Veth(0, 0, stopped=(STUCK,))},
+        GRO_ALONE,
+    )
+    (finding,) = found("tx-queue-stuck", whole)
+    assert finding.severity == "error"
+    waits = STUCK._replace(peer_ring_empty=False)
+    whole = pair({**queues(1, 3), "veth": Veth(0, 0, stopped=(waits,))}, GRO_ALONE)
+    (finding,) = found("tx-queue-stuck", whole)
+    assert finding.severity == "info"
+
+
+@pytest.mark.parametrize(
+    "a, b, kernel",
+    [
+        (queues(1, 1), GRO_ALONE, KERNEL),
+        (queues(1, 3), {**GRO_ALONE, **native(*[True] * 3)}, KERNEL),
+        (queues(1, 3), {**queues(3, 1), "xdp": NO_XDP}, KERNEL),
+        (queues(1, 3), {**GRO_ALONE, "xdp": Xdp(None, None, None, BAD)}, KERNEL),
+        (queues(1, 3), gro_alone(True, False, False), KERNEL),
+        (queues(1, 3), gro_alone(True, BAD, BAD), KERNEL),
+        (queues(1, 3), gro_alone(True, True, True, registered=True), KERNEL),
+        (queues(1, 3), gro_alone(True, True, True, registered=BAD), KERNEL),
+        (queues(1, 3), GRO_ALONE, messages("veth_xmit")),
+        (queues(1, 3), GRO_ALONE, kernel(messages=BAD)),
+        (queues(1, 3), GRO_ALONE, None),
+        ({**queues(1, 3), "flags": DOWN}, GRO_ALONE, KERNEL),
+        ({**queues(1, 3), "flags": BAD}, GRO_ALONE, KERNEL),
+        (queues(1, BAD, 1, 3), GRO_ALONE, KERNEL),
+        ({**queues(1, 3), "peer": BAD}, GRO_ALONE, KERNEL),
+    ],
+)
+def test_tx_queue_that_could_not_be_stuck(
+    a: Changes, b: Changes, kernel: Optional[Kernel]
+) -> None:
+    assert not found("tx-queue-stuck", pair(a, b, kernel=kernel))
+
+
 @pytest.mark.parametrize(
     "veth",
     [
@@ -1096,8 +1283,11 @@ def test_slave_without_a_program_on_a_queue() -> None:
     ids=["detached", "another", "gap", "unreadable"],
 )
 def test_stale_program_is_not_put_to_use(veth: Veth) -> None:
-    (finding,) = found("xdp-stale-program", pair({**queues(1, 1, 4, 4), "veth": veth}))
+    whole = pair({**queues(1, 1, 4, 4), "veth": veth}, queues(1, 2))
+    (finding,) = found("xdp-stale-program", whole)
     assert finding.fix == ()
+    (finding,) = found("xdp-native-queues", whole)
+    assert finding.fix == ("ip netns exec pod1 ethtool -L eth0 tx 1",)
 
 
 def test_sender_with_tso() -> None:
@@ -1105,7 +1295,19 @@ def test_sender_with_tso() -> None:
         "xdp-queue-overflow", pair(native(), {"features": Features(GRO | TSO, 0, None)})
     )
     assert finding.evidence == (("peer_features & NETIF_F_ALL_TSO", "0x10000"),)
-    assert finding.fix == ("ip netns exec pod1 ethtool -K eth0 tso off",)
+    assert finding.fix == (
+        "bpftool prog pin id 7 /sys/fs/bpf/drgn-veth-7",
+        "bpftool net detach xdpdrv dev veth0",
+        "bpftool net attach xdpdrv id 7 dev veth0",
+        "rm /sys/fs/bpf/drgn-veth-7",
+    )
+    slave = pair(
+        BOND_SLAVE,
+        {"features": Features(TSO, 0, None)},
+        BOND._replace(xdp=WITH_XDP),
+    )
+    (finding,) = found("xdp-queue-overflow", slave)
+    assert finding.fix == ()
 
 
 def test_xdp_tx_before_it_is_lost() -> None:
@@ -1128,9 +1330,25 @@ def test_gro_at_the_peer_does_not_help() -> None:
         "xdp-tx-lost", pair(native(), {"xdp": Xdp(None, None, None, stuck)})
     )
     assert finding.severity == "error"
-    assert "waits in RX queue 0 of its peer eth0" in finding.summary
+    assert "waits in RX queue 0 of its peer eth0 (netns pod1)" in finding.summary
     assert finding.kernel == KernelAnswer("veth_xdp_flush", None)
     assert finding.fix == ()
+
+
+@pytest.mark.parametrize("errors", [0, 10, BAD])
+def test_frames_that_may_wait(errors: Any) -> None:
+    """What was lost is no error by itself; what waits now is."""
+    unsure = tuple(q._replace(waiting=BAD) for q in rqs(True, True))
+    peer = {**queues(2, 1), "xdp": Xdp(None, None, None, unsure)}
+    (finding,) = found("xdp-tx-lost", pair(native(errors=errors), peer))
+    assert finding.severity == "info"
+    assert finding.undecided == f"peer_rq[].xdp_ring could not be read: {WHY}"
+    assert finding.evidence[-1] == ("peer_rq[].xdp_ring waits", BAD)
+    known = (unsure[0], unsure[1]._replace(waiting=True))
+    peer = {**peer, "xdp": Xdp(None, None, None, known)}
+    (finding,) = found("xdp-tx-lost", pair(native(errors=errors), peer))
+    assert (finding.severity, finding.undecided) == ("error", None)
+    assert finding.evidence[-1] == ("peer_rq[].xdp_ring waits", (1,))
 
 
 @pytest.mark.parametrize(
@@ -1182,6 +1400,69 @@ def test_an_mtu_that_is_right_is_left_alone() -> None:
     assert finding.fix == ("ip netns exec pod1 ip link set dev eth0 mtu 3506",)
 
 
+@pytest.mark.parametrize("own, wanted", [(1400, 1400), (3600, 3506), (BAD, 3506)])
+def test_no_mtu_is_raised(own: Any, wanted: int) -> None:
+    findings = found("xdp-peer-mtu", pair({"mtu": own}, {"mtu": 9000}))
+    finding = next(f for f in findings if f.device and f.device.name == "veth0")
+    lines = [f"ip netns exec pod1 ip link set dev eth0 mtu {wanted}"]
+    if own == 3600:
+        lines.insert(0, "ip link set dev veth0 mtu 3506")
+    assert finding.fix == tuple(lines)
+
+
+@pytest.mark.parametrize("kind", ["bond", "team"])
+def test_mtu_of_a_port_is_its_masters(kind: str) -> None:
+    master = BOND._replace(kind=kind, mtu=9000)
+    port = {"master": master.ref, "mtu": 9000}
+    (finding,) = found("mtu-mismatch", pair(port, None, master))
+    assert finding.fix == ("ip link set dev bond0 mtu 1500",)
+    first, second = found("xdp-peer-mtu", pair(port, {"mtu": 9000}, master))
+    assert first.fix == (
+        "ip link set dev bond0 mtu 3506",
+        "ip netns exec pod1 ip link set dev eth0 mtu 3506",
+    )
+    assert second.fix == first.fix[::-1]
+    stale = pair(
+        {**port, "max_mtu": 73138}, {**native(), "mtu": 9000}, master, kernel=KERNEL
+    )
+    (finding,) = found("xdp-max-mtu-stale", stale)
+    assert finding.fix[0] == "ip link set dev bond0 mtu 3506"
+    assert len(finding.fix) == 5
+
+
+@pytest.mark.parametrize(
+    "others, changes, fix",
+    [
+        ((BR0._replace(net_device=BOND.net_device),), {}, "veth0"),
+        # It is not known whose the MTU is.
+        ((), {}, None),
+        ((BOND._replace(kind=BAD),), {}, None),
+        ((BOND._replace(mtu=BAD),), {}, None),
+        ((BOND,), {"master": BAD}, None),
+        # It would be raised, or it changes nothing.
+        ((BOND._replace(mtu=1400),), {}, None),
+        ((BOND._replace(mtu=1500),), {}, None),
+    ],
+)
+def test_master_that_does_not_help(
+    others: Sequence[Device], changes: Changes, fix: Optional[str]
+) -> None:
+    port = {"master": BOND.ref, "mtu": 9000, **changes}
+    (finding,) = found("mtu-mismatch", pair(port, None, *others))
+    wanted = () if fix is None else (f"ip link set dev {fix} mtu 1500",)
+    assert finding.fix == wanted
+    findings = found("xdp-peer-mtu", pair(port, {"mtu": 9000}, *others))
+    if fix is None:
+        assert all(finding.fix == () for finding in findings)
+
+
+def test_no_attach_that_would_be_refused() -> None:
+    port = {"master": BAD, "max_mtu": 73138, "mtu": 9000}
+    (finding,) = found("xdp-max-mtu-stale", pair(port, native()))
+    assert finding.severity == "warning"
+    assert finding.fix == ()
+
+
 @pytest.mark.parametrize("mtu, severity", [(3506, "info"), (3507, "warning")])
 def test_stale_max_mtu_that_hurts(mtu: int, severity: str) -> None:
     whole = pair(native(), {"max_mtu": 73138, "mtu": mtu})
@@ -1191,11 +1472,16 @@ def test_stale_max_mtu_that_hurts(mtu: int, severity: str) -> None:
     assert (f"is {mtu}, " in finding.summary) == (severity == "warning")
 
 
-@pytest.mark.parametrize("dropped", [0, BAD])
-def test_mismatch_without_a_count_of_drops(dropped: Any) -> None:
-    (finding,) = found("mtu-mismatch", pair({"mtu": 9000, "veth": Veth(dropped, 0)}))
-    assert finding.summary.endswith("larger packets are lost one way")
-    assert finding.evidence[-1] == ("dropped", dropped)
+@pytest.mark.parametrize("dropped", [0, BAD, None])
+def test_mismatch_that_has_dropped_nothing(dropped: Any) -> None:
+    veth = None if dropped is None else Veth(dropped, 0)
+    # What the other end has dropped was not too long.
+    (finding,) = found(
+        "mtu-mismatch", pair({"mtu": 9000, "veth": veth}, {"veth": Veth(5, 0)})
+    )
+    assert finding.severity == "info"
+    assert finding.summary.endswith("larger packets would be lost one way")
+    assert finding.evidence[-1] == ("dropped", dropped or 0)
     assert finding.undecided is None
 
 
@@ -1238,6 +1524,49 @@ def test_message_in_dev_xdp_install() -> None:
     late = messages("dev_xdp_install", message)
     (finding,) = found("xdp-mode-conflict", pair(generic(), kernel=late))
     assert finding.kernel == KernelAnswer("dev_xdp_install", "EEXIST", message)
+
+
+def test_two_uppers_of_one_name() -> None:
+    """As macvlans that were moved to two namespaces, with the same ifindex even."""
+    uppers = [
+        device(POD + i, 7, "mv", kind="macvlan", xdp=WITH_XDP, net_device=0x1000 + i)
+        for i in range(2)
+    ]
+    refs = tuple(upper.ref for upper in uppers)
+    (finding,) = found("xdp-upper-program", pair({"uppers": refs}, None, *uppers))
+    names = [f"mv (netns {POD + i}, ifindex 7)" for i in range(2)]
+    assert f": {', '.join(names)}, above it, have programs" in finding.summary
+    assert dict(finding.evidence) == {f"prog_id of upper {n}": (7,) for n in names}
+
+
+def test_link_whose_id_is_unreadable() -> None:
+    lost = LINKED._replace(link_id=BAD)
+    (finding,) = found("xdp-link-owns-hook", pair(generic(lost)))
+    assert finding.summary.startswith(
+        "a BPF link (its id could not be read) holds its generic program: "
+    )
+    assert finding.evidence[0] == ("link_id", BAD)
+    assert finding.fix == ()
+
+
+@pytest.mark.parametrize(
+    "netns, names, said",
+    [
+        (POD, ("pod1",), "eth0 (netns pod1)"),
+        (POD, (), f"eth0 (netns {POD})"),
+        (POD, BAD, f"eth0 (netns {POD})"),
+        (HOST, ("pod1",), "eth0"),
+        (BAD, ("pod1",), "eth0"),
+    ],
+)
+def test_peer_in_another_namespace(netns: Any, names: Any, said: str) -> None:
+    whole = pair(None, {"netns": netns, "flags": DOWN})
+    host, pod = whole.namespaces
+    whole = whole._replace(namespaces=(host, pod._replace(names=names)))
+    (finding,) = found("peer-down", whole)
+    assert finding.summary == (
+        f"it is up, and its peer {said} is down: no carrier, no traffic"
+    )
 
 
 def test_upper_where_the_code_is_not_known() -> None:
@@ -1337,13 +1666,13 @@ def test_a_sound_node_is_quiet() -> None:
     findings = diagnose(node(1000))
     assert {finding.rule for finding in findings} == {"rps-which-end"}
     screen = render_findings.findings(findings)
-    assert len(screen.splitlines()) == 3
+    assert len(screen.splitlines()) == 4
 
 
 def test_one_sick_pair_in_a_thousand_is_seen() -> None:
     whole = node(1000)
     devices = list(whole.devices)
-    devices[500] = devices[500]._replace(mtu=9000)
+    devices[500] = devices[500]._replace(mtu=9000, veth=Veth(1, 0))
     findings = diagnose(whole._replace(devices=tuple(devices)))
     assert [f.rule for f in findings if f.severity != "info"] == ["mtu-mismatch"]
 
@@ -1458,21 +1787,29 @@ def test_schema_refuses_another_shape() -> None:
 
 def test_screen() -> None:
     whole = pair(
-        {"mtu": 9000}, {**queues(2, 2)}, BR0._replace(**generic(), **rps((0,)))
+        {"mtu": 9000, "veth": Veth(3, 0)},
+        {**queues(2, 2)},
+        BR0._replace(**generic(), **rps((0,))),
     )
     assert render_findings.findings(diagnose(whole)) == (
         "found: 1 warning, 3 infos; --explain RULE says more\n"
         "\n"
         "warning  mtu-mismatch  4026531840 3: veth0\n"
-        "    its MTU is 9000, that of its peer eth0 1500: larger packets are lost one "
-        "way\n"
+        "    its MTU is 9000, that of its peer eth0 (netns pod1) 1500: larger packets "
+        "are lost one way; it has dropped 3\n"
         "    $ ip link set dev veth0 mtu 1500\n"
-        "info     generic-xdp-cpu  1: 4026531840 9: br0: a generic XDP program runs on "
-        "the CPUs of RPS\n"
-        "info     xdp-native-queues  1: 4026531840 3: veth0: native XDP refused: too "
-        "few RX queues for its peer\n"
-        "info     xdp-peer-mtu  1: 4026532281 2: eth0: native XDP refused: the peer's "
-        "MTU is too large"
+        "info     generic-xdp-cpu  4026531840 9: br0\n"
+        "    its generic program runs after RPS: on CPU 0, and where a packet is not "
+        "steered on the CPU that has it\n"
+        "info     xdp-native-queues  4026531840 3: veth0\n"
+        "    native XDP would be refused: 1 real RX queue here, 2 real TX queues of "
+        "its peer eth0 (netns pod1)\n"
+        "    $ ip netns exec pod1 ethtool -L eth0 tx 1\n"
+        "info     xdp-peer-mtu  4026532281 2: eth0\n"
+        "    native XDP would be refused: the MTU of its peer veth0 (netns 4026531840) "
+        "is 9000, more than 3506 (73138 for a\n"
+        "    program that takes fragments)\n"
+        "    $ ip link set dev veth0 mtu 1500"
     )
 
 
@@ -1505,13 +1842,16 @@ def test_infos_are_folded() -> None:
     assert lines[2:] == [
         (
             "info     xdp-native-queues  14, such as 4026531840 0: veth0: native XDP "
-            "refused: too few RX queues for its peer"
+            "would be refused: 14 real RX queues here, 48"
         ),
+        "    real TX queues of its peer eth0 (netns pod1)",
         (
-            "info     mtu-frozen  14, such as 4026531840 0: veth0: the peer's MTU "
-            "cannot be raised under a native program"
+            "info     mtu-frozen  14, such as 4026531840 0: veth0: its native program "
+            "keeps the MTU of its peer eth0 (netns pod1) at"
         ),
+        "    3506 or less",
     ]
+    assert lines[0] == "found: 28 infos; --explain RULE says more"
     unfolded = render_findings.findings(found, unfold=True)
     assert len(re.findall("^info ", unfolded, re.M)) == 28
 
@@ -1526,19 +1866,74 @@ def test_one_reason_is_one_line() -> None:
         )
     ]
     lines = render_findings.findings(many(50, *lost)).splitlines()
-    assert lines[2:] == [
+    assert lines == [
+        "found: 100 undecided; --explain RULE says more",
+        "",
         (
-            "info     2 rules  100, such as 4026531840 0: veth0: undecided: peer_rq "
-            f"could not be read: {WHY}"
-        )
+            "info     undecided  100, such as 4026531840 0: veth0: peer_rq could not "
+            f"be read: {WHY}"
+        ),
+        "    in mtu-mismatch, xdp-tx-lost",
     ]
     reasons = [
         lost[0]._replace(evidence=(("rq", Unreadable(f"fault {i}")),), undecided="rq")
         for i in range(25)
     ]
     lines = render_findings.findings(reasons).splitlines()
-    assert len(lines) == 2 + 11
+    assert len(lines) == 2 + 2 * 10 + 1
     assert lines[-1] == "info     15 more undecided; --findings all lists them"
+
+
+def test_rules_that_one_reason_stops_are_named() -> None:
+    """As many as one line takes."""
+    lost = [one("mtu-mismatch")._replace(rule=rule) for rule in RULES_BY_ID]
+    lost = [
+        f._replace(evidence=(("rq", BAD),), undecided="rq", severity="info")
+        for f in lost
+    ]
+    line = render_findings.findings(lost).splitlines()[-1]
+    names = line[len("    in ") :].split(" and ")[0].split(", ")
+    assert names == sorted(RULES_BY_ID)[: len(names)]
+    assert line.endswith(f" and {len(RULES_BY_ID) - len(names)} more")
+    assert 80 < len(line) <= 120
+    line = render_findings.findings(lost[:3]).splitlines()[-1]
+    assert line == f"    in {', '.join(sorted(f.rule for f in lost[:3]))}"
+
+
+def test_undecided_are_counted_apart() -> None:
+    poll = one("veth-poll-out-of-range")
+    held = found("no-peer", CASES["no-peer"].fires._replace(kernel=HELD))[0]
+    screen = render_findings.findings(
+        [one("no-peer"), *many(2, one("mtu-mismatch")), one("mtu-frozen"), poll, held]
+    )
+    assert screen.startswith("found: 1 error, 2 warnings, 1 info, 2 undecided; ")
+    # What they say is more than that something is missing.
+    assert poll.summary[:40] in screen
+    assert "ip (812) holds rtnl_mutex" in screen
+    assert undecided_errors([one("no-peer"), poll]) is None
+    everywhere = held._replace(device=None)
+    assert undecided_errors([held, held, *many(3, held)]) == (
+        "not decided on 4 devices, and no error for --check: no-peer"
+    )
+    assert undecided_errors([everywhere]) == (
+        "not decided on all devices, and no error for --check: no-peer"
+    )
+
+
+def test_types_that_are_missing_are_one_line() -> None:
+    """veth is a module, and its types are not there: nothing of it can be read."""
+    whole = node(200)
+    devices = tuple(
+        d._replace(veth=Veth(BAD, BAD, BAD, BAD), xdp=d.xdp._replace(queues=BAD))
+        if d.kind == "veth"
+        else d
+        for d in whole.devices
+    )
+    findings = diagnose(whole._replace(devices=devices))
+    assert len([f for f in findings if f.undecided is not None]) > 500
+    screen = render_findings.findings(findings)
+    assert len(re.findall("^info     undecided ", screen, re.M)) == 1
+    assert re.match(r"found: \d+ infos, \d+ undecided; ", screen)
 
 
 def test_screen_is_empty_without_findings() -> None:

@@ -346,8 +346,7 @@ def tcp_data_split(q: Question) -> Optional[str]:
 
 def fix_tcp_data_split(q: Question) -> Tuple[str, ...]:
     """Return the command that switches tcp-data-split off (a decision's *fix*)."""
-    argv = ("ethtool", "-G", q.name, "tcp-data-split", "off")
-    return q.fixes.command(q.device.ref, *argv)
+    return q.fixes.tcp_data_split_off(q.device.ref)
 
 
 def memory_provider(q: Question) -> Optional[str]:

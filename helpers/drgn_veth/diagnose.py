@@ -6,13 +6,13 @@ Diagnosis
 Applies the rules (:mod:`drgn_veth.rules`) to a Snapshot. Pure functions.
 """
 
-from typing import List, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from .model import Maybe, Snapshot, Unreadable
-from .rules import RULES
-from .rules.base import ERROR, SEVERITIES, Context, Finding
+from .rules import RULES, RULES_BY_ID
+from .rules.base import ERROR, SEVERITIES, Context, Finding, count
 
-__all__ = ("diagnose", "has_error", "keep_findings")
+__all__ = ("diagnose", "has_error", "keep_findings", "undecided_errors")
 
 _RANK = {severity: i for i, severity in enumerate(SEVERITIES)}
 
@@ -57,3 +57,18 @@ def keep_findings(findings: Sequence[Finding], kept: Snapshot) -> Tuple[Finding,
 def has_error(findings: Sequence[Finding]) -> bool:
     """Return whether something is broken."""
     return any(finding.severity == ERROR for finding in findings)
+
+
+def undecided_errors(findings: Sequence[Finding]) -> Optional[str]:
+    """Return which rules might have found something broken, and on how many devices."""
+    open_ones = [
+        finding
+        for finding in findings
+        if finding.undecided is not None and RULES_BY_ID[finding.rule].severity == ERROR
+    ]
+    if not open_ones:
+        return None
+    rules = ", ".join(sorted({finding.rule for finding in open_ones}))
+    devices = {finding.device for finding in open_ones}
+    where = "all devices" if None in devices else count(len(devices), "device")
+    return f"not decided on {where}, and no error for --check: {rules}"

@@ -44,7 +44,7 @@ def shell_quote(word: str) -> str:
         c if c.isprintable() and c.isascii() and c not in "'\\%" else _octal(c)
         for c in re.sub(r"\\x([89a-f][0-9a-f])", _lone_byte, word)
     )
-    return f"\"$(printf '{escaped}')\""
+    return f"\"$(printf -- '{escaped}')\""
 
 
 def _lone_byte(match: "re.Match[str]") -> str:
@@ -131,6 +131,10 @@ class Fixes:
     def up(self, device: DeviceRef) -> Tuple[str, ...]:
         """Return the command that sets a device up."""
         return self._named(device, "ip", "link", "set", "dev", "{}", "up")
+
+    def tcp_data_split_off(self, device: DeviceRef) -> Tuple[str, ...]:
+        """Return the command that switches tcp-data-split off."""
+        return self._named(device, "ethtool", "-G", "{}", "tcp-data-split", "off")
 
     def no_master(self, device: DeviceRef) -> Tuple[str, ...]:
         """Return the command that takes a device from its master."""

@@ -35,7 +35,7 @@ NO_FIX = {
     "xdp-tx-lost": "it takes a program on the peer, which is the user's to choose",
     "generic-xdp-cpu": "it is as it is meant to be",
     "rps-which-end": "likewise",
-    "queues-cpus": "a pair that was made with fewer has to be made anew",
+    "queues-cpus": "no RX queue is added under a native program",
     "mtu-frozen": "it takes a program with fragments, or none",
 }
 

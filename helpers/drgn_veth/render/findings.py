@@ -7,6 +7,7 @@ Worst first, at most 120 columns wide; only a word of a command that is longer t
 is left whole, so that the command can be copied.
 """
 
+from collections import Counter
 import textwrap
 from typing import (
     Callable,
@@ -21,8 +22,7 @@ from typing import (
 )
 
 from ..model import DeviceRef, Unreadable
-from ..rules import RULES_BY_ID
-from ..rules.base import INFO, SEVERITIES, Finding
+from ..rules.base import INFO, SEVERITIES, Finding, count
 from . import words
 from .escape import for_terminal
 
@@ -101,19 +101,29 @@ def _missing(finding: Finding) -> Optional[str]:
     return None
 
 
-def _line(group: Sequence[Finding], rule: str, said: str) -> List[str]:
-    first = group[0]
+def _such(group: Sequence[Finding]) -> str:
     such = f"{len(group)}, such as" if len(group) > 1 else "1:"
-    text = f"{first.severity:<8} {rule}  {such} {_device(first.device)}: {said}"
-    return _wrapped(text)
+    return f"{such} {_device(group[0].device)}"
 
 
 def _folded(group: Sequence[Finding]) -> List[str]:
     first = group[0]
-    said = RULES_BY_ID[first.rule].title
+    said = first.summary
     if first.undecided is not None:
         said = f"{said}; undecided: {first.undecided}"
-    return _line(group, first.rule, said)
+    return _wrapped(f"{first.severity:<8} {first.rule}  {_such(group)}: {said}")
+
+
+def _names(names: Sequence[str]) -> str:
+    # As many as one line takes.
+    line = f"{_INDENT}in {names[0]}"
+    for i, name in enumerate(names[1:], 1):
+        more = f" and {len(names) - i} more"
+        rest = "" if i + 1 == len(names) else f" and {len(names) - i - 1} more"
+        if len(f"{line}, {name}{rest}") > _WIDTH:
+            return f"{line}{more}"
+        line = f"{line}, {name}"
+    return line
 
 
 def _grouped(
@@ -130,9 +140,9 @@ def _undecided(found: Sequence[Finding]) -> Iterator[str]:
     # One unreadable value, or one reason, may stop many rules on many devices.
     groups = _grouped(found, _missing)
     for group in groups[:_MOST]:
-        rules = sorted({finding.rule for finding in group})
-        name = rules[0] if len(rules) == 1 else f"{len(rules)} rules"
-        yield from _line(group, name, f"undecided: {group[0].undecided}")
+        said = f"{_such(group)}: {group[0].undecided}"
+        yield from _wrapped(f"{group[0].severity:<8} undecided  {said}")
+        yield _names(sorted({finding.rule for finding in group}))
     rest = sum(map(len, groups[_MOST:]))
     if rest:
         yield f"{INFO:<8} {rest} more undecided; --findings all lists them"
@@ -143,7 +153,7 @@ def _key(finding: Finding) -> Tuple[str, str, bool]:
 
 
 def _group(group: Sequence[Finding]) -> Iterator[str]:
-    if group[0].severity == INFO:
+    if group[0].severity == INFO and len(group) > 1:
         yield from _folded(group)
         return
     for finding in group[:_MOST]:
@@ -161,16 +171,20 @@ def findings(found: Sequence[Finding], unfold: bool = False) -> str:
     Return findings, "" if there are none.
 
     :param found: In the order of :func:`~drgn_veth.diagnose.diagnose()`
-    :param unfold: Show each for itself, rather than the infos of one rule as one line
+    :param unfold: Show each for itself, rather than the infos of one rule as a number
+        and an example
     """
     if not found:
         return ""
+    settled = Counter(f.severity for f in found if f.undecided is None)
     counts = [
-        f"{number} {severity}{'' if number == 1 else 's'}"
+        count(settled[severity], severity)
         for severity in SEVERITIES
-        for number in [sum(finding.severity == severity for finding in found)]
-        if number
+        if settled[severity]
     ]
+    undecided = len(found) - sum(settled.values())
+    if undecided:
+        counts.append(f"{undecided} undecided")
     lines = [f"found: {', '.join(counts)}; --explain RULE says more", ""]
     if unfold:
         for finding in found:

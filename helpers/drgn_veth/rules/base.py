@@ -16,6 +16,7 @@ from typing import (
     List,
     NamedTuple,
     Optional,
+    Sequence,
     Set,
     Tuple,
     TypeVar,
@@ -53,6 +54,7 @@ __all__ = (
     "Symptom",
     "Undecidable",
     "count",
+    "cpu_words",
     "decision",
     "is_up",
     "name_of",
@@ -61,6 +63,7 @@ __all__ = (
     "need_of_kernel",
     "real_queues",
     "rps_words",
+    "where",
 )
 
 T = TypeVar("T")
@@ -159,6 +162,20 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def cpu_words(cpus: Sequence[int]) -> str:
+    """Return CPUs as a text has them."""
+    return f"CPU{'' if len(cpus) == 1 else 's'} {number_list(cpus)}"
+
+
+def where(device: Device) -> str:
+    """Return a device with all that tells it from those of the same name."""
+    netns, ifindex = (
+        "?" if isinstance(number, Unreadable) else number
+        for number in (device.netns, device.ifindex)
+    )
+    return f"{name_of(device)} (netns {netns}, ifindex {ifindex})"
+
+
 def name_of(device: Device) -> str:
     """Return the name of a device, or the best there is."""
     if isinstance(device.name, Unreadable):
@@ -189,11 +206,11 @@ def _cpus(queue: RpsQueue) -> str:
     return "?" if isinstance(queue.cpus, Unreadable) else number_list(queue.cpus)
 
 
-def rps_words(device: Device) -> Maybe[str]:
-    """Return where RPS steers the packets that a device receives."""
-    if isinstance(device.rps, Unreadable):
-        return device.rps
-    return per_queue((queue.queue, _cpus(queue)) for queue in device.rps)
+def rps_words(queues: Maybe[Sequence[RpsQueue]]) -> Maybe[str]:
+    """Return where RPS steers the packets that RX queues receive."""
+    if isinstance(queues, Unreadable):
+        return queues
+    return per_queue((queue.queue, _cpus(queue)) for queue in queues)
 
 
 _DECISIONS = {decision.key: decision for decision in (*CORE, *CHECKS, *VETH)}
@@ -238,6 +255,13 @@ class Context:
         for link in snapshot.links:
             self.links.setdefault(link.device.net_device, []).append(link)
         self._max_mtu: Dict[Tuple[int, bool], Maybe[int]] = {}
+        self._netns_names: Dict[int, str] = {
+            namespace.inum: namespace.names[0]
+            for namespace in snapshot.namespaces
+            if isinstance(namespace.inum, int)
+            and isinstance(namespace.names, tuple)
+            and namespace.names
+        }
         kernel = snapshot.kernel
         messages = (
             Unreadable("the kernel's code was not read")
@@ -320,6 +344,65 @@ class Context:
         :raises Undecidable: if it could not be read, or was not found
         """
         return need(end.peer, "peer")
+
+    def name(self, device: Device, seen_from: Device) -> str:
+        """Return the name of a device, with its namespace if that is another one."""
+        netns = device.netns
+        if isinstance(netns, Unreadable) or netns == seen_from.netns:
+            return name_of(device)
+        return f"{name_of(device)} (netns {self._netns_names.get(netns, netns)})"
+
+    def set_channels(self, device: Device, **counts: int) -> Tuple[str, ...]:
+        """
+        Return the commands that set numbers of queues, none if there is a danger.
+
+        RX queues are raised only where no veth_rq that comes into use names a program
+        already, and where none has to get one: kernels with these bugs of
+        veth_set_channels() (xdp-stale-program, xdp-queue-without-program) cannot be
+        told from others.
+
+        :param counts: The wanted number, by direction: ``rx``, ``tx``
+        """
+        if device.driver.set_channels is not True:
+            return ()
+        real = device.queues.rx.real
+        rx = counts.get("rx")
+        raised = rx is not None and (isinstance(real, Unreadable) or rx > real)
+        if raised and not self._may_raise_rx(device):
+            return ()
+        commands = [
+            self.fixes.channels(device.ref, direction, number)
+            for direction, number in counts.items()
+        ]
+        if () in commands:
+            return ()
+        return tuple(line for command in commands for line in command)
+
+    def _may_raise_rx(self, device: Device) -> bool:
+        if device.veth is not None and device.veth.stale != ():
+            return False
+        try:
+            return not self.is_native(device)
+        except Undecidable:
+            return False
+
+    def set_mtu(self, device: Device, mtu: int) -> Tuple[str, ...]:
+        """
+        Return the command that lowers the MTU of a device, of a bond's or team's port
+        that of the bond or team, which keeps its ports at its own; none if that has no
+        larger one.
+        """
+        if device.master is not None:
+            if isinstance(device.master, Unreadable):
+                return ()
+            master = self.by_address.get(device.master.net_device)
+            if master is None or isinstance(master.kind, Unreadable):
+                return ()
+            if master.kind in ("bond", "team"):
+                device = master
+        if isinstance(device.mtu, Unreadable) or device.mtu <= mtu:
+            return ()
+        return self.fixes.mtu(device.ref, mtu)
 
     def max_mtu(self, peer: Device, frags: bool) -> int:
         """

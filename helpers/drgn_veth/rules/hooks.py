@@ -15,8 +15,8 @@ from .base import (
     Symptom,
     count,
     decision,
-    name_of,
     need,
+    where,
 )
 
 __all__ = ("RULES",)
@@ -51,6 +51,12 @@ def _mode_conflict(context: Context, end: End) -> Optional[Symptom]:
     )
 
 
+def _link_words(link: Maybe[Optional[int]]) -> str:
+    if isinstance(link, Unreadable):
+        return "a BPF link (its id could not be read)"
+    return f"BPF link {link}"
+
+
 def _link_owns(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
     missing: Optional[Tuple[str, Unreadable]] = None
@@ -58,10 +64,9 @@ def _link_owns(context: Context, end: End) -> Optional[Symptom]:
         if isinstance(program, Unreadable):
             missing = missing or (name, program)
         elif program.via == "link":
-            link = "" if isinstance(program.link_id, Unreadable) else program.link_id
             return Symptom(
-                f"BPF link {link} holds its {mode} program: nothing else can replace "
-                "or detach it",
+                f"{_link_words(program.link_id)} holds its {mode} program: nothing "
+                "else can replace or detach it",
                 (("link_id", program.link_id), ("prog_id", program.id)),
                 context.answer("link-in-place"),
                 context.fixes.detach(device.ref, mode, program),
@@ -90,8 +95,8 @@ def _pinned_only(context: Context, end: End) -> Optional[Symptom]:
         if need(link.holders, "link.refcnt"):
             continue
         return Symptom(
-            f"BPF link {link.id} holds its program, and only {count(len(pins), 'pin')} "
-            "the link: no process has it open",
+            f"{_link_words(link.id)} holds its program, and only "
+            f"{count(len(pins), 'pin')} the link: no process has it open",
             (("link_id", link.id), ("link.refcnt", len(pins)), ("pins", pins)),
             KernelAnswer("bpf_link_put"),
             tuple(f"rm {shell_quote(path)}" for path in pins),
@@ -123,8 +128,9 @@ def _upper(context: Context, end: End) -> Optional[Symptom]:
             else:
                 ids.append(value)
         if ids:
-            names.append(name_of(upper))
-            evidence += ((f"prog_id of upper {name_of(upper)}", tuple(ids)),)
+            # Names are those of a namespace: two uppers may have the same one.
+            names.append(where(upper))
+            evidence += ((f"prog_id of upper {where(upper)}", tuple(ids)),)
             fix += context.fixes.detach_all(upper)
     if not names:
         if missing is not None:

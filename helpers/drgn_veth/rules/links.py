@@ -13,7 +13,6 @@ from .base import (
     Symptom,
     decision,
     is_up,
-    name_of,
 )
 
 __all__ = ("RULES",)
@@ -25,7 +24,8 @@ def _peer_down(context: Context, end: End) -> Optional[Symptom]:
     if peer is None or not is_up(device) or is_up(peer, "peer_"):
         return None
     return Symptom(
-        f"it is up, and its peer {name_of(peer)} is down: no carrier, no traffic",
+        f"it is up, and its peer {context.name(peer, device)} is down: no carrier, no "
+        "traffic",
         (
             ("flags & IFF_UP", 1),
             ("peer_flags & IFF_UP", 0),

@@ -3,7 +3,7 @@
 
 from typing import Optional, Tuple
 
-from ..model import Unreadable
+from ..model import Device, Unreadable
 from .base import (
     INFO,
     WARNING,
@@ -13,14 +13,28 @@ from .base import (
     KernelAnswer,
     Rule,
     Symptom,
+    Undecidable,
     is_up,
-    name_of,
     need,
 )
 
 __all__ = ("RULES",)
 
 _ETH_MAX_MTU = 65535  # include/uapi/linux/if_ether.h: what veth_setup() allows
+
+
+def _smaller_mtu(
+    context: Context, device: Device, peer: Device, most: int
+) -> Tuple[str, ...]:
+    # Both ends get the same, or one way would be too large: mtu-mismatch.
+    wanted = most
+    if not isinstance(device.mtu, Unreadable):
+        wanted = min(most, device.mtu)
+    commands = context.set_mtu(peer, wanted)
+    if not commands or isinstance(device.mtu, Unreadable) or device.mtu == wanted:
+        return commands
+    first = context.set_mtu(device, wanted)
+    return (*first, *commands) if first else ()
 
 
 def _peer_mtu(context: Context, end: End) -> Optional[Symptom]:
@@ -33,19 +47,23 @@ def _peer_mtu(context: Context, end: End) -> Optional[Symptom]:
     if mtu <= most or context.is_native(device):
         return None
     summary = (
-        f"native XDP would be refused: the MTU of its peer {name_of(peer)} is {mtu}, "
-        f"more than {most}"
+        f"native XDP would be refused: the MTU of its peer "
+        f"{context.name(peer, device)} is {mtu}, more than {most}"
     )
     evidence: Evidence = (("peer_mtu", mtu), ("max_mtu", most))
     if context.kernel.xdp_frags:
         with_frags = context.max_mtu(peer, True)
         evidence = (*evidence, ("max_mtu with frags", with_frags))
         summary += f" ({with_frags} for a program that takes fragments)"
-    fix = context.fixes.mtu(peer.ref, most)
-    # The other way would be too large then: mtu-mismatch.
-    if fix and not isinstance(device.mtu, Unreadable) and device.mtu > most:
-        fix = (*context.fixes.mtu(device.ref, most), *fix)
+    fix = _smaller_mtu(context, device, peer, most)
     return Symptom(summary, evidence, context.answer("veth-mtu"), fix)
+
+
+def _is_stale(context: Context, end: End) -> bool:
+    try:
+        return _stale(context, end) is not None
+    except Undecidable:
+        return False
 
 
 def _frozen(context: Context, end: End) -> Optional[Symptom]:
@@ -54,11 +72,11 @@ def _frozen(context: Context, end: End) -> Optional[Symptom]:
     if peer is None or not context.is_native(device):
         return None
     most = need(peer.max_mtu, "peer_max_mtu")
-    if most >= _ETH_MAX_MTU:
+    if most >= _ETH_MAX_MTU or _is_stale(context, end):
         return None
     return Symptom(
-        f"its native program keeps the MTU of its peer {name_of(peer)} at {most} or "
-        "less",
+        f"its native program keeps the MTU of its peer {context.name(peer, device)} "
+        f"at {most} or less",
         (("peer_max_mtu", most), ("peer_mtu", peer.mtu)),
         KernelAnswer("dev_validate_mtu", "EINVAL", "mtu greater than device maximum"),
     )
@@ -77,8 +95,12 @@ def _stale(context: Context, end: End) -> Optional[Symptom]:
         return None
     mtu = need(peer.mtu, "peer_mtu")
     takes = "takes" if frags else "does not take"
-    peer_name = name_of(peer)
+    peer_name = context.name(peer, device)
+    fix = context.fixes.attach_again(device.ref, "driver", program)
     if mtu > right:
+        # Else the attach would be refused, and the program gone.
+        first = context.set_mtu(peer, right)
+        fix = (*first, *fix) if first else ()
         summary = (
             f"the MTU of its peer {peer_name} is {mtu}, and its native program {takes} "
             f"fragments: {right} would be the most"
@@ -97,10 +119,7 @@ def _stale(context: Context, end: End) -> Optional[Symptom]:
             ("peer_mtu", mtu),
         ),
         KernelAnswer("veth_xdp_set"),
-        (
-            *(context.fixes.mtu(peer.ref, right) if mtu > right else ()),
-            *context.fixes.attach_again(device.ref, "driver", program),
-        ),
+        fix,
         severity=WARNING if mtu > right else INFO,
     )
 
@@ -115,21 +134,19 @@ def _mismatch(context: Context, end: End) -> Optional[Symptom]:
     mtu, other = need(device.mtu, "mtu"), need(peer.mtu, "peer_mtu")
     if mtu <= other:
         return None
-    evidence: Evidence = (("mtu", mtu), ("peer_mtu", other))
-    summary = (
-        f"its MTU is {mtu}, that of its peer {name_of(peer)} {other}: larger packets "
-        "are lost one way"
-    )
-    if device.veth is not None:
-        dropped = device.veth.dropped
-        evidence = (*evidence, ("dropped", dropped))
-        if not isinstance(dropped, Unreadable) and dropped:
-            summary += f"; it has dropped {dropped}"
+    dropped = 0 if device.veth is None else device.veth.dropped
+    drops = not isinstance(dropped, Unreadable) and dropped > 0
     return Symptom(
-        summary,
-        evidence,
+        f"its MTU is {mtu}, that of its peer {context.name(peer, device)} {other}: "
+        + (
+            f"larger packets are lost one way; it has dropped {dropped}"
+            if drops
+            else "larger packets would be lost one way"
+        ),
+        (("mtu", mtu), ("peer_mtu", other), ("dropped", dropped)),
         KernelAnswer("__is_skb_forwardable"),
-        context.fixes.mtu(device.ref, other),
+        context.set_mtu(device, other),
+        severity=WARNING if drops else INFO,
     )
 
 
@@ -149,8 +166,9 @@ RULES: Tuple[Rule, ...] = (
             'result out of range" (ERANGE). Generic mode is taken.'
         ),
         fix=(
-            "Lower the MTU, of both ends; or use a program that takes fragments "
-            "(section xdp.frags, since v5.18)."
+            "Lower the MTU, of both ends, and of a bond or team that one is a port of, "
+            "there; or use a program that takes fragments (section xdp.frags, since "
+            "v5.18)."
         ),
         why=(
             "A native program sees a packet in one page, with room before and after "
@@ -165,7 +183,10 @@ RULES: Tuple[Rule, ...] = (
         id="mtu-frozen",
         severity=INFO,
         title="the peer's MTU cannot be raised under a native program",
-        predicate="kind is veth && native program && peer->max_mtu < 65535",
+        predicate=(
+            "kind is veth && native program && peer->max_mtu < 65535, unless "
+            "xdp-max-mtu-stale speaks of the device"
+        ),
         sees=(
             '`ip link set dev PEER mtu N` fails with "mtu greater than device '
             'maximum" (EINVAL).'
@@ -213,19 +234,29 @@ RULES: Tuple[Rule, ...] = (
         id="mtu-mismatch",
         severity=WARNING,
         title="the two ends have different MTUs",
-        predicate="kind is veth && both are up && mtu > peer->mtu",
-        sees=(
-            "Large packets are lost one way: connections open, and stall once they "
-            "send data. rx_dropped of the one end and tx_dropped of the other grow. "
-            "Packets that are to be segmented (GSO) pass."
+        predicate=(
+            "kind is veth && both are up && mtu > peer->mtu. It is a warning if "
+            "veth_priv.dropped > 0, else an info."
         ),
-        fix="Give both ends the same MTU; the command lowers the larger one.",
+        sees=(
+            "Large packets are lost one way: rx_dropped of the one end and tx_dropped "
+            "of the other grow. TCP between the two ends themselves does not suffer, "
+            "as both say their MSS and the smaller one is taken, and packets that are "
+            "to be segmented (GSO) pass. What is lost is UDP, and what is forwarded "
+            "to the larger end and is not GSO: such connections open, and stall once "
+            "they send data."
+        ),
+        fix=(
+            "Give both ends the same MTU; the command lowers the larger one, or the "
+            "bond or team that it is a port of."
+        ),
         why=(
             "veth_forward_skb() hands a packet to __dev_forward_skb(), which drops "
             "what __is_skb_forwardable() (include/linux/netdevice.h) finds longer "
             "than mtu + hard_header_len + 4 of the receiving end; veth_xmit() "
             "(drivers/net/veth.c) then counts it in veth_priv.dropped of the sending "
-            "end. netkit does not compare."
+            "end. That also counts what found the peer down or its ring full, and "
+            "never goes back to 0. netkit does not compare."
         ),
         subjects=lambda context: context.veths,
         check=_mismatch,

@@ -23,12 +23,14 @@ is said here of one.
 - An **error** is something that is broken now. `--check` exits 1 if there is one.
 - A **warning** is something that will hurt the traffic that is set up now.
 - An **info** matters only once somebody wants what it is about, such as native XDP on
-  a veth that runs none. On the screen the infos of one rule are one line (`--findings
-  all` unfolds them).
+  a veth that runs none. On the screen the infos of one rule are folded to their number
+  and an example (`--findings all` unfolds them).
 
 A rule that cannot be decided since a value could not be read says so, as an info, with
-the value and the reason (`undecided` in the JSON). A device that is being torn down or
-moved, and so is on no list of its namespace, is not looked at.
+the value and the reason (`undecided` in the JSON). These are counted apart on the
+screen, and do not make `--check` exit 1: it names those rules on standard error. A
+device that is being torn down or moved, and so is on no list of its namespace, is not
+looked at.
 
 Evidence has the names of the kernel's struct members; those that begin with `peer_` are
 the peer's. Fixes are commands for a shell of the host, which run in the right

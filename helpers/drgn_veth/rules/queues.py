@@ -14,7 +14,7 @@ from .base import (
     Rule,
     Symptom,
     count,
-    name_of,
+    is_up,
     napi_queues,
     need,
     need_of_kernel,
@@ -32,11 +32,10 @@ def _equalise(context: Context, device: Device, peer: Device) -> Tuple[str, ...]
     # Before v5.15 queues are counted when a pair is made.
     rx, tx = real_queues(device, peer)
     most = device.queues.rx.allocated
-    if device.driver.set_channels is not True:
-        return ()
+    raised: Tuple[str, ...] = ()
     if not isinstance(most, Unreadable) and tx <= most:
-        return context.fixes.channels(device.ref, "rx", tx)
-    return context.fixes.channels(peer.ref, "tx", rx)
+        raised = context.set_channels(device, rx=tx)
+    return raised or context.set_channels(peer, tx=rx)
 
 
 def _native_queues(context: Context, end: End) -> Optional[Symptom]:
@@ -49,7 +48,7 @@ def _native_queues(context: Context, end: End) -> Optional[Symptom]:
         return None
     return Symptom(
         f"native XDP would be refused: {count(rx, 'real RX queue')} here, "
-        f"{count(tx, 'real TX queue')} of its peer {name_of(peer)}",
+        f"{count(tx, 'real TX queue')} of its peer {context.name(peer, device)}",
         (("real_num_rx_queues", rx), ("peer_real_num_tx_queues", tx)),
         context.answer("veth-queues"),
         _equalise(context, device, peer),
@@ -76,19 +75,13 @@ def _counts(device: Device, whose: str) -> Tuple[_Counts, _Counts]:
     )
 
 
-def _set_counts(context: Context, device: Device, counts: _Counts) -> Tuple[str, ...]:
-    if device.driver.set_channels is not True:
-        return ()
-    return (
-        *context.fixes.channels(device.ref, "rx", counts.rx),
-        *context.fixes.channels(device.ref, "tx", counts.tx),
-    )
-
-
 def _one_sided(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
     peer = context.peer(end)
     if peer is None or device.queues == peer.queues:
+        return None
+    # Before v5.15 each end has what it was given, and there is no set_channels.
+    if not need(device.driver.set_channels, "ethtool_ops->set_channels"):
         return None
     real, allocated = _counts(device, "")
     peer_real, peer_allocated = _counts(peer, "peer_")
@@ -96,28 +89,30 @@ def _one_sided(context: Context, end: End) -> Optional[Symptom]:
     each = _Counts(cpus, cpus)
     fix: Tuple[str, ...] = ()
     if cpus > 1 and real == each and peer_real != each:
-        why = f"one for each of {cpus} possible CPUs"
-        # As veth_set_channels() asks for it.
-        if not context.is_native(device) or peer_real.rx >= peer_real.tx:
-            fix = _set_counts(context, device, peer_real)
+        why = f"one for each of {count(cpus, 'possible CPU')}"
+        # Fewer might be refused, or leave programs behind: xdp-stale-program.
+        if not context.is_native(device):
+            fix = context.set_channels(device, **peer_real._asdict())
     elif (
         real == (1, 1)
         and 1 not in allocated
         and allocated != each
         and peer_allocated == each
     ):
-        why = f"and was made with {allocated.rx} and {allocated.tx}"
+        why = f"made with {allocated.rx} and {allocated.tx}"
         enough = allocated.rx <= cpus and allocated.tx <= cpus
         if enough and not context.is_native(device) and not context.is_native(peer):
-            fix = (
-                *_set_counts(context, device, allocated),
-                *_set_counts(context, peer, allocated),
-            )
+            both = [
+                context.set_channels(one, **allocated._asdict())
+                for one in (device, peer)
+            ]
+            fix = () if () in both else (*both[0], *both[1])
     else:
         return None
     return Symptom(
-        f"it has {count(real.rx, 'real RX queue')} and {real.tx} TX, {why}; its peer "
-        f"{name_of(peer)} has {peer_real.rx} and {peer_real.tx}",
+        f"counts differ: {count(real.rx, 'real RX queue')} and {real.tx} TX here "
+        f"({why}), {peer_real.rx} and {peer_real.tx} of its peer "
+        f"{context.name(peer, device)}; as when queues are given for one end only",
         (
             ("real_num_rx_queues", real.rx),
             ("real_num_tx_queues", real.tx),
@@ -134,25 +129,15 @@ def _one_sided(context: Context, end: End) -> Optional[Symptom]:
     )
 
 
-def _one_per_cpu(
-    context: Context, device: Device, peer: Device, cpus: int
-) -> Tuple[str, ...]:
-    if device.driver.set_channels is not True:
-        return ()
+def _one_per_cpu(context: Context, device: Device, cpus: int) -> Tuple[str, ...]:
     commands: Tuple[str, ...] = ()
-    for direction, counts in (("rx", device.queues.rx), ("tx", device.queues.tx)):
-        real = need(counts.real, f"real_num_{direction}_queues")
-        few = real < cpus and direction == "rx"
-        if real <= cpus and not few:
-            continue
-        if few and not (isinstance(counts.allocated, int) and counts.allocated >= cpus):
-            continue
-        of_peer = peer.queues.tx.real
-        if direction == "rx" and context.is_native(device):
-            # veth_set_channels() keeps to what a native program was promised.
-            if isinstance(of_peer, Unreadable) or cpus < of_peer:
-                continue
-        commands += context.fixes.channels(device.ref, direction, cpus)
+    if need(device.queues.rx.real, "real_num_rx_queues") > cpus:
+        # veth_set_channels() keeps to what a native program was promised, and with its
+        # bugs leaves programs in the queues that go.
+        if not context.is_native(device):
+            commands += context.set_channels(device, rx=cpus)
+    if need(device.queues.tx.real, "real_num_tx_queues") > cpus:
+        commands += context.set_channels(device, tx=cpus)
     return commands
 
 
@@ -166,25 +151,36 @@ def _cpus(context: Context, end: End) -> Optional[Symptom]:
     if max(rx, tx) == 1 and device.xdp.driver is None and device.master is None:
         return None
     cpus = need_of_kernel(context.target.possible_cpus, "possible_cpus")
+    have = f"{count(rx, 'real RX queue')} and {tx} TX"
+    fix: Tuple[str, ...] = ()
     if max(rx, tx) > cpus:
-        what = "more queues than CPUs can serve at a time"
+        said: Tuple[str, int] = ("possible_cpus", cpus)
+        summary = (
+            f"{have}, {count(cpus, 'possible CPU')}: more queues than CPUs can serve "
+            "at a time"
+        )
+        fix = _one_per_cpu(context, device, cpus)
     elif rx < cpus and context.is_native(device):
-        what = (
-            "CPUs that redirect frames to its peer's end share RX queues, and a "
-            "lock each"
+        online = len(need_of_kernel(context.target.online_cpus, "online_cpus"))
+        if rx >= online:
+            return None
+        said = ("online_cpus", online)
+        summary = (
+            f"{have}, {count(online, 'online CPU')}: CPUs that redirect frames to its "
+            "peer's end share RX queues, and a lock each"
         )
     else:
         return None
     return Symptom(
-        f"{count(rx, 'real RX queue')} and {tx} TX, {cpus} possible CPUs: {what}",
+        summary,
         (
             ("real_num_rx_queues", rx),
             ("real_num_tx_queues", tx),
             ("peer_real_num_rx_queues", peer.queues.rx.real),
             ("peer_real_num_tx_queues", peer.queues.tx.real),
-            ("possible_cpus", cpus),
+            said,
         ),
-        fix=_one_per_cpu(context, device, peer, cpus),
+        fix=fix,
     )
 
 
@@ -205,7 +201,7 @@ def _poll_out_of_range(context: Context, end: End) -> Optional[Symptom]:
         return None
     symptom = Symptom(
         f"veth_poll() of rx-{number_list(beyond)} looks at TX queues that its peer "
-        f"{name_of(peer)} does not have: it was made with {allocated}",
+        f"{context.name(peer, device)} does not have: it was made with {allocated}",
         (
             ("real_num_rx_queues", rx),
             ("peer_num_tx_queues", allocated),
@@ -220,10 +216,7 @@ def _poll_out_of_range(context: Context, end: End) -> Optional[Symptom]:
         else "whether veth_poll() of this kernel looks at its peer's TX queues, and "
         f"whether it checks their number, is in its code alone ({presses.reason})",
     )
-    if device.driver.set_channels is not True:
-        return symptom
-    fix = context.fixes.channels(device.ref, "rx", allocated)
-    return symptom._replace(fix=fix)
+    return symptom._replace(fix=context.set_channels(device, rx=allocated))
 
 
 def _back_pressure(context: Context) -> Maybe[bool]:
@@ -237,11 +230,50 @@ def _back_pressure(context: Context) -> Maybe[bool]:
     return said
 
 
+def _could_stick(context: Context, end: End) -> Optional[Symptom]:
+    # veth_poll() of some kernels takes xdp_rxq.queue_index, which is not set where
+    # nothing registered it.
+    device, peer = end
+    real = device.queues.tx.real
+    if not isinstance(peer, Device) or isinstance(real, Unreadable) or real < 2:
+        return None
+    queues = peer.xdp.queues
+    if queues is None or isinstance(queues, Unreadable):
+        return None
+    waking = [
+        q.queue
+        for q in queues[:real]
+        if q.queue > 0 and q.napi is True and q.registered is False
+    ]
+    if not waking or not _is_known_up(device) or not _is_known_up(peer):
+        return None
+    if context.has_message("veth_xmit", BACK_PRESSURE) is not True:
+        return None
+    numbers = number_list(waking)
+    return Symptom(
+        f"TX queue {numbers}, once stopped, may stay so: NAPI of rx-{numbers} of its "
+        f"peer {context.name(peer, device)} runs for GRO alone",
+        (
+            ("real_num_tx_queues", real),
+            ("peer_rq[].napi != NULL", numbers),
+            ("peer_rq[].xdp_rxq.reg_state != REG_STATE_REGISTERED", numbers),
+        ),
+        KernelAnswer("veth_poll"),
+        severity=INFO,
+        undecided=f"whether veth_poll() of this kernel wakes TX queue {numbers}, or "
+        "TX queue 0 only, is in its code alone",
+    )
+
+
+def _is_known_up(device: Device) -> bool:
+    return not isinstance(device.flags, Unreadable) and "UP" in device.flags
+
+
 def _stuck(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
     veth = device.veth
-    if veth is None or not veth.stopped:
-        return None
+    if veth is None or not veth.stopped or not is_up(device):
+        return _could_stick(context, end)
     stopped = need(veth.stopped, "_tx[].state")
     peer = context.peer(end)
     stuck = [
@@ -254,8 +286,8 @@ def _stuck(context: Context, end: End) -> Optional[Symptom]:
             if tx.peer_ring_empty is not False and tx.peer_napi_scheduled is not True:
                 need(tx.peer_ring_empty, "peer_rq[].xdp_ring")
                 need(tx.peer_napi_scheduled, "peer_rq[].xdp_napi.state")
-        return None
-    of = "its peer" if peer is None else f"its peer {name_of(peer)}"
+        return _could_stick(context, end)
+    of = "its peer" if peer is None else f"its peer {context.name(peer, device)}"
     return Symptom(
         f"TX queue {number_list(stuck)} is stopped for good: {of} has nothing left to "
         "receive, and nothing wakes it",
@@ -285,7 +317,7 @@ RULES: Tuple[Rule, ...] = (
             "Give the device as many RX queues as its peer has TX queues, or the peer "
             "as few TX queues as the device has RX queues (ethtool -L, since v5.15; "
             "before, make the pair anew with numrxqueues and numtxqueues for both "
-            "ends)."
+            "ends). Leave its RX queues as they are if xdp-stale-program is found."
         ),
         why=(
             "In native mode veth hands a packet of TX queue N to RX queue N of its "
@@ -300,11 +332,12 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="queues-one-sided",
         severity=INFO,
-        title="queues were given for one end only",
+        title="numbers of queues differ, as if given for one end only",
         predicate=(
-            "the ends differ && (real_num_rx_queues and real_num_tx_queues are the "
-            "number of possible CPUs || both are 1, num_rx_queues and num_tx_queues "
-            "are more, and the peer's are the number of possible CPUs)"
+            "ethtool_ops->set_channels && the ends differ && (real_num_rx_queues and "
+            "real_num_tx_queues are the number of possible CPUs || both are 1, "
+            "num_rx_queues and num_tx_queues are more, and the peer's are the number "
+            "of possible CPUs)"
         ),
         sees=(
             "After `ip link add A numtxqueues 4 numrxqueues 4 type veth peer name B` "
@@ -314,7 +347,7 @@ RULES: Tuple[Rule, ...] = (
         ),
         fix=(
             "Give numtxqueues and numrxqueues for both ends, or set both with ethtool "
-            "-L."
+            "-L. None is needed where the numbers are meant to differ."
         ),
         why=(
             "veth_newlink() (drivers/net/veth.c) calls veth_init_queues() for the "
@@ -331,7 +364,7 @@ RULES: Tuple[Rule, ...] = (
         title="numbers of queues do not go with the number of CPUs",
         predicate=(
             "real_num_rx_queues or real_num_tx_queues > possible CPUs || (native "
-            "program && real_num_rx_queues < possible CPUs)"
+            "program && real_num_rx_queues < online CPUs)"
         ),
         sees=(
             "Queues beyond the number of CPUs cost memory (with a native program, a "
@@ -340,7 +373,9 @@ RULES: Tuple[Rule, ...] = (
         ),
         fix=(
             "None is needed. If redirects are slow, give the pair as many queues as "
-            "there are CPUs when it is made."
+            "there are CPUs when it is made, or before a program is attached: on "
+            "kernels with the bug of xdp-queue-without-program, RX queues that are "
+            "added under a native program do not run it."
         ),
         why=(
             "veth_xdp_xmit() (drivers/net/veth.c) puts a redirected frame into the "
@@ -385,8 +420,12 @@ RULES: Tuple[Rule, ...] = (
         severity=ERROR,
         title="a TX queue is stopped and nothing will wake it",
         predicate=(
-            "_tx[i].state & __QUEUE_STATE_DRV_XOFF && peer rq[i].xdp_ring is empty && "
-            "!(peer rq[i].xdp_napi.state & NAPIF_STATE_SCHED)"
+            "flags & IFF_UP && _tx[i].state & __QUEUE_STATE_DRV_XOFF && peer "
+            "rq[i].xdp_ring is empty && !(peer rq[i].xdp_napi.state & "
+            "NAPIF_STATE_SCHED). It is undecided, and an info, where no queue is stuck "
+            "but one could be: veth_xmit() of this kernel stops TX queues, and a peer "
+            "rq[i] with 0 < i < real_num_tx_queues has NAPI for GRO alone (rq[i].napi "
+            "!= NULL, rq[i].xdp_rxq.reg_state != REG_STATE_REGISTERED)"
         ),
         sees=(
             "Some flows through the pair stall for good; the qdisc's backlog grows; "

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules on receive packet steering."""
 
-from typing import Optional, Set, Tuple
+from typing import Dict, NamedTuple, Optional, Sequence, Set, Tuple
 
-from ..model import Device, RpsQueue, Unreadable
-from ..ranges import number_list
+from ..model import Device, Maybe, RpsQueue, Unreadable
+from ..ranges import per_queue
 from .base import (
     INFO,
     WARNING,
     Context,
     End,
+    Evidence,
     KernelAnswer,
     Rule,
     Symptom,
     count,
+    cpu_words,
     name_of,
     need,
     real_queues,
@@ -27,17 +29,37 @@ def _queues(device: Device, whose: str = "") -> Tuple[RpsQueue, ...]:
     return need(device.rps, f"{whose}_rx[]")
 
 
-def _union(device: Device) -> Tuple[int, ...]:
+def _used_count(rx: int, tx: int) -> int:
+    # TX queue 0 is taken for rx-0, as if it had recorded none, TX queue N for rx-(N-1).
+    return max(1, min(rx, tx - 1))
+
+
+def _used(
+    device: Device, peer: Maybe[Optional[Device]], whose: str = ""
+) -> Tuple[RpsQueue, ...]:
+    # The RX queues whose masks steer anything.
+    queues = _queues(device, whose)
+    if device.kind != "veth" or not isinstance(peer, Device):
+        return queues
+    # One mask that all have steers whichever are used.
+    if len({queue.cpus for queue in queues}) < 2:
+        return queues
+    rx = need(device.queues.rx.real, f"{whose}real_num_rx_queues")
+    of_peer = "" if whose else "peer_"
+    tx = need(peer.queues.tx.real, f"{of_peer}real_num_tx_queues")
+    return queues[: _used_count(rx, tx)]
+
+
+def _union(queues: Sequence[RpsQueue]) -> Tuple[int, ...]:
     # Of all masks that could be read.
     cpus: Set[int] = set()
-    for queue in _queues(device):
+    for queue in queues:
         if isinstance(queue.cpus, tuple):
             cpus.update(queue.cpus)
     return tuple(sorted(cpus))
 
 
-def _has_rps(device: Device, whose: str = "") -> bool:
-    queues = _queues(device, whose)
+def _has_rps(queues: Sequence[RpsQueue], whose: str = "") -> bool:
     if any(isinstance(queue.cpus, tuple) and queue.cpus for queue in queues):
         return True
     for queue in queues:
@@ -64,11 +86,20 @@ def _out_of_range(context: Context, end: End) -> Optional[Symptom]:
     rx, tx = real_queues(device, peer)
     # TX queue N is taken for RX queue N - 1.
     lost = tx - rx - 1
-    if lost <= 0 or not (_has_rps(device) or _has_rfs(context, device)):
+    if lost <= 0:
         return None
-    fix: Tuple[str, ...] = ()
-    if peer.driver.set_channels is True:
-        fix = context.fixes.channels(peer.ref, "tx", rx)
+    queues = _queues(device)
+    if _has_rps(queues):
+        what = "RPS"
+        evidence: Evidence = (("rps_map", rps_words(queues)),)
+    elif _has_rfs(context, device):
+        what = "RFS"
+        evidence = (
+            ("rps_flow_table", _flow_words(queues)),
+            ("rps_sock_flow_table", context.target.rps_sock_flow_entries),
+        )
+    else:
+        return None
     message = None
     if rx > 1:
         message = (
@@ -76,20 +107,63 @@ def _out_of_range(context: Context, end: End) -> Optional[Symptom]:
             f"queues is {rx}"
         )
     return Symptom(
-        f"RPS leaves out what comes from {lost} of {count(tx, 'TX queue')} of its peer "
-        f"{name_of(peer)}: {count(rx, 'real RX queue')} here",
+        f"{what} leaves out what comes from {lost} of {count(tx, 'TX queue')} of its "
+        f"peer {context.name(peer, device)}: {count(rx, 'real RX queue')} here",
         (
             ("real_num_rx_queues", rx),
             ("peer_real_num_tx_queues", tx),
-            ("rps_map", rps_words(device)),
+            *evidence,
         ),
         KernelAnswer("get_rps_cpu", None, message),
-        fix,
+        context.set_channels(peer, tx=rx),
+    )
+
+
+def _flow_words(queues: Sequence[RpsQueue]) -> str:
+    return per_queue(
+        (
+            queue.queue,
+            "?"
+            if isinstance(queue.flow_entries, Unreadable)
+            else str(queue.flow_entries or ""),
+        )
+        for queue in queues
     )
 
 
 def _words(cpus: Tuple[int, ...]) -> str:
-    return f"CPUs {number_list(cpus)}" if cpus else "no RPS"
+    return cpu_words(cpus) if cpus else "no RPS"
+
+
+class _Unused(NamedTuple):
+    """A mask that nothing uses, and another one that is used."""
+
+    queue: int
+    cpus: Tuple[int, ...]
+    used: int
+    used_cpus: Tuple[int, ...]
+
+
+def _unused(queues: Sequence[RpsQueue], used: int) -> Maybe[Optional[_Unused]]:
+    missing: Optional[Unreadable] = None
+    masks: Dict[Tuple[int, ...], int] = {}
+    for queue in queues[:used]:
+        if isinstance(queue.cpus, Unreadable):
+            missing = missing or queue.cpus
+        else:
+            masks.setdefault(queue.cpus, queue.queue)
+    # Two are enough: one of them is another one.
+    some = list(masks.items())[:2]
+    unsure: Optional[Unreadable] = None
+    for queue in queues[used:]:
+        if isinstance(queue.cpus, Unreadable):
+            unsure = unsure or queue.cpus
+        elif queue.cpus:
+            for cpus, number in some:
+                if cpus != queue.cpus:
+                    return _Unused(queue.queue, queue.cpus, number, cpus)
+            unsure = unsure or missing
+    return unsure
 
 
 def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
@@ -109,37 +183,56 @@ def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
         elif isinstance(taken, Unreadable):
             missing = missing or taken
         elif meant != taken:
-            return Symptom(
-                f"packets of TX queue {n} of its peer {name_of(peer)} are steered by "
-                f"rx-{n - 1} ({_words(taken)}), not by rx-{n} ({_words(meant)})",
-                (
-                    ("real_num_rx_queues", rx),
-                    ("peer_real_num_tx_queues", tx),
-                    ("rps_map", rps_words(device)),
-                ),
-                KernelAnswer("get_rps_cpu"),
-                context.fixes.rps_all(device.ref, _union(device)),
+            summary = (
+                f"packets of TX queue {n} of its peer {context.name(peer, device)} are "
+                f"steered by rx-{n - 1} ({_words(taken)}), not by rx-{n} "
+                f"({_words(meant)})"
             )
-    if missing is not None:
-        need(missing, "rps_map")
-    return None
+            break
+    else:
+        unused = _unused(queues, _used_count(rx, tx))
+        if missing is not None and not isinstance(unused, _Unused):
+            need(missing, "rps_map")
+        found = need(unused, "rps_map")
+        if found is None:
+            return None
+        summary = (
+            f"the mask of rx-{found.queue} ({_words(found.cpus)}) steers nothing: its "
+            f"peer {context.name(peer, device)} has {count(tx, 'real TX queue')}, and "
+            f"rx-{found.used}, which is used, has {_words(found.used_cpus)}"
+        )
+    return Symptom(
+        summary,
+        (
+            ("real_num_rx_queues", rx),
+            ("peer_real_num_tx_queues", tx),
+            ("rps_map", rps_words(queues)),
+        ),
+        KernelAnswer("get_rps_cpu"),
+        context.fixes.rps_all(device.ref, _union(queues)),
+    )
 
 
 def _which_end(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
-    if end.peer is None or not _has_rps(device):
+    if end.peer is None or not _has_rps(_queues(device)):
         return None
     peer = context.peer(end)
     if peer is None:
         return None
-    mine, other = rps_words(device), rps_words(peer)
+    queues = _used(device, peer)
+    if not _has_rps(queues):
+        return None
+    theirs = _used(peer, device, "peer_")
+    mine, other = rps_words(queues), rps_words(theirs)
     if mine == other:
         return None
-    if _has_rps(peer, "peer_") and device.net_device not in context.first_ends:
+    if _has_rps(theirs, "peer_") and device.net_device not in context.first_ends:
         return None  # Said once, of the other end.
     return Symptom(
-        f"its RPS ({mine}) steers what its peer {name_of(peer)} sends; what it sends "
-        f"itself is steered by that of its peer ({other or 'none'})",
+        f"its RPS ({mine}) steers what its peer {context.name(peer, device)} sends; "
+        "what it sends itself is steered by that of its peer "
+        f"({other or 'none'})",
         (("rps_map", mine), ("peer_rps_map", other)),
         KernelAnswer("get_rps_cpu"),
     )
@@ -151,12 +244,15 @@ def _generic_cpu(context: Context, end: End) -> Optional[Symptom]:
     if device.xdp.generic is None or device.kind == "tun":
         return None
     program = need(device.xdp.generic, "xdp_state[XDP_MODE_SKB]")
-    if program is None or not _has_rps(device):
+    if program is None:
+        return None
+    queues = _used(device, end.peer)
+    if not _has_rps(queues):
         return None
     return Symptom(
-        f"its generic program runs after RPS: on CPUs {number_list(_union(device))}, "
-        "and where a packet is not steered on the CPU that has it",
-        (("prog_id", program.id), ("rps_map", rps_words(device))),
+        f"its generic program runs after RPS: on {cpu_words(_union(queues))}, and "
+        "where a packet is not steered on the CPU that has it",
+        (("prog_id", program.id), ("rps_map", rps_words(queues))),
         KernelAnswer("__netif_receive_skb_core"),
     )
 
@@ -199,13 +295,17 @@ RULES: Tuple[Rule, ...] = (
         severity=WARNING,
         title="RPS masks differ, and each is used for the next TX queue",
         predicate=(
-            "kind is veth && 1 <= n < peer->real_num_tx_queues && n < "
-            "real_num_rx_queues && _rx[n].rps_map != _rx[n - 1].rps_map"
+            "kind is veth && (1 <= n < peer->real_num_tx_queues && n < "
+            "real_num_rx_queues && _rx[n].rps_map != _rx[n - 1].rps_map || k >= 1 && k "
+            "+ 1 >= peer->real_num_tx_queues && _rx[k].rps_map && it is not the same "
+            "as that of some RX queue that is used: _rx[0], and _rx[i] with i + 1 < "
+            "peer->real_num_tx_queues)"
         ),
         sees=(
             "The mask of rx-N does nothing for TX queue N of the peer: that of "
-            "rx-(N-1) is taken. That of rx-0 serves two TX queues, and that of the "
-            "last RX queue none if the peer has no more TX queues."
+            "rx-(N-1) is taken. That of rx-0 serves two TX queues, and that of rx-K, "
+            "but for rx-0, none if the peer has no TX queue K+1: such as a mask on "
+            "rx-1 where the peer has one or two TX queues."
         ),
         fix=(
             "Give every rx-N the same mask; the command sets all to the CPUs of all "
@@ -214,10 +314,11 @@ RULES: Tuple[Rule, ...] = (
         why=(
             "As in rps-queue-out-of-range: the receiving side takes "
             "skb->queue_mapping for the RX queue plus 1 (get_rps_cpu(), "
-            "net/core/dev.c), and veth leaves the TX queue's number in it. v5.11 to "
-            "v5.16 write the RX queue plus 1 for some or all packets "
-            "(skb_record_rx_queue() in veth_xmit(), drivers/net/veth.c), unless their "
-            "distribution has taken it out: there masks are used as they are "
+            "net/core/dev.c), and veth leaves the TX queue's number in it. Some "
+            "kernels write the RX queue plus 1 (skb_record_rx_queue() in veth_xmit(), "
+            "drivers/net/veth.c): v5.2 to v5.9 and v5.11 only where the rq has a "
+            "native program, v5.14 always; v5.17 and stable kernels, such as 5.10.262 "
+            "and 5.15.100, do not. Where it is written masks are used as they are "
             "numbered, and this finding is wrong."
         ),
         subjects=lambda context: context.steered,
@@ -227,7 +328,10 @@ RULES: Tuple[Rule, ...] = (
         id="rps-which-end",
         severity=INFO,
         title="RPS differs between the two ends: each serves one direction",
-        predicate="_rx[].rps_map of one end of a pair != that of the other end",
+        predicate=(
+            "_rx[].rps_map of one end of a pair != that of the other end; of a veth "
+            "those of RX queues that are used (rps-queue-off-by-one)"
+        ),
         sees=(
             "Packets of one direction are spread over CPUs, those of the other are "
             "not, or over other CPUs. A mask on the host's end does nothing for what "

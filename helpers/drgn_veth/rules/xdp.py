@@ -16,7 +16,6 @@ from .base import (
     Symptom,
     count,
     is_up,
-    name_of,
     napi_queues,
     need,
     real_queues,
@@ -76,10 +75,7 @@ def _fix_without_program(
         tx = peer.queues.tx.real
         if not isinstance(tx, Unreadable) and tx <= first:
             return context.fixes.channels(device.ref, "rx", first)
-    program = device.xdp.driver
-    if program is None or isinstance(program, Unreadable):
-        return ()
-    return context.fixes.attach_again(device.ref, "driver", program)
+    return _attach_again(context, device)
 
 
 def _stale(context: Context, end: End) -> Optional[Symptom]:
@@ -92,13 +88,6 @@ def _stale(context: Context, end: End) -> Optional[Symptom]:
     stale = need(device.veth.stale, "rq[].xdp_prog")
     queues = [one.queue for one in stale]
     attached = device.veth.prog
-    fix: Tuple[str, ...] = ()
-    if not isinstance(attached, Unreadable) and attached:
-        of_it = all(one.prog == attached for one in stale)
-        wanted = rx.real if isinstance(rx.real, int) else -1
-        # The program is right still: with its queue in use again all is well.
-        if of_it and queues == list(range(wanted, wanted + len(queues))):
-            fix = context.fixes.channels(device.ref, "rx", queues[-1] + 1)
     return Symptom(
         f"rx-{number_list(queues)}, not in use, still name a program: it runs again, "
         "freed or not, once they are in use",
@@ -111,7 +100,6 @@ def _stale(context: Context, end: End) -> Optional[Symptom]:
             ),
         ),
         KernelAnswer("veth_set_channels"),
-        fix,
     )
 
 
@@ -121,16 +109,14 @@ def _overflow(context: Context, end: End) -> Optional[Symptom]:
     if peer is None or not context.is_native(device):
         return None
     rx, tx = real_queues(device, peer)
-    name = name_of(peer)
+    name = context.name(peer, device)
     if tx > rx:
         symptom = Symptom(
             f"{tx - rx} of {count(tx, 'TX queue')} of its peer {name} pass by its "
             f"native program: {count(rx, 'real RX queue')} here",
             (("real_num_rx_queues", rx), ("peer_real_num_tx_queues", tx)),
             KernelAnswer("veth_xmit"),
-            context.fixes.channels(peer.ref, "tx", rx)
-            if peer.driver.set_channels is True
-            else (),
+            context.set_channels(peer, tx=rx),
         )
         return context.unless_torn(symptom)
     features = need(peer.features.features, "peer_features")
@@ -141,9 +127,17 @@ def _overflow(context: Context, end: End) -> Optional[Symptom]:
             f"its peer {name} has TSO: what it sends passes by the native program",
             (("peer_features & NETIF_F_ALL_TSO", f"{features & _ALL_TSO:#x}"),),
             KernelAnswer("veth_skb_is_eligible_for_gro"),
-            context.fixes.ethtool_feature(peer.ref, "tso", False),
+            # veth_xdp_set() takes TSO from what the peer may have.
+            _attach_again(context, device),
         )
     )
+
+
+def _attach_again(context: Context, device: Device) -> Tuple[str, ...]:
+    program = device.xdp.driver
+    if program is None or isinstance(program, Unreadable):
+        return ()
+    return context.fixes.attach_again(device.ref, "driver", program)
 
 
 def _fix_napi(context: Context, device: Device) -> Tuple[str, ...]:
@@ -169,6 +163,9 @@ def _tx_lost(context: Context, end: End) -> Optional[Symptom]:
     napi = napi_queues(peer, "peer_")
     # Since v5.13 frames get into the ring of a NAPI that runs for GRO alone.
     waiting = tuple(q.queue for q in receivers if q.waiting is True)
+    unsure = next(
+        (q.waiting for q in receivers if isinstance(q.waiting, Unreadable)), None
+    )
     errors: Maybe[int] = 0
     for queue in need(device.xdp.queues, "rq") or ():
         if isinstance(queue.tx_errors, Unreadable):
@@ -176,33 +173,41 @@ def _tx_lost(context: Context, end: End) -> Optional[Symptom]:
             break
         assert not isinstance(errors, Unreadable)
         errors += queue.tx_errors
-    unread = isinstance(errors, Unreadable)
-    name = name_of(peer)
+    lost = not isinstance(errors, Unreadable) and errors > 0
+    name = context.name(peer, device)
+    undecided = None
+    severity = INFO
     if waiting:
+        severity = ERROR
         what = (
             f"what its native program sent by XDP_TX waits in RX queue "
             f"{number_list(waiting)} of its peer {name}, and nothing takes it"
         )
-    elif not unread and errors != 0:
-        what = f"its native program has lost {errors} packets by XDP_TX"
+    elif lost:
+        # It may have been long ago, by another program.
+        severity = WARNING
+        assert isinstance(errors, int)
+        what = f"its native program has lost {count(errors, 'packet')} by XDP_TX so far"
     else:
         what = "what its native program sends by XDP_TX would be lost"
-    lost = bool(waiting) or (not unread and errors != 0)
+    if not waiting and unsure is not None:
+        severity = INFO
+        undecided = f"peer_rq[].xdp_ring could not be read: {unsure.reason}"
+    elif not waiting and isinstance(errors, Unreadable):
+        undecided = f"rq[].stats.vs.xdp_tx_err could not be read: {errors.reason}"
     return Symptom(
         f"{what}: {name} has no native program",
         (
             ("rq[].stats.vs.xdp_tx_err", errors),
             ("peer_rq[].xdp_prog != NULL", 0),
             ("peer_rq[].napi != NULL", len(napi)),
-            ("peer_rq[].xdp_ring waits", waiting),
+            ("peer_rq[].xdp_ring waits", waiting or unsure or ()),
         ),
         KernelAnswer("veth_xdp_flush", None)
         if napi
         else KernelAnswer("veth_xdp_xmit", "ENXIO"),
-        severity=ERROR if lost else INFO,
-        undecided=f"rq[].stats.vs.xdp_tx_err could not be read: {errors.reason}"
-        if isinstance(errors, Unreadable) and not waiting
-        else None,
+        severity=severity,
+        undecided=undecided,
     )
 
 
@@ -233,7 +238,7 @@ def _redirect(context: Context, end: End) -> Optional[Symptom]:
     refuses = act is not None and not act & _NDO_XMIT
     if napi and not refuses:
         return None
-    name = name_of(peer)
+    name = context.name(peer, device)
     if napi:
         why = "its xdp_features have no NDO_XMIT"
         fix: Tuple[str, ...] = ()
@@ -295,9 +300,9 @@ RULES: Tuple[Rule, ...] = (
             "are dropped for no reason, or the kernel crashes in veth_xdp_rcv()."
         ),
         fix=(
-            "While that program is attached still, use as many RX queues as before. "
-            "Otherwise leave rx as it is, make the pair anew, or boot a fixed kernel "
-            "before rx is raised."
+            "Leave rx as it is; make the pair anew, or boot a fixed kernel, before it "
+            "is raised. Only as long as that very program is attached as many RX "
+            "queues as before are safe."
         ),
         why=(
             "veth_set_channels() (drivers/net/veth.c) of v5.15 to v7.1, and of "
@@ -322,8 +327,8 @@ RULES: Tuple[Rule, ...] = (
             "real_num_rx_queues on; or, with TSO on the peer, hardly any."
         ),
         fix=(
-            "Give the peer as many TX queues as the device has RX queues; switch TSO "
-            "off."
+            "Give the peer as many TX queues as the device has RX queues. Against TSO, "
+            "detach the program and attach it again: that takes TSO from the peer."
         ),
         why=(
             "veth_xmit() (drivers/net/veth.c) takes rq[N] for TX queue N if N < "
@@ -341,8 +346,9 @@ RULES: Tuple[Rule, ...] = (
         title="XDP_TX is lost: the peer has no native program",
         predicate=(
             "native program && both are up && every peer rq[i].xdp_prog == NULL. It "
-            "is an error if some rq[i].stats.vs.xdp_tx_err > 0, or if an XDP frame "
-            "waits in a peer rq[i].xdp_ring whose NAPI is not scheduled; else an info."
+            "is an error if an XDP frame waits in a peer rq[i].xdp_ring whose NAPI is "
+            "not scheduled; a warning if some rq[i].stats.vs.xdp_tx_err > 0, which "
+            "counts what was lost so far, by whichever program; else an info."
         ),
         sees=(
             "Packets for which the program returns XDP_TX vanish. `ethtool -S` counts "
