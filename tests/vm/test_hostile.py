@@ -8,8 +8,10 @@ from typing import Any, Callable, Dict, Iterator, List, Tuple
 from booted import REPOSITORY, Dump
 from drgn import Object
 from drgn.helpers.linux.net import for_each_net, for_each_netdev
+from drgn_veth.diagnose import diagnose
 from drgn_veth.model import Device, Snapshot, Unreadable, unreadable_in
-from drgn_veth.render import csv, table
+from drgn_veth.predictor import MODES, Predictor
+from drgn_veth.render import csv, findings, table
 from drgn_veth.render import json as render_json
 from drgn_veth.snapshot import take_snapshot
 from drgn_veth.veth import veth_peer, veth_priv
@@ -43,10 +45,19 @@ def _devices(altered: Altered) -> Dict[str, Object]:
 
 
 def _take(altered: Altered) -> Snapshot:
-    """Take a snapshot, and see that all renderers take it."""
+    """Take a snapshot, and see that analysis and all renderers take it."""
     snapshot = take_snapshot(altered.prog)
-    report = json.loads(render_json.render(snapshot))
+    found = diagnose(snapshot)
+    report = json.loads(render_json.render(snapshot, found))
     jsonschema.validate(report, SCHEMA, cls=jsonschema.Draft202012Validator)
+    predictor = Predictor(snapshot)
+    for device in snapshot.devices:
+        for mode in MODES:
+            said = predictor.attach(device, mode)
+            assert isinstance(said.errno, (int, Unreadable, type(None)))
+            assert said.because
+    for line in findings.findings(found, unfold=True).splitlines():
+        assert line.isprintable()
     for screen in (table.pairs(snapshot, snapshot.devices), table.devices(snapshot)):
         for line in screen.splitlines():
             assert line.isprintable()
@@ -73,7 +84,7 @@ def _unlink(altered: Altered, dev: Object) -> None:
 def test_as_it_is(altered: Altered, one_zoo: Dump) -> None:
     snapshot = _take(altered)
     assert list(unreadable_in(snapshot)) == []
-    ours = json.loads(render_json.render(snapshot))
+    ours = json.loads(render_json.render(snapshot, diagnose(snapshot)))
     theirs = one_zoo.report()
     for report in (ours, theirs):
         del report["target"]["kind"]
