@@ -40,9 +40,11 @@ from drgn_veth.model import (
     QueueCount,
     Queues,
     Snapshot,
+    StaleProgram,
     Target,
     Task,
     Unreadable,
+    Veth,
     VirtioNet,
     Xdp,
     XdpProgram,
@@ -793,6 +795,15 @@ def test_mtu_edges(frags: bool, mtu: int, expected: int) -> None:
     )
 
 
+@pytest.mark.parametrize("kind,name", [("bond", "top"), ("bridge", "peer")])
+def test_mtu_of_a_port(kind: str, name: str) -> None:
+    """A bond or a team sets that of its ports; a bridge does not."""
+    case = Case("I", "veth", "driver")
+    case.devices["top"] = _device(60, "top", kind=kind)
+    case.change("peer", mtu=9000, master=case.devices["top"].ref)
+    assert case.ask().fix == (f"ip link set dev {name} mtu {MOST}",)
+
+
 def test_numbers_are_the_targets() -> None:
     """Another page size, cache line, alignment: another limit."""
     case = Case("I", "veth", "driver")
@@ -818,6 +829,12 @@ def test_queues(rx: int, tx: int) -> None:
     if rx < tx:
         assert said.fix == (f"ethtool -L veth rx {tx}",)
         case.change("veth", queues=Queues(QueueCount(rx, tx - 1), QueueCount(9, 9)))
+        assert case.ask().fix == (f"ethtool -L peer tx {rx}",)
+        case.change(
+            "veth",
+            queues=Queues(QueueCount(rx, 64), QueueCount(9, 9)),
+            veth=Veth(0, 0, (StaleProgram(20, 0xFFFF8000),)),
+        )
         assert case.ask().fix == (f"ethtool -L peer tx {rx}",)
         no_channels = _ALL._replace(name="veth", set_channels=False)
         case.change("veth", driver=no_channels)

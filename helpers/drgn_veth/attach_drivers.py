@@ -26,7 +26,7 @@ from .attach_question import (
     refusal,
     tcp_data_split,
 )
-from .model import Device, Kernel, Maybe, Unreadable
+from .model import Device, DeviceRef, Kernel, Maybe, Unreadable
 
 __all__ = (
     "BOND",
@@ -120,6 +120,12 @@ def _peer_mtu(q: Question) -> Optional[str]:
 def _fix_peer_mtu(q: Question) -> Tuple[str, ...]:
     peer = _veth_peer(q)
     most = _veth_max_mtu(q.kernel, peer, q.need_program("frags")).mtu
+    master = peer.master
+    if isinstance(master, DeviceRef):
+        above = q.by_address.get(master.net_device)
+        # These set the MTU of their ports.
+        if above is not None and above.kind in ("bond", "team"):
+            return q.fixes.mtu(above.ref, most)
     return q.fixes.mtu(peer.ref, most)
 
 
@@ -150,7 +156,9 @@ def _fix_rx_queues(q: Question) -> Tuple[str, ...]:
     # ethtool op") (in v5.15). Before, queues are counted when a pair is made.
     if q.device.driver.set_channels is not True:
         return ()
-    if not isinstance(most, Unreadable) and tx <= most:
+    # A queue that is not in use may name a program that is freed: it stays out of use.
+    sound = q.device.veth is None or q.device.veth.stale == ()
+    if sound and not isinstance(most, Unreadable) and tx <= most:
         return q.fixes.channels(q.device.ref, "rx", tx)
     return q.fixes.channels(peer.ref, "tx", rx)
 
