@@ -31,6 +31,10 @@ $(VENV)/.test: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	@touch $@
 
+$(VENV)/.vm: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[vm]'
+	@touch $@
+
 $(VENV)/.lint: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lint]'
 	@touch $@
@@ -50,7 +54,7 @@ vmcores: $(VENV)/.test
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -m 'not vm' tests
 
-test-vm: $(VENV)/.test
+test-vm: $(VENV)/.vm
 	$(BIN)/python -m pytest -m vm tests
 
 bench: $(VENV)/.test

@@ -15,7 +15,18 @@ import sys
 from typing import Any, Callable, Counter, Dict, Iterator, List, Tuple
 
 from answers import Answers
-from booted import KERNELS, OLD, Dump, Tally, look_at_guest, make_dump, try_fixes
+from booted import (
+    BUGGY,
+    KERNELS,
+    OLD,
+    Dump,
+    RulesRun,
+    Tally,
+    look_at_guest,
+    make_dump,
+    rules_run,
+    try_fixes,
+)
 from dumps import LabDump, lab_dump_of
 import lab
 import oracle
@@ -48,6 +59,11 @@ class _Booted:
         self._pool.shutdown(cancel_futures=True)
 
 
+def _kernels(scene: str) -> List[str]:
+    # Which kernels set a scene.
+    return KERNELS + (BUGGY if scene in ("rules", "attach") else [])
+
+
 #: The scenes, in the order in which they are made, what is done in each, and the
 #: fixtures that are made of them.
 SCENES: Dict[str, Tuple[Dict[str, Any], Tuple[str, ...]]] = {
@@ -74,7 +90,7 @@ def booted(
     all_dumps = _Booted(tmp_path_factory.mktemp("dumps"))
     for scene, (how, fixtures) in SCENES.items():
         if wanted.intersection(fixtures):
-            for kernel in KERNELS:
+            for kernel in _kernels(scene):
                 all_dumps.start(kernel, scene, **how)
     yield all_dumps
     all_dumps.close()
@@ -96,19 +112,26 @@ def one_zoo(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     return booted.get(request.param, "zoo")
 
 
-@pytest.fixture(scope="session", params=KERNELS)
+@pytest.fixture(scope="session", params=_kernels("rules"))
 def rules(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     return booted.get(request.param, "rules")
 
 
+_runs = pytest.StashKey[Dict[str, RulesRun]]()
+
+
 @pytest.fixture(scope="session")
-def all_rules(booted: _Booted) -> List[Tuple[str, Dump]]:
-    return [(kernel, booted.get(kernel, "rules")) for kernel in KERNELS]
+def all_rules(booted: _Booted, pytestconfig: pytest.Config) -> Dict[str, RulesRun]:
+    """What came of the rules, by kernel; told at the end of the run."""
+    runs = pytestconfig.stash.setdefault(_runs, {})
+    for kernel in _kernels("rules"):
+        runs[kernel] = rules_run(booted.get(kernel, "rules"))
+    return runs
 
 
 @pytest.fixture(
     scope="session",
-    params=[(kernel, scene) for scene in SCENES_ASKED for kernel in KERNELS],
+    params=[(kernel, scene) for scene in SCENES_ASKED for kernel in _kernels(scene)],
     ids="-".join,
 )
 def asked(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
@@ -224,7 +247,24 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
             item.add_marker("vm")
 
 
+def _tell_rules(terminalreporter: Any, runs: Dict[str, RulesRun]) -> None:
+    terminalreporter.section("rules of which a kernel showed the symptom")
+    shown_by: Dict[str, List[str]] = {}
+    for kernel, run in runs.items():
+        shown = [s["rule"] for s in run.symptoms if s["shown"] is True]
+        terminalreporter.line(f"{kernel}: {len(shown)} of {len(run.symptoms)} states")
+        for rule in shown:
+            kernels = shown_by.setdefault(rule, [])
+            if kernel not in kernels:
+                kernels.append(kernel)
+    for rule, kernels in sorted(shown_by.items()):
+        terminalreporter.line(f"  {rule}: {', '.join(kernels)}")
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    runs = config.stash.get(_runs, {})
+    if runs:
+        _tell_rules(terminalreporter, runs)
     answers = config.stash.get(_answers, {})
     if answers:
         _tell_answers(terminalreporter, answers)

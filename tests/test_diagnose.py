@@ -68,7 +68,13 @@ MESSAGES = (
     ("dev_xdp_attach", frozenset({UPPER})),
     ("veth_xmit", frozenset({BACK_PRESSURE})),
 )
-KERNEL = Kernel(4096, 320, 17, 64, 0, 4, True, True, True, MESSAGES, None, None)
+#: What veth_poll() looks at: of 6.12.94, of 6.12.107, of v7.1 and later.
+BY_RXQ = frozenset({"_tx", "xdp_rxq.queue_index"})
+UNCHECKED = frozenset({"_tx"})
+CHECKED = frozenset({"_tx", "real_num_tx_queues"})
+KERNEL = Kernel(
+    4096, 320, 17, 64, 0, 4, True, True, True, MESSAGES, None, None, UNCHECKED
+)
 PROGRAM = XdpProgram(7, "p", "00" * 8, "netlink", None, True, False, 1, 0)
 LINKED = PROGRAM._replace(via="link", link_id=3)
 DOWN = ("BROADCAST", "MULTICAST")
@@ -89,6 +95,13 @@ def rqs(*napi: Any, prog: Any = None, errors: Any = 0) -> Tuple[XdpQueue, ...]:
         XdpQueue(i, prog if on else None, on, bool(on), errors)
         for i, on in enumerate(napi)
     )
+
+
+def registered(*of_queues: Any) -> Changes:
+    ready = rqs(*[True] * len(of_queues))
+    both = zip(ready, of_queues)
+    queues = tuple(queue._replace(registered=told) for queue, told in both)
+    return {"xdp": Xdp(None, None, None, queues)}
 
 
 def native(*napi: Any, program: Any = PROGRAM, errors: Any = 0) -> Changes:
@@ -295,7 +308,7 @@ CASES: Dict[str, Case] = {
     ),
     "veth-poll-out-of-range": Case(
         pair({**queues(4, 1), **native(True, True, True, True)}, queues(1, 1, 1, 2)),
-        "info",
+        "warning",
         "veth0",
         "veth_poll() of rx-2-3 looks at TX queues that its peer eth0 (netns pod1) does "
         "not have: it was made with 2",
@@ -305,7 +318,13 @@ CASES: Dict[str, Case] = {
             ("rq[].napi != NULL", "2-3"),
         ),
         KernelAnswer("veth_poll"),
-        ("ethtool -L veth0 rx 2",),
+        (
+            "bpftool prog pin id 7 /sys/fs/bpf/drgn-veth-7",
+            "bpftool net detach xdpdrv dev veth0",
+            "ethtool -L veth0 rx 2",
+            "bpftool net attach xdpdrv id 7 dev veth0",
+            "rm /sys/fs/bpf/drgn-veth-7",
+        ),
         [
             pair({**queues(4, 1), **native(True, True)}, queues(1, 1, 1, 2)),
             pair({**queues(4, 1), **native(*[True] * 4)}, queues(1, 1, 1, 4)),
@@ -314,6 +333,23 @@ CASES: Dict[str, Case] = {
                 queues(1, 1, 1, 2),
                 kernel=messages("veth_xmit"),
             ),
+            pair(
+                {**queues(4, 1), **native(*[True] * 4)},
+                queues(1, 1, 1, 2),
+                kernel=KERNEL._replace(veth_poll=CHECKED),
+            ),
+            # It takes 0 for the number where nothing has registered the xdp_rxq.
+            pair(
+                {**queues(4, 1), **registered(False, False, False, False)},
+                queues(1, 1, 1, 2),
+                kernel=KERNEL._replace(veth_poll=BY_RXQ),
+            ),
+            # No code that could be read stops a queue, or wakes one.
+            pair(
+                {**queues(4, 1), **native(*[True] * 4)},
+                queues(1, 1, 1, 2),
+                kernel=KERNEL._replace(messages=BAD, veth_poll=frozenset()),
+            ),
         ],
         [
             (
@@ -321,8 +357,15 @@ CASES: Dict[str, Case] = {
                 "rq",
             ),
             (pair(queues(4, 1), queues(1, 1, 1, BAD)), "peer_num_tx_queues"),
+            (
+                pair(
+                    {**queues(4, 1), **registered(True, True, True, BAD)},
+                    queues(1, 1, 1, 3),
+                    kernel=KERNEL._replace(veth_poll=BY_RXQ),
+                ),
+                "rq[].xdp_rxq.reg_state",
+            ),
         ],
-        "whether veth_poll() of this kernel checks the number is in its code alone",
     ),
     "tx-queue-stuck": Case(
         pair({"veth": Veth(0, 0, stopped=(STUCK, STUCK._replace(queue=2)))}),
@@ -1154,15 +1197,51 @@ def test_rps_of_both_ends_is_said_once() -> None:
     assert finding.evidence == (("rps_map", "0"), ("peer_rps_map", "1"))
 
 
+@pytest.mark.parametrize(
+    "poll, reason",
+    [(BAD, WHY), (None, "its address is not known"), (frozenset(), "not understood")],
+)
+def test_poll_that_is_not_known(poll: Any, reason: str) -> None:
+    case = {**queues(4, 1), **native(*[True] * 4)}
+    unknown = kernel(veth_poll=poll)
+    (finding,) = found("veth-poll-out-of-range", pair(case, kernel=unknown))
+    assert finding.severity == "info" and finding.fix
+    assert finding.undecided is not None and reason in finding.undecided
+    (finding,) = found("tx-queue-stuck", pair(queues(1, 3), GRO_ALONE, kernel=unknown))
+    assert finding.severity == "info"
+    assert finding.undecided is not None and reason in finding.undecided
+    assert finding.summary == (
+        "TX queue 1-2, once stopped, may stay so: NAPI of rx-1-2 of its peer eth0 "
+        "(netns pod1) runs for GRO alone"
+    )
+
+
 def test_back_pressure_that_is_not_known() -> None:
     case = {**queues(4, 1), **native(*[True] * 4)}
-    unknown = kernel(messages=BAD)
+    unknown = kernel(messages=BAD, veth_poll=BAD)
     (finding,) = found("veth-poll-out-of-range", pair(case, kernel=unknown))
-    assert finding.severity == "info"
-    assert finding.undecided is not None and finding.undecided.endswith(f"({WHY})")
+    assert finding.undecided is not None and WHY in finding.undecided
+    # The code of veth_poll() alone decides.
+    known = kernel(messages=BAD)
+    (finding,) = found("veth-poll-out-of-range", pair(case, kernel=known))
+    assert finding.severity == "warning" and finding.undecided is None
+    # A queue that is stopped shows that this kernel does so.
     stopped = {"veth": Veth(0, 0, stopped=(STUCK._replace(peer_ring_empty=False),))}
-    (finding,) = found("veth-poll-out-of-range", pair(case, stopped, kernel=unknown))
-    assert finding.undecided is not None and WHY not in finding.undecided
+    unread = kernel(messages=BAD, veth_poll=frozenset())
+    assert not found("veth-poll-out-of-range", pair(case, kernel=unread))
+    (finding,) = found("veth-poll-out-of-range", pair(case, stopped, kernel=unread))
+    assert finding.undecided is not None and "not understood" in finding.undecided
+
+
+def test_only_the_xdp_rxq_that_is_registered_is_out_of_range() -> None:
+    case = {**queues(4, 1), **registered(True, False, False, True)}
+    by_rxq = kernel(veth_poll=BY_RXQ)
+    (finding,) = found(
+        "veth-poll-out-of-range", pair(case, queues(1, 1, 1, 2), kernel=by_rxq)
+    )
+    assert finding.summary.startswith("veth_poll() of rx-3 looks at")
+    # No program that would have to be detached.
+    assert finding.fix == ("ethtool -L veth0 rx 2",)
 
 
 @pytest.mark.parametrize(
@@ -1219,57 +1298,63 @@ def gro_alone(*napi: Any, registered: Any = False) -> Changes:
 
 
 GRO_ALONE = gro_alone(True, True, True)
+#: A kernel whose veth_poll() wakes TX queue 0 for them.
+SLEEPY = kernel(veth_poll=BY_RXQ)
 
 
 def test_tx_queue_that_could_be_stuck() -> None:
-    (finding,) = found("tx-queue-stuck", pair(queues(1, 3), GRO_ALONE))
+    (finding,) = found("tx-queue-stuck", pair(queues(1, 3), GRO_ALONE, kernel=SLEEPY))
     assert finding.device is not None and finding.device.name == "veth0"
-    assert finding.severity == "info"
+    assert finding.severity == "info" and finding.undecided is None
     assert finding.summary == (
-        "TX queue 1-2, once stopped, may stay so: NAPI of rx-1-2 of its peer eth0 "
-        "(netns pod1) runs for GRO alone"
-    )
-    assert finding.undecided == (
-        "whether veth_poll() of this kernel wakes TX queue 1-2, or TX queue 0 only, is "
-        "in its code alone"
+        "TX queue 1-2, once stopped, stays so: NAPI of rx-1-2 of its peer eth0 (netns "
+        "pod1) runs for GRO alone, and wakes TX queue 0"
     )
     # What is so now is more than what could be.
     whole = pair(
         {**queues(1, 3), "veth": Veth(0, 0, stopped=(STUCK,))},
         GRO_ALONE,
+        kernel=SLEEPY,
     )
     (finding,) = found("tx-queue-stuck", whole)
     assert finding.severity == "error"
     waits = STUCK._replace(peer_ring_empty=False)
-    whole = pair({**queues(1, 3), "veth": Veth(0, 0, stopped=(waits,))}, GRO_ALONE)
+    whole = pair(
+        {**queues(1, 3), "veth": Veth(0, 0, stopped=(waits,))},
+        GRO_ALONE,
+        kernel=SLEEPY,
+    )
     (finding,) = found("tx-queue-stuck", whole)
     assert finding.severity == "info"
 
 
 @pytest.mark.parametrize(
-    "a, b, kernel",
+    "a, b, whose",
     [
-        (queues(1, 1), GRO_ALONE, KERNEL),
-        (queues(1, 3), {**GRO_ALONE, **native(*[True] * 3)}, KERNEL),
-        (queues(1, 3), {**queues(3, 1), "xdp": NO_XDP}, KERNEL),
-        (queues(1, 3), {**GRO_ALONE, "xdp": Xdp(None, None, None, BAD)}, KERNEL),
-        (queues(1, 3), gro_alone(True, False, False), KERNEL),
-        (queues(1, 3), gro_alone(True, BAD, BAD), KERNEL),
-        (queues(1, 3), gro_alone(True, True, True, registered=True), KERNEL),
-        (queues(1, 3), gro_alone(True, True, True, registered=BAD), KERNEL),
+        (queues(1, 3), GRO_ALONE, kernel(veth_poll=UNCHECKED)),
+        (queues(1, 3), GRO_ALONE, kernel(veth_poll=CHECKED)),
+        (queues(1, 3), GRO_ALONE, kernel(messages=BAD, veth_poll=BAD)),
+        (queues(1, 1), GRO_ALONE, SLEEPY),
+        (queues(1, 3), {**GRO_ALONE, **native(*[True] * 3)}, SLEEPY),
+        (queues(1, 3), {**queues(3, 1), "xdp": NO_XDP}, SLEEPY),
+        (queues(1, 3), {**GRO_ALONE, "xdp": Xdp(None, None, None, BAD)}, SLEEPY),
+        (queues(1, 3), gro_alone(True, False, False), SLEEPY),
+        (queues(1, 3), gro_alone(True, BAD, BAD), SLEEPY),
+        (queues(1, 3), gro_alone(True, True, True, registered=True), SLEEPY),
+        (queues(1, 3), gro_alone(True, True, True, registered=BAD), SLEEPY),
         (queues(1, 3), GRO_ALONE, messages("veth_xmit")),
-        (queues(1, 3), GRO_ALONE, kernel(messages=BAD)),
+        (queues(1, 3), GRO_ALONE, kernel(messages=BAD, veth_poll=None)),
         (queues(1, 3), GRO_ALONE, None),
-        ({**queues(1, 3), "flags": DOWN}, GRO_ALONE, KERNEL),
-        ({**queues(1, 3), "flags": BAD}, GRO_ALONE, KERNEL),
-        (queues(1, BAD, 1, 3), GRO_ALONE, KERNEL),
-        ({**queues(1, 3), "peer": BAD}, GRO_ALONE, KERNEL),
+        ({**queues(1, 3), "flags": DOWN}, GRO_ALONE, SLEEPY),
+        ({**queues(1, 3), "flags": BAD}, GRO_ALONE, SLEEPY),
+        (queues(1, BAD, 1, 3), GRO_ALONE, SLEEPY),
+        ({**queues(1, 3), "peer": BAD}, GRO_ALONE, SLEEPY),
     ],
 )
 def test_tx_queue_that_could_not_be_stuck(
-    a: Changes, b: Changes, kernel: Optional[Kernel]
+    a: Changes, b: Changes, whose: Optional[Kernel]
 ) -> None:
-    assert not found("tx-queue-stuck", pair(a, b, kernel=kernel))
+    assert not found("tx-queue-stuck", pair(a, b, kernel=whose))
 
 
 @pytest.mark.parametrize(
@@ -1901,7 +1986,9 @@ def test_rules_that_one_reason_stops_are_named() -> None:
 
 
 def test_undecided_are_counted_apart() -> None:
-    poll = one("veth-poll-out-of-range")
+    fires = CASES["veth-poll-out-of-range"].fires
+    unread = fires._replace(kernel=kernel(veth_poll=BAD))
+    (poll,) = found("veth-poll-out-of-range", unread)
     held = found("no-peer", CASES["no-peer"].fires._replace(kernel=HELD))[0]
     screen = render_findings.findings(
         [one("no-peer"), *many(2, one("mtu-mismatch")), one("mtu-frozen"), poll, held]

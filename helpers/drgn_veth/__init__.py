@@ -118,6 +118,10 @@ from .veth import (
     veth_rq_xdp_prog,
     veth_rqs,
 )
+from .veth_poll import (
+    veth_poll_members,
+    veth_rq_poll,
+)
 from .virtio_net import (
     virtio_net_features,
 )
@@ -225,8 +229,10 @@ __all__ = (
     "target_kind",
     "target_types",
     "veth_peer",
+    "veth_poll_members",
     "veth_priv",
     "veth_rq_has_napi",
+    "veth_rq_poll",
     "veth_rq_xdp_prog",
     "veth_rqs",
     "virtio_net_features",

@@ -203,11 +203,17 @@ class Fixes:
         return self._in_sysfs(device, script, f"/sys/class/net/{name}/queues")
 
     def attach_again(
-        self, device: DeviceRef, mode: str, program: XdpProgram
+        self,
+        device: DeviceRef,
+        mode: str,
+        program: XdpProgram,
+        between: Tuple[str, ...] = (),
     ) -> Tuple[str, ...]:
         """
         Return the commands that detach a program and attach the same one again, with a
         pin that keeps it in between; none if a link holds it.
+
+        :param between: Commands that are to be run while it is detached
         """
         name = _known(device.name)
         ident = program.id
@@ -221,4 +227,5 @@ class Fixes:
         if not off or not on:
             return ()
         pin = f"/sys/fs/bpf/drgn-veth-{ident}"
-        return (f"bpftool prog pin id {ident} {pin}", *off, *on, f"rm {pin}")
+        pinned = f"bpftool prog pin id {ident} {pin}"
+        return (pinned, *off, *between, *on, f"rm {pin}")

@@ -19,6 +19,7 @@ from .skb import (
     smp_cache_bytes,
 )
 from .text import decode
+from .veth_poll import veth_poll_members
 from .virtio_net import virtio_net_padded_vnet_hdr_size
 
 __all__ = ("read_kernel",)
@@ -122,13 +123,19 @@ def _padded_vnet_hdr_size(
     return _once(prog, f"padded_vnet_hdr.{virtnet_xdp:#x}", read)
 
 
+def _veth_poll(prog: Program, poll: Optional[int]) -> Maybe[Optional[FrozenSet[str]]]:
+    if not poll:
+        return None
+    return _once(prog, f"veth_poll.{poll:#x}", lambda: veth_poll_members(prog, poll))
+
+
 @takes_program_or_default
 def read_kernel(prog: Program, functions: Mapping[str, int]) -> Kernel:
     """
     Return the record of a kernel.
 
     :param functions: Addresses of functions of those drivers that have devices:
-        ``virtnet_xdp``, ``veth_xmit``
+        ``virtnet_xdp``, ``veth_xmit``, ``veth_poll``
     """
     aux = prog.type("struct bpf_prog_aux")
     return Kernel(
@@ -150,4 +157,5 @@ def read_kernel(prog: Program, functions: Mapping[str, int]) -> Kernel:
         messages=_messages(prog, functions),
         padded_vnet_hdr_size=_padded_vnet_hdr_size(prog, functions.get("virtnet_xdp")),
         rtnl_owner=attempt(_owner, prog),
+        veth_poll=_veth_poll(prog, functions.get("veth_poll")),
     )

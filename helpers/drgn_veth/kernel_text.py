@@ -14,7 +14,6 @@ from typing import (
     FrozenSet,
     Iterable,
     Iterator,
-    List,
     NamedTuple,
     Optional,
     Sequence,
@@ -29,6 +28,8 @@ __all__ = (
     "XDP_ATTACH_FUNCTIONS",
     "XDP_ATTACH_MESSAGES",
     "XDP_ATTACH_SYMBOLS",
+    "Access",
+    "code_accesses",
     "code_constants",
     "driver_messages",
     "messages_in",
@@ -139,8 +140,20 @@ _IMM8_0F = _opcodes(
     *((0xC2, 0xC2), (0xC4, 0xC6)),
 )
 _INT3 = 0xCC
+_LEA = 0x8D
+_STACK = 4  # rsp, as the base of an operand
+# What accesses nothing: prefetch, nop, ud1.
+_NO_ACCESS_0F = frozenset((0x0D, *range(0x18, 0x20), 0xB9))
+_EXTENDING_0F = frozenset((0xB6, 0xB7, 0xBE, 0xBF))
 # ret, int3, iret, hlt
 _STOPS = frozenset((0xC2, 0xC3, 0xCA, 0xCB, 0xCC, 0xCF, 0xF4))
+
+
+class Access(NamedTuple):
+    """An operand in memory, some way from where a register points."""
+
+    offset: int
+    wide: bool  # of 64 bits
 
 
 class _Instruction(NamedTuple):
@@ -150,6 +163,16 @@ class _Instruction(NamedTuple):
     call: Optional[int] = None
     refers_to: Tuple[int, ...] = ()
     is_breakpoint: bool = False
+    access: Optional[Access] = None
+
+
+class _Operand(NamedTuple):
+    # What the ModR/M byte says, and those that belong to it.
+    end: int
+    extension: int
+    relative: Optional[int] = None  # to the instruction's end
+    refers_to: Tuple[int, ...] = ()
+    offset: Optional[int] = None  # from a register that is not the stack pointer
 
 
 class _Text:
@@ -184,6 +207,30 @@ class _Text:
             code = code[len(_ENDBR64) :]
         return code.startswith(_FTRACE_NOPS)
 
+    def _operand(self, pos: int, extended_base: bool) -> _Operand:
+        modrm = self.read(pos, 1)[0]
+        pos += 1
+        mod, extension, base = modrm >> 6, modrm >> 3 & 7, modrm & 7
+        if mod == 3:
+            return _Operand(pos, extension)
+        if not mod and base == 5:
+            return _Operand(pos + 4, extension, relative=self.number(pos, 4))
+        size = (0, 1, 4)[mod]
+        on_stack = has_no_base = False
+        if base == 4:
+            base = self.read(pos, 1)[0] & 7
+            pos += 1
+            has_no_base = not mod and base == 5
+            on_stack = base == _STACK and not extended_base
+            size = 4 if has_no_base else size
+        offset = self.number(pos, size) if size else 0
+        return _Operand(
+            pos + size,
+            extension,
+            refers_to=(offset & _MASK,) if size == 4 else (),
+            offset=None if on_stack or has_no_base else offset,
+        )
+
     def decode(self, start: int) -> _Instruction:
         """
         Decode an instruction.
@@ -191,7 +238,7 @@ class _Text:
         :raises ValueError: if there can be none
         """
         pos = start
-        short = wide = False
+        short = wide = extended_base = False
         op = self.read(pos, 1)[0]
         while op in _PREFIXES:
             short |= op == 0x66
@@ -201,6 +248,7 @@ class _Text:
                 raise ValueError(f"no instruction at {start:#x}")
         if 0x40 <= op < 0x50:
             wide = op & 8 != 0
+            extended_base = op & 1 != 0
             pos += 1
             op = self.read(pos, 1)[0]
         pos += 1
@@ -220,46 +268,50 @@ class _Text:
                 pos += 1
         if table > 3 or (not table and op in _INVALID):
             raise ValueError(f"no instruction at {start:#x}")
-        extension = 0
-        relative: Optional[int] = None
-        referred: List[int] = []
+        operand = _Operand(pos, 0)
         if (op in _MODRM, op not in _NO_MODRM_0F, True, True)[table]:
-            modrm = self.read(pos, 1)[0]
-            pos += 1
-            mod, extension, rm = modrm >> 6, modrm >> 3 & 7, modrm & 7
-            size = (0, 1, 4, 0)[mod]
-            if rm == 4 and mod != 3:
-                if not mod and self.read(pos, 1)[0] & 7 == 5:
-                    size = 4  # no base
-                pos += 1
-            elif rm == 5 and not mod:
-                size = 4
-                relative = self.number(pos, size)
-            if size == 4 and relative is None:
-                referred.append(self.number(pos, size) & _MASK)
-            pos += size
-        size = _immediate(table, op, extension, short, wide)
+            operand = self._operand(pos, extended_base)
+            pos = operand.end
+        referred = list(operand.refers_to)
+        size = _immediate(table, op, operand.extension, short, wide)
         value = self.number(pos, size) if size else 0
         pos += size
-        if relative is not None:
-            referred.append(pos + relative & _MASK)
+        if operand.relative is not None:
+            referred.append(pos + operand.relative & _MASK)
+        access: Optional[Access] = None
+        if operand.offset is not None and not (
+            (table == 0 and op == _LEA) or (table == 1 and op in _NO_ACCESS_0F)
+        ):
+            if not table and op == 0xFF and operand.extension in (2, 4, 6):
+                wide = True  # call, jmp, push
+            elif (not table and op == 0x63) or (table == 1 and op in _EXTENDING_0F):
+                wide = False  # movsxd, movzx, movsx
+            access = Access(operand.offset, wide)
         if table == 1:
             # jcc; after ud2 nothing that is not reached otherwise.
             jump = pos + value & _MASK if 0x80 <= op < 0x90 else None
-            return _Instruction(pos, op != 0x0B, jump, None, tuple(referred))
+            return _Instruction(
+                pos, op != 0x0B, jump, refers_to=tuple(referred), access=access
+            )
         if table:
-            return _Instruction(pos, True, None, None, tuple(referred))
+            return _Instruction(pos, True, refers_to=tuple(referred), access=access)
         if op == 0xE8:
-            return _Instruction(pos, True, None, pos + value & _MASK)
+            return _Instruction(pos, True, call=pos + value & _MASK)
         if op in (0xE9, 0xEB):
             return _Instruction(pos, False, pos + value & _MASK)
         if 0x70 <= op < 0x80 or 0xE0 <= op < 0xE4:
             return _Instruction(pos, True, pos + value & _MASK)
         if size in (4, 8):
             referred.append(value & _MASK)
-        indirect = op == 0xFF and extension in (4, 5)
+        indirect = op == 0xFF and operand.extension in (4, 5)
         stops = op in _STOPS or indirect
-        return _Instruction(pos, not stops, None, None, tuple(referred), op == _INT3)
+        return _Instruction(
+            pos,
+            not stops,
+            refers_to=tuple(referred),
+            is_breakpoint=op == _INT3,
+            access=access,
+        )
 
 
 def _immediate(table: int, op: int, extension: int, short: bool, wide: bool) -> int:
@@ -292,11 +344,12 @@ def _immediate(table: int, op: int, extension: int, short: bool, wide: bool) -> 
 class _Reached(NamedTuple):
     refers_to: Set[int]
     functions: Set[int]  # that are called, or jumped to in the end
+    accesses: Set[Access]
 
 
 def _follow(text: _Text, start: int, others: Iterable[int]) -> _Reached:
     # What one function does. *others*: known not to be part of it.
-    reached = _Reached(set(), set())
+    reached = _Reached(set(), set(), set())
     apart = set(others) - {start}
     seen: Set[int] = set()
     waiting = [start]
@@ -316,6 +369,8 @@ def _follow(text: _Text, start: int, others: Iterable[int]) -> _Reached:
                 raise ValueError(f"a breakpoint is set at {at:#x}")
             after_call = found.call is not None
             reached.refers_to.update(found.refers_to)
+            if found.access is not None:
+                reached.accesses.add(found.access)
             if found.call is not None:
                 reached.functions.add(found.call)
             if found.jump is not None:
@@ -440,6 +495,22 @@ def code_constants(prog: Program, function: int) -> FrozenSet[int]:
     """
     _require_x86_64(prog)
     return frozenset(_follow(_Text(prog), function, ()).refers_to)
+
+
+@takes_program_or_default
+def code_accesses(prog: Program, function: int) -> FrozenSet[Access]:
+    """
+    Return where in memory the code of a function, itself, reads or writes: operands
+    that are a fixed way from where a register points, as the members of a struct are.
+    What is on the stack is left out.
+
+    :param function: Address of the function
+    :raises FaultError: if its code cannot be read
+    :raises ValueError: if there is no end to its code, or it is no code
+    :raises NotImplementedError: on another architecture than x86-64
+    """
+    _require_x86_64(prog)
+    return frozenset(_follow(_Text(prog), function, ()).accesses)
 
 
 @takes_program_or_default

@@ -119,6 +119,9 @@ class Kernel(NamedTuple):
     padded_vnet_hdr_size: Maybe[Optional[int]]  # sizeof(struct padded_vnet_hdr)
     # Who holds rtnl_mutex.
     rtnl_owner: Maybe[Optional[Task]]
+    # What veth_poll() accesses to wake a TX queue: see drgn_veth.veth_poll. None: no
+    # veth has NAPI.
+    veth_poll: Maybe[Optional[FrozenSet[str]]] = None
 
 
 class Namespace(NamedTuple):

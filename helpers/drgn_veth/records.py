@@ -57,6 +57,8 @@ from .netdev import (
 from .queues import checked_count
 from .rps import rps_map_cpus, rx_queue_rps_flow_entries, rx_queue_rps_map
 from .text import decode
+from .veth import veth_rqs
+from .veth_poll import veth_rq_poll
 from .virtio_net import VIRTIO_NET_DRIVER, virtio_net_features
 from .xdp import XdpMode, bpf_link_id, netdev_xdp_link, netdev_xdp_prog
 from .xps import XPS_CPUS, XPS_RXQS, netdev_xps_queues
@@ -316,7 +318,7 @@ class DeviceRecords:
         else:
             queues = tuple([self._xdp_queue(i, raw) for i, raw in enumerate(raws)])
             if any(queue.napi is True for queue in queues):
-                self.with_napi.append(found.address)
+                self._add_napi(found, queues)
         state = found.raw.xdp_state
         if state == self._layouts.no_xdp:
             return Xdp(None, None, None, queues)
@@ -326,6 +328,16 @@ class DeviceRecords:
             attempt(self._xdp_mode, found, XdpMode.HW),
             queues,
         )
+
+    def _add_napi(self, found: Found, queues: Tuple[XdpQueue, ...]) -> None:
+        self.with_napi.append(found.address)
+        if "veth_poll" in self.functions:
+            return
+        first = next(queue.queue for queue in queues if queue.napi is True)
+        dev = self._layouts.dev(found.address)
+        poll = attempt(lambda: veth_rq_poll(veth_rqs(dev) + first))
+        if not isinstance(poll, Unreadable):
+            self.functions["veth_poll"] = poll
 
     def _rps_queue(self, i: int, raw: Any, first: int) -> RpsQueue:
         queue = Object(self._prog, self._rx_queue_pointer, first) + i

@@ -9,7 +9,7 @@ import contextlib
 import json
 import mmap
 import struct
-from typing import Any, Dict, FrozenSet, Iterator, List, Set, Tuple
+from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple
 
 from booted import Dump
 from drgn import (
@@ -22,6 +22,7 @@ from drgn import (
     SymbolBinding,
     SymbolIndex,
     SymbolKind,
+    offsetof,
 )
 from drgn.helpers.linux.net import for_each_net, for_each_netdev
 from drgn_veth import kernel_text
@@ -37,11 +38,14 @@ from drgn_veth.drivers import (
 from drgn_veth.kernel_text import (
     XDP_ATTACH_FUNCTIONS,
     XDP_ATTACH_MESSAGES,
+    Access,
+    code_accesses,
     code_constants,
     driver_messages,
     messages_in,
     xdp_message_places,
 )
+from drgn_veth.rules.queues import BACK_PRESSURE
 from drgn_veth.skb import (
     XDP_PACKET_HEADROOM,
     max_skb_frags,
@@ -51,6 +55,8 @@ from drgn_veth.skb import (
     skb_shared_info_size,
     smp_cache_bytes,
 )
+from drgn_veth.veth import veth_rq_has_napi, veth_rqs
+from drgn_veth.veth_poll import veth_poll_members, veth_rq_poll
 from drgn_veth.virtio_net import (
     VIRTIO_F_VERSION_1,
     virtio_net_features,
@@ -283,6 +289,34 @@ def test_part_of_a_function_belongs_to_it() -> None:
     assert messages_in(prog, "f", [b"one"]) == {b"one"}
 
 
+@pytest.mark.parametrize(
+    "code, access",
+    [
+        ("48 8b 45 18", Access(0x18, True)),  # mov 0x18(%rbp),%rax
+        ("3b 45 28", Access(0x28, False)),  # cmp 0x28(%rbp),%eax
+        ("8b 97 c8 02 00 00", Access(0x2C8, False)),  # mov 0x2c8(%rdi),%edx
+        ("49 8b 44 24 18", Access(0x18, True)),  # mov 0x18(%r12),%rax
+        ("48 8b 44 c8 18", Access(0x18, True)),  # mov 0x18(%rax,%rcx,8),%rax
+        ("48 8b 00", Access(0, True)),  # mov (%rax),%rax
+        ("48 63 45 28", Access(0x28, False)),  # movslq 0x28(%rbp),%rax
+        ("0f b7 45 28", Access(0x28, False)),  # movzwl 0x28(%rbp),%eax
+        ("ff 75 18", Access(0x18, True)),  # push 0x18(%rbp)
+        ("48 8b 45 e8", Access(-0x18, True)),  # mov -0x18(%rbp),%rax
+        ("48 8b 44 24 28", None),  # mov 0x28(%rsp),%rax
+        ("65 48 8b 04 25 28 00 00 00", None),  # mov %gs:0x28,%rax
+        ("48 8b 05 18 00 00 00", None),  # mov 0x18(%rip),%rax
+        ("48 8d 45 18", None),  # lea 0x18(%rbp),%rax
+        ("0f 1f 40 18", None),  # nopl 0x18(%rax)
+        ("0f 18 48 18", None),  # prefetcht0 0x18(%rax)
+        ("67 48 0f b9 3a", None),  # ud1 (%edx),%rdi
+        ("48 89 e8", None),  # mov %rbp,%rax
+    ],
+)
+def test_access(code: str, access: Optional[Access]) -> None:
+    prog = _made({0: bytes.fromhex(code) + _RET})
+    assert code_accesses(prog, _TEXT) == frozenset({access} - {None})
+
+
 def test_code_without_end() -> None:
     prog = _made({0: b"\x90" * (1 << 18)}, f=0)
     with pytest.raises(ValueError, match="goes on"):
@@ -309,7 +343,58 @@ def _functions(prog: Program, around: str) -> List[Tuple[int, int]]:
     return sorted(item for item in found.items() if prog.symbols(item[0]))
 
 
-@pytest.mark.parametrize("around", ["dev_xdp_attach", "veth_xdp", "virtnet_xdp"])
+AROUND = pytest.mark.parametrize(
+    "around", ["dev_xdp_attach", "veth_xdp", "virtnet_xdp"]
+)
+
+
+def _expected_access(instruction: Any) -> Optional[Access]:
+    from capstone import x86_const as x86
+
+    name = instruction.mnemonic
+    if name in ("lea", "nop", "ud1") or name.startswith("prefetch"):
+        return None
+    if not instruction.encoding.modrm_offset:
+        return None  # Such as movs, which says nothing of where.
+    no_member = (x86.X86_REG_INVALID, x86.X86_REG_RIP, x86.X86_REG_RSP)
+    for operand in instruction.operands:
+        if operand.type == x86.X86_OP_MEM and operand.mem.base not in no_member:
+            return Access(operand.mem.disp, operand.size == 8)
+    return None
+
+
+def _disassemble(prog: Program, start: int, size: int) -> Iterator[Tuple[Any, int]]:
+    """Yield capstone's instructions, and where each ends."""
+    import capstone
+
+    decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+    decoder.detail = True
+    code = prog.read(start, size)
+    at = start
+    while at < start + size:
+        (instruction,) = decoder.disasm(code[at - start :], at, 1)
+        # Capstone 5 does not know that it has a ModR/M byte.
+        at += instruction.size + (instruction.mnemonic == "ud1")
+        yield instruction, at
+
+
+@AROUND
+def test_decoder_agrees_with_another(with_symbols: Program, around: str) -> None:
+    """How long instructions are, and what they access."""
+    prog = with_symbols
+    compared = accesses = 0
+    for start, size in _functions(prog, around):
+        text = kernel_text._Text(prog)
+        for its, end in _disassemble(prog, start, size):
+            mine = text.decode(its.address)
+            assert mine.end == end
+            assert mine.access == _expected_access(its), str(its)
+            compared += 1
+            accesses += mine.access is not None
+    assert compared > 3000 and accesses > 500
+
+
+@AROUND
 def test_decoder(with_symbols: Program, around: str) -> None:
     """Instructions fill functions exactly, and what they call are functions."""
     prog = with_symbols
@@ -355,6 +440,44 @@ def _bond_has_xdp(prog: Program) -> bool:
         return bool(prog.type("struct bonding").has_member("xdp_prog"))
     except LookupError:
         return False
+
+
+def test_veth_poll(kernel: Tuple[Program, Dump]) -> None:
+    """Kernels whose veth_xmit() stops a TX queue are those whose veth_poll() wakes one;
+    what it accesses is what another decoder shows of it."""
+    prog, dump = kernel
+    veths = (d for _, d in _devices(prog) if netdev_driver_name(d) == b"veth")
+    try:
+        live = (rq for dev in veths for rq in _queues_with_napi(dev))
+        poll = veth_rq_poll(next(live))
+    except LookupError:
+        assert dump.is_old and prog.cache.get("drgn_veth.types") == "btf"
+        return
+    with_symbols = _program(dump, "dwarf")
+    symbol = with_symbols.symbol(poll)
+    assert symbol.name == "veth_poll" and symbol.address == poll
+    members = veth_poll_members(prog, poll)
+    xmit = netdev_op(_of_driver(prog, b"veth"), "ndo_start_xmit")
+    stops = bool(driver_messages(prog, xmit, (BACK_PRESSURE.encode(),)))
+    assert stops == ("_tx" in members)
+    there = {
+        _expected_access(instruction)
+        for instruction, _ in _disassemble(prog, poll, symbol.size)
+    }
+    for name, type, wide in (
+        ("_tx", "struct net_device", True),
+        ("real_num_tx_queues", "struct net_device", False),
+        ("xdp_rxq.queue_index", "struct veth_rq", False),
+    ):
+        offset = offsetof(with_symbols.type(type), name)
+        assert (name in members) == (Access(offset, wide) in there)
+
+
+def _queues_with_napi(dev: Object) -> Iterator[Object]:
+    first = veth_rqs(dev)
+    for queue in range(dev.real_num_rx_queues):
+        if veth_rq_has_napi(first + queue):
+            yield first + queue
 
 
 def test_veth_limits(kernel: Tuple[Program, Dump]) -> None:

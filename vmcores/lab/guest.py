@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 from pathlib import Path
+import re
 import shlex
 import shutil
 import signal
@@ -39,6 +40,9 @@ CRASH_COMMAND_LINE = (
 
 
 FOLDER_PREFIX = "drgn-veth-lab-"
+
+# What the kernel says when it or a program goes wrong, which is the emulator's doing.
+_CRASH = re.compile(r"^.*(?:traps: |segfault at |Oops: |BUG: ).*$", re.M)
 
 
 class Died(LabError):
@@ -322,10 +326,14 @@ class Guest:
         status, output = self.try_run(command, env=env, timeout=timeout)
         if status and check:
             last = output.strip().splitlines()[-20:]
-            raise LabError(
+            what = (
                 f"in the guest ({self.kernel.release}), {command!r} failed "
                 f"with status {status}" + "".join("\n  " + line for line in last)
             )
+            crash = _CRASH.search(self.console())
+            if crash:
+                raise Died(f"{what}\n  console: {crash.group().strip()}")
+            raise LabError(what)
         return output
 
     def try_run(

@@ -106,19 +106,21 @@ def _module_name(path: str) -> str:
 
 def choose(series: str, archive: Archive | None = None) -> list[Build]:
     """The builds that the archive lists for a series, in the order in which they would
-    be tried.
+    be tried: the newest first, of "6.12-oldest" the oldest.
     """
-    if not re.fullmatch(r"\d+(\.\d+)*", series):
+    match = re.fullmatch(r"(\d+(?:\.\d+)*(?:-\d+)?)(-oldest)?", series)
+    if not match:
         raise LabError(
-            f"{series!r} is no kernel series; say 5.10, 6.1, 6.12, 7 "
-            "or a full one such as 7.3"
+            f"{series!r} is no kernel series; say 5.10, 6.1, 6.12, 7, a single build "
+            "such as 6.12.107 or 6.1.0-47, or 6.12-oldest"
         )
-    return (archive or Archive()).builds(series)
+    builds = (archive or Archive()).builds(match.group(1))
+    return builds[::-1] if match.group(2) else builds
 
 
 def get(series: str, archive: Archive | None = None) -> Kernel:
-    """The newest kernel of the series whose packages can all be had, fetched and
-    unpacked unless it is in the cache.
+    """The first of :func:`choose` whose packages can all be had, fetched and unpacked
+    unless it is in the cache.
     """
     archive = archive or Archive()
     failures: list[str] = []
@@ -136,7 +138,7 @@ def get(series: str, archive: Archive | None = None) -> Kernel:
                 }
             except LabError as e:
                 reason = str(e).splitlines()[0]
-                say(f"{build.release} cannot be had ({reason}), trying an older build")
+                say(f"{build.release} cannot be had ({reason}), trying another build")
                 failures.append(f"{build.release}: {reason}")
                 continue
 

@@ -386,6 +386,20 @@ class Context:
         except Undecidable:
             return False
 
+    def attach_again(
+        self, device: Device, between: Tuple[str, ...] = ()
+    ) -> Tuple[str, ...]:
+        """
+        Return the commands that detach the native program of a device and attach it
+        again, none if they are not known.
+
+        :param between: Commands that are to be run while it is detached
+        """
+        program = device.xdp.driver
+        if program is None or isinstance(program, Unreadable):
+            return ()
+        return self.fixes.attach_again(device.ref, "driver", program, between)
+
     def set_mtu(self, device: Device, mtu: int) -> Tuple[str, ...]:
         """
         Return the command that lowers the MTU of a device, of a bond's or team's port

@@ -96,7 +96,7 @@ def _stale(context: Context, end: End) -> Optional[Symptom]:
     mtu = need(peer.mtu, "peer_mtu")
     takes = "takes" if frags else "does not take"
     peer_name = context.name(peer, device)
-    fix = context.fixes.attach_again(device.ref, "driver", program)
+    fix = context.attach_again(device)
     if mtu > right:
         # Else the attach would be refused, and the program gone.
         first = context.set_mtu(peer, right)

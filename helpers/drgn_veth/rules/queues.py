@@ -8,6 +8,7 @@ from ..ranges import number_list
 from .base import (
     ERROR,
     INFO,
+    WARNING,
     Context,
     End,
     KernelAnswer,
@@ -196,8 +197,16 @@ def _poll_out_of_range(context: Context, end: End) -> Optional[Symptom]:
     beyond = [queue for queue in napi_queues(device) if queue >= allocated]
     if not beyond:
         return None
-    presses = _back_pressure(context)
-    if presses is False:
+    wakes = _wakes(context)
+    if isinstance(wakes, _Wakes):
+        if wakes.checked:
+            return None
+        if wakes.by_rxq:
+            # Of NAPI for GRO alone that is 0.
+            beyond = [queue for queue in beyond if _is_registered(device, queue)]
+    elif wakes is None:
+        return None
+    if not beyond:
         return None
     symptom = Symptom(
         f"veth_poll() of rx-{number_list(beyond)} looks at TX queues that its peer "
@@ -208,26 +217,62 @@ def _poll_out_of_range(context: Context, end: End) -> Optional[Symptom]:
             ("rq[].napi != NULL", number_list(beyond)),
         ),
         KernelAnswer("veth_poll"),
-        # The check is the difference between harm and none.
-        severity=INFO,
-        undecided="whether veth_poll() of this kernel checks the number is in its code "
-        "alone"
-        if presses is True
-        else "whether veth_poll() of this kernel looks at its peer's TX queues, and "
-        f"whether it checks their number, is in its code alone ({presses.reason})",
+        _fewer_rx(context, device, allocated),
     )
-    return symptom._replace(fix=context.set_channels(device, rx=allocated))
+    if isinstance(wakes, Unreadable):
+        # The check is the difference between harm and none.
+        return symptom._replace(
+            severity=INFO,
+            undecided="whether veth_poll() of this kernel looks at its peer's TX "
+            f"queues, and checks their number, is in its code alone ({wakes.reason})",
+        )
+    return symptom
 
 
-def _back_pressure(context: Context) -> Maybe[bool]:
-    # Whether veth stops TX queues on this kernel, and wakes them.
-    said = context.has_message("veth_xmit", BACK_PRESSURE)
-    if isinstance(said, Unreadable) and any(
+def _fewer_rx(context: Context, device: Device, rx: int) -> Tuple[str, ...]:
+    # Without the native program: some kernels would leave it in the queues that go,
+    # see xdp-stale-program.
+    commands = context.set_channels(device, rx=rx)
+    if not commands or not context.is_native(device):
+        return commands
+    return context.attach_again(device, commands)
+
+
+def _is_registered(device: Device, queue: int) -> bool:
+    queues = need(device.xdp.queues, "rq") or ()
+    return any(
+        need(q.registered, "rq[].xdp_rxq.reg_state") for q in queues if q.queue == queue
+    )
+
+
+class _Wakes(NamedTuple):
+    """Which TX queue of its peer veth_poll() wakes."""
+
+    checked: bool  # against the number of those that there are
+    by_rxq: bool  # that of rq->xdp_rxq, which is 0 where nothing registered it
+
+
+def _wakes(context: Context) -> Maybe[Optional[_Wakes]]:
+    # None: veth does not stop TX queues on this kernel.
+    stops = context.has_message("veth_xmit", BACK_PRESSURE)
+    if isinstance(stops, Unreadable) and any(
         veth is not None and isinstance(veth.stopped, tuple) and veth.stopped
         for veth in (end.device.veth for end in context.veths)
     ):
-        return True
-    return said
+        stops = True
+    if stops is False:
+        return None
+    kernel = context.snapshot.kernel
+    members = None if kernel is None else kernel.veth_poll
+    if members is None:
+        return Unreadable("its address is not known")
+    if isinstance(members, Unreadable):
+        return members
+    if "_tx" not in members:
+        if isinstance(stops, Unreadable):
+            return None
+        return Unreadable("it is not understood")
+    return _Wakes("real_num_tx_queues" in members, "xdp_rxq.queue_index" in members)
 
 
 def _could_stick(context: Context, end: End) -> Optional[Symptom]:
@@ -240,19 +285,20 @@ def _could_stick(context: Context, end: End) -> Optional[Symptom]:
     queues = peer.xdp.queues
     if queues is None or isinstance(queues, Unreadable):
         return None
-    waking = [
+    asleep = [
         q.queue
         for q in queues[:real]
         if q.queue > 0 and q.napi is True and q.registered is False
     ]
-    if not waking or not _is_known_up(device) or not _is_known_up(peer):
+    if not asleep or not _is_known_up(device) or not _is_known_up(peer):
         return None
-    if context.has_message("veth_xmit", BACK_PRESSURE) is not True:
+    wakes = _wakes(context)
+    if wakes is None or (isinstance(wakes, _Wakes) and not wakes.by_rxq):
         return None
-    numbers = number_list(waking)
-    return Symptom(
-        f"TX queue {numbers}, once stopped, may stay so: NAPI of rx-{numbers} of its "
-        f"peer {context.name(peer, device)} runs for GRO alone",
+    numbers = number_list(asleep)
+    symptom = Symptom(
+        f"TX queue {numbers}, once stopped, stays so: NAPI of rx-{numbers} of its "
+        f"peer {context.name(peer, device)} runs for GRO alone, and wakes TX queue 0",
         (
             ("real_num_tx_queues", real),
             ("peer_rq[].napi != NULL", numbers),
@@ -260,9 +306,18 @@ def _could_stick(context: Context, end: End) -> Optional[Symptom]:
         ),
         KernelAnswer("veth_poll"),
         severity=INFO,
-        undecided=f"whether veth_poll() of this kernel wakes TX queue {numbers}, or "
-        "TX queue 0 only, is in its code alone",
     )
+    if isinstance(wakes, Unreadable):
+        # Told only where it is known that TX queues are stopped at all.
+        if context.has_message("veth_xmit", BACK_PRESSURE) is not True:
+            return None
+        return symptom._replace(
+            summary=f"TX queue {numbers}, once stopped, may stay so: NAPI of "
+            f"rx-{numbers} of its peer {context.name(peer, device)} runs for GRO alone",
+            undecided=f"whether veth_poll() of this kernel wakes TX queue {numbers}, "
+            f"or TX queue 0 only, is in its code alone ({wakes.reason})",
+        )
+    return symptom
 
 
 def _is_known_up(device: Device) -> bool:
@@ -388,29 +443,32 @@ RULES: Tuple[Rule, ...] = (
     ),
     Rule(
         id="veth-poll-out-of-range",
-        severity=INFO,
+        severity=WARNING,
         title="veth_poll() looks beyond its peer's TX queues",
         predicate=(
-            "rq[i].napi != NULL && i >= peer->num_tx_queues, unless veth_xmit() of "
-            "this kernel shows that it never stops a TX queue. It stays undecided, and "
-            "an info: whether veth_poll() checks the number is in its code alone."
+            "rq[i].napi != NULL && i >= peer->num_tx_queues && veth_xmit() of this "
+            "kernel stops TX queues && veth_poll() does not look at "
+            "peer->real_num_tx_queues before it takes peer->_tx[i] (where it takes "
+            "rq[i].xdp_rxq.queue_index for i: rq[i].xdp_rxq.reg_state == "
+            "REG_STATE_REGISTERED). It is undecided, and an info, where the code of "
+            "veth_poll() could not be read."
         ),
         sees=(
-            "On kernels that stop and wake TX queues and do not check the number: "
-            "memory behind the peer's _tx[] is read, and may be written, for each "
-            "packet. Random crashes."
+            "Memory behind the peer's _tx[] is read, and may be written, when frames "
+            "that were redirected to the peer are taken from such a queue. Random "
+            "crashes."
         ),
         fix=(
             "Give the device at most as many RX queues as the peer was made with TX "
-            "queues."
+            "queues, and detach a native program before."
         ),
         why=(
             "veth_poll() (drivers/net/veth.c) takes netdev_get_tx_queue() of the peer "
             "for its own queue's number, to wake it, in kernels that have "
             "back-pressure: v6.16 to v6.19 do so without a check, as does 6.12.107; "
-            "v7.1 checks the number. Kernels that never stop a veth's TX queue are "
-            'not concerned: their veth_xmit() lacks the message "Invalid return code". '
-            "Whether the number is checked neither a type nor a message tells."
+            "v7.1 and 6.12.117 check the number. Kernels that never stop a veth's TX "
+            'queue are not concerned: their veth_xmit() lacks the message "Invalid '
+            'return code". What veth_poll() looks at is read from its code.'
         ),
         subjects=lambda context: context.veths,
         check=_poll_out_of_range,
@@ -422,10 +480,12 @@ RULES: Tuple[Rule, ...] = (
         predicate=(
             "flags & IFF_UP && _tx[i].state & __QUEUE_STATE_DRV_XOFF && peer "
             "rq[i].xdp_ring is empty && !(peer rq[i].xdp_napi.state & "
-            "NAPIF_STATE_SCHED). It is undecided, and an info, where no queue is stuck "
-            "but one could be: veth_xmit() of this kernel stops TX queues, and a peer "
-            "rq[i] with 0 < i < real_num_tx_queues has NAPI for GRO alone (rq[i].napi "
-            "!= NULL, rq[i].xdp_rxq.reg_state != REG_STATE_REGISTERED)"
+            "NAPIF_STATE_SCHED). It is an info where no queue is stuck but one could "
+            "be: veth_xmit() of this kernel stops TX queues, veth_poll() takes "
+            "xdp_rxq.queue_index for the one to wake, and a peer rq[i] with 0 < i < "
+            "real_num_tx_queues has NAPI for GRO alone (rq[i].napi != NULL, "
+            "rq[i].xdp_rxq.reg_state != REG_STATE_REGISTERED). That is undecided where "
+            "the code of veth_poll() could not be read."
         ),
         sees=(
             "Some flows through the pair stall for good; the qdisc's backlog grows; "
@@ -440,8 +500,8 @@ RULES: Tuple[Rule, ...] = (
             "veth_xmit() (drivers/net/veth.c) stops the TX queue when the peer's ring "
             "is full, if it has a qdisc, and veth_poll() of the peer wakes it, since "
             "v6.16 (and in 6.12.y). For NAPI without XDP (GRO alone) veth_poll() of "
-            "v6.16 to v7.1 takes xdp_rxq.queue_index, which is 0 there, and so wakes "
-            "TX queue 0 only."
+            "v6.16 to v7.1, and of 6.12.94, takes xdp_rxq.queue_index, which is 0 "
+            "there, and so wakes TX queue 0 only."
         ),
         subjects=lambda context: context.veths,
         check=_stuck,

@@ -75,7 +75,7 @@ def _fix_without_program(
         tx = peer.queues.tx.real
         if not isinstance(tx, Unreadable) and tx <= first:
             return context.fixes.channels(device.ref, "rx", first)
-    return _attach_again(context, device)
+    return context.attach_again(device)
 
 
 def _stale(context: Context, end: End) -> Optional[Symptom]:
@@ -128,16 +128,9 @@ def _overflow(context: Context, end: End) -> Optional[Symptom]:
             (("peer_features & NETIF_F_ALL_TSO", f"{features & _ALL_TSO:#x}"),),
             KernelAnswer("veth_skb_is_eligible_for_gro"),
             # veth_xdp_set() takes TSO from what the peer may have.
-            _attach_again(context, device),
+            context.attach_again(device),
         )
     )
-
-
-def _attach_again(context: Context, device: Device) -> Tuple[str, ...]:
-    program = device.xdp.driver
-    if program is None or isinstance(program, Unreadable):
-        return ()
-    return context.fixes.attach_again(device.ref, "driver", program)
 
 
 def _fix_napi(context: Context, device: Device) -> Tuple[str, ...]:
