@@ -16,9 +16,9 @@ from typing import Any, Callable, Counter, Dict, Iterator, List, Tuple
 
 from answers import Answers
 from booted import (
-    BUGGY,
     KERNELS,
     OLD,
+    OLDER_BUILDS,
     Dump,
     RulesRun,
     Tally,
@@ -61,7 +61,7 @@ class _Booted:
 
 def _kernels(scene: str) -> List[str]:
     # Which kernels set a scene.
-    return KERNELS + (BUGGY if scene in ("rules", "attach") else [])
+    return KERNELS + OLDER_BUILDS.get(scene, [])
 
 
 #: The scenes, in the order in which they are made, what is done in each, and the

@@ -202,6 +202,7 @@ def _messages(variant: str, absent: Sequence[str] = ()) -> Dict[str, FrozenSet[s
     return {
         "dev_xdp_attach": said([*CORE, "no-operation", *early]),
         "dev_xdp_install": said([*INSTALL, *late]),
+        "bond_xdp": said(["bond-mode"]),
     }
 
 
@@ -927,6 +928,32 @@ def test_a_slave_that_leaves_is_not_asked() -> None:
     case.change("slave", driver=_ALL._replace(name="dummy", ndo_bpf=False))
     said = case.ask()
     assert said.fix == ("ip link set dev slave nomaster",) and said.then is None
+
+
+def test_bond_of_a_kernel_that_does_not_say_why() -> None:
+    case = Case("I", "bond", "driver")
+    case.change("bond", bond=Bond("balance-alb", "layer2", ()))
+    said = case.ask()
+    assert said.message is not None and not said.either
+    messages = {**_messages("I"), "bond_xdp": frozenset()}
+    case.kernel = _kernel("I", messages=tuple(messages.items()))
+    silent = case.ask()
+    assert (silent.errno, silent.message) == (errno.EOPNOTSUPP, None)
+    assert silent.because == said.because and not silent.either
+
+
+def test_bond_whose_code_was_not_read() -> None:
+    """errno is known all the same."""
+    case = Case("I", "bond", "driver")
+    messages = _messages("I")
+    del messages["bond_xdp"]
+    case.kernel = _kernel("I", messages=tuple(messages.items()))
+    assert case.ask().errno == 0 and not case.ask().either
+    case.change("bond", bond=Bond("balance-alb", "layer2", ()))
+    said = case.ask()
+    assert said.errno == errno.EOPNOTSUPP
+    assert {one.message for one in said.either} == {SAYS["bond-mode"][1], None}
+    assert "the text of bond_xdp_set() could not be read" in said.because
 
 
 def test_bonds_within_bonds() -> None:

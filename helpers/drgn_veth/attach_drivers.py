@@ -481,16 +481,23 @@ def _said(q: Question, function: str) -> Optional[FrozenSet[str]]:
 
 def _taken(q: Question, driver: DriverDecisions) -> List[Tuple[Decision, ...]]:
     # The lists that this kernel's driver may have: one, if its text was read.
-    if driver.ndo_bpf != "virtnet_xdp":
-        return [driver.decisions]
     said = _said(q, driver.ndo_bpf)
-    ways = []
-    for key in ("virtio-mtu-any", "virtio-mtu-plain"):
-        other = {"virtio-mtu-any", "virtio-mtu-plain"} - {key}
-        taken = tuple(d for d in driver.decisions if d.key not in other)
-        message = next(d.message for d in driver.decisions if d.key == key)
-        if said is None or message in said:
-            ways.append(taken)
+    ways: List[Tuple[Decision, ...]] = []
+    if driver.ndo_bpf == "bond_xdp":
+        # Since Linux kernel commit ("bonding: return detailed error when loading native
+        # XDP fails") (in v6.13 and stable kernels), it says why.
+        (mode,) = driver.decisions
+        if said is None or mode.message in said:
+            ways.append((mode,))
+        if said is None or mode.message not in said:
+            ways.append((mode._replace(message=None),))
+    elif driver.ndo_bpf == "virtnet_xdp":
+        for key in ("virtio-mtu-any", "virtio-mtu-plain"):
+            other = {"virtio-mtu-any", "virtio-mtu-plain"} - {key}
+            taken = tuple(d for d in driver.decisions if d.key not in other)
+            message = next(d.message for d in driver.decisions if d.key == key)
+            if said is None or message in said:
+                ways.append(taken)
     return ways or [driver.decisions]
 
 
@@ -526,5 +533,8 @@ def decide_in_driver(q: Question) -> Answer:
             answers.append(answer)
     if len(answers) == 1:
         return answers[0]
-    why = "the text of virtnet_xdp_set() could not be read, which would tell"
+    why = f"the text of {driver.function}() could not be read, which would tell"
+    if len({answer.errno for answer in answers}) == 1:
+        because = f"{answers[0].because}; the message, or none: {why}"
+        return answers[0]._replace(because=because, either=tuple(answers))
     return Answer(None, None, None, why, (), tuple(answers))

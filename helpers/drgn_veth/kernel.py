@@ -45,6 +45,7 @@ _EVERYWHERE = frozenset(
 
 # What kernels differ in, by function: which of these it refers to.
 _DRIVER_MESSAGES = {
+    "bond_xdp": (b"No native XDP support for the current bonding mode",),
     "virtnet_xdp": (
         b"virtio_net: MTU too large to enable XDP",
         b"virtio_net: MTU too large to enable XDP without frags",
@@ -135,7 +136,7 @@ def read_kernel(prog: Program, functions: Mapping[str, int]) -> Kernel:
     Return the record of a kernel.
 
     :param functions: Addresses of functions of those drivers that have devices:
-        ``virtnet_xdp``, ``veth_xmit``, ``veth_poll``
+        ``bond_xdp``, ``virtnet_xdp``, ``veth_xmit``, ``veth_poll``
     """
     aux = prog.type("struct bpf_prog_aux")
     return Kernel(

@@ -73,6 +73,7 @@ _MOST_QUEUES = 4096  # rtnl_create_link(), net/core/rtnetlink.c
 
 # Functions whose code is looked at: driver, operation, what it is called.
 _FUNCTIONS = (
+    ("bond", "ndo_bpf", "bond_xdp"),
     ("virtio_net", "ndo_bpf", "virtnet_xdp"),
     ("veth", "ndo_start_xmit", "veth_xmit"),
 )

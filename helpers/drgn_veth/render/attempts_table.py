@@ -65,8 +65,10 @@ def _told(answer: Answer, by_netlink: bool) -> List[str]:
 def _why(answer: Answer) -> List[str]:
     where = f"{answer.function}(): " if answer.function else ""
     lines = [f"{where}{for_terminal(answer.because)}"]
-    for one in answer.either:
-        lines.append(f"{_outcome(one)} if {_why(one)[0]}")
+    if answer.errno is None:
+        # Else they differ in the message alone.
+        for one in answer.either:
+            lines.append(f"{_outcome(one)} if {_why(one)[0]}")
     lines.extend(f"  {for_terminal(command)}" for command in answer.fix)
     if answer.then is not None:
         first, *others = _why(answer.then)
