@@ -1233,6 +1233,12 @@ def test_back_pressure_that_is_not_known() -> None:
     assert finding.undecided is not None and "not understood" in finding.undecided
 
 
+def test_no_fix_where_it_is_not_known_whether_there_is_a_program() -> None:
+    case = {**queues(4, 1), **native(*[True] * 4, program=BAD)}
+    (finding,) = found("veth-poll-out-of-range", pair(case, queues(1, 1, 1, 2)))
+    assert finding.severity == "warning" and finding.fix == ()
+
+
 def test_only_the_xdp_rxq_that_is_registered_is_out_of_range() -> None:
     case = {**queues(4, 1), **registered(True, False, False, True)}
     by_rxq = kernel(veth_poll=BY_RXQ)

@@ -248,6 +248,8 @@ class Context:
         self.programmed: List[End] = []
         self.steered: List[End] = []
         self.lowers: List[End] = []
+        #: Whether some veth has a TX queue that is stopped.
+        self.has_stopped = False
         for device in snapshot.devices:
             if device.off_list is None:
                 self._add(device)
@@ -291,6 +293,8 @@ class Context:
             self.paired.append(end)
             if kind == "veth":
                 self.veths.append(end)
+        if device.veth is not None and isinstance(device.veth.stopped, tuple):
+            self.has_stopped |= bool(device.veth.stopped)
         xdp = device.xdp
         if not (xdp.driver is None and xdp.generic is None and xdp.offload is None):
             self.programmed.append(end)

@@ -14,6 +14,7 @@ from .base import (
     KernelAnswer,
     Rule,
     Symptom,
+    Undecidable,
     count,
     is_up,
     napi_queues,
@@ -233,9 +234,11 @@ def _fewer_rx(context: Context, device: Device, rx: int) -> Tuple[str, ...]:
     # Without the native program: some kernels would leave it in the queues that go,
     # see xdp-stale-program.
     commands = context.set_channels(device, rx=rx)
-    if not commands or not context.is_native(device):
-        return commands
-    return context.attach_again(device, commands)
+    try:
+        native = context.is_native(device)
+    except Undecidable:
+        return ()
+    return context.attach_again(device, commands) if commands and native else commands
 
 
 def _is_registered(device: Device, queue: int) -> bool:
@@ -255,10 +258,7 @@ class _Wakes(NamedTuple):
 def _wakes(context: Context) -> Maybe[Optional[_Wakes]]:
     # None: veth does not stop TX queues on this kernel.
     stops = context.has_message("veth_xmit", BACK_PRESSURE)
-    if isinstance(stops, Unreadable) and any(
-        veth is not None and isinstance(veth.stopped, tuple) and veth.stopped
-        for veth in (end.device.veth for end in context.veths)
-    ):
+    if isinstance(stops, Unreadable) and context.has_stopped:
         stops = True
     if stops is False:
         return None

@@ -20,15 +20,14 @@ import resource
 import struct
 import sys
 
-__all__ = ("Seen", "main", "observed", "set_redirect")
+from xdp import bpf, open_pinned, pin
 
-SYS_BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
+__all__ = ("Seen", "instruction", "main", "observed", "set_redirect")
+
 BPF_MAP_CREATE = 0
 BPF_MAP_LOOKUP_ELEM = 1
 BPF_MAP_UPDATE_ELEM = 2
 BPF_PROG_LOAD = 5
-BPF_OBJ_PIN = 6
-BPF_OBJ_GET = 7
 
 BPF_MAP_TYPE_ARRAY = 2
 BPF_PROG_TYPE_XDP = 6
@@ -40,8 +39,6 @@ MAP_LOOKUP_ELEM, GET_SMP_PROCESSOR_ID, REDIRECT = 1, 8, 23
 XDP_PASS = 2
 CPUS = 64
 
-_libc = ctypes.CDLL(None, use_errno=True)
-
 
 @dataclass(frozen=True)
 class Seen:
@@ -51,20 +48,14 @@ class Seen:
     last_bytes: int
 
 
-def _bpf(command: int, attr: bytes) -> int:
-    buffer = ctypes.create_string_buffer(attr, len(attr))
-    result: int = _libc.syscall(SYS_BPF, command, buffer, len(attr))
-    if result < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
-    return result
-
-
 def _address(buffer: ctypes.Array[ctypes.c_char]) -> int:
     return ctypes.addressof(buffer)
 
 
-def _ins(code: int, dst: int = 0, src: int = 0, off: int = 0, imm: int = 0) -> bytes:
+def instruction(
+    code: int, dst: int = 0, src: int = 0, off: int = 0, imm: int = 0
+) -> bytes:
+    """One instruction of eBPF."""
     return struct.pack("<BBhi", code, dst | src << 4, off, imm)
 
 
@@ -72,11 +63,11 @@ def _lookup(map_fd: int) -> bytes:
     """r0 = the entry whose index is at fp - 4."""
     return b"".join(
         (
-            _ins(0xBF, 2, 10),  # r2 = fp
-            _ins(0x07, 2, imm=-4),  # r2 += -4
-            _ins(0x18, 1, BPF_PSEUDO_MAP_FD, imm=map_fd),  # r1 = map
-            _ins(0),
-            _ins(0x85, imm=MAP_LOOKUP_ELEM),
+            instruction(0xBF, 2, 10),  # r2 = fp
+            instruction(0x07, 2, imm=-4),  # r2 += -4
+            instruction(0x18, 1, BPF_PSEUDO_MAP_FD, imm=map_fd),  # r1 = map
+            instruction(0),
+            instruction(0x85, imm=MAP_LOOKUP_ELEM),
         )
     )
 
@@ -84,19 +75,19 @@ def _lookup(map_fd: int) -> bytes:
 def _observe(map_fd: int) -> bytes:
     return b"".join(
         (
-            _ins(0xBF, 6, 1),  # r6 = ctx
-            _ins(0x85, imm=GET_SMP_PROCESSOR_ID),
-            _ins(0x63, 10, 0, -4),  # *(u32 *)(fp - 4) = r0
+            instruction(0xBF, 6, 1),  # r6 = ctx
+            instruction(0x85, imm=GET_SMP_PROCESSOR_ID),
+            instruction(0x63, 10, 0, -4),  # *(u32 *)(fp - 4) = r0
             _lookup(map_fd),
-            _ins(0x15, 0, off=6),  # if r0 == 0 goto out
-            _ins(0xB7, 1, imm=1),  # r1 = 1
-            _ins(0xDB, 0, 1, 0),  # lock *(u64 *)(r0 + 0) += r1
-            _ins(0x61, 2, 6, 4),  # r2 = ctx->data_end
-            _ins(0x61, 3, 6, 0),  # r3 = ctx->data
-            _ins(0x1F, 2, 3),  # r2 -= r3
-            _ins(0x7B, 0, 2, 8),  # *(u64 *)(r0 + 8) = r2
-            _ins(0xB7, 0, imm=XDP_PASS),  # out: r0 = XDP_PASS
-            _ins(0x95),
+            instruction(0x15, 0, off=6),  # if r0 == 0 goto out
+            instruction(0xB7, 1, imm=1),  # r1 = 1
+            instruction(0xDB, 0, 1, 0),  # lock *(u64 *)(r0 + 0) += r1
+            instruction(0x61, 2, 6, 4),  # r2 = ctx->data_end
+            instruction(0x61, 3, 6, 0),  # r3 = ctx->data
+            instruction(0x1F, 2, 3),  # r2 -= r3
+            instruction(0x7B, 0, 2, 8),  # *(u64 *)(r0 + 8) = r2
+            instruction(0xB7, 0, imm=XDP_PASS),  # out: r0 = XDP_PASS
+            instruction(0x95),
         )
     )
 
@@ -104,16 +95,16 @@ def _observe(map_fd: int) -> bytes:
 def _redirect(map_fd: int) -> bytes:
     return b"".join(
         (
-            _ins(0x62, 10, 0, -4),  # *(u32 *)(fp - 4) = 0
+            instruction(0x62, 10, 0, -4),  # *(u32 *)(fp - 4) = 0
             _lookup(map_fd),
-            _ins(0x15, 0, off=5),  # if r0 == 0 goto pass
-            _ins(0x61, 1, 0, 0),  # r1 = *(u32 *)(r0 + 0)
-            _ins(0x15, 1, off=3),  # if r1 == 0 goto pass
-            _ins(0xB7, 2),  # r2 = 0
-            _ins(0x85, imm=REDIRECT),
-            _ins(0x95),
-            _ins(0xB7, 0, imm=XDP_PASS),  # pass: r0 = XDP_PASS
-            _ins(0x95),
+            instruction(0x15, 0, off=5),  # if r0 == 0 goto pass
+            instruction(0x61, 1, 0, 0),  # r1 = *(u32 *)(r0 + 0)
+            instruction(0x15, 1, off=3),  # if r1 == 0 goto pass
+            instruction(0xB7, 2),  # r2 = 0
+            instruction(0x85, imm=REDIRECT),
+            instruction(0x95),
+            instruction(0xB7, 0, imm=XDP_PASS),  # pass: r0 = XDP_PASS
+            instruction(0x95),
         )
     )
 
@@ -121,15 +112,10 @@ def _redirect(map_fd: int) -> bytes:
 _KINDS = {"observe": (_observe, 16, CPUS), "redirect": (_redirect, 4, 1)}
 
 
-def _pin(fd: int, path: str) -> None:
-    buffer = ctypes.create_string_buffer(os.fsencode(path))
-    _bpf(BPF_OBJ_PIN, struct.pack("<QII", _address(buffer), fd, 0))
-
-
 def _load(kind: str, path: str) -> None:
     make, value_size, entries = _KINDS[kind]
     name = os.path.basename(path).encode()[:15]
-    map_fd = _bpf(
+    map_fd = bpf(
         BPF_MAP_CREATE,
         struct.pack(
             "<IIIIIII16s", BPF_MAP_TYPE_ARRAY, 4, value_size, entries, 0, 0, 0, name
@@ -155,31 +141,26 @@ def _load(kind: str, path: str) -> None:
         0,  # expected_attach_type
     )
     try:
-        fd = _bpf(BPF_PROG_LOAD, attr)
+        fd = bpf(BPF_PROG_LOAD, attr)
     except OSError as e:
         said = log.value.decode(errors="replace")
         raise OSError(e.errno, f"{e.strerror}: {said}") from e
-    _pin(fd, path)
-    _pin(map_fd, path + "_map")
+    pin(fd, path)
+    pin(map_fd, path + "_map")
     os.close(fd)
     os.close(map_fd)
 
 
-def _open_map(path: str) -> int:
-    buffer = ctypes.create_string_buffer(os.fsencode(path + "_map"))
-    return _bpf(BPF_OBJ_GET, struct.pack("<QII", _address(buffer), 0, 0))
-
-
 def observed(path: str) -> dict[int, Seen]:
     """What the ``observe`` program that is pinned at ``path`` saw, by CPU."""
-    fd = _open_map(path)
+    fd = open_pinned(path + "_map")
     try:
         seen = {}
         for cpu in range(min(os.cpu_count() or 1, CPUS)):
             key = ctypes.create_string_buffer(struct.pack("<I", cpu), 4)
             value = ctypes.create_string_buffer(16)
             attr = struct.pack("<IIQQQ", fd, 0, _address(key), _address(value), 0)
-            _bpf(BPF_MAP_LOOKUP_ELEM, attr)
+            bpf(BPF_MAP_LOOKUP_ELEM, attr)
             seen[cpu] = Seen(*struct.unpack("<QQ", value.raw))
         return seen
     finally:
@@ -188,12 +169,12 @@ def observed(path: str) -> dict[int, Seen]:
 
 def set_redirect(path: str, ifindex: int) -> None:
     """Say where the ``redirect`` program that is pinned at ``path`` sends packets."""
-    fd = _open_map(path)
+    fd = open_pinned(path + "_map")
     try:
         key = ctypes.create_string_buffer(4)
         value = ctypes.create_string_buffer(struct.pack("<I", ifindex), 4)
         attr = struct.pack("<IIQQQ", fd, 0, _address(key), _address(value), 0)
-        _bpf(BPF_MAP_UPDATE_ELEM, attr)
+        bpf(BPF_MAP_UPDATE_ELEM, attr)
     finally:
         os.close(fd)
 

@@ -47,6 +47,7 @@ __all__ = (
     "Batch",
     "LinkInfo",
     "XdpError",
+    "bpf",
     "create_link",
     "detach_link",
     "link_ids",
@@ -59,6 +60,7 @@ __all__ = (
     "open_pinned",
     "open_program",
     "pin",
+    "record",
     "setns",
     "update_link",
 )
@@ -116,7 +118,8 @@ def _bpf_read(command: int, attr: bytes) -> tuple[int, bytes]:
     return result, buffer.raw
 
 
-def _bpf(command: int, attr: bytes) -> int:
+def bpf(command: int, attr: bytes) -> int:
+    """Call bpf(2); raise OSError where it fails."""
     return _bpf_read(command, attr)[0]
 
 
@@ -164,33 +167,33 @@ def load_program(
         bound_ifindex,
         attach_type,
     )
-    return _bpf(BPF_PROG_LOAD, attr)
+    return bpf(BPF_PROG_LOAD, attr)
 
 
 def create_link(prog_fd: int, ifindex: int, flags: int) -> int:
     """Attach to a device of the current namespace, return the link's descriptor."""
-    return _bpf(BPF_LINK_CREATE, struct.pack("<IIII", prog_fd, ifindex, BPF_XDP, flags))
+    return bpf(BPF_LINK_CREATE, struct.pack("<IIII", prog_fd, ifindex, BPF_XDP, flags))
 
 
 def update_link(fd: int, prog_fd: int, old_prog_fd: int | None = None) -> None:
     """Put another program into a link; with an old one, only if it is there."""
     flags = 0 if old_prog_fd is None else BPF_F_REPLACE
-    _bpf(BPF_LINK_UPDATE, struct.pack("<IIII", fd, prog_fd, flags, old_prog_fd or 0))
+    bpf(BPF_LINK_UPDATE, struct.pack("<IIII", fd, prog_fd, flags, old_prog_fd or 0))
 
 
 def detach_link(fd: int) -> None:
     """Take a link off its device, and leave it to its holders."""
-    _bpf(BPF_LINK_DETACH, struct.pack("<I", fd))
+    bpf(BPF_LINK_DETACH, struct.pack("<I", fd))
 
 
 def open_program(prog_id: int) -> int:
     """Return a descriptor of the program with this number."""
-    return _bpf(BPF_PROG_GET_FD_BY_ID, struct.pack("<III", prog_id, 0, 0))
+    return bpf(BPF_PROG_GET_FD_BY_ID, struct.pack("<III", prog_id, 0, 0))
 
 
 def open_link(link_id: int) -> int:
     """Return a descriptor of the link with this number."""
-    return _bpf(BPF_LINK_GET_FD_BY_ID, struct.pack("<III", link_id, 0, 0))
+    return bpf(BPF_LINK_GET_FD_BY_ID, struct.pack("<III", link_id, 0, 0))
 
 
 def link_ids() -> Iterator[int]:
@@ -210,18 +213,18 @@ def link_ids() -> Iterator[int]:
 def pin(fd: int, path: str) -> None:
     """Give an object of bpf(2) a name in a BPF file system."""
     buffer = ctypes.create_string_buffer(os.fsencode(path))
-    _bpf(BPF_OBJ_PIN, struct.pack("<QII", _pointer(buffer), fd, 0))
+    bpf(BPF_OBJ_PIN, struct.pack("<QII", _pointer(buffer), fd, 0))
 
 
 def open_pinned(path: str) -> int:
     """Return a descriptor of what is pinned there."""
     buffer = ctypes.create_string_buffer(os.fsencode(path))
-    return _bpf(BPF_OBJ_GET, struct.pack("<QII", _pointer(buffer), 0, 0))
+    return bpf(BPF_OBJ_GET, struct.pack("<QII", _pointer(buffer), 0, 0))
 
 
 def _info(fd: int) -> bytes:
     info = ctypes.create_string_buffer(256)
-    _bpf(BPF_OBJ_GET_INFO_BY_FD, struct.pack("<IIQ", fd, len(info), _pointer(info)))
+    bpf(BPF_OBJ_GET_INFO_BY_FD, struct.pack("<IIQ", fd, len(info), _pointer(info)))
     return info.raw
 
 
@@ -247,6 +250,14 @@ def netns_path(netns: str) -> str:
     if netns.isdigit():
         return f"/proc/{netns}/ns/net"
     return "/run/netns/" + netns
+
+
+def record(*made: Record) -> None:
+    """Append what was made to RECORDS."""
+    os.makedirs(os.path.dirname(RECORDS), exist_ok=True)
+    with open(RECORDS, "a", encoding="ascii") as f:
+        for one in made:
+            f.write(json.dumps(one) + "\n")
 
 
 class Batch:
@@ -300,7 +311,7 @@ class Batch:
         finally:
             if netns is not None:
                 setns(self.home)
-        record: Record = {
+        made: Record = {
             "what": "link",
             "id": object_id(link_fd),
             "prog_id": object_id(prog_fd),
@@ -312,12 +323,12 @@ class Batch:
             "holder": None,
         }
         os.close(prog_fd)
-        self.records.append(record)
+        self.records.append(made)
         if place == "hold":
-            self.held.append((link_fd, record))
+            self.held.append((link_fd, made))
         else:
             pin(link_fd, place)
-            record["pin"] = place
+            made["pin"] = place
             os.close(link_fd)
 
     def _moved(self, words: Sequence[str], netns: str | None) -> None:
@@ -368,21 +379,18 @@ class Batch:
             child = os.fork()
             if child == 0:
                 _hold()
-            for fd, record in self.held:
-                record["holder"] = child
+            for fd, made in self.held:
+                made["holder"] = child
                 os.close(fd)
-        os.makedirs(os.path.dirname(RECORDS), exist_ok=True)
-        with open(RECORDS, "a", encoding="ascii") as f:
-            for record in self.records:
-                f.write(json.dumps(record) + "\n")
+        record(*self.records)
 
 
 def _records() -> Iterator[Record]:
     with open(RECORDS, encoding="ascii") as f:
         for line in f:
-            record = json.loads(line)
-            if record["what"] == "link":
-                yield record
+            made = json.loads(line)
+            if made["what"] == "link":
+                yield made
 
 
 def _hold() -> NoReturn:

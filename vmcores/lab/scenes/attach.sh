@@ -24,6 +24,8 @@ unknown="Unknown device type|No such (file or )?device|Operation not supported"
 
 xdp load at_plain $BPF/plain , load at_gen $BPF/gen , load at_link $BPF/link , \
     load at_eat37 $BPF/eat37 attach 37 , load at_devmap $BPF/devmap attach 33
+# libxdp's way to have several programs on a device.
+python3 "$GUEST/dispatcher.py" $BPF/dispatcher $BPF/at_ext
 frags=false
 if ask "xdp.frags" "Invalid argument" xdp load at_frags $BPF/frags frags; then
     frags=true
@@ -84,6 +86,8 @@ link add ldrv_a type veth peer name ldrv_b
 link add lgen_a type veth peer name lgen_b
 link add lfra_a type veth peer name lfra_b
 link add lmove type veth peer name lmove_p
+link add dis_a type veth peer name dis_b
+link add ldis_a type veth peer name ldis_b
 # Lowers, for uppers with and without a program.
 link add low_mv type veth peer name low_mv_p
 link add low_vl type veth peer name low_vl_p
@@ -215,6 +219,8 @@ link set dev gen_a xdpgeneric pinned $BPF/gen
 link set dev gen_b xdpgeneric pinned $BPF/plain
 link set dev e37_a xdp pinned $BPF/eat37
 link set dev e37_b xdpgeneric pinned $BPF/eat37
+link set dev dis_a xdpdrv pinned $BPF/dispatcher
+link set dev dis_b xdpgeneric pinned $BPF/dispatcher
 link set dev q42a xdpdrv pinned $BPF/plain
 link set dev q13a xdpgeneric pinned $BPF/gen
 link set dev qgrow xdpdrv pinned $BPF/plain
@@ -255,6 +261,7 @@ xdp link $BPF/link ldef_a default $BPF/l_def , link $BPF/link ldef_b default hol
     link $BPF/link ldrv_a driver $BPF/l_drv , link $BPF/link ldrv_b driver hold , \
     link $BPF/link lgen_a generic $BPF/l_gen , link $BPF/link lgen_b generic hold , \
     link $BPF/link dum_l default $BPF/l_dum , link $BPF/link mv_link generic $BPF/l_mv , \
+    link $BPF/dispatcher ldis_a driver $BPF/l_dis , \
     link $BPF/eat37 downp_b driver $BPF/l_down , link $BPF/link lmove driver $BPF/l_move , \
     in nsb link $BPF/link eth0 driver hold , in "$HOLDER" link $BPF/link eth0 generic hold
 # A link stays on a device that moves.

@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Load a dispatcher as libxdp has it: an XDP program that calls functions of its own,
+which programs of type EXT replace.
+
+Use: ``dispatcher.py PATH LINK``: ``xdp_dispatcher`` with one function, prog0, is pinned
+at PATH; what replaces that function is a BPF link, pinned at LINK.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import ctypes
+import os
+import struct
+import sys
+
+from programs import instruction
+from xdp import bpf, object_id, pin, record
+
+__all__ = ("main",)
+
+BPF_PROG_LOAD = 5
+BPF_RAW_TRACEPOINT_OPEN = 17
+BPF_BTF_LOAD = 18
+BPF_PROG_TYPE_XDP = 6
+BPF_PROG_TYPE_EXT = 28
+BPF_PSEUDO_CALL = 1
+BTF_MAGIC = 0xEB9F
+# Kinds of include/uapi/linux/btf.h, and a function's linkage.
+INT, PTR, STRUCT, FUNC, FUNC_PROTO = 1, 2, 4, 12, 13
+GLOBAL = 1
+
+NAME = "xdp_dispatcher"
+XDP_PASS = 2
+
+
+class _Types:
+    """BTF under construction."""
+
+    def __init__(self) -> None:
+        self._strings = b"\0"
+        self._types = b""
+        self._count = 0
+
+    def _string(self, text: str) -> int:
+        at = len(self._strings)
+        self._strings += text.encode() + b"\0"
+        return at
+
+    def add(
+        self, name: str, kind: int, size_or_type: int, more: bytes = b"", many: int = 0
+    ) -> int:
+        """Add a type; its number. ``many`` is what the kind has vlen for."""
+        at = self._string(name) if name else 0
+        self._types += struct.pack("<III", at, kind << 24 | many, size_or_type) + more
+        self._count += 1
+        return self._count
+
+    def parameter(self, name: str, type_id: int) -> bytes:
+        """What follows a FUNC_PROTO."""
+        return struct.pack("<II", self._string(name), type_id)
+
+    def load(self) -> int:
+        """Give it to the kernel; its descriptor."""
+        header = struct.pack(
+            "<HBBIIIII",
+            BTF_MAGIC,
+            1,  # version
+            0,  # flags
+            24,  # hdr_len
+            0,
+            len(self._types),
+            len(self._types),
+            len(self._strings),
+        )
+        data = header + self._types + self._strings
+        buffer = ctypes.create_string_buffer(data, len(data))
+        attr = struct.pack("<QQIII", ctypes.addressof(buffer), 0, len(data), 0, 0)
+        return bpf(BPF_BTF_LOAD, attr)
+
+
+def _load(
+    kind: int,
+    name: str,
+    code: bytes,
+    btf_fd: int,
+    functions: Sequence[tuple[int, int]],
+    replaces: tuple[int, int] = (0, 0),
+) -> int:
+    """Load a program: ``functions`` are (instruction, type), ``replaces`` is (type,
+    descriptor of the program that has it).
+    """
+    instructions = ctypes.create_string_buffer(code, len(code))
+    licence = ctypes.create_string_buffer(b"GPL")
+    packed = b"".join(struct.pack("<II", *function) for function in functions)
+    infos = ctypes.create_string_buffer(packed, len(packed))
+    log = ctypes.create_string_buffer(65536)
+    attr = struct.pack(
+        "<IIQQIIQII16sIIIIQIIQIII",
+        kind,
+        len(code) // 8,
+        ctypes.addressof(instructions),
+        ctypes.addressof(licence),
+        1,  # log_level
+        len(log),
+        ctypes.addressof(log),
+        0,  # kern_version
+        0,  # prog_flags
+        name.encode()[:15],
+        0,  # prog_ifindex
+        0,  # expected_attach_type
+        btf_fd,
+        8,  # func_info_rec_size
+        ctypes.addressof(infos),
+        len(functions),
+        0,  # line_info_rec_size
+        0,  # line_info
+        0,  # line_info_cnt
+        *replaces,
+    )
+    try:
+        return bpf(BPF_PROG_LOAD, attr)
+    except OSError as e:
+        said = log.value.decode(errors="replace")
+        raise OSError(e.errno, f"{e.strerror}: {name}: {said}") from e
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Load the two programs, and put one into the other."""
+    path, link_path = arguments
+    types = _Types()
+    number = types.add("int", INT, 4, struct.pack("<I", 1 << 24 | 32))
+    context = types.add("", PTR, types.add("xdp_md", STRUCT, 24))
+    parameter = types.parameter("ctx", context)
+    prototype = types.add("", FUNC_PROTO, number, parameter, 1)
+    main_type = types.add(NAME, FUNC, prototype, many=GLOBAL)
+    slot_type = types.add("prog0", FUNC, prototype, many=GLOBAL)
+    btf_fd = types.load()
+    returns = instruction(0xB7, imm=XDP_PASS) + instruction(0x95)
+    call = instruction(0x85, src=BPF_PSEUDO_CALL, imm=1) + instruction(0x95)
+    dispatcher = _load(
+        BPF_PROG_TYPE_XDP,
+        NAME,
+        call + returns,
+        btf_fd,
+        ((0, main_type), (2, slot_type)),
+    )
+    extension = _load(
+        BPF_PROG_TYPE_EXT,
+        "at_ext",
+        returns,
+        btf_fd,
+        ((0, slot_type),),
+        (slot_type, dispatcher),
+    )
+    pin(dispatcher, path)
+    pin(bpf(BPF_RAW_TRACEPOINT_OPEN, struct.pack("<QII", 0, extension, 0)), link_path)
+    record(
+        {
+            "what": "prog",
+            "id": object_id(dispatcher),
+            "name": NAME,
+            "frags": False,
+            "returns": XDP_PASS,
+            "expected_attach_type": 0,
+            "pin": path,
+        }
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except OSError as e:
+        print(f"dispatcher.py: {e}", file=sys.stderr)
+        os._exit(1)
