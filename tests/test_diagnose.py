@@ -50,7 +50,7 @@ from drgn_veth.render import json as render_json
 from drgn_veth.rules import RULES, RULES_BY_ID
 from drgn_veth.rules.base import Evidence, Finding, KernelAnswer, decision
 from drgn_veth.rules.page import explain, markdown
-from drgn_veth.rules.queues import BACK_PRESSURE
+from drgn_veth.rules.poll import BACK_PRESSURE
 import jsonschema
 import pytest
 from test_pure import BAD, HOST, POD, device
@@ -92,15 +92,17 @@ def queues(rx: Any, tx: Any, num_rx: Any = None, num_tx: Any = None) -> Changes:
 
 def rqs(*napi: Any, prog: Any = None, errors: Any = 0) -> Tuple[XdpQueue, ...]:
     return tuple(
-        XdpQueue(i, prog if on else None, on, bool(on), errors)
+        XdpQueue(
+            i, prog if on else None, on, bool(on), errors, False, i if on is True else 0
+        )
         for i, on in enumerate(napi)
     )
 
 
-def registered(*of_queues: Any) -> Changes:
-    ready = rqs(*[True] * len(of_queues))
-    both = zip(ready, of_queues)
-    queues = tuple(queue._replace(registered=told) for queue, told in both)
+def indexed(*of_queues: Any) -> Changes:
+    """All have NAPI, and such an xdp_rxq.queue_index."""
+    ready = zip(rqs(*[True] * len(of_queues)), of_queues)
+    queues = tuple(queue._replace(rxq_index=index) for queue, index in ready)
     return {"xdp": Xdp(None, None, None, queues)}
 
 
@@ -307,7 +309,10 @@ CASES: Dict[str, Case] = {
         ],
     ),
     "veth-poll-out-of-range": Case(
-        pair({**queues(4, 1), **native(True, True, True, True)}, queues(1, 1, 1, 2)),
+        pair(
+            {**queues(4, 1), **native(True, True, True, True)},
+            {**queues(1, 1, 1, 2), **native(True)},
+        ),
         "warning",
         "veth0",
         "veth_poll() of rx-2-3 looks at TX queues that its peer eth0 (netns pod1) does "
@@ -316,6 +321,7 @@ CASES: Dict[str, Case] = {
             ("real_num_rx_queues", 4),
             ("peer_num_tx_queues", 2),
             ("rq[].napi != NULL", "2-3"),
+            ("possible_cpus", 4),
         ),
         KernelAnswer("veth_poll"),
         (
@@ -338,9 +344,14 @@ CASES: Dict[str, Case] = {
                 queues(1, 1, 1, 2),
                 kernel=KERNEL._replace(veth_poll=CHECKED),
             ),
+            # No CPU has the number that leads there.
+            pair(
+                {**queues(8, 1), **native(*[True] * 8)},
+                queues(1, 1, 1, 4),
+            ),
             # It takes 0 for the number where nothing has registered the xdp_rxq.
             pair(
-                {**queues(4, 1), **registered(False, False, False, False)},
+                {**queues(4, 1), **indexed(0, 0, 0, 0)},
                 queues(1, 1, 1, 2),
                 kernel=KERNEL._replace(veth_poll=BY_RXQ),
             ),
@@ -359,11 +370,11 @@ CASES: Dict[str, Case] = {
             (pair(queues(4, 1), queues(1, 1, 1, BAD)), "peer_num_tx_queues"),
             (
                 pair(
-                    {**queues(4, 1), **registered(True, True, True, BAD)},
+                    {**queues(4, 1), **indexed(0, 1, 2, BAD)},
                     queues(1, 1, 1, 3),
                     kernel=KERNEL._replace(veth_poll=BY_RXQ),
                 ),
-                "rq[].xdp_rxq.reg_state",
+                "rq[].xdp_rxq.queue_index",
             ),
         ],
     ),
@@ -1224,7 +1235,8 @@ def test_back_pressure_that_is_not_known() -> None:
     # The code of veth_poll() alone decides.
     known = kernel(messages=BAD)
     (finding,) = found("veth-poll-out-of-range", pair(case, kernel=known))
-    assert finding.severity == "warning" and finding.undecided is None
+    # No program is there that would send frames.
+    assert finding.severity == "info" and finding.undecided is None
     # A queue that is stopped shows that this kernel does so.
     stopped = {"veth": Veth(0, 0, stopped=(STUCK._replace(peer_ring_empty=False),))}
     unread = kernel(messages=BAD, veth_poll=frozenset())
@@ -1236,11 +1248,19 @@ def test_back_pressure_that_is_not_known() -> None:
 def test_no_fix_where_it_is_not_known_whether_there_is_a_program() -> None:
     case = {**queues(4, 1), **native(*[True] * 4, program=BAD)}
     (finding,) = found("veth-poll-out-of-range", pair(case, queues(1, 1, 1, 2)))
-    assert finding.severity == "warning" and finding.fix == ()
+    assert finding.undecided is None and finding.fix == ()
 
 
-def test_only_the_xdp_rxq_that_is_registered_is_out_of_range() -> None:
-    case = {**queues(4, 1), **registered(True, False, False, True)}
+def test_frames_that_another_program_redirects() -> None:
+    case = {**queues(4, 1), **native(*[True] * 4)}
+    other = BR0._replace(netns=POD, net_device=0xFFFF888000007000, xdp=WITH_XDP)
+    (finding,) = found("veth-poll-out-of-range", pair(case, None, other))
+    assert finding.severity == "warning"
+
+
+def test_only_the_index_of_the_xdp_rxq_is_out_of_range() -> None:
+    """Of NAPI for GRO alone, too, it stays what a native program made it."""
+    case = {**queues(4, 1), **indexed(0, 1, 0, 3)}
     by_rxq = kernel(veth_poll=BY_RXQ)
     (finding,) = found(
         "veth-poll-out-of-range", pair(case, queues(1, 1, 1, 2), kernel=by_rxq)
@@ -1298,8 +1318,8 @@ def test_slave_without_a_program_on_a_queue() -> None:
     assert finding.fix == ()
 
 
-def gro_alone(*napi: Any, registered: Any = False) -> Changes:
-    ready = tuple(q._replace(registered=registered) for q in rqs(*napi))
+def gro_alone(*napi: Any, index: Any = 0) -> Changes:
+    ready = tuple(q._replace(registered=False, rxq_index=index) for q in rqs(*napi))
     return {**queues(3, 1), "xdp": Xdp(None, None, None, ready)}
 
 
@@ -1313,8 +1333,8 @@ def test_tx_queue_that_could_be_stuck() -> None:
     assert finding.device is not None and finding.device.name == "veth0"
     assert finding.severity == "info" and finding.undecided is None
     assert finding.summary == (
-        "TX queue 1-2, once stopped, stays so: NAPI of rx-1-2 of its peer eth0 (netns "
-        "pod1) runs for GRO alone, and wakes TX queue 0"
+        "TX queue 1-2, once stopped (with a qdisc), stays so: NAPI of rx-1-2 of its "
+        "peer eth0 (netns pod1) wakes TX queue 0"
     )
     # What is so now is more than what could be.
     whole = pair(
@@ -1346,8 +1366,8 @@ def test_tx_queue_that_could_be_stuck() -> None:
         (queues(1, 3), {**GRO_ALONE, "xdp": Xdp(None, None, None, BAD)}, SLEEPY),
         (queues(1, 3), gro_alone(True, False, False), SLEEPY),
         (queues(1, 3), gro_alone(True, BAD, BAD), SLEEPY),
-        (queues(1, 3), gro_alone(True, True, True, registered=True), SLEEPY),
-        (queues(1, 3), gro_alone(True, True, True, registered=BAD), SLEEPY),
+        (queues(1, 3), gro_alone(True, True, True, index=1), SLEEPY),
+        (queues(1, 3), gro_alone(True, True, True, index=BAD), SLEEPY),
         (queues(1, 3), GRO_ALONE, messages("veth_xmit")),
         (queues(1, 3), GRO_ALONE, kernel(messages=BAD, veth_poll=None)),
         (queues(1, 3), GRO_ALONE, None),
@@ -1361,6 +1381,85 @@ def test_tx_queue_that_could_not_be_stuck(
     a: Changes, b: Changes, whose: Optional[Kernel]
 ) -> None:
     assert not found("tx-queue-stuck", pair(a, b, kernel=whose))
+
+
+def test_what_goes_past_the_ring_stops_no_queue() -> None:
+    sender = {**queues(1, 3), "features": Features(TSO, 0, None)}
+    assert not found("tx-queue-stuck", pair(sender, GRO_ALONE, kernel=SLEEPY))
+    fraglist = {**GRO_ALONE, "features": Features(1 << 57, 0, None)}
+    assert found("tx-queue-stuck", pair(sender, fraglist, kernel=SLEEPY))
+    unknown = {**queues(1, 3), "features": Features(BAD, 0, None)}
+    assert found("tx-queue-stuck", pair(unknown, GRO_ALONE, kernel=SLEEPY))
+
+
+def test_types_that_are_missing_where_no_queue_is_stopped() -> None:
+    """The code says so: it is of no matter what could not be read."""
+    lost = {"veth": Veth(BAD, BAD, BAD, BAD), "xdp": Xdp(None, None, None, BAD)}
+    never = messages("veth_xmit")
+    for rule in ("tx-queue-stuck", "veth-poll-out-of-range"):
+        assert not found(rule, pair({**queues(4, 1), **lost}, lost, kernel=never))
+    assert found("tx-queue-stuck", pair(lost, lost))
+
+
+def test_gro_that_would_do_harm() -> None:
+    """What redirects are lost without wants NAPI at the peer, and not at any price."""
+    other = BR0._replace(net_device=0xFFFF888000007000, xdp=WITH_XDP)
+
+    def fix(a: Changes, b: Changes, poll: Any) -> Tuple[str, ...]:
+        whole = pair(a, b, other, kernel=kernel(veth_poll=poll))
+        (finding,) = found("xdp-redirect-not-ready", whole)
+        return finding.fix
+
+    gro = ("ip netns exec pod1 ethtool -K eth0 gro on",)
+    assert fix(queues(1, 1), queues(3, 1), CHECKED) == gro
+    assert fix(queues(1, 1), queues(3, 1), UNCHECKED) == ()
+    assert fix(queues(1, 3), queues(3, 1), UNCHECKED) == gro
+    assert fix(queues(1, 3), queues(3, 1), BY_RXQ) == ()
+    assert fix(queues(1, 1), queues(1, 1), BY_RXQ) == gro
+    assert fix(queues(1, 1), queues(3, 1), BAD) == ()
+
+
+def test_nothing_is_detached_that_cannot_be_attached_again() -> None:
+    grown = {
+        **queues(2, 1),
+        "xdp": Xdp(None, PROGRAM, None, (*rqs(True, prog=7), XdpQueue(1, None, True))),
+    }
+
+    def fix(changes: Changes, peer: Changes, *others: Device) -> Tuple[str, ...]:
+        whole = pair({**grown, **changes}, {**queues(2, 2), **peer}, *others)
+        (finding,) = found("xdp-queue-without-program", whole)
+        return finding.fix
+
+    assert len(fix({}, {})) == 4
+    assert fix({}, {"mtu": 9000}) == ()
+    assert fix({}, {"mtu": BAD}) == ()
+    free = {"uppers": (BR0.ref,)}
+    assert len(fix(free, {}, BR0)) == 4
+    assert fix(free, {}, BR0._replace(xdp=WITH_XDP)) == ()
+    assert fix(free, {}, BR0._replace(xdp=Xdp(BAD, None, None, None))) == ()
+    assert fix(free, {}) == ()
+    assert fix({"uppers": BAD}, {}) == ()
+
+
+def test_queues_are_not_added_before_there_is_set_channels() -> None:
+    lost = {**native(), **OLD, "flags": BAD}
+    assert not found("xdp-queue-without-program", pair(lost))
+
+
+def test_rps_that_hurts_nothing() -> None:
+    many = {**queues(2, 2), **rps((0, 1), ())}
+    (finding,) = found("rps-queue-off-by-one", pair(many, queues(2, 2)))
+    assert finding.severity == "info"
+    both = {**queues(3, 3), **rps((0, 1), (), (2,))}
+    (finding,) = found("rps-queue-off-by-one", pair(both, queues(3, 3)))
+    assert finding.severity == "warning" and "TX queue 2" in finding.summary
+    for ends in (({**both, "flags": DOWN}, queues(3, 3)), (both, {"flags": DOWN})):
+        a, b = ends
+        (finding,) = found("rps-queue-off-by-one", pair(a, {**queues(3, 3), **b}))
+        assert finding.severity == "info"
+    down = {**queues(1, 1), **rps((0,)), "flags": DOWN}
+    (finding,) = found("rps-queue-out-of-range", pair(down, queues(4, 4)))
+    assert finding.severity == "info"
 
 
 @pytest.mark.parametrize(

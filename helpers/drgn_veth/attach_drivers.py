@@ -6,7 +6,7 @@ What drivers answer to an XDP attach
 The decisions of ``ndo_bpf`` (``XDP_SETUP_PROG``) of those drivers whose decisions are
 known: veth_xdp_set() (drivers/net/veth.c), bond_xdp_set()
 (drivers/net/bonding/bond_main.c), virtnet_xdp_set() (drivers/net/virtio_net.c),
-tun_xdp() (drivers/net/tun.c), netkit_xdp() (drivers/net/netkit.c). Of all others it is
+tun_xdp() (drivers/net/tun.c), netkit_xsk() (drivers/net/netkit.c). Of all others it is
 said that they decide.
 """
 
@@ -117,16 +117,25 @@ def _peer_mtu(q: Question) -> Optional[str]:
     return None
 
 
+def _lower_mtu(q: Question, device: Device, mtu: int) -> Tuple[str, ...]:
+    if isinstance(device.master, DeviceRef):
+        above = q.by_address.get(device.master.net_device)
+        # These set the MTU of their ports.
+        if above is not None and above.kind in ("bond", "team"):
+            device = above
+    if not isinstance(device.mtu, Unreadable) and device.mtu <= mtu:
+        return ()
+    return q.fixes.mtu(device.ref, mtu)
+
+
 def _fix_peer_mtu(q: Question) -> Tuple[str, ...]:
     peer = _veth_peer(q)
     most = _veth_max_mtu(q.kernel, peer, q.need_program("frags")).mtu
-    master = peer.master
-    if isinstance(master, DeviceRef):
-        above = q.by_address.get(master.net_device)
-        # These set the MTU of their ports.
-        if above is not None and above.kind in ("bond", "team"):
-            return q.fixes.mtu(above.ref, most)
-    return q.fixes.mtu(peer.ref, most)
+    mtu = q.device.mtu
+    # Both ends get the same, or one way would be too large.
+    wanted = most if isinstance(mtu, Unreadable) else min(most, mtu)
+    commands = _lower_mtu(q, peer, wanted)
+    return (*_lower_mtu(q, q.device, wanted), *commands) if commands else ()
 
 
 def _queue_counts(q: Question, peer: Device) -> Tuple[int, int]:
@@ -446,7 +455,7 @@ def _netkit(q: Question) -> Optional[str]:
 # Since Linux kernel commit ("netkit: Add xsk support for af_xdp applications") (in
 # v7.0 or v7.1). Before, netkit has no ndo_bpf, and no mode means generic.
 NETKIT: Tuple[Decision, ...] = (
-    Decision("netkit", "netkit_xdp", "EOPNOTSUPP", None, _netkit),
+    Decision("netkit", "netkit_xsk", "EOPNOTSUPP", None, _netkit),
 )
 
 ### All of them
@@ -468,7 +477,7 @@ DRIVERS: Dict[str, DriverDecisions] = {
         "virtnet_xdp", "virtnet_xdp_set", VIRTIO_NET, _virtio_accepts
     ),
     "tun": DriverDecisions("tun_xdp", "tun_xdp_set", (), lambda q: "tun takes any"),
-    "netkit": DriverDecisions("netkit_xdp", "netkit_xdp", NETKIT, lambda q: ""),
+    "netkit": DriverDecisions("netkit_xsk", "netkit_xsk", NETKIT, lambda q: ""),
 }
 
 

@@ -36,8 +36,8 @@ __all__ = (
     "xdp_message_places",
 )
 
-# net/core/dev.c: the latter two since v5.9, where they took over from the first.
-XDP_ATTACH_FUNCTIONS = ("dev_change_xdp_fd", "dev_xdp_attach", "dev_xdp_install")
+# net/core/dev.c: the first two since v5.9, where they took over from the last.
+XDP_ATTACH_FUNCTIONS = ("dev_xdp_attach", "dev_xdp_install", "dev_change_xdp_fd")
 
 # What those give to netlink_ext_ack, in the order of the checks in v7.2, and then
 # what became of it since.
@@ -69,9 +69,11 @@ XDP_ATTACH_MESSAGES = (
     b"using device-bound program without HW_MODE flag is not supported",
 )
 
-# How GCC names the rest of a function that it took apart; those are called, while
-# a .cold part is jumped to.
-_PARTS = ("", ".isra.0", ".constprop.0", ".part.0")
+# How GCC names a function that it changed, and the rest of one that it took apart;
+# that is called, while a .cold part is jumped to.
+_CHANGED = (".isra.0", ".constprop.0")
+_PART = ".part.0"
+_PARTS = ("", *_CHANGED, _PART)
 
 # All that is looked up for those.
 XDP_ATTACH_SYMBOLS = tuple(
@@ -141,6 +143,7 @@ _IMM8_0F = _opcodes(
 )
 _INT3 = 0xCC
 _LEA = 0x8D
+_STORES = frozenset((0x88, 0x89, 0xC6, 0xC7))  # mov
 _STACK = 4  # rsp, as the base of an operand
 # What accesses nothing: prefetch, nop, ud1.
 _NO_ACCESS_0F = frozenset((0x0D, *range(0x18, 0x20), 0xB9))
@@ -154,6 +157,7 @@ class Access(NamedTuple):
 
     offset: int
     wide: bool  # of 64 bits
+    stored: bool = False  # by mov, which does not read it
 
 
 class _Instruction(NamedTuple):
@@ -181,18 +185,27 @@ class _Text:
         self._prog = prog
         self._chunks: Dict[int, bytes] = {}
 
+    def _chunk(self, number: int) -> bytes:
+        try:
+            return self._chunks[number]
+        except KeyError:
+            pass
+        if len(self._chunks) >= _MAX_TEXT // _CHUNK:
+            raise ValueError(f"the code goes on for more than {_MAX_TEXT} bytes")
+        chunk = self._chunks[number] = self._prog.read(number * _CHUNK, _CHUNK)
+        return chunk
+
+    def byte(self, address: int) -> int:
+        """Read a byte."""
+        return self._chunk(address // _CHUNK)[address % _CHUNK]
+
     def read(self, address: int, size: int) -> bytes:
-        """Read some bytes."""
-        found = b""
-        for number in range(address // _CHUNK, (address + size - 1) // _CHUNK + 1):
-            if number not in self._chunks:
-                if len(self._chunks) >= _MAX_TEXT // _CHUNK:
-                    raise ValueError(
-                        f"the code goes on for more than {_MAX_TEXT} bytes"
-                    )
-                self._chunks[number] = self._prog.read(number * _CHUNK, _CHUNK)
-            found += self._chunks[number]
-        return found[address % _CHUNK :][:size]
+        """Read some bytes, at most _CHUNK."""
+        number, start = divmod(address, _CHUNK)
+        found = self._chunk(number)[start : start + size]
+        if len(found) < size:
+            found += self._chunk(number + 1)[: size - len(found)]
+        return found
 
     def number(self, address: int, size: int) -> int:
         """Read a signed number."""
@@ -200,15 +213,13 @@ class _Text:
 
     def begins_function(self, address: int) -> bool:
         """Return whether a function that can be traced begins here."""
-        if address % _FUNCTION_ALIGNMENT:
-            return False
         code = self.read(address, len(_ENDBR64) + len(_FTRACE_NOPS[0]))
         if code.startswith(_ENDBR64):
             code = code[len(_ENDBR64) :]
         return code.startswith(_FTRACE_NOPS)
 
     def _operand(self, pos: int, extended_base: bool) -> _Operand:
-        modrm = self.read(pos, 1)[0]
+        modrm = self.byte(pos)
         pos += 1
         mod, extension, base = modrm >> 6, modrm >> 3 & 7, modrm & 7
         if mod == 3:
@@ -218,7 +229,7 @@ class _Text:
         size = (0, 1, 4)[mod]
         on_stack = has_no_base = False
         if base == 4:
-            base = self.read(pos, 1)[0] & 7
+            base = self.byte(pos) & 7
             pos += 1
             has_no_base = not mod and base == 5
             on_stack = base == _STACK and not extended_base
@@ -239,32 +250,32 @@ class _Text:
         """
         pos = start
         short = wide = extended_base = False
-        op = self.read(pos, 1)[0]
+        op = self.byte(pos)
         while op in _PREFIXES:
             short |= op == 0x66
             pos += 1
-            op = self.read(pos, 1)[0]
+            op = self.byte(pos)
             if pos - start > 14:
                 raise ValueError(f"no instruction at {start:#x}")
         if 0x40 <= op < 0x50:
             wide = op & 8 != 0
             extended_base = op & 1 != 0
             pos += 1
-            op = self.read(pos, 1)[0]
+            op = self.byte(pos)
         pos += 1
         table = 0
         if op in (0xC4, 0xC5):  # VEX
-            table = (self.read(pos, 1)[0] & 31 or 4) if op == 0xC4 else 1
+            table = (self.byte(pos) & 31 or 4) if op == 0xC4 else 1
             pos += 2 if op == 0xC4 else 1
-            op = self.read(pos, 1)[0]
+            op = self.byte(pos)
             pos += 1
         elif op == 0x0F:
             table = 1
-            op = self.read(pos, 1)[0]
+            op = self.byte(pos)
             pos += 1
             if op in (0x38, 0x3A):
                 table = 2 if op == 0x38 else 3
-                op = self.read(pos, 1)[0]
+                op = self.byte(pos)
                 pos += 1
         if table > 3 or (not table and op in _INVALID):
             raise ValueError(f"no instruction at {start:#x}")
@@ -286,7 +297,8 @@ class _Text:
                 wide = True  # call, jmp, push
             elif (not table and op == 0x63) or (table == 1 and op in _EXTENDING_0F):
                 wide = False  # movsxd, movzx, movsx
-            access = Access(operand.offset, wide)
+            stored = not table and op in _STORES
+            access = Access(operand.offset, wide, stored)
         if table == 1:
             # jcc; after ud2 nothing that is not reached otherwise.
             jump = pos + value & _MASK if 0x80 <= op < 0x90 else None
@@ -358,7 +370,8 @@ def _follow(text: _Text, start: int, others: Iterable[int]) -> _Reached:
         after_call = False
         while at not in seen:
             # Also code after a call that does not return is not the function's.
-            if at in apart or (at != start and text.begins_function(at)):
+            aligned = at % _FUNCTION_ALIGNMENT == 0 and at != start
+            if at in apart or (aligned and text.begins_function(at)):
                 reached.functions.add(at)
                 break
             seen.add(at)
@@ -414,8 +427,11 @@ def _messages_at(
 
 
 def _addresses(prog: Program, function: str) -> Dict[str, int]:
+    # To look for a name takes as long as to follow a small function.
     found: Dict[str, int] = {}
     for part in _PARTS:
+        if part in _CHANGED and function in found:
+            continue
         try:
             found[function + part] = prog.symbol(function + part).address
         except LookupError:
@@ -464,13 +480,16 @@ def xdp_message_places(prog: Program) -> Dict[str, FrozenSet[bytes]]:
     :data:`XDP_ATTACH_FUNCTIONS` can give.
 
     :return: By name of the function; one that this kernel does not have, or has
-        only inlined into another, is left out
+        only inlined into another, is left out, as is ``dev_change_xdp_fd`` since v5.9
     :raises LookupError: if it has none of them
     :raises ValueError: if there is no end to the code of one, or it is no code
     :raises NotImplementedError: on another architecture than x86-64
     """
     _require_x86_64(prog)
-    functions = {name: _addresses(prog, name) for name in XDP_ATTACH_FUNCTIONS}
+    functions: Dict[str, Dict[str, int]] = {}
+    for name in XDP_ATTACH_FUNCTIONS:
+        if name != "dev_change_xdp_fd" or not functions["dev_xdp_attach"]:
+            functions[name] = _addresses(prog, name)
     everywhere = [at for starts in functions.values() for at in starts.values()]
     if not everywhere:
         raise LookupError(f"no function {' or '.join(XDP_ATTACH_FUNCTIONS)}")

@@ -79,6 +79,7 @@ _VETH_RQ = {
     "napi": "napi",
     "napi_state": "xdp_napi.state",
     "reg_state": "xdp_rxq.reg_state",
+    "rxq_index": "xdp_rxq.queue_index",
     "tx_errors": "stats.vs.xdp_tx_err",
     "consumer_head": "xdp_ring.consumer_head",
     "ring_size": "xdp_ring.size",

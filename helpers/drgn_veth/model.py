@@ -185,6 +185,7 @@ class XdpQueue(NamedTuple):
     tx_errors: Maybe[int] = 0  # stats.vs.xdp_tx_err
     # An XDP frame is in xdp_ring, and nobody has scheduled the NAPI to take it.
     waiting: Maybe[bool] = False
+    rxq_index: Maybe[int] = 0  # xdp_rxq.queue_index: 0 until XDP has set it
 
 
 class Xdp(NamedTuple):
@@ -359,7 +360,7 @@ class Snapshot(NamedTuple):
 _UNTOLD: Mapping[type, FrozenSet[str]] = {
     Namespace: frozenset({"process"}),
     XdpProgram: frozenset({"expected_attach_type"}),
-    XdpQueue: frozenset({"registered", "tx_errors", "waiting"}),
+    XdpQueue: frozenset({"registered", "tx_errors", "waiting", "rxq_index"}),
     Device: frozenset(Device._fields[Device._fields.index("driver") :]),
 }
 

@@ -8,7 +8,7 @@ have (XDP, XPS, an alias); what it has is asked of the readers.
 """
 
 import functools
-from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from drgn import Object
 
@@ -87,7 +87,15 @@ _ETHTOOL_TCP_DATA_SPLIT_ENABLED = 2  # include/uapi/linux/ethtool.h, enum
 # they share the records.
 
 
-@functools.lru_cache(maxsize=4096)
+class _Shape(NamedTuple):
+    # What a device has in common with many others.
+    queues: Queues
+    flags: Maybe[Tuple[str, ...]]
+    operstate: Maybe[str]
+    driver: Driver
+    features: Features
+
+
 def _queue_count(real: Maybe[int], allocated: Maybe[int], what: str) -> QueueCount:
     checked = lift(checked_count, real, allocated, what)
     if not isinstance(checked, Unreadable):
@@ -95,7 +103,6 @@ def _queue_count(real: Maybe[int], allocated: Maybe[int], what: str) -> QueueCou
     return QueueCount(checked, lift(checked_count, allocated, allocated, what))
 
 
-@functools.lru_cache(maxsize=4096)
 def _flags_and_operstate(
     flags: Maybe[int],
     gflags: Maybe[int],
@@ -129,13 +136,6 @@ def _idle_xdp_queue(queue: int) -> XdpQueue:
     return XdpQueue(queue, None, False)
 
 
-@functools.lru_cache(maxsize=4096)
-def _features(
-    features: Maybe[int], wanted: Maybe[int], xdp: Maybe[Optional[int]]
-) -> Features:
-    return Features(features, wanted, xdp)
-
-
 _IDLE_VETH = Veth(0, 0)
 
 
@@ -156,7 +156,7 @@ class DeviceRecords:
         self._discovery = discovery
         self._rx_queue_pointer = self._prog.type("struct netdev_rx_queue *")
         self._programs: Dict[int, XdpProgram] = {}
-        self._drivers: Dict[Tuple[Maybe[int], ...], Driver] = {}
+        self._shapes: Dict[Tuple[Maybe[Optional[int]], ...], _Shape] = {}
         #: Functions of drivers that have devices, by name: see drgn_veth.kernel.
         self.functions: Dict[str, int] = {}
         #: Veths of which some queue has NAPI: their peers can wait for it.
@@ -229,7 +229,15 @@ class DeviceRecords:
         waiting: Maybe[bool] = False
         if has_napi is True:
             waiting = attempt(self._xdp_frame_waits, raw)
-        return XdpQueue(queue, prog_id, has_napi, registered, raw.tx_errors, waiting)
+        return XdpQueue(
+            queue,
+            prog_id,
+            has_napi,
+            registered,
+            raw.tx_errors,
+            waiting,
+            raw.rxq_index,
+        )
 
     def _next_in_ring(self, rq: Any) -> int:
         # ptr_ring: what is taken next, 0 if there is nothing. Only of a queue with
@@ -415,20 +423,12 @@ class DeviceRecords:
         return lift(read_address, self._prog, raw.dev_addr, raw.addr_len, raw.type)
 
     def _driver(self, found: Found) -> Driver:
-        raw = found.raw
-        # A device with a kind has it for its driver's name.
-        ops = raw.rtnl_link_ops
-        key = (raw.netdev_ops, raw.ethtool_ops, ops, 0 if found.kind else raw.parent)
-        try:
-            return self._drivers[key]
-        except KeyError:
-            pass
         dev = self._layouts.dev(found.address)
         name = attempt(netdev_driver_name, dev)
         ndo_bpf = attempt(lambda: netdev_op(dev, "ndo_bpf") != 0)
         if name == VIRTIO_NET_DRIVER and ndo_bpf is False:
             name = None  # net_failover is on the same parent.
-        driver = self._drivers[key] = Driver(
+        driver = Driver(
             name if name is None or isinstance(name, Unreadable) else decode(name),
             ndo_bpf,
             attempt(lambda: netdev_op(dev, "ndo_xdp_xmit") != 0),
@@ -440,6 +440,45 @@ class DeviceRecords:
                 if address and not isinstance(address, Unreadable):
                     self.functions[function] = address
         return driver
+
+    def _shape(self, found: Found) -> _Shape:
+        raw = found.raw
+        key = (
+            raw.real_rx,
+            raw.num_rx,
+            raw.real_tx,
+            raw.num_tx,
+            raw.flags,
+            raw.gflags,
+            raw.state,
+            raw.operstate,
+            raw.netdev_ops,
+            raw.ethtool_ops,
+            raw.rtnl_link_ops,
+            # A device with a kind has it for its driver's name.
+            0 if found.kind else raw.parent,
+            raw.features,
+            raw.wanted_features,
+            raw.xdp_features,
+        )
+        try:
+            return self._shapes[key]
+        except KeyError:
+            pass
+        flags, operstate = _flags_and_operstate(
+            raw.flags, raw.gflags, raw.state, raw.operstate, self._layouts.link_state
+        )
+        shape = self._shapes[key] = _Shape(
+            Queues(
+                _queue_count(raw.real_rx, raw.num_rx, "rx"),
+                _queue_count(raw.real_tx, raw.num_tx, "tx"),
+            ),
+            flags,
+            operstate,
+            self._driver(found),
+            Features(raw.features, raw.wanted_features, raw.xdp_features),
+        )
+        return shape
 
     def _references(
         self, walk: Callable[[Object], Iterable[Object]], found: Found
@@ -548,11 +587,8 @@ class DeviceRecords:
         raw = found.raw
         ref = found.ref
         kind = found.kind
-        rx = _queue_count(raw.real_rx, raw.num_rx, "rx")
-        tx = _queue_count(raw.real_tx, raw.num_tx, "tx")
-        flags, operstate = _flags_and_operstate(
-            raw.flags, raw.gflags, raw.state, raw.operstate, self._layouts.link_state
-        )
+        queues, flags, operstate, driver, features = self._shape(found)
+        rx, tx = queues
         rps, memory_provider = self._rx(found, rx.real)
         rqs, stale = self._veth_queues(found, rx)
         # By position, in the order of the record: with names this takes as long as
@@ -572,14 +608,14 @@ class DeviceRecords:
             raw.max_mtu,
             self._mac(raw),
             self._discovery.reference(found.master),
-            Queues(rx, tx),
+            queues,
             self._discovery.reference(found.peer),
             self._xdp(found, rqs),
             rps,
             self._xps(found, tx.real),
             ref.off_list,
-            self._driver(found),
-            _features(raw.features, raw.wanted_features, raw.xdp_features),
+            driver,
+            features,
             raw.hard_header_len,
             ()
             if raw.upper == found.address + self._layouts.upper

@@ -26,6 +26,7 @@ from .layouts import Layouts
 from .model import (
     Device,
     DeviceRef,
+    Namespace,
     Pair,
     Snapshot,
     Unreadable,
@@ -52,6 +53,11 @@ def _sort_key(ref: Union[DeviceRef, Device]) -> Tuple[bool, int, bool, int]:
         isinstance(ifindex, Unreadable),
         0 if isinstance(ifindex, Unreadable) else ifindex,
     )
+
+
+def _inum_key(namespace: Namespace) -> Tuple[bool, int]:
+    inum = namespace.inum
+    return (True, 0) if isinstance(inum, Unreadable) else (False, inum)
 
 
 @contextlib.contextmanager
@@ -130,22 +136,20 @@ def take_snapshot(prog: Program) -> Snapshot:
         found = sorted(discovery.found.values(), key=lambda found: found.address)
         devices = [records.device(one) for one in found]
         _add_stopped(devices, records)
-    devices.sort(key=_sort_key)
-    namespaces = name_namespaces(prog, nets)
-    namespaces.sort(
-        key=lambda n: (True, 0) if isinstance(n.inum, Unreadable) else (False, n.inum)
-    )
-    pairs, halves = _pairs(devices, discovery.found)
-    return Snapshot(
-        read_target(prog),
-        tuple(namespaces),
-        tuple(devices),
-        tuple(pairs),
-        (*discovery.incomplete, *halves),
-        read_kernel(prog, records.functions),
-        record_links(prog, records.links.values()),
-        attempt(read_programs, prog),
-    )
+        devices.sort(key=_sort_key)
+        namespaces = name_namespaces(prog, nets)
+        namespaces.sort(key=_inum_key)
+        pairs, halves = _pairs(devices, discovery.found)
+        return Snapshot(
+            read_target(prog),
+            tuple(namespaces),
+            tuple(devices),
+            tuple(pairs),
+            (*discovery.incomplete, *halves),
+            read_kernel(prog, records.functions),
+            record_links(prog, records.links.values()),
+            attempt(read_programs, prog),
+        )
 
 
 def take_something(prog: Program) -> Snapshot:

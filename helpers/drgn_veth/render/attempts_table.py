@@ -58,6 +58,8 @@ def _told(answer: Answer, by_netlink: bool) -> List[str]:
     if answer.message is not None:
         # Over a link the kernel hands it to nobody.
         text = f'"{answer.message}"'
+        if any(one.message is None for one in answer.either):
+            text += " or no message"
         lines.append(text if by_netlink else f"(told to nobody: {text})")
     return lines
 

@@ -41,6 +41,7 @@ from ..model import (
 from ..ranges import number_list, per_queue
 
 __all__ = (
+    "ALL_TSO",
     "ERROR",
     "INFO",
     "SEVERITIES",
@@ -71,6 +72,9 @@ T = TypeVar("T")
 ERROR = "error"  # something is broken now
 WARNING = "warning"  # it will hurt the traffic that is set up now
 INFO = "info"  # it matters once somebody wants it
+
+# NETIF_F_TSO, TSO_ECN, TSO_MANGLEID, TSO6 (include/linux/netdev_features.h).
+ALL_TSO = 1 << 16 | 1 << 18 | 1 << 19 | 1 << 20
 
 #: Worst first.
 SEVERITIES = (ERROR, WARNING, INFO)
@@ -221,6 +225,13 @@ def decision(key: str) -> Decision:
     return _DECISIONS[key]
 
 
+def _has_no_program(device: Optional[Device]) -> bool:
+    if device is None:
+        return False
+    xdp = device.xdp
+    return xdp.generic is None and xdp.driver is None and xdp.offload is None
+
+
 class Context:
     """
     A Snapshot as rules look at it.
@@ -256,6 +267,7 @@ class Context:
         self.links: Dict[int, List[XdpLink]] = {}
         for link in snapshot.links:
             self.links.setdefault(link.device.net_device, []).append(link)
+        self._native_in: Optional[Dict[int, FrozenSet[int]]] = None
         self._max_mtu: Dict[Tuple[int, bool], Maybe[int]] = {}
         self._netns_names: Dict[int, str] = {
             namespace.inum: namespace.names[0]
@@ -318,6 +330,22 @@ class Context:
         if bond is None or bond.kind != "bond" or bond.xdp.driver is None:
             return 0
         return device.veth.prog
+
+    def native_in(self, netns: Maybe[int]) -> FrozenSet[int]:
+        """Return the addresses of the devices of a namespace that have a native
+        program."""
+        if self._native_in is None:
+            found: Dict[int, Set[int]] = {}
+            for end in self.programmed:
+                place = end.device.netns
+                if end.device.xdp.driver is None or isinstance(place, Unreadable):
+                    continue
+                found.setdefault(place, set()).add(end.device.net_device)
+            self._native_in = {key: frozenset(ones) for key, ones in found.items()}
+        none: FrozenSet[int] = frozenset()
+        return (
+            none if isinstance(netns, Unreadable) else self._native_in.get(netns, none)
+        )
 
     def is_native(self, device: Device) -> bool:
         """
@@ -391,17 +419,33 @@ class Context:
             return False
 
     def attach_again(
-        self, device: Device, between: Tuple[str, ...] = ()
+        self, device: Device, between: Tuple[str, ...] = (), lowered: bool = False
     ) -> Tuple[str, ...]:
         """
         Return the commands that detach the native program of a device and attach it
-        again, none if they are not known.
+        again, none if they are not known, or one would be refused.
 
         :param between: Commands that are to be run while it is detached
+        :param lowered: Whether the MTU of its peer is set to what is allowed before
         """
         program = device.xdp.driver
         if program is None or isinstance(program, Unreadable):
             return ()
+        uppers = () if isinstance(device.uppers, Unreadable) else device.uppers
+        above = [self.by_address.get(ref.net_device) for ref in uppers]
+        if isinstance(device.uppers, Unreadable) or not all(
+            map(_has_no_program, above)
+        ):
+            return ()
+        peer = self._peer(device)
+        if not lowered and isinstance(peer, Device):
+            frags = program.frags
+            try:
+                most = self.max_mtu(peer, need(frags, "xdp_has_frags"))
+            except Undecidable:
+                return ()
+            if isinstance(peer.mtu, Unreadable) or peer.mtu > most:
+                return ()
         return self.fixes.attach_again(device.ref, "driver", program, between)
 
     def set_mtu(self, device: Device, mtu: int) -> Tuple[str, ...]:

@@ -96,11 +96,11 @@ def _stale(context: Context, end: End) -> Optional[Symptom]:
     mtu = need(peer.mtu, "peer_mtu")
     takes = "takes" if frags else "does not take"
     peer_name = context.name(peer, device)
-    fix = context.attach_again(device)
+    fix = context.attach_again(device, lowered=mtu > right)
     if mtu > right:
         # Else the attach would be refused, and the program gone.
         first = context.set_mtu(peer, right)
-        fix = (*first, *fix) if first else ()
+        fix = (*first, *fix) if first and fix else ()
         summary = (
             f"the MTU of its peer {peer_name} is {mtu}, and its native program {takes} "
             f"fragments: {right} would be the most"

@@ -3,9 +3,10 @@
 
 from typing import NamedTuple, Optional, Tuple
 
-from ..model import Device, Maybe, Unreadable
+from ..model import Device, Unreadable
 from ..ranges import number_list
 from .base import (
+    ALL_TSO,
     ERROR,
     INFO,
     WARNING,
@@ -17,17 +18,16 @@ from .base import (
     Undecidable,
     count,
     is_up,
-    napi_queues,
     need,
     need_of_kernel,
     real_queues,
 )
+from .poll import BACK_PRESSURE, Wakes, wakes
 
-__all__ = ("BACK_PRESSURE", "RULES")
+__all__ = ("RULES",)
 
-# Since Linux kernel commit dc82a33297fc ("veth: apply qdisc backpressure on full
-# ptr_ring to reduce TX drops") (in v6.16), veth_xmit() has this message (KERN_CRIT).
-BACK_PRESSURE = "\x012%s(%s): Invalid return code(%d)"
+# NETIF_F_GRO_FRAGLIST, NETIF_F_GRO_UDP_FWD (include/linux/netdev_features.h).
+_GRO_OF_ANY = 1 << 57 | 1 << 59
 
 
 def _equalise(context: Context, device: Device, peer: Device) -> Tuple[str, ...]:
@@ -189,24 +189,23 @@ def _cpus(context: Context, end: End) -> Optional[Symptom]:
 def _poll_out_of_range(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
     peer = context.peer(end)
-    if peer is None:
+    how = wakes(context)
+    if peer is None or how is None or (isinstance(how, Wakes) and how.checked):
         return None
     rx = need(device.queues.rx.real, "real_num_rx_queues")
     allocated = need(peer.queues.tx.allocated, "peer_num_tx_queues")
     if rx <= allocated:
         return None
-    beyond = [queue for queue in napi_queues(device) if queue >= allocated]
-    if not beyond:
-        return None
-    wakes = _wakes(context)
-    if isinstance(wakes, _Wakes):
-        if wakes.checked:
-            return None
-        if wakes.by_rxq:
-            # Of NAPI for GRO alone that is 0.
-            beyond = [queue for queue in beyond if _is_registered(device, queue)]
-    elif wakes is None:
-        return None
+    # Packets come by TX queues that there are, frames by the number of a CPU.
+    cpus = context.target.possible_cpus
+    most = rx if isinstance(cpus, Unreadable) else cpus
+    beyond = [
+        queue.queue
+        for queue in (need(device.xdp.queues, "rq") or ())[:most]
+        if queue.queue >= allocated
+        and need(queue.napi, "rq[].napi")
+        and (isinstance(how, Unreadable) or how.number(queue) >= allocated)
+    ]
     if not beyond:
         return None
     symptom = Symptom(
@@ -216,18 +215,28 @@ def _poll_out_of_range(context: Context, end: End) -> Optional[Symptom]:
             ("real_num_rx_queues", rx),
             ("peer_num_tx_queues", allocated),
             ("rq[].napi != NULL", number_list(beyond)),
+            ("possible_cpus", cpus),
         ),
         KernelAnswer("veth_poll"),
         _fewer_rx(context, device, allocated),
+        severity=WARNING if _may_send_frames(context, peer, device) else INFO,
     )
-    if isinstance(wakes, Unreadable):
+    if isinstance(how, Unreadable):
         # The check is the difference between harm and none.
         return symptom._replace(
             severity=INFO,
             undecided="whether veth_poll() of this kernel looks at its peer's TX "
-            f"queues, and checks their number, is in its code alone ({wakes.reason})",
+            f"queues, and checks their number, is in its code alone ({how.reason})",
         )
     return symptom
+
+
+def _may_send_frames(context: Context, device: Device, peer: Device) -> bool:
+    # By XDP_TX of its own native program, or by XDP_REDIRECT of another one.
+    if device.xdp.driver is not None:
+        return True
+    there = context.native_in(device.netns)
+    return bool(there - {device.net_device, peer.net_device})
 
 
 def _fewer_rx(context: Context, device: Device, rx: int) -> Tuple[str, ...]:
@@ -241,43 +250,15 @@ def _fewer_rx(context: Context, device: Device, rx: int) -> Tuple[str, ...]:
     return context.attach_again(device, commands) if commands and native else commands
 
 
-def _is_registered(device: Device, queue: int) -> bool:
-    queues = need(device.xdp.queues, "rq") or ()
-    return any(
-        need(q.registered, "rq[].xdp_rxq.reg_state") for q in queues if q.queue == queue
-    )
-
-
-class _Wakes(NamedTuple):
-    """Which TX queue of its peer veth_poll() wakes."""
-
-    checked: bool  # against the number of those that there are
-    by_rxq: bool  # that of rq->xdp_rxq, which is 0 where nothing registered it
-
-
-def _wakes(context: Context) -> Maybe[Optional[_Wakes]]:
-    # None: veth does not stop TX queues on this kernel.
-    stops = context.has_message("veth_xmit", BACK_PRESSURE)
-    if isinstance(stops, Unreadable) and context.has_stopped:
-        stops = True
-    if stops is False:
-        return None
-    kernel = context.snapshot.kernel
-    members = None if kernel is None else kernel.veth_poll
-    if members is None:
-        return Unreadable("its address is not known")
-    if isinstance(members, Unreadable):
-        return members
-    if "_tx" not in members:
-        if isinstance(stops, Unreadable):
-            return None
-        return Unreadable("it is not understood")
-    return _Wakes("real_num_tx_queues" in members, "xdp_rxq.queue_index" in members)
+def _reaches_ring(device: Device, peer: Device) -> bool:
+    # veth_skb_is_eligible_for_gro(): what goes past the ring stops no queue.
+    features, other = device.features.features, peer.features.features
+    if isinstance(features, Unreadable) or isinstance(other, Unreadable):
+        return True
+    return not features & ALL_TSO or bool(other & _GRO_OF_ANY)
 
 
 def _could_stick(context: Context, end: End) -> Optional[Symptom]:
-    # veth_poll() of some kernels takes xdp_rxq.queue_index, which is not set where
-    # nothing registered it.
     device, peer = end
     real = device.queues.tx.real
     if not isinstance(peer, Device) or isinstance(real, Unreadable) or real < 2:
@@ -285,29 +266,31 @@ def _could_stick(context: Context, end: End) -> Optional[Symptom]:
     queues = peer.xdp.queues
     if queues is None or isinstance(queues, Unreadable):
         return None
+    how = wakes(context)
+    if how is None or (isinstance(how, Wakes) and not how.by_rxq):
+        return None
     asleep = [
         q.queue
         for q in queues[:real]
-        if q.queue > 0 and q.napi is True and q.registered is False
+        if q.queue > 0 and q.napi is True and q.rxq_index == 0
     ]
     if not asleep or not _is_known_up(device) or not _is_known_up(peer):
         return None
-    wakes = _wakes(context)
-    if wakes is None or (isinstance(wakes, _Wakes) and not wakes.by_rxq):
+    if not _reaches_ring(device, peer):
         return None
     numbers = number_list(asleep)
     symptom = Symptom(
-        f"TX queue {numbers}, once stopped, stays so: NAPI of rx-{numbers} of its "
-        f"peer {context.name(peer, device)} runs for GRO alone, and wakes TX queue 0",
+        f"TX queue {numbers}, once stopped (with a qdisc), stays so: NAPI of "
+        f"rx-{numbers} of its peer {context.name(peer, device)} wakes TX queue 0",
         (
             ("real_num_tx_queues", real),
             ("peer_rq[].napi != NULL", numbers),
-            ("peer_rq[].xdp_rxq.reg_state != REG_STATE_REGISTERED", numbers),
+            ("peer_rq[].xdp_rxq.queue_index", 0),
         ),
         KernelAnswer("veth_poll"),
         severity=INFO,
     )
-    if isinstance(wakes, Unreadable):
+    if isinstance(how, Unreadable):
         # Told only where it is known that TX queues are stopped at all.
         if context.has_message("veth_xmit", BACK_PRESSURE) is not True:
             return None
@@ -315,7 +298,7 @@ def _could_stick(context: Context, end: End) -> Optional[Symptom]:
             summary=f"TX queue {numbers}, once stopped, may stay so: NAPI of "
             f"rx-{numbers} of its peer {context.name(peer, device)} runs for GRO alone",
             undecided=f"whether veth_poll() of this kernel wakes TX queue {numbers}, "
-            f"or TX queue 0 only, is in its code alone ({wakes.reason})",
+            f"or TX queue 0 only, is in its code alone ({how.reason})",
         )
     return symptom
 
@@ -327,6 +310,8 @@ def _is_known_up(device: Device) -> bool:
 def _stuck(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
     veth = device.veth
+    if wakes(context) is None:
+        return None
     if veth is None or not veth.stopped or not is_up(device):
         return _could_stick(context, end)
     stopped = need(veth.stopped, "_tx[].state")
@@ -448,15 +433,16 @@ RULES: Tuple[Rule, ...] = (
         predicate=(
             "rq[i].napi != NULL && i >= peer->num_tx_queues && veth_xmit() of this "
             "kernel stops TX queues && veth_poll() does not look at "
-            "peer->real_num_tx_queues before it takes peer->_tx[i] (where it takes "
-            "rq[i].xdp_rxq.queue_index for i: rq[i].xdp_rxq.reg_state == "
-            "REG_STATE_REGISTERED). It is undecided, and an info, where the code of "
-            "veth_poll() could not be read."
+            "peer->real_num_tx_queues before it takes peer->_tx[i], or, on some "
+            "kernels, peer->_tx[rq[i].xdp_rxq.queue_index] && i < possible CPUs. It is "
+            "an info if no native program is at the peer or elsewhere in its "
+            "namespace; undecided, and an info, where the code of veth_poll() could "
+            "not be read."
         ),
         sees=(
             "Memory behind the peer's _tx[] is read, and may be written, when frames "
-            "that were redirected to the peer are taken from such a queue. Random "
-            "crashes."
+            "that the peer was given by XDP_REDIRECT, or sent by XDP_TX, are taken "
+            "from such a queue. Random crashes."
         ),
         fix=(
             "Give the device at most as many RX queues as the peer was made with TX "
@@ -482,10 +468,10 @@ RULES: Tuple[Rule, ...] = (
             "rq[i].xdp_ring is empty && !(peer rq[i].xdp_napi.state & "
             "NAPIF_STATE_SCHED). It is an info where no queue is stuck but one could "
             "be: veth_xmit() of this kernel stops TX queues, veth_poll() takes "
-            "xdp_rxq.queue_index for the one to wake, and a peer rq[i] with 0 < i < "
-            "real_num_tx_queues has NAPI for GRO alone (rq[i].napi != NULL, "
-            "rq[i].xdp_rxq.reg_state != REG_STATE_REGISTERED). That is undecided where "
-            "the code of veth_poll() could not be read."
+            "xdp_rxq.queue_index for the one to wake, a peer rq[i] with 0 < i < "
+            "real_num_tx_queues has NAPI and xdp_rxq.queue_index 0, and packets go "
+            "through its ring (no TSO here, or GRO_FRAGLIST or GRO_UDP_FWD at the "
+            "peer). That is undecided where the code of veth_poll() could not be read."
         ),
         sees=(
             "Some flows through the pair stall for good; the qdisc's backlog grows; "
@@ -499,9 +485,10 @@ RULES: Tuple[Rule, ...] = (
         why=(
             "veth_xmit() (drivers/net/veth.c) stops the TX queue when the peer's ring "
             "is full, if it has a qdisc, and veth_poll() of the peer wakes it, since "
-            "v6.16 (and in 6.12.y). For NAPI without XDP (GRO alone) veth_poll() of "
-            "v6.16 to v7.1, and of 6.12.94, takes xdp_rxq.queue_index, which is 0 "
-            "there, and so wakes TX queue 0 only."
+            "v6.16 (and in 6.12.y). veth_poll() of v6.16 to v7.1, and of 6.12.94, "
+            "takes xdp_rxq.queue_index for its number. With NAPI for GRO alone that is "
+            "0 for every queue until a native program was attached once, and so TX "
+            "queue 0 is woken for all."
         ),
         subjects=lambda context: context.veths,
         check=_stuck,

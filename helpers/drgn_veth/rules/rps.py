@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules on receive packet steering."""
 
-from typing import Dict, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..model import Device, Maybe, RpsQueue, Unreadable
 from ..ranges import per_queue
@@ -76,6 +76,14 @@ def _has_rfs(context: Context, device: Device) -> bool:
     return any(need(flow, "rps_flow_table") for flow in flows)
 
 
+def _severity(device: Device, peer: Device) -> str:
+    # Nothing is steered where nothing is received.
+    for flags in (device.flags, peer.flags):
+        if not isinstance(flags, Unreadable) and "UP" not in flags:
+            return INFO
+    return WARNING
+
+
 def _out_of_range(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
     if device.kind != "veth":
@@ -116,6 +124,7 @@ def _out_of_range(context: Context, end: End) -> Optional[Symptom]:
         ),
         KernelAnswer("get_rps_cpu", None, message),
         context.set_channels(peer, tx=rx),
+        _severity(device, peer),
     )
 
 
@@ -175,7 +184,9 @@ def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
         return None
     rx, tx = real_queues(device, peer)
     queues = _queues(device)
+    severity = _severity(device, peer)
     missing: Optional[Unreadable] = None
+    differing: List[Tuple[int, Tuple[int, ...], Tuple[int, ...]]] = []
     for n in range(1, min(rx, tx, len(queues))):
         meant, taken = queues[n].cpus, queues[n - 1].cpus
         if isinstance(meant, Unreadable):
@@ -183,12 +194,16 @@ def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
         elif isinstance(taken, Unreadable):
             missing = missing or taken
         elif meant != taken:
-            summary = (
-                f"packets of TX queue {n} of its peer {context.name(peer, device)} are "
-                f"steered by rx-{n - 1} ({_words(taken)}), not by rx-{n} "
-                f"({_words(meant)})"
-            )
-            break
+            differing.append((n, meant, taken))
+    if differing:
+        # A queue that was to be left alone is the lesser evil.
+        n, meant, taken = next((one for one in differing if one[1]), differing[0])
+        summary = (
+            f"packets of TX queue {n} of its peer {context.name(peer, device)} are "
+            f"steered by rx-{n - 1} ({_words(taken)}), not by rx-{n} ({_words(meant)})"
+        )
+        if not meant:
+            severity = INFO
     else:
         unused = _unused(queues, _used_count(rx, tx))
         if missing is not None and not isinstance(unused, _Unused):
@@ -210,6 +225,7 @@ def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
         ),
         KernelAnswer("get_rps_cpu"),
         context.fixes.rps_all(device.ref, _union(queues)),
+        severity,
     )
 
 
@@ -265,7 +281,7 @@ RULES: Tuple[Rule, ...] = (
         predicate=(
             "kind is veth && peer->real_num_tx_queues >= real_num_rx_queues + 2 && "
             "some _rx[i].rps_map (or, with a rps_sock_flow_table, "
-            "_rx[i].rps_flow_table)"
+            "_rx[i].rps_flow_table). It is an info if an end is down."
         ),
         sees=(
             "RPS is set, and some flows stay on one CPU all the same: each flow keeps "
@@ -299,7 +315,8 @@ RULES: Tuple[Rule, ...] = (
             "real_num_rx_queues && _rx[n].rps_map != _rx[n - 1].rps_map || k >= 1 && k "
             "+ 1 >= peer->real_num_tx_queues && _rx[k].rps_map && it is not the same "
             "as that of some RX queue that is used: _rx[0], and _rx[i] with i + 1 < "
-            "peer->real_num_tx_queues)"
+            "peer->real_num_tx_queues). It is an info if an end is down, or the only "
+            "queues whose masks are not used have none."
         ),
         sees=(
             "The mask of rx-N does nothing for TX queue N of the peer: that of "

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules on packets that a native XDP program does not get, or loses."""
 
-from typing import Dict, Iterator, Optional, Set, Tuple
+from typing import Iterator, Optional, Tuple
 
 from ..model import Device, Maybe, Unreadable
 from ..ranges import number_list
 from .base import (
+    ALL_TSO,
     ERROR,
     INFO,
     WARNING,
@@ -20,11 +21,10 @@ from .base import (
     need,
     real_queues,
 )
+from .poll import gro_is_safe
 
 __all__ = ("RULES",)
 
-# NETIF_F_TSO, TSO_ECN, TSO_MANGLEID, TSO6 (include/linux/netdev_features.h).
-_ALL_TSO = 1 << 16 | 1 << 18 | 1 << 19 | 1 << 20
 _GRO = 1 << 14
 _NDO_XMIT = 4  # NETDEV_XDP_ACT_NDO_XMIT, include/uapi/linux/netdev.h
 
@@ -38,6 +38,8 @@ def _program_id(device: Device) -> Maybe[Optional[int]]:
 
 def _without_program(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
+    if device.driver.set_channels is False:
+        return None  # Before v5.15 there is nothing that adds queues.
     if not context.is_native(device) or not is_up(device):
         return None
     queues = need(device.xdp.queues, "rq") or ()
@@ -120,12 +122,12 @@ def _overflow(context: Context, end: End) -> Optional[Symptom]:
         )
         return context.unless_torn(symptom)
     features = need(peer.features.features, "peer_features")
-    if not features & _ALL_TSO:
+    if not features & ALL_TSO:
         return None
     return context.unless_torn(
         Symptom(
             f"its peer {name} has TSO: what it sends passes by the native program",
-            (("peer_features & NETIF_F_ALL_TSO", f"{features & _ALL_TSO:#x}"),),
+            (("peer_features & NETIF_F_ALL_TSO", f"{features & ALL_TSO:#x}"),),
             KernelAnswer("veth_skb_is_eligible_for_gro"),
             # veth_xdp_set() takes TSO from what the peer may have.
             context.attach_again(device),
@@ -133,9 +135,11 @@ def _overflow(context: Context, end: End) -> Optional[Symptom]:
     )
 
 
-def _fix_napi(context: Context, device: Device) -> Tuple[str, ...]:
+def _fix_napi(context: Context, device: Device, peer: Device) -> Tuple[str, ...]:
     # Since v5.13 GRO alone makes NAPI run; what tells it here is a newer change.
     wanted = device.features.wanted
+    if not gro_is_safe(context, peer, device):
+        return ()
     if device.driver.set_channels is not True or isinstance(wanted, Unreadable):
         return ()
     if wanted & _GRO:
@@ -207,17 +211,10 @@ def _tx_lost(context: Context, end: End) -> Optional[Symptom]:
 def _redirect_targets(context: Context) -> Iterator[End]:
     # veths in a namespace where some other pair's device, or a device of another kind,
     # has a native program that may redirect to them.
-    native: Dict[int, Set[int]] = {}
-    for one in context.programmed:
-        netns = one.device.netns
-        if one.device.xdp.driver is not None and not isinstance(netns, Unreadable):
-            native.setdefault(netns, set()).add(one.device.net_device)
-    for end in context.veths if native else ():
+    for end in context.veths:
         device, peer = end.device, end.peer
-        if isinstance(device.netns, Unreadable) or not isinstance(peer, Device):
-            continue
-        there = native.get(device.netns)
-        if there and there - {device.net_device, peer.net_device}:
+        there = context.native_in(device.netns)
+        if isinstance(peer, Device) and there - {device.net_device, peer.net_device}:
             yield end
 
 
@@ -237,7 +234,7 @@ def _redirect(context: Context, end: End) -> Optional[Symptom]:
         fix: Tuple[str, ...] = ()
     else:
         why = f"its peer {name} has no NAPI"
-        fix = _fix_napi(context, peer)
+        fix = _fix_napi(context, peer, device)
     if refuses:
         answer = KernelAnswer("__xdp_enqueue", "EOPNOTSUPP")
     else:
