@@ -196,7 +196,9 @@ class Discovery:
         inum: Maybe[int],
         off_list: Optional[str],
     ) -> None:
-        name = lift(_string, raw.name)
+        name = raw.name
+        if name.__class__ is not Unreadable:
+            name = _string(name)
         ref = DeviceRef(inum, raw.ifindex, name, address, off_list)
         kind = self._kind(raw, address)
         peer: Maybe[int] = 0

@@ -8,7 +8,7 @@ from drgn import Program, Type
 from drgn.helpers.common.prog import takes_program_or_default
 
 from .errors import attempt
-from .kernel_text import driver_messages, xdp_message_places
+from .kernel_text import XDP_ATTACH_ALWAYS, driver_messages, xdp_message_places
 from .model import Kernel, Maybe, Task, Unreadable
 from .rtnl import rtnl_owner
 from .skb import (
@@ -25,23 +25,6 @@ from .virtio_net import virtio_net_padded_vnet_hdr_size
 __all__ = ("read_kernel",)
 
 T = TypeVar("T")
-
-# What dev_xdp_attach(), or dev_xdp_install() for it, has said since v5.9.
-_EVERYWHERE = frozenset(
-    {
-        b"Invalid XDP flags for BPF link attachment",
-        b"Only one XDP mode flag can be set",
-        b"XDP_FLAGS_REPLACE is not specified",
-        b"Can't replace active BPF XDP link",
-        b"Can't replace active XDP program with BPF link",
-        b"Active program does not match expected",
-        b"XDP program already attached",
-        b"Native and generic XDP can't be active at the same time",
-        b"BPF_XDP_DEVMAP programs can not be attached to a device",
-        b"BPF_XDP_CPUMAP programs can not be attached to a device",
-        b"Underlying driver does not support XDP in native mode",
-    }
-)
 
 # What kernels differ in, by function: which of these it refers to.
 _DRIVER_MESSAGES = {
@@ -76,7 +59,7 @@ def _messages(
     said = found.get("dev_xdp_attach", frozenset()) | found.get(
         "dev_xdp_install", frozenset()
     )
-    missing = _EVERYWHERE - said
+    missing = XDP_ATTACH_ALWAYS - said
     if missing and "dev_xdp_attach" in found:
         return Unreadable(
             f"the code of dev_xdp_attach() lacks {len(missing)} messages that every "

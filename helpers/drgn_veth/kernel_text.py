@@ -25,6 +25,7 @@ from drgn import Architecture, FaultError, Program
 from drgn.helpers.common.prog import takes_program_or_default
 
 __all__ = (
+    "XDP_ATTACH_ALWAYS",
     "XDP_ATTACH_FUNCTIONS",
     "XDP_ATTACH_MESSAGES",
     "XDP_ATTACH_SYMBOLS",
@@ -74,6 +75,23 @@ XDP_ATTACH_MESSAGES = (
 _CHANGED = (".isra.0", ".constprop.0")
 _PART = ".part.0"
 _PARTS = ("", *_CHANGED, _PART)
+
+# What dev_xdp_attach(), or dev_xdp_install() for it, has said since v5.9.
+XDP_ATTACH_ALWAYS = frozenset(
+    {
+        b"Invalid XDP flags for BPF link attachment",
+        b"Only one XDP mode flag can be set",
+        b"XDP_FLAGS_REPLACE is not specified",
+        b"Can't replace active BPF XDP link",
+        b"Can't replace active XDP program with BPF link",
+        b"Active program does not match expected",
+        b"XDP program already attached",
+        b"Native and generic XDP can't be active at the same time",
+        b"BPF_XDP_DEVMAP programs can not be attached to a device",
+        b"BPF_XDP_CPUMAP programs can not be attached to a device",
+        b"Underlying driver does not support XDP in native mode",
+    }
+)
 
 # All that is looked up for those.
 XDP_ATTACH_SYMBOLS = tuple(
@@ -394,6 +412,16 @@ def _follow(text: _Text, start: int, others: Iterable[int]) -> _Reached:
     return reached
 
 
+def _followed(prog: Program, text: _Text, start: int) -> _Reached:
+    # Several look at the same function, and code does not change.
+    known: Dict[int, _Reached] = prog.cache.setdefault("drgn_veth.followed", {})
+    try:
+        return known[start]
+    except KeyError:
+        reached = known[start] = _follow(text, start, ())
+        return reached
+
+
 def _require_x86_64(prog: Program) -> None:
     platform = prog.platform
     if platform is None or platform.arch != Architecture.X86_64:
@@ -426,10 +454,12 @@ def _messages_at(
             yield from (s[:-1] for s in strings if data.startswith(s))
 
 
-def _addresses(prog: Program, function: str) -> Dict[str, int]:
+def _addresses(
+    prog: Program, function: str, parts: Sequence[str] = _PARTS
+) -> Dict[str, int]:
     # To look for a name takes as long as to follow a small function.
     found: Dict[str, int] = {}
-    for part in _PARTS:
+    for part in parts:
         if part in _CHANGED and function in found:
             continue
         try:
@@ -486,13 +516,23 @@ def xdp_message_places(prog: Program) -> Dict[str, FrozenSet[bytes]]:
     :raises NotImplementedError: on another architecture than x86-64
     """
     _require_x86_64(prog)
-    functions: Dict[str, Dict[str, int]] = {}
-    for name in XDP_ATTACH_FUNCTIONS:
-        if name != "dev_change_xdp_fd" or not functions["dev_xdp_attach"]:
-            functions[name] = _addresses(prog, name)
-    everywhere = [at for starts in functions.values() for at in starts.values()]
-    if not everywhere:
+    # As a rule these two have all; else they were taken apart, or are not there.
+    whole = _places(prog, ("dev_xdp_attach", "dev_xdp_install"), ("",))
+    if len(whole) == 2 and XDP_ATTACH_ALWAYS <= frozenset().union(*whole.values()):
+        return whole
+    found = _places(prog, XDP_ATTACH_FUNCTIONS, _PARTS)
+    if not found:
         raise LookupError(f"no function {' or '.join(XDP_ATTACH_FUNCTIONS)}")
+    if "dev_xdp_attach" in found:
+        found.pop("dev_change_xdp_fd", None)
+    return found
+
+
+def _places(
+    prog: Program, names: Sequence[str], parts: Sequence[str]
+) -> Dict[str, FrozenSet[bytes]]:
+    functions = {name: _addresses(prog, name, parts) for name in names}
+    everywhere = [at for starts in functions.values() for at in starts.values()]
     return {
         name: _messages_of(prog, starts.values(), everywhere, XDP_ATTACH_MESSAGES)
         for name, starts in functions.items()
@@ -513,7 +553,7 @@ def code_constants(prog: Program, function: int) -> FrozenSet[int]:
     :raises NotImplementedError: on another architecture than x86-64
     """
     _require_x86_64(prog)
-    return frozenset(_follow(_Text(prog), function, ()).refers_to)
+    return frozenset(_followed(prog, _Text(prog), function).refers_to)
 
 
 @takes_program_or_default
@@ -529,7 +569,7 @@ def code_accesses(prog: Program, function: int) -> FrozenSet[Access]:
     :raises NotImplementedError: on another architecture than x86-64
     """
     _require_x86_64(prog)
-    return frozenset(_follow(_Text(prog), function, ()).accesses)
+    return frozenset(_followed(prog, _Text(prog), function).accesses)
 
 
 @takes_program_or_default
@@ -549,11 +589,11 @@ def driver_messages(
     """
     _require_x86_64(prog)
     text = _Text(prog)
-    reached = _follow(text, ndo_bpf, ())
+    reached = _followed(prog, text, ndo_bpf)
     addresses = set(reached.refers_to)
     near = {at for at in reached.functions if abs(at - ndo_bpf) <= _NEARBY}
     if len(near) > _MAX_CALLED:
         raise ValueError(f"{ndo_bpf:#x} calls {len(near)} functions")
     for function in near:
-        addresses |= _follow(text, function, ()).refers_to
+        addresses |= _followed(prog, text, function).refers_to
     return frozenset(_messages_at(prog, addresses, messages))

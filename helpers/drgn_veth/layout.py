@@ -143,6 +143,19 @@ class Layout:
                 values.append(one.unpack(data)[0])
         return self._make(tuple(values) + self._absent)
 
+    def is_zero(self, name: str, data: bytes, first: int = 0) -> bool:
+        """
+        Return whether one value of each struct of an array is 0: see
+        :meth:`column()`.
+
+        :param name: Name of the value; it is a pointer, and so is aligned
+        """
+        size, offset = self.size, self.offset[name]
+        if size % 8 or offset % 8:
+            return not any(self.column(name, data, first))
+        words = memoryview(data).cast("Q")[(first * size + offset) // 8 :: size // 8]
+        return not any(words.tolist())
+
     def column(self, name: str, data: bytes, first: int = 0) -> Tuple[int, ...]:
         """
         Return one value of each struct of an array that was read already.

@@ -176,8 +176,6 @@ class DeviceRecords:
         return attempt(lambda: tuple([decode(name) for name in for_each_altname(dev)]))
 
     def _alias(self, found: Found) -> Maybe[Optional[str]]:
-        if not found.raw.ifalias:
-            return None
         dev = self._layouts.dev(found.address)
         return attempt(lambda: _text_or_none(netdev_alias(dev)))
 
@@ -287,7 +285,8 @@ class DeviceRecords:
         rqs, (real, allocated) = found.veth_rqs, count
         if rqs is NO_VETH:
             return None, ()
-        if isinstance(rqs, Unreadable):
+        if rqs.__class__ is Unreadable:
+            assert isinstance(rqs, Unreadable)
             return rqs, rqs
         layout = self._layouts.veth_rq
         if (
@@ -313,9 +312,9 @@ class DeviceRecords:
             if raw.dev != found.address:
                 return self._queues(layout, rqs, real, found.address), ()
             queues.append(raw)
-        programs = layout.column("xdp_prog", data, real)
-        if not any(programs):
+        if layout.is_zero("xdp_prog", data, real):
             return queues, ()
+        programs = layout.column("xdp_prog", data, real)
         return queues, tuple(
             [StaleProgram(real + i, prog) for i, prog in enumerate(programs) if prog]
         )
@@ -598,7 +597,7 @@ class DeviceRecords:
             ref.ifindex,
             ref.name,
             self._altnames(found),
-            self._alias(found),
+            self._alias(found) if raw.ifalias else None,
             found.address,
             kind if isinstance(kind, Unreadable) else _text_or_none(kind),
             flags,

@@ -14,7 +14,8 @@ since they name each other.
 
 import contextlib
 import gc
-from typing import Iterator, List, Mapping, Set, Tuple, Union
+import operator
+from typing import Dict, Iterator, List, Mapping, Tuple, Union
 
 from drgn import Program
 from drgn.helpers.common.prog import takes_program_or_default
@@ -41,6 +42,9 @@ from .target import read_target
 __all__ = ("UnreadTargetError", "take_snapshot", "take_something")
 
 
+_PLACE = operator.attrgetter("netns", "ifindex")
+
+
 class UnreadTargetError(Exception):
     """There is nothing that a report could be made of."""
 
@@ -53,6 +57,11 @@ def _sort_key(ref: Union[DeviceRef, Device]) -> Tuple[bool, int, bool, int]:
         isinstance(ifindex, Unreadable),
         0 if isinstance(ifindex, Unreadable) else ifindex,
     )
+
+
+def _sort(devices: List[Device]) -> None:
+    whole = all(d.netns.__class__ is int is d.ifindex.__class__ for d in devices)
+    devices.sort(key=_PLACE if whole else _sort_key)
 
 
 def _inum_key(namespace: Namespace) -> Tuple[bool, int]:
@@ -79,20 +88,23 @@ def _pairs(
     # Devices are in order, so that the first end of a pair is met first.
     pairs: List[Pair] = []
     halves: List[Tuple[str, str]] = []
-    done: Set[Tuple[int, int]] = set()
+    partner: Dict[int, int] = {}
     for device in devices:
         peer = device.peer
-        if not isinstance(peer, DeviceRef) or not isinstance(device.kind, str):
+        if peer.__class__ is not DeviceRef or not isinstance(device.kind, str):
             continue
-        address = device.net_device
-        other = found.get(peer.net_device)
+        assert isinstance(peer, DeviceRef)
+        address, at = device.net_device, peer.net_device
+        if partner.get(at) == address:
+            continue  # Met before, from its other end.
+        other = found.get(at)
         back = Unreadable("") if other is None else other.peer
-        if isinstance(back, int) and (back != address or address == peer.net_device):
+        if isinstance(back, int) and (back != address or address == at):
             # veth_newlink() and veth_dellink() leave half a pair for a moment.
             where = device_place(device)
             halves.append((f"{where}.peer", "its peer does not have it for a peer"))
-        elif (peer.net_device, address) not in done:
-            done.add((address, peer.net_device))
+        else:
+            partner[address] = at
             pairs.append(Pair(device.kind, device.ref, peer))
     return pairs, halves
 
@@ -133,10 +145,10 @@ def take_snapshot(prog: Program) -> Snapshot:
         nets = discovery.namespaces()
         # What was allocated together lies together: by address, a page of the dump
         # is unpacked once and not once for each end of a pair.
-        found = sorted(discovery.found.values(), key=lambda found: found.address)
-        devices = [records.device(one) for one in found]
+        addresses = sorted(discovery.found)
+        devices = [records.device(discovery.found[at]) for at in addresses]
         _add_stopped(devices, records)
-        devices.sort(key=_sort_key)
+        _sort(devices)
         namespaces = name_namespaces(prog, nets)
         namespaces.sort(key=_inum_key)
         pairs, halves = _pairs(devices, discovery.found)
