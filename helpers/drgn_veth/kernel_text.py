@@ -9,6 +9,7 @@ instruction of a function, along its jumps, and looks at what it refers to. It r
 little more than that function, wants no sizes of symbols, and sees through inlining.
 """
 
+import contextlib
 from typing import (
     Dict,
     FrozenSet,
@@ -454,16 +455,24 @@ def _messages_at(
             yield from (s[:-1] for s in strings if data.startswith(s))
 
 
+def _address(prog: Program, function: str) -> int:
+    # Debug symbols have an index by name, the symbol table is searched.
+    with contextlib.suppress(LookupError):
+        address = prog.function(function).address_
+        if address is not None:
+            return address
+    return prog.symbol(function).address
+
+
 def _addresses(
     prog: Program, function: str, parts: Sequence[str] = _PARTS
 ) -> Dict[str, int]:
-    # To look for a name takes as long as to follow a small function.
     found: Dict[str, int] = {}
     for part in parts:
         if part in _CHANGED and function in found:
             continue
         try:
-            found[function + part] = prog.symbol(function + part).address
+            found[function + part] = _address(prog, function + part)
         except LookupError:
             continue
     return found
