@@ -40,13 +40,10 @@ __all__ = (
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCRIPT = REPOSITORY / "scripts" / "veth_report.py"
 KERNELS = os.environ.get("LAB_KERNELS", "5.10 6.1 6.12 7").split()
-#: Older builds, by scene: 6.12 with bugs of veth that the newest have not, both with
-#: other places of the checks of an attach, and 6.1 with a bond that says less.
-OLDER_BUILDS = {
-    "rules": ["6.12-oldest"],
-    "attach": ["6.12-oldest"],
-    "random": ["6.1-oldest"],
-}
+#: Older builds, by scene: 6.12 with bugs of veth that the newest have not, and 6.1 with
+#: other places of the checks of an attach, and a bond that says less. A scene more is a
+#: minute more.
+OLDER_BUILDS = {"rules": ["6.12-oldest"], "random": ["6.1-oldest"]}
 if "LAB_KERNELS" in os.environ:
     OLDER_BUILDS.clear()
 SLICE_SCRIPT = REPOSITORY / "scripts" / "vmcore_slice.py"
