@@ -19,6 +19,7 @@ from booted import (
     KERNELS,
     OLD,
     OLDER_BUILDS,
+    OLDER_INSTEAD,
     Dump,
     RulesRun,
     Tally,
@@ -61,7 +62,8 @@ class _Booted:
 
 def _kernels(scene: str) -> List[str]:
     # Which kernels set a scene.
-    return KERNELS + OLDER_BUILDS.get(scene, [])
+    newest = [OLDER_INSTEAD.get((scene, kernel), kernel) for kernel in KERNELS]
+    return newest + OLDER_BUILDS.get(scene, [])
 
 
 #: The scenes, in the order in which they are made, what is done in each, and the
