@@ -29,7 +29,6 @@ __all__ = (
     "XDP_ATTACH_ALWAYS",
     "XDP_ATTACH_FUNCTIONS",
     "XDP_ATTACH_MESSAGES",
-    "XDP_ATTACH_SYMBOLS",
     "Access",
     "code_accesses",
     "code_constants",
@@ -92,11 +91,6 @@ XDP_ATTACH_ALWAYS = frozenset(
         b"BPF_XDP_CPUMAP programs can not be attached to a device",
         b"Underlying driver does not support XDP in native mode",
     }
-)
-
-# All that is looked up for those.
-XDP_ATTACH_SYMBOLS = tuple(
-    function + part for function in XDP_ATTACH_FUNCTIONS for part in _PARTS
 )
 
 _CHUNK = 64

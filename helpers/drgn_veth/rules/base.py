@@ -431,17 +431,15 @@ class Context:
         program = device.xdp.driver
         if program is None or isinstance(program, Unreadable):
             return ()
-        uppers = () if isinstance(device.uppers, Unreadable) else device.uppers
-        above = [self.by_address.get(ref.net_device) for ref in uppers]
-        if isinstance(device.uppers, Unreadable) or not all(
-            map(_has_no_program, above)
-        ):
+        if isinstance(device.uppers, Unreadable):
+            return ()
+        above = [self.by_address.get(ref.net_device) for ref in device.uppers]
+        if not all(map(_has_no_program, above)):
             return ()
         peer = self._peer(device)
         if not lowered and isinstance(peer, Device):
-            frags = program.frags
             try:
-                most = self.max_mtu(peer, need(frags, "xdp_has_frags"))
+                most = self.max_mtu(peer, need(program.frags, "xdp_has_frags"))
             except Undecidable:
                 return ()
             if isinstance(peer.mtu, Unreadable) or peer.mtu > most:
