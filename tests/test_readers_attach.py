@@ -34,6 +34,7 @@ from drgn_veth.idr import for_each_idr_pointer
 from drgn_veth.mounts import Mounts
 from drgn_veth.nsfs import for_each_net_process, net_processes, netns_name
 from drgn_veth.rtnl import rtnl_owner
+from drgn_veth.walk import bounded_hlist, for_each_entry_bounded
 import pytest
 
 BASE = 0x10000
@@ -160,7 +161,13 @@ class Tree:
     def __init__(self, toy: Toy, slots: int = 64) -> None:
         self.toy = toy
         array = toy.prog.array_type(toy.prog.type("void *"), slots)
-        toy.struct("xa_node", shift="unsigned char", parent="void *", slots=array)
+        toy.struct(
+            "xa_node",
+            shift="unsigned char",
+            count="unsigned char",
+            parent="void *",
+            slots=array,
+        )
         root = toy.struct("xarray", xa_head="void *")
         toy.struct("idr", idr_rt=root)
         self.idr = Object(toy.prog, "struct idr", address=toy.place("struct idr"))
@@ -171,8 +178,11 @@ class Tree:
     def node(self, shift: int, slots: Mapping[int, int]) -> int:
         """Return a node as an entry."""
         address = self.toy.place("struct xa_node")
-        self.toy.set("struct xa_node", address, shift=shift)
+        self.toy.set("struct xa_node", address, shift=shift, count=len(slots))
         self.fill(address + 2, slots)
+        for entry in slots.values():
+            if BASE < entry < NOWHERE:
+                self.toy.set("struct xa_node", entry - 2, parent=address)
         return address + 2
 
     def fill(self, node: int, slots: Mapping[int, int]) -> None:
@@ -221,6 +231,30 @@ def test_idr_with_a_loop(toy: Toy) -> None:
     assert "no smaller than the one above" in why
 
 
+def test_idr_that_skips_entries(toy: Toy) -> None:
+    """A slot that was overwritten with 0 hides a pointer, or a whole node."""
+    tree = Tree(toy)
+    low = tree.node(0, {0: 0x2000, 1: 0x2100})
+    tree.head(tree.node(6, {0: low, 3: tree.node(0, {5: 0x4000})}))
+    assert tree.all() == ([0x2000, 0x2100, 0x4000], "")
+    tree.fill(low, {1: 0})
+    found, why = tree.all()
+    assert found == [0x2000, 0x4000]
+    assert "counts 2 entries and has 1" in why
+
+
+def test_idr_with_a_node_of_another_one(toy: Toy) -> None:
+    tree = Tree(toy)
+    low, other = tree.node(0, {0: 0x2000}), tree.node(0, {0: 0x3000})
+    top = tree.node(6, {0: low})
+    tree.node(6, {0: other})
+    tree.head(top)
+    tree.fill(top, {0: other})
+    found, why = tree.all()
+    assert found == []
+    assert "does not point back" in why
+
+
 def test_idr_with_a_page_missing(toy: Toy) -> None:
     tree = Tree(toy)
     tree.head(tree.node(6, {0: NOWHERE + 2, 1: 0x2000}))
@@ -239,6 +273,127 @@ def test_idr_that_is_too_deep_for_anyone(toy: Toy) -> None:
     with pytest.raises(WalkError, match="gave up"):
         for _ in for_each_idr_pointer(tree.idr):
             pass
+
+
+# Lists ----------------------------------------------------------------------------
+
+
+class Ring:
+    """A doubly linked list of some entries."""
+
+    def __init__(self, toy: Toy, count: int) -> None:
+        toy.struct("entry", number="long", node="struct list_head")
+        self.toy = toy
+        self.head = toy.place("struct list_head")
+        self.nodes = [toy.place("struct entry") + 8 for _ in range(count)]
+        for i, node in enumerate(self.nodes):
+            toy.put(node - 8, "Q", i)
+        ring = [self.head, *self.nodes]
+        for here, there in zip(ring, [*ring[1:], self.head]):
+            self.link(here, there)
+            toy.put(there + 8, "Q", here)
+
+    def link(self, here: int, there: int) -> None:
+        """Let next of one node point to another one."""
+        self.toy.put(here, "Q", there)
+
+    def all(self) -> Tuple[List[int], str]:
+        """Return what was reached, sorted, and what was said."""
+        prog = self.toy.prog
+        head = Object(prog, "struct list_head *", self.head)
+        found: List[int] = []
+        try:
+            for entry in for_each_entry_bounded(head, "struct entry", "node"):
+                found.append(entry.number.value_())
+        except WalkError as e:
+            return sorted(found), str(e)
+        return sorted(found), ""
+
+
+@pytest.mark.parametrize("first", range(-1, 9))
+@pytest.mark.parametrize("skipped", (1, 2, 8))
+def test_list_that_skips_entries(toy: Toy, first: int, skipped: int) -> None:
+    """Some next leads past entries, or past the end: all are found, and it is said."""
+    ring = Ring(toy, 10)
+    assert ring.all() == (list(range(10)), "")
+    there = first + 1 + skipped
+    after = ring.nodes[there] if there < 10 else ring.head
+    ring.link(ring.nodes[first] if first >= 0 else ring.head, after)
+    found, why = ring.all()
+    assert found == list(range(10))
+    assert why
+
+
+@pytest.mark.parametrize("broken", range(10))
+def test_list_with_one_pointer_back_that_is_wrong(toy: Toy, broken: int) -> None:
+    ring = Ring(toy, 10)
+    toy.put(ring.nodes[broken] + 8, "Q", ring.nodes[(broken + 5) % 10])
+    found, why = ring.all()
+    assert found == list(range(10))
+    assert "does not point back" in why
+
+
+def test_list_that_leads_into_another_one(toy: Toy) -> None:
+    ring, other = Ring(toy, 4), Ring(toy, 4)
+    toy.put(other.nodes[2] - 8, "Q", 99)
+    ring.link(ring.nodes[1], other.nodes[2])
+    found, why = ring.all()
+    assert found == [0, 1, 2, 3]
+    assert "does not point back" in why
+
+
+class Chain:
+    """A struct hlist_head and its nodes."""
+
+    def __init__(self, toy: Toy, count: int) -> None:
+        toy.struct("hlist_node", next="void *", pprev="void *")
+        self.toy = toy
+        self.head = toy.place("void *")
+        self.nodes = [toy.place("struct hlist_node") for _ in range(count)]
+        for here, there in zip([self.head, *self.nodes], self.nodes):
+            toy.put(here, "Q", there)
+            toy.put(there + 8, "Q", here)
+
+    def all(self, tags: int = 0) -> Tuple[List[int], str]:
+        """Return what was reached, and what was said."""
+        found: List[int] = []
+        try:
+            for node in bounded_hlist(self.toy.prog, self.head, tags=tags, limit=20):
+                found.append(node)
+        except (WalkError, drgn.FaultError) as e:
+            return found, str(e)
+        return found, ""
+
+
+def test_hlist(toy: Toy) -> None:
+    assert Chain(toy, 0).all() == ([], "")
+    chain = Chain(toy, 5)
+    assert chain.all() == (chain.nodes, "")
+
+
+@pytest.mark.parametrize("first", range(-1, 3))
+def test_hlist_that_skips_entries(toy: Toy, first: int) -> None:
+    chain = Chain(toy, 5)
+    here = chain.nodes[first] if first >= 0 else chain.head
+    toy.put(here, "Q", chain.nodes[first + 2])
+    found, why = chain.all()
+    assert found == chain.nodes[: first + 1]
+    assert "does not point back" in why
+
+
+def test_hlist_with_tags_and_without_an_end(toy: Toy) -> None:
+    chain = Chain(toy, 5)
+    toy.put(chain.nodes[2] + 8, "Q", chain.nodes[1] | 1)
+    assert chain.all(tags=1) == (chain.nodes, "")
+    assert "does not point back" in chain.all()[1]
+    toy.put(chain.nodes[4], "Q", chain.nodes[2])
+    found, why = chain.all(tags=1)
+    assert found == chain.nodes
+    assert "does not point back" in why
+    toy.put(chain.nodes[4], "Q", NOWHERE)
+    found, why = chain.all(tags=1)
+    assert found == chain.nodes
+    assert "could not find memory" in why
 
 
 # The lock -------------------------------------------------------------------------

@@ -36,6 +36,7 @@ def for_each_idr_pointer(idr: Object) -> Iterator[int]:
     prog = idr.prog_
     node_type = prog.type("struct xa_node")
     shift_at, slots_at = offsetof(node_type, "shift"), offsetof(node_type, "slots")
+    parent_at, count_at = offsetof(node_type, "parent"), offsetof(node_type, "count")
     size = sizeof(node_type.member("slots").type)
     word = sizeof(prog.type("void *"))
     if not 0 < size <= _WIDEST:
@@ -47,9 +48,9 @@ def for_each_idr_pointer(idr: Object) -> Iterator[int]:
     broken = ""
     nodes = entries = 0
     # Each node covers less than the one above it: a loop ends.
-    stack: List[Tuple[int, int]] = [(idr.idr_rt.xa_head.value_(), 8 * word)]
+    stack: List[Tuple[int, int, int]] = [(idr.idr_rt.xa_head.value_(), 8 * word, 0)]
     while stack:
-        entry, above = stack.pop()
+        entry, above, owner = stack.pop()
         if entry & _KIND == 0:
             if entry:
                 entries += 1
@@ -64,6 +65,8 @@ def for_each_idr_pointer(idr: Object) -> Iterator[int]:
             raise WalkError(f"more than {_MAX_NODES} nodes: gave up")
         node = entry - _INTERNAL
         shift = attempt(prog.read_u8, node + shift_at)
+        parent = attempt(prog.read_word, node + parent_at)
+        count = attempt(prog.read_u8, node + count_at)
         data = attempt(prog.read, node + slots_at, size)
         if isinstance(shift, Unreadable):
             broken = shift.reason
@@ -71,7 +74,14 @@ def for_each_idr_pointer(idr: Object) -> Iterator[int]:
             broken = data.reason
         elif shift >= above:
             broken = f"node {node:#x} is no smaller than the one above it"
+        elif parent != owner and not isinstance(parent, Unreadable):
+            broken = f"node {node:#x} does not point back to {owner:#x}"
         else:
-            stack.extend((slot, shift) for slot in reversed(slots.unpack(data)))
+            below = slots.unpack(data)
+            used = len(below) - below.count(0)
+            # An ID may be taken and have no pointer yet; not in the IDRs of BPF.
+            if count != used and not isinstance(count, Unreadable):
+                broken = f"node {node:#x} counts {count} entries and has {used}"
+            stack.extend((slot, shift, node) for slot in reversed(below))
     if broken:
         raise WalkError(broken)

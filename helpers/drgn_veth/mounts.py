@@ -16,11 +16,12 @@ from drgn import Object, Program, TypeKind, offsetof, sizeof
 
 from .errors import WalkError, attempt, is_read_error
 from .model import Maybe, Unreadable
-from .walk import MAX_LIST_ENTRIES, bounded_list
+from .walk import bounded_hlist, bounded_list
 
 __all__ = ("Mount", "Mounts", "list_node")
 
 _MAX_ERRNO = 4095
+_WRITE_HOLD = 1  # fs/mount.h: WRITE_HOLD, in mnt_pprev_for_sb
 _NAME_MAX = 255
 _MAX_PATH = 4096
 _MAX_DEPTH = 1 << 11  # directories and mounts on the way to the root
@@ -96,25 +97,22 @@ class Mounts:
             read(address + self._namespace),
         )
 
-    def _chain(self, first: int) -> Iterator[int]:
-        offset = offsetof(self._prog.type("struct mount"), "mnt_next_for_sb")
-        seen = 0
-        while first:
-            if seen >= MAX_LIST_ENTRIES:
-                raise WalkError(f"more than {seen} mounts: gave up")
-            seen += 1
-            yield first
-            first = self._prog.read_word(first + offset)
-
     def _addresses(self, sb: Object) -> Iterator[int]:
         # Since Linux kernel commit 09a1b33c080f ("preparations to taking
         # MNT_WRITE_HOLD out of ->mnt_flags") (in v6.18), they are a chain. Before
         # that, a list.
         s_mounts = sb.s_mounts
-        if s_mounts.type_.kind == TypeKind.POINTER:
-            yield from self._chain(s_mounts.value_())
-            return
         prog = self._prog
+        if s_mounts.type_.kind == TypeKind.POINTER:
+            mount = prog.type("struct mount")
+            yield from bounded_hlist(
+                prog,
+                s_mounts.address_,
+                offsetof(mount, "mnt_next_for_sb"),
+                offsetof(mount, "mnt_pprev_for_sb"),
+                _WRITE_HOLD,
+            )
+            return
         offset = offsetof(prog.type("struct mount"), "mnt_instance")
         head = s_mounts.address_of_().value_()
         yield from bounded_list(

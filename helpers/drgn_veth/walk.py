@@ -4,17 +4,23 @@ Bounded walks
 -------------
 
 drgn's list helpers trust the list: one stray pointer in a dump and they loop
-for ever or lose all that lies behind it. These do not.
+for ever, or lose all that lies behind it, or skip entries without a word. These do
+not: each entry has to point back to where the walk came from.
 """
 
 from typing import Callable, Iterator, Optional, Set, Tuple, TypeVar, Union
 
-from drgn import Object, Type, offsetof
+from drgn import Object, Program, Type, offsetof, sizeof
 
 from .errors import WalkError, attempt
 from .model import Maybe, Unreadable
 
-__all__ = ("MAX_LIST_ENTRIES", "bounded_list", "for_each_entry_bounded")
+__all__ = (
+    "MAX_LIST_ENTRIES",
+    "bounded_hlist",
+    "bounded_list",
+    "for_each_entry_bounded",
+)
 
 T = TypeVar("T")
 
@@ -36,7 +42,8 @@ def bounded_list(
 
     Where the list breaks, it is walked from its other end up to the break, so
     that one bad page costs one entry, and that one is given, too, if both its
-    neighbours name it.
+    neighbours name it. An entry that does not point back to the one before it is a
+    break: a ``next`` that skips entries is found by it.
 
     :param head: Address of the list's head
     :param first: Where its ``next`` points
@@ -52,6 +59,7 @@ def bounded_list(
     stuck: Optional[int] = None
     for direction, end in enumerate((first, last)):
         pos = end
+        before = head
         while pos != head:
             if isinstance(pos, Unreadable):
                 broken = broken or pos.reason
@@ -65,7 +73,10 @@ def bounded_list(
             if len(seen) >= limit:
                 raise WalkError(f"more than {limit} entries: gave up")
             node = read(pos)
-            following = node[1] if direction else node[0]
+            following, back = (node[1], node[0]) if direction else node[:2]
+            if back != before and not isinstance(back, Unreadable):
+                broken = broken or f"{pos:#x} does not point back to {before:#x}"
+                break
             if isinstance(following, Unreadable):
                 broken = broken or following.reason
                 if pos == stuck:
@@ -74,10 +85,57 @@ def bounded_list(
                 break
             seen.add(pos)
             yield node[2]
-            pos = following
+            before, pos = pos, following
         if not broken:
-            return
+            if isinstance(last, Unreadable) or last == before:
+                return
+            broken = f"the list ends at {before:#x}, its head names {last:#x}"
     raise WalkError(broken)
+
+
+def bounded_hlist(
+    prog: Program,
+    head: int,
+    next_at: int = 0,
+    pprev_at: Optional[int] = None,
+    tags: int = 0,
+    limit: int = MAX_LIST_ENTRIES,
+) -> Iterator[int]:
+    """
+    Iterate over a ``struct hlist_head`` list, or one that is chained the same way,
+    that may be broken. It cannot be walked from its other end.
+
+    :param head: Address of the pointer to the first entry
+    :param next_at: Offset of an entry's ``next``
+    :param pprev_at: Offset of its ``pprev``, which points to the pointer that leads to
+        it; by default right behind ``next``
+    :param tags: Bits of ``pprev`` that are no part of the pointer
+    :param limit: Most entries to visit
+    :return: Iterator of the addresses of entries
+    :raises FaultError: if the head cannot be read
+    :raises WalkError: after all that could be reached, if the list is broken, or
+        longer than *limit*
+    """
+    if pprev_at is None:
+        pprev_at = next_at + sizeof(prog.type("void *"))
+    seen = 0
+    entry = prog.read_word(head)
+    while entry:
+        if seen >= limit:
+            raise WalkError(f"more than {limit} entries: gave up")
+        # In a loop, the entry where it closes has two that lead to it.
+        back = attempt(prog.read_word, entry + pprev_at)
+        if not isinstance(back, Unreadable) and back & ~tags != head:
+            raise WalkError(f"{entry:#x} does not point back to {head:#x}")
+        seen += 1
+        head = entry + next_at
+        following = attempt(prog.read_word, head)
+        if isinstance(following, Unreadable):
+            if not isinstance(back, Unreadable):
+                yield entry
+            raise WalkError(following.reason)
+        yield entry
+        entry = following
 
 
 def for_each_entry_bounded(

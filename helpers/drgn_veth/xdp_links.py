@@ -17,7 +17,7 @@ from .idr import for_each_idr_pointer
 from .model import Maybe, Unreadable
 from .mounts import Mounts, list_node
 from .text import decode
-from .walk import bounded_list
+from .walk import bounded_hlist, bounded_list
 
 __all__ = (
     "bpf_link_pins",
@@ -94,14 +94,11 @@ class _LinkFiles:
 
     def super_blocks(self) -> Iterator[Object]:
         """Iterate over the super blocks of bpffs."""
-        type = self._prog.type("struct super_block")
-        node = self._prog["bpf_fs_type"].fs_supers.first.read_()
-        for _ in range(_MAX_SUPER_BLOCKS):
-            if not node:
-                return
-            yield container_of(node, type, "s_instances")
-            node = node.next.read_()
-        raise WalkError(f"more than {_MAX_SUPER_BLOCKS} file systems: gave up")
+        type = self._prog.type("struct super_block *")
+        offset = offsetof(type.type, "s_instances")
+        head = self._prog["bpf_fs_type"].fs_supers.address_of_().value_()
+        for node in bounded_hlist(self._prog, head, limit=_MAX_SUPER_BLOCKS):
+            yield Object(self._prog, type, node - offset)
 
     def _link(self, inode: int) -> int:
         # Address of the link that a file holds, 0 if it is none that is wanted.
@@ -124,13 +121,9 @@ class _LinkFiles:
 
     def names(self, inode: int) -> Iterator[int]:
         """Iterate over the dentries of an inode: one, unless there are hard links."""
-        node = self._prog.read_word(inode + self._dentries)
-        for _ in range(_MAX_NAMES):
-            if not node:
-                return
+        head = inode + self._dentries
+        for node in bounded_hlist(self._prog, head, limit=_MAX_NAMES):
             yield node - self._alias
-            node = self._prog.read_word(node)
-        raise WalkError(f"a file has more than {_MAX_NAMES} names")
 
 
 @takes_program_or_default
