@@ -183,6 +183,84 @@ def test_kallsyms_is_found_without_vmcoreinfo(old_dump: LabDump) -> None:
         scan_for_tables(prog, [], {**known, "init_uts_ns": known["init_uts_ns"] + 8})
 
 
+class Image:
+    """
+    The kallsyms tables of a kernel before v6.0, laid out as scripts/kallsyms.c does.
+
+    :param marker: ``Q``: as before v5.0
+    """
+
+    BASE = 0xFFFFFFFF81000000
+    SIZE = 1 << 21
+
+    def __init__(self, symbols: Dict[str, int], marker: str) -> None:
+        self.memory = bytearray(self.SIZE)
+        self._end = 1 << 20
+        # Each character stands for itself: nothing is packed.
+        used = {ord(c) for name in symbols for c in f"T{name}"} | set(b"0123456789")
+        tokens = [bytes([c]) if c in used else b"" for c in range(256)]
+        names = b""
+        markers = []
+        for i, name in enumerate(symbols):
+            if i % 256 == 0:
+                markers.append(len(names))
+            names += bytes([len(name) + 1]) + b"T" + name.encode()
+        self._align(8)
+        for address in symbols.values():
+            self._put("i", address - self.BASE)
+        self._align(8)
+        self._put("Q", self.BASE)
+        self._put(marker, len(symbols))
+        self._align(8)
+        self._add(names)
+        self._align(8)
+        for at in markers:
+            self._put(marker, at)
+        self._align(8)
+        index = []
+        table = b""
+        for token in tokens:
+            index.append(len(table))
+            table += token + b"\0"
+        self._add(table)
+        self._align(8)
+        for at in index:
+            self._put("H", at)
+        flags = PlatformFlags.IS_64_BIT | PlatformFlags.IS_LITTLE_ENDIAN
+        self.prog = Program(Platform(Architecture.X86_64, flags))
+        self.prog.add_memory_segment(self.BASE, self.SIZE, self._read)
+
+    def _read(self, address: int, count: int, offset: int, physical: bool) -> bytes:
+        return bytes(self.memory[offset : offset + count])
+
+    def _align(self, to: int) -> None:
+        self._end += -self._end % to
+
+    def _add(self, data: bytes) -> None:
+        self.memory[self._end : self._end + len(data)] = data
+        self._end += len(data)
+
+    def _put(self, code: str, value: int) -> None:
+        self._add(struct.pack("<" + code, value))
+
+
+@pytest.mark.parametrize("count", (300, 3000, 20000))
+@pytest.mark.parametrize("marker", "IQ")
+def test_kallsyms_of_kernels_before_v6(marker: str, count: int) -> None:
+    """Before v5.0, markers and the number of symbols have the size of a pointer."""
+    symbols = {"_stext": Image.BASE, "init_uts_ns": Image.BASE + 0x1234}
+    symbols.update((f"some_{i}_symbol", Image.BASE + 16 * i) for i in range(count - 3))
+    symbols["net_namespace_list"] = Image.BASE + 0x123450
+    image = Image(symbols, marker)
+    known = {"_stext": symbols["_stext"], "init_uts_ns": symbols["init_uts_ns"]}
+    known["some_0_symbol"] = symbols["some_0_symbol"]
+    found = scan_for_tables(image.prog, ["net_namespace_list"], known)
+    assert found.found["net_namespace_list"] == symbols["net_namespace_list"]
+    assert found.all() == symbols
+    with pytest.raises(BtfError, match="were not found"):
+        scan_for_tables(image.prog, [], {**known, "init_uts_ns": Image.BASE})
+
+
 def test_system_map_does_as_well(lab_dump: LabDump, tmp_path: Path) -> None:
     prog = lab_dump.program()
     use = use_btf(prog, lab_dump.vmlinux)

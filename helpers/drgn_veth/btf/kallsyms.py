@@ -267,10 +267,13 @@ def _scan_for_tokens(memory: _Memory, start: int) -> Iterator[Tuple[int, int]]:
                     yield address + table_at, address + index_at
 
 
-def _markers(memory: _Memory, token_table: int) -> Tuple[int, "array[int]"]:
+def _markers(
+    memory: _Memory, token_table: int, typecode: str
+) -> Tuple[int, "array[int]"]:
     # They end where the tokens begin, and go up from 0.
-    size = 4 * _MAX_SYMBOLS // _MARKER_EVERY
-    words = memory.read_numbers(token_table - size, size // 4, "I")
+    width = array(typecode).itemsize
+    size = width * _MAX_SYMBOLS // _MARKER_EVERY
+    words = memory.read_numbers(token_table - size, size // width, typecode)
     end = len(words)
     while end and not words[end - 1]:
         end -= 1  # padding
@@ -284,12 +287,14 @@ def _markers(memory: _Memory, token_table: int) -> Tuple[int, "array[int]"]:
     start -= 1
     if start < 0 or words[start]:
         raise BtfError("the markers of kallsyms were not found")
-    return token_table - 4 * (len(words) - start), words[start:end]
+    return token_table - width * (len(words) - start), words[start:end]
 
 
-def _before_tokens(memory: _Memory, token_table: int, token_index: int) -> Tables:
+def _before_tokens(
+    memory: _Memory, token_table: int, token_index: int, typecode: str
+) -> Tables:
     # In memory: offsets, base, count, names, markers, tokens.
-    markers_at, markers = _markers(memory, token_table)
+    markers_at, markers = _markers(memory, token_table, typecode)
     word = memory.word
     # The names end, after up to 256 more, where the markers begin; before them
     # is the count.
@@ -322,9 +327,8 @@ def scan_for_tables(
     """
     Look for the tables in memory, for kernels before v6.0.
 
-    A heuristic: it knows in which order v5.0 to v5.19 have the tables, and how
-    they begin. What it finds is checked against all symbols that VMCOREINFO
-    tells.
+    A heuristic: it knows in which order v4.18 to v5.19 have the tables, and how they
+    begin. What it finds is checked against all symbols in VMCOREINFO.
 
     :param names: Symbols that are wanted in any case
     :param known: Symbols that VMCOREINFO tells
@@ -333,10 +337,14 @@ def scan_for_tables(
     memory = _Memory(prog)
     if "_stext" not in known or len(known) < 3:
         raise BtfError("VMCOREINFO has no symbols to look for kallsyms by")
+    # Since Linux kernel commit ("kallsyms: reduce size a little on 64-bit") (in v5.0),
+    # a marker has four bytes. Before, it has the size of a pointer.
+    widths = ("I", "Q") if memory.word == 8 else ("I",)
     for token_table, token_index in _scan_for_tokens(memory, known["_stext"]):
-        try:
-            found = _before_tokens(memory, token_table, token_index)
-            return Kallsyms(prog, found, names, known)
-        except (BtfError, FaultError):
-            continue
+        for typecode in widths:
+            try:
+                found = _before_tokens(memory, token_table, token_index, typecode)
+                return Kallsyms(prog, found, names, known)
+            except (BtfError, FaultError):
+                continue
     raise BtfError("they are not in VMCOREINFO, and were not found in memory")
