@@ -120,6 +120,17 @@ SAYS: Dict[str, Tuple[str, Optional[str]]] = {
         "ENOSPC",
         "veth: XDP expects number of rx queues not less than peer tx queues",
     ),
+    "virtio-offloads-lro": (
+        "EOPNOTSUPP",
+        "virtio_net: Can't set XDP while host is implementing LRO, disable LRO first",
+    ),
+    "virtio-offloads-lro-csum": (
+        "EOPNOTSUPP",
+        (
+            "virtio_net: Can't set XDP while host is implementing LRO/CSUM, "
+            "disable LRO/CSUM first"
+        ),
+    ),
     "virtio-offloads": (
         "EOPNOTSUPP",
         (
@@ -170,6 +181,8 @@ BOND = [
     "slave-memory-provider",
     "slave-queues",
 ]
+VIRTIO_LRO = ["virtio-offloads-lro", "virtio-header", "virtio-mtu-any"]
+VIRTIO_LRO_CSUM = ["virtio-offloads-lro-csum", "virtio-header", "virtio-mtu-any"]
 VIRTIO = ["virtio-offloads", "virtio-header", "virtio-mtu-any"]
 VIRTIO_NEW = ["virtio-offloads", "virtio-header", "virtio-mtu-plain"]
 
@@ -185,6 +198,8 @@ ORDERS = {
 DRIVERS = {
     "veth": VETH,
     "bond": BOND,
+    "virtio-lro": VIRTIO_LRO,
+    "virtio-lro-csum": VIRTIO_LRO_CSUM,
     "virtio": VIRTIO,
     "virtio-new": VIRTIO_NEW,
     "netkit": ["netkit"],
@@ -573,6 +588,8 @@ TROUBLES: Dict[str, Callable[[Case], None]] = {
     "slave-tcp-data-split": _slave_tcp_data_split,
     "slave-memory-provider": _slave_memory_provider,
     "slave-queues": _slave_queues,
+    "virtio-offloads-lro": _virtio_offloads,
+    "virtio-offloads-lro-csum": _virtio_offloads,
     "virtio-offloads": _virtio_offloads,
     "virtio-header": _virtio_header,
     "virtio-mtu-any": _virtio_mtu_any,
@@ -580,17 +597,20 @@ TROUBLES: Dict[str, Callable[[Case], None]] = {
     "netkit": _nothing,
 }
 
-_TARGET = {"virtio-new": "virtio", "generic": "veth"}
+_TARGET = {
+    "virtio-lro": "virtio",
+    "virtio-lro-csum": "virtio",
+    "virtio-new": "virtio",
+    "generic": "veth",
+}
 
 
 def _case(variant: str, driver: str) -> Case:
     mode = {"generic": "generic", "veth": None}.get(driver, "driver")
     case = Case(variant, _TARGET.get(driver, driver), mode)
     if driver.startswith("virtio"):
-        key = "virtio-mtu-plain" if driver == "virtio-new" else "virtio-mtu-any"
-        message = SAYS[key][1]
-        assert message is not None
-        said = {**_messages(variant), "virtnet_xdp": frozenset({message})}
+        messages = frozenset(SAYS[key][1] or "" for key in DRIVERS[driver])
+        said = {**_messages(variant), "virtnet_xdp": messages}
         case.kernel = case.kernel._replace(messages=tuple(said.items()))
     elif driver == "generic":
         # As before v5.15.
@@ -1101,6 +1121,39 @@ def test_blocked() -> None:
     assert Predictor(case.snapshot()).blocked_by == task
 
 
+_GUEST_CSUM = 1 << 1
+
+
+@pytest.mark.parametrize(
+    "driver, errnos",
+    [
+        ("virtio-lro", [0]),
+        ("virtio-lro-csum", [errno.EOPNOTSUPP]),
+        ("virtio", [errno.EOPNOTSUPP]),
+        ("virtio-new", [errno.EOPNOTSUPP]),
+        ("unread", [0, errno.EOPNOTSUPP]),
+        ("unknown message", [0, errno.EOPNOTSUPP]),
+    ],
+)
+def test_checksums_of_virtio_net(driver: str, errnos: List[int]) -> None:
+    """Older drivers do not mind GUEST_CSUM: their message says which they are."""
+    if driver in DRIVERS:
+        case = _case("A", driver)
+    else:
+        case = Case("A", "virtio", "driver")
+        said: Dict[str, FrozenSet[str]] = _messages("A")
+        if driver == "unknown message":
+            said["virtnet_xdp"] = frozenset({"virtio_net: MTU too large to enable XDP"})
+        case.kernel = case.kernel._replace(messages=tuple(said.items()))
+    _features(case, _GUEST_CSUM)
+    answer = case.ask()
+    if len(errnos) == 1:
+        assert answer.errno == errnos[0]
+    else:
+        assert answer.errno is None
+        assert {one.errno for one in answer.either} == set(errnos)
+
+
 ### The kernel's own answers, recorded
 
 
@@ -1164,6 +1217,8 @@ EXCLUSIVE = {
     ("program-in-place", "not-expected"): "one is by link, the other by netlink",
     ("offload-without-hw-old", "offload-without-hw"): "a kernel has one of them",
     ("devmap", "cpumap"): "a program has one expected_attach_type",
+    ("virtio-offloads-lro", "virtio-offloads-lro-csum"): "a kernel has one of them",
+    ("virtio-offloads-lro-csum", "virtio-offloads"): "a kernel has one of them",
     ("virtio-mtu-any", "virtio-mtu-plain"): "a kernel has one of them",
 }
 

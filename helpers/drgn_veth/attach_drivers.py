@@ -10,7 +10,17 @@ tun_xdp() (drivers/net/tun.c), netkit_xsk() (drivers/net/netkit.c). Of all other
 said that they decide.
 """
 
-from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
+import itertools
+from typing import (
+    Callable,
+    Dict,
+    FrozenSet,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 from .attach_question import (
     DRV,
@@ -326,8 +336,8 @@ def _bond_slaves(q: Question) -> Answer:
 ### virtio_net
 
 # include/uapi/linux/virtio_net.h, virtio_config.h: bits of virtio_device.features.
-_GUEST_OFFLOADS = (
-    (1, "GUEST_CSUM"),
+_GUEST_CSUM = (1, "GUEST_CSUM")
+_GUEST_SEGMENTS = (
     (7, "GUEST_TSO4"),
     (8, "GUEST_TSO6"),
     (9, "GUEST_ECN"),
@@ -347,14 +357,22 @@ def _virtio_features(q: Question) -> int:
     return q.need(q.device.virtio_net.features, f"virtio features of {q.name}")
 
 
-def _host_offloads(q: Question) -> Optional[str]:
+def _offloads(q: Question, offloads: Sequence[Tuple[int, str]]) -> Optional[str]:
     features = _virtio_features(q)
     if features >> _CTRL_GUEST_OFFLOADS & 1:
         return None
-    on = [name for bit, name in _GUEST_OFFLOADS if features >> bit & 1]
+    on = [name for bit, name in offloads if features >> bit & 1]
     if on:
         return f"{q.name} has {', '.join(on)} and not CTRL_GUEST_OFFLOADS"
     return None
+
+
+def _host_offloads(q: Question) -> Optional[str]:
+    return _offloads(q, (_GUEST_CSUM, *_GUEST_SEGMENTS))
+
+
+def _host_segments(q: Question) -> Optional[str]:
+    return _offloads(q, _GUEST_SEGMENTS)
 
 
 def _any_header_sg(q: Question) -> Optional[str]:
@@ -411,6 +429,26 @@ def _fix_virtio_mtu_any(q: Question) -> Tuple[str, ...]:
 
 
 VIRTIO_NET: Tuple[Decision, ...] = (
+    # One of three: virtnet_xdp_set() refers to one message.
+    Decision(
+        "virtio-offloads-lro",
+        "virtnet_xdp_set",
+        "EOPNOTSUPP",
+        "virtio_net: Can't set XDP while host is implementing LRO, disable LRO first",
+        _host_segments,
+    ),
+    # Since Linux kernel commit 18ba58e1c234 ("virtio-net: fail XDP set if guest csum is
+    # negotiated") (in v4.20).
+    Decision(
+        "virtio-offloads-lro-csum",
+        "virtnet_xdp_set",
+        "EOPNOTSUPP",
+        "virtio_net: Can't set XDP while host is implementing LRO/CSUM, disable "
+        "LRO/CSUM first",
+        _host_offloads,
+    ),
+    # Since Linux kernel commit dbcf24d15388 ("virtio-net: use NETIF_F_GRO_HW instead of
+    # NETIF_F_LRO") (in v5.14 and stable kernels).
     Decision(
         "virtio-offloads",
         "virtnet_xdp_set",
@@ -426,7 +464,7 @@ VIRTIO_NET: Tuple[Decision, ...] = (
         "virtio_net: XDP expects header/data in single page, any_header_sg required",
         _any_header_sg,
     ),
-    # One or the other: virtnet_xdp_set() refers to one message.
+    # One of two.
     Decision(
         "virtio-mtu-any",
         "virtnet_xdp_set",
@@ -501,13 +539,35 @@ def _taken(q: Question, driver: DriverDecisions) -> List[Tuple[Decision, ...]]:
         if said is None or mode.message not in said:
             ways.append((mode._replace(message=None),))
     elif driver.ndo_bpf == "virtnet_xdp":
-        for key in ("virtio-mtu-any", "virtio-mtu-plain"):
-            other = {"virtio-mtu-any", "virtio-mtu-plain"} - {key}
-            taken = tuple(d for d in driver.decisions if d.key not in other)
-            message = next(d.message for d in driver.decisions if d.key == key)
-            if said is None or message in said:
-                ways.append(taken)
+        groups = [
+            _those_said(driver.decisions, said, start)
+            for start in ("virtio-offloads", "virtio-mtu")
+        ]
+        apart = {decision.key for group in groups for decision in group.all}
+        for one_of_each in itertools.product(*(group.there for group in groups)):
+            ways.append(
+                tuple(
+                    decision
+                    for decision in driver.decisions
+                    if decision.key not in apart or decision in one_of_each
+                )
+            )
     return ways or [driver.decisions]
+
+
+class _OneOf(NamedTuple):
+    # Decisions of which a kernel takes one.
+    all: Tuple[Decision, ...]
+    there: Tuple[Decision, ...]  # those that this kernel may take
+
+
+def _those_said(
+    decisions: Sequence[Decision], said: Optional[FrozenSet[str]], start: str
+) -> _OneOf:
+    group = tuple(d for d in decisions if d.key.startswith(start))
+    there = tuple(d for d in group if said is not None and d.message in said)
+    # If its text has none of them, it could not be read in whole.
+    return _OneOf(group, there or group)
 
 
 def decide_in_driver(q: Question) -> Answer:
