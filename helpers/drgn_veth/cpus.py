@@ -3,7 +3,7 @@
 
 from typing import Tuple
 
-from drgn import Object, Program, sizeof
+from drgn import FaultError, Object, Program, sizeof
 from drgn.helpers.common.prog import takes_program_or_default
 from drgn.helpers.linux.cpumask import cpu_online_mask, cpu_possible_mask
 
@@ -51,5 +51,22 @@ def possible_cpus(prog: Program) -> int:
 
 @takes_program_or_default
 def online_cpus(prog: Program) -> Tuple[int, ...]:
-    """Return the CPUs that are online, ascending."""
-    return _cpus_of(cpu_online_mask(prog))
+    """
+    Return the CPUs that are online, ascending; after a panic, those that were.
+
+    :raises FaultError: if they cannot be read
+    """
+    online = _cpus_of(cpu_online_mask(prog))
+    if len(online) == possible_cpus(prog):
+        return online
+    # The CPU that panics stops all others, which may set them offline: on arm64 in
+    # ipi_cpu_crash_stop(), on x86 in stop_this_cpu(). They stay active. Apart from
+    # that, an active CPU is online.
+    try:
+        active = _cpus_of(prog["__cpu_active_mask"])
+    except (KeyError, FaultError):
+        # One CPU is what is left of them.
+        if len(online) > 1:
+            return online
+        raise
+    return tuple(sorted({*online, *active}))

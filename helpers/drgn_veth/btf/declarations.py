@@ -15,6 +15,7 @@ __all__ = ("FUNCTIONS", "MODULE_TYPES", "OPTIONAL_MODULE_TYPES", "VARIABLES")
 # What the readers look up, what the drgn helpers that they call look up, and
 # what is wanted at a drgn prompt before anything else.
 VARIABLES: Mapping[str, str] = {
+    "__cpu_active_mask": "struct cpumask",
     "__cpu_online_mask": "struct cpumask",
     "__cpu_possible_mask": "struct cpumask",
     "__cpu_present_mask": "struct cpumask",
