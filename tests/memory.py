@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A program that sees the memory of a dump, with changes."""
 
-from typing import Dict, Set
+from typing import Dict, Iterator, List, Optional, Tuple
 
 import drgn
 from drgn import FaultError, Object, Program
-from drgn.helpers.linux.mm import virt_to_phys
+from drgn_veth.btf import BtfUse, use_btf
+from drgn_veth.btf.carried import Carried, carried_by
 
 __all__ = ("Altered",)
 
@@ -18,54 +19,96 @@ class Altered:
 
     Nothing is mocked: a second program reads the first one's memory through a
     segment that puts the changes in. drgn walks the page tables in it itself.
+
+    :param symbols: Debug symbols; without any, the dump's BTF is used, with all changes
+        that were made before :attr:`prog` is asked for
     """
 
     def __init__(self, core: object, symbols: "list[object]") -> None:
         self.original = Program()
         self.original.set_core_dump(str(core))
-        self.original.load_debug_info([str(path) for path in symbols])
-        self.changes: Dict[int, int] = {}  # physical address: byte
-        self.missing: Set[int] = set()  # physical addresses of pages
+        self._symbols = [str(path) for path in symbols]
+        self._load(self.original, None)
+        #: What the core carries, to be changed like its memory.
+        self.given: Carried = carried_by(self.original)
+        self._changes: Dict[int, Dict[int, int]] = {}  # page, address: byte
+        self._missing: Dict[int, List[Tuple[int, int]]] = {}  # page: first, end
         self.reads = 0
-        prog = Program(self.original.platform)
-        vmcoreinfo = self.original["VMCOREINFO"].string_()
-        prog.set_linux_kernel_custom(vmcoreinfo, False)
-        prog.add_memory_segment(0, 1 << 40, self._read, True)
-        prog.load_debug_info([str(path) for path in symbols])
-        self.prog = prog
+        self._last_read = 0
+        self._probe = self._second_program()
+        self._prog: Optional[Program] = None
         # Helpers that are given no program take this one.
-        drgn.set_default_prog(prog)
+        if symbols:
+            drgn.set_default_prog(self.prog)
+
+    def _load(self, prog: Program, given: Optional[Carried]) -> BtfUse:
+        if self._symbols:
+            prog.load_debug_info(self._symbols)
+        return use_btf(prog, given=given)
+
+    @property
+    def prog(self) -> Program:
+        """The program that sees the changes."""
+        if self._prog is None:
+            self._prog = prog = self._second_program()
+            use = self._load(prog, self.given)
+            assert use.types and use.missing is None, use.missing
+        return self._prog
+
+    def _second_program(self) -> Program:
+        prog = Program(self.original.platform)
+        prog.set_linux_kernel_custom(self.original["VMCOREINFO"].string_(), False)
+        prog.add_memory_segment(0, 1 << 40, self._read, True)
+        return prog
 
     def _read(self, address: int, count: int, offset: int, physical: bool) -> bytes:
         self.reads += 1
-        first = address // _PAGE * _PAGE
-        for page in range(first, address + count, _PAGE):
-            if page in self.missing:
-                raise FaultError("Excluded page", page)
+        self._last_read = address
+        end = address + count
+        pages = range(address // _PAGE, (end - 1) // _PAGE + 1)
+        for page in pages:
+            for first, last in self._missing.get(page, ()):
+                if first < end and address < last:
+                    raise FaultError("Excluded page", max(first, address))
         data = self.original.read(address, count, True)
-        touched = [a for a in self.changes if address <= a < address + count]
-        if touched:
-            changed = bytearray(data)
-            for at in touched:
-                changed[at - address] = self.changes[at]
-            data = bytes(changed)
-        return data
+        changed: Optional[bytearray] = None
+        for page in pages:
+            for at, byte in self._changes.get(page, {}).items():
+                if address <= at < end:
+                    changed = changed or bytearray(data)
+                    changed[at - address] = byte
+        return data if changed is None else bytes(changed)
 
     def reset(self) -> None:
         """Show the dump as it is."""
-        self.changes.clear()
-        self.missing.clear()
+        self._changes.clear()
+        self._missing.clear()
         self.reads = 0
 
     def physical(self, address: int) -> int:
         """Return where a virtual address is."""
-        return int(virt_to_phys(self.original, address))
+        # What comes last is what was asked for, and no page table.
+        try:
+            self._probe.read(address, 1)
+        except FaultError:
+            if not self._missing:
+                raise
+        return self._last_read
+
+    def _physical_ranges(self, address: int, size: int) -> Iterator[Tuple[int, int]]:
+        # Where a range of virtual addresses is: page for page.
+        end = address + size
+        while address < end:
+            stop = min(end, address // _PAGE * _PAGE + _PAGE)
+            yield self.physical(address), stop - address
+            address = stop
 
     def write(self, address: int, data: bytes) -> None:
-        """Show other bytes at a virtual address of the direct map."""
-        at = self.physical(address)
-        for i, byte in enumerate(data):
-            self.changes[at + i] = byte
+        """Show other bytes at a virtual address."""
+        content = iter(data)
+        for at, size in self._physical_ranges(address, len(data)):
+            page = self._changes.setdefault(at // _PAGE, {})
+            page.update(zip(range(at, at + size), content))
 
     def write_pointer(self, where: Object, value: int) -> None:
         """Show another pointer in a member."""
@@ -73,6 +116,11 @@ class Altered:
         assert address is not None
         self.write(address, (value & (1 << 64) - 1).to_bytes(8, "little"))
 
+    def lose(self, address: int, size: int) -> None:
+        """Show some bytes as left out of the dump."""
+        for first, count in self._physical_ranges(address, size):
+            self._missing.setdefault(first // _PAGE, []).append((first, first + count))
+
     def exclude(self, address: int) -> None:
         """Show a page as left out of the dump."""
-        self.missing.add(self.physical(address) // _PAGE * _PAGE)
+        self.lose(address // _PAGE * _PAGE, _PAGE)
