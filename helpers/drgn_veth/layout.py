@@ -10,42 +10,114 @@ about twenty times slower.
 """
 
 import collections
+import enum
 import re
 import struct
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import (
+    Any,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Tuple,
+    Union,
+)
 
 from drgn import Program, Type, TypeKind, sizeof
 
 from .errors import attempt
 from .model import Unreadable
 
-__all__ = ("Layout",)
+__all__ = ("Kind", "Layout", "Member", "kind_of")
 
 _INTEGER = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
-def _find(type: Type, path: str) -> Tuple[int, Type, Optional[int]]:
-    # Offset in bits, type and bit-field size of a member such as
-    # "xdp_state[0].prog".
+class Kind(enum.Flag):
+    """What a member is. Distributions make pointers of arrays, and the reverse."""
+
+    NUMBER = enum.auto()
+    POINTER = enum.auto()
+    ARRAY = enum.auto()
+
+
+class Member(NamedTuple):
+    """A member of a struct that a Layout decodes."""
+
+    #: Paths such as ``"xps_maps[0]"``; the first that this kernel has is taken.
+    paths: Tuple[str, ...]
+    #: What it has to be. A member of another kind is not read.
+    kind: Kind = Kind.NUMBER
+    #: Whether some kernels do not have it; the value is None there.
+    optional: bool = False
+
+
+def _without_typedefs(type: Type) -> Type:
+    while type.kind == TypeKind.TYPEDEF:
+        type = type.type
+    return type
+
+
+def kind_of(type: Type) -> Optional[Kind]:
+    """Return the kind of a type, None if it is none of them."""
+    kind = _without_typedefs(type).kind
+    if kind in (TypeKind.INT, TypeKind.BOOL, TypeKind.ENUM):
+        return Kind.NUMBER
+    return {TypeKind.POINTER: Kind.POINTER, TypeKind.ARRAY: Kind.ARRAY}.get(kind)
+
+
+class _Place(NamedTuple):
+    offset: int  # in bits
+    type: Type
+    bits: Optional[int]
+
+
+def _find(type: Type, path: str) -> _Place:
+    """
+    Find a member such as "xdp_state[0].prog".
+
+    :raises LookupError: if there is no such member
+    :raises TypeError: if a type on the way to it is of another kind
+    """
     offset = 0
     bits: Optional[int] = None
     for part in re.findall(r"\w+|\[\d+\]", path):
-        while type.kind == TypeKind.TYPEDEF:
-            type = type.type
+        type = _without_typedefs(type)
         if part.startswith("["):
+            index = int(part[1:-1])
+            if type.kind != TypeKind.ARRAY or index >= (type.length or 0):
+                raise TypeError(f"{type.type_name()} has no element {index}")
             type = type.type
-            offset += int(part[1:-1]) * sizeof(type) * 8
+            offset += index * sizeof(type) * 8
         else:
             member = type.member(part)
             offset += member.bit_offset
             bits = member.bit_field_size
             type = member.type
-    return offset, type, bits
+    return _Place(offset, type, bits)
+
+
+def _place(type: Type, member: Member) -> Union[_Place, Unreadable, None]:
+    where = f"{type.type_name()}.{member.paths[0]}"
+    for path in member.paths:
+        try:
+            found = _find(type, path)
+        except LookupError:
+            continue
+        except TypeError as e:
+            return Unreadable(f"{where} has an unknown type: {e}")
+        kind = kind_of(found.type)
+        if kind is None or kind not in member.kind:
+            name = found.type.type_name()
+            return Unreadable(f"{where} has an unknown type: {name}")
+        return found
+    return None if member.optional else Unreadable(f"this kernel has no {where}")
 
 
 def _code(path: str, type: Type, bits: Optional[int]) -> str:
-    while type.kind == TypeKind.TYPEDEF:
-        type = type.type
+    type = _without_typedefs(type)
     if type.kind == TypeKind.ARRAY:
         return f"{sizeof(type)}s"
     if type.kind == TypeKind.ENUM:
@@ -63,36 +135,34 @@ class Layout:
 
     :param prog: Program
     :param type: Struct type
-    :param members: Name of each value, and the member it is: a path such as
-        ``"xdp_state[0].prog"``, or several of which the first that this kernel
-        has is taken. A value for which it has none is None in every record.
+    :param members: Name of each value, and the member it is. A value whose member is
+        not there, or is of another kind, is
+        :class:`~drgn_veth.model.Unreadable` in every record; None if it is optional.
     """
 
     def __init__(
         self,
         prog: Program,
         type: Type,
-        members: Mapping[str, Union[str, Sequence[str]]],
+        members: Mapping[str, Member],
     ) -> None:
         self.prog = prog
         self.size = type.size
         #: Where each value is in the struct, in bytes.
         self.offset: Dict[str, int] = {}
-        absent: List[str] = []
+        self._missing: Dict[str, Optional[Unreadable]] = {}
+        absent = self._missing
         codes: Dict[str, str] = {}
-        for name, paths in members.items():
-            for path in [paths] if isinstance(paths, str) else paths:
-                try:
-                    offset, member, bits = _find(type, path)
-                except LookupError:
-                    continue
-                if offset % 8 or (bits or 0) % 8:
-                    raise ValueError(f"{path} is a bit-field within a byte")
-                self.offset[name] = offset // 8
-                codes[name] = _code(path, member, bits)
-                break
-            else:
-                absent.append(name)
+        for name, member in members.items():
+            place = _place(type, member)
+            if place is None or isinstance(place, Unreadable):
+                absent[name] = place
+                continue
+            offset, found, bits = place
+            if offset % 8 or (bits or 0) % 8:
+                raise ValueError(f"{member.paths[0]} is a bit-field within a byte")
+            self.offset[name] = offset // 8
+            codes[name] = _code(name, found, bits)
         present = sorted(self.offset, key=self.offset.__getitem__)
         assert prog.platform is not None
         little = bool(prog.platform.flags & prog.platform.flags.IS_LITTLE_ENDIAN)
@@ -108,9 +178,9 @@ class Layout:
             text += f"{self.offset[name] - position}x{codes[name]}"
             position = self.offset[name] + struct.calcsize(self._order + codes[name])
         self._struct = struct.Struct(f"{text}{self.size - position}x")
-        self._absent = (None,) * len(absent)
+        self._absent = tuple(absent.values())
         record = collections.namedtuple(  # type: ignore[misc]
-            "record", present + absent
+            "record", [*present, *absent]
         )
         self._make = record._make
 
@@ -143,14 +213,22 @@ class Layout:
                 values.append(one.unpack(data)[0])
         return self._make(tuple(values) + self._absent)
 
+    def _offset(self, name: str) -> int:
+        try:
+            return self.offset[name]
+        except KeyError:
+            why = self._missing[name]
+            raise LookupError(why.reason if why else f"no member {name}") from None
+
     def is_zero(self, name: str, data: bytes, first: int = 0) -> bool:
         """
         Return whether one value of each struct of an array is 0: see
         :meth:`column()`.
 
         :param name: Name of the value; it is a pointer, and so is aligned
+        :raises LookupError: if this kernel does not have it
         """
-        size, offset = self.size, self.offset[name]
+        size, offset = self.size, self._offset(name)
         if size % 8 or offset % 8:
             return not any(self.column(name, data, first))
         words = memoryview(data).cast("Q")[(first * size + offset) // 8 :: size // 8]
@@ -161,12 +239,14 @@ class Layout:
         Return one value of each struct of an array that was read already.
 
         :param name: Name of the value; it is an int
+        :raises LookupError: if this kernel does not have it
         :param first: Index of the first struct
         """
         try:
             one = self._columns[name]
         except KeyError:
-            offset, code = next(f for f in self._fields if f[0] == self.offset[name])
+            offset = self._offset(name)
+            code = next(code for at, code in self._fields if at == offset)
             behind = self.size - offset - code.size
             text = code.format
             one = struct.Struct(f"{text[:1]}{offset}x{text[1:]}{behind}x")

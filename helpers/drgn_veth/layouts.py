@@ -6,89 +6,106 @@ What a Snapshot reads of each struct
 The members, and where this kernel has them: decided once for a program.
 """
 
-from typing import Any, Mapping, Optional, Sequence, Union
+from typing import Mapping, Optional, Union
 
 from drgn import Object, Program, Type, offsetof, sizeof
 
 from .errors import READ_ERRORS, reason
-from .layout import Layout
+from .layout import Kind, Layout, Member, kind_of
 from .model import Unreadable
 from .netdev import link_state_masks
 from .veth import veth_priv
 
 __all__ = ("Layouts",)
 
-_NET_DEVICE: Mapping[str, Union[str, Sequence[str]]] = {
-    "next": "dev_list.next",
-    "prev": "dev_list.prev",
-    "net": "nd_net.net",
-    "ifindex": "ifindex",
-    "name": "name",
-    "name_node": "name_node",
-    "ifalias": "ifalias",
-    "rtnl_link_ops": "rtnl_link_ops",
-    "flags": "flags",
-    "gflags": "gflags",
-    "state": "state",
-    "operstate": "operstate",
-    "reg_state": "reg_state",
-    "mtu": "mtu",
-    "min_mtu": "min_mtu",
-    "max_mtu": "max_mtu",
-    "type": "type",
-    "addr_len": "addr_len",
-    "dev_addr": "dev_addr",
-    "upper": "adj_list.upper.next",
-    "hard_header_len": "hard_header_len",
-    "features": "features",
-    "wanted_features": "wanted_features",
+_NUMBER, _POINTER, _ARRAY = Kind.NUMBER, Kind.POINTER, Kind.ARRAY
+
+
+def _number(path: str, optional: bool = False) -> Member:
+    return Member((path,), _NUMBER, optional)
+
+
+def _pointer(*paths: str, optional: bool = False) -> Member:
+    return Member(paths, _POINTER, optional)
+
+
+_NET_DEVICE: Mapping[str, Member] = {
+    "next": _pointer("dev_list.next"),
+    "prev": _pointer("dev_list.prev"),
+    "net": _pointer("nd_net.net", optional=True),  # CONFIG_NET_NS
+    "ifindex": _number("ifindex"),
+    "name": Member(("name",), _ARRAY),
+    # Since Linux kernel commit ff92741270bf ("net: introduce name_node struct to be
+    # used in hashlist") (in v5.5). Before, there are no altnames.
+    "name_node": _pointer("name_node", optional=True),
+    "ifalias": _pointer("ifalias"),
+    "rtnl_link_ops": _pointer("rtnl_link_ops"),
+    "flags": _number("flags"),
+    "gflags": _number("gflags"),
+    "state": _number("state"),
+    "operstate": _number("operstate"),
+    "reg_state": _number("reg_state"),
+    "mtu": _number("mtu"),
+    "min_mtu": _number("min_mtu"),
+    "max_mtu": _number("max_mtu"),
+    "type": _number("type"),
+    "addr_len": _number("addr_len"),
+    "dev_addr": _pointer("dev_addr"),
+    "upper": _pointer("adj_list.upper.next"),
+    "hard_header_len": _number("hard_header_len"),
+    "features": _number("features"),
+    "wanted_features": _number("wanted_features"),
     # Since Linux kernel commit d3d854fd6a1d ("netdev-genl: create a simple family for
     # netdev stuff") (in v6.3).
-    "xdp_features": "xdp_features",
-    "netdev_ops": "netdev_ops",
-    "ethtool_ops": "ethtool_ops",
-    "parent": "dev.parent",
-    "rx": "_rx",
-    "tx": "_tx",
-    "num_rx": "num_rx_queues",
-    "real_rx": "real_num_rx_queues",
-    "num_tx": "num_tx_queues",
-    "real_tx": "real_num_tx_queues",
-    "xdp_state": "xdp_state",
+    "xdp_features": _number("xdp_features", optional=True),
+    "netdev_ops": _pointer("netdev_ops"),
+    "ethtool_ops": _pointer("ethtool_ops"),
+    "parent": _pointer("dev.parent"),
+    "rx": _pointer("_rx"),
+    "tx": _pointer("_tx"),
+    "num_rx": _number("num_rx_queues"),
+    "real_rx": _number("real_num_rx_queues"),
+    "num_tx": _number("num_tx_queues"),
+    "real_tx": _number("real_num_tx_queues"),
+    # As in drgn_veth.xdp.
+    "xdp_state": Member(("xdp_state",), _ARRAY | _POINTER, optional=True),
     # As in drgn_veth.xps.
-    "xps_cpus": ("xps_maps[0]", "xps_cpus_map"),
-    "xps_rxqs": ("xps_maps[1]", "xps_rxqs_map"),
+    "xps_cpus": _pointer("xps_maps[0]", "xps_cpus_map", optional=True),
+    "xps_rxqs": _pointer("xps_maps[1]", "xps_rxqs_map", optional=True),
 }
-_RX_QUEUE = {
-    "dev": "dev",
-    "rps_map": "rps_map",
-    "rps_flow_table": "rps_flow_table",
+_RX_QUEUE: Mapping[str, Member] = {
+    "dev": _pointer("dev"),
+    "rps_map": _pointer("rps_map", optional=True),  # CONFIG_RPS
+    # Since v7.1, a number: see drgn_veth.rps.
+    "rps_flow_table": Member(("rps_flow_table",), _POINTER | _NUMBER, optional=True),
     # Since v6.11 or v6.12.
-    "mp_priv": "mp_params.mp_priv",
+    "mp_priv": _pointer("mp_params.mp_priv", optional=True),
 }
-_TX_QUEUE = {"dev": "dev", "state": "state"}
-_VETH_PRIV = {
-    "peer": "peer",
-    "rq": "rq",
-    "dropped": "dropped.counter",
-    "xdp_prog": "_xdp_prog",
+_TX_QUEUE: Mapping[str, Member] = {"dev": _pointer("dev"), "state": _number("state")}
+_VETH_PRIV: Mapping[str, Member] = {
+    "peer": _pointer("peer"),
+    "rq": _pointer("rq"),
+    "dropped": _number("dropped.counter"),
+    "xdp_prog": _pointer("_xdp_prog"),
 }
-_VETH_RQ = {
-    "dev": "dev",
-    "xdp_prog": "xdp_prog",
-    "napi": "napi",
-    "napi_state": "xdp_napi.state",
-    "reg_state": "xdp_rxq.reg_state",
-    "rxq_index": "xdp_rxq.queue_index",
-    "tx_errors": "stats.vs.xdp_tx_err",
-    "consumer_head": "xdp_ring.consumer_head",
-    "ring_size": "xdp_ring.size",
-    "ring": "xdp_ring.queue",
+_VETH_RQ: Mapping[str, Member] = {
+    "dev": _pointer("dev"),
+    "xdp_prog": _pointer("xdp_prog"),
+    # As in drgn_veth.veth.
+    "napi": _pointer("napi", optional=True),
+    "napi_state": _number("xdp_napi.state"),
+    "reg_state": _number("xdp_rxq.reg_state"),
+    "rxq_index": _number("xdp_rxq.queue_index"),
+    # Not before v5.7: what XDP_TX lost is not counted there.
+    "tx_errors": _number("stats.vs.xdp_tx_err", optional=True),
+    "consumer_head": _number("xdp_ring.consumer_head"),
+    "ring_size": _number("xdp_ring.size"),
+    "ring": _pointer("xdp_ring.queue"),
 }
-_NAME_NODE = {"next": "list.next"}
+_NAME_NODE: Mapping[str, Member] = {"next": _pointer("list.next")}
 
 
-def _layout(prog: Program, type: Type, members: Mapping[str, Any]) -> Layout:
+def _layout(prog: Program, type: Type, members: Mapping[str, Member]) -> Layout:
     # Types that are not the same object may still be of one name: a program can get
     # more symbols while it is looked at.
     key = f"drgn_veth.layout.{type.type_name()}.{type.size}"
@@ -115,10 +132,16 @@ class Layouts:
         self.net_device = _layout(prog, net_device, _NET_DEVICE)
         self.dev_list = offsetof(net_device, "dev_list")
         self.upper = offsetof(net_device, "adj_list.upper")
-        #: net_device.xdp_state if nothing is attached.
-        self.no_xdp: Optional[bytes] = None
-        if net_device.has_member("xdp_state"):  # Not before v5.9.
-            self.no_xdp = bytes(sizeof(net_device.member("xdp_state").type))
+        #: net_device.xdp_state if nothing is attached. None: that has to be asked of
+        #: drgn_veth.xdp, as in kernels that do not have it.
+        self.no_xdp: Union[bytes, int, None] = None
+        if net_device.has_member("xdp_state"):
+            state = net_device.member("xdp_state").type
+            kind = kind_of(state)
+            if kind is Kind.ARRAY:
+                self.no_xdp = bytes(sizeof(state))
+            elif kind is Kind.POINTER:
+                self.no_xdp = 0
 
         self.rx_queue = _layout(prog, prog.type("struct netdev_rx_queue"), _RX_QUEUE)
         self.tx_queue = _layout(prog, prog.type("struct netdev_queue"), _TX_QUEUE)
@@ -127,8 +150,7 @@ class Layouts:
         #: netdev_queue.state of a queue that its driver has stopped.
         self.drv_xoff = 1 << prog.constant("__QUEUE_STATE_DRV_XOFF").value_()
 
-        # Since Linux kernel commit ff92741270bf ("net: introduce name_node struct to
-        # be used in hashlist") (in v5.5). Before, there are no altnames.
+        #: None: there are no altnames.
         self.name_node: Optional[Layout] = None
         self.altnames = 0
         try:
@@ -139,6 +161,8 @@ class Layouts:
             self.name_node = _layout(prog, name_node, _NAME_NODE)
             self.altnames = offsetof(name_node, "list")
 
+        #: Whether veth counts what XDP_TX loses.
+        self.counts_tx_errors = False
         #: None, and why, if the types of the veth module are not there.
         self.veth_priv: Optional[Layout] = None
         self.no_veth_priv = Unreadable("")
@@ -151,6 +175,7 @@ class Layouts:
         except READ_ERRORS as e:
             self.no_veth_priv = Unreadable(reason(e))
         else:
+            self.counts_tx_errors = "tx_errors" in self.veth_rq.offset
             self.veth_priv = _layout(prog, priv.type_.type, _VETH_PRIV)
             self.priv_offset = priv.value_()
             # Read together: the private data begins where the device ends.

@@ -182,7 +182,8 @@ class XdpQueue(NamedTuple):
     napi: Maybe[bool]
     # xdp_rxq.reg_state is REG_STATE_REGISTERED: by native XDP, not for GRO alone.
     registered: Maybe[bool] = False
-    tx_errors: Maybe[int] = 0  # stats.vs.xdp_tx_err
+    # stats.vs.xdp_tx_err; None: this kernel does not count them
+    tx_errors: Maybe[Optional[int]] = 0
     # An XDP frame is in xdp_ring, and nobody has scheduled the NAPI to take it.
     waiting: Maybe[bool] = False
     rxq_index: Maybe[int] = 0  # xdp_rxq.queue_index: 0 until XDP has set it

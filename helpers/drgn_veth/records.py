@@ -8,6 +8,7 @@ have (XDP, XPS, an alias); what it has is asked of the readers.
 """
 
 import functools
+import operator
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from drgn import Object
@@ -131,9 +132,8 @@ def _is_registered(reg_state: int) -> bool:
     return reg_state == _REG_STATE_REGISTERED
 
 
-@functools.lru_cache(maxsize=4096)
-def _idle_xdp_queue(queue: int) -> XdpQueue:
-    return XdpQueue(queue, None, False)
+def _is_scheduled(napi_state: int) -> bool:
+    return bool(napi_state & _NAPIF_STATE_SCHED)
 
 
 _IDLE_VETH = Veth(0, 0)
@@ -157,6 +157,7 @@ class DeviceRecords:
         self._rx_queue_pointer = self._prog.type("struct netdev_rx_queue *")
         self._programs: Dict[int, XdpProgram] = {}
         self._shapes: Dict[Tuple[Maybe[Optional[int]], ...], _Shape] = {}
+        self._idle_xdp_queues: Dict[int, XdpQueue] = {}
         #: Functions of drivers that have devices, by name: see drgn_veth.kernel.
         self.functions: Dict[str, int] = {}
         #: Veths of which some queue has NAPI: their peers can wait for it.
@@ -213,7 +214,7 @@ class DeviceRecords:
     def _xdp_queue(self, queue: int, raw: Any) -> XdpQueue:
         registered = lift(_is_registered, raw.reg_state)
         if not raw.xdp_prog and not raw.napi and not registered and not raw.tx_errors:
-            return _idle_xdp_queue(queue)
+            return self._idle_xdp_queue(queue)
         prog_id: Maybe[Optional[int]] = None
         prog = raw.xdp_prog
         if isinstance(prog, Unreadable):
@@ -226,7 +227,7 @@ class DeviceRecords:
         has_napi = napi if isinstance(napi, Unreadable) else napi != 0
         waiting: Maybe[bool] = False
         if has_napi is True:
-            waiting = attempt(self._xdp_frame_waits, raw)
+            waiting = self._xdp_frame_waits(raw)
         return XdpQueue(
             queue,
             prog_id,
@@ -237,19 +238,31 @@ class DeviceRecords:
             raw.rxq_index,
         )
 
-    def _next_in_ring(self, rq: Any) -> int:
+    def _idle_xdp_queue(self, queue: int) -> XdpQueue:
+        try:
+            return self._idle_xdp_queues[queue]
+        except KeyError:
+            errors = 0 if self._layouts.counts_tx_errors else None
+            idle = XdpQueue(queue, None, False, tx_errors=errors)
+            self._idle_xdp_queues[queue] = idle
+            return idle
+
+    def _read_ring(self, head: int, size: int, ring: int) -> int:
+        if not 0 <= head < size:
+            raise ValueError(f"consumer_head is {head}, the ring has {size} entries")
+        return self._prog.read_word(ring + head * self._layouts.pointer_size)
+
+    def _next_in_ring(self, rq: Any) -> Maybe[int]:
         # ptr_ring: what is taken next, 0 if there is nothing. Only of a queue with
         # NAPI: another's pointer may lead to what was freed.
-        if not 0 <= rq.consumer_head < rq.ring_size:
-            raise ValueError(f"consumer_head {rq.consumer_head} of a ring")
-        at = rq.ring + rq.consumer_head * self._layouts.pointer_size
-        return self._prog.read_word(at)
+        return lift(self._read_ring, rq.consumer_head, rq.ring_size, rq.ring)
 
-    def _xdp_frame_waits(self, rq: Any) -> bool:
-        if rq.napi_state & _NAPIF_STATE_SCHED:
-            return False
+    def _xdp_frame_waits(self, rq: Any) -> Maybe[bool]:
+        scheduled = lift(_is_scheduled, rq.napi_state)
+        if scheduled is not False:
+            return scheduled if isinstance(scheduled, Unreadable) else False
         # VETH_XDP_FLAG: an XDP frame, and not a packet.
-        return bool(self._next_in_ring(rq) & 1)
+        return lift(lambda entry: bool(entry & 1), self._next_in_ring(rq))
 
     def _queues(
         self, layout: Layout, first: Maybe[int], real: Maybe[int], dev: int
@@ -289,11 +302,11 @@ class DeviceRecords:
             assert isinstance(rqs, Unreadable)
             return rqs, rqs
         layout = self._layouts.veth_rq
-        if (
-            isinstance(real, Unreadable)
-            or isinstance(allocated, Unreadable)
-            or not 0 < real < allocated
-        ):
+        if isinstance(real, Unreadable):
+            return real, real
+        if isinstance(allocated, Unreadable):
+            return self._queues(layout, rqs, real, found.address), allocated
+        if not 0 < real < allocated:
             return self._queues(layout, rqs, real, found.address), ()
         if allocated > _MOST_QUEUES:
             why = Unreadable(f"no veth has {allocated} queues")
@@ -301,6 +314,7 @@ class DeviceRecords:
         # All in one read: the others are few, and next to them.
         try:
             data = self._prog.read(rqs, layout.size * allocated)
+            stale = self._stale_programs(layout, data, real)
         except Exception as e:
             if not is_read_error(e):
                 raise
@@ -310,12 +324,21 @@ class DeviceRecords:
         for i in range(real):
             raw = layout.decode(data, i * layout.size)
             if raw.dev != found.address:
-                return self._queues(layout, rqs, real, found.address), ()
+                queues_or_why = self._queues(layout, rqs, real, found.address)
+                if isinstance(queues_or_why, Unreadable):
+                    return queues_or_why, queues_or_why
+                return queues_or_why, stale
             queues.append(raw)
+        return queues, stale
+
+    @staticmethod
+    def _stale_programs(
+        layout: Layout, data: bytes, real: int
+    ) -> Tuple[StaleProgram, ...]:
         if layout.is_zero("xdp_prog", data, real):
-            return queues, ()
+            return ()
         programs = layout.column("xdp_prog", data, real)
-        return queues, tuple(
+        return tuple(
             [StaleProgram(real + i, prog) for i, prog in enumerate(programs) if prog]
         )
 
@@ -402,19 +425,42 @@ class DeviceRecords:
             ]
         )
 
-    def _last_tx_queue(self, found: Found, real: int) -> Optional[Unreadable]:
-        # Why there cannot be so many.
-        first = found.raw.tx
-        if isinstance(first, Unreadable):
-            return first
-        last = self._layouts.tx_queue.read(
-            first + (real - 1) * self._layouts.tx_queue.size
-        ).dev
-        if isinstance(last, Unreadable):
-            return last
-        if last != found.address:
-            return Unreadable(f"there are {real} queues, but the last is none of its")
-        return None
+    def _denied(
+        self, layout: Layout, first: Maybe[int], count: int, dev: int
+    ) -> Optional[Unreadable]:
+        # Why a device cannot have as many queues: the last is none of its.
+        if isinstance(first, Unreadable) or "dev" not in layout.offset or not count:
+            return None
+        last = first + (count - 1) * layout.size
+        owner = attempt(self._prog.read_word, last + layout.offset["dev"])
+        if owner == dev:
+            return None
+        if not isinstance(owner, Unreadable):
+            return Unreadable(f"there are {count} queues, but the last is none of its")
+        # What cannot be looked at denies nothing that is usual.
+        return owner if count > _MANY_QUEUES else None
+
+    def _confirmed_count(
+        self, layout: Layout, first: Maybe[int], count: QueueCount, dev: int
+    ) -> QueueCount:
+        real, allocated = count
+        if isinstance(allocated, Unreadable):
+            return count
+        why = self._denied(layout, first, allocated, dev)
+        if why is None:
+            return count  # and with it the real ones, which are no more
+        if not isinstance(real, Unreadable) and real != allocated:
+            return QueueCount(self._denied(layout, first, real, dev) or real, why)
+        return QueueCount(why, why)
+
+    def _confirmed(self, found: Found, queues: Queues) -> Queues:
+        # Counts are believed if the array of the queues does not deny them.
+        raw, dev = found.raw, found.address
+        rx = self._confirmed_count(self._layouts.rx_queue, raw.rx, queues.rx, dev)
+        tx = self._confirmed_count(self._layouts.tx_queue, raw.tx, queues.tx, dev)
+        if rx is queues.rx and tx is queues.tx:
+            return queues
+        return Queues(rx, tx)
 
     def _mac(self, raw: Any) -> Maybe[Optional[str]]:
         if not raw.addr_len:
@@ -513,8 +559,8 @@ class DeviceRecords:
     def _stopped_queue(self, queue: int, rq: Any) -> StoppedTxQueue:
         return StoppedTxQueue(
             queue,
-            attempt(lambda: self._next_in_ring(rq) == 0),
-            lift(lambda state: bool(state & _NAPIF_STATE_SCHED), rq.napi_state),
+            lift(operator.not_, self._next_in_ring(rq)),
+            lift(_is_scheduled, rq.napi_state),
         )
 
     def stopped(
@@ -537,8 +583,10 @@ class DeviceRecords:
             return ()
         found = self._discovery.found[device.net_device]
         rqs = self._discovery.found[peer.net_device].veth_rqs
-        if isinstance(rqs, Unreadable):
-            return rqs
+        first = found.raw.tx
+        for value in (rqs, first):
+            if isinstance(value, Unreadable):
+                return value
         tx, rq = self._layouts.tx_queue, self._layouts.veth_rq
         try:
             states = tx.column("state", self._prog.read(found.raw.tx, tx.size * real))

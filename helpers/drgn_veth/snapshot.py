@@ -38,6 +38,7 @@ from .naming import name_namespaces, record_links
 from .programs import read_programs
 from .records import DeviceRecords
 from .target import read_target
+from .user_half import hide_user_half
 
 __all__ = ("UnreadTargetError", "take_snapshot", "take_something")
 
@@ -138,6 +139,7 @@ def take_snapshot(prog: Program) -> Snapshot:
     prog["net_namespace_list"]
     prog.type("struct net")
     prog.type("struct net_device")
+    hide_user_half(prog)
     layouts = Layouts(prog)
     discovery = Discovery(layouts)
     records = DeviceRecords(layouts, discovery)

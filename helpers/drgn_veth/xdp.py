@@ -8,10 +8,12 @@ dev_xdp_prog() and dev_xdp_link() (net/core/dev.c).
 """
 
 import enum
+from typing import Optional
 
-from drgn import NULL, Object
+from drgn import NULL, Object, TypeKind
+from drgn.helpers.linux.net import netdev_priv
 
-from .netdev import netdev_kind
+from .drivers import netdev_driver_name, netdev_op
 from .veth import VETH_KIND, veth_priv
 
 __all__ = ("XdpMode", "bpf_link_id", "netdev_xdp_link", "netdev_xdp_prog")
@@ -25,18 +27,48 @@ class XdpMode(enum.IntEnum):
     HW = 2
 
 
-def _prog_before_xdp_state(dev: Object, mode: int) -> Object:
-    # Only generic XDP is kept by the core; native XDP by each driver.
+def _entity(dev: Object, mode: XdpMode) -> Optional[Object]:
+    """
+    Return the entry of a mode in ``net_device.xdp_state``, None if it is not there.
+
+    :raises AttributeError: in kernels before v5.9
+    """
+    state = dev.xdp_state
+    # RHEL 8 has a pointer in place of the array, NULL until the first attach.
+    if state.type_.kind == TypeKind.POINTER:
+        state = state.read_()
+        if not state:
+            return None
+    return state[int(mode)]
+
+
+def _prog_of_driver(dev: Object) -> Object:
+    # What the driver answers to XDP_QUERY_PROG.
+    driver = netdev_driver_name(dev)
+    if driver == VETH_KIND:
+        return veth_priv(dev)._xdp_prog.read_()
+    if driver == b"tun":
+        return netdev_priv(dev, "struct tun_struct").xdp_prog.read_()
+    if driver == b"virtio_net":
+        # virtnet_xdp_set() gives all queues the same.
+        return netdev_priv(dev, "struct virtnet_info").rq[0].xdp_prog.read_()
+    raise NotImplementedError(
+        "this kernel has no net_device.xdp_state: the program is known to the device's "
+        "driver alone"
+    )
+
+
+def _prog_before_xdp_state(dev: Object, mode: XdpMode) -> Object:
+    # The core keeps the generic program alone.
     if mode == XdpMode.SKB:
         return dev.xdp_prog.read_()
     none = NULL(dev.prog_, "struct bpf_prog *")
-    if not dev.netdev_ops.ndo_bpf:
+    # Since Linux kernel commit ("net: bpf: rename ndo_xdp to ndo_bpf") (in v4.15).
+    if not netdev_op(dev, "ndo_bpf") and not netdev_op(dev, "ndo_xdp"):
         return none
-    if netdev_kind(dev) == VETH_KIND:
-        return none if mode == XdpMode.HW else veth_priv(dev)._xdp_prog.read_()
-    raise NotImplementedError(
-        "this kernel keeps the program in the device's driver, or nowhere"
-    )
+    program = _prog_of_driver(dev)
+    # None of these drivers can offload.
+    return none if mode == XdpMode.HW else program
 
 
 def netdev_xdp_link(dev: Object, mode: int) -> Object:
@@ -51,9 +83,10 @@ def netdev_xdp_link(dev: Object, mode: int) -> Object:
     """
     mode = XdpMode(mode)
     try:
-        return dev.xdp_state[int(mode)].link.read_()
+        entity = _entity(dev, mode)
     except AttributeError:  # Before v5.9 there are no links.
-        return NULL(dev.prog_, "void *")
+        entity = None
+    return NULL(dev.prog_, "void *") if entity is None else entity.link.read_()
 
 
 def netdev_xdp_prog(dev: Object, mode: int) -> Object:
@@ -64,21 +97,25 @@ def netdev_xdp_prog(dev: Object, mode: int) -> Object:
     :param mode: :class:`XdpMode`
     :return: ``struct bpf_prog *``, ``NULL`` if none
     :raises ValueError: if there is no such mode
-    :raises NotImplementedError: in kernels before v5.9, for modes that only the
-        driver knows of
+    :raises LookupError: in kernels before v5.9, if the types of the device's driver
+        are not loaded
+    :raises NotImplementedError: in kernels before v5.9, if it is not known where the
+        device's driver keeps the program
     """
     # Since Linux kernel commit 7f0a838254bd ("bpf, xdp: Maintain info on
     # attached XDP BPF programs in net_device") (in v5.9), all modes are in
     # xdp_state.
     mode = XdpMode(mode)
     try:
-        state = dev.xdp_state[int(mode)]
+        entity = _entity(dev, mode)
     except AttributeError:
         return _prog_before_xdp_state(dev, mode)
-    link = state.link.read_()
+    if entity is None:
+        return NULL(dev.prog_, "struct bpf_prog *")
+    link = entity.link.read_()
     if link:
         return link.link.prog.read_()
-    return state.prog.read_()
+    return entity.prog.read_()
 
 
 def bpf_link_id(link: Object) -> int:

@@ -11,7 +11,7 @@ net/core/net-sysfs.c).
 
 from typing import Dict, List, Tuple
 
-from drgn import NULL, Object
+from drgn import NULL, Object, TypeKind
 
 from .cpus import nr_cpu_ids
 from .flex import array_values
@@ -41,16 +41,21 @@ def netdev_xps_maps(dev: Object, type: int) -> Object:
     :param dev: ``struct net_device *``
     :param type: :data:`XPS_CPUS` or :data:`XPS_RXQS`
     :return: ``struct xps_dev_maps *``, ``NULL`` if there are none
-    :raises ValueError: if there is no such type
+    :raises ValueError: if there is no such type, or the maps are not where they are
+        known to be
     """
     if type not in (XPS_CPUS, XPS_RXQS):
         raise ValueError(f"{type} is no type of XPS maps")
     # Since Linux kernel commit 044ab86d431b ("net: move the xps maps to an
     # array") (in v5.13), xps_maps is an array. Before, there are two members.
     try:
-        return dev.xps_maps[type].read_()
+        maps = dev.xps_maps
     except AttributeError:
         pass
+    else:
+        if maps.type_.unaliased_kind() != TypeKind.ARRAY:
+            raise ValueError(f"xps_maps has an unknown type: {maps.type_.type_name()}")
+        return maps[type].read_()
     try:
         return dev.member_(_OLD_MEMBERS[type]).read_()
     except AttributeError:  # CONFIG_XPS=n

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules on packets that a native XDP program does not get, or loses."""
 
-from typing import Iterator, Optional, Tuple
+from typing import Iterator, Optional, Sequence, Tuple
 
-from ..model import Device, Maybe, Unreadable
+from ..model import Device, Maybe, Unreadable, XdpQueue
 from ..ranges import number_list
 from .base import (
     ALL_TSO,
@@ -147,6 +147,16 @@ def _fix_napi(context: Context, device: Device, peer: Device) -> Tuple[str, ...]
     return context.fixes.ethtool_feature(device.ref, "gro", True)
 
 
+def _tx_errors(queues: Sequence[XdpQueue]) -> Maybe[Optional[int]]:
+    # None: this kernel does not count them.
+    errors = 0
+    for queue in queues:
+        if queue.tx_errors is None or isinstance(queue.tx_errors, Unreadable):
+            return queue.tx_errors
+        errors += queue.tx_errors
+    return errors
+
+
 def _tx_lost(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
     peer = context.peer(end)
@@ -163,14 +173,9 @@ def _tx_lost(context: Context, end: End) -> Optional[Symptom]:
     unsure = next(
         (q.waiting for q in receivers if isinstance(q.waiting, Unreadable)), None
     )
-    errors: Maybe[int] = 0
-    for queue in need(device.xdp.queues, "rq") or ():
-        if isinstance(queue.tx_errors, Unreadable):
-            errors = queue.tx_errors
-            break
-        assert not isinstance(errors, Unreadable)
-        errors += queue.tx_errors
-    lost = not isinstance(errors, Unreadable) and errors > 0
+    queues = need(device.xdp.queues, "rq")
+    errors = _tx_errors(queues or ())
+    lost = isinstance(errors, int) and errors > 0
     name = context.name(peer, device)
     undecided = None
     severity = INFO
@@ -195,7 +200,10 @@ def _tx_lost(context: Context, end: End) -> Optional[Symptom]:
     return Symptom(
         f"{what}: {name} has no native program",
         (
-            ("rq[].stats.vs.xdp_tx_err", errors),
+            (
+                "rq[].stats.vs.xdp_tx_err",
+                "not counted by this kernel" if errors is None else errors,
+            ),
             ("peer_rq[].xdp_prog != NULL", 0),
             ("peer_rq[].napi != NULL", len(napi)),
             ("peer_rq[].xdp_ring waits", waiting or unsure or ()),
