@@ -68,7 +68,7 @@ __all__ = ("DeviceRecords",)
 
 # More of them that cannot be read are one thing that cannot be read.
 _MOST_LOST_QUEUES = 256
-# So many TX queues are looked for before they are believed.
+# More queues are believed only if the last one can be looked at.
 _MANY_QUEUES = 256
 _MOST_QUEUES = 4096  # rtnl_create_link(), net/core/rtnetlink.c
 
@@ -350,8 +350,8 @@ class DeviceRecords:
             queues = tuple([self._xdp_queue(i, raw) for i, raw in enumerate(raws)])
             if any(queue.napi is True for queue in queues):
                 self._add_napi(found, queues)
-        state = found.raw.xdp_state
-        if state == self._layouts.no_xdp:
+        no_xdp = self._layouts.no_xdp
+        if no_xdp is not None and found.raw.xdp_state == no_xdp:
             return Xdp(None, None, None, queues)
         return Xdp(
             attempt(self._xdp_mode, found, XdpMode.SKB),
@@ -405,10 +405,6 @@ class DeviceRecords:
         if isinstance(real, Unreadable):
             return real
         raw = found.raw
-        if real > _MANY_QUEUES:
-            last = self._last_tx_queue(found, real)
-            if last is not None:
-                return last
         if not raw.xps_cpus and not raw.xps_rxqs:  # None, too: CONFIG_XPS=n
             return _no_xps(real)
         dev = self._layouts.dev(found.address)
@@ -589,7 +585,7 @@ class DeviceRecords:
                 return value
         tx, rq = self._layouts.tx_queue, self._layouts.veth_rq
         try:
-            states = tx.column("state", self._prog.read(found.raw.tx, tx.size * real))
+            states = tx.column("state", self._prog.read(first, tx.size * real))
         except Exception as e:
             if not is_read_error(e):
                 raise
@@ -635,7 +631,7 @@ class DeviceRecords:
         ref = found.ref
         kind = found.kind
         queues, flags, operstate, driver, features = self._shape(found)
-        rx, tx = queues
+        queues = rx, tx = self._confirmed(found, queues)
         rps, memory_provider = self._rx(found, rx.real)
         rqs, stale = self._veth_queues(found, rx)
         # By position, in the order of the record: with names this takes as long as
