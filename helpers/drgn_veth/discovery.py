@@ -7,6 +7,7 @@ By the lists of all namespaces, and by the pointers between peers, which may lea
 where no list does. Nothing that is found is believed unless something confirms it.
 """
 
+import functools
 from typing import (
     Any,
     Callable,
@@ -26,7 +27,7 @@ from drgn import Object
 from .errors import attempt, is_read_error, reason
 from .layouts import Layouts
 from .model import DeviceRef, Maybe, Namespace, Unreadable
-from .netdev import netdev_kind, netdev_master
+from .netdev import dev_valid_name, netdev_kind, netdev_master
 from .netns import (
     for_each_net_bounded,
     net_inum,
@@ -90,8 +91,14 @@ def lift(function: Callable[..., T], *values: Any) -> Maybe[T]:
         return Unreadable(reason(e))
 
 
-def _string(array: bytes) -> str:
-    return decode(array.partition(b"\0")[0])
+@functools.lru_cache(maxsize=1024)
+def _name(array: bytes) -> Maybe[str]:
+    # Of net_device.name. What no kernel accepts would only mislead, above all in a
+    # command.
+    name, end, _ = array.partition(b"\0")
+    if not end or not dev_valid_name(name):
+        return Unreadable(f"no device can have the name {decode(name)!r}")
+    return decode(name)
 
 
 class Discovery:
@@ -198,7 +205,7 @@ class Discovery:
     ) -> None:
         name = raw.name
         if name.__class__ is not Unreadable:
-            name = _string(name)
+            name = _name(name)
         ref = DeviceRef(inum, raw.ifindex, name, address, off_list)
         kind = self._kind(raw, address)
         peer: Maybe[int] = 0
@@ -304,7 +311,7 @@ class Discovery:
         return DeviceRef(
             inum,
             raw.ifindex,
-            lift(_string, raw.name),
+            raw.name if isinstance(raw.name, Unreadable) else _name(raw.name),
             address,
             "on no list",
         )

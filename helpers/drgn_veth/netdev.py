@@ -18,6 +18,7 @@ from .walk import for_each_entry_bounded
 
 __all__ = (
     "LinkState",
+    "dev_valid_name",
     "flags_from",
     "for_each_altname",
     "link_state_masks",
@@ -78,6 +79,10 @@ _IF_OPER_UP = 6
 # include/uapi/linux/if_arp.h: link layers whose address is an IP address.
 _ARPHRD_IPV4 = (768, 776, 778)  # TUNNEL, SIT, IPGRE
 _ARPHRD_IPV6 = (769, 823)  # TUNNEL6, IP6GRE
+
+# isspace() of lib/ctype.c: that of Latin-1.
+_SPACES = b"\t\n\v\f\r \xa0"
+_IFNAMSIZ = 16
 
 _MAX_ADDR_LEN = 32
 _MAX_STRING = 256  # IFALIASZ; a name is shorter (IFNAMSIZ, ALTIFNAMSIZ)
@@ -182,6 +187,18 @@ def netdev_operstate(dev: Object) -> str:
     """
     masks = link_state_masks(dev.prog_)
     return operstate_from(dev.operstate.value_(), dev.state.value_(), masks)
+
+
+def dev_valid_name(name: bytes) -> bool:
+    """
+    Return whether the kernel accepts a name for a device, as dev_valid_name() does
+    (net/core/dev.c).
+
+    :param name: Without the NUL that ends it
+    """
+    if not 0 < len(name) < _IFNAMSIZ or name in (b".", b".."):
+        return False
+    return not any(byte in b"/:" or byte in _SPACES for byte in name)
 
 
 def _string(prog: Program, address: int) -> bytes:
