@@ -9,7 +9,7 @@ from drgn.helpers.common.prog import takes_program_or_default
 
 from .errors import attempt
 from .kernel_text import XDP_ATTACH_ALWAYS, driver_messages, xdp_message_places
-from .model import Kernel, Maybe, Task, Unreadable
+from .model import Kernel, Maybe, RecordsRxQueue, Task, Unreadable
 from .rtnl import rtnl_owner
 from .skb import (
     max_skb_frags,
@@ -20,6 +20,7 @@ from .skb import (
 )
 from .text import decode
 from .veth_poll import veth_poll_members
+from .veth_xmit import veth_xmit_records_rx_queue
 from .virtio_net import virtio_net_padded_vnet_hdr_size
 
 __all__ = ("read_kernel",)
@@ -30,6 +31,11 @@ T = TypeVar("T")
 _DRIVER_MESSAGES = {
     "bond_xdp": (b"No native XDP support for the current bonding mode",),
     "virtnet_xdp": (
+        *(
+            b"virtio_net: Can't set XDP while host is implementing %b, disable %b first"
+            % (offloads, offloads)
+            for offloads in (b"LRO", b"LRO/CSUM", b"GRO_HW/CSUM")
+        ),
         b"virtio_net: MTU too large to enable XDP",
         b"virtio_net: MTU too large to enable XDP without frags",
     ),
@@ -113,6 +119,15 @@ def _veth_poll(prog: Program, poll: Optional[int]) -> Maybe[Optional[FrozenSet[s
     return _once(prog, f"veth_poll.{poll:#x}", lambda: veth_poll_members(prog, poll))
 
 
+def _records_rx_queue(
+    prog: Program, xmit: Optional[int]
+) -> Maybe[Optional[RecordsRxQueue]]:
+    if not xmit:
+        return None
+    read = functools.partial(veth_xmit_records_rx_queue, prog, xmit)
+    return _once(prog, f"veth_xmit.{xmit:#x}", read)
+
+
 @takes_program_or_default
 def read_kernel(prog: Program, functions: Mapping[str, int]) -> Kernel:
     """
@@ -142,4 +157,5 @@ def read_kernel(prog: Program, functions: Mapping[str, int]) -> Kernel:
         padded_vnet_hdr_size=_padded_vnet_hdr_size(prog, functions.get("virtnet_xdp")),
         rtnl_owner=attempt(_owner, prog),
         veth_poll=_veth_poll(prog, functions.get("veth_poll")),
+        records_rx_queue=_records_rx_queue(prog, functions.get("veth_xmit")),
     )

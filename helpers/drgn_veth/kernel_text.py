@@ -30,8 +30,10 @@ __all__ = (
     "XDP_ATTACH_FUNCTIONS",
     "XDP_ATTACH_MESSAGES",
     "Access",
+    "Write",
     "code_accesses",
     "code_constants",
+    "code_writes",
     "driver_messages",
     "messages_in",
     "xdp_message_places",
@@ -157,6 +159,21 @@ _IMM8_0F = _opcodes(
 _INT3 = 0xCC
 _LEA = 0x8D
 _STORES = frozenset((0x88, 0x89, 0xC6, 0xC7))  # mov
+# What writes to its operand: mov and xchg; add to xor, but for cmp; shifts. With an
+# opcode extension: 80 to 83 but for cmp, not and neg, inc and dec.
+_WRITES = frozenset(
+    (
+        *_STORES,
+        *(0x86, 0x87),
+        *(op + low for op in range(0, 0x38, 8) for low in (0, 1)),
+        *(0xC0, 0xC1, 0xD0, 0xD1, 0xD2, 0xD3),
+    )
+)
+_WRITES_BY_EXTENSION = {
+    **dict.fromkeys((0x80, 0x81, 0x83), range(7)),
+    **dict.fromkeys((0xF6, 0xF7), range(2, 4)),
+    **dict.fromkeys((0xFE, 0xFF), range(2)),
+}
 _STACK = 4  # rsp, as the base of an operand
 # What accesses nothing: prefetch, nop, ud1.
 _NO_ACCESS_0F = frozenset((0x0D, *range(0x18, 0x20), 0xB9))
@@ -173,6 +190,13 @@ class Access(NamedTuple):
     stored: bool = False  # by mov, which does not read it
 
 
+class Write(NamedTuple):
+    """An operand in memory that is written, some way from where a register points."""
+
+    offset: int
+    size: int  # in bytes
+
+
 class _Instruction(NamedTuple):
     end: int
     falls_through: bool
@@ -181,6 +205,7 @@ class _Instruction(NamedTuple):
     refers_to: Tuple[int, ...] = ()
     is_breakpoint: bool = False
     access: Optional[Access] = None
+    write: Optional[Write] = None
 
 
 class _Operand(NamedTuple):
@@ -326,6 +351,10 @@ class _Text:
             return _Instruction(pos, False, pos + value & _MASK)
         if 0x70 <= op < 0x80 or 0xE0 <= op < 0xE4:
             return _Instruction(pos, True, pos + value & _MASK)
+        write: Optional[Write] = None
+        if operand.offset is not None and _is_written(op, operand.extension):
+            size_of = 1 if not op & 1 else 2 if short else 8 if wide else 4
+            write = Write(operand.offset, size_of)
         if size in (4, 8):
             referred.append(value & _MASK)
         indirect = op == 0xFF and operand.extension in (4, 5)
@@ -336,7 +365,13 @@ class _Text:
             refers_to=tuple(referred),
             is_breakpoint=op == _INT3,
             access=access,
+            write=write,
         )
+
+
+def _is_written(op: int, extension: int) -> bool:
+    # Whether an instruction of one opcode byte writes to its operand.
+    return op in _WRITES or extension in _WRITES_BY_EXTENSION.get(op, ())
 
 
 def _immediate(table: int, op: int, extension: int, short: bool, wide: bool) -> int:
@@ -370,11 +405,12 @@ class _Reached(NamedTuple):
     refers_to: Set[int]
     functions: Set[int]  # that are called, or jumped to in the end
     accesses: Set[Access]
+    writes: Set[Write]
 
 
 def _follow(text: _Text, start: int, others: Iterable[int]) -> _Reached:
     # What one function does. *others*: known not to be part of it.
-    reached = _Reached(set(), set(), set())
+    reached = _Reached(set(), set(), set(), set())
     apart = set(others) - {start}
     seen: Set[int] = set()
     waiting = [start]
@@ -397,6 +433,8 @@ def _follow(text: _Text, start: int, others: Iterable[int]) -> _Reached:
             reached.refers_to.update(found.refers_to)
             if found.access is not None:
                 reached.accesses.add(found.access)
+            if found.write is not None:
+                reached.writes.add(found.write)
             if found.call is not None:
                 reached.functions.add(found.call)
             if found.jump is not None:
@@ -573,6 +611,22 @@ def code_accesses(prog: Program, function: int) -> FrozenSet[Access]:
     """
     _require_x86_64(prog)
     return frozenset(_followed(prog, _Text(prog), function).accesses)
+
+
+@takes_program_or_default
+def code_writes(prog: Program, function: int) -> FrozenSet[Write]:
+    """
+    Return where in memory the code of a function, itself, writes: see
+    :func:`code_accesses()`. Of instructions of one opcode byte, which are all that
+    compilers use for integers.
+
+    :param function: Address of the function
+    :raises FaultError: if its code cannot be read
+    :raises ValueError: if there is no end to its code, or it is no code
+    :raises NotImplementedError: on another architecture than x86-64
+    """
+    _require_x86_64(prog)
+    return frozenset(_followed(prog, _Text(prog), function).writes)
 
 
 @takes_program_or_default

@@ -11,6 +11,7 @@ They are named tuples because these are frozen and slotted on every Python that
 drgn runs on, and are made several times faster than frozen dataclasses.
 """
 
+import enum
 from typing import (
     FrozenSet,
     Iterator,
@@ -35,6 +36,7 @@ __all__ = (
     "Pair",
     "QueueCount",
     "Queues",
+    "RecordsRxQueue",
     "RpsQueue",
     "Snapshot",
     "StaleProgram",
@@ -101,6 +103,15 @@ class Task(NamedTuple):
     comm: Maybe[str]
 
 
+class RecordsRxQueue(enum.Enum):
+    """When veth_xmit() calls skb_record_rx_queue()."""
+
+    NEVER = "never"
+    #: Where the RX queue has a native program; it is not known whether elsewhere.
+    WITH_XDP = "with XDP"
+    ALWAYS = "always"
+
+
 class Kernel(NamedTuple):
     """What the kernel's types, constants and code say of an XDP attach."""
 
@@ -122,6 +133,8 @@ class Kernel(NamedTuple):
     # What veth_poll() accesses to wake a TX queue: see drgn_veth.veth_poll. None: no
     # veth has NAPI.
     veth_poll: Maybe[Optional[FrozenSet[str]]] = None
+    # When veth_xmit() writes the RX queue into a packet. None: there is no veth.
+    records_rx_queue: Maybe[Optional[RecordsRxQueue]] = None
 
 
 class Namespace(NamedTuple):

@@ -22,6 +22,7 @@ from drgn import (
     SymbolBinding,
     SymbolIndex,
     SymbolKind,
+    TypeMember,
     offsetof,
 )
 from drgn.helpers.linux.net import for_each_net, for_each_netdev
@@ -38,12 +39,15 @@ from drgn_veth.drivers import (
 from drgn_veth.kernel_text import (
     XDP_ATTACH_MESSAGES,
     Access,
+    Write,
     code_accesses,
     code_constants,
+    code_writes,
     driver_messages,
     messages_in,
     xdp_message_places,
 )
+from drgn_veth.model import RecordsRxQueue
 from drgn_veth.rules.poll import BACK_PRESSURE
 from drgn_veth.skb import (
     XDP_PACKET_HEADROOM,
@@ -56,6 +60,7 @@ from drgn_veth.skb import (
 )
 from drgn_veth.veth import veth_rq_has_napi, veth_rqs
 from drgn_veth.veth_poll import veth_poll_members, veth_rq_poll
+from drgn_veth.veth_xmit import veth_xmit_records_rx_queue
 from drgn_veth.virtio_net import (
     VIRTIO_F_VERSION_1,
     virtio_net_features,
@@ -159,6 +164,13 @@ def test_what_is_followed_is_what_is_there(with_symbols: Program) -> None:
         scanned = _scan(prog, symbol.address, symbol.size, XDP_ATTACH_MESSAGES)
         assert messages == scanned
         assert messages == messages_in(prog, function, XDP_ATTACH_MESSAGES)
+
+
+def test_no_kernel_here_records_the_rx_queue(kernel: Tuple[Program, Dump]) -> None:
+    """All have 710ad98c363a: what its twin of test_veth_xmit() finds is not there."""
+    prog, _ = kernel
+    xmit = netdev_op(_of_driver(prog, b"veth"), "ndo_start_xmit")
+    assert veth_xmit_records_rx_queue(prog, xmit) is RecordsRxQueue.NEVER
 
 
 def test_every_message_has_its_place(kernel: Tuple[Program, Dump]) -> None:
@@ -321,6 +333,82 @@ def test_access(code: str, access: Optional[Access]) -> None:
     assert code_accesses(prog, _TEXT) == frozenset({access} - {None})
 
 
+@pytest.mark.parametrize(
+    "code, write",
+    [
+        ("66 89 4f 7c", Write(0x7C, 2)),  # mov %cx,0x7c(%rdi)
+        ("66 c7 47 7c 01 00", Write(0x7C, 2)),  # movw $1,0x7c(%rdi)
+        ("66 83 47 7c 01", Write(0x7C, 2)),  # addw $1,0x7c(%rdi)
+        ("66 ff 47 7c", Write(0x7C, 2)),  # incw 0x7c(%rdi)
+        ("66 01 4f 7c", Write(0x7C, 2)),  # add %cx,0x7c(%rdi)
+        ("89 4f 7c", Write(0x7C, 4)),  # mov %ecx,0x7c(%rdi)
+        ("48 89 4f 7c", Write(0x7C, 8)),  # mov %rcx,0x7c(%rdi)
+        ("88 4f 7c", Write(0x7C, 1)),  # mov %cl,0x7c(%rdi)
+        ("f0 48 ff 87 b0 06 00 00", Write(0x6B0, 8)),  # lock incq 0x6b0(%rdi)
+        ("66 8b 4f 7c", None),  # mov 0x7c(%rdi),%cx
+        ("66 39 4f 7c", None),  # cmp %cx,0x7c(%rdi)
+        ("66 83 7f 7c 01", None),  # cmpw $1,0x7c(%rdi)
+        ("66 f7 47 7c 01 00", None),  # testw $1,0x7c(%rdi)
+        ("0f b7 4f 7c", None),  # movzwl 0x7c(%rdi),%ecx
+        ("66 89 4c 24 7c", None),  # mov %cx,0x7c(%rsp)
+        ("ff 77 7c", None),  # push 0x7c(%rdi)
+    ],
+)
+def test_write(code: str, write: Optional[Write]) -> None:
+    prog = _made({0: bytes.fromhex(code) + _RET})
+    assert code_writes(prog, _TEXT) == frozenset({write} - {None})
+
+
+# The part of veth_xmit() that chooses an RX queue, as GCC 12 compiles it: each packet gets
+# its number (v5.12 to v5.16), only those to an RX queue with a program do (up to v5.11),
+# none does.
+_VETH_XMIT = {
+    ("always", "-O2"): """
+        53488b86a80600004885c074730fb7577c4889f389d13b90bc020000723231c931d24889fe4889c7
+        e80000000085c07412488b83b00600004883c001488983b006000031c05bc3660f1f840000000000
+        0fb7d283c1014869d208030000480390c0060000488bb2a000000066894f7c31c94885f60f95c1eb
+        a90f1f8000000000e800000000ebbc""",
+    ("always", "-Os"): """
+        534c8b86a80600004d85c07507e800000000eb5f0fb7577c4889f389d0413b90bc02000073260fb7
+        d24869d208030000490390c0060000488b8aa00000004885c90f95c1ffc06689477ceb0431c931d2
+        4889fe0fb6c94c89c7e80000000085c07411488b83b006000048ffc0488983b006000031c05bc3""",
+    ("with XDP", "-O2"): """
+        53488b86a80600004885c074730fb7577c4889f389d13b90bc020000723231f631d289f14889fe48
+        89c7e80000000085c07412488b83b00600004883c001488983b006000031c05bc30f1f8000000000
+        0fb7d231f64869d208030000480390c00600004c8b82a80000004d85c074b383c101be0100000066
+        894f7ceba50f1f00e800000000ebbe""",
+    ("never", "-O2"): """
+        53488b86a80600004885c074630fb74f7c4889f33b88bc020000722c31c931d24889fe4889c7e800
+        00000085c07412488b83b00600004883c001488983b006000031c05bc30f1f004869d10803000048
+        0390c0060000488b8aa00000004885c90f95c10fb6c9ebb80f1f840000000000e800000000ebca""",
+    ("never", "-Os"): """
+        53488b86a80600004885c07507e800000000eb530fb74f7c4889f33b88bc020000731d4869d10803
+        0000480390c0060000488b8aa00000004885c90f95c1eb0431c931d24889fe0fb6c94889c7e80000
+        000085c07411488b83b006000048ffc0488983b006000031c05bc3""",
+}
+
+
+@pytest.mark.parametrize(("when", "optimised"), list(_VETH_XMIT))
+def test_veth_xmit(when: str, optimised: str) -> None:
+    """When it writes the RX queue into a packet."""
+    prog = _made({0: bytes.fromhex(_VETH_XMIT[when, optimised])})
+    u16, pointer = prog.int_type("unsigned short", 2, False), prog.pointer_type
+    void = pointer(prog.void_type())
+    rq = [TypeMember(void, "xdp_prog", 168 * 8)]
+    if when != "with XDP":
+        rq.append(TypeMember(void, "napi", 160 * 8))
+    types = {
+        "sk_buff": prog.struct_type(
+            "sk_buff", 192, (TypeMember(u16, "queue_mapping", 124 * 8),)
+        ),
+        "veth_rq": prog.struct_type("veth_rq", 776, rq),
+    }
+    prog.register_type_finder(
+        "made", lambda prog, kinds, name, filename: types.get(name), enable_index=0
+    )
+    assert veth_xmit_records_rx_queue(prog, _TEXT).value == when
+
+
 def test_code_without_end() -> None:
     prog = _made({0: b"\x90" * (1 << 18)}, f=0)
     with pytest.raises(ValueError, match="goes on"):
@@ -368,6 +456,20 @@ def _expected_access(instruction: Any) -> Optional[Access]:
     return None
 
 
+def _expected_write(instruction: Any) -> Optional[Write]:
+    import capstone
+    from capstone import x86_const as x86
+
+    if instruction.opcode[0] == 0x0F or not instruction.encoding.modrm_offset:
+        return None
+    no_member = (x86.X86_REG_INVALID, x86.X86_REG_RIP, x86.X86_REG_RSP)
+    for operand in instruction.operands:
+        if operand.type == x86.X86_OP_MEM and operand.mem.base not in no_member:
+            if operand.access & capstone.CS_AC_WRITE:
+                return Write(operand.mem.disp, operand.size)
+    return None
+
+
 def _disassemble(prog: Program, start: int, size: int) -> Iterator[Tuple[Any, int]]:
     """Yield capstone's instructions, and where each ends."""
     import capstone
@@ -387,16 +489,18 @@ def _disassemble(prog: Program, start: int, size: int) -> Iterator[Tuple[Any, in
 def test_decoder_agrees_with_another(with_symbols: Program, around: str) -> None:
     """How long instructions are, and what they access."""
     prog = with_symbols
-    compared = accesses = 0
+    compared = accesses = writes = 0
     for start, size in _functions(prog, around):
         text = kernel_text._Text(prog)
         for its, end in _disassemble(prog, start, size):
             mine = text.decode(its.address)
             assert mine.end == end
             assert mine.access == _expected_access(its), str(its)
+            assert mine.write == _expected_write(its), str(its)
             compared += 1
             accesses += mine.access is not None
-    assert compared > 3000 and accesses > 500
+            writes += mine.write is not None
+    assert compared > 3000 and accesses > 500 and writes > 100
 
 
 @AROUND
