@@ -15,7 +15,7 @@ from drgn_veth.attach_question import MODE_FLAGS, Answer, errno_name
 from drgn_veth.model import Device, Snapshot, XdpProgram
 from drgn_veth.predictor import Predictor, fresh_program
 
-__all__ = ("Answers", "compare_answers")
+__all__ = ("FRESH", "Answers", "before_anyone_asked", "compare_answers")
 
 _OTHER = -1  # the identifier of no program
 
@@ -61,6 +61,35 @@ def _with_own(
         for one in snapshot.devices
     )
     return snapshot._replace(devices=devices), device
+
+
+#: Those of the prober's programs that are attached nowhere, and whether they take
+#: fragments.
+FRESH = {"ask_plain": False, "ask_frags": True}
+
+
+def before_anyone_asked(
+    snapshot: Snapshot, document: Mapping[str, Any]
+) -> Tuple[Snapshot, Dict[str, Any]]:
+    """
+    Return a Snapshot from before the prober ran with the programs that it loaded to ask
+    with, and the answers about those and about what was there before.
+    """
+    loaded = Predictor(snapshot).programs()
+    fresh = {
+        program["id"]: fresh_program(FRESH[program["name"]])._replace(id=program["id"])
+        for program in document["programs"]
+        if program["name"] in FRESH
+    }
+    assert not set(fresh) & set(loaded) and isinstance(snapshot.programs, tuple)
+    there = {None, *loaded, *fresh}
+    answers = [
+        answer
+        for answer in document["answers"]
+        if answer["program"] in there and not answer["own"]
+    ]
+    with_fresh = (*snapshot.programs, *fresh.values())
+    return snapshot._replace(programs=with_fresh), {"answers": answers}
 
 
 class _Asker:

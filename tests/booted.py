@@ -31,6 +31,7 @@ __all__ = (
     "Tally",
     "drgn",
     "look_at_guest",
+    "look_before_asking",
     "make_dump",
     "rules_run",
     "run_alone",
@@ -202,6 +203,23 @@ def _slice(target: Sequence[object], folder: Path, source: str) -> List[str]:
     _script(SLICE_SCRIPT, target, path)
     _report(("-c", path, *NO_SYMBOLS), folder, f"{source}.slice")
     return words_in(path)
+
+
+def look_before_asking(guest: lab.Guest, folder: Path) -> None:
+    """
+    Make the reports of a dump of the scene in which nobody has attached XDP to every
+    device yet, which leaves traces: rings, limits of the MTU, numbers of queues.
+    """
+    dump = folder / "vmcore.unasked.elf"
+    symbols = _symbols(guest)
+    is_old = guest.kernel.short_series == _OLD_SERIES
+    try:
+        guest.qmp_dump_elf(dump)
+        _reports(("-c", dump), symbols, folder, "unasked")
+        needed = symbols if is_old else NO_SYMBOLS
+        _slice(("-c", dump, *needed), folder, "unasked")
+    finally:
+        dump.unlink(missing_ok=True)
 
 
 def look_at_guest(guest: lab.Guest, folder: Path) -> None:

@@ -24,6 +24,7 @@ from booted import (
     RulesRun,
     Tally,
     look_at_guest,
+    look_before_asking,
     make_dump,
     rules_run,
     try_fixes,
@@ -70,7 +71,7 @@ def _kernels(scene: str) -> List[str]:
 #: fixtures that are made of them.
 SCENES: Dict[str, Tuple[Dict[str, Any], Tuple[str, ...]]] = {
     "zoo": (
-        {"hooks": [look_at_guest]},
+        {"early_hooks": [look_before_asking], "hooks": [look_at_guest]},
         ("zoo", "one_zoo", "lab_dump", "old_dump", "new_dump", "asked"),
     ),
     "dying": ({}, ("dying",)),

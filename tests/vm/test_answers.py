@@ -5,7 +5,7 @@ import json
 import re
 from typing import Any, Dict
 
-from answers import Answers, compare_answers
+from answers import FRESH, Answers, before_anyone_asked, compare_answers
 from booted import KERNELS, NO_SYMBOLS, REPOSITORY, Dump, drgn, run_alone
 import drgn as drgn_module
 from drgn_veth.btf import use_btf
@@ -44,6 +44,20 @@ def test_every_answer(
         answer_tally[f"{made.kernel.release} {made.lab['scene']}"] = compared
 
 
+def test_every_answer_before_anyone_asked(
+    zoo: Dump, answer_tally: Dict[str, Answers]
+) -> None:
+    """By a dump that was taken before the first question."""
+    prog = drgn_module.Program()
+    prog.set_core_dump(str(zoo.made.folder / "slice.unasked.core"))
+    use_btf(prog)
+    asked = before_anyone_asked(take_snapshot(prog), _document(zoo))
+    compared = compare_answers(*asked)
+    assert compared.differences == []
+    assert sum(compared.compared.values()) >= 1000
+    answer_tally[f"{zoo.made.kernel.release} zoo unasked"] = compared
+
+
 @pytest.mark.vm
 def test_enough_answers(answer_tally: Dict[str, Answers]) -> None:
     """After the test above: at least 4,000 on four kernels."""
@@ -77,10 +91,6 @@ def test_the_contract_is_what_was_compared(asked: Dump) -> None:
             assert entry["message"] == said["message"], (entry, said)
         found += 1
     assert found == len(entries)
-
-
-#: The programs that stand for one that is attached nowhere.
-FRESH = ("ask_plain", "ask_frags")
 
 
 def test_blocked(dying: Dump) -> None:

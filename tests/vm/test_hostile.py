@@ -272,6 +272,29 @@ def test_absurd_counts(altered: Altered) -> None:
     assert isinstance(other[3].cpus, Unreadable)
 
 
+@pytest.mark.parametrize("direction", ["rx", "tx"])
+@pytest.mark.parametrize("real_too", [True, False])
+def test_counts_that_the_queues_deny(
+    altered: Altered, direction: str, real_too: bool
+) -> None:
+    """More queues than there are, and fewer than a device could have."""
+    dev = _devices(altered)["veth_xxx0"]
+    members = [f"num_{direction}_queues", f"real_num_{direction}_queues"]
+    for member in members[: 1 + real_too]:
+        where = dev.member_(member)
+        assert where.value_() == 14
+        altered.write(where.address_of_().value_(), (200).to_bytes(4, "little"))
+    snapshot = _take(altered)
+    count = getattr(_named(snapshot, "veth_xxx0").queues, direction)
+    assert isinstance(count.allocated, Unreadable)
+    if real_too:
+        assert isinstance(count.real, Unreadable)
+        assert "the last is none of its" in count.real.reason
+    else:
+        assert count.real == 14
+    assert not any("200" in c for f in diagnose(snapshot) for c in f.fix)
+
+
 def test_absurd_counts_cost_nothing(altered: Altered) -> None:
     devices = _devices(altered)
     for name in ("xmixa", "xmixb", "rpsa", "rpsb"):

@@ -359,9 +359,9 @@ def test_write(code: str, write: Optional[Write]) -> None:
     assert code_writes(prog, _TEXT) == frozenset({write} - {None})
 
 
-# The part of veth_xmit() that chooses an RX queue, as GCC 12 compiles it: each packet gets
-# its number (v5.12 to v5.16), only those to an RX queue with a program do (up to v5.11),
-# none does.
+# The part of veth_xmit() that chooses an RX queue, as GCC 12 compiles it: each packet
+# gets its number (v5.12 to v5.16), only those to an RX queue with a program do (up to
+# v5.11), none does.
 _VETH_XMIT = {
     ("always", "-O2"): """
         53488b86a80600004885c074730fb7577c4889f389d13b90bc020000723231c931d24889fe4889c7

@@ -34,6 +34,19 @@ def test_every_value(zoo: Dump, source: str, tally: Tally) -> None:
     _assert_equal(zoo, source, tally)
 
 
+@pytest.mark.parametrize("types", ["dwarf", "btf", "slice"])
+def test_every_value_before_anyone_asked(zoo: Dump, types: str, tally: Tally) -> None:
+    """A dump of the scene before the prober attached XDP to every device."""
+    report = zoo.report("unasked", types)
+    comparison = oracle.compare(report, zoo.truth)
+    tally[f"{zoo.made.kernel.release} zoo unasked {types}"] = comparison
+    assert not comparison.differences, "\n".join(comparison.differences)
+    assert report["target"]["kind"] == "elf"
+    if not (zoo.is_old and types == "btf"):
+        # Its modules have no BTF.
+        assert report["unreadable"] == []
+
+
 def _altered(value: Any) -> Any:
     if isinstance(value, bool):
         return not value

@@ -444,15 +444,9 @@ class Guest:
         """
         self.load_crash_kernel(level)
         self.run("cp -a /run/log /out/; sync; umount /out || mount -o remount,ro /out")
-        if self._channel is None or self._process is None:
+        self._trigger_crash()
+        if self._process is None:
             raise LabError("the guest is not running")
-        # No answer will come.
-        script = (
-            "echo 1 > /proc/sys/kernel/sysrq\n"
-            "taskset -c 0 dash -c 'echo c > /proc/sysrq-trigger'\n"
-        )
-        job = base64.b64encode(script.encode()).decode()
-        self._channel.sendall(f"{self._number + 1} {job}\n".encode())
         deadline = time.monotonic() + timeout
         while self._process.poll() is None:
             if time.monotonic() > deadline:
@@ -462,6 +456,27 @@ class Guest:
             time.sleep(0.05)
         if "lab: dump ended with status" not in self.console():
             raise Died(f"the guest ended without a dump{self._tail()}")
+
+    def _trigger_crash(self) -> None:
+        if self._channel is None:
+            raise LabError("the guest is not running")
+        # No answer will come.
+        script = (
+            "echo 1 > /proc/sys/kernel/sysrq\n"
+            "taskset -c 0 dash -c 'echo c > /proc/sysrq-trigger'\n"
+        )
+        job = base64.b64encode(script.encode()).decode()
+        self._channel.sendall(f"{self._number + 1} {job}\n".encode())
+
+    def panic(self, timeout: float = 60) -> None:
+        """Panic with no crash kernel; the guest then stands still."""
+        self.run("echo 0 > /proc/sys/kernel/panic")
+        self._trigger_crash()
+        deadline = time.monotonic() + timeout
+        while "end Kernel panic" not in self.console():
+            if time.monotonic() > deadline:
+                raise Died(f"the guest did not panic in time{self._tail()}")
+            time.sleep(0.05)
 
     def power_off(self) -> None:
         """End the guest in an orderly way, so that the out disk is whole."""

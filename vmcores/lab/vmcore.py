@@ -104,6 +104,7 @@ def make(
     out_dir: Path | None = None,
     env: Mapping[str, str] | None = None,
     hooks: Sequence[Hook] = (),
+    early_hooks: Sequence[Hook] = (),
     hook_key: str = "",
     elf: bool = False,
     memory_mb: int | None = None,
@@ -113,8 +114,8 @@ def make(
     timeout: float = 600,
     force: bool = False,
 ) -> Result:
-    """Boot the kernel, set the scene, record the truth, ask what the kernel answers to
-    XDP attaches, call the hooks, panic.
+    """Boot the kernel, set the scene, record the truth, call the early hooks, ask what
+    the kernel answers to XDP attaches, call the hooks, panic.
 
     What exists and was made of the same things is used again. With hooks that is so
     only when a hook_key is given and is the same as before: it stands for what the
@@ -154,7 +155,7 @@ def make(
     final = final.expanduser().absolute()
     lock_name = "vmcore-" + hashlib.sha256(str(final).encode()).hexdigest()[:16]
     with lock(lock_name):
-        if not force and (hook_key or not hooks):
+        if not force and (hook_key or not (hooks or early_hooks)):
             old = _load(final, chosen, key)
             if old is not None:
                 say(f"{final} is up to date")
@@ -170,7 +171,15 @@ def make(
 
         def fill(folder: Path) -> None:
             _fill(
-                folder, chosen, scene, env or {}, key, list(hooks), files or {}, timeout
+                folder,
+                chosen,
+                scene,
+                env or {},
+                key,
+                list(early_hooks),
+                list(hooks),
+                files or {},
+                timeout,
             )
 
         build_folder(final, fill)
@@ -227,13 +236,16 @@ def _fill(
     scene: str,
     env: Mapping[str, str],
     key: Mapping[str, Any],
+    early_hooks: Sequence[Hook],
     hooks: Sequence[Hook],
     files: Mapping[str, Path],
     timeout: float,
 ) -> None:
     for attempt in range(1, TRIES + 1):
         try:
-            _attempt(folder, kernel, scene, env, key, hooks, files, timeout)
+            _attempt(
+                folder, kernel, scene, env, key, early_hooks, hooks, files, timeout
+            )
             return
         except LabError as e:
             kept = _keep_console(folder, f"{kernel.release}-{scene}")
@@ -258,6 +270,7 @@ def _attempt(
     scene: str,
     env: Mapping[str, str],
     key: Mapping[str, Any],
+    early_hooks: Sequence[Hook],
     hooks: Sequence[Hook],
     files: Mapping[str, Path],
     timeout: float,
@@ -295,6 +308,8 @@ def _attempt(
             )
             guest.run("test -s /out/truth.json")
             lap("truth", since)
+        for hook in early_hooks:
+            hook(guest, folder)
         if scene not in UNASKED:
             with step("ask about XDP attaches"):
                 since = time.monotonic()
