@@ -229,6 +229,19 @@ def test_list_that_skips_namespaces(altered: Altered, whole: Snapshot) -> None:
     assert "does not point back" in why
 
 
+def test_namespace_whose_number_is_lost(altered: Altered, whole: Snapshot) -> None:
+    """Its names are found by its number: it is not one that has none."""
+    nets = list(for_each_net_bounded(altered.original))
+    numbered = {n.inum: n for n in whole.namespaces}
+    lost = next(net for net in nets if numbered[net.ns.inum.value_()].names)
+    altered.lose(lost.ns.inum.address_of_().value_(), 4)
+    (namespace,) = (
+        n for n in take(altered).namespaces if isinstance(n.inum, Unreadable)
+    )
+    assert isinstance(namespace.names, Unreadable)
+    assert isinstance(namespace.mounts, Unreadable)
+
+
 # Counts ------------------------------------------------------------------------------
 
 

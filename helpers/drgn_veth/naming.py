@@ -24,6 +24,10 @@ def _task(
     return None if found is None else Task(*found)
 
 
+def _names(paths: Tuple[str, ...]) -> Tuple[str, ...]:
+    return tuple(sorted({name for name in map(netns_name, paths) if name is not None}))
+
+
 def name_namespaces(
     prog: Program, found: Sequence[Tuple[int, Namespace]]
 ) -> List[Namespace]:
@@ -38,15 +42,16 @@ def name_namespaces(
             namespace._replace(names=mounts, mounts=mounts) for _, namespace in found
         ]
 
-    def mounts_of(namespace: Namespace) -> Tuple[str, ...]:
+    def mounts_of(namespace: Namespace) -> Maybe[Tuple[str, ...]]:
         inum = namespace.inum
-        return () if isinstance(inum, Unreadable) else mounts.get(inum, ())
+        return inum if isinstance(inum, Unreadable) else mounts.get(inum, ())
 
     # Nobody names these but by a process.
     nameless = {
         net
         for net, namespace in found
-        if not (namespace.init or namespace.dying or mounts_of(namespace))
+        if not (namespace.init or namespace.dying)
+        and (isinstance(paths := mounts_of(namespace), Unreadable) or not paths)
     }
     processes: Maybe[Dict[int, Tuple[int, str]]] = {}
     if nameless:
@@ -54,10 +59,9 @@ def name_namespaces(
     named = []
     for net, namespace in found:
         paths = mounts_of(namespace)
-        names = sorted({name for name in map(netns_name, paths) if name is not None})
         named.append(
             namespace._replace(
-                names=tuple(names), mounts=paths, process=_task(processes, net)
+                names=lift(_names, paths), mounts=paths, process=_task(processes, net)
             )
         )
     return named
