@@ -97,6 +97,7 @@ FORBIDDEN: Tuple[Tuple[str, str], ...] = (
         r"(attach\w*|diagnose|fixes)\.py",
         rf"drgn($|\.)|^\.({READERS}|render|cli|opening)($|\.)",
     ),
+    (r"(attach\w*|predictor|fixes)\.py", r"^\.(rules|diagnose)($|\.)"),
     (r"rules/", rf"drgn($|\.)|^\.\.({READERS}|diagnose|render|cli|opening)($|\.)"),
     (rf"({'|'.join(PURE)})\.py", r"drgn($|\.)|^\.(snapshot|netdev|veth|xdp|cli)"),
     (

@@ -198,10 +198,12 @@ class Question:
         )
 
     def without(
-        self, decision: Tuple[str, int], gone: FrozenSet[Tuple[int, str]]
+        self,
+        decisions: Iterable[Tuple[str, int]],
+        gone: FrozenSet[Tuple[int, str]],
     ) -> "Question":
         """
-        Return the same question where that decision is in favour.
+        Return the same question where those decisions are in favour.
 
         :param gone: Programs that are detached for it: device, mode
         """
@@ -214,7 +216,7 @@ class Question:
             self.flags,
             self.program,
             self.expected,
-            self.passed | {decision},
+            self.passed.union(decisions),
             self.gone | gone,
             self.above,
         )

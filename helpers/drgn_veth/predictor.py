@@ -13,6 +13,7 @@ from typing import (
     Callable,
     Dict,
     FrozenSet,
+    Iterable,
     Iterator,
     List,
     Mapping,
@@ -47,7 +48,7 @@ from .model import (
     Unreadable,
 )
 
-__all__ = ("MODES", "VIAS", "Predictor", "TooOldError", "fresh_program")
+__all__ = ("MODES", "VIAS", "Past", "Predictor", "TooOldError", "fresh_program")
 
 #: The ways to ask, in the words of the JSON contract.
 MODES = ("default", "generic", "driver", "offload")
@@ -132,6 +133,13 @@ def _only(decisions: Sequence[Decision], keys: Callable[[str], bool]) -> List[De
     return [decision for decision in decisions if keys(decision.key)]
 
 
+class Past(NamedTuple):
+    """What one decision says, and what the kernel answers once that is mended."""
+
+    refusal: Answer
+    then: Answer
+
+
 class Predictor:
     """
     Answers for the kernel of a Snapshot.
@@ -149,9 +157,12 @@ class Predictor:
         self._kernel = kernel
         self._by_address = {device.net_device: device for device in snapshot.devices}
         self._fixes = Fixes(snapshot)
-        self._programs = (
-            () if isinstance(snapshot.programs, Unreadable) else snapshot.programs
-        )
+        programs = snapshot.programs
+        self._programs: Dict[int, LoadedProgram] = {
+            program.id: program
+            for program in (() if isinstance(programs, Unreadable) else programs)
+            if not isinstance(program.id, Unreadable) and program.id
+        }
         self._variants = _variants(kernel)
         self._fresh = {frags: fresh_program(frags) for frags in (False, True)}
 
@@ -211,7 +222,7 @@ class Predictor:
     ) -> Answer:
         answer = self._decide_once(q, decide)
         if answer.fix and answer.decision and len(q.passed) < _MOST_OBSTACLES:
-            other = q.without(answer.decision, answer.detaches)
+            other = q.without((answer.decision,), answer.detaches)
             then = self._decide(other, decide)
             if then.errno != 0:
                 answer = answer._replace(then=then)
@@ -299,6 +310,47 @@ class Predictor:
         """
         flags = MODE_FLAGS[mode] | (NOEXIST if via == "netlink" else 0)
         return self.ask(device, via, flags, program or self._fresh[frags])
+
+    def attach_after(
+        self,
+        device: Device,
+        mode: str,
+        mended: Iterable[Tuple[str, int]] = (),
+        gone: FrozenSet[Tuple[int, str]] = frozenset(),
+        program: Optional[LoadedProgram] = None,
+    ) -> Answer:
+        """
+        Return the answer to an attach by netlink once something was done for it; what
+        would come after its own fix is not asked.
+
+        :param mended: Decisions that do not refuse any more: key, device
+        :param gone: Programs that were detached: device, mode
+        """
+        program = program or self._fresh[False]
+        q = self._question(
+            device, "netlink", MODE_FLAGS[mode] | NOEXIST, program
+        ).without(mended, gone)
+        return self._decide_once(q, self._attach)
+
+    def past(self, device: Device, mode: str, decision: Decision) -> Optional[Past]:
+        """
+        Return how one decision refuses an attach, and the answer to the attach once
+        that was mended; None if it does not refuse, or that cannot be told.
+
+        The answer to :meth:`attach()` is that of the first decision that refuses; this
+        looks at one, whatever stands before it.
+        """
+        flags = MODE_FLAGS[mode] | NOEXIST
+        q = self._question(device, "netlink", flags, self._fresh[False])
+        try:
+            refused = first(q, [decision])
+        except CannotTell:
+            return None
+        if refused is None or refused.decision is None:
+            return None
+        mended = (refused.decision,)
+        then = self.attach_after(device, mode, mended, refused.detaches)
+        return Past(refused, then)
 
     def replace(
         self,
@@ -422,8 +474,4 @@ class Predictor:
 
     def programs(self) -> Mapping[int, LoadedProgram]:
         """Return the XDP programs that are loaded, by identifier."""
-        return {
-            program.id: program
-            for program in self._programs
-            if not isinstance(program.id, Unreadable) and program.id
-        }
+        return self._programs
