@@ -828,6 +828,15 @@ def test_mtu_of_a_port(kind: str, name: str) -> None:
     )
 
 
+def test_mtu_where_it_is_not_known_whose_it_is() -> None:
+    """A port of a bond cannot have another one than the bond: no command then."""
+    case = Case("I", "veth", "driver")
+    case.change("peer", mtu=9000, master=Unreadable("fault"))
+    assert case.ask().errno == errno.ERANGE and case.ask().fix == ()
+    case.change("peer", master=_device(60, "top", kind="bond").ref)
+    assert case.ask().fix == ()
+
+
 def test_numbers_are_the_targets() -> None:
     """Another page size, cache line, alignment: another limit."""
     case = Case("I", "veth", "driver")

@@ -192,6 +192,21 @@ BOND_SLAVE: Changes = {
     "veth": Veth(0, 0xFFFF888000009000),
     "xdp": Xdp(None, None, None, rqs(True, prog=7)),
 }
+
+
+def again(name: str, *before: str, between: str = "", way: str = "") -> str:
+    """The command that attaches the program of a device again."""
+    attach = f"{way}bpftool net attach xdpdrv id 7 dev {name}"
+    steps = (
+        *before,
+        "bpftool prog pin id 7 /sys/fs/bpf/drgn-veth-7",
+        f"{way}bpftool net detach xdpdrv dev {name}",
+        f"{{ {between}; {attach}; }}" if between else attach,
+        "rm /sys/fs/bpf/drgn-veth-7",
+    )
+    return " && ".join(steps)
+
+
 STALE = Veth(0, 0x77, stale=(StaleProgram(1, 0x77), StaleProgram(2, 0x77)))
 STUCK = StoppedTxQueue(1, True, False)
 
@@ -247,10 +262,7 @@ CASES: Dict[str, Case] = {
             ("possible_cpus", 4),
         ),
         None,
-        (
-            "ip netns exec pod1 ethtool -L eth0 rx 2",
-            "ip netns exec pod1 ethtool -L eth0 tx 3",
-        ),
+        ("ip netns exec pod1 ethtool -L eth0 rx 2 tx 3",),
         [
             pair(queues(2, 3), queues(5, 4)),
             pair(queues(4, 4), queues(4, 4)),
@@ -324,13 +336,7 @@ CASES: Dict[str, Case] = {
             ("possible_cpus", 4),
         ),
         KernelAnswer("veth_poll"),
-        (
-            "bpftool prog pin id 7 /sys/fs/bpf/drgn-veth-7",
-            "bpftool net detach xdpdrv dev veth0",
-            "ethtool -L veth0 rx 2",
-            "bpftool net attach xdpdrv id 7 dev veth0",
-            "rm /sys/fs/bpf/drgn-veth-7",
-        ),
+        (again("veth0", between="ethtool -L veth0 rx 2"),),
         [
             pair({**queues(4, 1), **native(True, True)}, queues(1, 1, 1, 2)),
             pair({**queues(4, 1), **native(*[True] * 4)}, queues(1, 1, 1, 4)),
@@ -776,13 +782,7 @@ CASES: Dict[str, Case] = {
             ("peer_mtu", 9000),
         ),
         KernelAnswer("veth_xdp_set"),
-        (
-            "ip netns exec pod1 ip link set dev eth0 mtu 3506",
-            "bpftool prog pin id 7 /sys/fs/bpf/drgn-veth-7",
-            "bpftool net detach xdpdrv dev veth0",
-            "bpftool net attach xdpdrv id 7 dev veth0",
-            "rm /sys/fs/bpf/drgn-veth-7",
-        ),
+        (again("veth0", "ip netns exec pod1 ip link set dev eth0 mtu 3506"),),
         [
             pair(native(), {"max_mtu": 3506}),
             pair(native(program=FRAGS), {"max_mtu": 73138, "mtu": 9000}),
@@ -1041,10 +1041,8 @@ def test_second_end_alone_was_given_queues() -> None:
         "its peer veth0 (netns 4026531840); as when queues are given for one end only"
     )
     assert finding.fix == (
-        "ip netns exec pod1 ethtool -L eth0 rx 3",
-        "ip netns exec pod1 ethtool -L eth0 tx 2",
-        "ethtool -L veth0 rx 3",
-        "ethtool -L veth0 tx 2",
+        "ip netns exec pod1 ethtool -L eth0 rx 3 tx 2",
+        "ethtool -L veth0 rx 3 tx 2",
     )
 
 
@@ -1066,6 +1064,11 @@ def test_no_fix_that_would_be_refused(a: Changes, b: Changes) -> None:
     (finding,) = found("queues-one-sided", pair(a, b))
     assert finding.device is not None and finding.device.name == "eth0"
     assert finding.fix == ()
+
+
+def test_only_what_changes_is_set() -> None:
+    (finding,) = found("queues-one-sided", pair(queues(4, 2), queues(4, 4)))
+    assert finding.fix == ("ip netns exec pod1 ethtool -L eth0 tx 2",)
 
 
 def test_one_queue_for_one_cpu() -> None:
@@ -1135,7 +1138,7 @@ def test_queues_with_stale_programs_are_not_put_to_use(veth: Veth) -> None:
     (finding,) = found("queues-one-sided", larger)
     assert finding.fix == ()
     smaller = pair(queues(2, 3), {**queues(4, 4), "veth": veth})
-    assert len(found("queues-one-sided", smaller)[0].fix) == 2
+    assert len(found("queues-one-sided", smaller)[0].fix) == 1
     for snapshot in (pair(few, queues(2, 3)), larger, smaller):
         raised = [line for f in diagnose(snapshot) for line in f.fix if " rx 5" in line]
         assert raised == []
@@ -1290,12 +1293,7 @@ def test_program_is_attached_again() -> None:
     (finding,) = found("xdp-queue-without-program", pair(None, grown, kernel=KERNEL))
     assert finding.fix == ("ip netns exec pod1 ethtool -L eth0 rx 1",)
     (finding,) = found("xdp-queue-without-program", pair(queues(2, 2), grown))
-    assert finding.fix == (
-        "bpftool prog pin id 7 /sys/fs/bpf/drgn-veth-7",
-        "ip netns exec pod1 bpftool net detach xdpdrv dev eth0",
-        "ip netns exec pod1 bpftool net attach xdpdrv id 7 dev eth0",
-        "rm /sys/fs/bpf/drgn-veth-7",
-    )
+    assert finding.fix == (again("eth0", way="ip netns exec pod1 "),)
     held = grown["xdp"]._replace(driver=LINKED)
     (finding,) = found(
         "xdp-queue-without-program", pair(queues(2, 2), {**grown, "xdp": held})
@@ -1305,7 +1303,7 @@ def test_program_is_attached_again() -> None:
     first = (XdpQueue(0, 7, True), XdpQueue(1, None, True), XdpQueue(2, 7, True))
     hole = {**queues(3, 1), "xdp": Xdp(None, PROGRAM, None, first)}
     (finding,) = found("xdp-queue-without-program", pair(None, hole))
-    assert len(finding.fix) == 4
+    assert finding.fix == (again("eth0", way="ip netns exec pod1 "),)
 
 
 def test_slave_without_a_program_on_a_queue() -> None:
@@ -1430,11 +1428,11 @@ def test_nothing_is_detached_that_cannot_be_attached_again() -> None:
         (finding,) = found("xdp-queue-without-program", whole)
         return finding.fix
 
-    assert len(fix({}, {})) == 4
+    assert fix({}, {}) == (again("veth0"),)
     assert fix({}, {"mtu": 9000}) == ()
     assert fix({}, {"mtu": BAD}) == ()
     free = {"uppers": (BR0.ref,)}
-    assert len(fix(free, {}, BR0)) == 4
+    assert fix(free, {}, BR0) == (again("veth0"),)
     assert fix(free, {}, BR0._replace(xdp=WITH_XDP)) == ()
     assert fix(free, {}, BR0._replace(xdp=Xdp(BAD, None, None, None))) == ()
     assert fix(free, {}) == ()
@@ -1485,12 +1483,7 @@ def test_sender_with_tso() -> None:
         "xdp-queue-overflow", pair(native(), {"features": Features(GRO | TSO, 0, None)})
     )
     assert finding.evidence == (("peer_features & NETIF_F_ALL_TSO", "0x10000"),)
-    assert finding.fix == (
-        "bpftool prog pin id 7 /sys/fs/bpf/drgn-veth-7",
-        "bpftool net detach xdpdrv dev veth0",
-        "bpftool net attach xdpdrv id 7 dev veth0",
-        "rm /sys/fs/bpf/drgn-veth-7",
-    )
+    assert finding.fix == (again("veth0"),)
     slave = pair(
         BOND_SLAVE,
         {"features": Features(TSO, 0, None)},
@@ -1616,8 +1609,8 @@ def test_mtu_of_a_port_is_its_masters(kind: str) -> None:
         {**port, "max_mtu": 73138}, {**native(), "mtu": 9000}, master, kernel=KERNEL
     )
     (finding,) = found("xdp-max-mtu-stale", stale)
-    assert finding.fix[0] == "ip link set dev bond0 mtu 3506"
-    assert len(finding.fix) == 5
+    lower = ("ip netns exec pod1 ip link set dev eth0 mtu 3506", first.fix[0])
+    assert finding.fix == (again("eth0", *lower, way="ip netns exec pod1 "),)
 
 
 @pytest.mark.parametrize(
@@ -1658,7 +1651,8 @@ def test_stale_max_mtu_that_hurts(mtu: int, severity: str) -> None:
     whole = pair(native(), {"max_mtu": 73138, "mtu": mtu})
     (finding,) = found("xdp-max-mtu-stale", whole)
     assert finding.severity == severity
-    assert len(finding.fix) == (4 if severity == "info" else 5)
+    lower = ["ip netns exec pod1 ip link set dev eth0 mtu 3506"]
+    assert finding.fix == (again("veth0", *lower[: severity == "warning"]),)
     assert (f"is {mtu}, " in finding.summary) == (severity == "warning")
 
 
@@ -1686,7 +1680,7 @@ def test_max_mtu_that_is_too_small() -> None:
         "xdp-max-mtu-stale", pair(native(program=FRAGS), {"max_mtu": 3506})
     )
     assert finding.severity == "info"
-    assert len(finding.fix) == 4
+    assert finding.fix == (again("veth0"),)
 
 
 @pytest.mark.parametrize(
@@ -1812,6 +1806,34 @@ def test_rps_of_a_device_with_an_odd_name(name: str, tmp_path: Path) -> None:
     subprocess.run(["bash", "-c", command], check=True, cwd=tmp_path)
     written = (tmp_path / name / "queues" / "rx-0" / "rps_cpus").read_text()
     assert written == "2,00000001\n"
+
+
+@pytest.mark.parametrize("fails", ["nothing", "pin", "detach", "-L", "attach"])
+def test_program_is_not_lost_on_the_way(fails: str, tmp_path: Path) -> None:
+    """A shell stops where it has to: nothing is detached that is not pinned."""
+    log = tmp_path / "log"
+    for tool in ("bpftool", "ethtool", "rm"):
+        script = tmp_path / tool
+        script.write_text(
+            f'#!/bin/sh\necho {tool} "$@" >>{log}\n'
+            f'case " $* " in *" {fails} "*) exit 1;; esac\n'
+        )
+        script.chmod(0o755)
+    case = CASES["veth-poll-out-of-range"]
+    (command,) = found("veth-poll-out-of-range", case.fires)[0].fix
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(["sh", "-c", command], env=path, check=False)
+    said = [line.split()[:3] for line in log.read_text().splitlines()]
+    steps = [
+        ["bpftool", "prog", "pin"],
+        ["bpftool", "net", "detach"],
+        ["ethtool", "-L", "veth0"],
+        ["bpftool", "net", "attach"],
+        ["rm", "/sys/fs/bpf/drgn-veth-7"],
+    ]
+    most = {"nothing": 5, "pin": 1, "detach": 2, "-L": 5, "attach": 4}[fails]
+    assert said == steps[:most]
+    assert (done.returncode == 0) == (fails in ("nothing", "-L"))
 
 
 # Noise

@@ -36,7 +36,7 @@ from .attach_question import (
     refusal,
     tcp_data_split,
 )
-from .model import Device, DeviceRef, Kernel, Maybe, Unreadable
+from .model import Device, Kernel, Maybe, Unreadable
 
 __all__ = (
     "BOND",
@@ -127,25 +127,10 @@ def _peer_mtu(q: Question) -> Optional[str]:
     return None
 
 
-def _lower_mtu(q: Question, device: Device, mtu: int) -> Tuple[str, ...]:
-    if isinstance(device.master, DeviceRef):
-        above = q.by_address.get(device.master.net_device)
-        # These set the MTU of their ports.
-        if above is not None and above.kind in ("bond", "team"):
-            device = above
-    if not isinstance(device.mtu, Unreadable) and device.mtu <= mtu:
-        return ()
-    return q.fixes.mtu(device.ref, mtu)
-
-
 def _fix_peer_mtu(q: Question) -> Tuple[str, ...]:
     peer = _veth_peer(q)
     most = _veth_max_mtu(q.kernel, peer, q.need_program("frags")).mtu
-    mtu = q.device.mtu
-    # Both ends get the same, or one way would be too large.
-    wanted = most if isinstance(mtu, Unreadable) else min(most, mtu)
-    commands = _lower_mtu(q, peer, wanted)
-    return (*_lower_mtu(q, q.device, wanted), *commands) if commands else ()
+    return q.fixes.lower_both_mtus(q.device, peer, most)
 
 
 def _queue_counts(q: Question, peer: Device) -> Tuple[int, int]:
@@ -168,18 +153,7 @@ def _rx_queues(q: Question) -> Optional[str]:
 
 
 def _fix_rx_queues(q: Question) -> Tuple[str, ...]:
-    peer = _veth_peer(q)
-    rx, tx = _queue_counts(q, peer)
-    most = q.device.queues.rx.allocated
-    # Since Linux kernel commit 4752eeb3d891 ("veth: implement support for set_channel
-    # ethtool op") (in v5.15). Before, queues are counted when a pair is made.
-    if q.device.driver.set_channels is not True:
-        return ()
-    # A queue that is not in use may name a program that is freed: it stays out of use.
-    sound = q.device.veth is None or q.device.veth.stale == ()
-    if sound and not isinstance(most, Unreadable) and tx <= most:
-        return q.fixes.channels(q.device.ref, "rx", tx)
-    return q.fixes.channels(peer.ref, "tx", rx)
+    return q.fixes.more_rx_than_tx(q.device, _veth_peer(q))
 
 
 VETH: Tuple[Decision, ...] = (

@@ -23,7 +23,7 @@ from .model import (
     XdpProgram,
 )
 
-__all__ = ("Fixes", "shell_quote")
+__all__ = ("Fixes", "may_raise_rx", "rps_mask", "shell_quote")
 
 _NETNS_RUN = ("/run/netns/", "/var/run/netns/")
 
@@ -60,8 +60,8 @@ def _known(value: Maybe[Optional[str]]) -> Optional[str]:
     return None if isinstance(value, Unreadable) else value
 
 
-def _mask(cpus: Iterable[int]) -> str:
-    # As the kernel's bitmap_parse() takes it.
+def rps_mask(cpus: Iterable[int]) -> str:
+    """Return a mask of CPUs as the kernel's bitmap_parse() takes it: ``2,00000009``."""
     mask = sum(1 << cpu for cpu in set(cpus))
     groups: List[str] = []
     while mask or not groups:
@@ -71,12 +71,23 @@ def _mask(cpus: Iterable[int]) -> str:
     return ",".join(groups)
 
 
+def may_raise_rx(device: Device) -> bool:
+    """Return whether it does no harm to give a veth more RX queues."""
+    if device.driver.set_channels is not True or device.xdp.driver is not None:
+        return False
+    # A bond's program is in its slave's veth_priv alone.
+    return device.veth is None or (device.veth.stale == () and device.veth.prog == 0)
+
+
 class Fixes:
     """Makes commands for the devices of a Snapshot."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._namespaces: Dict[Maybe[int], Namespace] = {
             namespace.inum: namespace for namespace in snapshot.namespaces
+        }
+        self._by_address: Dict[int, Device] = {
+            device.net_device: device for device in snapshot.devices
         }
 
     def _way_in(self, namespace: Optional[Namespace]) -> Optional[Sequence[str]]:
@@ -119,14 +130,91 @@ class Fixes:
         return self.command(device, *(name if word == "{}" else word for word in argv))
 
     def channels(
-        self, device: DeviceRef, direction: str, count: int
+        self, device: DeviceRef, rx: Optional[int] = None, tx: Optional[int] = None
     ) -> Tuple[str, ...]:
-        """Return the command that sets the number of RX or TX queues."""
-        return self._named(device, "ethtool", "-L", "{}", direction, str(count))
+        """Return the one command that sets the numbers of RX and TX queues."""
+        counts = [
+            word
+            for direction, number in (("rx", rx), ("tx", tx))
+            if number is not None
+            for word in (direction, str(number))
+        ]
+        if not counts:
+            return ()
+        return self._named(device, "ethtool", "-L", "{}", *counts)
+
+    def more_rx_than_tx(self, device: Device, peer: Device) -> Tuple[str, ...]:
+        """
+        Return the command after which a veth has an RX queue for each TX queue of its
+        peer, none if queues cannot be set.
+
+        RX queues are added rather than TX queues taken away. They are not added where
+        one that comes into use names a program already, nor under a native program,
+        which they might not run: kernels with these bugs of veth_set_channels()
+        (xdp-stale-program, xdp-queue-without-program) cannot be told from others.
+        """
+        rx, tx = device.queues.rx, peer.queues.tx
+        if isinstance(rx.real, Unreadable) or isinstance(tx.real, Unreadable):
+            return ()
+        # Since Linux kernel commit 4752eeb3d891 ("veth: implement support for
+        # set_channel ethtool op") (in v5.15). Before, queues are counted when a pair is
+        # made. Both ends have the same driver.
+        if device.driver.set_channels is not True:
+            return ()
+        commands: Tuple[str, ...] = ()
+        if (
+            may_raise_rx(device)
+            and not isinstance(rx.allocated, Unreadable)
+            and tx.real <= rx.allocated
+        ):
+            commands = self.channels(device.ref, rx=tx.real)
+        return commands or self.channels(peer.ref, tx=rx.real)
 
     def mtu(self, device: DeviceRef, mtu: int) -> Tuple[str, ...]:
         """Return the command that sets the MTU."""
         return self._named(device, "ip", "link", "set", "dev", "{}", "mtu", str(mtu))
+
+    def mtu_owner(self, device: Device) -> Optional[Device]:
+        """
+        Return the device whose MTU a device has: itself, or the bond or team that it
+        is a port of, which keeps its ports at its own; None if that is not known.
+        """
+        if device.master is None:
+            return device
+        if isinstance(device.master, Unreadable):
+            return None
+        master = self._by_address.get(device.master.net_device)
+        if master is None or isinstance(master.kind, Unreadable):
+            return None
+        return master if master.kind in ("bond", "team") else device
+
+    def lower_mtu(self, device: Device, mtu: int) -> Tuple[str, ...]:
+        """
+        Return the command that lowers the MTU of a device, or that of its bond or
+        team; none if that has no larger one.
+        """
+        owner = self.mtu_owner(device)
+        if owner is None or isinstance(owner.mtu, Unreadable) or owner.mtu <= mtu:
+            return ()
+        return self.mtu(owner.ref, mtu)
+
+    def lower_both_mtus(
+        self, device: Device, peer: Device, most: int
+    ) -> Tuple[str, ...]:
+        """
+        Return the commands after which the MTU of the peer is *most* or less, and both
+        ends have the same; none if one of them cannot be lowered.
+        """
+        # With different ones, one way would be too large: mtu-mismatch.
+        wanted = most
+        if not isinstance(device.mtu, Unreadable):
+            wanted = min(most, device.mtu)
+        commands = self.lower_mtu(peer, wanted)
+        if not commands or isinstance(device.mtu, Unreadable) or device.mtu == wanted:
+            return commands
+        first = self.lower_mtu(device, wanted)
+        # One of them if both are ports of one bond.
+        return tuple(dict.fromkeys((*first, *commands))) if first else ()
 
     def up(self, device: DeviceRef) -> Tuple[str, ...]:
         """Return the command that sets a device up."""
@@ -154,7 +242,7 @@ class Fixes:
         if not name:
             return ()
         path = f"/sys/class/net/{name}/queues/rx-{queue}/rps_cpus"
-        return self._in_sysfs(device, f'echo {_mask(cpus)} >"$0"', path)
+        return self._in_sysfs(device, f'echo {rps_mask(cpus)} >"$0"', path)
 
     def detach(
         self, device: DeviceRef, mode: str, program: XdpProgram
@@ -199,7 +287,7 @@ class Fixes:
         name = _known(device.name)
         if not name:
             return ()
-        script = f'for f in "$0"/rx-*/rps_cpus; do echo {_mask(cpus)} >"$f"; done'
+        script = f'for f in "$0"/rx-*/rps_cpus; do echo {rps_mask(cpus)} >"$f"; done'
         return self._in_sysfs(device, script, f"/sys/class/net/{name}/queues")
 
     def attach_again(
@@ -210,8 +298,11 @@ class Fixes:
         between: Tuple[str, ...] = (),
     ) -> Tuple[str, ...]:
         """
-        Return the commands that detach a program and attach the same one again, with a
-        pin that keeps it in between; none if a link holds it.
+        Return the command that detaches a program and attaches the same one again, with
+        a pin that keeps it in between; none if a link holds it.
+
+        It is one command: after a step that fails, none is taken that would leave the
+        device without its program.
 
         :param between: Commands that are to be run while it is detached
         """
@@ -227,5 +318,9 @@ class Fixes:
         if not off or not on:
             return ()
         pin = f"/sys/fs/bpf/drgn-veth-{ident}"
-        pinned = f"bpftool prog pin id {ident} {pin}"
-        return (pinned, *off, *between, *on, f"rm {pin}")
+        again = on[0]
+        if between:
+            # It is attached again whatever came of these.
+            again = f"{{ {'; '.join((*between, *on))}; }}"
+        steps = (f"bpftool prog pin id {ident} {pin}", *off, again, f"rm {pin}")
+        return (" && ".join(steps),)

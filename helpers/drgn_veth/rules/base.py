@@ -26,7 +26,7 @@ from typing import (
 from ..attach import CHECKS, CORE
 from ..attach_drivers import VETH, veth_max_mtu
 from ..attach_question import Decision
-from ..fixes import Fixes
+from ..fixes import Fixes, may_raise_rx
 from ..model import (
     Device,
     DeviceRef,
@@ -384,39 +384,22 @@ class Context:
             return name_of(device)
         return f"{name_of(device)} (netns {self._netns_names.get(netns, netns)})"
 
-    def set_channels(self, device: Device, **counts: int) -> Tuple[str, ...]:
+    def set_channels(
+        self, device: Device, rx: Optional[int] = None, tx: Optional[int] = None
+    ) -> Tuple[str, ...]:
         """
-        Return the commands that set numbers of queues, none if there is a danger.
-
-        RX queues are raised only where no veth_rq that comes into use names a program
-        already, and where none has to get one: kernels with these bugs of
-        veth_set_channels() (xdp-stale-program, xdp-queue-without-program) cannot be
-        told from others.
-
-        :param counts: The wanted number, by direction: ``rx``, ``tx``
+        Return the one command that sets numbers of queues, none if there is a danger in
+        more RX queues (:func:`~drgn_veth.fixes.may_raise_rx()`), or nothing to change.
         """
         if device.driver.set_channels is not True:
             return ()
-        real = device.queues.rx.real
-        rx = counts.get("rx")
-        raised = rx is not None and (isinstance(real, Unreadable) or rx > real)
-        if raised and not self._may_raise_rx(device):
+        real_rx, real_tx = device.queues.rx.real, device.queues.tx.real
+        raised = rx is not None and (isinstance(real_rx, Unreadable) or rx > real_rx)
+        if raised and not may_raise_rx(device):
             return ()
-        commands = [
-            self.fixes.channels(device.ref, direction, number)
-            for direction, number in counts.items()
-        ]
-        if () in commands:
-            return ()
-        return tuple(line for command in commands for line in command)
-
-    def _may_raise_rx(self, device: Device) -> bool:
-        if device.veth is not None and device.veth.stale != ():
-            return False
-        try:
-            return not self.is_native(device)
-        except Undecidable:
-            return False
+        return self.fixes.channels(
+            device.ref, None if rx == real_rx else rx, None if tx == real_tx else tx
+        )
 
     def attach_again(
         self, device: Device, between: Tuple[str, ...] = (), lowered: bool = False
@@ -445,24 +428,6 @@ class Context:
             if isinstance(peer.mtu, Unreadable) or peer.mtu > most:
                 return ()
         return self.fixes.attach_again(device.ref, "driver", program, between)
-
-    def set_mtu(self, device: Device, mtu: int) -> Tuple[str, ...]:
-        """
-        Return the command that lowers the MTU of a device, of a bond's or team's port
-        that of the bond or team, which keeps its ports at its own; none if that has no
-        larger one.
-        """
-        if device.master is not None:
-            if isinstance(device.master, Unreadable):
-                return ()
-            master = self.by_address.get(device.master.net_device)
-            if master is None or isinstance(master.kind, Unreadable):
-                return ()
-            if master.kind in ("bond", "team"):
-                device = master
-        if isinstance(device.mtu, Unreadable) or device.mtu <= mtu:
-            return ()
-        return self.fixes.mtu(device.ref, mtu)
 
     def max_mtu(self, peer: Device, frags: bool) -> int:
         """

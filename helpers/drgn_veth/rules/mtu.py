@@ -3,7 +3,7 @@
 
 from typing import Optional, Tuple
 
-from ..model import Device, Unreadable
+from ..model import Unreadable
 from .base import (
     INFO,
     WARNING,
@@ -21,20 +21,6 @@ from .base import (
 __all__ = ("RULES",)
 
 _ETH_MAX_MTU = 65535  # include/uapi/linux/if_ether.h: what veth_setup() allows
-
-
-def _smaller_mtu(
-    context: Context, device: Device, peer: Device, most: int
-) -> Tuple[str, ...]:
-    # Both ends get the same, or one way would be too large: mtu-mismatch.
-    wanted = most
-    if not isinstance(device.mtu, Unreadable):
-        wanted = min(most, device.mtu)
-    commands = context.set_mtu(peer, wanted)
-    if not commands or isinstance(device.mtu, Unreadable) or device.mtu == wanted:
-        return commands
-    first = context.set_mtu(device, wanted)
-    return (*first, *commands) if first else ()
 
 
 def _peer_mtu(context: Context, end: End) -> Optional[Symptom]:
@@ -55,7 +41,7 @@ def _peer_mtu(context: Context, end: End) -> Optional[Symptom]:
         with_frags = context.max_mtu(peer, True)
         evidence = (*evidence, ("max_mtu with frags", with_frags))
         summary += f" ({with_frags} for a program that takes fragments)"
-    fix = _smaller_mtu(context, device, peer, most)
+    fix = context.fixes.lower_both_mtus(device, peer, most)
     return Symptom(summary, evidence, context.answer("veth-mtu"), fix)
 
 
@@ -98,9 +84,12 @@ def _stale(context: Context, end: End) -> Optional[Symptom]:
     peer_name = context.name(peer, device)
     fix = context.attach_again(device, lowered=mtu > right)
     if mtu > right:
-        # Else the attach would be refused, and the program gone.
-        first = context.set_mtu(peer, right)
-        fix = (*first, *fix) if first and fix else ()
+        # In one command: else the attach might be refused, and the program gone. The
+        # peer's need not be as small as the device's own.
+        if not isinstance(device.mtu, Unreadable) and device.mtu < right:
+            device = device._replace(mtu=right)
+        first = context.fixes.lower_both_mtus(device, peer, right)
+        fix = (" && ".join((*first, *fix)),) if first and fix else ()
         summary = (
             f"the MTU of its peer {peer_name} is {mtu}, and its native program {takes} "
             f"fragments: {right} would be the most"
@@ -145,7 +134,7 @@ def _mismatch(context: Context, end: End) -> Optional[Symptom]:
         ),
         (("mtu", mtu), ("peer_mtu", other), ("dropped", dropped)),
         KernelAnswer("__is_skb_forwardable"),
-        context.set_mtu(device, other),
+        context.fixes.lower_mtu(device, other),
         severity=WARNING if drops else INFO,
     )
 

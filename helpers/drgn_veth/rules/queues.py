@@ -30,16 +30,6 @@ __all__ = ("RULES",)
 _GRO_OF_ANY = 1 << 57 | 1 << 59
 
 
-def _equalise(context: Context, device: Device, peer: Device) -> Tuple[str, ...]:
-    # Before v5.15 queues are counted when a pair is made.
-    rx, tx = real_queues(device, peer)
-    most = device.queues.rx.allocated
-    raised: Tuple[str, ...] = ()
-    if not isinstance(most, Unreadable) and tx <= most:
-        raised = context.set_channels(device, rx=tx)
-    return raised or context.set_channels(peer, tx=rx)
-
-
 def _native_queues(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
     peer = context.peer(end)
@@ -53,7 +43,7 @@ def _native_queues(context: Context, end: End) -> Optional[Symptom]:
         f"{count(tx, 'real TX queue')} of its peer {context.name(peer, device)}",
         (("real_num_rx_queues", rx), ("peer_real_num_tx_queues", tx)),
         context.answer("veth-queues"),
-        _equalise(context, device, peer),
+        context.fixes.more_rx_than_tx(device, peer),
     )
 
 
@@ -94,7 +84,7 @@ def _one_sided(context: Context, end: End) -> Optional[Symptom]:
         why = f"one for each of {count(cpus, 'possible CPU')}"
         # Fewer might be refused, or leave programs behind: xdp-stale-program.
         if not context.is_native(device):
-            fix = context.set_channels(device, **peer_real._asdict())
+            fix = context.set_channels(device, *peer_real)
     elif (
         real == (1, 1)
         and 1 not in allocated
@@ -104,10 +94,7 @@ def _one_sided(context: Context, end: End) -> Optional[Symptom]:
         why = f"made with {allocated.rx} and {allocated.tx}"
         enough = allocated.rx <= cpus and allocated.tx <= cpus
         if enough and not context.is_native(device) and not context.is_native(peer):
-            both = [
-                context.set_channels(one, **allocated._asdict())
-                for one in (device, peer)
-            ]
+            both = [context.set_channels(one, *allocated) for one in (device, peer)]
             fix = () if () in both else (*both[0], *both[1])
     else:
         return None

@@ -76,7 +76,7 @@ def _fix_without_program(
     if last and first and isinstance(peer, Device):
         tx = peer.queues.tx.real
         if not isinstance(tx, Unreadable) and tx <= first:
-            return context.fixes.channels(device.ref, "rx", first)
+            return context.fixes.channels(device.ref, rx=first)
     return context.attach_again(device)
 
 
