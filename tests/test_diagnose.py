@@ -48,7 +48,14 @@ from drgn_veth.model import (
 from drgn_veth.render import findings as render_findings
 from drgn_veth.render import json as render_json
 from drgn_veth.rules import RULES, RULES_BY_ID
-from drgn_veth.rules.base import Evidence, Finding, KernelAnswer, decision
+from drgn_veth.rules.base import (
+    Evidence,
+    Finding,
+    KernelAnswer,
+    Then,
+    Undo,
+    decision,
+)
 from drgn_veth.rules.page import explain, markdown
 from drgn_veth.rules.poll import BACK_PRESSURE
 import jsonschema
@@ -183,6 +190,8 @@ class Case(NamedTuple):
     #: Snapshots with an unreadable value: which.
     lost: Sequence[Tuple[Snapshot, str]] = ()
     undecided: Optional[str] = None
+    fix_effect: Optional[str] = None
+    undo: Optional[Undo] = None
 
 
 FRAGS = PROGRAM._replace(frags=True)
@@ -192,6 +201,7 @@ BOND_SLAVE: Changes = {
     "veth": Veth(0, 0xFFFF888000009000),
     "xdp": Xdp(None, None, None, rqs(True, prog=7)),
 }
+AGAIN = "detaches the program for a moment and attaches it again"
 
 
 def again(name: str, *before: str, between: str = "", way: str = "") -> str:
@@ -303,7 +313,7 @@ CASES: Dict[str, Case] = {
             ("possible_cpus", 4),
         ),
         None,
-        ("ethtool -L veth0 tx 4",),
+        (),
         [
             pair(queues(1, 4), queues(1, 1)),
             pair({**queues(4, 4), **native()}, queues(4, 4)),
@@ -383,6 +393,7 @@ CASES: Dict[str, Case] = {
                 "rq[].xdp_rxq.queue_index",
             ),
         ],
+        fix_effect=AGAIN,
     ),
     "tx-queue-stuck": Case(
         pair({"veth": Veth(0, 0, stopped=(STUCK, STUCK._replace(queue=2)))}),
@@ -507,6 +518,8 @@ CASES: Dict[str, Case] = {
             (pair(queues(2, 2), {**queues(2, 2), **rps((0, 3), BAD)}), "rps_map"),
             (pair(queues(2, 2), {**queues(2, 2), "rps": BAD}), "_rx[]"),
         ],
+        fix_effect="writes 2,00000009 (CPUs 0,3,33), the union of all masks, to each "
+        "of 2 RX queues",
     ),
     "rps-which-end": Case(
         pair(b={**rps((0, 1))}),
@@ -797,6 +810,7 @@ CASES: Dict[str, Case] = {
             (pair(native(), kernel=kernel(net_ip_align=BAD)), "max_mtu"),
             (pair(native(), kernel=None), "kernel"),
         ],
+        fix_effect=f"lowers the MTU of eth0 (netns pod1), {AGAIN}",
     ),
     "mtu-mismatch": Case(
         pair({"mtu": 9000, "veth": Veth(12, 0)}),
@@ -869,7 +883,7 @@ CASES: Dict[str, Case] = {
             "EEXIST",
             "Native and generic XDP can't be active at the same time",
         ),
-        ("ip netns exec pod1 ip link set dev eth0 xdpgeneric off",),
+        (),
         [
             pair(),
             pair(None, native()),
@@ -883,6 +897,10 @@ CASES: Dict[str, Case] = {
                 "netdev_ops->ndo_bpf",
             ),
         ],
+        undo=Undo(
+            "which detaches the program",
+            ("ip netns exec pod1 ip link set dev eth0 xdpgeneric off",),
+        ),
     ),
     "xdp-link-owns-hook": Case(
         pair(None, generic(LINKED)),
@@ -891,20 +909,25 @@ CASES: Dict[str, Case] = {
         "BPF link 3 holds its generic program: nothing else can replace or detach it",
         (("link_id", 3), ("prog_id", 7)),
         KernelAnswer("dev_xdp_attach", "EBUSY", "Can't replace active BPF XDP link"),
-        ("bpftool link detach id 3",),
+        (),
         [pair(None, generic()), pair()],
         [(pair(None, generic(BAD)), "xdp_state[XDP_MODE_SKB]")],
+        undo=Undo("which detaches the program", ("bpftool link detach id 3",)),
     ),
     "xdp-link-pinned-only": Case(
         link(0, (PIN,)),
         "info",
         "veth0",
-        "BPF link 3 holds its program, and only 1 pin the link: no process has it open",
+        "BPF link 3 holds its program, and only a pin holds the link: no process has "
+        "it open",
         (("link_id", 3), ("link.refcnt", 1), ("pins", (PIN,))),
         KernelAnswer("bpf_link_put"),
-        (f"rm '{PIN}'",),
+        (),
         [link(1, (PIN,)), link(0, ()), link(0, (PIN,), id=4)],
         [(link(BAD, (PIN,)), "link.refcnt"), (link(0, BAD), "link.pins")],
+        undo=Undo(
+            "which removes its pin and so detaches the program", (f"rm '{PIN}'",)
+        ),
     ),
     "xdp-upper-program": Case(
         pair({"uppers": (BOND.ref,)}, None, BOND._replace(xdp=WITH_XDP)),
@@ -914,7 +937,7 @@ CASES: Dict[str, Case] = {
         "ifindex 9), above it, has a program",
         (("prog_id of upper bond0 (netns 4026531840, ifindex 9)", (7,)),),
         KernelAnswer("dev_xdp_attach", "EEXIST", UPPER),
-        ("ip link set dev bond0 xdpdrv off",),
+        (),
         [
             pair({"uppers": (BOND.ref,)}, None, BOND),
             pair(None, None, BOND._replace(xdp=WITH_XDP)),
@@ -936,6 +959,9 @@ CASES: Dict[str, Case] = {
                 "upper xdp_state[XDP_MODE_SKB]",
             ),
         ],
+        undo=Undo(
+            "which detaches the program above it", ("ip link set dev bond0 xdpdrv off",)
+        ),
     ),
     "netkit-default-attach": Case(
         pair(None, {"driver": CHANNELS._replace(ndo_bpf=False)}, kind="netkit"),
@@ -991,6 +1017,8 @@ def test_fires(rule: str) -> None:
         case.kernel,
         case.fix,
         case.undecided,
+        case.fix_effect,
+        case.undo,
     )
 
 
@@ -1058,6 +1086,9 @@ def test_second_end_alone_was_given_queues() -> None:
         # There are no more.
         (queues(1, 1, 4, 4), queues(1, 1, 5, 3)),
         (queues(1, 1, 4, 4), queues(1, 1, 3, 5)),
+        (queues(5, 3), queues(4, 4)),
+        # It would be found again, for the other reason.
+        (queues(1, 1, 4, 4), queues(4, 4, 8, 8)),
     ],
 )
 def test_no_fix_that_would_be_refused(a: Changes, b: Changes) -> None:
@@ -1066,9 +1097,14 @@ def test_no_fix_that_would_be_refused(a: Changes, b: Changes) -> None:
     assert finding.fix == ()
 
 
-def test_only_what_changes_is_set() -> None:
-    (finding,) = found("queues-one-sided", pair(queues(4, 2), queues(4, 4)))
-    assert finding.fix == ("ip netns exec pod1 ethtool -L eth0 tx 2",)
+def test_fix_of_both_ends_where_that_of_one_would_do_nothing() -> None:
+    """With one queue each, the end that was made with 3 would be found again."""
+    first, second = found("queues-one-sided", pair(queues(1, 1, 3, 3), queues(4, 4)))
+    assert first.fix == (
+        "ethtool -L veth0 rx 3 tx 3",
+        "ip netns exec pod1 ethtool -L eth0 rx 3 tx 3",
+    )
+    assert second.fix == ()
 
 
 def test_one_queue_for_one_cpu() -> None:
@@ -1112,9 +1148,9 @@ def test_native_program_with_fewer_queues_than_cpus() -> None:
 def test_native_program_with_more_queues_than_cpus() -> None:
     many = {**queues(5, 5), "xdp": native(*[True] * 5)["xdp"]}
     (finding,) = found("queues-cpus", pair(many))
-    assert finding.fix == ("ethtool -L veth0 tx 4",)
+    assert "4 possible CPUs: more queues than CPUs" in finding.summary
     (finding,) = found("queues-cpus", pair(queues(5, 5)))
-    assert finding.fix == ("ethtool -L veth0 rx 4", "ethtool -L veth0 tx 4")
+    assert finding.fix == () and finding.undo is None
 
 
 STALE_VETHS = [
@@ -1134,7 +1170,7 @@ def test_queues_with_stale_programs_are_not_put_to_use(veth: Veth) -> None:
         made = {**queues(1, 1, 3, 2), **b}
         (finding,) = found("queues-one-sided", pair(a, made))
         assert finding.fix == ()
-    larger = pair(queues(5, 3), {**queues(4, 4), "veth": veth})
+    larger = pair(queues(5, 3), {**queues(4, 4, 8, 8), "veth": veth})
     (finding,) = found("queues-one-sided", larger)
     assert finding.fix == ()
     smaller = pair(queues(2, 3), {**queues(4, 4), "veth": veth})
@@ -1294,6 +1330,7 @@ def test_program_is_attached_again() -> None:
     assert finding.fix == ("ip netns exec pod1 ethtool -L eth0 rx 1",)
     (finding,) = found("xdp-queue-without-program", pair(queues(2, 2), grown))
     assert finding.fix == (again("eth0", way="ip netns exec pod1 "),)
+    assert finding.fix_effect == AGAIN
     held = grown["xdp"]._replace(driver=LINKED)
     (finding,) = found(
         "xdp-queue-without-program", pair(queues(2, 2), {**grown, "xdp": held})
@@ -1484,6 +1521,7 @@ def test_sender_with_tso() -> None:
     )
     assert finding.evidence == (("peer_features & NETIF_F_ALL_TSO", "0x10000"),)
     assert finding.fix == (again("veth0"),)
+    assert finding.fix_effect == AGAIN
     slave = pair(
         BOND_SLAVE,
         {"features": Features(TSO, 0, None)},
@@ -1611,6 +1649,10 @@ def test_mtu_of_a_port_is_its_masters(kind: str) -> None:
     (finding,) = found("xdp-max-mtu-stale", stale)
     lower = ("ip netns exec pod1 ip link set dev eth0 mtu 3506", first.fix[0])
     assert finding.fix == (again("eth0", *lower, way="ip netns exec pod1 "),)
+    assert finding.fix_effect == (
+        "lowers the MTU of eth0 and of bond0 (netns 4026531840) and all its ports, "
+        f"{AGAIN}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -1697,6 +1739,8 @@ def test_somebody_is_changing_it(rule: str, snapshot: Snapshot) -> None:
     assert finding.undecided == (
         "ip (812) holds rtnl_mutex: it may have been changing this"
     )
+    # Nothing may be broken.
+    assert finding.fix == () and finding.fix_effect is None
     assert finding.evidence[-1] == ("rtnl_mutex.owner", "ip (812)")
     (finding,) = found(rule, snapshot._replace(kernel=kernel(rtnl_owner=BAD)))
     assert finding.severity == "error"
@@ -1774,6 +1818,197 @@ def test_dying_pairs_are_left_alone() -> None:
     gone = {"off_list": "netns is dying", "flags": DOWN, "mtu": 9000}
     sick = pair({**queues(1, 1), **native()}, {**queues(4, 4), **gone})
     assert [f for f in diagnose(sick) if f.severity != "info"] == []
+
+
+# What undoes a state, and what comes after a fix
+
+ENOSPC = KernelAnswer("veth_xdp_set", "ENOSPC", decision("veth-queues").message)
+ERANGE = KernelAnswer("veth_xdp_set", "ERANGE", decision("veth-mtu").message)
+EEXIST = KernelAnswer("dev_xdp_attach", "EEXIST", decision("other-mode").message)
+#: As README's veth_xxx0: too few queues, a generic program; and a large MTU.
+STORY = pair({**queues(2, 2), **generic()}, {**queues(4, 4), "mtu": 9000})
+
+
+@pytest.mark.parametrize(
+    "rule, then, because",
+    [
+        ("xdp-native-queues", EEXIST, "veth0 has program 7 in generic mode"),
+        ("xdp-peer-mtu", EEXIST, "veth0 has program 7 in generic mode"),
+        ("xdp-mode-conflict", ERANGE, "mtu of the peer eth0 is 9000, more than 3506"),
+    ],
+)
+def test_what_refuses_then(rule: str, then: KernelAnswer, because: str) -> None:
+    finding = next(f for f in found(rule, STORY) if f.device and f.device.ifindex == 3)
+    assert finding.fix or finding.undo
+    assert finding.then is not None
+    assert finding.then.answer == then
+    assert finding.then.because.startswith(because)
+
+
+def test_what_refuses_then_of_another_kernel() -> None:
+    """It takes the decision in dev_xdp_install()."""
+    late = messages("dev_xdp_install", EEXIST.message or "")
+    late = late._replace(
+        messages=(*late.messages, ("dev_xdp_attach", frozenset({UPPER})))
+        if not isinstance(late.messages, Unreadable)
+        else late.messages
+    )
+    (finding,) = found("xdp-native-queues", STORY._replace(kernel=late))
+    assert finding.then is not None
+    assert finding.then.answer == EEXIST._replace(function="dev_xdp_install")
+
+
+def test_two_obstacles_each_show_the_other() -> None:
+    both = pair(queues(2, 2), {**queues(4, 4), "mtu": 9000})
+    (finding,) = found("xdp-native-queues", both)
+    assert finding.then is not None and finding.then.answer == ERANGE
+    (finding,) = found("xdp-peer-mtu", both)
+    assert finding.then is not None and finding.then.answer == ENOSPC
+    for one in (pair(queues(2, 2), queues(4, 4)), pair(None, {"mtu": 9000})):
+        assert {f.then for f in diagnose(one)} == {None}
+
+
+def test_rules_of_a_kernel_that_nobody_can_predict() -> None:
+    """Before v5.9; what is found stays, without what comes then."""
+    old = kernel(xdp_state=False)
+    before = {f.rule: f for f in diagnose(STORY)}
+    after = {f.rule: f for f in diagnose(STORY._replace(kernel=old))}
+    assert set(before) == set(after)
+    for rule, finding in after.items():
+        assert finding == before[rule]._replace(then=None)
+    assert after["xdp-mode-conflict"].undo is not None
+
+
+def test_no_then_without_a_command() -> None:
+    """Of kernels before v5.15, whose queues cannot be set."""
+    (finding,) = found(
+        "xdp-native-queues",
+        pair({**queues(2, 2), **generic(), **OLD}, {**queues(4, 4), **OLD}),
+    )
+    assert finding.fix == () and finding.then is None
+
+
+def test_no_undo_that_the_kernel_refuses() -> None:
+    """A detach by netlink, while a device above has a program; a link's is not."""
+    bridge = BR0._replace(xdp=WITH_XDP)
+    below = {**generic(), "uppers": (BR0.ref,)}
+    for rule in ("xdp-mode-conflict", "xdp-upper-program"):
+        (finding,) = found(rule, pair(below, None, bridge))
+        assert (finding.undo is None) == (rule == "xdp-mode-conflict")
+        assert finding.fix == ()
+    (finding,) = found(
+        "xdp-link-owns-hook", pair({**below, **generic(LINKED)}, None, bridge)
+    )
+    assert finding.undo == Undo(
+        "which detaches the program", ("bpftool link detach id 3",)
+    )
+
+
+def test_uppers_are_detached_from_the_top_down() -> None:
+    top = device(HOST, 20, "vlan5", kind="vlan", xdp=WITH_XDP, net_device=0x2000)
+    bridge = BR0._replace(xdp=WITH_XDP, uppers=(top.ref,))
+    (finding,) = [
+        f
+        for f in found(
+            "xdp-upper-program", pair({"uppers": (BR0.ref,)}, None, bridge, top)
+        )
+        if f.device and f.device.name == "veth0"
+    ]
+    assert finding.undo == Undo(
+        "which detaches the programs above it",
+        (
+            "ip link set dev vlan5 xdpdrv off",
+            "ip link set dev br0 xdpdrv off",
+        ),
+    )
+
+
+def test_upper_then() -> None:
+    below = {**generic(), **queues(1, 1), "uppers": (BR0.ref,)}
+    bridge = BR0._replace(xdp=WITH_XDP)
+    (finding,) = found("xdp-upper-program", pair(below, queues(4, 4), bridge))
+    assert finding.then is not None and finding.then.answer == EEXIST
+    own = {**native(), "uppers": (BR0.ref,)}
+    (finding,) = found("xdp-upper-program", pair(own, None, bridge))
+    assert finding.undo is not None and finding.then is None
+
+
+def test_program_that_could_not_be_attached_again_stays() -> None:
+    """Its queues are too few by now."""
+    overflow = {**native(), **queues(1, 1)}
+    whole = pair(overflow, {**queues(2, 2), "max_mtu": 73138})
+    (finding,) = found("xdp-max-mtu-stale", whole)
+    assert finding.fix == () and finding.fix_effect is None
+    (finding,) = found("xdp-max-mtu-stale", pair(native(), {"max_mtu": 73138}))
+    assert finding.fix == (again("veth0"),)
+
+
+@pytest.mark.parametrize(
+    "masks, lost",
+    [
+        (rps((0,), (0,), (), ()), None),
+        (rps((0,), (), (1,), (1,)), "also removes the RPS settings of rx-2-3"),
+        (rps((), (), BAD, ()), "also removes the RPS settings of rx-2"),
+        ({"rps": BAD}, "removes what RPS settings these RX queues have"),
+    ],
+)
+def test_rps_that_is_lost_with_the_queues(masks: Changes, lost: Optional[str]) -> None:
+    """A queue that goes takes its mask along."""
+    (finding,) = found(
+        "queues-one-sided", pair(queues(2, 3), {**queues(4, 4), **masks})
+    )
+    assert finding.fix == ("ip netns exec pod1 ethtool -L eth0 rx 2 tx 3",)
+    assert finding.fix_effect == lost
+    (finding,) = found(
+        "veth-poll-out-of-range",
+        pair({**queues(4, 1), **indexed(0, 1, 2, 3), **masks}, queues(1, 1, 1, 2)),
+    )
+    assert finding.fix == ("ethtool -L veth0 rx 2",)
+    assert finding.fix_effect == lost
+    native_too = {**queues(4, 1), **native(*[True] * 4), **masks}
+    (finding,) = found("veth-poll-out-of-range", pair(native_too, queues(1, 1, 1, 2)))
+    assert finding.fix_effect == (AGAIN if lost is None else f"{AGAIN}; {lost}")
+
+
+def test_only_what_changes_is_set() -> None:
+    (finding,) = found("queues-one-sided", pair(queues(4, 2), queues(4, 4)))
+    assert finding.fix == ("ip netns exec pod1 ethtool -L eth0 tx 2",)
+
+
+def test_mask_that_could_not_be_read_is_not_written_over() -> None:
+    masks = rps((0,), (1,), BAD)
+    (finding,) = found(
+        "rps-queue-off-by-one", pair({**queues(3, 3), **masks}, queues(3, 3))
+    )
+    assert finding.undecided is None
+    assert finding.fix == () and finding.fix_effect is None
+
+
+def test_ports_whose_mtu_goes_down_as_well() -> None:
+    port = {"master": BOND.ref, "mtu": 9000}
+    bond = BOND._replace(mtu=9000)
+    (finding,) = found("mtu-mismatch", pair(port, None, bond))
+    assert finding.fix_effect == "lowers the MTU of all ports of bond0"
+    (finding,) = found("mtu-mismatch", pair({"mtu": 9000}))
+    assert finding.fix_effect is None
+    first, second = found("xdp-peer-mtu", pair(port, {"mtu": 9000}, bond))
+    assert first.fix_effect == (
+        "lowers the MTU of bond0 and all its ports and of eth0 (netns pod1)"
+    )
+    # One command where one bond has both.
+    both = pair(port, {**port, "netns": HOST, "ifindex": 4}, bond)
+    for finding in found("xdp-peer-mtu", both):
+        assert finding.fix == ("ip link set dev bond0 mtu 3506",)
+        assert finding.fix_effect == "lowers the MTU of bond0 and all its ports"
+
+
+def test_all_pins_have_to_go() -> None:
+    (finding,) = found("xdp-link-pinned-only", link(0, (PIN, "/b")))
+    assert "and only 2 pins hold the link" in finding.summary
+    assert finding.fix == ()
+    assert finding.undo == Undo(
+        "which removes its pins and so detaches the program", (f"rm '{PIN}'", "rm /b")
+    )
 
 
 # Commands
@@ -1974,6 +2209,24 @@ def test_json_of_a_finding() -> None:
         },
         "fix": ["ip netns exec pod1 ethtool -L eth0 tx 14"],
     }
+    (record,) = [
+        r
+        for r in json.loads(render_json.render(STORY, diagnose(STORY)))["findings"]
+        if r["rule"] == "xdp-mode-conflict"
+    ]
+    assert record["fix"] == [] and "fix_effect" not in record
+    assert record["undo"] == {
+        "effect": "which detaches the program",
+        "commands": ["ip link set dev veth0 xdpgeneric off"],
+    }
+    assert record["then"] == ERANGE._asdict()
+    poll = CASES["veth-poll-out-of-range"].fires
+    (record,) = [
+        r
+        for r in json.loads(render_json.render(poll, diagnose(poll)))["findings"]
+        if r["rule"] == "veth-poll-out-of-range"
+    ]
+    assert record["fix_effect"] == AGAIN
     lost = pair({"mtu": BAD}, {"mtu": 9000})
     records = json.loads(render_json.render(lost, diagnose(lost)))["findings"]
     first, second = [r for r in records if r["rule"] == "mtu-mismatch"]
@@ -1990,6 +2243,11 @@ def test_schema_refuses_another_shape() -> None:
         {"fix": "x"},
         {"evidence": {"a": {}}},
         {"x": 1},
+        {"fix_effect": None},
+        {"undo": None},
+        {"undo": {"effect": "which detaches the program", "commands": []}},
+        {"then": None},
+        {"then": {**ENOSPC._asdict(), "errno": None}},
     ]
     for wrong in wrongs:
         broken = {**report, "findings": [{**report["findings"][0], **wrong}]}
@@ -2023,6 +2281,60 @@ def test_screen() -> None:
         "    program that takes fragments)\n"
         "    $ ip link set dev veth0 mtu 1500"
     )
+
+
+def test_screen_tells_undo_from_fix() -> None:
+    """Only what cures has a "$"; what comes then stands behind it."""
+    screen = render_findings.findings(diagnose(STORY), unfold=True)
+    assert (
+        "info     xdp-mode-conflict  4026531840 3: veth0\n"
+        "    native XDP, and so an attach with no mode given, is refused: it has a "
+        "generic program\n"
+        "    to undo it, which detaches the program: ip link set dev veth0 xdpgeneric "
+        "off\n"
+        '    then a native attach gets ERANGE "veth: Peer MTU is too large to set '
+        'XDP": mtu of the peer eth0 is 9000, more than\n'
+    ) in screen
+    assert (
+        "    $ ip netns exec pod1 ethtool -L eth0 tx 2\n"
+        "    then a native attach gets EEXIST \"Native and generic XDP can't be active "
+        'at the same time": veth0 has program 7 in\n'
+        "    generic mode\n"
+    ) in screen
+    masks = CASES["rps-queue-off-by-one"].fires
+    screen = render_findings.findings(diagnose(masks))
+    assert (
+        "    this writes 2,00000009 (CPUs 0,3,33), the union of all masks, to each of "
+        "2 RX queues:\n"
+        "    $ ip netns exec pod1 sh -c "
+    ) in screen
+
+
+def test_screen_of_more_than_one_command_that_undoes() -> None:
+    pins = found("xdp-link-pinned-only", link(0, (PIN, "/b")))
+    assert render_findings.findings(pins).splitlines()[-3:] == [
+        "    to undo it, which removes its pins and so detaches the program:",
+        f"       rm '{PIN}'",
+        "       rm /b",
+    ]
+    # One that is too long for the line has lines of its own.
+    long = [f"/{'x' * 50}", *"yz" * 30]
+    undo = Undo("which detaches the program", (shlex.join(["rm", *long]),))
+    screen = render_findings.findings([pins[0]._replace(undo=undo)])
+    start = screen.index("program:\n") + len("program:\n")
+    assert shlex.split(screen[start:].replace("\\\n", " ")) == ["rm", *long]
+    assert all(len(line) <= 120 for line in screen.splitlines())
+
+
+def test_no_command_is_shown_as_a_cure_where_nothing_is_broken() -> None:
+    for rule in (
+        "queues-cpus",
+        "xdp-link-owns-hook",
+        "xdp-link-pinned-only",
+        "xdp-mode-conflict",
+        "xdp-upper-program",
+    ):
+        assert "$" not in render_findings.findings(found(rule, CASES[rule].fires))
 
 
 def many(count: int, *findings: Finding) -> List[Finding]:
@@ -2161,6 +2473,9 @@ def test_screen_fits_whatever_is_in_it() -> None:
         summary=f"a {wild} b" * 9,
         undecided=wild,
         fix=("x " * 200,),
+        fix_effect=f"does {wild} " * 9,
+        undo=Undo(f"which {wild} " * 9, ("y " * 200, wild, "z " * 200)),
+        then=Then(KernelAnswer("f", "EBUSY", wild * 9), f"a {wild} " * 9),
     )
     for unfold in (True, False):
         for severity in ("error", "info"):

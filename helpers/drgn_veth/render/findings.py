@@ -22,7 +22,7 @@ from typing import (
 )
 
 from ..model import DeviceRef, Unreadable
-from ..rules.base import INFO, SEVERITIES, Finding, count
+from ..rules.base import INFO, SEVERITIES, Finding, Then, Undo, count
 from . import words
 from .escape import for_terminal
 
@@ -71,14 +71,34 @@ def _shell_words(command: str) -> Iterator[str]:
     yield word
 
 
-def _command(command: str) -> Iterator[str]:
-    line = f"{_INDENT}$"
+def _command(command: str, mark: str = "$") -> Iterator[str]:
+    first = line = f"{_INDENT}{mark}"
     for word in _shell_words(for_terminal(command)):
-        if len(line) + len(word) > _WIDTH - len("  \\") and line.strip() != "$":
+        if len(line) + len(word) > _WIDTH - len("  \\") and line != first:
             yield f"{line} \\"
             line = f"{_INDENT}   "
         line = f"{line} {word}"
     yield line
+
+
+def _undo(undo: Undo) -> Iterator[str]:
+    # Without the "$" of commands that cure.
+    said = f"to undo it, {undo.effect}:"
+    if len(undo.commands) == 1:
+        line = f"{_INDENT}{said} {for_terminal(undo.commands[0])}"
+        if len(line) <= _WIDTH:
+            yield line
+            return
+    yield from _wrapped(said, _INDENT)
+    for command in undo.commands:
+        yield from _command(command, "  ")
+
+
+def _then(then: Then) -> Iterator[str]:
+    answer = then.answer
+    message = "" if answer.message is None else f' "{answer.message}"'
+    said = f"then a native attach gets {answer.errno}{message}: {then.because}"
+    yield from _wrapped(said, _INDENT)
 
 
 def _whole(finding: Finding) -> Iterator[str]:
@@ -88,8 +108,14 @@ def _whole(finding: Finding) -> Iterator[str]:
     yield from _wrapped(finding.summary, _INDENT)
     if finding.undecided is not None:
         yield from _wrapped(f"undecided: {finding.undecided}", _INDENT)
+    if finding.fix_effect is not None:
+        yield from _wrapped(f"this {finding.fix_effect}:", _INDENT)
     for command in finding.fix:
         yield from _command(command)
+    if finding.undo is not None:
+        yield from _undo(finding.undo)
+    if finding.then is not None:
+        yield from _then(finding.then)
 
 
 def _missing(finding: Finding) -> Optional[str]:

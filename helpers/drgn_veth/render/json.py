@@ -200,6 +200,12 @@ def _finding(finding: Finding) -> _Json:
         "kernel": None if kernel is None else kernel._asdict(),
         "fix": finding.fix,
     }
+    if finding.fix_effect is not None:
+        record["fix_effect"] = finding.fix_effect
+    if finding.undo is not None:
+        record["undo"] = finding.undo._asdict()
+    if finding.then is not None:
+        record["then"] = finding.then.answer._asdict()
     if finding.undecided is not None:
         record["undecided"] = finding.undecided
     return record

@@ -7,6 +7,7 @@ A rule looks at one device at a time, with its peer, and finds something or not.
 several rules ask for is computed once, in a :class:`Context`.
 """
 
+import contextlib
 from typing import (
     Callable,
     Dict,
@@ -24,8 +25,8 @@ from typing import (
 )
 
 from ..attach import CHECKS, CORE
-from ..attach_drivers import VETH, veth_max_mtu
-from ..attach_question import Decision
+from ..attach_drivers import NETKIT, VETH, veth_max_mtu
+from ..attach_question import DRV, Answer, Decision, errno_name
 from ..fixes import Fixes, may_raise_rx
 from ..model import (
     Device,
@@ -37,11 +38,14 @@ from ..model import (
     Task,
     Unreadable,
     XdpLink,
+    XdpProgram,
 )
+from ..predictor import Past, Predictor, TooOldError, fresh_program
 from ..ranges import number_list, per_queue
 
 __all__ = (
     "ALL_TSO",
+    "ATTACHES_AGAIN",
     "ERROR",
     "INFO",
     "SEVERITIES",
@@ -53,7 +57,9 @@ __all__ = (
     "KernelAnswer",
     "Rule",
     "Symptom",
+    "Then",
     "Undecidable",
+    "Undo",
     "count",
     "cpu_words",
     "decision",
@@ -63,6 +69,7 @@ __all__ = (
     "need",
     "need_of_kernel",
     "real_queues",
+    "refused",
     "rps_words",
     "where",
 )
@@ -75,6 +82,9 @@ INFO = "info"  # it matters once somebody wants it
 
 # NETIF_F_TSO, TSO_ECN, TSO_MANGLEID, TSO6 (include/linux/netdev_features.h).
 ALL_TSO = 1 << 16 | 1 << 18 | 1 << 19 | 1 << 20
+
+#: What :meth:`Context.attach_again()` does besides.
+ATTACHES_AGAIN = "detaches the program for a moment and attaches it again"
 
 #: Worst first.
 SEVERITIES = (ERROR, WARNING, INFO)
@@ -93,6 +103,20 @@ class KernelAnswer(NamedTuple):
     message: Optional[str] = None
 
 
+class Undo(NamedTuple):
+    """Commands that only undo a state, which may be just what somebody wanted."""
+
+    effect: str  # after "to undo it, ": "which detaches the program"
+    commands: Tuple[str, ...]
+
+
+class Then(NamedTuple):
+    """How a native attach is refused still, once the commands were run."""
+
+    answer: KernelAnswer
+    because: str
+
+
 class Finding(NamedTuple):
     """Something that a rule found."""
 
@@ -102,8 +126,11 @@ class Finding(NamedTuple):
     summary: str
     evidence: Evidence
     kernel: Optional[KernelAnswer]
-    fix: Tuple[str, ...]  # commands
+    fix: Tuple[str, ...]  # commands that cure it
     undecided: Optional[str] = None  # which value is missing to decide it, and why
+    fix_effect: Optional[str] = None  # what they do besides, after "this "
+    undo: Optional[Undo] = None
+    then: Optional[Then] = None  # None: the attach is taken, or that cannot be told
 
 
 class Symptom(NamedTuple):
@@ -115,6 +142,9 @@ class Symptom(NamedTuple):
     fix: Tuple[str, ...] = ()
     severity: Optional[str] = None  # None: the rule's
     undecided: Optional[str] = None
+    fix_effect: Optional[str] = None
+    undo: Optional[Undo] = None
+    then: Optional[Then] = None
 
 
 class End(NamedTuple):
@@ -217,19 +247,12 @@ def rps_words(queues: Maybe[Sequence[RpsQueue]]) -> Maybe[str]:
     return per_queue((queue.queue, _cpus(queue)) for queue in queues)
 
 
-_DECISIONS = {decision.key: decision for decision in (*CORE, *CHECKS, *VETH)}
+_DECISIONS = {decision.key: decision for decision in (*CORE, *CHECKS, *VETH, *NETKIT)}
 
 
 def decision(key: str) -> Decision:
     """Return a decision of :mod:`drgn_veth.attach`."""
     return _DECISIONS[key]
-
-
-def _has_no_program(device: Optional[Device]) -> bool:
-    if device is None:
-        return False
-    xdp = device.xdp
-    return xdp.generic is None and xdp.driver is None and xdp.offload is None
 
 
 class Context:
@@ -244,6 +267,10 @@ class Context:
         self.snapshot = snapshot
         self.target = snapshot.target
         self.fixes = Fixes(snapshot)
+        #: What tells how the kernel answers an attach, None for one before v5.9.
+        self.predictor: Optional[Predictor] = None
+        with contextlib.suppress(TooOldError):
+            self.predictor = Predictor(snapshot)
         self.by_address: Dict[int, Device] = {
             device.net_device: device for device in snapshot.devices
         }
@@ -401,33 +428,83 @@ class Context:
             device.ref, None if rx == real_rx else rx, None if tx == real_tx else tx
         )
 
+    def lost_with_rx(self, device: Device, rx: int) -> Optional[str]:
+        """
+        Return what a device loses besides when it is left that many RX queues, None if
+        it loses nothing: a queue that goes takes its RPS mask and its flow table along.
+        """
+        queues = device.rps
+        if isinstance(queues, Unreadable):
+            return "removes what RPS settings these RX queues have"
+        lost = [q.queue for q in queues[rx:] if q.cpus or q.flow_entries]
+        if not lost:
+            return None
+        return f"also removes the RPS settings of rx-{number_list(lost)}"
+
+    def past(self, device: Device, key: str) -> Optional[Past]:
+        """
+        Return how a decision of the kernel refuses a native attach, and what the answer
+        is once that was mended; None if it does not refuse, or that cannot be told.
+        """
+        predictor = self.predictor
+        return None if predictor is None else predictor.past(device, DRV, decision(key))
+
+    def then(self, device: Device, key: str) -> Optional[Then]:
+        """
+        Return how a native attach is refused still, once a decision was mended; None if
+        it is not, or that cannot be told.
+        """
+        past = self.past(device, key)
+        return None if past is None else refused(past.then)
+
+    def undo_program(
+        self, device: Device, mode: str, program: XdpProgram
+    ) -> Optional[Undo]:
+        """
+        Return what detaches a program, None if the kernel would refuse that, or there
+        is no way to it.
+        """
+        predictor = self.predictor
+        if predictor is not None:
+            answer = (
+                predictor.link_detach(device, mode)
+                if program.via == "link"
+                else predictor.detach(device, mode)
+            )
+            if refused(answer) is not None:
+                return None
+        commands = self.fixes.detach(device.ref, mode, program)
+        return Undo("which detaches the program", commands) if commands else None
+
     def attach_again(
         self, device: Device, between: Tuple[str, ...] = (), lowered: bool = False
     ) -> Tuple[str, ...]:
         """
-        Return the commands that detach the native program of a device and attach it
-        again, none if they are not known, or one would be refused.
+        Return the command that detaches the native program of a device and attaches it
+        again, none if it is not known, or the kernel might refuse a step.
 
         :param between: Commands that are to be run while it is detached
         :param lowered: Whether the MTU of its peer is set to what is allowed before
         """
         program = device.xdp.driver
-        if program is None or isinstance(program, Unreadable):
+        predictor = self.predictor
+        if program is None or isinstance(program, Unreadable) or predictor is None:
             return ()
-        if isinstance(device.uppers, Unreadable):
+        if isinstance(program.frags, Unreadable):
             return ()
-        above = [self.by_address.get(ref.net_device) for ref in device.uppers]
-        if not all(map(_has_no_program, above)):
-            return ()
-        peer = self._peer(device)
-        if not lowered and isinstance(peer, Device):
-            try:
-                most = self.max_mtu(peer, need(program.frags, "xdp_has_frags"))
-            except Undecidable:
+        fresh = fresh_program(program.frags)
+        if not isinstance(program.id, Unreadable):
+            fresh = predictor.programs().get(program.id, fresh)
+        address = device.net_device
+        mended = (("veth-mtu", address),) if lowered else ()
+        gone = frozenset({(address, DRV)})
+        for answer in (
+            predictor.detach(device, DRV),
+            predictor.attach_after(device, DRV, mended, gone, fresh),
+        ):
+            if answer.errno != 0:
                 return ()
-            if isinstance(peer.mtu, Unreadable) or peer.mtu > most:
-                return ()
-        return self.fixes.attach_again(device.ref, "driver", program, between)
+        return self.fixes.attach_again(device.ref, DRV, program, between)
 
     def max_mtu(self, peer: Device, frags: bool) -> int:
         """
@@ -465,7 +542,8 @@ class Context:
         """
         Return a symptom, undecided if somebody was changing devices.
 
-        Whoever holds rtnl_mutex may leave such a state for an instant.
+        Whoever holds rtnl_mutex may leave such a state for an instant: there is then
+        nothing to mend.
         """
         kernel = self.snapshot.kernel
         if kernel is None or kernel.rtnl_owner is None:
@@ -479,7 +557,18 @@ class Context:
             evidence=(*symptom.evidence, ("rtnl_mutex.owner", who)),
             severity=INFO,
             undecided=f"{who} holds rtnl_mutex: it may have been changing this",
+            fix=(),
+            fix_effect=None,
         )
+
+
+def refused(answer: Answer) -> Optional[Then]:
+    """Return an answer if it is a refusal for sure, None otherwise."""
+    errno = answer.errno
+    if isinstance(errno, Unreadable) or not errno or answer.function is None:
+        return None
+    made = KernelAnswer(answer.function, errno_name(errno), answer.message)
+    return Then(made, answer.because)
 
 
 def _task_words(task: Task) -> str:
@@ -524,6 +613,9 @@ class Rule(NamedTuple):
                     symptom.kernel,
                     symptom.fix,
                     symptom.undecided,
+                    symptom.fix_effect if symptom.fix else None,
+                    symptom.undo,
+                    symptom.then if symptom.fix or symptom.undo else None,
                 )
 
     def _undecided(self, error: Undecidable, device: Optional[DeviceRef]) -> Finding:

@@ -13,7 +13,7 @@ from .base import (
     KernelAnswer,
     Rule,
     Symptom,
-    count,
+    Undo,
     decision,
     need,
     where,
@@ -47,7 +47,8 @@ def _mode_conflict(context: Context, end: End) -> Optional[Symptom]:
         "program",
         (("xdp_state[XDP_MODE_SKB] prog_id", program.id),),
         context.answer("other-mode"),
-        context.fixes.detach(device.ref, "generic", program),
+        undo=context.undo_program(device, "generic", program),
+        then=context.then(device, "other-mode"),
     )
 
 
@@ -69,7 +70,7 @@ def _link_owns(context: Context, end: End) -> Optional[Symptom]:
                 "else can replace or detach it",
                 (("link_id", program.link_id), ("prog_id", program.id)),
                 context.answer("link-in-place"),
-                context.fixes.detach(device.ref, mode, program),
+                undo=context.undo_program(device, mode, program),
             )
     if missing is not None:
         need(missing[1], missing[0])
@@ -94,14 +95,33 @@ def _pinned_only(context: Context, end: End) -> Optional[Symptom]:
             continue
         if need(link.holders, "link.refcnt"):
             continue
+        held = "only a pin holds" if len(pins) == 1 else f"only {len(pins)} pins hold"
         return Symptom(
-            f"{_link_words(link.id)} holds its program, and only "
-            f"{count(len(pins), 'pin')} the link: no process has it open",
+            f"{_link_words(link.id)} holds its program, and {held} the link: no "
+            "process has it open",
             (("link_id", link.id), ("link.refcnt", len(pins)), ("pins", pins)),
             KernelAnswer("bpf_link_put"),
-            tuple(f"rm {shell_quote(path)}" for path in pins),
+            undo=Undo(
+                f"which removes {'its pin' if len(pins) == 1 else 'its pins'} and so "
+                "detaches the program",
+                tuple(f"rm {shell_quote(path)}" for path in pins),
+            ),
         )
     return None
+
+
+def _may_go_native(device: Device) -> bool:
+    # It has no native program yet, and its driver may take one.
+    return device.xdp.driver is None and device.driver.ndo_bpf is True
+
+
+def _undo_uppers(context: Context, device: Device) -> Optional[Undo]:
+    past = context.past(device, "upper")
+    if past is None or not past.refusal.fix:
+        return None
+    commands = past.refusal.fix
+    what = "the program" if len(commands) == 1 else "the programs"
+    return Undo(f"which detaches {what} above it", commands)
 
 
 def _upper(context: Context, end: End) -> Optional[Symptom]:
@@ -112,7 +132,6 @@ def _upper(context: Context, end: End) -> Optional[Symptom]:
         return None
     missing: Optional[Tuple[str, Unreadable]] = None
     names: List[str] = []
-    fix: Tuple[str, ...] = ()
     evidence: Evidence = ()
     for ref in need(device.uppers, "adj_list.upper"):
         upper = context.by_address.get(ref.net_device)
@@ -131,7 +150,6 @@ def _upper(context: Context, end: End) -> Optional[Symptom]:
             # Names are those of a namespace: two uppers may have the same one.
             names.append(where(upper))
             evidence += ((f"prog_id of upper {where(upper)}", tuple(ids)),)
-            fix += context.fixes.detach_all(upper)
     if not names:
         if missing is not None:
             need(missing[1], missing[0])
@@ -141,7 +159,8 @@ def _upper(context: Context, end: End) -> Optional[Symptom]:
         f"it, {'has a program' if len(names) == 1 else 'have programs'}",
         evidence,
         KernelAnswer(made.function, made.errno, made.message),
-        fix,
+        undo=_undo_uppers(context, device),
+        then=context.then(device, made.key) if _may_go_native(device) else None,
     )
     if isinstance(known, Unreadable):
         return symptom._replace(
@@ -160,7 +179,7 @@ def _netkit(context: Context, end: End) -> Optional[Symptom]:
         "an attach with no mode given is refused: it means native mode, which netkit "
         "does not have; generic mode works",
         (("netdev_ops->ndo_bpf", "netkit_xsk"),),
-        KernelAnswer("netkit_xsk", "EOPNOTSUPP"),
+        context.answer("netkit"),
     )
 
 
@@ -178,7 +197,11 @@ RULES: Tuple[Rule, ...] = (
             'An attach in native mode, or with no mode given, fails with "File '
             'exists" (EEXIST).'
         ),
-        fix="Detach the generic program first, or replace it in generic mode.",
+        fix=(
+            "None is needed if the generic program is wanted; another one can take its "
+            "place in generic mode. For native mode, detach it first: the command does "
+            "that and no more."
+        ),
         why=(
             "A device runs a generic or a native program, not both: dev_xdp_attach() "
             "(net/core/dev.c), in newer kernels dev_xdp_install(), looks at the other "
@@ -199,8 +222,10 @@ RULES: Tuple[Rule, ...] = (
             "a second link."
         ),
         fix=(
-            "Stop the process that owns the link, remove the pin, or detach the link "
-            "by force; its owner may replace the program by BPF_LINK_UPDATE."
+            "None is needed: a link is there to keep others away. Its owner can "
+            "replace the program by BPF_LINK_UPDATE. To be rid of the program, stop "
+            "the process that owns the link, or remove the pin; the command detaches "
+            "the link by force."
         ),
         why=(
             "dev_xdp_attach() (net/core/dev.c) refuses whatever is not this link once "
@@ -216,7 +241,10 @@ RULES: Tuple[Rule, ...] = (
         title="a BPF link that only a pin holds",
         predicate="xdp_state[m].link && link.refcnt == the number of its pins in bpffs",
         sees="A program stays attached, and no process is there that would own it.",
-        fix="None is needed if it is meant to stay. To detach it, remove the pin.",
+        fix=(
+            "None is needed if the program is meant to stay. To detach it, remove "
+            "every pin of the link: the commands do that."
+        ),
         why=(
             "A file descriptor and a pin are one reference each to a struct bpf_link; "
             "bpf_link_put() (kernel/bpf/syscall.c) detaches the program with the last "
@@ -237,7 +265,11 @@ RULES: Tuple[Rule, ...] = (
             'Attach and detach by netlink, in any mode, fail with "File exists" '
             "(EEXIST)."
         ),
-        fix="Detach the program of the device above first.",
+        fix=(
+            "None is needed if the program above is wanted. To attach one here, detach "
+            "the programs above first, from the top down: the commands do that and no "
+            "more."
+        ),
         why=(
             "dev_xdp_attach() (net/core/dev.c) since v5.15 walks "
             "netdev_for_each_upper_dev_rcu(): bonds, bridges, teams, VLANs, macvlans "

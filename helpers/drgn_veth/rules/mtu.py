@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules on the MTU."""
 
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
-from ..model import Unreadable
+from ..model import Device, Unreadable
 from .base import (
+    ATTACHES_AGAIN,
     INFO,
     WARNING,
     Context,
@@ -21,6 +22,19 @@ from .base import (
 __all__ = ("RULES",)
 
 _ETH_MAX_MTU = 65535  # include/uapi/linux/if_ether.h: what veth_setup() allows
+
+
+def _lowered(context: Context, device: Device, peer: Device, most: int) -> List[str]:
+    # Whose MTU Fixes.lower_both_mtus() lowers.
+    mtu = most if isinstance(device.mtu, Unreadable) else min(most, device.mtu)
+    names: List[str] = []
+    for end in (device, peer):
+        owner = context.fixes.mtu_owner(end)
+        if owner is None or isinstance(owner.mtu, Unreadable) or owner.mtu <= mtu:
+            continue
+        name = context.name(owner, device)
+        names.append(name if owner is end else f"{name} and all its ports")
+    return list(dict.fromkeys(names))
 
 
 def _peer_mtu(context: Context, end: End) -> Optional[Symptom]:
@@ -41,8 +55,18 @@ def _peer_mtu(context: Context, end: End) -> Optional[Symptom]:
         with_frags = context.max_mtu(peer, True)
         evidence = (*evidence, ("max_mtu with frags", with_frags))
         summary += f" ({with_frags} for a program that takes fragments)"
-    fix = context.fixes.lower_both_mtus(device, peer, most)
-    return Symptom(summary, evidence, context.answer("veth-mtu"), fix)
+    lowered = _lowered(context, device, peer, most)
+    effect = None
+    if lowered != [context.name(peer, device)]:
+        effect = f"lowers the MTU of {' and of '.join(lowered)}"
+    return Symptom(
+        summary,
+        evidence,
+        context.answer("veth-mtu"),
+        context.fixes.lower_both_mtus(device, peer, most),
+        fix_effect=effect,
+        then=context.then(device, "veth-mtu"),
+    )
 
 
 def _is_stale(context: Context, end: End) -> bool:
@@ -83,6 +107,7 @@ def _stale(context: Context, end: End) -> Optional[Symptom]:
     takes = "takes" if frags else "does not take"
     peer_name = context.name(peer, device)
     fix = context.attach_again(device, lowered=mtu > right)
+    effect = ATTACHES_AGAIN
     if mtu > right:
         # In one command: else the attach might be refused, and the program gone. The
         # peer's need not be as small as the device's own.
@@ -90,6 +115,8 @@ def _stale(context: Context, end: End) -> Optional[Symptom]:
             device = device._replace(mtu=right)
         first = context.fixes.lower_both_mtus(device, peer, right)
         fix = (" && ".join((*first, *fix)),) if first and fix else ()
+        lowered = _lowered(context, device, peer, right)
+        effect = f"lowers the MTU of {' and of '.join(lowered)}, {effect}"
         summary = (
             f"the MTU of its peer {peer_name} is {mtu}, and its native program {takes} "
             f"fragments: {right} would be the most"
@@ -110,6 +137,7 @@ def _stale(context: Context, end: End) -> Optional[Symptom]:
         KernelAnswer("veth_xdp_set"),
         fix,
         severity=WARNING if mtu > right else INFO,
+        fix_effect=effect,
     )
 
 
@@ -125,6 +153,10 @@ def _mismatch(context: Context, end: End) -> Optional[Symptom]:
         return None
     dropped = 0 if device.veth is None else device.veth.dropped
     drops = not isinstance(dropped, Unreadable) and dropped > 0
+    owner = context.fixes.mtu_owner(device)
+    effect = None
+    if owner is not None and owner is not device:
+        effect = f"lowers the MTU of all ports of {context.name(owner, device)}"
     return Symptom(
         f"its MTU is {mtu}, that of its peer {context.name(peer, device)} {other}: "
         + (
@@ -136,6 +168,7 @@ def _mismatch(context: Context, end: End) -> Optional[Symptom]:
         KernelAnswer("__is_skb_forwardable"),
         context.fixes.lower_mtu(device, other),
         severity=WARNING if drops else INFO,
+        fix_effect=effect,
     )
 
 
@@ -155,9 +188,10 @@ RULES: Tuple[Rule, ...] = (
             'result out of range" (ERANGE). Generic mode is taken.'
         ),
         fix=(
-            "Lower the MTU, of both ends, and of a bond or team that one is a port of, "
-            "there; or use a program that takes fragments (section xdp.frags, since "
-            "v5.18)."
+            "Use a program that takes fragments (section xdp.frags, since v5.18), "
+            "which leaves the MTU alone; or lower the MTU. The commands lower it on "
+            "both ends, so that neither is too large for the other. If an end is a "
+            "port of a bond or team, they lower it there, for all its ports."
         ),
         why=(
             "A native program sees a packet in one page, with room before and after "
@@ -207,8 +241,10 @@ RULES: Tuple[Rule, ...] = (
             "reverse: the MTU cannot be raised, though it could."
         ),
         fix=(
-            "Lower the peer's MTU; or detach the program and attach it again, so that "
-            "the kernel computes max_mtu anew."
+            "Detach the program and attach it again: the kernel then computes max_mtu "
+            "anew. For a moment no program runs. If the peer's MTU is too large for "
+            "this program, lower it first, or the attach is refused: the command does "
+            "both."
         ),
         why=(
             "veth_xdp_set() (drivers/net/veth.c) of v5.18 to v7.2 sets max_mtu of the "
@@ -236,8 +272,8 @@ RULES: Tuple[Rule, ...] = (
             "they send data."
         ),
         fix=(
-            "Give both ends the same MTU; the command lowers the larger one, or the "
-            "bond or team that it is a port of."
+            "Give both ends the same MTU. The command lowers the larger one, or that "
+            "of the bond or team that it is a port of, and so of all its ports."
         ),
         why=(
             "veth_forward_skb() hands a packet to __dev_forward_skb(), which drops "

@@ -33,9 +33,17 @@ device that is being torn down or moved, and so is on no list of its namespace, 
 looked at.
 
 Evidence has the names of the kernel's struct members; those that begin with `peer_` are
-the peer's. Fixes are commands for a shell of the host, which run in the right
-namespace; there is none where no command helps, or where nothing leads into the
-namespace.
+the peer's.
+
+Commands are for a shell of the host, and run in the right network namespace. There is
+none where no command helps, or where nothing leads into the namespace.
+
+- A command behind a `$` cures what was found (`fix` in the JSON). If it does more than
+  that, a line before it says so ("this lowers the MTU of ...", `fix_effect`).
+- A command behind "to undo it" cures nothing: it undoes a state that may be just what
+  somebody wanted, and the line says what is lost by it (`undo`).
+- "then a native attach gets ..." is how the kernel still refuses native XDP once these
+  commands were run (`then`), as `xdp_attach.py` tells it.
 
 ## All rules, worst first
 """

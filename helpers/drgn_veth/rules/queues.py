@@ -7,6 +7,7 @@ from ..model import Device, Unreadable
 from ..ranges import number_list
 from .base import (
     ALL_TSO,
+    ATTACHES_AGAIN,
     ERROR,
     INFO,
     WARNING,
@@ -44,6 +45,7 @@ def _native_queues(context: Context, end: End) -> Optional[Symptom]:
         (("real_num_rx_queues", rx), ("peer_real_num_tx_queues", tx)),
         context.answer("veth-queues"),
         context.fixes.more_rx_than_tx(device, peer),
+        then=context.then(device, "veth-queues"),
     )
 
 
@@ -67,6 +69,60 @@ def _counts(device: Device, whose: str) -> Tuple[_Counts, _Counts]:
     )
 
 
+class _OneSided(NamedTuple):
+    why: str  # a device has the counts that it has
+    wanted: _Counts
+    both: bool  # the ends are to have them
+
+
+def _as_one_sided(
+    real: _Counts,
+    allocated: _Counts,
+    peer_real: _Counts,
+    peer_allocated: _Counts,
+    cpus: int,
+) -> Optional[_OneSided]:
+    each = _Counts(cpus, cpus)
+    if cpus > 1 and real == each and peer_real != each:
+        why = f"one for each of {count(cpus, 'possible CPU')}"
+        return _OneSided(why, peer_real, False)
+    if (
+        real == (1, 1)
+        and 1 not in allocated
+        and allocated != each
+        and peer_allocated == each
+    ):
+        why = f"made with {allocated.rx} and {allocated.tx}"
+        return _OneSided(why, allocated, True)
+    return None
+
+
+def _same_counts(
+    context: Context, device: Device, peer: Device, found: _OneSided, cpus: int
+) -> Tuple[Tuple[str, ...], Optional[str]]:
+    # The commands, one a device, and what they do besides.
+    wanted = found.wanted
+    _, allocated = _counts(device, "")
+    if context.is_native(device):
+        # Fewer might be refused, or leave programs behind: xdp-stale-program.
+        return (), None
+    if wanted.rx > allocated.rx or wanted.tx > allocated.tx:
+        return (), None
+    if found.both:
+        if max(wanted) > cpus or context.is_native(peer):
+            return (), None
+        both = [context.set_channels(one, *wanted) for one in (device, peer)]
+        lost = context.lost_with_rx(peer, wanted.rx)
+        effect = None if lost is None else f"{lost} of its peer"
+        return (() if () in both else (*both[0], *both[1])), effect
+    _, peer_allocated = _counts(peer, "peer_")
+    ends = (wanted, allocated), (wanted, peer_allocated)
+    if any(_as_one_sided(*a, *b, cpus) for a, b in (ends, ends[::-1])):
+        return (), None  # The same would be found again, for the other reason.
+    commands = context.set_channels(device, *wanted)
+    return commands, context.lost_with_rx(device, wanted.rx)
+
+
 def _one_sided(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
     peer = context.peer(end)
@@ -78,29 +134,13 @@ def _one_sided(context: Context, end: End) -> Optional[Symptom]:
     real, allocated = _counts(device, "")
     peer_real, peer_allocated = _counts(peer, "peer_")
     cpus = need_of_kernel(context.target.possible_cpus, "possible_cpus")
-    each = _Counts(cpus, cpus)
-    fix: Tuple[str, ...] = ()
-    if cpus > 1 and real == each and peer_real != each:
-        why = f"one for each of {count(cpus, 'possible CPU')}"
-        # Fewer might be refused, or leave programs behind: xdp-stale-program.
-        if not context.is_native(device):
-            fix = context.set_channels(device, *peer_real)
-    elif (
-        real == (1, 1)
-        and 1 not in allocated
-        and allocated != each
-        and peer_allocated == each
-    ):
-        why = f"made with {allocated.rx} and {allocated.tx}"
-        enough = allocated.rx <= cpus and allocated.tx <= cpus
-        if enough and not context.is_native(device) and not context.is_native(peer):
-            both = [context.set_channels(one, *allocated) for one in (device, peer)]
-            fix = () if () in both else (*both[0], *both[1])
-    else:
+    found = _as_one_sided(real, allocated, peer_real, peer_allocated, cpus)
+    if found is None:
         return None
+    fix, effect = _same_counts(context, device, peer, found, cpus)
     return Symptom(
         f"counts differ: {count(real.rx, 'real RX queue')} and {real.tx} TX here "
-        f"({why}), {peer_real.rx} and {peer_real.tx} of its peer "
+        f"({found.why}), {peer_real.rx} and {peer_real.tx} of its peer "
         f"{context.name(peer, device)}; as when queues are given for one end only",
         (
             ("real_num_rx_queues", real.rx),
@@ -115,19 +155,8 @@ def _one_sided(context: Context, end: End) -> Optional[Symptom]:
         ),
         None,
         fix,
+        fix_effect=effect,
     )
-
-
-def _one_per_cpu(context: Context, device: Device, cpus: int) -> Tuple[str, ...]:
-    commands: Tuple[str, ...] = ()
-    if need(device.queues.rx.real, "real_num_rx_queues") > cpus:
-        # veth_set_channels() keeps to what a native program was promised, and with its
-        # bugs leaves programs in the queues that go.
-        if not context.is_native(device):
-            commands += context.set_channels(device, rx=cpus)
-    if need(device.queues.tx.real, "real_num_tx_queues") > cpus:
-        commands += context.set_channels(device, tx=cpus)
-    return commands
 
 
 def _cpus(context: Context, end: End) -> Optional[Symptom]:
@@ -141,14 +170,12 @@ def _cpus(context: Context, end: End) -> Optional[Symptom]:
         return None
     cpus = need_of_kernel(context.target.possible_cpus, "possible_cpus")
     have = f"{count(rx, 'real RX queue')} and {tx} TX"
-    fix: Tuple[str, ...] = ()
     if max(rx, tx) > cpus:
         said: Tuple[str, int] = ("possible_cpus", cpus)
         summary = (
             f"{have}, {count(cpus, 'possible CPU')}: more queues than CPUs can serve "
             "at a time"
         )
-        fix = _one_per_cpu(context, device, cpus)
     elif rx < cpus and context.is_native(device):
         online = len(need_of_kernel(context.target.online_cpus, "online_cpus"))
         if rx >= online:
@@ -169,7 +196,6 @@ def _cpus(context: Context, end: End) -> Optional[Symptom]:
             ("peer_real_num_tx_queues", peer.queues.tx.real),
             said,
         ),
-        fix=fix,
     )
 
 
@@ -195,6 +221,7 @@ def _poll_out_of_range(context: Context, end: End) -> Optional[Symptom]:
     ]
     if not beyond:
         return None
+    fix, effect = _fewer_rx(context, device, allocated)
     symptom = Symptom(
         f"veth_poll() of rx-{number_list(beyond)} looks at TX queues that its peer "
         f"{context.name(peer, device)} does not have: it was made with {allocated}",
@@ -205,8 +232,9 @@ def _poll_out_of_range(context: Context, end: End) -> Optional[Symptom]:
             ("possible_cpus", cpus),
         ),
         KernelAnswer("veth_poll"),
-        _fewer_rx(context, device, allocated),
+        fix,
         severity=WARNING if _may_send_frames(context, peer, device) else INFO,
+        fix_effect=effect,
     )
     if isinstance(how, Unreadable):
         # The check is the difference between harm and none.
@@ -226,15 +254,22 @@ def _may_send_frames(context: Context, device: Device, peer: Device) -> bool:
     return bool(there - {device.net_device, peer.net_device})
 
 
-def _fewer_rx(context: Context, device: Device, rx: int) -> Tuple[str, ...]:
-    # Without the native program: some kernels would leave it in the queues that go,
-    # see xdp-stale-program.
+def _fewer_rx(
+    context: Context, device: Device, rx: int
+) -> Tuple[Tuple[str, ...], Optional[str]]:
+    # The command, and what it does besides.
     commands = context.set_channels(device, rx=rx)
     try:
         native = context.is_native(device)
     except Undecidable:
-        return ()
-    return context.attach_again(device, commands) if commands and native else commands
+        return (), None
+    effects = [context.lost_with_rx(device, rx)]
+    if commands and native:
+        # Without the native program: some kernels would leave it in the queues that
+        # go, see xdp-stale-program.
+        commands = context.attach_again(device, commands)
+        effects.insert(0, ATTACHES_AGAIN)
+    return commands, "; ".join(filter(None, effects)) or None
 
 
 def _reaches_ring(device: Device, peer: Device) -> bool:
@@ -373,8 +408,9 @@ RULES: Tuple[Rule, ...] = (
             "then be refused."
         ),
         fix=(
-            "Give numtxqueues and numrxqueues for both ends, or set both with ethtool "
-            "-L. None is needed where the numbers are meant to differ."
+            "Give numtxqueues and numrxqueues for both ends, or set them with ethtool "
+            "-L, one command for each end. None is needed where the numbers are meant "
+            "to differ."
         ),
         why=(
             "veth_newlink() (drivers/net/veth.c) calls veth_init_queues() for the "
@@ -433,7 +469,8 @@ RULES: Tuple[Rule, ...] = (
         ),
         fix=(
             "Give the device at most as many RX queues as the peer was made with TX "
-            "queues, and detach a native program before."
+            "queues. A native program has to be detached before that, and attached "
+            "again: for a moment none runs. Queues that go take their RPS masks along."
         ),
         why=(
             "veth_poll() (drivers/net/veth.c) takes netdev_get_tx_queue() of the peer "

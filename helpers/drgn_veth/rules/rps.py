@@ -3,6 +3,7 @@
 
 from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
+from ..fixes import rps_mask
 from ..model import Device, Maybe, RpsQueue, Unreadable
 from ..ranges import per_queue
 from .base import (
@@ -175,6 +176,21 @@ def _unused(queues: Sequence[RpsQueue], used: int) -> Maybe[Optional[_Unused]]:
     return unsure
 
 
+def _same_masks(
+    context: Context, device: Device, queues: Sequence[RpsQueue]
+) -> Tuple[Tuple[str, ...], Optional[str]]:
+    # The command that gives all RX queues one mask, and what it does besides. One that
+    # could not be read would be lost.
+    if any(isinstance(queue.cpus, Unreadable) for queue in queues):
+        return (), None
+    cpus = _union(queues)
+    effect = (
+        f"writes {rps_mask(cpus)} ({cpu_words(cpus)}), the union of all masks, to "
+        f"each of {count(len(queues), 'RX queue')}"
+    )
+    return context.fixes.rps_all(device.ref, cpus), effect
+
+
 def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
     if device.kind != "veth":
@@ -216,6 +232,7 @@ def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
             f"peer {context.name(peer, device)} has {count(tx, 'real TX queue')}, and "
             f"rx-{found.used}, which is used, has {_words(found.used_cpus)}"
         )
+    fix, effect = _same_masks(context, device, queues)
     return Symptom(
         summary,
         (
@@ -224,8 +241,9 @@ def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
             ("rps_map", rps_words(queues)),
         ),
         KernelAnswer("get_rps_cpu"),
-        context.fixes.rps_all(device.ref, _union(queues)),
+        fix,
         severity,
+        fix_effect=effect,
     )
 
 
@@ -290,8 +308,8 @@ RULES: Tuple[Rule, ...] = (
             "with one it has nothing."
         ),
         fix=(
-            "Give the peer as many TX queues as the device has RX queues; or the "
-            "device more RX queues, each with a mask."
+            "Give the peer as many TX queues as the device has RX queues: the command "
+            "does that. Or give the device more RX queues, each with a mask."
         ),
         why=(
             "Nothing on the way through veth resets skb->queue_mapping. The sender "
@@ -325,8 +343,8 @@ RULES: Tuple[Rule, ...] = (
             "rx-1 where the peer has one or two TX queues."
         ),
         fix=(
-            "Give every rx-N the same mask; the command sets all to the CPUs of all "
-            "masks."
+            "Give every rx-N the same mask. The command writes the union of all masks "
+            "to every RX queue, also to those that have no mask."
         ),
         why=(
             "As in rps-queue-out-of-range: the receiving side takes "

@@ -7,6 +7,7 @@ from ..model import Device, Maybe, Unreadable, XdpQueue
 from ..ranges import number_list
 from .base import (
     ALL_TSO,
+    ATTACHES_AGAIN,
     ERROR,
     INFO,
     WARNING,
@@ -51,6 +52,9 @@ def _without_program(context: Context, end: End) -> Optional[Symptom]:
             elif queue.napi is not False:
                 need(queue.prog_id, "rq[].xdp_prog")
         return None
+    fix, effect = _fix_without_program(
+        context, end, bare[0], bare[-1] + 1 == len(queues)
+    )
     return context.unless_torn(
         Symptom(
             f"rx-{number_list(bare)} of {count(len(queues), 'real RX queue')} run no "
@@ -62,22 +66,25 @@ def _without_program(context: Context, end: End) -> Optional[Symptom]:
                 ("rq[].napi != NULL", number_list(bare)),
             ),
             KernelAnswer("veth_set_channels"),
-            _fix_without_program(context, end, bare[0], bare[-1] + 1 == len(queues)),
+            fix,
+            fix_effect=effect,
         )
     )
 
 
 def _fix_without_program(
     context: Context, end: End, first: int, last: bool
-) -> Tuple[str, ...]:
+) -> Tuple[Tuple[str, ...], Optional[str]]:
+    # The command, and what it does besides.
     device = end.device
     peer = end.peer
     # Queues that the peer does not send to are best taken away again.
     if last and first and isinstance(peer, Device):
         tx = peer.queues.tx.real
         if not isinstance(tx, Unreadable) and tx <= first:
-            return context.fixes.channels(device.ref, rx=first)
-    return context.attach_again(device)
+            lost = context.lost_with_rx(device, first)
+            return context.fixes.channels(device.ref, rx=first), lost
+    return context.attach_again(device), ATTACHES_AGAIN
 
 
 def _stale(context: Context, end: End) -> Optional[Symptom]:
@@ -131,6 +138,7 @@ def _overflow(context: Context, end: End) -> Optional[Symptom]:
             KernelAnswer("veth_skb_is_eligible_for_gro"),
             # veth_xdp_set() takes TSO from what the peer may have.
             context.attach_again(device),
+            fix_effect=ATTACHES_AGAIN,
         )
     )
 
@@ -273,7 +281,8 @@ RULES: Tuple[Rule, ...] = (
             "`ethtool -L` gave the device more RX queues. Nothing is logged."
         ),
         fix=(
-            "Take the new queues away again; or detach the program and attach it again."
+            "Take the new queues away again, or, if the peer sends to them, detach the "
+            "program and attach it again; for a moment none runs."
         ),
         why=(
             "veth_set_channels() (drivers/net/veth.c) of v5.15 to v7.1, and of "
@@ -326,7 +335,8 @@ RULES: Tuple[Rule, ...] = (
         ),
         fix=(
             "Give the peer as many TX queues as the device has RX queues. Against TSO, "
-            "detach the program and attach it again: that takes TSO from the peer."
+            "detach the program and attach it again: that takes TSO from the peer. For "
+            "a moment no program runs."
         ),
         why=(
             "veth_xmit() (drivers/net/veth.c) takes rq[N] for TX queue N if N < "
