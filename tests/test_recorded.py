@@ -5,22 +5,25 @@ import json
 from pathlib import Path
 import subprocess
 import sys
-from typing import Any, Dict
+from typing import Any, Dict, List, Optional, Tuple
 
-from booted import SCRIPT, Tally
+from booted import REPOSITORY, SCRIPT, Tally
+from drgn_veth.rules.base import decision
 import jsonschema
 import oracle
 import pytest
 from recorded import CORES, Recorded
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+ATTACH_SCRIPT = REPOSITORY / "scripts" / "xdp_attach.py"
 SCHEMA = json.loads((REPOSITORY / "docs" / "drgn-veth-1.schema.json").read_text())
 MOST = 3 << 20
 
 
-def run(core: Path, *args: str) -> "subprocess.CompletedProcess[str]":
+def run(
+    core: Path, *args: str, script: Path = SCRIPT
+) -> "subprocess.CompletedProcess[str]":
     argv = [sys.executable, "-m", "drgn", "-q", "-c", str(core)]
-    argv += ["--no-default-symbols", str(SCRIPT), *args]
+    argv += ["--no-default-symbols", str(script), *args]
     return subprocess.run(argv, capture_output=True, text=True, timeout=60, cwd="/")
 
 
@@ -82,6 +85,81 @@ def test_findings(recorded: Recorded, report: Dict[str, Any]) -> None:
 
 def _keys(value: object) -> object:
     return set(value) if isinstance(value, dict) else None
+
+
+NO_OPERATION = ("EOPNOTSUPP", "Underlying driver does not support XDP in native mode")
+
+_Answer = Tuple[Optional[str], Optional[str]]
+
+#: Rules that say how the kernel refuses native XDP, by its answer.
+REFUSALS: Dict[_Answer, str] = {
+    ("ENOSPC", decision("veth-queues").message): "xdp-native-queues",
+    ("ERANGE", decision("veth-mtu").message): "xdp-peer-mtu",
+    ("EEXIST", decision("other-mode").message): "xdp-mode-conflict",
+    ("EEXIST", decision("upper").message): "xdp-upper-program",
+    ("EOPNOTSUPP", None): "netkit-default-attach",
+}
+
+
+def _chain(attempt: Dict[str, Any]) -> List[Dict[str, Any]]:
+    # The answer to an attach, and those that come after its fixes.
+    chain = [attempt]
+    while "then" in chain[-1]:
+        chain.append(chain[-1]["then"])
+    return chain
+
+
+def _said(answer: Dict[str, Any]) -> _Answer:
+    return answer["error"], answer["message"]
+
+
+def test_findings_agree_with_the_predictor(
+    recorded: Recorded, report: Dict[str, Any]
+) -> None:
+    """What rules say of native XDP, and of what comes then, is what it answers."""
+    done = run(recorded.core, "--all", "--format", "json", script=ATTACH_SCRIPT)
+    assert (done.returncode, done.stderr) == (0, "")
+    chains = {
+        (a["netns"], a["ifindex"]): _chain(a)
+        for a in json.loads(done.stdout)["attempts"]
+        if (a["mode"], a["via"], a["frags"]) == ("driver", "netlink", False)
+    }
+    found = {
+        (f["rule"], f["device"]["netns"], f["device"]["ifindex"]): f
+        for f in report["findings"]
+        if f["rule"] in REFUSALS.values()
+    }
+    # Of these no rule speaks: they have a native program, their own or their bond's, or
+    # cannot have one, or are a bond, which is refused for its slaves.
+    silent = {
+        (d["netns"], d["ifindex"])
+        for d in report["devices"]
+        if d["xdp"]["driver"] is not None
+        or d["kind"] == "bond"
+        or any(q["prog_id"] for q in d["xdp"].get("queues", ()))
+        or (d["kind"] == "netkit" and d["xdp"]["generic"] is not None)
+        or _said(chains[d["netns"], d["ifindex"]][-1]) == NO_OPERATION
+    }
+    told = 0
+    for (rule, *where), finding in found.items():
+        place = where[0], where[1]
+        chain = chains[place]
+        mine = finding["kernel"]["errno"], finding["kernel"]["message"]
+        assert REFUSALS[mine] == rule
+        assert mine in map(_said, chain)
+        then = finding.get("then")
+        rest = [_said(a) for a in chain if _said(a) != mine and a["errno"]]
+        if then is not None:
+            told += 1
+            assert (then["errno"], then["message"]) == rest[0]
+        elif finding["fix"] or "undo" in finding:
+            assert rest == [] or place in silent
+    assert told >= (2 if recorded.about["scene"] == "zoo" else 0)
+    # And the other way round.
+    for place, chain in chains.items():
+        for answer in chain if place not in silent else ():
+            mine = _said(answer)
+            assert mine not in REFUSALS or (REFUSALS[mine], *place) in found
 
 
 def test_screen(recorded: Recorded) -> None:
