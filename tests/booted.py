@@ -17,6 +17,7 @@ import oracle
 __all__ = (
     "KERNELS",
     "NO_SYMBOLS",
+    "OF_AN_ATTACH",
     "OF_A_PAIR",
     "OLD",
     "OLDER_BUILDS",
@@ -253,6 +254,14 @@ def look_at_guest(guest: lab.Guest, folder: Path) -> None:
     (folder / "words.json").write_text(json.dumps(words))
 
 
+#: Rules that say how the kernel refuses a native attach, and what it answers then.
+OF_AN_ATTACH = (
+    "xdp-native-queues",
+    "xdp-peer-mtu",
+    "xdp-mode-conflict",
+    "xdp-upper-program",
+)
+
 #: Rules about a pair: the finding is at the end that is not what its maker asked for.
 OF_A_PAIR = ("queues-one-sided",)
 
@@ -263,7 +272,8 @@ class RulesRun(NamedTuple):
     symptoms: List[Dict[str, Any]]
     before: List[Dict[str, Any]]
     after: List[Dict[str, Any]]
-    #: For each symptom that has a finding: its commands, and what is left of it.
+    #: For each symptom that has a finding: its commands, what is left of it, and what
+    #: the kernel answers to a native attach then.
     fixed: List[Dict[str, Any]]
     has_channels: bool
 
@@ -276,8 +286,7 @@ def _findings(guest: lab.Guest, folder: Path, name: str) -> List[Dict[str, Any]]
     return findings
 
 
-def _symptoms(text: str) -> List[Dict[str, Any]]:
-    word = "symptom: "
+def _said(text: str, word: str = "symptom: ") -> List[Dict[str, Any]]:
     lines = [line for line in text.splitlines() if line.startswith(word)]
     return [json.loads(line[len(word) :]) for line in lines]
 
@@ -295,7 +304,7 @@ def _is_of(finding: Dict[str, Any], symptom: Dict[str, Any]) -> bool:
 
 def try_fixes(guest: lab.Guest, folder: Path) -> None:
     """Run the commands of the findings in the guest (a hook of the lab)."""
-    symptoms = _symptoms((folder / "scene.log").read_text())
+    symptoms = _said((folder / "scene.log").read_text())
     before = _findings(guest, folder, "before")
     fixed = []
     for symptom in symptoms:
@@ -303,20 +312,29 @@ def try_fixes(guest: lab.Guest, folder: Path) -> None:
             if symptom["shown"] is not True or not _is_of(finding, symptom):
                 continue
             failed = []
-            for command in finding["fix"]:
+            undo = finding.get("undo")
+            commands = [*finding["fix"], *(undo["commands"] if undo else ())]
+            for command in commands:
                 status, output = guest.try_run(command)
                 if status:
                     failed.append(f"{command}: {output.strip()}")
             again: List[Dict[str, Any]] = []
-            if finding["fix"]:
-                measure = f"{symptom['rule']} {symptom['name']}"
-                said = guest.run(f"python3 /lab/guest/symptoms.py {measure}")
-                again = _symptoms(said)
+            answers: List[Dict[str, Any]] = []
+            if commands:
+                measure = "python3 /lab/guest/symptoms.py"
+                rule, name = symptom["rule"], symptom["name"]
+                again = _said(guest.run(f"{measure} {rule} {name}"))
+                if rule in OF_AN_ATTACH:
+                    told = guest.run(f"{measure} attach {name}")
+                    answers = _said(told, "answer: ")
             left = {
                 "fix": finding["fix"],
+                "undo": undo,
                 "failed": failed,
                 "shown": again[0]["shown"] if again else None,
                 "again": again,
+                "then": finding.get("then"),
+                "answer": answers[0] if answers else None,
             }
             fixed.append({**symptom, **left})
             break

@@ -5,13 +5,15 @@ The rules of diagnosis against the symptoms that the kernel shows
 
 The scene ``rules`` has, for each rule, a device that is in trouble and a near twin
 that is not, and vmcores/lab/guest/symptoms.py measures both. A finding has to be where
-the symptom is, and not at the twin; its commands, run in the guest as they are printed,
-have to make both go away.
+the symptom is, and not at the twin; its commands, those that cure and those that undo,
+run in the guest as they are printed, have to make both go away. What the kernel then
+answers to a native attach has to be what the finding says.
 """
 
 from typing import Any, Dict, List, Sequence, Tuple
 
 from booted import KERNELS, OF_A_PAIR, Dump, RulesRun, rules_run
+from drgn_veth.attach_question import errno_name
 from drgn_veth.rules import RULES
 import pytest
 
@@ -36,7 +38,7 @@ NO_FIX = {
     "xdp-tx-lost": "it takes a program on the peer, which is the user's to choose",
     "generic-xdp-cpu": "it is as it is meant to be",
     "rps-which-end": "likewise",
-    "queues-cpus": "no RX queue is added under a native program",
+    "queues-cpus": "nothing is broken",
     "mtu-frozen": "it takes a program with fragments, or none",
     "xdp-stale-program": "the pair has to be made anew",
     "tx-queue-stuck": "likewise",
@@ -104,19 +106,51 @@ def test_fixes(run: RulesRun) -> None:
     tried = 0
     for one in run.fixed:
         rule, name = one["rule"], one["name"]
-        if not one["fix"]:
+        commands = one["fix"] or one["undo"]
+        if not commands:
             if rule not in NO_FIX and run.has_channels:
                 wrong.append(f"{rule} at {name}: there is no fix")
             continue
         tried += 1
         wrong += [f"{rule} at {name}: {said}" for said in one["failed"]]
         if _at(run.after, rule, one):
-            wrong.append(f"{rule} at {name}: still found after {one['fix']}")
+            wrong.append(f"{rule} at {name}: still found after {commands}")
         if one["shown"] is not False:
-            wrong.append(f"{rule} at {name}: still shown after {one['fix']}")
+            wrong.append(f"{rule} at {name}: still shown after {commands}")
     wrong += _made_worse(run)
     assert wrong == []
-    assert tried >= (12 if run.has_channels else 5)
+    assert tried >= (15 if run.has_channels else 8)
+
+
+def test_states_that_may_be_wanted_have_no_fix(run: RulesRun) -> None:
+    """What only undoes them is no cure."""
+    undone = {one["rule"] for one in run.fixed if one["undo"]}
+    assert undone >= {"xdp-link-owns-hook", "xdp-link-pinned-only", "xdp-mode-conflict"}
+    assert not [one["rule"] for one in run.fixed if one["undo"] and one["fix"]]
+    assert "queues-cpus" in {one["rule"] for one in run.fixed if not one["fix"]}
+
+
+def test_what_the_kernel_answers_then(run: RulesRun) -> None:
+    """To a native attach once the commands were run: errno and message."""
+    wrong = []
+    asked = {}
+    for one in run.fixed:
+        answer = one["answer"]
+        if answer is None:
+            continue
+        then = one["then"]
+        errno = errno_name(answer["errno"]) if answer["errno"] else None
+        said = (errno, answer["message"])
+        wanted = (then["errno"], then["message"]) if then else (None, None)
+        asked[one["name"]] = errno
+        if said != wanted:
+            wrong.append(f"{one['rule']} at {one['name']}: {said}, not {wanted}")
+    assert wrong == []
+    assert asked["rmqa"] == asked["rpqa"] == "ENOSPC"
+    assert asked["rmca"] is asked["rpma"] is None
+    if run.has_channels:
+        assert asked["rnga"] == "EEXIST"
+        assert asked["rnqa"] is None
 
 
 def _made_worse(run: RulesRun) -> List[str]:

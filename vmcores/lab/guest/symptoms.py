@@ -15,7 +15,11 @@ as well::
 was tried is then in ``symptom``. ``"state_only": true`` means that ``shown`` is about
 the state alone, as what follows from it would do harm. Where the scene has no device of
 the rule, ``netns``, ``ifindex`` and ``name`` are null. ``twin`` is null where there is
-none, left out where one device was asked for. What a measurement changes it puts back.
+none, left out where one device was asked for. What a measurement changes it puts
+back.
+
+``symptoms.py attach NAME`` prints what the kernel answers to a native attach:
+"answer: " and an object with errno and message.
 """
 
 from __future__ import annotations
@@ -32,8 +36,10 @@ import subprocess
 import sys
 from typing import Any, Optional
 
+from prober import Routing
 import programs
 from traffic import Listener, netns, send
+from xdp import open_pinned
 
 __all__ = ("CASES", "Case", "End", "main", "measure")
 
@@ -43,6 +49,8 @@ BPF = "/run/lab/bpf"
 PASS = BPF + "/pass"
 DROP = BPF + "/drop"
 REDIRECT = BPF + "/redirect"
+# include/uapi/linux/if_link.h
+XDP_FLAGS_NOEXIST, XDP_FLAGS_DRV = 1, 4
 # The device whose program redirects, and its peer; both have one queue a CPU.
 REDIRECTS, INTO_REDIRECTS = "srca", "srcb"
 
@@ -171,6 +179,37 @@ def _native(expected: str, *mode: str) -> Measure:
         return expected in said, f"{told}: refused: {said}"
 
     return measured
+
+
+def _native_alone(expected: str) -> Measure:
+    """The same, while the generic program that it has is off."""
+    measure_native = _native(expected)
+
+    def measured(end: End) -> tuple[bool, str]:
+        _must(_set(end.name, "xdpgeneric", "off", where=end.where), "detach")
+        shown, told = measure_native(end)
+        again = _set(end.name, "xdpgeneric", "pinned", end.prog, where=end.where)
+        _must(again, "attach again")
+        return shown, f"with its generic program off: {told}"
+
+    return measured
+
+
+def _answer(end: End) -> dict[str, Any]:
+    """What the kernel answers to a native attach; nothing stays attached."""
+    fd = open_pinned(PASS)
+    with netns(end.where):
+        routing = Routing()
+        try:
+            ifindex = socket.if_nametoindex(end.name)
+            reply = routing.set_xdp(ifindex, fd, XDP_FLAGS_DRV | XDP_FLAGS_NOEXIST)
+            if reply.errno == 0:
+                off = routing.set_xdp(ifindex, -1, XDP_FLAGS_DRV)
+                _must((off.errno, str(off.message)), "detach")
+        finally:
+            routing.close()
+            os.close(fd)
+    return {"name": end.name, "errno": reply.errno, "message": reply.message}
 
 
 def _off(end: End) -> tuple[bool, str]:
@@ -583,6 +622,12 @@ CASES = (
         _native("XDP expects number of rx queues not less than peer tx queues"),
     ),
     Case(
+        "xdp-native-queues",
+        End("rnga", "rngb", None, "far"),
+        End("tnga", "tngb", None, "far"),
+        _native_alone("XDP expects number of rx queues not less than peer tx queues"),
+    ),
+    Case(
         "rps-queue-out-of-range",
         End("rroa", "rrob", "rps", "rps"),
         End("troa", "trob", "rps", "rps"),
@@ -638,6 +683,12 @@ CASES = (
         "xdp-peer-mtu",
         End("rpma", "rpmb", None, "far"),
         End("tpma", "tpmb", None, "far"),
+        _native("Peer MTU is too large to set XDP"),
+    ),
+    Case(
+        "xdp-peer-mtu",
+        End("rpqa", "rpqb", None, "far"),
+        End("tpqa", "tpqb", None, "far"),
         _native("Peer MTU is too large to set XDP"),
     ),
     Case(
@@ -704,6 +755,12 @@ CASES = (
         "xdp-mode-conflict",
         End("rmca", "rmcb"),
         End("tmca", "tmcb"),
+        _native("Native and generic XDP can't be active at the same time"),
+    ),
+    Case(
+        "xdp-mode-conflict",
+        End("rmqa", "rmqb", None, "far"),
+        End("tmqa", "tmqb", None, "far"),
         _native("Native and generic XDP can't be active at the same time"),
     ),
     Case(
@@ -819,8 +876,19 @@ def _one(rule: str, name: str) -> dict[str, Any]:
     raise SystemExit(f"symptoms.py: the scene has no {name} for {rule}")
 
 
+def _end(name: str) -> End:
+    for case in CASES:
+        if case.device is not None and case.device.name == name:
+            return case.device
+    raise SystemExit(f"symptoms.py: the scene has no {name}")
+
+
 def main(arguments: Sequence[str]) -> int:
     """Measure what the arguments name, or everything."""
+    if arguments[:1] == ["attach"]:
+        for name in arguments[1:]:
+            print("answer: " + json.dumps(_answer(_end(name))))
+        return 0
     if len(arguments) == 2:
         print("symptom: " + json.dumps(_one(*arguments)))
         return 0

@@ -44,6 +44,13 @@ ip -batch - <<END
 # xdp-native-queues: RX 2, or 4, against TX 4.
 link add rnqa numrxqueues 2 numtxqueues 2 type veth peer name rnqb netns far numrxqueues 2 numtxqueues 4
 link add tnqa numrxqueues 4 numtxqueues 2 type veth peer name tnqb netns far numrxqueues 2 numtxqueues 4
+# What comes then, once the fix was done: a generic program as well, too few queues as well.
+link add rnga numrxqueues 2 numtxqueues 2 type veth peer name rngb netns far numrxqueues 2 numtxqueues 4
+link add tnga numrxqueues 4 numtxqueues 2 type veth peer name tngb netns far numrxqueues 2 numtxqueues 4
+link add rmqa numrxqueues 2 numtxqueues 2 type veth peer name rmqb netns far numrxqueues 2 numtxqueues 4
+link add tmqa numrxqueues 2 numtxqueues 2 type veth peer name tmqb netns far numrxqueues 2 numtxqueues 4
+link add rpqa numrxqueues 2 numtxqueues 2 mtu 9000 type veth peer name rpqb netns far mtu 9000 numrxqueues 2 numtxqueues 4
+link add tpqa numrxqueues 2 numtxqueues 2 mtu 9000 type veth peer name tpqb netns far mtu 3506 numrxqueues 2 numtxqueues 4
 # xdp-queue-without-program, xdp-stale-program, xdp-queue-overflow: shrunk below, where that can be.
 link add rqwa numrxqueues 4 numtxqueues 1 type veth peer name rqwb numrxqueues 1 numtxqueues 4
 link add tqwa numrxqueues 4 numtxqueues 1 type veth peer name tqwb numrxqueues 1 numtxqueues 4
@@ -149,6 +156,9 @@ link set dev rxta xdpdrv pinned $BPF/tx
 link set dev txta xdpdrv pinned $BPF/tx
 link set dev gxta xdpdrv pinned $BPF/tx
 link set dev rmca xdpgeneric pinned $BPF/pass
+link set dev rnga xdpgeneric pinned $BPF/pass
+link set dev tnga xdpgeneric pinned $BPF/pass
+link set dev rmqa xdpgeneric pinned $BPF/pass
 link set dev tloa xdpdrv pinned $BPF/pass
 link set dev rupm xdpgeneric pinned $BPF/pass
 link set dev rvpa xdpdrv pinned $BPF/pass
