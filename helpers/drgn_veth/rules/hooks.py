@@ -120,6 +120,13 @@ def _undo_uppers(context: Context, device: Device) -> Optional[Undo]:
     if past is None or not past.refusal.fix:
         return None
     commands = past.refusal.fix
+    programs = [
+        mode
+        for address, mode in past.refusal.detaches
+        if getattr(context.by_address[address].xdp, mode) is not None
+    ]
+    if len(commands) != len(programs):
+        return None  # One of them would stay, and refuse as before.
     what = "the program" if len(commands) == 1 else "the programs"
     return Undo(f"which detaches {what} above it", commands)
 
