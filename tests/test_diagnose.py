@@ -44,6 +44,7 @@ from drgn_veth.model import (
     XdpLink,
     XdpProgram,
     XdpQueue,
+    XpsQueue,
 )
 from drgn_veth.render import findings as render_findings
 from drgn_veth.render import json as render_json
@@ -1949,7 +1950,7 @@ def test_program_that_could_not_be_attached_again_stays() -> None:
         (rps((0,), (0,), (), ()), None),
         (rps((0,), (), (1,), (1,)), "also removes the RPS settings of rx-2-3"),
         (rps((), (), BAD, ()), "also removes the RPS settings of rx-2"),
-        ({"rps": BAD}, "removes what RPS settings these RX queues have"),
+        ({"rps": BAD}, "also removes any RPS settings of rx-2 and above"),
     ],
 )
 def test_rps_that_is_lost_with_the_queues(masks: Changes, lost: Optional[str]) -> None:
@@ -1968,6 +1969,67 @@ def test_rps_that_is_lost_with_the_queues(masks: Changes, lost: Optional[str]) -
     native_too = {**queues(4, 1), **native(*[True] * 4), **masks}
     (finding,) = found("veth-poll-out-of-range", pair(native_too, queues(1, 1, 1, 2)))
     assert finding.fix_effect == (AGAIN if lost is None else f"{AGAIN}; {lost}")
+
+
+def xps(*cpus: Any) -> Changes:
+    return {"xps": tuple(XpsQueue(i, c, ()) for i, c in enumerate(cpus))}
+
+
+@pytest.mark.parametrize(
+    "maps, lost",
+    [
+        (xps((0,), (), (), ()), None),
+        (xps((0,), (1,), (), (3,)), "also removes the XPS settings of tx-1,3 of eth0"),
+        ({"xps": BAD}, "also removes any XPS settings of tx-1 and above of eth0"),
+    ],
+)
+def test_xps_that_is_lost_with_the_queues(maps: Changes, lost: Optional[str]) -> None:
+    """As XPS maps of the peer's TX queues."""
+    lost = None if lost is None else f"{lost} (netns pod1)"
+    few = {**queues(1, 1), **rps((0,))}
+    many = {**queues(1, 4), **maps}
+    for rule, changes in (
+        ("rps-queue-out-of-range", few),
+        ("xdp-native-queues", few),
+        ("xdp-queue-overflow", {**few, **native()}),
+    ):
+        (finding,) = found(rule, pair(changes, many))
+        assert finding.fix == ("ip netns exec pod1 ethtool -L eth0 tx 1",)
+        assert finding.fix_effect == lost
+    # None where RX queues are added, or none at all.
+    (finding,) = found("xdp-native-queues", pair(queues(1, 1, 4, 4), many))
+    assert finding.fix == ("ethtool -L veth0 rx 4",) and finding.fix_effect is None
+    both = pair(queues(2, 1), {**queues(4, 4), **rps((), (), (1,), ()), **maps})
+    (finding,) = found("queues-one-sided", both)
+    settings = "also removes the RPS settings of rx-2"
+    if lost is not None:
+        more = lost.split(" of eth0")[0].replace("also removes ", "")
+        settings += f" and {more}"
+    assert finding.fix_effect == settings
+
+
+def test_end_that_has_what_it_should_is_left_alone() -> None:
+    (finding,) = found("queues-one-sided", pair(queues(3, 2, 4, 4), queues(1, 1, 3, 2)))
+    assert finding.fix == ("ip netns exec pod1 ethtool -L eth0 rx 3 tx 2",)
+
+
+def test_both_ends_lose_settings() -> None:
+    larger = {**queues(4, 3, 4, 4), **rps((), (), (), (2,))}
+    (finding,) = found("queues-one-sided", pair(larger, queues(1, 1, 3, 2)))
+    assert len(finding.fix) == 2
+    assert finding.fix_effect == (
+        "also removes the RPS settings of rx-3 of veth0 (netns 4026531840)"
+    )
+
+
+def test_no_undo_that_leaves_a_program_above() -> None:
+    """One is above that nothing leads to."""
+    far = device(POD + 5, 7, "mv", kind="macvlan", xdp=WITH_XDP, net_device=0x3000)
+    near = BR0._replace(xdp=WITH_XDP)
+    uppers = {"uppers": (BR0.ref, far.ref)}
+    (finding,) = found("xdp-upper-program", pair(uppers, None, near, far))
+    assert "have programs" in finding.summary
+    assert finding.undo is None and finding.then is None
 
 
 def test_only_what_changes_is_set() -> None:

@@ -39,6 +39,7 @@ from ..model import (
     Unreadable,
     XdpLink,
     XdpProgram,
+    XpsQueue,
 )
 from ..predictor import Past, Predictor, TooOldError, fresh_program
 from ..ranges import number_list, per_queue
@@ -428,18 +429,28 @@ class Context:
             device.ref, None if rx == real_rx else rx, None if tx == real_tx else tx
         )
 
-    def lost_with_rx(self, device: Device, rx: int) -> Optional[str]:
+    def lost_with_queues(
+        self,
+        device: Device,
+        seen_from: Device,
+        rx: Optional[int] = None,
+        tx: Optional[int] = None,
+    ) -> Optional[str]:
         """
-        Return what a device loses besides when it is left that many RX queues, None if
-        it loses nothing: a queue that goes takes its RPS mask and its flow table along.
+        Return what a device loses besides when it is left that many queues, None if it
+        loses nothing. A queue that goes takes its settings along: an RX queue its RPS
+        mask and its RFS table, a TX queue (netif_set_real_num_tx_queues(),
+        net/core/dev.c) its XPS maps.
         """
-        queues = device.rps
-        if isinstance(queues, Unreadable):
-            return "removes what RPS settings these RX queues have"
-        lost = [q.queue for q in queues[rx:] if q.cpus or q.flow_entries]
+        counts = device.queues
+        lost = [
+            *_lost("RPS", "rx", device.rps, counts.rx.real, rx),
+            *_lost("XPS", "tx", device.xps, counts.tx.real, tx),
+        ]
         if not lost:
             return None
-        return f"also removes the RPS settings of rx-{number_list(lost)}"
+        whose = "" if device is seen_from else f" of {self.name(device, seen_from)}"
+        return f"also removes {' and '.join(lost)}{whose}"
 
     def past(self, device: Device, key: str) -> Optional[Past]:
         """
@@ -560,6 +571,25 @@ class Context:
             fix=(),
             fix_effect=None,
         )
+
+
+def _lost(
+    what: str,
+    direction: str,
+    queues: Maybe[Sequence[Union[RpsQueue, XpsQueue]]],
+    real: Maybe[int],
+    left: Optional[int],
+) -> Iterator[str]:
+    # The settings of the queues that go.
+    if left is None or (not isinstance(real, Unreadable) and left >= real):
+        return
+    if isinstance(queues, Unreadable):
+        yield f"any {what} settings of {direction}-{left} and above"
+        return
+    # The first member is the queue's number.
+    lost = [queue.queue for queue in queues[left:] if any(queue[1:])]
+    if lost:
+        yield f"the {what} settings of {direction}-{number_list(lost)}"
 
 
 def refused(answer: Answer) -> Optional[Then]:

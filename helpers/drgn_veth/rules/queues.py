@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules on numbers of queues."""
 
-from typing import NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 from ..model import Device, Unreadable
 from ..ranges import number_list
@@ -39,12 +39,17 @@ def _native_queues(context: Context, end: End) -> Optional[Symptom]:
     rx, tx = real_queues(device, peer)
     if rx >= tx or context.is_native(device):
         return None
+    fix = context.fixes.more_rx_than_tx(device, peer)
+    effect = None
+    if fix == context.fixes.channels(peer.ref, tx=rx):
+        effect = context.lost_with_queues(peer, device, tx=rx)
     return Symptom(
         f"native XDP would be refused: {count(rx, 'real RX queue')} here, "
         f"{count(tx, 'real TX queue')} of its peer {context.name(peer, device)}",
         (("real_num_rx_queues", rx), ("peer_real_num_tx_queues", tx)),
         context.answer("veth-queues"),
-        context.fixes.more_rx_than_tx(device, peer),
+        fix,
+        fix_effect=effect,
         then=context.then(device, "veth-queues"),
     )
 
@@ -103,24 +108,31 @@ def _same_counts(
     # The commands, one a device, and what they do besides.
     wanted = found.wanted
     _, allocated = _counts(device, "")
-    if context.is_native(device):
-        # Fewer might be refused, or leave programs behind: xdp-stale-program.
-        return (), None
-    if wanted.rx > allocated.rx or wanted.tx > allocated.tx:
-        return (), None
+    peer_real, peer_allocated = _counts(peer, "peer_")
+    ends = [device]
     if found.both:
         if max(wanted) > cpus or context.is_native(peer):
             return (), None
-        both = [context.set_channels(one, *wanted) for one in (device, peer)]
-        lost = context.lost_with_rx(peer, wanted.rx)
-        effect = None if lost is None else f"{lost} of its peer"
-        return (() if () in both else (*both[0], *both[1])), effect
-    _, peer_allocated = _counts(peer, "peer_")
-    ends = (wanted, allocated), (wanted, peer_allocated)
-    if any(_as_one_sided(*a, *b, cpus) for a, b in (ends, ends[::-1])):
-        return (), None  # The same would be found again, for the other reason.
-    commands = context.set_channels(device, *wanted)
-    return commands, context.lost_with_rx(device, wanted.rx)
+        if peer_real != wanted:
+            ends.append(peer)
+    else:
+        after = (wanted, allocated), (wanted, peer_allocated)
+        if any(_as_one_sided(*a, *b, cpus) for a, b in (after, after[::-1])):
+            return (), None  # The same would be found again, for the other reason.
+    # Fewer might be refused, or leave programs behind: xdp-stale-program.
+    if context.is_native(device):
+        return (), None
+    if wanted.rx > allocated.rx or wanted.tx > allocated.tx:
+        return (), None
+    commands: Tuple[str, ...] = ()
+    lost: List[str] = []
+    for end in ends:
+        command = context.set_channels(end, *wanted)
+        if not command:
+            return (), None
+        commands += command
+        lost += filter(None, [context.lost_with_queues(end, device, *wanted)])
+    return commands, ", ".join(lost) or None
 
 
 def _one_sided(context: Context, end: End) -> Optional[Symptom]:
@@ -263,7 +275,7 @@ def _fewer_rx(
         native = context.is_native(device)
     except Undecidable:
         return (), None
-    effects = [context.lost_with_rx(device, rx)]
+    effects = [context.lost_with_queues(device, device, rx=rx)]
     if commands and native:
         # Without the native program: some kernels would leave it in the queues that
         # go, see xdp-stale-program.

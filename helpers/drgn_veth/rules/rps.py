@@ -126,6 +126,7 @@ def _out_of_range(context: Context, end: End) -> Optional[Symptom]:
         KernelAnswer("get_rps_cpu", None, message),
         context.set_channels(peer, tx=rx),
         _severity(device, peer),
+        fix_effect=context.lost_with_queues(peer, device, tx=rx),
     )
 
 

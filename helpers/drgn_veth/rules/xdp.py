@@ -82,7 +82,7 @@ def _fix_without_program(
     if last and first and isinstance(peer, Device):
         tx = peer.queues.tx.real
         if not isinstance(tx, Unreadable) and tx <= first:
-            lost = context.lost_with_rx(device, first)
+            lost = context.lost_with_queues(device, device, rx=first)
             return context.fixes.channels(device.ref, rx=first), lost
     return context.attach_again(device), ATTACHES_AGAIN
 
@@ -126,6 +126,7 @@ def _overflow(context: Context, end: End) -> Optional[Symptom]:
             (("real_num_rx_queues", rx), ("peer_real_num_tx_queues", tx)),
             KernelAnswer("veth_xmit"),
             context.set_channels(peer, tx=rx),
+            fix_effect=context.lost_with_queues(peer, device, tx=rx),
         )
         return context.unless_torn(symptom)
     features = need(peer.features.features, "peer_features")
