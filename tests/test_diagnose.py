@@ -32,6 +32,7 @@ from drgn_veth.model import (
     Pair,
     QueueCount,
     Queues,
+    RecordsRxQueue,
     RpsQueue,
     Snapshot,
     StaleProgram,
@@ -56,6 +57,7 @@ from drgn_veth.rules.base import (
     Then,
     Undo,
     decision,
+    rps_words,
 )
 from drgn_veth.rules.page import explain, markdown
 from drgn_veth.rules.poll import BACK_PRESSURE
@@ -81,8 +83,9 @@ BY_RXQ = frozenset({"_tx", "xdp_rxq.queue_index"})
 UNCHECKED = frozenset({"_tx"})
 CHECKED = frozenset({"_tx", "real_num_tx_queues"})
 KERNEL = Kernel(
-    4096, 320, 17, 64, 0, 4, True, True, True, MESSAGES, None, None, UNCHECKED
-)
+    4096, 320, 17, 64, 0, 4, True, True, True, MESSAGES, None, None, UNCHECKED,
+    RecordsRxQueue.NEVER,
+)  # fmt: skip
 PROGRAM = XdpProgram(7, "p", "00" * 8, "netlink", None, True, False, 1, 0)
 LINKED = PROGRAM._replace(via="link", link_id=3)
 DOWN = ("BROADCAST", "MULTICAST")
@@ -2405,6 +2408,77 @@ def many(count: int, *findings: Finding) -> List[Finding]:
         for finding in findings
         for i in range(count)
     ]
+
+
+@pytest.mark.parametrize(
+    ("records", "program", "outcome"),
+    [
+        (RecordsRxQueue.NEVER, False, "shifted"),
+        (RecordsRxQueue.NEVER, True, "shifted"),
+        (RecordsRxQueue.ALWAYS, False, "as numbered"),
+        (RecordsRxQueue.ALWAYS, True, "as numbered"),
+        (RecordsRxQueue.WITH_XDP, True, "as numbered"),
+        (RecordsRxQueue.WITH_XDP, False, "undecided"),
+        (BAD, True, "undecided"),
+        (None, False, "undecided"),
+    ],
+)
+def test_who_writes_the_rx_queue(records: Any, program: bool, outcome: str) -> None:
+    """Where veth_xmit() does, masks are used as they are numbered."""
+    end = {**queues(2, 2), **rps((0, 1), (2,))}
+    if program:
+        end.update(native(True, True))
+    snapshot = pair(queues(2, 2), end, kernel=kernel(records_rx_queue=records))
+    findings = found("rps-queue-off-by-one", snapshot)
+    if outcome == "as numbered":
+        assert findings == []
+        return
+    (finding,) = findings
+    assert finding.severity == ("info" if outcome == "undecided" else "warning")
+    assert bool(finding.undecided) == (outcome == "undecided")
+    assert bool(finding.fix) == bool(finding.fix_effect) == (outcome == "shifted")
+    if outcome == "undecided":
+        assert "skb_record_rx_queue()" in (finding.undecided or "")
+
+
+@pytest.mark.parametrize(
+    ("records", "steers"),
+    [(RecordsRxQueue.NEVER, 1), (RecordsRxQueue.ALWAYS, 2)],
+)
+def test_which_masks_steer(records: RecordsRxQueue, steers: int) -> None:
+    """Of two, with two TX queues at the peer: rx-0 serves both, or each its own."""
+    end = {**queues(2, 2), **rps((1,), (2,))}
+    snapshot = pair(queues(2, 2), end, kernel=kernel(records_rx_queue=records))
+    (finding,) = found("rps-which-end", snapshot)
+    masks = snapshot.devices[1].rps
+    assert isinstance(masks, tuple)
+    assert f"its RPS ({rps_words(masks[:steers])}) steers" in finding.summary
+
+
+#: Two values that could not be read, for the same reason: not known to be equal.
+LOST = [
+    ("queues-one-sided", queues(BAD, 1, 4, 4), "real_num_rx_queues"),
+    ("queues-one-sided", queues(1, 1, BAD, 4), "num_rx_queues"),
+    ("mtu-mismatch", {"mtu": BAD}, "mtu"),
+    ("rps-which-end", {**queues(3, 3), **rps((1,), BAD, (1,))}, "rps_map"),
+    ("xdp-stale-program", {**queues(BAD, 1), "veth": Veth(0, 0, BAD)}, "rq[].xdp_prog"),
+]
+
+
+@pytest.mark.parametrize(("rule", "changes", "name"), LOST)
+def test_two_lost_values_are_not_equal(rule: str, changes: Changes, name: str) -> None:
+    findings = found(rule, pair(changes, changes))
+    assert findings
+    for finding in findings:
+        assert finding.undecided and finding.undecided.startswith(name)
+
+
+def test_link_with_a_lost_id_is_no_other_one() -> None:
+    held = LINKED._replace(link_id=BAD)
+    snapshot = pair({"xdp": Xdp(held, None, None, ())})
+    other = XdpLink(BAD, snapshot.devices[0].ref, (PIN,), 0)
+    (finding,) = found("xdp-link-pinned-only", snapshot._replace(links=(other,)))
+    assert finding.undecided == f"link_id could not be read: {WHY}"
 
 
 def one(rule: str) -> Finding:

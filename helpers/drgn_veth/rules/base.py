@@ -72,6 +72,7 @@ __all__ = (
     "real_queues",
     "refused",
     "rps_words",
+    "same",
     "where",
 )
 
@@ -190,6 +191,20 @@ def need_of_kernel(value: Maybe[T], name: str) -> T:
     if isinstance(value, Unreadable):
         raise Undecidable(name, value, everywhere=True)
     return value
+
+
+def _is_known(value: object) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_known, value))
+    return not isinstance(value, Unreadable)
+
+
+def same(one: object, other: object) -> bool:
+    """
+    Return whether two values are known to be equal. Two that could not be read for the
+    same reason are not.
+    """
+    return one == other and _is_known(one)
 
 
 def count(number: int, noun: str) -> str:

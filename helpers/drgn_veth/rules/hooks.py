@@ -79,7 +79,7 @@ def _link_owns(context: Context, end: End) -> Optional[Symptom]:
 
 def _links(context: Context, device: Device) -> Iterator[XdpLink]:
     ids = {
-        program.link_id
+        need(program.link_id, "link_id")
         for _, _, program in _programs(device)
         if isinstance(program, XdpProgram) and program.via == "link"
     }

@@ -17,6 +17,7 @@ from .base import (
     Undecidable,
     is_up,
     need,
+    same,
 )
 
 __all__ = ("RULES",)
@@ -144,7 +145,7 @@ def _stale(context: Context, end: End) -> Optional[Symptom]:
 def _mismatch(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
     peer = context.peer(end)
-    if peer is None or device.mtu == peer.mtu:
+    if peer is None or same(device.mtu, peer.mtu):
         return None
     if not is_up(device) or not is_up(peer, "peer_"):
         return None

@@ -22,6 +22,7 @@ from .base import (
     need,
     need_of_kernel,
     real_queues,
+    same,
 )
 from .poll import BACK_PRESSURE, Wakes, wakes
 
@@ -138,7 +139,7 @@ def _same_counts(
 def _one_sided(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
     peer = context.peer(end)
-    if peer is None or device.queues == peer.queues:
+    if peer is None or same(device.queues, peer.queues):
         return None
     # Before v5.15 each end has what it was given, and there is no set_channels.
     if not need(device.driver.set_channels, "ethtool_ops->set_channels"):

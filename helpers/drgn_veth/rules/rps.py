@@ -4,7 +4,7 @@
 from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..fixes import rps_mask
-from ..model import Device, Maybe, RpsQueue, Unreadable
+from ..model import Device, Maybe, RecordsRxQueue, RpsQueue, Unreadable
 from ..ranges import per_queue
 from .base import (
     INFO,
@@ -30,13 +30,33 @@ def _queues(device: Device, whose: str = "") -> Tuple[RpsQueue, ...]:
     return need(device.rps, f"{whose}_rx[]")
 
 
+def _is_recorded(context: Context, device: Device) -> Maybe[bool]:
+    # Whether veth_xmit() writes the RX queue into what a device receives.
+    kernel = context.snapshot.kernel
+    records = None if kernel is None else kernel.records_rx_queue
+    if records is None:
+        return Unreadable("the code was not read")
+    if isinstance(records, Unreadable):
+        return records
+    if records is not RecordsRxQueue.WITH_XDP:
+        return records is RecordsRxQueue.ALWAYS
+    queues = device.xdp.queues
+    if isinstance(queues, tuple) and queues:
+        if all(isinstance(queue.prog_id, int) for queue in queues):
+            return True
+    return Unreadable("it is called where the RX queue has a program, perhaps always")
+
+
 def _used_count(rx: int, tx: int) -> int:
-    # TX queue 0 is taken for rx-0, as if it had recorded none, TX queue N for rx-(N-1).
+    # TX queue 0 is taken for rx-0, as if none was recorded, TX queue N for rx-(N-1).
     return max(1, min(rx, tx - 1))
 
 
 def _used(
-    device: Device, peer: Maybe[Optional[Device]], whose: str = ""
+    context: Context,
+    device: Device,
+    peer: Maybe[Optional[Device]],
+    whose: str = "",
 ) -> Tuple[RpsQueue, ...]:
     # The RX queues whose masks steer anything.
     queues = _queues(device, whose)
@@ -48,7 +68,10 @@ def _used(
     rx = need(device.queues.rx.real, f"{whose}real_num_rx_queues")
     of_peer = "" if whose else "peer_"
     tx = need(peer.queues.tx.real, f"{of_peer}real_num_tx_queues")
-    return queues[: _used_count(rx, tx)]
+    if _is_recorded(context, device) is False:
+        return queues[: _used_count(rx, tx)]
+    # TX queue N is taken for rx-N, or may be.
+    return queues[: min(rx, tx)]
 
 
 def _union(queues: Sequence[RpsQueue]) -> Tuple[int, ...]:
@@ -199,6 +222,9 @@ def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
     peer = context.peer(end)
     if peer is None:
         return None
+    recorded = _is_recorded(context, device)
+    if recorded is True:
+        return None  # Each mask is used for the TX queue of its number.
     rx, tx = real_queues(device, peer)
     queues = _queues(device)
     severity = _severity(device, peer)
@@ -233,8 +259,7 @@ def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
             f"peer {context.name(peer, device)} has {count(tx, 'real TX queue')}, and "
             f"rx-{found.used}, which is used, has {_words(found.used_cpus)}"
         )
-    fix, effect = _same_masks(context, device, queues)
-    return Symptom(
+    symptom = Symptom(
         summary,
         (
             ("real_num_rx_queues", rx),
@@ -242,10 +267,15 @@ def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
             ("rps_map", rps_words(queues)),
         ),
         KernelAnswer("get_rps_cpu"),
-        fix,
-        severity,
-        fix_effect=effect,
     )
+    if isinstance(recorded, Unreadable):
+        return symptom._replace(
+            severity=INFO,
+            undecided="whether masks are shifted so depends on skb_record_rx_queue() "
+            f"in the code of veth_xmit(): {recorded.reason}",
+        )
+    fix, effect = _same_masks(context, device, queues)
+    return symptom._replace(severity=severity, fix=fix, fix_effect=effect)
 
 
 def _which_end(context: Context, end: End) -> Optional[Symptom]:
@@ -255,12 +285,14 @@ def _which_end(context: Context, end: End) -> Optional[Symptom]:
     peer = context.peer(end)
     if peer is None:
         return None
-    queues = _used(device, peer)
+    queues = _used(context, device, peer)
     if not _has_rps(queues):
         return None
-    theirs = _used(peer, device, "peer_")
+    theirs = _used(context, peer, device, "peer_")
     mine, other = rps_words(queues), rps_words(theirs)
     if mine == other:
+        for queue in (*queues, *theirs):
+            need(queue.cpus, "rps_map")
         return None
     if _has_rps(theirs, "peer_") and device.net_device not in context.first_ends:
         return None  # Said once, of the other end.
@@ -281,7 +313,7 @@ def _generic_cpu(context: Context, end: End) -> Optional[Symptom]:
     program = need(device.xdp.generic, "xdp_state[XDP_MODE_SKB]")
     if program is None:
         return None
-    queues = _used(device, end.peer)
+    queues = _used(context, device, end.peer)
     if not _has_rps(queues):
         return None
     return Symptom(
@@ -330,12 +362,14 @@ RULES: Tuple[Rule, ...] = (
         severity=WARNING,
         title="RPS masks differ, and each is used for the next TX queue",
         predicate=(
-            "kind is veth && (1 <= n < peer->real_num_tx_queues && n < "
+            "kind is veth && veth_xmit() does not write the RX queue into a packet && "
+            "(1 <= n < peer->real_num_tx_queues && n < "
             "real_num_rx_queues && _rx[n].rps_map != _rx[n - 1].rps_map || k >= 1 && k "
             "+ 1 >= peer->real_num_tx_queues && _rx[k].rps_map && it is not the same "
             "as that of some RX queue that is used: _rx[0], and _rx[i] with i + 1 < "
             "peer->real_num_tx_queues). It is an info if an end is down, or the only "
-            "queues whose masks are not used have none."
+            "queues whose masks are not used have none. It is undecided, and an info, "
+            "if the code of veth_xmit() cannot be read."
         ),
         sees=(
             "The mask of rx-N does nothing for TX queue N of the peer: that of "
@@ -351,11 +385,11 @@ RULES: Tuple[Rule, ...] = (
             "As in rps-queue-out-of-range: the receiving side takes "
             "skb->queue_mapping for the RX queue plus 1 (get_rps_cpu(), "
             "net/core/dev.c), and veth leaves the TX queue's number in it. Some "
-            "kernels write the RX queue plus 1 (skb_record_rx_queue() in veth_xmit(), "
-            "drivers/net/veth.c): v5.2 to v5.9 and v5.11 only where the rq has a "
-            "native program, v5.14 always; v5.17 and stable kernels, such as 5.10.262 "
-            "and 5.15.100, do not. Where it is written masks are used as they are "
-            "numbered, and this finding is wrong."
+            "kernels write the RX queue plus 1: skb_record_rx_queue() in veth_xmit() "
+            "(drivers/net/veth.c), up to v5.11 where the RX queue has a native "
+            "program, in v5.12 to v5.16 and stable kernels of that time always. There "
+            "each mask is used for the TX queue of its number, and nothing is found. "
+            "The code of veth_xmit() tells which kernel this is."
         ),
         subjects=lambda context: context.steered,
         check=_off_by_one,

@@ -21,6 +21,7 @@ from .base import (
     napi_queues,
     need,
     real_queues,
+    same,
 )
 from .poll import gro_is_safe
 
@@ -92,7 +93,7 @@ def _stale(context: Context, end: End) -> Optional[Symptom]:
     if device.veth is None or not device.veth.stale:
         return None
     rx = device.queues.rx
-    if isinstance(device.veth.stale, Unreadable) and rx.real == rx.allocated:
+    if isinstance(device.veth.stale, Unreadable) and same(rx.real, rx.allocated):
         return None
     stale = need(device.veth.stale, "rq[].xdp_prog")
     queues = [one.queue for one in stale]
