@@ -32,9 +32,12 @@ from drgn_veth.bpf_programs import (
 from drgn_veth.errors import WalkError
 from drgn_veth.idr import for_each_idr_pointer
 from drgn_veth.mounts import Mounts
+from drgn_veth.netdev import netdev_alias
 from drgn_veth.nsfs import for_each_net_process, net_processes, netns_name
+from drgn_veth.rps import rps_map_cpus
 from drgn_veth.rtnl import rtnl_owner
 from drgn_veth.walk import bounded_hlist, for_each_entry_bounded
+from drgn_veth.xps import XPS_CPUS, netdev_xps_maps
 import pytest
 
 BASE = 0x10000
@@ -394,6 +397,30 @@ def test_hlist_with_tags_and_without_an_end(toy: Toy) -> None:
     found, why = chain.all(tags=1)
     assert found == chain.nodes
     assert "could not find memory" in why
+
+
+# Arrays ---------------------------------------------------------------------------
+
+
+def test_a_pointer_is_no_array(toy: Toy) -> None:
+    """Where a distribution has made a pointer of an array, it is not read as one."""
+    toy.put(toy.variable("nr_cpu_ids", "unsigned int"), "I", 4)
+    toy.struct("rps_map", len="unsigned int", cpus="unsigned short *")
+    rps_map = toy.place("struct rps_map")
+    toy.set("struct rps_map", rps_map, len=1, cpus=2)
+    with pytest.raises(ValueError, match="where an array should be"):
+        rps_map_cpus(Object(toy.prog, "struct rps_map *", rps_map))
+    toy.struct("xps_dev_maps", nr_ids="unsigned int")
+    toy.struct("netdev", xps_maps="struct xps_dev_maps **")
+    dev = Object(toy.prog, "struct netdev *", toy.place("struct netdev"))
+    with pytest.raises(ValueError, match="where an array should be"):
+        netdev_xps_maps(dev, XPS_CPUS)
+    toy.struct("dev_ifalias", ifalias="char *")
+    toy.struct("named", ifalias="struct dev_ifalias *")
+    named = toy.place("struct named")
+    toy.set("struct named", named, ifalias=toy.text(b"an address of 8 bytes"))
+    with pytest.raises(ValueError, match="where an array should be"):
+        netdev_alias(Object(toy.prog, "struct named *", named))
 
 
 # The lock -------------------------------------------------------------------------

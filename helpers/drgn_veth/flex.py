@@ -1,11 +1,22 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Arrays whose length stands elsewhere in memory."""
+"""Arrays, of which distributions may make pointers, and whose length is elsewhere."""
 
 from typing import List
 
-from drgn import Object
+from drgn import Object, TypeKind
 
-__all__ = ("array_values",)
+__all__ = ("array_values", "expect_array")
+
+
+def expect_array(member: Object) -> Object:
+    """
+    Return a member that is known to be an array.
+
+    :raises ValueError: if it is something else in this kernel
+    """
+    if member.type_.unaliased_kind() != TypeKind.ARRAY:
+        raise ValueError(f"{member.type_.type_name()} is where an array should be")
+    return member
 
 
 def array_values(flexible: Object, count: int, limit: int, what: str) -> List[int]:
@@ -16,8 +27,9 @@ def array_values(flexible: Object, count: int, limit: int, what: str) -> List[in
     :param count: How many there are, as kernel memory says
     :param limit: How many there can be
     :param what: What *count* counts, for the error
-    :raises ValueError: if *count* is more than *limit*
+    :raises ValueError: if *count* is more than *limit*, or it is no array
     """
+    expect_array(flexible)
     if count > limit:
         raise ValueError(f"{what} is {count}, more than there can be ({limit})")
     if not count:

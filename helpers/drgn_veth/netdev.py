@@ -14,6 +14,7 @@ from typing import Iterator, NamedTuple, Optional, Tuple
 from drgn import NULL, Object, Program, container_of
 from drgn.helpers.common.prog import takes_program_or_default
 
+from .flex import expect_array
 from .walk import for_each_entry_bounded
 
 __all__ = (
@@ -228,7 +229,7 @@ def netdev_alias(dev: Object) -> bytes:
     alias = dev.ifalias.read_()
     if not alias:
         return b""
-    text: Optional[int] = alias.ifalias.address_
+    text: Optional[int] = expect_array(alias.ifalias).address_
     assert text is not None
     return _string(dev.prog_, text)
 

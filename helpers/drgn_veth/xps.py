@@ -11,10 +11,10 @@ net/core/net-sysfs.c).
 
 from typing import Dict, List, Tuple
 
-from drgn import NULL, Object, TypeKind
+from drgn import NULL, Object
 
 from .cpus import nr_cpu_ids
-from .flex import array_values
+from .flex import array_values, expect_array
 from .queues import MAX_QUEUES, netdev_num_rx_queues, netdev_txq_to_tc
 
 __all__ = (
@@ -53,9 +53,7 @@ def netdev_xps_maps(dev: Object, type: int) -> Object:
     except AttributeError:
         pass
     else:
-        if maps.type_.unaliased_kind() != TypeKind.ARRAY:
-            raise ValueError(f"xps_maps has an unknown type: {maps.type_.type_name()}")
-        return maps[type].read_()
+        return expect_array(maps)[type].read_()
     try:
         return dev.member_(_OLD_MEMBERS[type]).read_()
     except AttributeError:  # CONFIG_XPS=n
