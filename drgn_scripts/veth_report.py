@@ -6,19 +6,10 @@ namespace, with how many queues, which XDP programs and RPS maps; and what is wr
 with them.
 """
 
-import argparse
-import importlib.util
 import os
 import sys
-from typing import List, Optional, Sequence
 
-try:
-    import drgn
-except ModuleNotFoundError as e:
-    print(f"veth_report: {e}: pip install drgn", file=sys.stderr)
-    sys.exit(2)
-
-# drgn puts only this script's own folder on sys.path.
+# drgn puts only the folder of the script on sys.path.
 sys.path.insert(
     0,
     os.path.join(
@@ -26,12 +17,20 @@ sys.path.insert(
     ),
 )
 
-from drgn_veth import cli, diagnose, filters, opening  # noqa: E402
-from drgn_veth.model import Snapshot, unreadable_in  # noqa: E402
-from drgn_veth.render import csv, findings, json  # noqa: E402
-from drgn_veth.rules import RULES_BY_ID  # noqa: E402
-from drgn_veth.rules.base import Finding  # noqa: E402
-from drgn_veth.rules.page import explain  # noqa: E402
+import drgn_veth_start  # noqa: E402
+
+with drgn_veth_start.importing(__name__):
+    import argparse
+    import importlib.util
+    from typing import List, Optional, Sequence
+
+    import drgn
+    from drgn_veth import cli, diagnose, filters, opening
+    from drgn_veth.model import Snapshot, unreadable_in
+    from drgn_veth.render import csv, findings, json
+    from drgn_veth.rules import RULES_BY_ID
+    from drgn_veth.rules.base import Finding
+    from drgn_veth.rules.page import explain
 
 _EPILOG = """\
 examples:

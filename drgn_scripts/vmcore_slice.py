@@ -6,21 +6,10 @@ sent to a colleague instead of the dump. drgn opens it with plain -c, and the re
 needs no debug symbols.
 """
 
-import argparse
-import lzma
 import os
-import shutil
 import sys
-import tempfile
-from typing import List, Optional
 
-try:
-    import drgn
-except ModuleNotFoundError as e:
-    print(f"vmcore_slice: {e}: pip install drgn", file=sys.stderr)
-    sys.exit(2)
-
-# drgn puts only this script's own folder on sys.path.
+# drgn puts only the folder of the script on sys.path.
 sys.path.insert(
     0,
     os.path.join(
@@ -28,15 +17,25 @@ sys.path.insert(
     ),
 )
 
-from drgn_veth import cli, opening  # noqa: E402
-from drgn_veth.model import unreadable_in  # noqa: E402
-from drgn_veth.slice import (  # noqa: E402
-    Slice,
-    SliceError,
-    check_slice,
-    slice_target,
-)
-from drgn_veth.snapshot import UnreadTargetError  # noqa: E402
+import drgn_veth_start  # noqa: E402
+
+with drgn_veth_start.importing(__name__):
+    import argparse
+    import lzma
+    import shutil
+    import tempfile
+    from typing import List, Optional
+
+    import drgn
+    from drgn_veth import cli, opening
+    from drgn_veth.model import unreadable_in
+    from drgn_veth.slice import (
+        Slice,
+        SliceError,
+        check_slice,
+        slice_target,
+    )
+    from drgn_veth.snapshot import UnreadTargetError
 
 _EPILOG = """\
 examples:

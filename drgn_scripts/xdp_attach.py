@@ -5,19 +5,10 @@ Say what the kernel would answer to an XDP attach, in each mode: the error and i
 message, which function decides and by which numbers, and what would change it.
 """
 
-import argparse
-import importlib.util
 import os
 import sys
-from typing import Dict, Iterator, List, Optional, Sequence
 
-try:
-    import drgn
-except ModuleNotFoundError as e:
-    print(f"xdp_attach: {e}: pip install drgn", file=sys.stderr)
-    sys.exit(2)
-
-# drgn puts only this script's own folder on sys.path.
+# drgn puts only the folder of the script on sys.path.
 sys.path.insert(
     0,
     os.path.join(
@@ -25,9 +16,17 @@ sys.path.insert(
     ),
 )
 
-from drgn_veth import cli, filters, opening, predictor  # noqa: E402
-from drgn_veth.model import Device, LoadedProgram, Maybe, Task  # noqa: E402
-from drgn_veth.render import attempts  # noqa: E402
+import drgn_veth_start  # noqa: E402
+
+with drgn_veth_start.importing(__name__):
+    import argparse
+    import importlib.util
+    from typing import Dict, Iterator, List, Optional, Sequence
+
+    import drgn
+    from drgn_veth import cli, filters, opening, predictor
+    from drgn_veth.model import Device, LoadedProgram, Maybe, Task
+    from drgn_veth.render import attempts
 
 _EPILOG = """\
 examples:

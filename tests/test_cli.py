@@ -316,13 +316,17 @@ def test_without_tabulate(core: Path) -> None:
         assert done.stdout == run("-c", core, "--format", format).stdout
 
 
-@pytest.mark.parametrize("script", [SCRIPT, SLICE], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "script",
+    [SCRIPT, SLICE, SCRIPT.parent / "xdp_attach.py"],
+    ids=lambda path: path.stem,
+)
 def test_without_drgn(script: Path) -> None:
     done = without("drgn", script, "-h")
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"{script.stem}: ")
-    assert line.endswith("pip install drgn")
+    assert line.endswith("pip install 'drgn>=0.0.33'")
 
 
 # Targets

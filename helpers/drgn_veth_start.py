@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+The start of a script
+---------------------
+
+What has to happen before drgn and the modules of drgn-veth are imported. This module
+imports neither.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+from typing import Callable, Iterator, List, NoReturn, Tuple
+
+__all__ = ("OLDEST_DRGN", "at_signal", "importing")
+
+#: The oldest release of drgn that the helpers run on; pyproject.toml has it, too.
+OLDEST_DRGN = (0, 0, 33)
+
+_WANTED = "drgn>=" + ".".join(map(str, OLDEST_DRGN))
+_EXIT_USAGE = 2
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_undo: List[Callable[[], None]] = []
+
+
+@contextlib.contextmanager
+def at_signal(undo: Callable[[], None]) -> Iterator[None]:
+    """Call a function if a signal ends the process meanwhile."""
+    _undo.append(undo)
+    try:
+        yield
+    finally:
+        _undo.remove(undo)
+
+
+def _end(number: int, _: object) -> None:
+    # An exception could be raised anywhere: in an import, in a callback out of C, at
+    # the interpreter's end. There Python prints it.
+    for undo in _undo:
+        with contextlib.suppress(OSError):
+            undo()
+    os._exit(128 + number)
+
+
+def _end_at_signals() -> None:
+    for number in _SIGNALS:
+        # nohup and a shell's & ignore some of them: leave it at that.
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _end)
+
+
+def _fail(message: str) -> NoReturn:
+    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    if sys.stderr is not None:  # closed; print() would take standard output
+        message = " ".join(message.split())
+        with contextlib.suppress(OSError):
+            print(f"{name}: {message}", file=sys.stderr, flush=True)
+    sys.exit(_EXIT_USAGE)
+
+
+def _release(version: str) -> Tuple[int, ...]:
+    # "0.0.33", "0.3.0+12.gdeadbeef", "0.0.33rc1"
+    numbers = []
+    for part in version.split("+")[0].split("."):
+        digits = part[: len(part) - len(part.lstrip("0123456789"))]
+        if not digits:
+            break
+        numbers.append(int(digits))
+    return tuple(numbers)
+
+
+def _check_drgn() -> str:
+    # Return the version.
+    try:
+        import drgn
+
+        version: str = drgn.__version__
+    except ModuleNotFoundError as e:
+        _fail(f"{e}: pip install '{_WANTED}'")
+    except (ImportError, AttributeError) as e:
+        _fail(f"drgn cannot be loaded: {e}: pip install '{_WANTED}'")
+    if _release(version) < OLDEST_DRGN:
+        _fail(f"drgn {version} is too old: pip install '{_WANTED}'")
+    return version
+
+
+@contextlib.contextmanager
+def importing(name: str) -> Iterator[None]:
+    """
+    Import what a script needs. If that fails, print one line and exit.
+
+    From here on a signal ends the script at once and silently.
+
+    :param name: ``__name__`` of the script; nothing is done for one that is imported
+    """
+    if name != "__main__":
+        yield
+        return
+    _end_at_signals()
+    version = _check_drgn()
+    try:
+        yield
+    except (ImportError, AttributeError) as e:
+        _fail(f"{e}; this is drgn {version}, what is needed is {_WANTED}")
