@@ -106,7 +106,7 @@ def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
         taken = slice_target(target)
         size = _write(taken, args.slice)
     except UnreadTargetError as e:
-        raise cli.TargetError(str(e)) from None
+        raise opening.unread(target, str(e)) from None
     except SliceError as e:
         raise cli.UsageError(str(e)) from None
     except OSError as e:

@@ -352,7 +352,7 @@ def test_what_is_missing_of_the_running_kernel(monkeypatch: Any) -> None:
         (gzip.compress(b"core"), "gzip -d it first"),
         (bz2.compress(b"core"), "bzip2 -d it first"),
         (b"\x28\xb5\x2f\xfd" + bytes(60), "zstd -d it first"),
-        (b"makedumpfile\0\0\0\0" + bytes(60), "makedumpfile -R"),
+        (b"makedumpfile\0" + bytes(60) + b"\xff" * 16, "makedumpfile -R"),
     ],
     ids=["xz", "gzip", "bzip2", "zstd", "flattened"],
 )

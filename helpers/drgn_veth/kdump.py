@@ -1,35 +1,53 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-Dump files, as far as their length
-----------------------------------
+Dump files that are not whole
+-----------------------------
 
-libkdumpfile maps a kdump file into memory; if the file ends within its own
-tables, because copying it was cut short, the process that opens it dies of
-SIGBUS. So look first. Follows makedumpfile's diskdump_mod.h, for 64-bit kernels.
+What the headers of a file say about it: how much of a dump it is, and what is missing.
 
-An ELF dump that was cut short is opened as if nothing was missing.
+libkdumpfile maps a kdump file into memory. If the file ends within its own tables,
+because a copy of it was cut short, the process that opens it dies of SIGBUS: look
+first. Follows makedumpfile's diskdump_mod.h, for 64-bit kernels.
+
+drgn opens an ELF dump that was cut short, and a kdump file that lacks pages, as if
+nothing was missing.
 """
 
 import os
 import struct
-from typing import Optional
+from typing import BinaryIO, NamedTuple, Optional
 
-__all__ = ("how_to_unpack", "missing_from_elf", "missing_from_kdump")
+__all__ = ("how_to_unpack", "missing_from_elf", "missing_from_kdump", "what_is_wrong")
 
 _SIGNATURE = b"KDUMP   "
-# signature, header_version, utsname, timestamp, status; block_size, sub_hdr_size,
-# bitmap_blocks
-_HEADER = struct.Struct("<8s4x390x6x16x4xiiI")
-_PAGE_DESC = 24  # off_t offset; u32 size, flags; u64 page_flags
+# struct disk_dump_header: header_version; status, block_size, sub_hdr_size,
+# bitmap_blocks, max_mapnr
+_HEADER = "8xi390x6x16xIiiII"
+_HEADER_SIZE = struct.calcsize("<" + _HEADER)
+_INCOMPLETE = 8  # DUMP_DH_COMPRESSED_INCOMPLETE in status
+# struct kdump_sub_header: split, start_pfn, end_pfn; offset and size of vmcoreinfo,
+# note and eraseinfo; start_pfn_64, end_pfn_64, max_mapnr_64
+_SUB_HEADER = "12xi" + 11 * "Q"
+_HAS_SPLIT, _HAS_VMCOREINFO, _HAS_64 = 2, 3, 6  # since these values of header_version
+_PARTS = 3  # vmcoreinfo, note and eraseinfo
+_PAGE_DESC = 24
+_PAGE = "QI12x"  # struct page_desc: offset, size
 _BLOCK_SIZES = (4096, 8192, 16384, 65536)
 _MAX_BITMAP = 1 << 30
 _CHUNK = 1 << 20
+_PAGES = 1 << 15  # descriptors that are looked at at a time
+_MOST_CHUNKS = 64
 _BITS_OF_BYTE = bytes(bin(byte).count("1") for byte in range(256))
+
+_FLATTENED = b"makedumpfile\0"
+_END_OF_FLATTENED = b"\xff" * 16  # struct makedumpfile_data_header: offset and size -1
 
 _ELF64 = b"\x7fELF\x02"
 _ORDERS = {1: "<", 2: ">"}  # by EI_DATA
 _ELF_HEADER = "32xQ14xHH6x"  # e_phoff, e_phentsize, e_phnum
 _PROGRAM_HEADER = "8xQ16xQ16x"  # p_offset, p_filesz
+
+_AGAIN = "copy the dump again, in whole"
 
 # How a file begins, and what to do about it.
 _PACKED = (
@@ -39,7 +57,7 @@ _PACKED = (
     (b"BZh", "it is compressed: bzip2 -d it first"),
     # drgn opens these, unless its libkdumpfile is too old or the file is damaged.
     (
-        b"makedumpfile\0",
+        _FLATTENED,
         "it is flattened: copy it again, in whole, or makedumpfile -R NEW <OLD first",
     ),
 )
@@ -89,6 +107,94 @@ def missing_from_elf(path: str) -> Optional[str]:
         return None
 
 
+class _Kdump(NamedTuple):
+    # What the headers of a kdump file say, and where its tables are.
+    order: str
+    block: int
+    incomplete: bool
+    first: int  # page frames that this file has descriptors of
+    end: int
+    all_pages: int
+    split: bool
+    bitmap: int  # where the second one begins: which pages were dumped
+    descriptors: int
+    tables: int  # where they end, without the descriptors
+
+
+def _read_kdump(f: BinaryIO, start: bytes) -> Optional[_Kdump]:
+    # None: of a machine that is not known here. Leave it to libkdumpfile.
+    for order in "<>":
+        version, status, block, sub_header, bitmap, pages = struct.unpack(
+            order + _HEADER, start
+        )
+        if block in _BLOCK_SIZES and sub_header >= 0:
+            break
+    else:
+        return None
+    descriptors = tables = (1 + sub_header + bitmap) * block
+    sub = struct.Struct(order + _SUB_HEADER)
+    f.seek(block)
+    split, *fields = sub.unpack(f.read(sub.size).ljust(sub.size, b"\0"))
+    first, end = fields[0], fields[1]
+    if version >= _HAS_64:
+        first, end, pages = fields[8:]
+    # Version 3 has vmcoreinfo, each of the next two one part more.
+    parts = min(max(version - _HAS_VMCOREINFO + 1, 0), _PARTS)
+    for offset, length in zip(fields[2::2], fields[3 : 3 + 2 * parts : 2]):
+        if length:
+            tables = max(tables, offset + length)
+    is_split = version >= _HAS_SPLIT and split != 0
+    return _Kdump(
+        order=order,
+        block=block,
+        incomplete=bool(status & _INCOMPLETE),
+        first=first if is_split else 0,
+        end=end if is_split else bitmap // 2 * block * 8,
+        all_pages=pages,
+        split=is_split,
+        bitmap=(1 + sub_header + bitmap // 2) * block,
+        descriptors=descriptors,
+        tables=tables,
+    )
+
+
+def _dumped(f: BinaryIO, kdump: _Kdump) -> int:
+    # How many pages have descriptors: the bits of the second bitmap.
+    at = kdump.first // 8
+    end = min((kdump.end + 7) // 8, kdump.descriptors - kdump.bitmap)
+    if not 0 < end - at <= _MAX_BITMAP:
+        return 0
+    count = 0
+    f.seek(kdump.bitmap + at)
+    for left in range(end - at, 0, -_CHUNK):
+        chunk = bytearray(f.read(min(left, _CHUNK)))
+        if left == end - at and chunk:
+            chunk[0] &= 0xFF << kdump.first % 8 & 0xFF
+        if left <= _CHUNK and chunk and kdump.end % 8:
+            chunk[-1] &= (1 << kdump.end % 8) - 1
+        count += sum(chunk.translate(_BITS_OF_BYTE, b"\0"))
+    return count
+
+
+def _end_of_pages(f: BinaryIO, kdump: _Kdump, count: int) -> int:
+    # Where the last page ends. Pages stand in the order of their descriptors, but for
+    # those that are all zero: they share one, the first. Look for another from the end.
+    page = struct.Struct(kdump.order + _PAGE)
+    end = 0
+    for _ in range(_MOST_CHUNKS):
+        if count <= 0:
+            break
+        before = max(count - _PAGES, 0)
+        f.seek(kdump.descriptors + before * page.size)
+        data = f.read((count - before) * page.size)
+        pages = set(page.iter_unpack(data[: len(data) // page.size * page.size]))
+        end = max([end, *(offset + size for offset, size in pages)])
+        if len(pages - {(0, 0)}) > 1:
+            break
+        count = before
+    return end
+
+
 def missing_from_kdump(path: str) -> Optional[str]:
     """
     Return how a kdump file is too short for its own tables.
@@ -97,29 +203,70 @@ def missing_from_kdump(path: str) -> Optional[str]:
     :raises OSError: if the file cannot be read
     """
     with open(path, "rb") as f:
-        start = f.read(_HEADER.size)
+        start = f.read(_HEADER_SIZE)
         if not start.startswith(_SIGNATURE):
             return None
         size = os.fstat(f.fileno()).st_size
-        if len(start) < _HEADER.size:
+        if len(start) < _HEADER_SIZE:
             return f"the file ends within its header, after {size} bytes"
-        _, block, sub_header, bitmap = _HEADER.unpack(start)
-        if block not in _BLOCK_SIZES or sub_header < 0 or bitmap * block > _MAX_BITMAP:
-            return None  # Another machine's: leave it to libkdumpfile.
-        # Two bitmaps; the second one tells which pages are in the file.
-        dumped = (1 + sub_header + bitmap // 2) * block
-        tables = (1 + sub_header + bitmap) * block
-        if size >= tables:
-            f.seek(dumped)
-            for left in range(tables - dumped, 0, -_CHUNK):
-                # Too short already, or long enough even for all other pages.
-                if not tables <= size < tables + left * 8 * _PAGE_DESC:
-                    break
-                chunk = f.read(min(left, _CHUNK))
-                tables += sum(chunk.translate(_BITS_OF_BYTE, b"\0")) * _PAGE_DESC
+        kdump = _read_kdump(f, start)
+        if kdump is None:
+            return None
+        tables = kdump.tables
+        if size >= kdump.descriptors:
+            descriptors = kdump.descriptors + _dumped(f, kdump) * _PAGE_DESC
+            tables = max(tables, descriptors)
         if size < tables:
             return (
                 f"the file ends after {size} bytes, its tables alone take at least "
                 f"{tables}"
             )
+        return None
+
+
+def _wrong_with_kdump(f: BinaryIO, start: bytes) -> Optional[str]:
+    kdump = _read_kdump(f, start)
+    if kdump is None:
+        return None
+    said = []
+    if kdump.split:
+        said.append(
+            f"one part of a split dump, with pages {kdump.first} to {kdump.end - 1} of "
+            f"{kdump.all_pages}; put the parts together: makedumpfile --reassemble "
+            "PART1 PART2... DUMP"
+        )
+    if kdump.incomplete:
+        said.append(
+            "an incomplete dump: the disk was full before makedumpfile had written all "
+            "pages; make room, and dump again"
+        )
+    size = os.fstat(f.fileno()).st_size
+    end = _end_of_pages(f, kdump, _dumped(f, kdump))
+    if size < end:
+        said.append(f"the file ends after {size} bytes, its pages take {end}; {_AGAIN}")
+    return "; ".join(said) or None
+
+
+def what_is_wrong(path: str) -> Optional[str]:
+    """
+    Return in one line why a file is less than a whole dump, and what to do.
+
+    :return: None if it is whole, as far as its headers tell
+    :raises OSError: if the file cannot be read
+    """
+    missing = missing_from_kdump(path) or missing_from_elf(path)
+    if missing is not None:
+        return f"{missing}; {_AGAIN}"
+    with open(path, "rb") as f:
+        start = f.read(_HEADER_SIZE)
+        if start.startswith(_SIGNATURE):
+            return _wrong_with_kdump(f, start)
+        if start.startswith(_FLATTENED):
+            size = f.seek(0, os.SEEK_END)
+            f.seek(max(size - len(_END_OF_FLATTENED), 0))
+            if f.read() != _END_OF_FLATTENED:
+                return (
+                    f"the file ends after {size} bytes, without the end of a flattened "
+                    f"dump; {_AGAIN}"
+                )
         return None

@@ -3,8 +3,8 @@
 Opening a target
 ----------------
 
-What the scripts look at: what drgn was told to, or what their own options say. What is
-wrong with it is told in one line, before anything else happens.
+What the scripts look at: what drgn was told to, or what their own options say. If it
+cannot be read, one line says why, before anything else happens.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import stat
+import sys
 from typing import Iterator, List, Optional
 
 import drgn
@@ -19,14 +20,19 @@ from drgn import MissingDebugInfoError, Program, ProgramFlags
 
 from .btf import use_btf
 from .cli import TargetError, UsageError, warn
+from .elfcore import read_notes
 from .errors import is_read_error, reason
-from .kdump import how_to_unpack, missing_from_elf, missing_from_kdump
+from .kdump import how_to_unpack, missing_from_kdump, what_is_wrong
 from .model import Snapshot
 from .snapshot import UnreadTargetError, take_something
 
-__all__ = ("add_target_options", "open_target", "take")
+__all__ = ("add_target_options", "open_target", "take", "unread")
 
-_WHOLE = "copy the dump again, in whole"
+_NO_VMCOREINFO = (
+    "has no VMCOREINFO, by which drgn knows a kernel: start QEMU with -device "
+    "vmcoreinfo, and load the module qemu_fw_cfg in the guest"
+)
+_PROCESS_NOTES = (3, 6)  # NT_PRPSINFO, NT_AUXV: only the core of a process has them
 
 
 def add_target_options(parser: argparse.ArgumentParser) -> None:
@@ -93,9 +99,14 @@ def _what_drgn_says() -> Iterator[List[str]]:
     logger.addHandler(kept)
     logger.setLevel(logging.WARNING)
     logger.propagate = False
+    # A message that is not UTF-8, as a damaged OSRELEASE makes it, is one that drgn
+    # cannot log. Python then prints a traceback.
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda _: None
     try:
         yield kept.said
     finally:
+        sys.unraisablehook = hook
         logger.removeHandler(kept)
         logger.setLevel(level)
         logger.propagate = propagate
@@ -137,15 +148,20 @@ def _load_symbols(prog: Program, paths: List[str]) -> None:
                 )
 
 
-def _not_opened(path: str) -> str:
-    # What to do about a core that drgn does not open.
-    packed = how_to_unpack(path)
-    if packed is not None:
-        return packed
-    missing = missing_from_elf(path)
-    if missing is not None:
-        return f"{missing}; {_WHOLE}"
-    return "what is wanted is a whole crash dump of a kernel, kdump or ELF"
+def _why_not_opened(path: str, error: BaseException) -> str:
+    # What the file is, before what drgn says.
+    said = reason(error)
+    try:
+        known = what_is_wrong(path) or how_to_unpack(path)
+    except OSError:
+        known = None  # A folder, or the file is gone.
+    if known is not None:
+        return f"{known} (drgn: {said})"
+    if "unrecognized QEMU" in said:
+        return said  # It says what to do.
+    if "vmcoreinfo" in said.lower():
+        return f"{said}; drgn knows a kernel by the VMCOREINFO of its dump"
+    return f"{said}; what is wanted is a whole crash dump of a kernel, kdump or ELF"
 
 
 def _open(args: argparse.Namespace) -> Program:
@@ -156,9 +172,8 @@ def _open(args: argparse.Namespace) -> Program:
     # What is missing is told by whoever misses it, in one line.
     logging.getLogger("drgn").setLevel(logging.CRITICAL + 1)
     try:
-        missing = missing_from_kdump(args.core) if args.core else None
-        if missing:
-            raise TargetError(f"{where}: {missing}; {_WHOLE}")
+        if args.core and missing_from_kdump(args.core):
+            raise TargetError(f"{where}: {what_is_wrong(args.core)}")
         _set_target(prog, args)
     except OSError as e:
         hint = ""
@@ -173,20 +188,39 @@ def _open(args: argparse.Namespace) -> Program:
     except Exception as e:
         if not is_read_error(e):
             raise
-        hint = f"; {_not_opened(args.core)}" if args.core else ""
-        raise TargetError(f"{where}: {reason(e)}{hint}") from None
+        said = _why_not_opened(args.core, e) if args.core else reason(e)
+        raise TargetError(f"{where}: {said}") from None
     _check_kernel(prog)
     _load_symbols(prog, args.symbols)
     drgn.set_default_prog(prog)
     return prog
 
 
+def _is_kernel_core(path: Optional[str]) -> bool:
+    # Whether an ELF core has no note that only a process has.
+    if path is None:
+        return False
+    try:
+        notes = list(read_notes(path))
+    except OSError:
+        return False
+    return bool(notes) and not any(
+        note.name == b"CORE" and note.type in _PROCESS_NOTES for note in notes
+    )
+
+
 def _check_kernel(prog: Program) -> None:
-    if not prog.flags & ProgramFlags.IS_LINUX_KERNEL:
-        raise TargetError(
-            "this is not a Linux kernel but a user process (or its core): give a "
-            "kernel crash dump with -c, or nothing for the running kernel"
-        )
+    if prog.flags & ProgramFlags.IS_LINUX_KERNEL:
+        return
+    if prog.flags & ProgramFlags.IS_LIVE:
+        if not prog.flags & ProgramFlags.IS_LOCAL:
+            raise TargetError(f"the guest {_NO_VMCOREINFO}")
+    elif _is_kernel_core(prog.core_dump_path):
+        raise TargetError(f"{prog.core_dump_path}: it {_NO_VMCOREINFO}")
+    raise TargetError(
+        "this is not a Linux kernel but a user process (or its core): give a "
+        "kernel crash dump with -c, or nothing for the running kernel"
+    )
 
 
 def open_target(prog: Optional[Program], args: argparse.Namespace) -> Program:
@@ -204,28 +238,51 @@ def open_target(prog: Optional[Program], args: argparse.Namespace) -> Program:
             "before the script's name"
         )
     _check_kernel(prog)
-    cut = _what_is_cut(prog)
+    wrong = _what_is_wrong(prog)
     try:
         _get_types(prog, args.system_map)
-    except TargetError:
-        if cut is not None:
-            raise TargetError(cut) from None
-        raise
-    if cut is not None:
-        warn(cut)
+    except TargetError as e:
+        raise unread(prog, str(e)) from None
+    if wrong is not None:
+        warn(wrong)
     return prog
 
 
-def _what_is_cut(prog: Program) -> Optional[str]:
-    # drgn opens an ELF dump that is cut short, and much of it can be read.
+def _what_is_wrong(prog: Program) -> Optional[str]:
+    # drgn opens a dump that is not whole, and much of it can be read.
     path = prog.core_dump_path
     if path is None or prog.flags & ProgramFlags.IS_LIVE:
         return None
     try:
-        missing = missing_from_elf(path)
+        wrong = what_is_wrong(path)
     except OSError:
         return None  # drgn has it open; that it is gone by now is nobody's problem.
-    return f"{path}: {missing}; {_WHOLE}" if missing else None
+    if wrong is None:
+        wrong = _wrong_with_vmcoreinfo(prog)
+    return f"{path}: {wrong}" if wrong else None
+
+
+def _wrong_with_vmcoreinfo(prog: Program) -> Optional[str]:
+    try:
+        text = prog["VMCOREINFO"].string_()
+    except Exception as e:
+        if not is_read_error(e):
+            raise
+        return None
+    for line in text.splitlines():
+        if not line.isascii():
+            shown = line.decode("ascii", "backslashreplace")
+            return f"its VMCOREINFO is damaged: {shown}"
+    return None
+
+
+def unread(prog: Program, why: str) -> TargetError:
+    """
+    Return the error for a target of which too little can be read.
+
+    :param why: What was missing; if the file is not whole, that is the reason
+    """
+    return TargetError(_what_is_wrong(prog) or why)
 
 
 def _get_types(prog: Program, system_map: Optional[str]) -> None:
@@ -249,7 +306,8 @@ def take(prog: Program) -> Snapshot:
     try:
         return take_something(prog)
     except UnreadTargetError as e:
-        raise TargetError(
+        raise unread(
+            prog,
             f"{e}; is the dump complete, and are the symbols those of exactly this "
-            "kernel (-s VMLINUX)?"
+            "kernel (-s VMLINUX)?",
         ) from None

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A machine of QEMU's without the device vmcoreinfo: no kernel is needed for that."""
+
+from pathlib import Path
+import socket
+import subprocess
+import sys
+import time
+from typing import Iterator
+
+import pytest
+from test_bad_input import SCRIPT, one_line, run
+
+pytestmark = pytest.mark.vm
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A QMP socket."""
+    path = tmp_path_factory.mktemp("machine") / "qmp"
+    argv = ["qemu-system-x86_64", "-S", "-nodefaults", "-display", "none", "-m", "16"]
+    argv += ["-accel", "tcg", "-qmp", f"unix:{path},server=on,wait=off"]
+    with subprocess.Popen(argv) as qemu:
+        for _ in range(100):
+            with socket.socket(socket.AF_UNIX) as probe:
+                if probe.connect_ex(str(path)) == 0:
+                    break
+            time.sleep(0.1)
+        yield path
+        qemu.terminate()
+
+
+def test_guest_without_vmcoreinfo(machine: Path) -> None:
+    by_drgn = subprocess.run(
+        [sys.executable, "-m", "drgn", "-q", "--qemu", str(machine), str(SCRIPT)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    for done in (run("--qemu", machine), by_drgn):
+        one_line(done, 3, "start QEMU with -device vmcoreinfo")
+        assert "qemu_fw_cfg" in done.stderr and "user process" not in done.stderr
