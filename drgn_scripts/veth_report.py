@@ -175,21 +175,25 @@ def _explanation(rule: str) -> str:
 
 def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
     args = _parser().parse_args(argv)
+    cli.check_output(args.output, opening.inputs(prog, args))
     if args.explain is not None:
-        cli.write_output(_explanation(args.explain), args.output)
+        text = _explanation(args.explain)
+        cli.write_output(text, args.output, opening.inputs(prog, args))
         return cli.EXIT_OK
     if args.format == "table" and importlib.util.find_spec("tabulate") is None:
         raise cli.UsageError(
             "a table takes tabulate: pip install tabulate; --format json and csv do not"
         )
-    whole = opening.take(opening.open_target(prog, args))
+    target = opening.open_target(prog, args)
+    whole = opening.take(target)
     try:
         netns = filters.find_netns(whole, args.netns)
         kept = filters.keep(whole, netns, args.device, args.kind)
     except filters.FilterError as e:
         raise cli.UsageError(str(e)) from None
     found = diagnose.keep_findings(diagnose.diagnose(whole), kept)
-    cli.write_output(_render(args, kept, whole, found), args.output)
+    text = _render(args, kept, whole, found)
+    cli.write_output(text, args.output, opening.inputs(target, args))
     missing = list(unreadable_in(kept))
     if missing:
         what, why = missing[0]

@@ -24,7 +24,7 @@ with drgn_veth_start.importing(__name__):
     import lzma
     import shutil
     import tempfile
-    from typing import List, Optional
+    from typing import List, Optional, Sequence
 
     import drgn
     from drgn_veth import cli, opening
@@ -61,7 +61,8 @@ what is not in it:
 
 exit status:
   0  the slice was written, and its report is the report of the target
-  2  wrong use: options, an output that fails, a drgn before 0.1
+  2  wrong use: options, FILE exists (--force replaces it) or is what is read, an
+     output that fails, a drgn before 0.1
   3  the target could not be read
 """
 
@@ -78,33 +79,43 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="where to write it; compressed if the name ends in .xz",
     )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="replace FILE if it exists; never if it is what is read",
+    )
     opening.add_target_options(parser)
     return parser
 
 
-def _write(taken: Slice, path: str) -> int:
-    # drgn opens files only: first as it is, to see that it does what it should.
-    with tempfile.NamedTemporaryFile(prefix="drgn-veth-", suffix=".core") as plain:
-        taken.write(plain)  # type: ignore[arg-type]
+def _write(taken: Slice, path: str, inputs: Sequence[str], force: bool) -> str:
+    # drgn opens files only: first as it is, to see that it does what it should. It has
+    # no name: whatever ends this process, no kernel memory stays behind.
+    with tempfile.TemporaryFile(prefix="drgn-veth-", suffix=".core") as plain:
+        taken.write(plain)
         plain.flush()
-        check_slice(plain.name, taken)
+        check_slice(f"/proc/self/fd/{plain.fileno()}", taken)
         plain.seek(0)
-        with cli.replacing(path) as out:
+        with cli.replacing(path, inputs, force) as out:
             if path.endswith(".xz"):
                 preset = 9 | lzma.PRESET_EXTREME
                 with lzma.open(out, "wb", preset=preset) as packed:
                     shutil.copyfileobj(plain, packed)
             else:
                 shutil.copyfileobj(plain, out)
-    return os.path.getsize(path)
+            return f"{out.tell()} bytes" if out.seekable() else "written"
 
 
 def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
     args = _parser().parse_args(argv)
+    before = opening.inputs(prog, args)
+    cli.check_output(args.slice, before, args.force)
+    cli.check_output(None, before)  # It is told there what was written.
+    to_device = not cli.is_replaced(args.slice) and os.path.exists(args.slice)
     target = opening.open_target(prog, args)
     try:
         taken = slice_target(target)
-        size = _write(taken, args.slice)
+        size = _write(taken, args.slice, opening.inputs(target, args), args.force)
     except UnreadTargetError as e:
         raise opening.unread(target, str(e)) from None
     except SliceError as e:
@@ -118,11 +129,15 @@ def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
     missing = sum(1 for _ in unreadable_in(taken.snapshot))
     if missing:
         cli.warn(f"{missing} values could not be read here, and cannot in the slice")
-    print(
-        f"{args.slice}: {size} bytes, {len(taken.snapshot.devices)} devices in "
+    said = (
+        f"{args.slice}: {size}, {len(taken.snapshot.devices)} devices in "
         f"{len(taken.snapshot.namespaces)} namespaces, "
         f"{sum(len(data) for _, data in taken.segments)} bytes of kernel memory"
     )
+    if to_device:
+        cli.warn(said)  # It may have been written to standard output.
+    else:
+        cli.write_output(f"{said}\n", None, opening.inputs(target, args))
     return cli.EXIT_OK
 
 

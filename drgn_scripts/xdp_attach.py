@@ -174,6 +174,7 @@ def _table(
 
 def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
     args = _parser().parse_args(argv)
+    cli.check_output(args.output, opening.inputs(prog, args))
     if args.format == "table" and importlib.util.find_spec("tabulate") is None:
         raise cli.UsageError(
             "a table takes tabulate: pip install tabulate; --format json does not"
@@ -188,7 +189,8 @@ def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
         raise cli.UsageError(
             "--detach is by netlink: a link is not asked, it is closed"
         )
-    taken = opening.take(opening.open_target(prog, args))
+    target = opening.open_target(prog, args)
+    taken = opening.take(target)
     try:
         devices = filters.named(taken, args.device, args.netns)
         asked = predictor.Predictor(taken)
@@ -202,7 +204,7 @@ def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
         text = attempts.render(answers, asked.blocked_by)
     else:
         text = _table(args, answers, asked.blocked_by)
-    cli.write_output(text, args.output)
+    cli.write_output(text, args.output, opening.inputs(target, args))
     return cli.EXIT_OK
 
 

@@ -85,8 +85,8 @@ def test_drgn_reads_what_was_written(path: Path) -> None:
                 prog.read(outside, 1, True)
     carried = carried_by(prog)
     assert carried == CARRIED
-    path.unlink()
-    assert carried_by(prog) == Carried({}, {})
+    path.unlink()  # drgn has it open.
+    assert carried_by(prog) == CARRIED
 
 
 def test_more_segments_than_e_phnum_can_tell(path: Path) -> None:

@@ -49,7 +49,7 @@ def record(kernel: str, scene: str) -> str:
     symbols += ["-s", made.kernel.debug_modules["veth"]]
     core = HERE / f"{name}.core"
     packed = HERE / f"{name}.core.xz"
-    _drgn("-c", made.vmcore, *symbols, SCRIPTS / "vmcore_slice.py", packed)
+    _drgn("-c", made.vmcore, *symbols, SCRIPTS / "vmcore_slice.py", packed, "--force")
     if packed.stat().st_size > MOST:
         raise SystemExit(f"{packed} has more than {MOST} bytes")
     core.write_bytes(lzma.decompress(packed.read_bytes()))

@@ -7,12 +7,13 @@ As much of them as is needed to write a core that drgn opens, and to find notes 
 one. 64-bit only, as the kernels that this is about.
 """
 
+import contextlib
 import itertools
 import os
 import struct
 from typing import BinaryIO, Iterator, Mapping, NamedTuple, Sequence, Tuple
 
-__all__ = ("EM", "Note", "read_notes", "write_core")
+__all__ = ("EM", "Note", "read_notes", "still_open", "write_core")
 
 _ELF_MAGIC = b"\x7fELF"
 _CLASS64 = 2
@@ -31,6 +32,8 @@ _HEADER = "16sHHIQQQIHHHHHH"
 _PROGRAM = "IIQQQQQQ"
 _SECTION = "IIQQQQIIQQ"
 _NOTE = "III"
+
+_DESCRIPTORS = "/proc/self/fd"
 
 _MAX_NOTES = 1 << 16  # a kdump has one for each CPU
 _MAX_NOTE_BYTES = 16 << 20  # of all of them
@@ -168,3 +171,21 @@ def read_notes(path: "os.PathLike[str] | str") -> Iterator[Note]:
             for note in _notes_in(order, content)
         )
         yield from itertools.islice(notes, _MAX_NOTES)
+
+
+def still_open(path: str) -> str:
+    """
+    Return a path by which a file can be read that this process has open, even if the
+    file has no name any more.
+
+    :param path: Its name, as the kernel tells it
+    """
+    if os.path.exists(path):
+        return path
+    with contextlib.suppress(OSError):
+        for number in os.listdir(_DESCRIPTORS):
+            link = os.path.join(_DESCRIPTORS, number)
+            with contextlib.suppress(OSError):
+                if os.readlink(link) in (path, f"{path} (deleted)"):
+                    return link
+    return path

@@ -20,13 +20,13 @@ from drgn import MissingDebugInfoError, Program, ProgramFlags
 
 from .btf import use_btf
 from .cli import TargetError, UsageError, warn
-from .elfcore import read_notes
+from .elfcore import read_notes, still_open
 from .errors import is_read_error, reason
 from .kdump import how_to_unpack, missing_from_kdump, what_is_wrong
 from .model import Snapshot
 from .snapshot import UnreadTargetError, take_something
 
-__all__ = ("add_target_options", "open_target", "take", "unread")
+__all__ = ("add_target_options", "inputs", "open_target", "take", "unread")
 
 _NO_VMCOREINFO = (
     "has no VMCOREINFO, by which drgn knows a kernel: start QEMU with -device "
@@ -79,6 +79,37 @@ def _set_target(prog: Program, args: argparse.Namespace) -> None:
         connect(args.qemu)
     else:
         prog.set_kernel()
+
+
+def _words_for_drgn() -> List[str]:
+    # The command line before the script: drgn takes sys.argv away from it.
+    try:
+        with open("/proc/self/cmdline", "rb") as f:
+            words = [os.fsdecode(word) for word in f.read().split(b"\0")[:-1]]
+    except OSError:
+        return []
+    before = words[: len(words) - len(sys.argv)]
+    # "-c FILE", "-cFILE", "--core=FILE"
+    joined = [word[2:] for word in before if word.startswith("-")]
+    return before + joined + [word.partition("=")[2] for word in joined]
+
+
+def inputs(prog: Optional[Program], args: argparse.Namespace) -> List[str]:
+    """
+    Return the files that are read: the dump, and whatever tells symbols and types.
+
+    :param prog: The program that is looked at, None if it is not there yet
+    """
+    paths: List[Optional[str]] = [args.core, args.system_map, *args.symbols]
+    if prog is not None:
+        paths += [prog.core_dump_path, *_words_for_drgn()]
+        for module in prog.modules():
+            paths += [
+                module.loaded_file_path,
+                module.debug_file_path,
+                module.supplementary_debug_file_path,
+            ]
+    return [path for path in paths if path]
 
 
 class _Kept(logging.Handler):
@@ -201,7 +232,7 @@ def _is_kernel_core(path: Optional[str]) -> bool:
     if path is None:
         return False
     try:
-        notes = list(read_notes(path))
+        notes = list(read_notes(still_open(path)))
     except OSError:
         return False
     return bool(notes) and not any(
@@ -254,9 +285,9 @@ def _what_is_wrong(prog: Program) -> Optional[str]:
     if path is None or prog.flags & ProgramFlags.IS_LIVE:
         return None
     try:
-        wrong = what_is_wrong(path)
+        wrong = what_is_wrong(still_open(path))
     except OSError:
-        return None  # drgn has it open; that it is gone by now is nobody's problem.
+        return None
     if wrong is None:
         wrong = _wrong_with_vmcoreinfo(prog)
     return f"{path}: {wrong}" if wrong else None

@@ -7,6 +7,7 @@ from drgn import Program, ProgramFlags
 from drgn.helpers.common.prog import takes_program_or_default
 
 from .cpus import online_cpus, possible_cpus
+from .elfcore import still_open
 from .errors import attempt
 from .model import Target
 from .rps import rps_sock_flow_entries
@@ -29,7 +30,7 @@ def target_kind(prog: Program) -> str:
         return "kcore" if prog.flags & ProgramFlags.IS_LOCAL else "qemu"
     if prog.core_dump_path is None:
         return "elf"  # A program put together by hand has ELF's shape.
-    with open(prog.core_dump_path, "rb") as f:
+    with open(still_open(prog.core_dump_path), "rb") as f:
         return "elf" if f.read(len(_ELF_MAGIC)) == _ELF_MAGIC else "kdump"
 
 

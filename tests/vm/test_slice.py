@@ -261,7 +261,7 @@ def test_nothing_is_left_behind(one_zoo: Dump, tmp_path: Path) -> None:
     assert "cannot write /nosuch/slice.core" in line
     kept = tmp_path / "slice.core"
     kept.write_text("kept")
-    done = drgn(*target, SLICE_SCRIPT, kept, "--system-map", "/nosuch/map")
+    done = drgn(*target, SLICE_SCRIPT, kept, "--force", "--system-map", "/nosuch/map")
     assert done.returncode == 2
     assert kept.read_text() == "kept"
     assert list(tmp_path.iterdir()) == [kept]

@@ -13,7 +13,7 @@ from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from drgn import Program
 
-from ..elfcore import Note, read_notes
+from ..elfcore import Note, read_notes, still_open
 from .declarations import MODULE_TYPES, OPTIONAL_MODULE_TYPES
 from .encode import encode_types
 from .load import byteorder, read_vmlinux_btf
@@ -55,9 +55,8 @@ def _symbols_in(data: bytes) -> Iterator[Tuple[str, int]]:
 
 
 def _notes_of(path: str) -> Iterator[Note]:
-    # drgn has the core open; that its file is gone by now is nobody's problem.
     with contextlib.suppress(OSError):
-        yield from read_notes(path)
+        yield from read_notes(still_open(path))
 
 
 def carried_by(prog: Program) -> Carried:
