@@ -124,7 +124,8 @@ def _parser() -> argparse.ArgumentParser:
         "--format",
         choices=("table", "json", "csv"),
         default="table",
-        help="table is for people, the default; json is documented in docs/",
+        help="table is for people, the default; json is documented in docs/; csv is "
+        "for spreadsheets: a cell that begins with = + - or @ gets a ' before it",
     )
     cli.add_output_options(output)
     opening.add_target_options(parser)

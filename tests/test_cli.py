@@ -3,8 +3,10 @@
 
 import argparse
 import bz2
+import csv
 import gzip
 import importlib.util
+import io
 import json
 import logging
 import lzma
@@ -279,6 +281,27 @@ def test_output_that_is_no_name(core: Path, tmp_path: Path, name: str) -> None:
     assert sorted(path.name for path in work.rglob("*")) == ["file", "old"]
     assert (work / "file").read_text() == "kept"
     assert list(tmp_path.iterdir()) == [work]
+
+
+# Names of a recorded core that somebody chose
+
+
+def test_csv_of_hostile_names(core: Path, tmp_path: Path) -> None:
+    """One begins with =; names as long as another are made to begin otherwise."""
+    names = []
+    for start in ("=", "+", "-", "@"):
+        path = tmp_path / "vmcore"
+        path.write_bytes(
+            core.read_bytes().replace(b"veth_xxx0", f"{start}eth_xxx0".encode())
+        )
+        for extra in ((), ("--all",)):
+            done = run("-c", path, "--format", "csv", *extra)
+            assert done.returncode == 0
+            cells = [c for row in csv.reader(io.StringIO(done.stdout)) for c in row]
+            assert not [c for c in cells if c.startswith(("=", "+", "-", "@"))]
+            assert f"'{start}eth_xxx0" in cells
+            names += [cell for cell in cells if cell.startswith("'=1+1")]
+    assert names
 
 
 # What is not installed

@@ -356,6 +356,26 @@ def test_csv() -> None:
     assert (pair["a_name"], pair["b_name"], pair["kind"]) == ('q"uo,te', "b", "veth")
 
 
+@pytest.mark.parametrize("start", ["=", "+", "-", "@"])
+def test_csv_that_a_spreadsheet_would_run(start: str) -> None:
+    name = f"{start}cmd|' /C calc'!A0"
+    whole = snapshot(
+        device(HOST, 5, name, alias=name, altnames=(name, "b")),
+        device(POD, 2, f"a{start}"),
+    )
+    for text in (csv.devices(whole), csv.pairs(whole, whole.devices)):
+        cells = [cell for row in csv_module.reader(io.StringIO(text)) for cell in row]
+        assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+        assert {f"'{name}", f"'{name} b", f"a{start}"} <= set(cells)
+
+
+def test_csv_of_control_characters() -> None:
+    """A tab or a carriage return at the begin of a cell is an escape already."""
+    whole = snapshot(device(HOST, 5, "a", alias="\t=1"), device(POD, 2, "\r=1"))
+    rows = list(csv_module.DictReader(io.StringIO(csv.devices(whole))))
+    assert (rows[0]["alias"], rows[1]["name"]) == ("\\x09=1", "\\x0d=1")
+
+
 # kdump files
 
 

@@ -5,6 +5,9 @@ CSV
 
 One row a device or a pair. The columns are data: the same list makes the header
 and the rows.
+
+Names are what somebody chose. A spreadsheet runs a cell that begins like a formula, so
+such a cell gets a single quote before it, as OWASP advises against CSV injection.
 """
 
 import csv
@@ -15,6 +18,8 @@ from ..model import Device, DeviceRef, Maybe, Snapshot, Unreadable
 from . import words
 
 __all__ = ("devices", "pairs")
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def _joined(texts: Maybe[Tuple[str, ...]]) -> str:
@@ -50,9 +55,14 @@ _COLUMNS: Sequence[Tuple[str, Callable[[Device], str]]] = (
 )
 
 
+def _harmless(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
 def _text(rows: Iterable[Sequence[str]]) -> str:
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows)
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerows([_harmless(cell) for cell in row] for row in rows)
     return out.getvalue()
 
 
