@@ -36,8 +36,8 @@ _EPILOG = """\
 examples:
   drgn -c vmcore scripts/veth_report.py
                                    the pairs in a crash dump, as a table
-  drgn scripts/veth_report.py --netns pod1 --all
-                                   all devices of one namespace, running kernel
+  drgn scripts/veth_report.py --netns pod1 --netns host --all
+                                   all devices of two namespaces, running kernel
   drgn --qemu qmp.sock scripts/veth_report.py --device 'veth*'
                                    those with such a name, in a QEMU guest
   python3 scripts/veth_report.py -c vmcore -s vmlinux --format json
@@ -84,8 +84,11 @@ def _parser() -> argparse.ArgumentParser:
     only.add_argument(
         "--netns",
         metavar="NETNS",
-        help="devices in this network namespace: its inode number, or its name in "
-        "`ip netns`",
+        action="append",
+        default=[],
+        help="devices in this network namespace: its inode number, its name in "
+        "`ip netns`, a path that it is mounted at, or host for the first one; may be "
+        "repeated",
     )
     only.add_argument(
         "--device",
@@ -188,7 +191,7 @@ def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
     target = opening.open_target(prog, args)
     whole = opening.take(target)
     try:
-        netns = filters.find_netns(whole, args.netns)
+        netns = filters.find_all_netns(whole, args.netns)
         kept = filters.keep(whole, netns, args.device, args.kind)
     except filters.FilterError as e:
         raise cli.UsageError(str(e)) from None

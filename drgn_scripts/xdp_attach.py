@@ -65,8 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--netns",
         metavar="NETNS",
-        help="the network namespace that the devices are in: its inode number, or its "
-        "name in `ip netns`",
+        action="append",
+        default=[],
+        help="the network namespace that the devices are in: its inode number, its "
+        "name in `ip netns`, a path that it is mounted at, or host for the first one; "
+        "may be repeated: then the devices of each are meant",
     )
     parser.add_argument(
         "--mode",

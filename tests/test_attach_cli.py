@@ -166,7 +166,7 @@ def test_hostile_names(core: Path) -> None:
     [
         (["nosuch"], "no device in any network namespace has the name 'nosuch'"),
         (["veth_xxx0", "--netns", "pod1"], "no device in the network namespace pod1"),
-        (["lo", "--netns", "nowhere"], "has the name or inode number nowhere"),
+        (["lo", "--netns", "nowhere"], "has the name, path or inode number nowhere"),
         (["xnata", "--program", "4294967295"], "identifier 4294967295 is loaded"),
         (["xnata", "--all"], "name a device, or several; or --all"),
         ([], "name a device, or several; or --all"),
@@ -188,3 +188,22 @@ def test_a_namespace_by_each_of_its_names(core: Path) -> None:
     inum = by_name.split("(")[1].split(":")[0]
     assert run(core, "eth0", "--netns", inum).stdout == by_name
     assert run(core, "eth0", "--netns", f"net:[{inum}]").stdout == by_name
+    for same in ("/run/netns/pod1", "/var/run/netns/pod1", f"pod1@{inum}"):
+        assert run(core, "eth0", "--netns", same).stdout == by_name
+
+
+def test_the_first_namespace_by_its_name(core: Path) -> None:
+    assert run(core, "q24b", "--netns", "host").stdout == run(core, "q24b").stdout
+
+
+def test_several_namespaces(core: Path) -> None:
+    """One of each is meant, in the order of the report."""
+    both = document(core, "eth0", "--netns", "pod2", "--netns", "pod1")["attempts"]
+    one = document(core, "eth0", "--netns", "pod1")["attempts"]
+    two = document(core, "eth0", "--netns", "pod2")["attempts"]
+    assert both == one + two
+    everything = document(core, "--all", "--netns", "pod1", "--netns", "pod2")
+    assert {a["netns"] for a in everything["attempts"]} == {
+        one[0]["netns"],
+        two[0]["netns"],
+    }

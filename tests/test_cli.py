@@ -304,6 +304,27 @@ def test_csv_of_hostile_names(core: Path, tmp_path: Path) -> None:
     assert names
 
 
+# Filters
+
+
+def test_several_namespaces(core: Path) -> None:
+    """--netns may be repeated, like --device."""
+
+    def devices(*args: str) -> List[Any]:
+        done = run("-c", core, "--all", "--format", "json", *args)
+        assert (done.returncode, done.stderr) == (0, "")
+        found: List[Any] = json.loads(done.stdout)["devices"]
+        return found
+
+    one, two = devices("--netns", "pod1"), devices("--netns", "/run/netns/pod2")
+    assert one and two
+    assert devices("--netns", "pod2", "--netns", "pod1") == one + two
+    host = devices("--netns", "host")
+    assert {d["netns"] for d in host} == {4026531840}
+    done = run("-c", core, "--netns", "pod1", "--netns", "nowhere")
+    one_line(done, 2, "nowhere; there are 4026531840 (host), ")
+
+
 # What is not installed
 
 

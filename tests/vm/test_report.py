@@ -221,7 +221,7 @@ def test_filters(one_zoo: Dump) -> None:
 @pytest.mark.parametrize(
     "args, needle",
     [
-        (("--netns", "1"), "no network namespace has the name or inode number 1"),
+        (("--netns", "1"), "has the name, path or inode number 1;"),
         (("--device", "nosuch*"), "no device matches 'nosuch*'"),
         (("--kind", "nosuch"), "no device is of kind nosuch"),
         (("--output", "/nosuch/file"), "cannot write /nosuch/file"),
