@@ -6,18 +6,16 @@ namespace, with how many queues, which XDP programs and RPS maps; and what is wr
 with them.
 """
 
-import os
-import sys
+try:
+    import os
+    import sys
 
-# drgn puts only the folder of the script on sys.path.
-sys.path.insert(
-    0,
-    os.path.join(
-        os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "helpers"
-    ),
-)
-
-import drgn_veth_start  # noqa: E402
+    # drgn puts only the folder of the script on sys.path.
+    root = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    sys.path.insert(0, os.path.join(root, "helpers"))
+    import drgn_veth_start
+except KeyboardInterrupt:
+    raise SystemExit(130) from None
 
 with drgn_veth_start.importing(__name__):
     import argparse

@@ -6,18 +6,16 @@ sent to a colleague instead of the dump. drgn opens it with plain -c, and the re
 needs no debug symbols.
 """
 
-import os
-import sys
+try:
+    import os
+    import sys
 
-# drgn puts only the folder of the script on sys.path.
-sys.path.insert(
-    0,
-    os.path.join(
-        os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "helpers"
-    ),
-)
-
-import drgn_veth_start  # noqa: E402
+    # drgn puts only the folder of the script on sys.path.
+    root = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    sys.path.insert(0, os.path.join(root, "helpers"))
+    import drgn_veth_start
+except KeyboardInterrupt:
+    raise SystemExit(130) from None
 
 with drgn_veth_start.importing(__name__):
     import argparse

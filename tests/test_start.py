@@ -117,6 +117,7 @@ AT_IMPORT = """
 
 # In the order in which they are imported.
 MODULES = [
+    "drgn_veth_start",
     "drgn",
     "_drgn",
     "argparse",
