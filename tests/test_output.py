@@ -20,7 +20,7 @@ from drgn_veth_start import at_signal
 import pytest
 from recorded import CORES, Recorded
 from test_bad_input import SCRIPT
-from test_start import SCRIPTS, by_name, started
+from test_start import SCRIPTS, by_name, started, take_signals
 
 SLICE = SCRIPTS[2]
 BUFFERED = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
@@ -332,7 +332,12 @@ def test_ended_slice_leaves_nothing(
     ended = 0
     for delay in (0.2, 0.4, 0.6, 0.9, 1.4):
         with subprocess.Popen(
-            argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            argv,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=take_signals,
         ) as child:
             time.sleep(delay)
             assert pieces(temporary) == []

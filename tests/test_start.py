@@ -26,13 +26,27 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Recorded(name, tmp_path_factory.mktemp("core")).core
 
 
+def take_signals() -> None:
+    """Undo what nohup, or a shell that starts the tests with &, has set."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def started(code: str, script: Path, *args: object, **kwargs: Any) -> Any:
     """Run a script in a Python that has run some code before."""
     start = "import runpy, sys; del sys.argv[0]; script = sys.argv[0]\n"
     end = "\nrunpy.run_path(script, run_name='__main__')\n"
     argv = [sys.executable, "-c", start + textwrap.dedent(code) + end]
     argv += [str(arg) for arg in (script, *args)]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60, **kwargs)
+    return subprocess.run(
+        argv,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=take_signals,
+        **kwargs,
+    )
 
 
 def refused(done: "subprocess.CompletedProcess[str]", script: Path, text: str) -> None:
