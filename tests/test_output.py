@@ -285,6 +285,25 @@ def test_file_system_without_unnamed_files(monkeypatch: Any, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_file_system_without_links(monkeypatch: Any, tmp_path: Path) -> None:
+    """As FAT, which has no unnamed files either."""
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(cli, "_unnamed_file", lambda folder: None)
+    monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "slice"
+    with cli.replacing(str(path), [], replace=False) as f:
+        f.write(b"slice")
+    assert path.read_bytes() == b"slice"
+    with pytest.raises(PermissionError):
+        with cli._new_file(str(path), replace=False) as f:
+            f.write(b"other")
+    assert path.read_bytes() == b"slice"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 # Signals
 
 

@@ -163,11 +163,24 @@ def _unnamed_file(folder: str) -> Optional[BinaryIO]:
 
 def _link(f: BinaryIO, path: str) -> None:
     # A plain link() does not follow /proc/self/fd/N; linkat() does if it is told to.
-    folder = os.open(os.path.dirname(path), os.O_RDONLY)
+    folder = os.open(os.path.dirname(path), os.O_PATH)
     try:
         os.link(f"/proc/self/fd/{f.fileno()}", path, src_dir_fd=folder)
     finally:
         os.close(folder)
+
+
+def _linked(temporary: str, goal: str) -> bool:
+    # Give a file a name that nothing else has. FAT has no links.
+    try:
+        os.link(temporary, goal)
+        return True
+    except FileExistsError:
+        raise
+    except OSError:
+        if os.path.lexists(goal):
+            raise
+        return False
 
 
 @contextlib.contextmanager
@@ -194,10 +207,8 @@ def _new_file(goal: str, replace: bool) -> Iterator[BinaryIO]:
                 os.chmod(f.fileno(), mode)
                 if not named:
                     _link(f, temporary)
-            if replace:
+            if replace or not _linked(temporary, goal):
                 os.replace(temporary, goal)
-            else:
-                os.link(temporary, goal)
         finally:
             undo()
 
