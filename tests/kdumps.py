@@ -12,9 +12,9 @@ from pathlib import Path
 import struct
 from typing import BinaryIO, Dict, NamedTuple, Optional, Tuple
 
-from drgn_veth.elfcore import read_notes
+from drgn_veth.elfcore import EM, read_notes, write_core
 
-__all__ = ("Kdump", "write_kdump")
+__all__ = ("Kdump", "write_kdump", "write_whole_pages")
 
 BLOCK = 4096
 STATUS, SUB_HEADER, SPLIT = 424, BLOCK, BLOCK + 12
@@ -53,6 +53,15 @@ def _pages_of(f: BinaryIO) -> Dict[int, bytes]:
             address += len(part)
             data = data[len(part) :]
     return {frame: bytes(page) for frame, page in pages.items()}
+
+
+def write_whole_pages(core: Path, path: Path) -> None:
+    """Write a core again, with zeros where pages of it are not there: as a kdump."""
+    with open(core, "rb") as f:
+        pages = _pages_of(f)
+    segments = [(frame * BLOCK, page) for frame, page in sorted(pages.items())]
+    with open(path, "wb") as out:
+        write_core(out, EM["X86_64"], True, list(read_notes(core)), segments)
 
 
 def write_kdump(

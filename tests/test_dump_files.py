@@ -12,8 +12,16 @@ from typing import List
 from drgn import Program
 from drgn_veth import opening
 from drgn_veth.elfcore import EM, Note, write_core
-from drgn_veth.kdump import missing_from_kdump, what_is_wrong
-from kdumps import SPLIT, STATUS, SUB_HEADER, VMCOREINFO, Kdump, write_kdump
+from drgn_veth.kdump import lost_memory, missing_from_kdump, what_is_wrong
+from kdumps import (
+    SPLIT,
+    STATUS,
+    SUB_HEADER,
+    VMCOREINFO,
+    Kdump,
+    write_kdump,
+    write_whole_pages,
+)
 import pytest
 from recorded import CORES, Recorded
 from test_bad_input import SCRIPT, one_line, run
@@ -53,6 +61,14 @@ def partial(path: Path, text: str) -> None:
         assert done.stderr.splitlines()[0].startswith(f"veth_report: {path}: {text}")
 
 
+def same(
+    one: "subprocess.CompletedProcess[str]", other: "subprocess.CompletedProcess[str]"
+) -> None:
+    """A report that is as good as another one."""
+    assert one.returncode == other.returncode == 0
+    assert (one.stdout, one.stderr) == (other.stdout, other.stderr)
+
+
 def unread(path: Path, text: str) -> None:
     """Nothing is reported, but what the file is. Nobody asks for a System.map."""
     for done in (run("-c", path), by_drgn(path)):
@@ -61,13 +77,12 @@ def unread(path: Path, text: str) -> None:
         assert "System.map" not in done.stderr
 
 
-def test_a_whole_kdump(core: Path, whole: Kdump) -> None:
-    """It is as good as the core it was made of."""
+def test_a_whole_kdump(core: Path, whole: Kdump, tmp_path: Path) -> None:
+    """It is as good as an ELF core of the same pages."""
     assert what_is_wrong(str(whole.path)) is None
     assert what_is_wrong(str(core)) is None
-    done = run("-c", whole.path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == run("-c", core).stdout
+    write_whole_pages(core, tmp_path / "core")
+    same(run("-c", whole.path), run("-c", tmp_path / "core"))
 
 
 def test_an_incomplete_kdump(core: Path, tmp_path: Path) -> None:
@@ -109,6 +124,34 @@ def test_a_kdump_cut_within_its_pages(
     size = int(whole.pages + share * (whole.size - whole.pages))
     path = cut(whole, tmp_path / "vmcore", size)
     unread(path, f"the file ends after {size} bytes, its pages take {whole.size}")
+
+
+@pytest.mark.parametrize("share", [0.9, 0.95, 0.98, 0.99, 0.9925, 0.995, 0.9975])
+def test_a_kdump_cut_near_its_end(whole: Kdump, tmp_path: Path, share: float) -> None:
+    """Pages behind the end are in the same mapping: reading one is SIGBUS."""
+    size = int(whole.pages + share * (whole.size - whole.pages))
+    path = cut(whole, tmp_path / "vmcore", size)
+    done = run("-c", path)
+    assert done.returncode in (0, 3)
+    first, *rest = done.stderr.splitlines()
+    wanted = f"the file ends after {size} bytes, its pages take {whole.size}"
+    assert wanted in first and CUT_WORDS in first
+    assert len(rest) <= 1 and bool(done.stdout) == (done.returncode == 0)
+
+
+def test_what_is_lost_of_a_kdump(whole: Kdump, tmp_path: Path) -> None:
+    """The first page that the file does not have in whole, wherever it is cut."""
+    assert lost_memory(str(whole.path)) is None
+    data = whole.path.read_bytes()
+    count = (whole.size - whole.pages) // 4096
+    bits = data[whole.bitmap : whole.descriptors]
+    bits = bits[len(bits) // 2 :]
+    frames = [i for i in range(8 * len(bits)) if bits[i // 8] >> i % 8 & 1]
+    assert len(frames) == count
+    for index in (0, 1, count // 2, count - 1):
+        for more in (0, 1, 4095):
+            path = cut(whole, tmp_path / "vmcore", whole.pages + index * 4096 + more)
+            assert lost_memory(str(path)) == frames[index] * 4096
 
 
 @pytest.mark.parametrize("where", ["header", "sub_header", "notes", "bits", "tables"])
@@ -187,8 +230,7 @@ def test_a_flattened_kdump(whole: Kdump, tmp_path: Path) -> None:
     path = tmp_path / "vmcore"
     data = flattened(whole)
     path.write_bytes(data)
-    done = run("-c", path)
-    assert (done.returncode, done.stderr) == (0, "")
+    same(run("-c", path), run("-c", whole.path))
     path.write_bytes(data[: len(data) // 2])
     wanted = f"{path}: the file ends after {len(data) // 2} bytes, without the end of"
     one_line(run("-c", path), 3, wanted)

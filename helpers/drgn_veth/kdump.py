@@ -13,11 +13,19 @@ drgn opens an ELF dump that was cut short, and a kdump file that lacks pages, as
 nothing was missing.
 """
 
+from array import array
 import os
 import struct
+import sys
 from typing import BinaryIO, NamedTuple, Optional
 
-__all__ = ("how_to_unpack", "missing_from_elf", "missing_from_kdump", "what_is_wrong")
+__all__ = (
+    "how_to_unpack",
+    "lost_memory",
+    "missing_from_elf",
+    "missing_from_kdump",
+    "what_is_wrong",
+)
 
 _SIGNATURE = b"KDUMP   "
 # struct disk_dump_header: header_version; status, block_size, sub_hdr_size,
@@ -30,6 +38,7 @@ _INCOMPLETE = 8  # DUMP_DH_COMPRESSED_INCOMPLETE in status
 _SUB_HEADER = "12xi" + 11 * "Q"
 _HAS_SPLIT, _HAS_VMCOREINFO, _HAS_64 = 2, 3, 6  # since these values of header_version
 _PARTS = 3  # vmcoreinfo, note and eraseinfo
+_ORDER_HERE = "<" if sys.byteorder == "little" else ">"
 _PAGE_DESC = 24
 _PAGE = "QI12x"  # struct page_desc: offset, size
 _BLOCK_SIZES = (4096, 8192, 16384, 65536)
@@ -193,6 +202,67 @@ def _end_of_pages(f: BinaryIO, kdump: _Kdump, count: int) -> int:
             break
         count = before
     return end
+
+
+def _first_beyond(f: BinaryIO, kdump: _Kdump, count: int, size: int) -> Optional[int]:
+    # Index of the first descriptor of a page that the file does not have in whole.
+    # Pages stand in the order of their descriptors, but for those of zeros.
+    page = struct.Struct(kdump.order + _PAGE)
+    f.seek(kdump.descriptors)
+    for before in range(0, count, _PAGES):
+        data = f.read(min(_PAGES, count - before) * page.size)
+        data = data[: len(data) // page.size * page.size]
+        words = array("Q", data)
+        if kdump.order != _ORDER_HERE:
+            words.byteswap()
+        if max(words[:: page.size // words.itemsize], default=0) + kdump.block > size:
+            for index, (offset, length) in enumerate(page.iter_unpack(data), before):
+                if offset + length > size:
+                    return index
+    return None
+
+
+def _page_at(f: BinaryIO, kdump: _Kdump, index: int) -> int:
+    # The number of the page frame that a descriptor is of.
+    at = kdump.first // 8
+    mask = 0xFF << kdump.first % 8 & 0xFF
+    f.seek(kdump.bitmap + at)
+    while chunk := bytearray(f.read(_CHUNK)):
+        chunk[0] &= mask
+        mask = 0xFF
+        for byte, bits in enumerate(chunk.translate(_BITS_OF_BYTE, b"")):
+            if index >= bits:
+                index -= bits
+                continue
+            for bit in range(8):
+                if chunk[byte] >> bit & 1:
+                    if not index:
+                        return (at + byte) * 8 + bit
+                    index -= 1
+        at += len(chunk)
+    return kdump.end
+
+
+def lost_memory(path: str) -> Optional[int]:
+    """
+    Return the physical address from which on a kdump file was cut off: it has tables of
+    the pages behind, and not the pages.
+
+    libkdumpfile may die of SIGBUS when it looks for them.
+
+    :return: None if it has all, or is no kdump file
+    :raises OSError: if the file cannot be read
+    """
+    with open(path, "rb") as f:
+        start = f.read(_HEADER_SIZE)
+        if not start.startswith(_SIGNATURE) or len(start) < _HEADER_SIZE:
+            return None
+        kdump = _read_kdump(f, start)
+        if kdump is None:
+            return None
+        size = os.fstat(f.fileno()).st_size
+        index = _first_beyond(f, kdump, _dumped(f, kdump), size)
+        return None if index is None else _page_at(f, kdump, index) * kdump.block
 
 
 def missing_from_kdump(path: str) -> Optional[str]:

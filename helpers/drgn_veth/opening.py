@@ -22,8 +22,9 @@ from .btf import use_btf
 from .cli import TargetError, UsageError, warn
 from .elfcore import read_notes, still_open
 from .errors import is_read_error, reason
-from .kdump import how_to_unpack, missing_from_kdump, what_is_wrong
+from .kdump import how_to_unpack, lost_memory, missing_from_kdump, what_is_wrong
 from .model import Snapshot
+from .partial import can_be_opened, core_of, without_memory_from
 from .snapshot import UnreadTargetError, take_something
 
 __all__ = ("add_target_options", "inputs", "open_target", "take", "unread")
@@ -102,7 +103,7 @@ def inputs(prog: Optional[Program], args: argparse.Namespace) -> List[str]:
     """
     paths: List[Optional[str]] = [args.core, args.system_map, *args.symbols]
     if prog is not None:
-        paths += [prog.core_dump_path, *_words_for_drgn()]
+        paths += [core_of(prog), *_words_for_drgn()]
         for module in prog.modules():
             paths += [
                 module.loaded_file_path,
@@ -203,9 +204,15 @@ def _open(args: argparse.Namespace) -> Program:
     # What is missing is told by whoever misses it, in one line.
     logging.getLogger("drgn").setLevel(logging.CRITICAL + 1)
     try:
-        if args.core and missing_from_kdump(args.core):
-            raise TargetError(f"{where}: {what_is_wrong(args.core)}")
+        lost = None
+        if args.core:
+            tables = missing_from_kdump(args.core)
+            lost = None if tables else lost_memory(args.core)
+            if tables or (lost is not None and not can_be_opened(args.core)):
+                raise TargetError(f"{where}: {what_is_wrong(args.core)}")
         _set_target(prog, args)
+        if lost is not None:
+            prog = without_memory_from(prog, lost)
     except OSError as e:
         hint = ""
         if args.core is None and args.qemu is None:
@@ -281,7 +288,7 @@ def open_target(prog: Optional[Program], args: argparse.Namespace) -> Program:
 
 def _what_is_wrong(prog: Program) -> Optional[str]:
     # drgn opens a dump that is not whole, and much of it can be read.
-    path = prog.core_dump_path
+    path = core_of(prog)
     if path is None or prog.flags & ProgramFlags.IS_LIVE:
         return None
     try:

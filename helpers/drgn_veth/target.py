@@ -10,6 +10,7 @@ from .cpus import online_cpus, possible_cpus
 from .elfcore import still_open
 from .errors import attempt
 from .model import Target
+from .partial import core_of
 from .rps import rps_sock_flow_entries
 from .text import decode
 
@@ -28,9 +29,10 @@ def target_kind(prog: Program) -> str:
     """
     if prog.flags & ProgramFlags.IS_LIVE:
         return "kcore" if prog.flags & ProgramFlags.IS_LOCAL else "qemu"
-    if prog.core_dump_path is None:
+    path = core_of(prog)
+    if path is None:
         return "elf"  # A program put together by hand has ELF's shape.
-    with open(still_open(prog.core_dump_path), "rb") as f:
+    with open(still_open(path), "rb") as f:
         return "elf" if f.read(len(_ELF_MAGIC)) == _ELF_MAGIC else "kdump"
 
 

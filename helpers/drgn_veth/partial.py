@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Kdump files that were cut off
+-----------------------------
+
+libkdumpfile maps the file into memory, and the process may die of SIGBUS when a page
+is looked for behind its end. So another process tries whether the file can be opened
+at all. Then a second program sees the physical memory up to the cut: drgn walks the
+page tables in it itself, and never asks for what is not there.
+"""
+
+import os
+import resource
+from typing import Optional
+
+from drgn import FaultError, Program
+
+__all__ = ("can_be_opened", "core_of", "without_memory_from")
+
+_PHYSICAL = 1 << 52  # as far as x86-64, arm64 and ppc64 go
+_CORE = "drgn_veth.core"
+
+
+def core_of(prog: Program) -> Optional[str]:
+    """Return the path of the dump that a program looks at, None if it is none."""
+    path: Optional[str] = prog.cache.get(_CORE)
+    return path or prog.core_dump_path
+
+
+def can_be_opened(path: str) -> bool:
+    """Return whether a process that opens a dump survives it."""
+    child = os.fork()
+    if not child:
+        try:
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            prog = Program()
+            prog.set_core_dump(path)
+            prog["VMCOREINFO"].string_()
+        finally:
+            os._exit(0)  # What else is wrong is said by who opens it after this.
+    return not os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def without_memory_from(whole: Program, end: int) -> Program:
+    """
+    Return a program that sees the memory of a dump up to a physical address.
+
+    :param whole: The dump; it is what is returned if this drgn, before 0.1, knows no
+        programs made by hand, or VMCOREINFO is gone, too
+    """
+    try:
+        part = Program(whole.platform)
+        part.set_linux_kernel_custom(whole["VMCOREINFO"].string_(), False)
+    except (AttributeError, LookupError, FaultError):
+        return whole
+
+    def read(address: int, count: int, offset: int, physical: bool) -> bytes:
+        if address + count > end:
+            raise FaultError("the file was cut off before it", max(address, end))
+        return whole.read(address, count, True)
+
+    part.add_memory_segment(0, _PHYSICAL, read, True)
+    part.cache[_CORE] = whole.core_dump_path
+    return part
