@@ -55,8 +55,11 @@ under it, worst first, and all of them in JSON:
   warning    it will hurt the traffic that is set up now
   info       it matters once somebody wants it, such as native XDP; those of one rule
              are folded
-  undecided  a value that it takes could not be read, or no dump tells; counted apart
-  $          a command that changes it, for a shell of the host
+  undecided  an input could not be read, or is not in any dump; counted apart
+  $          a command that fixes it, for a shell of the host; "this ..." above it names
+             what else it does
+  to undo it a command that only undoes a state, which may be just what somebody wants
+  then       what the kernel would still answer to a native attach after that
 
 exit status:
   0  the report was printed, perhaps with values that could not be read
@@ -106,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         "--findings",
         choices=("folded", "all", "none"),
         default="folded",
-        help="what is shown of them under a table: the infos of one rule folded to "
+        help="how findings are shown below the table: the infos of one rule folded to "
         "their number and an example (the default), each for itself, nothing",
     )
     rules.add_argument(
@@ -126,7 +129,8 @@ def _parser() -> argparse.ArgumentParser:
         choices=("table", "json", "csv"),
         default="table",
         help="table is for people, the default; json is documented in docs/; csv is "
-        "for spreadsheets: a cell that begins with = + - or @ gets a ' before it",
+        "for spreadsheets: a single quote stands before a cell that begins with = + - "
+        "or @",
     )
     cli.add_output_options(output)
     opening.add_target_options(parser)

@@ -59,7 +59,7 @@ what is not in it:
 
 exit status:
   0  the slice was written, and its report is the report of the target
-  2  wrong use: options, FILE exists (--force replaces it) or is what is read, an
+  2  wrong use: options, FILE exists (--force replaces it) or is an input, an
      output that fails, a drgn before 0.1
   3  the target could not be read
 """
@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--force",
         action="store_true",
-        help="replace FILE if it exists; never if it is what is read",
+        help="replace FILE if it exists; never an input file",
     )
     opening.add_target_options(parser)
     return parser
@@ -126,7 +126,9 @@ def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
         ) from None
     missing = sum(1 for _ in unreadable_in(taken.snapshot))
     if missing:
-        cli.warn(f"{missing} values could not be read here, and cannot in the slice")
+        cli.warn(
+            f"{missing} values could not be read; they are missing from the slice too"
+        )
     said = (
         f"{args.slice}: {size}, {len(taken.snapshot.devices)} devices in "
         f"{len(taken.snapshot.namespaces)} namespaces, "

@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="the network namespace that the devices are in: its inode number, its "
         "name in `ip netns`, a path that it is mounted at, or host for the first one; "
-        "may be repeated: then the devices of each are meant",
+        "may be repeated: selects the devices of every one",
     )
     parser.add_argument(
         "--mode",

@@ -11,18 +11,20 @@ import contextlib
 import os
 import signal
 import sys
-from typing import Callable, Iterator, List, NoReturn, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NoReturn, Tuple
 
-__all__ = ("OLDEST_DRGN", "at_signal", "importing")
+__all__ = ("OLDEST_DRGN", "at_signal", "importing", "restore_signals")
 
 #: The oldest release of drgn that the helpers run on; pyproject.toml has it, too.
 OLDEST_DRGN = (0, 0, 33)
 
 _WANTED = "drgn>=" + ".".join(map(str, OLDEST_DRGN))
+_OLDEST_PYTHON = (3, 9)
 _EXIT_USAGE = 2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _undo: List[Callable[[], None]] = []
+_before: Dict[int, Any] = {}  # handlers of signals
 
 
 @contextlib.contextmanager
@@ -47,8 +49,16 @@ def _end(number: int, _: object) -> None:
 def _end_at_signals() -> None:
     for number in _SIGNALS:
         # nohup and a shell's & ignore some of them: leave it at that.
-        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+        handler = signal.getsignal(number)
+        if handler in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _end)
+            _before[number] = handler
+
+
+def restore_signals() -> None:
+    """Give signals the handlers back that they had before the script."""
+    while _before:
+        signal.signal(*_before.popitem())
 
 
 def _fail(message: str) -> NoReturn:
@@ -99,8 +109,10 @@ def importing(name: str) -> Iterator[None]:
         yield
         return
     _end_at_signals()
+    if sys.version_info < _OLDEST_PYTHON:
+        _fail("Python 3.9 or later is required")
     version = _check_drgn()
     try:
         yield
     except (ImportError, AttributeError) as e:
-        _fail(f"{e}; this is drgn {version}, what is needed is {_WANTED}")
+        _fail(f"{e}; this is drgn {version}, {_WANTED} is required")

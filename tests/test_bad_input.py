@@ -50,7 +50,7 @@ def test_not_a_core(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_program_is_not_a_core() -> None:
-    one_line(run("-c", sys.executable), 3, "whole crash dump of a kernel")
+    one_line(run("-c", sys.executable), 3, "complete kernel crash dump")
 
 
 def test_a_folder_is_not_a_core(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_truncated_kdump(tmp_path: Path, size: int) -> None:
     path = tmp_path / "vmcore"
     header = struct.pack("<8s4x390x6x16x4xiiI", b"KDUMP   ", 4096, 2, 16)
     path.write_bytes(header.ljust(1 << 16, b"\0")[:size])
-    one_line(run("-c", path), 3, "copy the dump again")
+    one_line(run("-c", path), 3, "copy the whole dump again")
 
 
 def user_core(path: Path) -> None:

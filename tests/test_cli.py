@@ -72,7 +72,7 @@ def test_output_that_fills_up(core: Path, tmp_path: Path, unbuffered: Any) -> No
     assert os.path.getsize(tmp_path / "out") == limit
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert "cut short" in line
+    assert "truncated" in line
 
 
 def test_unbuffered_output_is_the_same(core: Path) -> None:
@@ -402,7 +402,7 @@ def test_truncated_elf(core: Path, tmp_path: Path, size: int) -> None:
         done = python("-m", "drgn", "-q", "-c", path, SCRIPT)
         (line,) = [x for x in done.stderr.splitlines() if "veth_report" in x]
         assert done.returncode == 3
-        assert "copy the dump again" in line
+        assert "copy the whole dump again" in line
 
 
 def test_elf_with_its_end_missing(core: Path, tmp_path: Path) -> None:
@@ -412,7 +412,7 @@ def test_elf_with_its_end_missing(core: Path, tmp_path: Path) -> None:
     done = run("-c", path, "--format", "json")
     assert done.returncode == 0
     assert json.loads(done.stdout)["devices"]
-    assert "copy the dump again" in done.stderr.splitlines()[0]
+    assert "copy the whole dump again" in done.stderr.splitlines()[0]
     assert missing_from_elf(str(core)) is None
 
 

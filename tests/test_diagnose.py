@@ -591,7 +591,7 @@ CASES: Dict[str, Case] = {
         ),
         "error",
         "veth0",
-        "rx-2-3 of 4 real RX queues run no program: their packets pass by the native "
+        "rx-2-3 of 4 real RX queues run no program: their packets bypass the native "
         "program",
         (
             ("xdp_state[XDP_MODE_DRV] prog_id", 7),
@@ -655,7 +655,7 @@ CASES: Dict[str, Case] = {
         pair({**queues(1, 1, 4, 4), **native()}, queues(2, 3)),
         "error",
         "veth0",
-        "2 of 3 TX queues of its peer eth0 (netns pod1) pass by its native program: 1 "
+        "2 of 3 TX queues of its peer eth0 (netns pod1) bypass its native program: 1 "
         "real RX queue here",
         (("real_num_rx_queues", 1), ("peer_real_num_tx_queues", 3)),
         KernelAnswer("veth_xmit"),
@@ -2284,6 +2284,8 @@ def test_json_of_a_finding() -> None:
         "effect": "which detaches the program",
         "commands": ["ip link set dev veth0 xdpgeneric off"],
     }
+    because = record["then"].pop("because")
+    assert because.startswith("mtu of the peer eth0 is 9000, more than 3506")
     assert record["then"] == ERANGE._asdict()
     poll = CASES["veth-poll-out-of-range"].fires
     (record,) = [
@@ -2357,14 +2359,14 @@ def test_screen_tells_undo_from_fix() -> None:
         "generic program\n"
         "    to undo it, which detaches the program: ip link set dev veth0 xdpgeneric "
         "off\n"
-        '    then a native attach gets ERANGE "veth: Peer MTU is too large to set '
-        'XDP": mtu of the peer eth0 is 9000, more than\n'
+        '    a native attach would then fail with ERANGE "veth: Peer MTU is too large '
+        'to set XDP": mtu of the peer eth0 is 9000,\n'
     ) in screen
     assert (
         "    $ ip netns exec pod1 ethtool -L eth0 tx 2\n"
-        "    then a native attach gets EEXIST \"Native and generic XDP can't be active "
-        'at the same time": veth0 has program 7 in\n'
-        "    generic mode\n"
+        '    a native attach would then fail with EEXIST "Native and generic XDP '
+        "can't be active at the same time\": veth0 has\n"
+        "    program 7 in generic mode\n"
     ) in screen
     masks = CASES["rps-queue-off-by-one"].fires
     screen = render_findings.findings(diagnose(masks))

@@ -64,7 +64,9 @@ def run(argv: List[str], **kwargs: Any) -> "subprocess.CompletedProcess[str]":
 
 
 def refused(
-    done: "subprocess.CompletedProcess[str]", script: Path, text: str = "which is read"
+    done: "subprocess.CompletedProcess[str]",
+    script: Path,
+    text: str = "it is the input",
 ) -> None:
     assert done.returncode == 2, done.stderr
     assert not done.stdout
@@ -173,7 +175,7 @@ def test_explanation_over_the_core(core: Path) -> None:
 def test_input_that_comes_to_be_the_output(core: Path) -> None:
     """What was another file at first is looked at once more."""
     path = core.parent / "new"
-    with pytest.raises(cli.UsageError, match="which is read"):
+    with pytest.raises(cli.UsageError, match="it is the input"):
         with cli.replacing(str(path), [str(core)]) as f:
             f.write(b"report")
             os.link(core, path)

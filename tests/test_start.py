@@ -83,7 +83,7 @@ def test_drgn_that_lacks_something(script: Path, lost: str) -> None:
             vars(place).pop({lost!r}, None)
     """
     done = started(code, script, "-h")
-    refused(done, script, "what is needed is drgn>=0.0.33")
+    refused(done, script, "drgn>=0.0.33 is required")
     assert lost in done.stderr
 
 

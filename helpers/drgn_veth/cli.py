@@ -17,7 +17,7 @@ import sys
 from typing import BinaryIO, Callable, Iterable, Iterator, Optional, Tuple
 
 from drgn import Program
-from drgn_veth_start import at_signal
+from drgn_veth_start import at_signal, restore_signals
 
 from .render.escape import for_terminal
 
@@ -101,7 +101,7 @@ def check_output(
     :param path: File, None for standard output
     :param inputs: The files that are read
     :param replace: Whether a file that exists may be replaced
-    :raises UsageError: if it is so
+    :raises UsageError: if the output is an input, or exists and must not be replaced
     """
     output = _identity_of(path)
     if output is None:
@@ -110,8 +110,7 @@ def check_output(
     for one in inputs:
         if _identity_of(one) == output:
             raise UsageError(
-                f"cannot write to {where}: it is {one}, which is read; write to "
-                "another file"
+                f"cannot write to {where}: it is the input {one}; choose another output"
             )
     if path is not None and not replace and is_replaced(path):
         raise UsageError(f"{path} exists already; --force replaces it")
@@ -225,7 +224,7 @@ def replacing(
     :raises UsageError: if it cannot be written
     """
     if os.path.basename(path) in ("", os.curdir, os.pardir):
-        raise UsageError(f"cannot write '{path}': that is no name of a file")
+        raise UsageError(f"cannot write '{path}': not a file name")
     try:
         check_output(path, inputs, replace)
         if os.path.exists(path) and not is_replaced(path):
@@ -237,8 +236,8 @@ def replacing(
             check_output(path, inputs, replace)
     except OSError as e:
         raise UsageError(
-            f"cannot write {path}: {e.strerror or e}; it takes a folder that can be "
-            "written, with room in it"
+            f"cannot write {path}: {e.strerror or e}; the directory must be writable "
+            "and have free space"
         ) from None
 
 
@@ -262,8 +261,7 @@ def _to_stdout(text: str) -> None:
         pass  # The reader has seen enough.
     except OSError as e:
         raise UsageError(
-            f"standard output: {e.strerror}; the report is cut short there, "
-            "--output FILE writes all of it"
+            f"standard output: {e.strerror}; the report is truncated; use --output FILE"
         ) from None
 
 
@@ -335,5 +333,8 @@ def run(main: Callable[[Optional[Program]], int], prog: Optional[Program]) -> in
     if sys.stderr is None:
         # argparse, too, would take standard output.
         sys.stderr = open(os.devnull, "w")
-    status = _status(main, prog)
-    return _flush_stdout() or status
+    try:
+        status = _status(main, prog)
+        return _flush_stdout() or status
+    finally:
+        restore_signals()

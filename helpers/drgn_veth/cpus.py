@@ -52,9 +52,11 @@ def possible_cpus(prog: Program) -> int:
 @takes_program_or_default
 def online_cpus(prog: Program) -> Tuple[int, ...]:
     """
-    Return the CPUs that are online, ascending; after a panic, those that were.
+    Return the CPUs that are online, ascending; after a panic, those that were online
+    before it.
 
     :raises FaultError: if they cannot be read
+    :raises KeyError: if the kernel's symbols have no masks
     """
     online = _cpus_of(cpu_online_mask(prog))
     if len(online) == possible_cpus(prog):

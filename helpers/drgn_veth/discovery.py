@@ -97,7 +97,7 @@ def _name(array: bytes) -> Maybe[str]:
     # command.
     name, end, _ = array.partition(b"\0")
     if not end or not dev_valid_name(name):
-        return Unreadable(f"no device can have the name {decode(name)!r}")
+        return Unreadable(f"invalid device name {decode(name)!r}")
     return decode(name)
 
 

@@ -52,7 +52,10 @@ def _op(ops: Object, name: str) -> int:
         return 0
     if not ops:
         raise ValueError("a device without operations")
-    return member.value_()
+    address = member.value_()
+    if not isinstance(address, int):
+        raise ValueError(f"{name} is no pointer in this kernel")
+    return address
 
 
 def netdev_op(dev: Object, name: str) -> int:

@@ -7,7 +7,16 @@ import drgn
 
 from .model import Unreadable
 
-__all__ = ("READ_ERRORS", "WalkError", "attempt", "is_read_error", "reason")
+__all__ = (
+    "READ_ERRORS",
+    "UNEXPECTED_TYPE",
+    "WalkError",
+    "attempt",
+    "is_read_error",
+    "reason",
+)
+
+UNEXPECTED_TYPE = "TypeError"
 
 T = TypeVar("T")
 
@@ -17,8 +26,8 @@ class WalkError(ValueError):
 
 
 # What a reader raises on memory, types or symbols that are not as they should
-# be. OSError: a truncated dump gives it. TypeError is left out: it is a bug of
-# ours.
+# be. OSError: a truncated dump gives it. TypeError: a member is something else in
+# this kernel.
 READ_ERRORS: Tuple[Type[BaseException], ...] = (
     drgn.FaultError,
     drgn.ObjectAbsentError,
@@ -26,6 +35,7 @@ READ_ERRORS: Tuple[Type[BaseException], ...] = (
     AttributeError,
     ValueError,
     OverflowError,
+    TypeError,
     NotImplementedError,
     OSError,
 )
@@ -49,6 +59,10 @@ def reason(error: BaseException) -> str:
         text = str(error.args[0])
     else:
         text = str(error)
+    if isinstance(error, TypeError):
+        # Where all types are as they are known to be, it is a bug of ours: tests look
+        # for this word.
+        text = f"{UNEXPECTED_TYPE}: {text}"
     # drgn and libkdumpfile may put several lines into one message.
     text = "; ".join(line.strip() for line in text.splitlines() if line.strip())
     return text or type(error).__name__

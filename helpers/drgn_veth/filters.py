@@ -233,11 +233,17 @@ def named(
         same = [device for device in devices if name in _names(device)]
         if not same:
             raise FilterError(f"no device {where} has the name {name!r}")
+        missing = (inums or frozenset()) - {device.netns for device in same}
+        if missing:
+            raise FilterError(
+                f"no device in the network namespace {_some(set(map(str, missing)))} "
+                f"has the name {name!r}"
+            )
         if len(same) > 1 and (inums is None or len(inums) == 1):
             places = {_place(snapshot, device) for device in same}
             raise FilterError(
                 f"{len(same)} devices have the name {name!r}, in the network "
-                f"namespaces {_some(places)}; --netns says which one"
+                f"namespaces {_some(places)}; use --netns to choose"
             )
         found.extend(same)
     return found

@@ -72,7 +72,7 @@ def rps_mask(cpus: Iterable[int]) -> str:
 
 
 def may_raise_rx(device: Device) -> bool:
-    """Return whether it does no harm to give a veth more RX queues."""
+    """Return whether it is safe to give a veth more RX queues."""
     if device.driver.set_channels is not True or device.xdp.driver is not None:
         return False
     # A bond's program is in its slave's veth_priv alone.
@@ -301,8 +301,8 @@ class Fixes:
         Return the command that detaches a program and attaches the same one again, with
         a pin that keeps it in between; none if a link holds it.
 
-        It is one command: after a step that fails, none is taken that would leave the
-        device without its program.
+        It is one command: if a step fails, the next one is not taken. If that is the
+        attach, the program is kept by its pin.
 
         :param between: Commands that are to be run while it is detached
         """
@@ -320,7 +320,7 @@ class Fixes:
         pin = f"/sys/fs/bpf/drgn-veth-{ident}"
         again = on[0]
         if between:
-            # It is attached again whatever came of these.
+            # It is attached again even if these fail.
             again = f"{{ {'; '.join((*between, *on))}; }}"
         steps = (f"bpftool prog pin id {ident} {pin}", *off, again, f"rm {pin}")
         return (" && ".join(steps),)

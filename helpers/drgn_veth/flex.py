@@ -15,7 +15,7 @@ def expect_array(member: Object) -> Object:
     :raises ValueError: if it is something else in this kernel
     """
     if member.type_.unaliased_kind() != TypeKind.ARRAY:
-        raise ValueError(f"{member.type_.type_name()} is where an array should be")
+        raise ValueError(f"expected an array, found {member.type_.type_name()}")
     return member
 
 

@@ -73,7 +73,7 @@ def for_each_idr_pointer(idr: Object) -> Iterator[int]:
         elif isinstance(data, Unreadable):
             broken = data.reason
         elif shift >= above:
-            broken = f"node {node:#x} is no smaller than the one above it"
+            broken = f"node {node:#x} is not below the one above it"
         elif parent != owner and not isinstance(parent, Unreadable):
             broken = f"node {node:#x} does not point back to {owner:#x}"
         else:
@@ -81,7 +81,7 @@ def for_each_idr_pointer(idr: Object) -> Iterator[int]:
             used = len(below) - below.count(0)
             # An ID may be taken and have no pointer yet; not in the IDRs of BPF.
             if count != used and not isinstance(count, Unreadable):
-                broken = f"node {node:#x} counts {count} entries and has {used}"
+                broken = f"node {node:#x} has count {count} but {used} used slots"
             stack.extend((slot, shift, node) for slot in reversed(below))
     if broken:
         raise WalkError(broken)

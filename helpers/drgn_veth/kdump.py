@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-Dump files that are not whole
------------------------------
+Incomplete dump files
+---------------------
 
 What the headers of a file say about it: how much of a dump it is, and what is missing.
 
@@ -56,7 +56,7 @@ _ORDERS = {1: "<", 2: ">"}  # by EI_DATA
 _ELF_HEADER = "32xQ14xHH6x"  # e_phoff, e_phentsize, e_phnum
 _PROGRAM_HEADER = "8xQ16xQ16x"  # p_offset, p_filesz
 
-_AGAIN = "copy the dump again, in whole"
+_AGAIN = "copy the whole dump again"
 
 # How a file begins, and what to do about it.
 _PACKED = (
@@ -245,10 +245,9 @@ def _page_at(f: BinaryIO, kdump: _Kdump, index: int) -> int:
 
 def lost_memory(path: str) -> Optional[int]:
     """
-    Return the physical address from which on a kdump file was cut off: it has tables of
-    the pages behind, and not the pages.
-
-    libkdumpfile may die of SIGBUS when it looks for them.
+    Return the first physical address that a truncated kdump file lacks. It has the
+    tables of the pages from there on, but not the pages; libkdumpfile may die of SIGBUS
+    when it reads one.
 
     :return: None if it has all, or is no kdump file
     :raises OSError: if the file cannot be read
@@ -260,8 +259,11 @@ def lost_memory(path: str) -> Optional[int]:
         kdump = _read_kdump(f, start)
         if kdump is None:
             return None
-        size = os.fstat(f.fileno()).st_size
-        index = _first_beyond(f, kdump, _dumped(f, kdump), size)
+        size = f.seek(0, os.SEEK_END)
+        count = _dumped(f, kdump)
+        if _end_of_pages(f, kdump, count) <= size:
+            return None
+        index = _first_beyond(f, kdump, count, size)
         return None if index is None else _page_at(f, kdump, index) * kdump.block
 
 
@@ -276,7 +278,7 @@ def missing_from_kdump(path: str) -> Optional[str]:
         start = f.read(_HEADER_SIZE)
         if not start.startswith(_SIGNATURE):
             return None
-        size = os.fstat(f.fileno()).st_size
+        size = f.seek(0, os.SEEK_END)
         if len(start) < _HEADER_SIZE:
             return f"the file ends within its header, after {size} bytes"
         kdump = _read_kdump(f, start)
@@ -302,7 +304,7 @@ def _wrong_with_kdump(f: BinaryIO, start: bytes) -> Optional[str]:
     if kdump.split:
         said.append(
             f"one part of a split dump, with pages {kdump.first} to {kdump.end - 1} of "
-            f"{kdump.all_pages}; put the parts together: makedumpfile --reassemble "
+            f"{kdump.all_pages}; reassemble it first: makedumpfile --reassemble "
             "PART1 PART2... DUMP"
         )
     if kdump.incomplete:
@@ -310,7 +312,7 @@ def _wrong_with_kdump(f: BinaryIO, start: bytes) -> Optional[str]:
             "an incomplete dump: the disk was full before makedumpfile had written all "
             "pages; make room, and dump again"
         )
-    size = os.fstat(f.fileno()).st_size
+    size = f.seek(0, os.SEEK_END)
     end = _end_of_pages(f, kdump, _dumped(f, kdump))
     if size < end:
         said.append(f"the file ends after {size} bytes, its pages take {end}; {_AGAIN}")
@@ -319,7 +321,7 @@ def _wrong_with_kdump(f: BinaryIO, start: bytes) -> Optional[str]:
 
 def what_is_wrong(path: str) -> Optional[str]:
     """
-    Return in one line why a file is less than a whole dump, and what to do.
+    Return in one line why a dump is incomplete, and what to do.
 
     :return: None if it is whole, as far as its headers tell
     :raises OSError: if the file cannot be read

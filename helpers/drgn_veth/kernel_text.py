@@ -617,8 +617,8 @@ def code_accesses(prog: Program, function: int) -> FrozenSet[Access]:
 def code_writes(prog: Program, function: int) -> FrozenSet[Write]:
     """
     Return where in memory the code of a function, itself, writes: see
-    :func:`code_accesses()`. Of instructions of one opcode byte, which are all that
-    compilers use for integers.
+    :func:`code_accesses()`. Only instructions of one opcode byte are decoded so, which
+    compilers use for all stores of integers.
 
     :param function: Address of the function
     :raises FaultError: if its code cannot be read

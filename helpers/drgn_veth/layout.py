@@ -107,16 +107,25 @@ def _place(type: Type, member: Member) -> Union[_Place, Unreadable, None]:
         except LookupError:
             continue
         except TypeError as e:
-            return Unreadable(f"{where} has an unknown type: {e}")
+            return Unreadable(f"{where} has an unexpected type: {e}")
         kind = kind_of(found.type)
-        if kind is None or kind not in member.kind:
+        if kind is None or kind not in member.kind or not _is_decodable(found):
             name = found.type.type_name()
-            return Unreadable(f"{where} has an unknown type: {name}")
+            return Unreadable(f"{where} has an unexpected type: {name}")
         return found
     return None if member.optional else Unreadable(f"this kernel has no {where}")
 
 
-def _code(path: str, type: Type, bits: Optional[int]) -> str:
+def _is_decodable(place: _Place) -> bool:
+    # Whole bytes, and as many as struct knows.
+    try:
+        _code(place.type, place.bits)
+    except (KeyError, TypeError, ValueError):
+        return False
+    return not place.offset % 8 and not (place.bits or 0) % 8
+
+
+def _code(type: Type, bits: Optional[int]) -> str:
     type = _without_typedefs(type)
     if type.kind == TypeKind.ARRAY:
         return f"{sizeof(type)}s"
@@ -158,12 +167,9 @@ class Layout:
             if place is None or isinstance(place, Unreadable):
                 absent[name] = place
                 continue
-            offset, found, bits = place
-            if offset % 8 or (bits or 0) % 8:
-                raise ValueError(f"{member.paths[0]} is a bit-field within a byte")
-            self.offset[name] = offset // 8
-            codes[name] = _code(name, found, bits)
-        present = sorted(self.offset, key=self.offset.__getitem__)
+            self.offset[name] = place.offset // 8
+            codes[name] = _code(place.type, place.bits)
+        present = self._apart(codes)
         assert prog.platform is not None
         little = bool(prog.platform.flags & prog.platform.flags.IS_LITTLE_ENDIAN)
         self._order = "<" if little else ">"
@@ -183,6 +189,19 @@ class Layout:
             "record", [*present, *absent]
         )
         self._make = record._make
+
+    def _apart(self, codes: Mapping[str, str]) -> List[str]:
+        # The values in the order of the struct, without those that others overlap.
+        present: List[str] = []
+        end = 0
+        for name in sorted(self.offset, key=self.offset.__getitem__):
+            if self.offset[name] < end:
+                self._missing[name] = Unreadable(f"{name} overlaps {present[-1]}")
+                del self.offset[name]
+            else:
+                present.append(name)
+                end = self.offset[name] + struct.calcsize("<" + codes[name])
+        return present
 
     def decode(self, data: bytes, offset: int = 0) -> Any:
         """Return the record of a struct that was read already."""

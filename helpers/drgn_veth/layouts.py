@@ -10,7 +10,7 @@ from typing import Mapping, Optional, Union
 
 from drgn import Object, Program, Type, offsetof, sizeof
 
-from .errors import READ_ERRORS, reason
+from .errors import READ_ERRORS, attempt, reason
 from .layout import Kind, Layout, Member, kind_of
 from .model import Unreadable
 from .netdev import link_state_masks
@@ -131,7 +131,9 @@ class Layouts:
         self._pointer = prog.pointer_type(net_device)
         self.net_device = _layout(prog, net_device, _NET_DEVICE)
         self.dev_list = offsetof(net_device, "dev_list")
-        self.upper = offsetof(net_device, "adj_list.upper")
+        #: Offset of the head of the list of uppers; -1: nothing is known to be empty.
+        upper = attempt(offsetof, net_device, "adj_list.upper")
+        self.upper = -1 if isinstance(upper, Unreadable) else upper
         #: net_device.xdp_state if nothing is attached. None: that has to be asked of
         #: drgn_veth.xdp, as in kernels that do not have it.
         self.no_xdp: Union[bytes, int, None] = None

@@ -339,6 +339,7 @@ class XdpLink(NamedTuple):
     device: DeviceRef
     pins: Maybe[Tuple[str, ...]]  # paths
     holders: Maybe[int]  # references that are no pins: files that processes have open
+    here: bool = True  # the first process sees all pins by these paths
 
 
 class LoadedProgram(NamedTuple):

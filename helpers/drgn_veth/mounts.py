@@ -246,19 +246,20 @@ class Mounts:
             self._mounts[key] = found
         return self._mounts[key]
 
-    def path_anywhere(self, sb: Object, dentry: int) -> Optional[bytes]:
+    def path_anywhere(self, sb: Object, dentry: int) -> Tuple[Optional[bytes], bool]:
         """
         Return the path of a file, by a mount of the first process if its file system
         has one there, or else by any mount, or else from the root of its file system.
 
         :param sb: ``struct super_block *``
         :param dentry: Address of a ``struct dentry`` of it
-        :return: As of :meth:`path()`
+        :return: As of :meth:`path()`, and whether the first process sees it by that
         :raises WalkError: if what is read is no path
         """
+        first = attempt(self.first_namespace)
         for mount in self._first_mounts(sb):
             # What is mounted may be a directory that this file is not in.
             path = attempt(self.path, mount.address, dentry)
             if not isinstance(path, Unreadable):
-                return path
-        return self.path_in_file_system(dentry)
+                return path, mount.namespace == first
+        return self.path_in_file_system(dentry), False

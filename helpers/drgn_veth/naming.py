@@ -10,7 +10,7 @@ from .errors import attempt, is_read_error, reason
 from .model import DeviceRef, Maybe, Namespace, Task, Unreadable, XdpLink
 from .nsfs import net_mounts, net_processes, netns_name
 from .xdp import bpf_link_id
-from .xdp_links import for_each_bpf_link_pin, xdp_link_refs
+from .xdp_links import LinkPin, for_each_bpf_link_pin, xdp_link_refs
 
 __all__ = ("name_namespaces", "record_links")
 
@@ -82,10 +82,10 @@ def record_links(
     if not by_address:
         return ()
     # One file may have several paths, or none any more.
-    pins: Dict[int, List[Tuple[str, ...]]] = {address: [] for address in by_address}
+    pins: Dict[int, List[LinkPin]] = {address: [] for address in by_address}
     try:
-        for address, paths in for_each_bpf_link_pin(prog, set(by_address)):
-            pins[address].append(paths)
+        for pin in for_each_bpf_link_pin(prog, set(by_address)):
+            pins[pin.link].append(pin)
     except Exception as e:
         if not is_read_error(e):
             raise
@@ -99,9 +99,11 @@ def record_links(
     records = []
     for address, (link, device) in by_address.items():
         files = pins[address]
-        paths = tuple(sorted(path for paths in files for path in paths))
+        paths = tuple(sorted(path for pin in files for path in pin.paths))
+        here = all(pin.here for pin in files)
         holders = lift(_less, attempt(xdp_link_refs, link), len(files))
-        records.append(XdpLink(attempt(bpf_link_id, link), device, paths, holders))
+        ident = attempt(bpf_link_id, link)
+        records.append(XdpLink(ident, device, paths, holders, here))
     return tuple(records)
 
 

@@ -30,8 +30,8 @@ from .snapshot import UnreadTargetError, take_something
 __all__ = ("add_target_options", "inputs", "open_target", "take", "unread")
 
 _NO_VMCOREINFO = (
-    "has no VMCOREINFO, by which drgn knows a kernel: start QEMU with -device "
-    "vmcoreinfo, and load the module qemu_fw_cfg in the guest"
+    "has no VMCOREINFO, which drgn needs to identify the kernel: start QEMU with "
+    "-device vmcoreinfo, and load the module qemu_fw_cfg in the guest"
 )
 _PROCESS_NOTES = (3, 6)  # NT_PRPSINFO, NT_AUXV: only the core of a process has them
 
@@ -165,7 +165,7 @@ def _load_symbols(prog: Program, paths: List[str]) -> None:
         try:
             prog.load_debug_info(paths, main=True)
         except MissingDebugInfoError:
-            pass  # What is missing is told by whoever misses it.
+            pass  # Whoever needs a missing symbol reports it.
         except Exception as e:
             if not is_read_error(e):
                 raise
@@ -175,8 +175,8 @@ def _load_symbols(prog: Program, paths: List[str]) -> None:
             why = _why_ignored(path, said)
             if why is not None:
                 warn(
-                    f"-s {path}: drgn ignored it: {why}; it takes the vmlinux of "
-                    "exactly this kernel, and modules' files beside that"
+                    f"-s {path}: drgn ignored it: {why}; expected the vmlinux of "
+                    "exactly this kernel, or its modules"
                 )
 
 
@@ -192,16 +192,26 @@ def _why_not_opened(path: str, error: BaseException) -> str:
     if "unrecognized QEMU" in said:
         return said  # It says what to do.
     if "vmcoreinfo" in said.lower():
-        return f"{said}; drgn knows a kernel by the VMCOREINFO of its dump"
-    return f"{said}; what is wanted is a whole crash dump of a kernel, kdump or ELF"
+        return f"{said}; drgn identifies a kernel by the VMCOREINFO of its dump"
+    return f"{said}; expected a complete kernel crash dump (kdump or ELF)"
+
+
+def _check_core(path: str) -> None:
+    # A FIFO would never be opened. What else is wrong, whoever opens it says.
+    with contextlib.suppress(OSError):
+        mode = os.stat(path).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode) or stat.S_ISDIR(mode)):
+            raise TargetError(f"{path}: not a file; give a kernel crash dump")
 
 
 def _open(args: argparse.Namespace) -> Program:
     for path in args.symbols:
         _check_symbols(path)
+    if args.core:
+        _check_core(args.core)
     prog = Program()
     where = args.core or args.qemu or "the running kernel"
-    # What is missing is told by whoever misses it, in one line.
+    # Whoever needs a missing symbol reports it, in one line.
     logging.getLogger("drgn").setLevel(logging.CRITICAL + 1)
     try:
         lost = None
@@ -212,13 +222,13 @@ def _open(args: argparse.Namespace) -> Program:
                 raise TargetError(f"{where}: {what_is_wrong(args.core)}")
         _set_target(prog, args)
         if lost is not None:
-            prog = without_memory_from(prog, lost)
+            prog = _up_to(prog, lost)
     except OSError as e:
         hint = ""
         if args.core is None and args.qemu is None:
             hint = (
-                "; looking at the running kernel takes root (sudo) and /proc/kcore, "
-                "looking at a dump -c CORE"
+                "; the running kernel needs root (sudo) and /proc/kcore; for a dump "
+                "use -c CORE"
             )
         if e.filename not in (None, where):
             where = f"{where}: {e.filename}"
@@ -232,6 +242,40 @@ def _open(args: argparse.Namespace) -> Program:
     _load_symbols(prog, args.symbols)
     drgn.set_default_prog(prog)
     return prog
+
+
+def _up_to(prog: Program, lost: int) -> Program:
+    # What can be read of a dump without the risk that this process dies of it.
+    part = without_memory_from(prog, lost)
+    if part is None:
+        raise TargetError(
+            f"{_what_is_wrong(prog)}; drgn 0.1 or later reads what there is of it"
+        )
+    return part
+
+
+def _debug_files(prog: Program) -> List[str]:
+    files = (
+        module.debug_file_path or module.loaded_file_path for module in prog.modules()
+    )
+    return sorted({path for path in files if path})
+
+
+def _without_lost_pages(prog: Program) -> Program:
+    # The same for a program that drgn has set up.
+    path = core_of(prog)
+    if path is None or prog.flags & ProgramFlags.IS_LIVE:
+        return prog
+    try:
+        lost = lost_memory(still_open(path))
+    except OSError:
+        return prog
+    if lost is None:
+        return prog
+    part = _up_to(prog, lost)
+    _load_symbols(part, _debug_files(prog))
+    drgn.set_default_prog(part)
+    return part
 
 
 def _is_kernel_core(path: Optional[str]) -> bool:
@@ -275,6 +319,8 @@ def open_target(prog: Optional[Program], args: argparse.Namespace) -> Program:
             "drgn has chosen the target already: give -c, -s and --qemu to drgn, "
             "before the script's name"
         )
+    else:
+        prog = _without_lost_pages(prog)
     _check_kernel(prog)
     wrong = _what_is_wrong(prog)
     try:

@@ -3,10 +3,10 @@
 Kdump files that were cut off
 -----------------------------
 
-libkdumpfile maps the file into memory, and the process may die of SIGBUS when a page
-is looked for behind its end. So another process tries whether the file can be opened
-at all. Then a second program sees the physical memory up to the cut: drgn walks the
-page tables in it itself, and never asks for what is not there.
+libkdumpfile maps the file into memory, and the process may die of SIGBUS when it
+reads a page behind the end of the file. So a child process first tries to open the
+file. Then a second program sees the physical memory up to the cut: drgn walks the page
+tables in it itself, and never asks for what is not there.
 """
 
 import os
@@ -28,11 +28,12 @@ def core_of(prog: Program) -> Optional[str]:
 
 
 def can_be_opened(path: str) -> bool:
-    """Return whether a process that opens a dump survives it."""
+    """Return whether a process that opens a dump survives that."""
     child = os.fork()
     if not child:
         try:
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            # No core: 0 does not keep one from a program that core_pattern names.
+            resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
             prog = Program()
             prog.set_core_dump(path)
             prog["VMCOREINFO"].string_()
@@ -41,24 +42,25 @@ def can_be_opened(path: str) -> bool:
     return not os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
-def without_memory_from(whole: Program, end: int) -> Program:
+def without_memory_from(whole: Program, end: int) -> Optional[Program]:
     """
     Return a program that sees the memory of a dump up to a physical address.
 
-    :param whole: The dump; it is what is returned if this drgn, before 0.1, knows no
-        programs made by hand, or VMCOREINFO is gone, too
+    :param whole: The dump
+    :return: None if drgn is older than 0.1 and knows no such programs, or if VMCOREINFO
+        is gone
     """
     try:
         part = Program(whole.platform)
         part.set_linux_kernel_custom(whole["VMCOREINFO"].string_(), False)
     except (AttributeError, LookupError, FaultError):
-        return whole
+        return None
 
     def read(address: int, count: int, offset: int, physical: bool) -> bytes:
         if address + count > end:
-            raise FaultError("the file was cut off before it", max(address, end))
+            raise FaultError("beyond the end of the truncated dump", max(address, end))
         return whole.read(address, count, True)
 
     part.add_memory_segment(0, _PHYSICAL, read, True)
-    part.cache[_CORE] = whole.core_dump_path
+    part.cache[_CORE] = core_of(whole)
     return part

@@ -432,8 +432,10 @@ class DeviceRecords:
         if owner == dev:
             return None
         if not isinstance(owner, Unreadable):
-            return Unreadable(f"there are {count} queues, but the last is none of its")
-        # What cannot be looked at denies nothing that is usual.
+            return Unreadable(
+                f"there are {count} queues, but the last one belongs to another device"
+            )
+        # An unreadable queue does not rule out an ordinary count.
         return owner if count > _MANY_QUEUES else None
 
     def _confirmed_count(

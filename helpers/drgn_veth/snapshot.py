@@ -17,7 +17,7 @@ import gc
 import operator
 from typing import Dict, Iterator, List, Mapping, Tuple, Union
 
-from drgn import Program
+from drgn import Program, ProgramFlags
 from drgn.helpers.common.prog import takes_program_or_default
 
 from .discovery import Discovery, Found
@@ -42,6 +42,8 @@ from .user_half import hide_user_half
 
 __all__ = ("UnreadTargetError", "take_snapshot", "take_something")
 
+
+_TRIES = 3  # of a live kernel
 
 _PLACE = operator.attrgetter("netns", "ifindex")
 
@@ -135,6 +137,17 @@ def take_snapshot(prog: Program) -> Snapshot:
     :return: Namespaces by inode number, devices by (namespace, ifindex)
     :raises LookupError: if the kernel's types or symbols are not there at all
     """
+    snapshot = _take(prog)
+    if prog.flags & ProgramFlags.IS_LIVE:
+        # A list may have changed while it was read.
+        for _ in range(_TRIES - 1):
+            if not snapshot.incomplete:
+                break
+            snapshot = _take(prog)
+    return snapshot
+
+
+def _take(prog: Program) -> Snapshot:
     # Without these nothing can be read; let their absence be one error.
     prog["net_namespace_list"]
     prog.type("struct net")

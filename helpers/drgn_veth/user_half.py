@@ -10,6 +10,9 @@ address 0, and drgn then reads physical memory through a NULL pointer.
 
 from drgn import Architecture, FaultError, Program
 
+from .errors import attempt
+from .model import Unreadable
+
 __all__ = ("hide_user_half",)
 
 # On s390x, the kernel's addresses begin at 0.
@@ -18,12 +21,12 @@ _USER_HALF = 1 << 56  # with the most levels of page tables
 
 
 def _fault(address: int, count: int, offset: int, physical: bool) -> bytes:
-    raise FaultError("no address of the kernel", address)
+    raise FaultError("not a kernel address", address)
 
 
 def hide_user_half(prog: Program) -> None:
     """
-    Let reads below the kernel's addresses fail, where they would give something else.
+    Make reads of user addresses fail.
 
     Does nothing where they fail anyway, and on architectures whose kernel may have
     such addresses.
@@ -31,8 +34,6 @@ def hide_user_half(prog: Program) -> None:
     platform = prog.platform
     if platform is None or platform.arch not in _SPLIT:
         return
-    try:
-        prog.read(0, 1)
-    except FaultError:
+    if isinstance(attempt(prog.read, 0, 1), Unreadable):
         return
     prog.add_memory_segment(0, _USER_HALF, _fault, False)

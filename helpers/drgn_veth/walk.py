@@ -4,7 +4,7 @@ Bounded walks
 -------------
 
 drgn's list helpers trust the list: one stray pointer in a dump and they loop
-for ever, or lose all that lies behind it, or skip entries without a word. These do
+for ever, or lose all that lies behind it, or skip entries silently. These do
 not: each entry has to point back to where the walk came from.
 """
 
@@ -89,7 +89,7 @@ def bounded_list(
         if not broken:
             if isinstance(last, Unreadable) or last == before:
                 return
-            broken = f"the list ends at {before:#x}, its head names {last:#x}"
+            broken = f"the list ends at {before:#x}, but the head's prev is {last:#x}"
     raise WalkError(broken)
 
 
@@ -123,7 +123,7 @@ def bounded_hlist(
     while entry:
         if seen >= limit:
             raise WalkError(f"more than {limit} entries: gave up")
-        # In a loop, the entry where it closes has two that lead to it.
+        # In a loop, the entry where it closes is reached from two places.
         back = attempt(prog.read_word, entry + pprev_at)
         if not isinstance(back, Unreadable) and back & ~tags != head:
             raise WalkError(f"{entry:#x} does not point back to {head:#x}")

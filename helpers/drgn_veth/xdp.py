@@ -14,6 +14,7 @@ from drgn import NULL, Object, TypeKind
 from drgn.helpers.linux.net import netdev_priv
 
 from .drivers import netdev_driver_name, netdev_op
+from .flex import expect_array
 from .veth import VETH_KIND, veth_priv
 
 __all__ = ("XdpMode", "bpf_link_id", "netdev_xdp_link", "netdev_xdp_prog")
@@ -35,10 +36,12 @@ def _entity(dev: Object, mode: XdpMode) -> Optional[Object]:
     """
     state = dev.xdp_state
     # RHEL 8 has a pointer in place of the array, NULL until the first attach.
-    if state.type_.kind == TypeKind.POINTER:
+    if state.type_.unaliased_kind() == TypeKind.POINTER:
         state = state.read_()
         if not state:
             return None
+    else:
+        expect_array(state)
     return state[int(mode)]
 
 

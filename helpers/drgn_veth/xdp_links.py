@@ -7,7 +7,7 @@ Who keeps a BPF link: files in a bpffs, and processes. Follows kernel/bpf/syscal
 kernel/bpf/inode.c and net/core/dev.c.
 """
 
-from typing import Dict, Iterator, List, Set, Tuple, TypeVar
+from typing import Dict, Iterator, List, NamedTuple, Set, Tuple, TypeVar
 
 from drgn import Object, Program, container_of, offsetof
 from drgn.helpers.common.prog import takes_program_or_default
@@ -20,6 +20,7 @@ from .text import decode
 from .walk import bounded_hlist, bounded_list
 
 __all__ = (
+    "LinkPin",
     "bpf_link_pins",
     "for_each_bpf_link_pin",
     "for_each_xdp_link",
@@ -126,18 +127,24 @@ class _LinkFiles:
             yield node - self._alias
 
 
+class LinkPin(NamedTuple):
+    """A file in a bpffs that holds a BPF link."""
+
+    link: int  #: Address of the ``struct bpf_link``
+    #: Sorted: one, unless it has hard links, or none if it was removed while in use.
+    paths: Tuple[str, ...]
+    here: bool  #: Whether the first process sees it by these paths
+
+
 @takes_program_or_default
-def for_each_bpf_link_pin(
-    prog: Program, addresses: Set[int]
-) -> Iterator[Tuple[int, Tuple[str, ...]]]:
+def for_each_bpf_link_pin(prog: Program, addresses: Set[int]) -> Iterator[LinkPin]:
     """
     Iterate over the files that hold some BPF links: each takes one reference.
 
     :param addresses: Addresses of ``struct bpf_link``
-    :return: Iterator of the address of the link and the sorted paths of the file: one,
-        unless it has hard links, or none if it was removed while it was in use. They
-        are from the root of the first process, or if that does not see the file, from
-        the root of another mount namespace, or of the bpffs if that is not mounted.
+    :return: Iterator of files. The paths are from the root of the first process, or if
+        that does not see the file, from the root of another mount namespace, or of the
+        bpffs if that is not mounted.
     :raises LookupError: if the kernel has no such variables or types
     :raises WalkError: after all that could be reached
     """
@@ -162,13 +169,17 @@ def for_each_bpf_link_pin(
                 broken = link.reason
             elif link:
                 paths: List[str] = []
+                here = True
                 for dentry in whole(files.names(inode)):
-                    path = attempt(mounts.path_anywhere, sb, dentry)
-                    if isinstance(path, Unreadable):
-                        broken = path.reason
-                    elif path is not None:
+                    found = attempt(mounts.path_anywhere, sb, dentry)
+                    if isinstance(found, Unreadable):
+                        broken = found.reason
+                        continue
+                    path, seen = found
+                    if path is not None:
                         paths.append(decode(path))
-                yield link, tuple(sorted(paths))
+                        here = here and seen
+                yield LinkPin(link, tuple(sorted(paths)), here)
     if broken:
         raise WalkError(f"files of bpffs: {broken}")
 
@@ -184,6 +195,6 @@ def bpf_link_pins(prog: Program, addresses: Set[int]) -> Dict[int, Tuple[str, ..
     :raises WalkError: if not all could be reached
     """
     found: Dict[int, List[str]] = {}
-    for link, paths in for_each_bpf_link_pin(prog, addresses):
-        found.setdefault(link, []).extend(paths)
+    for pin in for_each_bpf_link_pin(prog, addresses):
+        found.setdefault(pin.link, []).extend(pin.paths)
     return {link: tuple(sorted(paths)) for link, paths in found.items()}

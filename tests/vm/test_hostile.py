@@ -289,7 +289,7 @@ def test_counts_that_the_queues_deny(
     assert isinstance(count.allocated, Unreadable)
     if real_too:
         assert isinstance(count.real, Unreadable)
-        assert "the last is none of its" in count.real.reason
+        assert "the last one belongs to another device" in count.real.reason
     else:
         assert count.real == 14
     assert not any("200" in c for f in diagnose(snapshot) for c in f.fix)

@@ -190,7 +190,7 @@ def test_links(cornered: Tuple[Program, Dict[str, Any]]) -> None:
     prog, told = cornered
     links = {link.link.address_of_().value_(): link for link in for_each_xdp_link(prog)}
     pins = bpf_link_pins(prog, set(links))
-    files = [link for link, _ in for_each_bpf_link_pin(prog, set(links))]
+    files = [pin.link for pin in for_each_bpf_link_pin(prog, set(links))]
     found = {}
     for address, link in links.items():
         name = link.dev.name.string_().decode() if link.dev else ""

@@ -6,7 +6,7 @@ CSV
 One row a device or a pair. The columns are data: the same list makes the header
 and the rows.
 
-Names are what somebody chose. A spreadsheet runs a cell that begins like a formula, so
+Device names are untrusted. A spreadsheet runs a cell that begins like a formula, so
 such a cell gets a single quote before it, as OWASP advises against CSV injection.
 """
 

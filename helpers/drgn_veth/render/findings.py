@@ -97,7 +97,9 @@ def _undo(undo: Undo) -> Iterator[str]:
 def _then(then: Then) -> Iterator[str]:
     answer = then.answer
     message = "" if answer.message is None else f' "{answer.message}"'
-    said = f"then a native attach gets {answer.errno}{message}: {then.because}"
+    said = (
+        f"a native attach would then fail with {answer.errno}{message}: {then.because}"
+    )
     yield from _wrapped(said, _INDENT)
 
 

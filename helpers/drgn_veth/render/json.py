@@ -205,7 +205,10 @@ def _finding(finding: Finding) -> _Json:
     if finding.undo is not None:
         record["undo"] = finding.undo._asdict()
     if finding.then is not None:
-        record["then"] = finding.then.answer._asdict()
+        record["then"] = {
+            **finding.then.answer._asdict(),
+            "because": finding.then.because,
+        }
     if finding.undecided is not None:
         record["undecided"] = finding.undecided
     return record

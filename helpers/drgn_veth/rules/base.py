@@ -113,7 +113,7 @@ class Undo(NamedTuple):
 
 
 class Then(NamedTuple):
-    """How a native attach is refused still, once the commands were run."""
+    """Why a native attach still fails, once the commands were run."""
 
     answer: KernelAnswer
     because: str
@@ -453,7 +453,7 @@ class Context:
     ) -> Optional[str]:
         """
         Return what a device loses besides when it is left that many queues, None if it
-        loses nothing. A queue that goes takes its settings along: an RX queue its RPS
+        loses nothing. A removed queue loses its settings: an RX queue its RPS
         mask and its RFS table, a TX queue (netif_set_real_num_tx_queues(),
         net/core/dev.c) its XPS maps.
         """

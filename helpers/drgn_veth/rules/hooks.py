@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules on who has the XDP hook of a device."""
 
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 from ..fixes import shell_quote
 from ..model import Device, Maybe, Unreadable, XdpLink, XdpProgram
@@ -101,13 +101,23 @@ def _pinned_only(context: Context, end: End) -> Optional[Symptom]:
             "process has it open",
             (("link_id", link.id), ("link.refcnt", len(pins)), ("pins", pins)),
             KernelAnswer("bpf_link_put"),
-            undo=Undo(
-                f"which removes {'its pin' if len(pins) == 1 else 'its pins'} and so "
-                "detaches the program",
-                tuple(f"rm {shell_quote(path)}" for path in pins),
-            ),
+            undo=_unpin(link, pins),
         )
     return None
+
+
+def _unpin(link: XdpLink, pins: Sequence[str]) -> Optional[Undo]:
+    if link.here:
+        what = "its pin" if len(pins) == 1 else "its pins"
+        commands = tuple(f"rm {shell_quote(path)}" for path in pins)
+        return Undo(f"which removes {what} and so detaches the program", commands)
+    # In another mount namespace: here, such a path may be another file.
+    if isinstance(link.id, Unreadable) or not link.id:
+        return None
+    return Undo(
+        "which detaches the program and leaves the pin",
+        (f"bpftool link detach id {link.id}",),
+    )
 
 
 def _may_go_native(device: Device) -> bool:
@@ -205,7 +215,7 @@ RULES: Tuple[Rule, ...] = (
             'exists" (EEXIST).'
         ),
         fix=(
-            "None is needed if the generic program is wanted; another one can take its "
+            "Nothing to do if the generic program is wanted; another one can take its "
             "place in generic mode. For native mode, detach it first: the command does "
             "that and no more."
         ),
@@ -229,8 +239,8 @@ RULES: Tuple[Rule, ...] = (
             "a second link."
         ),
         fix=(
-            "None is needed: a link is there to keep others away. Its owner can "
-            "replace the program by BPF_LINK_UPDATE. To be rid of the program, stop "
+            "Nothing to do: a link is there to keep others away. Its owner can "
+            "replace the program by BPF_LINK_UPDATE. To remove the program, stop "
             "the process that owns the link, or remove the pin; the command detaches "
             "the link by force."
         ),
@@ -249,8 +259,9 @@ RULES: Tuple[Rule, ...] = (
         predicate="xdp_state[m].link && link.refcnt == the number of its pins in bpffs",
         sees="A program stays attached, and no process is there that would own it.",
         fix=(
-            "None is needed if the program is meant to stay. To detach it, remove "
-            "every pin of the link: the commands do that."
+            "Nothing to do if the program is meant to stay. To detach it, remove every "
+            "pin of the link: the commands do that. Where a pin is in another mount "
+            "namespace, the command detaches the link instead."
         ),
         why=(
             "A file descriptor and a pin are one reference each to a struct bpf_link; "
@@ -273,7 +284,7 @@ RULES: Tuple[Rule, ...] = (
             "(EEXIST)."
         ),
         fix=(
-            "None is needed if the program above is wanted. To attach one here, detach "
+            "Nothing to do if the program above is wanted. To attach one here, detach "
             "the programs above first, from the top down: the commands do that and no "
             "more."
         ),

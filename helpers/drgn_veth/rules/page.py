@@ -38,12 +38,12 @@ the peer's.
 Commands are for a shell of the host, and run in the right network namespace. There is
 none where no command helps, or where nothing leads into the namespace.
 
-- A command behind a `$` cures what was found (`fix` in the JSON). If it does more than
-  that, a line before it says so ("this lowers the MTU of ...", `fix_effect`).
-- A command behind "to undo it" cures nothing: it undoes a state that may be just what
-  somebody wanted, and the line says what is lost by it (`undo`).
-- "then a native attach gets ..." is how the kernel still refuses native XDP once these
-  commands were run (`then`), as `xdp_attach.py` tells it.
+- A command after `$` fixes the finding (`fix` in the JSON). A line before it names side
+  effects ("this lowers the MTU of ...", `fix_effect`).
+- A command after "to undo it" fixes nothing: it undoes a state that may be just what
+  somebody wanted, and the line says what is lost (`undo`).
+- "a native attach would then fail with ..." is how the kernel still refuses native XDP
+  once these commands were run (`then`), as predicted by `xdp_attach.py`.
 
 ## All rules, worst first
 """

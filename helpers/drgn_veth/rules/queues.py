@@ -448,7 +448,7 @@ RULES: Tuple[Rule, ...] = (
             "CPUs, frames that different CPUs redirect here wait for each other."
         ),
         fix=(
-            "None is needed. If redirects are slow, give the pair as many queues as "
+            "Nothing to do. If redirects are slow, give the pair as many queues as "
             "there are CPUs when it is made, or before a program is attached: on "
             "kernels with the bug of xdp-queue-without-program, RX queues that are "
             "added under a native program do not run it."
@@ -483,7 +483,7 @@ RULES: Tuple[Rule, ...] = (
         fix=(
             "Give the device at most as many RX queues as the peer was made with TX "
             "queues. A native program has to be detached before that, and attached "
-            "again: for a moment none runs. Queues that go take their RPS masks along."
+            "again: no program runs meanwhile. Removed queues lose their RPS masks."
         ),
         why=(
             "veth_poll() (drivers/net/veth.c) takes netdev_get_tx_queue() of the peer "

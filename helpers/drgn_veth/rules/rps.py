@@ -44,7 +44,7 @@ def _is_recorded(context: Context, device: Device) -> Maybe[bool]:
     if isinstance(queues, tuple) and queues:
         if all(isinstance(queue.prog_id, int) for queue in queues):
             return True
-    return Unreadable("it is called where the RX queue has a program, perhaps always")
+    return Unreadable("it is called for RX queues with a program, possibly for all")
 
 
 def _used_count(rx: int, tx: int) -> int:
@@ -271,7 +271,7 @@ def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
     if isinstance(recorded, Unreadable):
         return symptom._replace(
             severity=INFO,
-            undecided="whether masks are shifted so depends on skb_record_rx_queue() "
+            undecided="whether masks are off by one depends on skb_record_rx_queue() "
             f"in the code of veth_xmit(): {recorded.reason}",
         )
     fix, effect = _same_masks(context, device, queues)
@@ -367,9 +367,9 @@ RULES: Tuple[Rule, ...] = (
             "real_num_rx_queues && _rx[n].rps_map != _rx[n - 1].rps_map || k >= 1 && k "
             "+ 1 >= peer->real_num_tx_queues && _rx[k].rps_map && it is not the same "
             "as that of some RX queue that is used: _rx[0], and _rx[i] with i + 1 < "
-            "peer->real_num_tx_queues). It is an info if an end is down, or the only "
-            "queues whose masks are not used have none. It is undecided, and an info, "
-            "if the code of veth_xmit() cannot be read."
+            "peer->real_num_tx_queues). It is an info if an end is down, or if each "
+            "queue whose own mask is not used has no mask. It is undecided, and an "
+            "info, if the code of veth_xmit() cannot be read."
         ),
         sees=(
             "The mask of rx-N does nothing for TX queue N of the peer: that of "
@@ -379,16 +379,17 @@ RULES: Tuple[Rule, ...] = (
         ),
         fix=(
             "Give every rx-N the same mask. The command writes the union of all masks "
-            "to every RX queue, also to those that have no mask."
+            "to every RX queue, including those without one."
         ),
         why=(
             "As in rps-queue-out-of-range: the receiving side takes "
             "skb->queue_mapping for the RX queue plus 1 (get_rps_cpu(), "
             "net/core/dev.c), and veth leaves the TX queue's number in it. Some "
             "kernels write the RX queue plus 1: skb_record_rx_queue() in veth_xmit() "
-            "(drivers/net/veth.c), up to v5.11 where the RX queue has a native "
-            "program, in v5.12 to v5.16 and stable kernels of that time always. There "
-            "each mask is used for the TX queue of its number, and nothing is found. "
+            "(drivers/net/veth.c), from v4.19 to v5.11 where the RX queue has a native "
+            "program, from v5.12 to v5.16 and in stable kernels of that time always. "
+            "There each mask is used for the TX queue of its number, and nothing is "
+            "found. "
             "The code of veth_xmit() tells which kernel this is."
         ),
         subjects=lambda context: context.steered,
@@ -408,7 +409,7 @@ RULES: Tuple[Rule, ...] = (
             "the host sends into the container."
         ),
         fix=(
-            "None is needed, unless the mask is on the wrong end: it belongs on the "
+            "Nothing to do, unless the mask is on the wrong end: it belongs on the "
             "one that receives."
         ),
         why=(
@@ -430,7 +431,7 @@ RULES: Tuple[Rule, ...] = (
             "packets. It cannot take load off these CPUs by dropping early."
         ),
         fix=(
-            "None is needed. In native mode the program runs before RPS, on the CPU "
+            "Nothing to do. In native mode the program runs before RPS, on the CPU "
             "that sends."
         ),
         why=(

@@ -54,12 +54,12 @@ def _without_program(context: Context, end: End) -> Optional[Symptom]:
                 need(queue.prog_id, "rq[].xdp_prog")
         return None
     fix, effect = _fix_without_program(
-        context, end, bare[0], bare[-1] + 1 == len(queues)
+        context, end, bare[0], bare == list(range(bare[0], len(queues)))
     )
     return context.unless_torn(
         Symptom(
             f"rx-{number_list(bare)} of {count(len(queues), 'real RX queue')} run no "
-            "program: their packets pass by the native program",
+            "program: their packets bypass the native program",
             (
                 ("xdp_state[XDP_MODE_DRV] prog_id", _program_id(device)),
                 ("real_num_rx_queues", len(queues)),
@@ -122,7 +122,7 @@ def _overflow(context: Context, end: End) -> Optional[Symptom]:
     name = context.name(peer, device)
     if tx > rx:
         symptom = Symptom(
-            f"{tx - rx} of {count(tx, 'TX queue')} of its peer {name} pass by its "
+            f"{tx - rx} of {count(tx, 'TX queue')} of its peer {name} bypass its "
             f"native program: {count(rx, 'real RX queue')} here",
             (("real_num_rx_queues", rx), ("peer_real_num_tx_queues", tx)),
             KernelAnswer("veth_xmit"),
@@ -135,7 +135,7 @@ def _overflow(context: Context, end: End) -> Optional[Symptom]:
         return None
     return context.unless_torn(
         Symptom(
-            f"its peer {name} has TSO: what it sends passes by the native program",
+            f"its peer {name} has TSO: what it sends bypasses the native program",
             (("peer_features & NETIF_F_ALL_TSO", f"{features & ALL_TSO:#x}"),),
             KernelAnswer("veth_skb_is_eligible_for_gro"),
             # veth_xdp_set() takes TSO from what the peer may have.
@@ -284,7 +284,7 @@ RULES: Tuple[Rule, ...] = (
         ),
         fix=(
             "Take the new queues away again, or, if the peer sends to them, detach the "
-            "program and attach it again; for a moment none runs."
+            "program and attach it again; no program runs meanwhile."
         ),
         why=(
             "veth_set_channels() (drivers/net/veth.c) of v5.15 to v7.1, and of "
@@ -325,7 +325,7 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="xdp-queue-overflow",
         severity=ERROR,
-        title="packets pass by a native program",
+        title="packets bypass a native program",
         predicate=(
             "native program && (peer->real_num_tx_queues > real_num_rx_queues || "
             "peer->features & NETIF_F_ALL_TSO). It is undecided, and an info, while "
