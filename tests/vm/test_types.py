@@ -45,7 +45,7 @@ def assert_same(found: Dict[str, Any], expected: Dict[str, Any], whole: bool) ->
     assert found == expected
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", [*SOURCES, "unasked"])
 def test_btf_is_dwarf(zoo: Dump, source: str) -> None:
     found, expected = zoo.report(source, "btf"), zoo.report(source)
     assert len(found["devices"]) > 80
