@@ -72,6 +72,7 @@ class Guest:
         files: Mapping[str, Path] | None = None,
         console_log: Path | None = None,
         accel: str | None = None,
+        emulated_cpu: str = "max",
         boot_timeout: float = 120,
         out_mb: int | None = None,
     ) -> None:
@@ -84,6 +85,7 @@ class Guest:
         self.smp = smp
         self.crashkernel_mb = crashkernel_mb
         self.accel = accel
+        self.emulated_cpu = emulated_cpu
         self.boot_timeout = boot_timeout
         self.boot_seconds = 0.0
         # Room for a dump with nothing left out, for an ELF file of the same, and for
@@ -184,7 +186,7 @@ class Guest:
             QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-machine", "q35",
             "-accel", "kvm" if accel == "kvm" else "tcg,thread=multi",
-            "-cpu", "host" if accel == "kvm" else "max",
+            "-cpu", "host" if accel == "kvm" else self.emulated_cpu,
             "-m", str(self.memory_mb), "-smp", str(self.smp),
             "-kernel", str(self.kernel.vmlinuz), "-initrd", str(initrd),
             "-append", COMMAND_LINE.format(crashkernel=self.crashkernel_mb),
