@@ -113,6 +113,7 @@ def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
     target = opening.open_target(prog, args)
     try:
         taken = slice_target(target)
+        opening.warn_of_part(target)
         size = _write(taken, args.slice, opening.inputs(target, args), args.force)
     except UnreadTargetError as e:
         raise opening.unread(target, str(e)) from None

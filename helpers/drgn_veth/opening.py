@@ -27,7 +27,14 @@ from .model import Snapshot
 from .partial import can_be_opened, core_of, without_memory_from
 from .snapshot import UnreadTargetError, take_something
 
-__all__ = ("add_target_options", "inputs", "open_target", "take", "unread")
+__all__ = (
+    "add_target_options",
+    "inputs",
+    "open_target",
+    "take",
+    "unread",
+    "warn_of_part",
+)
 
 _NO_VMCOREINFO = (
     "has no VMCOREINFO, which drgn needs to identify the kernel: start QEMU with "
@@ -322,14 +329,18 @@ def open_target(prog: Optional[Program], args: argparse.Namespace) -> Program:
     else:
         prog = _without_lost_pages(prog)
     _check_kernel(prog)
-    wrong = _what_is_wrong(prog)
     try:
         _get_types(prog, args.system_map)
     except TargetError as e:
         raise unread(prog, str(e)) from None
+    return prog
+
+
+def warn_of_part(prog: Program) -> None:
+    """Warn if the dump is not whole, once it is known that some of it can be read."""
+    wrong = _what_is_wrong(prog)
     if wrong is not None:
         warn(wrong)
-    return prog
 
 
 def _what_is_wrong(prog: Program) -> Optional[str]:
@@ -388,10 +399,12 @@ def take(prog: Program) -> Snapshot:
     :raises TargetError: if there is nothing
     """
     try:
-        return take_something(prog)
+        snapshot = take_something(prog)
     except UnreadTargetError as e:
         raise unread(
             prog,
             f"{e}; is the dump complete, and are the symbols those of exactly this "
             "kernel (-s VMLINUX)?",
         ) from None
+    warn_of_part(prog)
+    return snapshot
