@@ -11,9 +11,9 @@ import contextlib
 import os
 import signal
 import sys
-from typing import Any, Callable, Dict, Iterator, List, NoReturn, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NoReturn, Optional, Tuple
 
-__all__ = ("OLDEST_DRGN", "at_signal", "importing", "restore_signals")
+__all__ = ("OLDEST_DRGN", "at_signal", "importing", "last_step", "restore_signals")
 
 #: The oldest release of drgn that the helpers run on; pyproject.toml has it, too.
 OLDEST_DRGN = (0, 0, 33)
@@ -25,6 +25,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _undo: List[Callable[[], None]] = []
 _before: Dict[int, Any] = {}  # handlers of signals
+_late: Optional[List[int]] = None  # signals since the last step began
 
 
 @contextlib.contextmanager
@@ -37,7 +38,29 @@ def at_signal(undo: Callable[[], None]) -> Iterator[None]:
         _undo.remove(undo)
 
 
+@contextlib.contextmanager
+def last_step() -> Iterator[None]:
+    """
+    Do what completes the work, such as giving the output its name.
+
+    A signal during this step or after it comes too late and is ignored. If the step
+    fails, the signal ends the process then.
+    """
+    global _late
+    _late = []
+    try:
+        yield
+    except BaseException:
+        missed, _late = _late, None
+        for number in missed:
+            _end(number, None)
+        raise
+
+
 def _end(number: int, _: object) -> None:
+    if _late is not None:
+        _late.append(number)
+        return
     # An exception could be raised anywhere: in an import, in a callback out of C, at
     # the interpreter's end. There Python prints it.
     for undo in _undo:
@@ -56,9 +79,19 @@ def _end_at_signals() -> None:
 
 
 def restore_signals() -> None:
-    """Give signals the handlers back that they had before the script."""
+    """
+    Give signals the handlers back that they had before the script.
+
+    After the last step they stay ignored until the process ends, unless it is a shell,
+    which goes on.
+    """
+    global _late
+    shell = hasattr(sys, "ps1") or sys.flags.interactive
+    ended = _late is not None and not shell
     while _before:
-        signal.signal(*_before.popitem())
+        number, handler = _before.popitem()
+        signal.signal(number, signal.SIG_IGN if ended else handler)
+    _late = None
 
 
 def _fail(message: str) -> NoReturn:

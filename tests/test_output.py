@@ -328,6 +328,47 @@ def test_what_is_done_at_a_signal() -> None:
         pass
 
 
+@pytest.mark.parametrize("fails, status", [(False, 0), (True, 143)])
+def test_signal_in_the_last_step(fails: bool, status: int) -> None:
+    """Once the output has its name, a signal changes neither it nor the status."""
+    code = f"""
+        import os, signal
+        sys.path.insert(0, {str(SCRIPT.parent.parent / "helpers")!r})
+        import drgn_veth_start
+        drgn_veth_start._end_at_signals()
+        with drgn_veth_start.last_step():
+            os.kill(os.getpid(), signal.SIGTERM)
+            if {fails}:
+                raise OSError
+        os.kill(os.getpid(), signal.SIGHUP)
+        drgn_veth_start.restore_signals()
+        os.kill(os.getpid(), signal.SIGTERM)
+        print("done")
+        sys.exit()
+    """
+    done = started(code, SCRIPT)
+    assert (done.returncode, done.stderr) == (status, "")
+    assert done.stdout == ("" if fails else "done\n")
+
+
+def test_shell_goes_on_after_the_last_step() -> None:
+    code = f"""
+        import signal
+        sys.path.insert(0, {str(SCRIPT.parent.parent / "helpers")!r})
+        import drgn_veth_start
+        sys.ps1 = "> "
+        before = signal.getsignal(signal.SIGINT)
+        drgn_veth_start._end_at_signals()
+        with drgn_veth_start.last_step():
+            pass
+        drgn_veth_start.restore_signals()
+        print(signal.getsignal(signal.SIGINT) is before)
+        sys.exit()
+    """
+    done = started(code, SCRIPT)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+
+
 def pieces(*folders: Path) -> List[Path]:
     return sorted(path for folder in folders for path in folder.iterdir())
 

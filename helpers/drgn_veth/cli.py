@@ -17,7 +17,7 @@ import sys
 from typing import BinaryIO, Callable, Iterable, Iterator, Optional, Tuple
 
 from drgn import Program
-from drgn_veth_start import at_signal, restore_signals
+from drgn_veth_start import at_signal, last_step, restore_signals
 
 from .render.escape import for_terminal
 
@@ -206,8 +206,9 @@ def _new_file(goal: str, replace: bool) -> Iterator[BinaryIO]:
                 os.chmod(f.fileno(), mode)
                 if not named:
                     _link(f, temporary)
-            if replace or not _linked(temporary, goal):
-                os.replace(temporary, goal)
+            with last_step():
+                if replace or not _linked(temporary, goal):
+                    os.replace(temporary, goal)
         finally:
             undo()
 
