@@ -58,7 +58,7 @@ test-vm: $(VENV)/.vm
 	$(BIN)/python -m pytest -m vm tests
 
 bench: $(VENV)/.test
-	$(BIN)/python tests/bench/report.py
+	$(BIN)/python -m tests.bench.report
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

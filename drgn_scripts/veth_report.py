@@ -23,12 +23,14 @@ with drgn_veth_start.importing(__name__):
     from typing import List, Optional, Sequence
 
     import drgn
-    from drgn_veth import cli, diagnose, filters, opening
+    from drgn_veth.analysis import diagnose, filters
+    from drgn_veth.analysis.rules import RULES_BY_ID
+    from drgn_veth.analysis.rules.base import Finding
+    from drgn_veth.analysis.rules.page import explain
+    from drgn_veth.faces import output as cli
+    from drgn_veth.faces import target_options as opening
     from drgn_veth.model import Snapshot, unreadable_in
     from drgn_veth.render import csv, findings, json
-    from drgn_veth.rules import RULES_BY_ID
-    from drgn_veth.rules.base import Finding
-    from drgn_veth.rules.page import explain
 
 _EPILOG = """\
 examples:

@@ -25,14 +25,10 @@ with drgn_veth_start.importing(__name__):
     from typing import List, Optional, Sequence
 
     import drgn
-    from drgn_veth import cli, opening
+    from drgn_veth.faces import output as cli
+    from drgn_veth.faces import target_options as opening
+    from drgn_veth.faces.slice import Slice, SliceError, check_slice, slice_target
     from drgn_veth.model import unreadable_in
-    from drgn_veth.slice import (
-        Slice,
-        SliceError,
-        check_slice,
-        slice_target,
-    )
     from drgn_veth.snapshot import UnreadTargetError
 
 _EPILOG = """\

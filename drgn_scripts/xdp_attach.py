@@ -22,8 +22,12 @@ with drgn_veth_start.importing(__name__):
     from typing import Dict, Iterator, List, Optional, Sequence
 
     import drgn
-    from drgn_veth import cli, filters, opening, predictor
-    from drgn_veth.model import Device, LoadedProgram, Maybe, Task
+    from drgn_veth.analysis import filters
+    from drgn_veth.analysis.attach import predictor
+    from drgn_veth.core.unreadable import Maybe
+    from drgn_veth.faces import output as cli
+    from drgn_veth.faces import target_options as opening
+    from drgn_veth.model import Device, LoadedProgram, Task
     from drgn_veth.render import attempts
 
 _EPILOG = """\

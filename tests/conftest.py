@@ -14,8 +14,12 @@ import subprocess
 import sys
 from typing import Any, Callable, Counter, Dict, Iterator, List, Tuple
 
-from answers import Answers
-from booted import (
+import lab
+import pytest
+
+from tests.support import oracle
+from tests.support.answers import Answers
+from tests.support.booted import (
     KERNELS,
     OLD,
     OLDER_BUILDS,
@@ -29,11 +33,8 @@ from booted import (
     rules_run,
     try_fixes,
 )
-from dumps import LabDump, lab_dump_of
-import lab
-import oracle
-import pytest
-from recorded import CORES, Recorded
+from tests.support.btf.dumps import LabDump, lab_dump_of
+from tests.support.recorded import CORES, Recorded
 
 _JOBS = 2
 

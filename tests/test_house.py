@@ -2,9 +2,10 @@
 """The rules of the house that a program can check."""
 
 import ast
+import functools
 from pathlib import Path
 import re
-from typing import Iterator, Set, Tuple
+from typing import Iterator, Mapping, Sequence, Set, Tuple
 
 import drgn_veth
 import pytest
@@ -84,37 +85,108 @@ def test_no_release_is_compared(path: Path) -> None:
     assert not re.search(r"osrelease|LINUX_VERSION|UTS_RELEASE.*[<>]", text)
 
 
-# Which rooms must not know which: kernel memory -> readers -> Snapshot -> analysis
-# -> renderers.
-PURE = ("model", "filters", "kdump", "text", "ranges")
-READERS = r"snapshot|records|discovery|net\w+|veth|xdp|rps|xps|queues|bpf|cpus|walk"
-FORBIDDEN: Tuple[Tuple[str, str], ...] = (
-    (
-        r"render/",
-        r"drgn($|\.)|\.\.?(snapshot|netdev|netns|veth|xdp|rps|xps|cli|opening)$",
+# Which rooms a room may import from. A file beside the rooms is a room of its own.
+# kernel memory -> readers -> snapshot -> analysis -> render -> faces
+ROOMS: Mapping[str, Sequence[str]] = {
+    "core": (),
+    "dump": (),
+    "model": ("core",),
+    "readers": ("core",),
+    "disasm": ("core", "model", "readers"),
+    "btf": ("core", "dump", "readers"),
+    "snapshot": ("core", "disasm", "dump", "model", "readers"),
+    "analysis": ("core", "model"),
+    "render": ("analysis", "core", "model"),
+    "faces": (
+        *("analysis", "btf", "core", "dump", "model", "readers", "render", "snapshot"),
+        "drgn_veth_start",
     ),
-    (
-        r"(attach\w*|diagnose|fixes)\.py",
-        rf"drgn($|\.)|^\.({READERS}|render|cli|opening)($|\.)",
-    ),
-    (r"(attach\w*|predictor|fixes)\.py", r"^\.(rules|diagnose)($|\.)"),
-    (r"rules/", rf"drgn($|\.)|^\.\.({READERS}|diagnose|render|cli|opening)($|\.)"),
-    (rf"({'|'.join(PURE)})\.py", r"drgn($|\.)|^\.(snapshot|netdev|veth|xdp|cli)"),
-    (
-        r"(net\w+|veth|xdp|rps|xps|bpf|queues|peer|cpus|walk|layout)\.py",
-        r"^\.(snapshot|render|filters|cli|opening|btf)",
-    ),
-    (r"snapshot\.py", r"^\.(render|filters|cli|btf)"),
-)
+    "plugin": ("btf",),
+    # The public names.
+    "__init__": ("analysis", "disasm", "model", "readers", "snapshot"),
+}
+#: What is made of a Snapshot never touches a kernel.
+PURE = {"analysis", "model", "render"}
+OURS = {"drgn_veth", "drgn_veth_start"}
+
+
+def place(path: Path) -> Tuple[str, ...]:
+    """Return the dotted name of a module within the package."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts
+
+
+def imported(path: Path) -> Iterator[Tuple[str, ...]]:
+    """Yield what a module imports, as full names."""
+    package = ("drgn_veth", *path.relative_to(PACKAGE).parts[:-1])
+    for name in imports(path):
+        dots = len(name) - len(name.lstrip("."))
+        start = package[: len(package) + 1 - dots] if dots else ()
+        yield (*start, *filter(None, name[dots:].split(".")))
+
+
+def room_of(name: Tuple[str, ...]) -> str:
+    """Return the room of a module of ours, given its full name."""
+    if name[0] == "drgn_veth_start":
+        return name[0]
+    return name[1] if name[1:] and name[1] in ROOMS else "__init__"
+
+
+@functools.cache
+def knows_drgn(path: Path) -> bool:
+    """Return whether a module imports drgn, itself or through others of ours."""
+    for name in imported(path):
+        if name[0] in ("drgn", "_drgn"):
+            return True
+        if name[0] != "drgn_veth":
+            continue
+        target = PACKAGE.joinpath(*name[1:])
+        file = target.with_suffix(".py") if name[1:] else target / "__init__.py"
+        package = target / "__init__.py"
+        if any(f.exists() and knows_drgn(f) for f in (file, package)):
+            return True
+    return False
+
+
+def test_there_are_rooms() -> None:
+    assert {place(path)[0] for path in MODULES} == set(ROOMS)
+
+
+FOLDERS = sorted({path.parent for path in MODULES} - {PACKAGE})
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=name)
+def test_a_room_lists_its_modules(folder: Path) -> None:
+    """A room that only holds modules says which."""
+    tree = ast.parse((folder / "__init__.py").read_text())
+    if any(isinstance(node, ast.ImportFrom) for node in tree.body):
+        return
+    (listed,) = (n.value for n in tree.body if isinstance(n, ast.Assign))
+    inside = {
+        p.parent.name if p.stem == "__init__" else p.stem
+        for p in MODULES
+        if p.parent == folder or p.parent.parent == folder and p.stem == "__init__"
+    }
+    assert set(ast.literal_eval(listed)) == inside - {folder.name}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
 def test_imports_point_one_way(path: Path) -> None:
-    place = path.relative_to(PACKAGE).as_posix()
-    for where, what in FORBIDDEN:
-        if re.match(where, place):
-            wrong = [module for module in imports(path) if re.search(what, module)]
-            assert not wrong
+    room = place(path)[0]
+    allowed = {room, *ROOMS[room]}
+    ours = [name for name in imported(path) if name[0] in OURS]
+    wrong = [".".join(name) for name in ours if room_of(name) not in allowed]
+    assert not wrong
+    if room in PURE:
+        assert not knows_drgn(path)
+
+
+def test_rooms_form_no_circle() -> None:
+    done: Set[str] = {"drgn_veth_start"}
+    while len(done) <= len(ROOMS):
+        ready = {r for r, may in ROOMS.items() if r not in done and done >= set(may)}
+        assert ready, set(ROOMS) - done
+        done |= ready
 
 
 def test_star_import_gives_the_readers() -> None:

@@ -7,9 +7,10 @@ import subprocess
 import sys
 from typing import Dict
 
-from booted import REPOSITORY, SCRIPT
 import pytest
-from recorded import CORES, Recorded
+
+from tests.support.booted import REPOSITORY, SCRIPT
+from tests.support.recorded import CORES, Recorded
 
 PROMPT = """
 assert prog.registered_type_finders() >= {"drgn_veth_btf_on_demand"}

@@ -12,12 +12,13 @@ import sys
 from typing import List
 from unittest import mock
 
-from booted import REPOSITORY
 import drgn
 from drgn import Program
 import drgn.cli
 import pytest
-from recorded import Recorded
+
+from tests.support.booted import REPOSITORY
+from tests.support.recorded import Recorded
 
 NAME = "6.12-zoo"
 README = (REPOSITORY / "README.md").read_text()

@@ -7,12 +7,13 @@ import subprocess
 import sys
 from typing import Any, Dict, List, Optional, Tuple
 
-from booted import REPOSITORY, SCRIPT, Tally
-from drgn_veth.rules.base import decision
+from drgn_veth.analysis.rules.base import decision
 import jsonschema
-import oracle
 import pytest
-from recorded import CORES, Recorded
+
+from tests.support import oracle
+from tests.support.booted import REPOSITORY, SCRIPT, Tally
+from tests.support.recorded import CORES, Recorded
 
 ATTACH_SCRIPT = REPOSITORY / "scripts" / "xdp_attach.py"
 SCHEMA = json.loads((REPOSITORY / "docs" / "drgn-veth-1.schema.json").read_text())

@@ -5,17 +5,20 @@ drgn helpers for veth, XDP and RPS
 
 ``from drgn_veth import *`` at a drgn prompt gives the readers, which take and return
 drgn objects, :func:`~drgn_veth.snapshot.take_snapshot()`, and what is made of a
-Snapshot: :class:`~drgn_veth.predictor.Predictor`.
+Snapshot: :class:`~drgn_veth.analysis.attach.predictor.Predictor`.
 """
 
-from .bonding import (
+from .analysis.attach.predictor import Predictor
+from .disasm.veth_poll import veth_poll_members, veth_rq_poll
+from .disasm.xdp_messages import messages_in, xdp_message_places
+from .readers.bonding import (
     bond_mode,
     bond_priv,
     bond_xmit_policy,
     netdev_lowers,
     netdev_uppers,
 )
-from .bpf import (
+from .readers.bpf import (
     bpf_prog_has_frags,
     bpf_prog_id,
     bpf_prog_jited,
@@ -24,7 +27,7 @@ from .bpf import (
     bpf_prog_tag,
     bpf_prog_uid,
 )
-from .bpf_programs import (
+from .readers.bpf_programs import (
     bpf_prog_bound_netdev,
     bpf_prog_dev_bound,
     bpf_prog_expected_attach_type,
@@ -32,23 +35,15 @@ from .bpf_programs import (
     bpf_prog_offload_requested,
     for_each_xdp_prog,
 )
-from .cpus import (
-    nr_cpu_ids,
-    online_cpus,
-    possible_cpus,
-)
-from .drivers import (
+from .readers.cpumask import nr_cpu_ids, online_cpus, possible_cpus
+from .readers.driver import (
     ethtool_op,
     netdev_driver_name,
     netdev_op,
     netdev_tcp_data_split,
     rx_queue_memory_provider,
 )
-from .kernel_text import (
-    messages_in,
-    xdp_message_places,
-)
-from .netdev import (
+from .readers.netdev import (
     for_each_altname,
     netdev_address,
     netdev_alias,
@@ -58,12 +53,8 @@ from .netdev import (
     netdev_master,
     netdev_operstate,
 )
-from .netkit import (
-    NETKIT_KIND,
-    netkit_peer,
-    netkit_priv,
-)
-from .netns import (
+from .readers.netkit import NETKIT_KIND, netkit_peer, netkit_priv
+from .readers.netns import (
     for_each_net_bounded,
     for_each_netdev_bounded,
     net_inum,
@@ -71,19 +62,9 @@ from .netns import (
     net_is_init,
     netdev_net,
 )
-from .nsfs import (
-    for_each_net_mount,
-    net_mounts,
-    net_processes,
-    netns_name,
-)
-from .peer import (
-    netdev_peer,
-)
-from .predictor import (
-    Predictor,
-)
-from .queues import (
+from .readers.nsfs import for_each_net_mount, net_mounts, net_processes, netns_name
+from .readers.peer import netdev_peer
+from .readers.queues import (
     netdev_num_rx_queues,
     netdev_num_tx_queues,
     netdev_real_num_rx_queues,
@@ -91,7 +72,7 @@ from .queues import (
     netdev_rx_queue,
     netdev_txq_to_tc,
 )
-from .rps import (
+from .readers.rps import (
     netdev_rps_flow_entries,
     netdev_rps_map,
     rps_map_cpus,
@@ -99,18 +80,8 @@ from .rps import (
     rx_queue_rps_flow_entries,
     rx_queue_rps_map,
 )
-from .rtnl import (
-    rtnl_owner,
-)
-from .snapshot import (
-    take_snapshot,
-)
-from .target import (
-    read_target,
-    target_kind,
-    target_types,
-)
-from .veth import (
+from .readers.rtnl import rtnl_owner
+from .readers.veth import (
     VETH_KIND,
     veth_peer,
     veth_priv,
@@ -118,25 +89,10 @@ from .veth import (
     veth_rq_xdp_prog,
     veth_rqs,
 )
-from .veth_poll import (
-    veth_poll_members,
-    veth_rq_poll,
-)
-from .virtio_net import (
-    virtio_net_features,
-)
-from .xdp import (
-    XdpMode,
-    bpf_link_id,
-    netdev_xdp_link,
-    netdev_xdp_prog,
-)
-from .xdp_links import (
-    bpf_link_pins,
-    for_each_xdp_link,
-    xdp_link_refs,
-)
-from .xps import (
+from .readers.virtio_net import virtio_net_features
+from .readers.xdp import XdpMode, bpf_link_id, netdev_xdp_link, netdev_xdp_prog
+from .readers.xdp_links import bpf_link_pins, for_each_xdp_link, xdp_link_refs
+from .readers.xps import (
     XPS_CPUS,
     XPS_RXQS,
     netdev_xps_cpus,
@@ -144,6 +100,8 @@ from .xps import (
     netdev_xps_queues,
     netdev_xps_rxqs,
 )
+from .snapshot import take_snapshot
+from .snapshot.target import read_target, target_kind, target_types
 
 __version__ = "0.1.0"
 

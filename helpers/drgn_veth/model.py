@@ -19,9 +19,9 @@ from typing import (
     NamedTuple,
     Optional,
     Tuple,
-    TypeVar,
-    Union,
 )
+
+from .core.unreadable import Maybe, Unreadable
 
 __all__ = (
     "Bond",
@@ -31,7 +31,6 @@ __all__ = (
     "Features",
     "Kernel",
     "LoadedProgram",
-    "Maybe",
     "Namespace",
     "Pair",
     "QueueCount",
@@ -43,7 +42,6 @@ __all__ = (
     "StoppedTxQueue",
     "Target",
     "Task",
-    "Unreadable",
     "Veth",
     "VirtioNet",
     "Xdp",
@@ -54,34 +52,6 @@ __all__ = (
     "device_place",
     "unreadable_in",
 )
-
-T = TypeVar("T")
-
-
-class Unreadable:
-    """A value that could not be read, and why."""
-
-    __slots__ = ("reason",)
-
-    reason: str
-
-    def __init__(self, reason: str) -> None:
-        object.__setattr__(self, "reason", reason)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError("Unreadable is immutable")
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Unreadable) and self.reason == other.reason
-
-    def __hash__(self) -> int:
-        return hash(("Unreadable", self.reason))
-
-    def __repr__(self) -> str:
-        return f"Unreadable({self.reason!r})"
-
-
-Maybe = Union[T, Unreadable]
 
 
 class Target(NamedTuple):
@@ -130,8 +100,8 @@ class Kernel(NamedTuple):
     padded_vnet_hdr_size: Maybe[Optional[int]]  # sizeof(struct padded_vnet_hdr)
     # Who holds rtnl_mutex.
     rtnl_owner: Maybe[Optional[Task]]
-    # What veth_poll() accesses to wake a TX queue: see drgn_veth.veth_poll. None: no
-    # veth has NAPI.
+    # What veth_poll() accesses to wake a TX queue: see drgn_veth.disasm.veth_poll.
+    # None: no veth has NAPI.
     veth_poll: Maybe[Optional[FrozenSet[str]]] = None
     # When veth_xmit() writes the RX queue into a packet. None: there is no veth.
     records_rx_queue: Maybe[Optional[RecordsRxQueue]] = None

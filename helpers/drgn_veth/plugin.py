@@ -15,6 +15,6 @@ __all__ = ("drgn_prog_set",)
 def drgn_prog_set(prog: Program) -> None:
     """Offer types from BTF to a kernel (a hook of drgn)."""
     if prog.flags & ProgramFlags.IS_LINUX_KERNEL:
-        from .btf.on_demand import offer_btf
+        from .btf.plugin_finders import offer_btf
 
         offer_btf(prog)

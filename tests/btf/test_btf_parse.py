@@ -9,7 +9,6 @@ import time
 import tracemalloc
 from typing import Callable, List, Optional
 
-from blob import Blob
 from drgn import (
     Architecture,
     FaultError,
@@ -25,6 +24,8 @@ from drgn_veth.btf.types import BtfTypes
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 import pytest
+
+from tests.support.btf.blob import Blob
 
 PLATFORM = Platform(
     Architecture.X86_64, PlatformFlags.IS_64_BIT | PlatformFlags.IS_LITTLE_ENDIAN

@@ -3,7 +3,6 @@
 
 from typing import Any, List, Optional, Tuple
 
-from blob import Blob
 from drgn import (
     Architecture,
     Object,
@@ -22,6 +21,8 @@ from drgn_veth.btf.finders import BtfFinder
 from drgn_veth.btf.parse import Btf, BtfError, Kind
 from drgn_veth.btf.types import BtfTypes
 import pytest
+
+from tests.support.btf.blob import Blob
 
 LITTLE_64 = Platform(
     Architecture.X86_64, PlatformFlags.IS_64_BIT | PlatformFlags.IS_LITTLE_ENDIAN

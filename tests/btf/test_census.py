@@ -7,7 +7,6 @@ import random
 from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 from unittest import mock
 
-from census import differences
 from drgn import FindObjectFlags, Program, Type
 from drgn_veth.btf import FINDER, use_btf
 from drgn_veth.btf.declarations import MODULE_TYPES
@@ -16,8 +15,10 @@ from drgn_veth.btf.parse import Btf, Kind
 from drgn_veth.btf.types import BtfTypes
 from drgn_veth.render import json as render_json
 from drgn_veth.snapshot import take_snapshot
-from dumps import LabDump
 import pytest
+
+from tests.support.btf.census import differences
+from tests.support.btf.dumps import LabDump
 
 pytestmark = pytest.mark.vm
 

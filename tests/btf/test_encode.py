@@ -3,8 +3,6 @@
 
 from typing import List
 
-from blob import Blob
-from census import differences
 from drgn import (
     Architecture,
     Object,
@@ -24,8 +22,11 @@ from drgn_veth.btf.encode import encode_types
 from drgn_veth.btf.load import ModuleBtf, byteorder, read_vmlinux_btf
 from drgn_veth.btf.parse import Btf, Kind
 from drgn_veth.btf.types import BtfTypes
-from dumps import LabDump
 import pytest
+
+from tests.support.btf.blob import Blob
+from tests.support.btf.census import differences
+from tests.support.btf.dumps import LabDump
 
 LITTLE = Platform(
     Architecture.X86_64, PlatformFlags.IS_64_BIT | PlatformFlags.IS_LITTLE_ENDIAN

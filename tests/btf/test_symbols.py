@@ -21,8 +21,9 @@ from drgn_veth.btf.symbols import (
     kernel_symbols,
     vmcoreinfo_symbols,
 )
-from dumps import LabDump
 import pytest
+
+from tests.support.btf.dumps import LabDump
 
 TEXT = """\
 0000000000000000 D __per_cpu_start

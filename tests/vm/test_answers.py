@@ -5,13 +5,14 @@ import json
 import re
 from typing import Any, Dict
 
-from answers import FRESH, Answers, before_anyone_asked, compare_answers
-from booted import KERNELS, NO_SYMBOLS, REPOSITORY, Dump, drgn, run_alone
 import drgn as drgn_module
 from drgn_veth.btf import use_btf
 from drgn_veth.model import Snapshot
 from drgn_veth.snapshot import take_snapshot
 import pytest
+
+from tests.support.answers import FRESH, Answers, before_anyone_asked, compare_answers
+from tests.support.booted import KERNELS, NO_SYMBOLS, REPOSITORY, Dump, drgn, run_alone
 
 SCRIPT = REPOSITORY / "scripts" / "xdp_attach.py"
 

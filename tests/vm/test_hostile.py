@@ -5,20 +5,22 @@ import json
 import random
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
-from booted import REPOSITORY, Dump
 from drgn import Object
 from drgn.helpers.linux.net import for_each_net, for_each_netdev
-from drgn_veth.diagnose import diagnose
-from drgn_veth.model import Device, Snapshot, Unreadable, unreadable_in
-from drgn_veth.predictor import MODES, Predictor
+from drgn_veth.analysis.attach.predictor import MODES, Predictor
+from drgn_veth.analysis.diagnose import diagnose
+from drgn_veth.core.unreadable import Unreadable
+from drgn_veth.model import Device, Snapshot, unreadable_in
+from drgn_veth.readers.veth import veth_peer, veth_priv
+from drgn_veth.readers.xps import XPS_CPUS, XPS_RXQS, netdev_xps_maps
 from drgn_veth.render import csv, findings, table
 from drgn_veth.render import json as render_json
 from drgn_veth.snapshot import take_snapshot
-from drgn_veth.veth import veth_peer, veth_priv
-from drgn_veth.xps import XPS_CPUS, XPS_RXQS, netdev_xps_maps
 import jsonschema
-from memory import Altered
 import pytest
+
+from tests.support.booted import REPOSITORY, Dump
+from tests.support.memory import Altered
 
 SCHEMA = json.loads((REPOSITORY / "docs" / "drgn-veth-1.schema.json").read_text())
 

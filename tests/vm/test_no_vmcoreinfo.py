@@ -9,7 +9,8 @@ import time
 from typing import Iterator
 
 import pytest
-from test_bad_input import SCRIPT, one_line, run
+
+from tests.faces.test_bad_input import SCRIPT, one_line, run
 
 pytestmark = pytest.mark.vm
 

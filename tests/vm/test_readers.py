@@ -5,10 +5,11 @@ import json
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
-from booted import KERNELS, Dump
 from drgn import Program
-from drgn_veth.bpf import bpf_prog_id, bpf_prog_name
-from drgn_veth.bpf_programs import (
+from drgn_veth.btf import use_btf
+from drgn_veth.core.text import decode
+from drgn_veth.readers.bpf import bpf_prog_id, bpf_prog_name
+from drgn_veth.readers.bpf_programs import (
     bpf_prog_bound_netdev,
     bpf_prog_dev_bound,
     bpf_prog_expected_attach_type,
@@ -16,21 +17,26 @@ from drgn_veth.bpf_programs import (
     bpf_prog_offload_requested,
     for_each_xdp_prog,
 )
-from drgn_veth.btf import use_btf
-from drgn_veth.netns import for_each_net_bounded, net_inum
-from drgn_veth.nsfs import for_each_net_mount, net_mounts, net_processes, netns_name
-from drgn_veth.rtnl import rtnl_owner
-from drgn_veth.text import decode
-from drgn_veth.xdp import bpf_link_id
-from drgn_veth.xdp_links import (
+from drgn_veth.readers.netns import for_each_net_bounded, net_inum
+from drgn_veth.readers.nsfs import (
+    for_each_net_mount,
+    net_mounts,
+    net_processes,
+    netns_name,
+)
+from drgn_veth.readers.rtnl import rtnl_owner
+from drgn_veth.readers.xdp import bpf_link_id
+from drgn_veth.readers.xdp_links import (
     bpf_link_pins,
     for_each_bpf_link_pin,
     for_each_xdp_link,
     xdp_link_refs,
 )
-from dumps import lab_dump_of
 import lab
 import pytest
+
+from tests.support.booted import KERNELS, Dump
+from tests.support.btf.dumps import lab_dump_of
 
 pytestmark = pytest.mark.vm
 

@@ -11,7 +11,6 @@ import mmap
 import struct
 from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple
 
-from booted import Dump
 from drgn import (
     Architecture,
     FaultError,
@@ -26,30 +25,40 @@ from drgn import (
     offsetof,
 )
 from drgn.helpers.linux.net import for_each_net, for_each_netdev
-from drgn_veth import kernel_text
-from drgn_veth.bonding import bond_mode, bond_xmit_policy, netdev_lowers, netdev_uppers
+from drgn_veth.analysis.rules.poll import BACK_PRESSURE
 from drgn_veth.btf import use_btf
-from drgn_veth.drivers import (
+from drgn_veth.core.messages import XDP_ATTACH_MESSAGES
+from drgn_veth.disasm import x86_64
+from drgn_veth.disasm.veth_poll import veth_poll_members, veth_rq_poll
+from drgn_veth.disasm.veth_xmit import veth_xmit_records_rx_queue
+from drgn_veth.disasm.virtio_net import virtio_net_padded_vnet_hdr_size
+from drgn_veth.disasm.x86_64 import (
+    Access,
+    Write,
+    code_accesses,
+    code_constants,
+    code_writes,
+)
+from drgn_veth.disasm.xdp_messages import (
+    driver_messages,
+    messages_in,
+    xdp_message_places,
+)
+from drgn_veth.model import RecordsRxQueue
+from drgn_veth.readers.bonding import (
+    bond_mode,
+    bond_xmit_policy,
+    netdev_lowers,
+    netdev_uppers,
+)
+from drgn_veth.readers.driver import (
     ethtool_op,
     netdev_driver_name,
     netdev_op,
     netdev_tcp_data_split,
     rx_queue_memory_provider,
 )
-from drgn_veth.kernel_text import (
-    XDP_ATTACH_MESSAGES,
-    Access,
-    Write,
-    code_accesses,
-    code_constants,
-    code_writes,
-    driver_messages,
-    messages_in,
-    xdp_message_places,
-)
-from drgn_veth.model import RecordsRxQueue
-from drgn_veth.rules.poll import BACK_PRESSURE
-from drgn_veth.skb import (
+from drgn_veth.readers.skb import (
     XDP_PACKET_HEADROOM,
     max_skb_frags,
     net_ip_align,
@@ -58,15 +67,14 @@ from drgn_veth.skb import (
     skb_shared_info_size,
     smp_cache_bytes,
 )
-from drgn_veth.veth import veth_rq_has_napi, veth_rqs
-from drgn_veth.veth_poll import veth_poll_members, veth_rq_poll
-from drgn_veth.veth_xmit import veth_xmit_records_rx_queue
-from drgn_veth.virtio_net import (
+from drgn_veth.readers.veth import veth_rq_has_napi, veth_rqs
+from drgn_veth.readers.virtio_net import (
     VIRTIO_F_VERSION_1,
     virtio_net_features,
-    virtio_net_padded_vnet_hdr_size,
 )
 import pytest
+
+from tests.support.booted import Dump
 
 _MODULES = ("veth", "bonding", "virtio_net", "tun")
 
@@ -491,7 +499,7 @@ def test_decoder_agrees_with_another(with_symbols: Program, around: str) -> None
     prog = with_symbols
     compared = accesses = writes = 0
     for start, size in _functions(prog, around):
-        text = kernel_text._Text(prog)
+        text = x86_64.Text(prog)
         for its, end in _disassemble(prog, start, size):
             mine = text.decode(its.address)
             assert mine.end == end
@@ -512,7 +520,7 @@ def test_decoder(with_symbols: Program, around: str) -> None:
     starts = {start for start, _ in functions}
     called = 0
     for start, size in functions:
-        text = kernel_text._Text(prog)
+        text = x86_64.Text(prog)
         at = start
         while at < start + size:
             instruction = text.decode(at)

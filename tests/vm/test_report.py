@@ -8,11 +8,20 @@ import shutil
 import time
 from typing import Any, Callable, Dict
 
-from booted import REPOSITORY, SCRIPT, SOURCES, Dump, Tally, drgn, run_alone
 import jsonschema
 import lab
-import oracle
 import pytest
+
+from tests.support import oracle
+from tests.support.booted import (
+    REPOSITORY,
+    SCRIPT,
+    SOURCES,
+    Dump,
+    Tally,
+    drgn,
+    run_alone,
+)
 
 SCHEMA = json.loads((REPOSITORY / "docs" / "drgn-veth-1.schema.json").read_text())
 DRGN_VERSIONS = ("0.0.33", "0.1.0", "0.2.0", "0.3.0")

@@ -12,10 +12,11 @@ answers to a native attach has to be what the finding says.
 
 from typing import Any, Dict, List, Sequence, Tuple
 
-from booted import KERNELS, OF_A_PAIR, Dump, RulesRun, rules_run
-from drgn_veth.attach_question import errno_name
-from drgn_veth.rules import RULES
+from drgn_veth.analysis.attach.question import errno_name
+from drgn_veth.analysis.rules import RULES
 import pytest
+
+from tests.support.booted import KERNELS, OF_A_PAIR, Dump, RulesRun, rules_run
 
 #: Rules whose symptom none of these kernels need show, and why.
 NOT_SHOWN = {

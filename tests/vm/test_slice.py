@@ -9,7 +9,15 @@ from pathlib import Path
 import random
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
-from booted import (
+from drgn import FaultError, Program
+from drgn.helpers.linux.net import for_each_netdev
+from drgn_veth.btf import use_btf
+from drgn_veth.faces.slice import check_slice, slice_target
+from drgn_veth.model import unreadable_in
+from drgn_veth.snapshot import take_snapshot
+import pytest
+
+from tests.support.booted import (
     NO_SYMBOLS,
     SCRIPT,
     SLICE_SCRIPT,
@@ -19,14 +27,7 @@ from booted import (
     run_alone,
     words_in,
 )
-from drgn import FaultError, Program
-from drgn.helpers.linux.net import for_each_netdev
-from drgn_veth.btf import use_btf
-from drgn_veth.model import unreadable_in
-from drgn_veth.slice import check_slice, slice_target
-from drgn_veth.snapshot import take_snapshot
-from memory import Altered
-import pytest
+from tests.support.memory import Altered
 
 DRGN_VERSIONS = ("0.0.33", "0.1.0", "0.2.0", "0.3.0")
 MOST = 3 << 20  # bytes under xz

@@ -11,14 +11,15 @@ address 0.
 import json
 from pathlib import Path
 
-from booted import KERNELS, NO_SYMBOLS, SCRIPT, drgn
 from drgn import FaultError, Program
 from drgn.helpers.linux.cpumask import cpu_online_mask
 from drgn_veth.btf import use_btf
-from drgn_veth.cpus import online_cpus
+from drgn_veth.readers.cpumask import online_cpus
 from drgn_veth.snapshot import take_snapshot
 import lab
 import pytest
+
+from tests.support.booted import KERNELS, NO_SYMBOLS, SCRIPT, drgn
 
 pytestmark = pytest.mark.vm
 

@@ -3,8 +3,9 @@
 
 from typing import Any, Dict, Iterator, Tuple
 
-from booted import NO_SYMBOLS, SCRIPT, SOURCES, Dump, drgn, run_alone
 import pytest
+
+from tests.support.booted import NO_SYMBOLS, SCRIPT, SOURCES, Dump, drgn, run_alone
 
 _Path = Tuple[Any, ...]
 

@@ -24,9 +24,9 @@ from typing import (
 
 from drgn import Object, Program
 
-from ..errors import READ_ERRORS, attempt, reason
-from ..text import decode
-from ..walk import for_each_entry_bounded
+from ..core.errors import READ_ERRORS, attempt, reason
+from ..core.text import decode
+from ..readers.walk import for_each_entry_bounded
 from .carried import Carried, carried_by
 from .declarations import MODULE_TYPES, OPTIONAL_MODULE_TYPES
 from .finders import BtfFinder, SymbolFinder

@@ -13,7 +13,7 @@ from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from drgn import Program
 
-from ..elfcore import Note, read_notes, still_open
+from ..dump.elfcore import Note, read_notes, still_open
 from .declarations import MODULE_TYPES, OPTIONAL_MODULE_TYPES
 from .encode import encode_types
 from .load import byteorder, read_vmlinux_btf

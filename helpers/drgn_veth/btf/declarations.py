@@ -52,7 +52,7 @@ MODULE_TYPES: Tuple[Tuple[str, str], ...] = (("struct veth_priv", "veth"),)
 OPTIONAL_MODULE_TYPES: Tuple[Tuple[str, str], ...] = (("struct bonding", "bonding"),)
 
 # Functions whose code the readers look at, with the names that compilers give them: see
-# drgn_veth.kernel_text.
+# drgn_veth.core.messages.
 FUNCTIONS: Tuple[str, ...] = tuple(
     name + suffix
     for name in ("dev_change_xdp_fd", "dev_xdp_attach", "dev_xdp_install")

@@ -23,7 +23,7 @@ from typing import (
 
 from drgn import FindObjectFlags, Object, Program, Symbol, Type, TypeKind, TypeKindSet
 
-from ..errors import READ_ERRORS, reason
+from ..core.errors import READ_ERRORS, reason
 from .declarations import FUNCTIONS, VARIABLES
 from .parse import Kind
 from .types import BtfTypes

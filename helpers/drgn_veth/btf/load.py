@@ -14,10 +14,10 @@ from typing import Callable, Dict, Iterator, Mapping, Optional, Sequence
 
 from drgn import Object, PlatformFlags, Program, ProgramFlags
 
-from ..errors import READ_ERRORS, attempt, reason
-from ..model import Unreadable
-from ..text import decode
-from ..walk import for_each_entry_bounded
+from ..core.errors import READ_ERRORS, attempt, reason
+from ..core.text import decode
+from ..core.unreadable import Unreadable
+from ..readers.walk import for_each_entry_bounded
 from .parse import MAX_BTF_SIZE, Btf, BtfError
 from .types import BtfTypes
 

@@ -33,8 +33,8 @@ from drgn import (
 )
 from drgn.helpers.linux.kallsyms import load_vmlinux_kallsyms, module_kallsyms
 
-from ..errors import READ_ERRORS, is_read_error, reason
-from ..walk import for_each_entry_bounded
+from ..core.errors import READ_ERRORS, is_read_error, reason
+from ..readers.walk import for_each_entry_bounded
 from .declarations import FUNCTIONS, VARIABLES
 from .kallsyms import Kallsyms, scan_for_tables, tables_in_vmcoreinfo
 from .parse import BtfError

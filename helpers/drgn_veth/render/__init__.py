@@ -7,4 +7,13 @@ Pure functions of a Snapshot into text. Whatever came from kernel memory is
 escaped here, for where it goes, and nowhere else.
 """
 
-__all__ = ("csv", "escape", "findings", "json", "table")
+__all__ = (
+    "attempts",
+    "attempts_table",
+    "csv",
+    "escape",
+    "findings",
+    "json",
+    "table",
+    "words",
+)

@@ -9,8 +9,9 @@ The contract of ``xdp_attach.py --format json``.
 import json
 from typing import Any, Dict, Iterable, NamedTuple, Optional
 
-from ..attach_question import Answer, errno_name
-from ..model import Device, Maybe, Task, Unreadable
+from ..analysis.attach.question import Answer, errno_name
+from ..core.unreadable import Maybe, Unreadable
+from ..model import Device, Task
 from .json import SCHEMA
 
 __all__ = ("Attempt", "render")

@@ -12,8 +12,9 @@ from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 import tabulate
 
-from ..attach_question import Answer, errno_name
-from ..model import Device, Maybe, Task, Unreadable
+from ..analysis.attach.question import Answer, errno_name
+from ..core.unreadable import Maybe, Unreadable
+from ..model import Device, Task
 from . import words
 from .attempts import Attempt
 from .escape import for_terminal

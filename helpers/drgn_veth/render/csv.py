@@ -14,7 +14,8 @@ import csv
 import io
 from typing import Callable, Iterable, List, Sequence, Tuple
 
-from ..model import Device, DeviceRef, Maybe, Snapshot, Unreadable
+from ..core.unreadable import Maybe, Unreadable
+from ..model import Device, DeviceRef, Snapshot
 from . import words
 
 __all__ = ("devices", "pairs")

@@ -21,8 +21,9 @@ from typing import (
     Tuple,
 )
 
-from ..model import DeviceRef, Unreadable
-from ..rules.base import INFO, SEVERITIES, Finding, Then, Undo, count
+from ..analysis.rules.base import INFO, SEVERITIES, Finding, Then, Undo, count
+from ..core.unreadable import Unreadable
+from ..model import DeviceRef
 from . import words
 from .escape import for_terminal
 
@@ -198,7 +199,7 @@ def findings(found: Sequence[Finding], unfold: bool = False) -> str:
     """
     Return findings, "" if there are none.
 
-    :param found: In the order of :func:`~drgn_veth.diagnose.diagnose()`
+    :param found: In the order of :func:`~drgn_veth.analysis.diagnose.diagnose()`
     :param unfold: Show each for itself, rather than the infos of one rule as a number
         and an example
     """

@@ -21,23 +21,22 @@ from typing import (
     TypeVar,
 )
 
+from ..analysis.rules.base import Finding
+from ..core.unreadable import Maybe, Unreadable
 from ..model import (
     Device,
     DeviceRef,
-    Maybe,
     Namespace,
     Pair,
     RpsQueue,
     Snapshot,
     Target,
-    Unreadable,
     Xdp,
     XdpProgram,
     XdpQueue,
     XpsQueue,
     unreadable_in,
 )
-from ..rules.base import Finding
 
 __all__ = ("SCHEMA", "document", "render")
 
@@ -245,7 +244,7 @@ def render(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> str:
     Return a Snapshot as JSON text: a record a line, so that two reports can be
     compared with diff. ASCII only, so that no name can do harm to a terminal.
 
-    :param findings: What :func:`~drgn_veth.diagnose.diagnose()` found
+    :param findings: What :func:`~drgn_veth.analysis.diagnose.diagnose()` found
     """
     parts = [
         f"{json.dumps(name)}: "

@@ -11,14 +11,8 @@ from typing import Callable, Dict, List, NamedTuple, Sequence
 
 import tabulate
 
-from ..model import (
-    Device,
-    DeviceRef,
-    Snapshot,
-    Unreadable,
-    XdpProgram,
-    unreadable_in,
-)
+from ..core.unreadable import Unreadable
+from ..model import Device, DeviceRef, Snapshot, XdpProgram, unreadable_in
 from . import words
 
 __all__ = ("devices", "pairs", "totals")

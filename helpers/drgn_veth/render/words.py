@@ -8,15 +8,9 @@ How one value, or a few that belong together, read in a table or a CSV file.
 
 from typing import List, Optional, Tuple
 
-from ..model import (
-    Device,
-    DeviceRef,
-    Maybe,
-    QueueCount,
-    Unreadable,
-    XdpProgram,
-)
-from ..ranges import number_list, per_queue
+from ..core.english import number_list, per_queue
+from ..core.unreadable import Maybe, Unreadable
+from ..model import Device, DeviceRef, QueueCount, XdpProgram
 from .escape import for_terminal
 
 __all__ = (

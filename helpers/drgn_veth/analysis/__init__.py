@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Pure functions of a Snapshot."""
+
+__all__ = (
+    "attach",
+    "diagnose",
+    "filters",
+    "remedies",
+    "rules",
+)

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The kernel's decisions about an XDP attach."""
+
+__all__ = (
+    "core",
+    "drivers",
+    "predictor",
+    "question",
+)

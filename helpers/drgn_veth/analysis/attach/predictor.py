@@ -1,0 +1,470 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+The predictor
+-------------
+
+Asks the decisions of :mod:`drgn_veth.analysis.attach.core` and
+:mod:`drgn_veth.analysis.attach.drivers` in the order of the kernel of a Snapshot, or,
+where that is not known, of all kernels that it can be. Pure functions.
+"""
+
+import itertools
+from typing import (
+    Callable,
+    Dict,
+    FrozenSet,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
+
+from ...core.unreadable import Maybe, Unreadable
+from ...model import Device, Kernel, LoadedProgram, Snapshot, Task
+from ..remedies import Fixes
+from . import core as attach
+from .drivers import decide_in_driver
+from .question import (
+    MODE_FLAGS,
+    NOEXIST,
+    REPLACE,
+    SKB,
+    Answer,
+    CannotTell,
+    Decision,
+    Question,
+    first,
+    refusal,
+)
+
+__all__ = ("MODES", "VIAS", "Past", "Predictor", "TooOldError", "fresh_program")
+
+#: The ways to ask, in the words of the JSON contract.
+MODES = ("default", "generic", "driver", "offload")
+VIAS = ("netlink", "link")
+
+# One behind the other: a bond may have many slaves.
+_MOST_OBSTACLES = 16
+
+
+class TooOldError(Exception):
+    """A kernel before v5.9: it decides otherwise, and keeps no ``xdp_state``."""
+
+
+def fresh_program(frags: bool = False) -> LoadedProgram:
+    """Return a program that is attached nowhere, and was loaded for no device."""
+    return LoadedProgram(0, 0, "", frags, 0, False, False, 0, False)
+
+
+#: Decisions that not every kernel takes: those that it does not take are not in its
+#: text. Of the others, only the place differs.
+_NOT_EVERYWHERE = frozenset(
+    {
+        "ambiguous",
+        "upper",
+        "offload-without-hw-old",
+        "offload-without-hw",
+        "other-device",
+        "bound-in-skb",
+    }
+)
+
+
+class _Variant(NamedTuple):
+    # What differs between kernels in code alone.
+    install: FrozenSet[str]  # of attach.CHECKS, what dev_xdp_install() does
+    absent: FrozenSet[str]
+    refuses_program_maps: bool
+
+
+def _variants(kernel: Kernel) -> List[_Variant]:
+    # All kernels that this one can be.
+    checks = frozenset(decision.key for decision in attach.CHECKS)
+    messages = (
+        None if isinstance(kernel.messages, Unreadable) else dict(kernel.messages)
+    )
+    if messages is not None and messages.get("dev_xdp_attach"):
+        early = messages["dev_xdp_attach"]
+        install = messages.get("dev_xdp_install", frozenset())
+        there = early | install
+        absent = frozenset(
+            decision.key
+            for decision in (*attach.CORE, *attach.CHECKS)
+            if decision.key in _NOT_EVERYWHERE and decision.message not in there
+        )
+        late = frozenset(
+            decision.key
+            for decision in attach.CHECKS
+            if decision.message in install and decision.message not in early
+        )
+        return [_Variant(late, absent, "upper" in absent)]
+    variants = []
+    # Kernels that know of programs that are bound and not offloaded have the new
+    # message; all others neither it nor the two decisions about them.
+    never = frozenset({"offload-without-hw-old"}) if kernel.dev_bound else _BOUND
+    for in_install, upper, ambiguous in itertools.product((False, True), repeat=3):
+        missing = {"upper": upper, "ambiguous": ambiguous}
+        variants.append(
+            _Variant(
+                checks if in_install else frozenset(),
+                never | {key for key, there in missing.items() if not there},
+                # Generic XDP takes such maps since v5.15, when uppers were looked at.
+                refuses_program_maps=not upper,
+            )
+        )
+    return variants
+
+
+_BOUND = frozenset({"offload-without-hw", "other-device", "bound-in-skb"})
+
+
+def _only(decisions: Sequence[Decision], keys: Callable[[str], bool]) -> List[Decision]:
+    return [decision for decision in decisions if keys(decision.key)]
+
+
+class Past(NamedTuple):
+    """What one decision says, and what the kernel answers once that is mended."""
+
+    refusal: Answer
+    then: Answer
+
+
+class Predictor:
+    """
+    Answers for the kernel of a Snapshot.
+
+    :raises TooOldError: if it is a kernel before v5.9
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        kernel = snapshot.kernel
+        if kernel is None or not kernel.xdp_state:
+            raise TooOldError(
+                "this kernel has no net_device.xdp_state (it is older than v5.9), and "
+                "decides in another way, which is not known here"
+            )
+        self._kernel = kernel
+        self._by_address = {device.net_device: device for device in snapshot.devices}
+        self._fixes = Fixes(snapshot)
+        programs = snapshot.programs
+        self._programs: Dict[int, LoadedProgram] = {
+            program.id: program
+            for program in (() if isinstance(programs, Unreadable) else programs)
+            if not isinstance(program.id, Unreadable) and program.id
+        }
+        self._variants = _variants(kernel)
+        self._fresh = {frags: fresh_program(frags) for frags in (False, True)}
+
+    @property
+    def blocked_by(self) -> Maybe[Optional[Task]]:
+        """Who holds rtnl_mutex: the answer would come only after it lets go."""
+        return self._kernel.rtnl_owner
+
+    def _question(
+        self,
+        device: Device,
+        via: str,
+        flags: int,
+        program: Optional[LoadedProgram],
+        expected: Optional[int] = None,
+    ) -> Question:
+        return Question(
+            self._kernel, self._by_address, self._fixes, device, via, flags, program,
+            expected,
+        )  # fmt: skip
+
+    ### The order
+
+    def _install(self, q: Question, variant: _Variant) -> Answer:
+        late = _only(attach.CHECKS, variant.install.__contains__)
+        late = [decision._replace(function="dev_xdp_install") for decision in late]
+        refused = first(q, [d for d in late if d.key not in variant.absent])
+        if refused is None:
+            refused = first(q, attach.INSTALL)
+        if refused is not None:
+            return refused
+        if q.mode != SKB:
+            return decide_in_driver(q)
+        if variant.refuses_program_maps:
+            refused = first(q, attach.GENERIC)
+            if refused is not None:
+                return refused
+        return q.accepted(
+            "generic_xdp_install", "generic mode asks nothing of a device"
+        )
+
+    def _attach(self, q: Question, variant: _Variant) -> Answer:
+        early = [
+            *attach.CORE,
+            *_only(attach.CHECKS, lambda key: key not in variant.install),
+        ]
+        refused = first(q, [d for d in early if d.key not in variant.absent])
+        if refused is not None:
+            return refused
+        if q.is_current():
+            return q.accepted("dev_xdp_attach", "nothing changes, no driver is called")
+        refused = first(q, attach.NO_OPERATION)
+        return self._install(q, variant) if refused is None else refused
+
+    def _decide(
+        self, q: Question, decide: Callable[[Question, _Variant], Answer]
+    ) -> Answer:
+        answer = self._decide_once(q, decide)
+        if answer.fix and answer.decision and len(q.passed) < _MOST_OBSTACLES:
+            other = q.without((answer.decision,), answer.detaches)
+            then = self._decide(other, decide)
+            if then.errno != 0:
+                answer = answer._replace(then=then)
+        return answer if q.passed else self._in_words(q, answer)
+
+    @staticmethod
+    def _in_words(q: Question, answer: Answer) -> Answer:
+        try:
+            return q.in_words(answer)
+        except CannotTell:
+            return answer
+
+    def _decide_once(
+        self, q: Question, decide: Callable[[Question, _Variant], Answer]
+    ) -> Answer:
+        answers: Dict[Tuple[object, ...], Answer] = {}
+        for variant in self._variants:
+            try:
+                answer = decide(q, variant)
+            except CannotTell as e:
+                answer = Answer(Unreadable(str(e)), None, None, str(e))
+            answers.setdefault((answer.errno, answer.message), answer)
+        if len(answers) == 1:
+            return next(iter(answers.values()))
+        either = tuple(answers.values())
+        why = "this kernel's code could not be read, which would tell"
+        if isinstance(self._kernel.messages, Unreadable):
+            why = f"{why}: {self._kernel.messages.reason}"
+        return Answer(None, None, None, why, (), either)
+
+    def ask(
+        self,
+        device: Device,
+        via: str,
+        flags: int,
+        program: Optional[LoadedProgram],
+        expected: Optional[int] = None,
+    ) -> Answer:
+        """
+        Return the answer to RTM_SETLINK with IFLA_XDP, or to BPF_LINK_CREATE.
+
+        :param via: ``netlink`` or ``link``
+        :param flags: Mask of ``XDP_FLAGS_*``
+        :param program: None to detach
+        :param expected: Identifier of the program of ``IFLA_XDP_EXPECTED_FD``
+        """
+        q = self._question(device, via, flags, program, expected)
+        if device.off_list is not None:
+            function, errno = {
+                "netlink": ("__dev_get_by_index", "ENODEV"),
+                "link": ("bpf_xdp_link_attach", "EINVAL"),
+            }[via]
+            why = f"nobody can name {q.name} now: {device.off_list}"
+            return refusal(errno, None, function, why)
+        if program and program.frags is True and not self._kernel.xdp_frags:
+            return refusal(
+                "EINVAL",
+                None,
+                "bpf_prog_load",
+                "this kernel does not know BPF_F_XDP_HAS_FRAGS: no such program can be "
+                "loaded",
+            )
+        try:
+            refused = first(q, attach.NETLINK if via == "netlink" else attach.LINK)
+        except CannotTell as e:
+            return Answer(Unreadable(str(e)), None, None, str(e))
+        return self._decide(q, self._attach) if refused is None else refused
+
+    def attach(
+        self,
+        device: Device,
+        mode: str,
+        via: str = "netlink",
+        frags: bool = False,
+        program: Optional[LoadedProgram] = None,
+    ) -> Answer:
+        """
+        Return the answer to an attach that replaces nothing, as ``ip link set dev
+        DEVICE xdp`` and ``bpf_program__attach_xdp()`` ask for it.
+
+        :param mode: One of :data:`MODES`
+        :param via: One of :data:`VIAS`
+        :param frags: Whether the program takes fragments, if none is given
+        :param program: The program; None: a fresh one
+        """
+        flags = MODE_FLAGS[mode] | (NOEXIST if via == "netlink" else 0)
+        return self.ask(device, via, flags, program or self._fresh[frags])
+
+    def attach_after(
+        self,
+        device: Device,
+        mode: str,
+        mended: Iterable[Tuple[str, int]] = (),
+        gone: FrozenSet[Tuple[int, str]] = frozenset(),
+        program: Optional[LoadedProgram] = None,
+    ) -> Answer:
+        """
+        Return the answer to an attach by netlink once something was done for it; what
+        would come after its own fix is not asked.
+
+        :param mended: Decisions that do not refuse any more: key, device
+        :param gone: Programs that were detached: device, mode
+        """
+        program = program or self._fresh[False]
+        q = self._question(
+            device, "netlink", MODE_FLAGS[mode] | NOEXIST, program
+        ).without(mended, gone)
+        return self._decide_once(q, self._attach)
+
+    def past(self, device: Device, mode: str, decision: Decision) -> Optional[Past]:
+        """
+        Return how one decision refuses an attach, and the answer to the attach once
+        that was mended; None if it does not refuse, or that cannot be told.
+
+        The answer to :meth:`attach()` is that of the first decision that refuses; this
+        looks at one, whatever stands before it.
+        """
+        flags = MODE_FLAGS[mode] | NOEXIST
+        q = self._question(device, "netlink", flags, self._fresh[False])
+        try:
+            refused = first(q, [decision])
+        except CannotTell:
+            return None
+        if refused is None or refused.decision is None:
+            return None
+        mended = (refused.decision,)
+        then = self.attach_after(device, mode, mended, refused.detaches)
+        return Past(refused, then)
+
+    def replace(
+        self,
+        device: Device,
+        mode: str,
+        frags: bool = False,
+        program: Optional[LoadedProgram] = None,
+        expected: Optional[int] = None,
+    ) -> Answer:
+        """
+        Return the answer to an attach by netlink that may replace a program, as
+        ``ip -force link set dev DEVICE xdp`` asks for it.
+
+        :param expected: Identifier of the program that is to be replaced, and no
+            other (``XDP_FLAGS_REPLACE``)
+        """
+        flags = MODE_FLAGS[mode] | (0 if expected is None else REPLACE)
+        program = program or self._fresh[frags]
+        return self.ask(device, "netlink", flags, program, expected)
+
+    def detach(self, device: Device, mode: str) -> Answer:
+        """
+        Return the answer to a detach by netlink, as ``ip link set dev DEVICE xdp off``
+        asks for it.
+        """
+        return self.ask(device, "netlink", MODE_FLAGS[mode], None)
+
+    def update(
+        self,
+        device: Device,
+        mode: str,
+        frags: bool = False,
+        program: Optional[LoadedProgram] = None,
+        expected: Optional[int] = None,
+        detached: bool = False,
+    ) -> Answer:
+        """
+        Return the answer to BPF_LINK_UPDATE of the link that holds a program.
+
+        :param mode: The link's, one of :data:`MODES`
+        :param expected: Identifier of the program that is to be replaced, and no
+            other (``BPF_F_REPLACE``)
+        :param detached: The link was detached, or its device is gone
+        :raises ValueError: if no link holds a program in this mode
+        """
+        program = program or self._fresh[frags]
+        q = self._question(device, "link", MODE_FLAGS[mode], program, expected)
+        if program.frags is True and not self._kernel.xdp_frags:
+            return self.ask(device, "link", q.flags, program)
+        if detached:
+            why = "the link was detached from its device"
+            return refusal("ENOLINK", None, "bpf_xdp_link_update", why)
+        try:
+            if not q.has_link():
+                raise ValueError(f"{q.name} has no link in {mode} mode")
+            refused = first(q, attach.UPDATE)
+            same = refused is None and q.is_current()
+        except CannotTell as e:
+            return Answer(Unreadable(str(e)), None, None, str(e))
+        if refused is not None:
+            return refused
+        if same:
+            return q.accepted("bpf_xdp_link_update", "nothing changes")
+        return self._decide(q, self._install)
+
+    def link_detach(self, device: Device, mode: str) -> Answer:
+        """
+        Return the answer to BPF_LINK_DETACH of the link that holds a program.
+
+        :param mode: The link's, one of :data:`MODES`
+        :raises ValueError: if no link holds a program in this mode
+        """
+        q = self._question(device, "link", MODE_FLAGS[mode], None)
+        try:
+            if not q.has_link():
+                raise ValueError(f"{q.name} has no link in {mode} mode")
+        except CannotTell as e:
+            return Answer(Unreadable(str(e)), None, None, str(e))
+        return self._decide(q, self._install)
+
+    def answers(
+        self,
+        device: Device,
+        op: str,
+        modes: Sequence[str],
+        vias: Sequence[str],
+        kinds: Sequence[bool],
+        program: Optional[LoadedProgram] = None,
+    ) -> Iterator[Tuple[str, str, str, bool, Answer]]:
+        """
+        Yield the answers for a device: op, mode, via, frags, and the answer.
+
+        :param op: ``attach``, ``replace`` or ``detach``
+        :param kinds: Values of frags; of no matter if a program is given
+        """
+        for mode in modes:
+            for via in vias:
+                if op == "detach":
+                    if via == "netlink":
+                        yield op, mode, via, False, self.detach(device, mode)
+                    continue
+                for frags in kinds:
+                    what = op
+                    if op == "attach":
+                        answer = self.attach(device, mode, via, frags, program)
+                    elif via == "netlink":
+                        answer = self.replace(device, mode, frags, program)
+                    elif self._has_link(device, mode):
+                        what = "update"
+                        answer = self.update(device, mode, frags, program)
+                    else:
+                        what = "attach"
+                        answer = self.attach(device, mode, via, frags, program)
+                    yield what, mode, via, frags, answer
+
+    def _has_link(self, device: Device, mode: str) -> bool:
+        try:
+            return self._question(device, "link", MODE_FLAGS[mode], None).has_link()
+        except CannotTell:
+            return False
+
+    def programs(self) -> Mapping[int, LoadedProgram]:
+        """Return the XDP programs that are loaded, by identifier."""
+        return self._programs

@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Rules on who has the XDP hook of a device."""
+
+from typing import Iterator, List, Optional, Sequence, Tuple
+
+from ...core.unreadable import Maybe, Unreadable
+from ...model import Device, XdpLink, XdpProgram
+from ..remedies import shell_quote
+from .base import (
+    INFO,
+    Context,
+    End,
+    Evidence,
+    KernelAnswer,
+    Rule,
+    Symptom,
+    Undo,
+    decision,
+    need,
+    where,
+)
+
+__all__ = ("RULES",)
+
+# xdp_state[], in the words of the JSON contract.
+_MODES = (("generic", "SKB"), ("driver", "DRV"), ("offload", "HW"))
+
+
+def _programs(device: Device) -> Iterator[Tuple[str, str, Maybe[XdpProgram]]]:
+    for mode, word in _MODES:
+        program: Maybe[Optional[XdpProgram]] = getattr(device.xdp, mode)
+        if program is not None:
+            yield mode, f"xdp_state[XDP_MODE_{word}]", program
+
+
+def _mode_conflict(context: Context, end: End) -> Optional[Symptom]:
+    device = end.device
+    # netkit takes no native program at all: netkit-default-attach.
+    if device.xdp.generic is None or device.kind == "netkit":
+        return None
+    if not need(device.driver.ndo_bpf, "netdev_ops->ndo_bpf"):
+        return None
+    program = need(device.xdp.generic, "xdp_state[XDP_MODE_SKB]")
+    if program is None:
+        return None
+    return Symptom(
+        "native XDP, and so an attach with no mode given, is refused: it has a generic "
+        "program",
+        (("xdp_state[XDP_MODE_SKB] prog_id", program.id),),
+        context.answer("other-mode"),
+        undo=context.undo_program(device, "generic", program),
+        then=context.then(device, "other-mode"),
+    )
+
+
+def _link_words(link: Maybe[Optional[int]]) -> str:
+    if isinstance(link, Unreadable):
+        return "a BPF link (its id could not be read)"
+    return f"BPF link {link}"
+
+
+def _link_owns(context: Context, end: End) -> Optional[Symptom]:
+    device = end.device
+    missing: Optional[Tuple[str, Unreadable]] = None
+    for mode, name, program in _programs(device):
+        if isinstance(program, Unreadable):
+            missing = missing or (name, program)
+        elif program.via == "link":
+            return Symptom(
+                f"{_link_words(program.link_id)} holds its {mode} program: nothing "
+                "else can replace or detach it",
+                (("link_id", program.link_id), ("prog_id", program.id)),
+                context.answer("link-in-place"),
+                undo=context.undo_program(device, mode, program),
+            )
+    if missing is not None:
+        need(missing[1], missing[0])
+    return None
+
+
+def _links(context: Context, device: Device) -> Iterator[XdpLink]:
+    ids = {
+        need(program.link_id, "link_id")
+        for _, _, program in _programs(device)
+        if isinstance(program, XdpProgram) and program.via == "link"
+    }
+    for link in context.links.get(device.net_device, ()):
+        if link.id in ids:
+            yield link
+
+
+def _pinned_only(context: Context, end: End) -> Optional[Symptom]:
+    for link in _links(context, end.device):
+        pins = need(link.pins, "link.pins")
+        if not pins:
+            continue
+        if need(link.holders, "link.refcnt"):
+            continue
+        held = "only a pin holds" if len(pins) == 1 else f"only {len(pins)} pins hold"
+        return Symptom(
+            f"{_link_words(link.id)} holds its program, and {held} the link: no "
+            "process has it open",
+            (("link_id", link.id), ("link.refcnt", len(pins)), ("pins", pins)),
+            KernelAnswer("bpf_link_put"),
+            undo=_unpin(link, pins),
+        )
+    return None
+
+
+def _unpin(link: XdpLink, pins: Sequence[str]) -> Optional[Undo]:
+    if link.here:
+        what = "its pin" if len(pins) == 1 else "its pins"
+        commands = tuple(f"rm {shell_quote(path)}" for path in pins)
+        return Undo(f"which removes {what} and so detaches the program", commands)
+    # In another mount namespace: here, such a path may be another file.
+    if isinstance(link.id, Unreadable) or not link.id:
+        return None
+    return Undo(
+        "which detaches the program and leaves the pin",
+        (f"bpftool link detach id {link.id}",),
+    )
+
+
+def _may_go_native(device: Device) -> bool:
+    # It has no native program yet, and its driver may take one.
+    return device.xdp.driver is None and device.driver.ndo_bpf is True
+
+
+def _undo_uppers(context: Context, device: Device) -> Optional[Undo]:
+    past = context.past(device, "upper")
+    if past is None or not past.refusal.fix:
+        return None
+    commands = past.refusal.fix
+    programs = [
+        mode
+        for address, mode in past.refusal.detaches
+        if getattr(context.by_address[address].xdp, mode) is not None
+    ]
+    if len(commands) != len(programs):
+        return None  # One of them would stay, and refuse as before.
+    what = "the program" if len(commands) == 1 else "the programs"
+    return Undo(f"which detaches {what} above it", commands)
+
+
+def _upper(context: Context, end: End) -> Optional[Symptom]:
+    device = end.device
+    made = decision("upper")
+    known = context.has_message(made.function, made.message)
+    if known is False:
+        return None
+    missing: Optional[Tuple[str, Unreadable]] = None
+    names: List[str] = []
+    evidence: Evidence = ()
+    for ref in need(device.uppers, "adj_list.upper"):
+        upper = context.by_address.get(ref.net_device)
+        if upper is None:
+            why = Unreadable("it was not found in any namespace")
+            missing = missing or ("adj_list.upper", why)
+            continue
+        ids: List[int] = []
+        for _, name, program in _programs(upper):
+            value = program if isinstance(program, Unreadable) else program.id
+            if isinstance(value, Unreadable):
+                missing = missing or (f"upper {name}", value)
+            else:
+                ids.append(value)
+        if ids:
+            # Names are those of a namespace: two uppers may have the same one.
+            names.append(where(upper))
+            evidence += ((f"prog_id of upper {where(upper)}", tuple(ids)),)
+    if not names:
+        if missing is not None:
+            need(missing[1], missing[0])
+        return None
+    symptom = Symptom(
+        f"XDP cannot be attached, nor detached by netlink: {', '.join(names)}, above "
+        f"it, {'has a program' if len(names) == 1 else 'have programs'}",
+        evidence,
+        KernelAnswer(made.function, made.errno, made.message),
+        undo=_undo_uppers(context, device),
+        then=context.then(device, made.key) if _may_go_native(device) else None,
+    )
+    if isinstance(known, Unreadable):
+        return symptom._replace(
+            undecided=f"whether this kernel asks for it (since v5.15): {known.reason}"
+        )
+    return symptom
+
+
+def _netkit(context: Context, end: End) -> Optional[Symptom]:
+    device = end.device
+    if device.kind != "netkit" or device.xdp.generic is not None:
+        return None
+    if not need(device.driver.ndo_bpf, "netdev_ops->ndo_bpf"):
+        return None
+    return Symptom(
+        "an attach with no mode given is refused: it means native mode, which netkit "
+        "does not have; generic mode works",
+        (("netdev_ops->ndo_bpf", "netkit_xsk"),),
+        context.answer("netkit"),
+    )
+
+
+RULES: Tuple[Rule, ...] = (
+    Rule(
+        id="xdp-mode-conflict",
+        severity=INFO,
+        title="native XDP refused: a generic program is in place",
+        predicate=(
+            "xdp_state[XDP_MODE_SKB] && netdev_ops->ndo_bpf. Not said of the reverse, "
+            "a native program where generic mode is wanted: nobody runs into that by "
+            "leaving out the mode."
+        ),
+        sees=(
+            'An attach in native mode, or with no mode given, fails with "File '
+            'exists" (EEXIST).'
+        ),
+        fix=(
+            "Nothing to do if the generic program is wanted; another one can take its "
+            "place in generic mode. For native mode, detach it first: the command does "
+            "that and no more."
+        ),
+        why=(
+            "A device runs a generic or a native program, not both: dev_xdp_attach() "
+            "(net/core/dev.c), in newer kernels dev_xdp_install(), looks at the other "
+            "one's xdp_state[]. dev_xdp_mode() takes no mode for native wherever the "
+            "driver has ndo_bpf."
+        ),
+        subjects=lambda context: context.programmed,
+        check=_mode_conflict,
+    ),
+    Rule(
+        id="xdp-link-owns-hook",
+        severity=INFO,
+        title="a BPF link holds the program",
+        predicate="xdp_state[m].link",
+        sees=(
+            "Every attach and detach of that mode by netlink, `ip link set dev NAME "
+            'xdp off` too, fails with "Device or resource busy" (EBUSY), and so does '
+            "a second link."
+        ),
+        fix=(
+            "Nothing to do: a link is there to keep others away. Its owner can "
+            "replace the program by BPF_LINK_UPDATE. To remove the program, stop "
+            "the process that owns the link, or remove the pin; the command detaches "
+            "the link by force."
+        ),
+        why=(
+            "dev_xdp_attach() (net/core/dev.c) refuses whatever is not this link once "
+            "xdp_state[m].link is set. The link is let go with its last reference, by "
+            "BPF_LINK_DETACH, or with the device."
+        ),
+        subjects=lambda context: context.programmed,
+        check=_link_owns,
+    ),
+    Rule(
+        id="xdp-link-pinned-only",
+        severity=INFO,
+        title="a BPF link that only a pin holds",
+        predicate="xdp_state[m].link && link.refcnt == the number of its pins in bpffs",
+        sees="A program stays attached, and no process is there that would own it.",
+        fix=(
+            "Nothing to do if the program is meant to stay. To detach it, remove every "
+            "pin of the link: the commands do that. Where a pin is in another mount "
+            "namespace, the command detaches the link instead."
+        ),
+        why=(
+            "A file descriptor and a pin are one reference each to a struct bpf_link; "
+            "bpf_link_put() (kernel/bpf/syscall.c) detaches the program with the last "
+            "one. Other ways to hold a reference last an instant."
+        ),
+        subjects=lambda context: context.programmed,
+        check=_pinned_only,
+    ),
+    Rule(
+        id="xdp-upper-program",
+        severity=INFO,
+        title="a device above has an XDP program",
+        predicate=(
+            "some device of adj_list.upper (one level) has a program in xdp_state[], "
+            "and dev_xdp_attach() of this kernel asks for it"
+        ),
+        sees=(
+            'Attach and detach by netlink, in any mode, fail with "File exists" '
+            "(EEXIST)."
+        ),
+        fix=(
+            "Nothing to do if the program above is wanted. To attach one here, detach "
+            "the programs above first, from the top down: the commands do that and no "
+            "more."
+        ),
+        why=(
+            "dev_xdp_attach() (net/core/dev.c) since v5.15 walks "
+            "netdev_for_each_upper_dev_rcu(): bonds, bridges, teams, VLANs, macvlans "
+            "alike. It asks before it looks whether something is attached or "
+            "detached. Whether this kernel does so is read from its text: by the "
+            "message that dev_xdp_attach() refers to."
+        ),
+        subjects=lambda context: context.lowers,
+        check=_upper,
+    ),
+    Rule(
+        id="netkit-default-attach",
+        severity=INFO,
+        title="netkit refuses XDP with no mode given",
+        predicate="kind is netkit && netdev_ops->ndo_bpf && no generic program",
+        sees=(
+            "`ip link set dev NAME xdp ...` fails with EOPNOTSUPP and no message, as "
+            "`xdpdrv` does."
+        ),
+        fix="Say generic mode: `ip link set dev NAME xdpgeneric ...`.",
+        why=(
+            "Newer kernels (v7.0 or v7.1) have ndo_bpf in netkit for AF_XDP alone: "
+            "netkit_xsk() (drivers/net/netkit.c) refuses XDP_SETUP_PROG. "
+            "dev_xdp_mode() (net/core/dev.c) sees an ndo_bpf and takes no mode for "
+            "native. Before, netkit had none, and no mode meant generic."
+        ),
+        subjects=lambda context: context.paired,
+        check=_netkit,
+    ),
+)

@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Rules on the MTU."""
+
+from typing import List, Optional, Tuple
+
+from ...core.unreadable import Unreadable
+from ...model import Device
+from .base import (
+    ATTACHES_AGAIN,
+    INFO,
+    WARNING,
+    Context,
+    End,
+    Evidence,
+    KernelAnswer,
+    Rule,
+    Symptom,
+    Undecidable,
+    is_up,
+    need,
+    same,
+)
+
+__all__ = ("RULES",)
+
+_ETH_MAX_MTU = 65535  # include/uapi/linux/if_ether.h: what veth_setup() allows
+
+
+def _lowered(context: Context, device: Device, peer: Device, most: int) -> List[str]:
+    # Whose MTU Fixes.lower_both_mtus() lowers.
+    mtu = most if isinstance(device.mtu, Unreadable) else min(most, device.mtu)
+    names: List[str] = []
+    for end in (device, peer):
+        owner = context.fixes.mtu_owner(end)
+        if owner is None or isinstance(owner.mtu, Unreadable) or owner.mtu <= mtu:
+            continue
+        name = context.name(owner, device)
+        names.append(name if owner is end else f"{name} and all its ports")
+    return list(dict.fromkeys(names))
+
+
+def _peer_mtu(context: Context, end: End) -> Optional[Symptom]:
+    device = end.device
+    peer = context.peer(end)
+    if peer is None:
+        return None
+    most = context.max_mtu(peer, False)
+    mtu = need(peer.mtu, "peer_mtu")
+    if mtu <= most or context.is_native(device):
+        return None
+    summary = (
+        f"native XDP would be refused: the MTU of its peer "
+        f"{context.name(peer, device)} is {mtu}, more than {most}"
+    )
+    evidence: Evidence = (("peer_mtu", mtu), ("max_mtu", most))
+    if context.kernel.xdp_frags:
+        with_frags = context.max_mtu(peer, True)
+        evidence = (*evidence, ("max_mtu with frags", with_frags))
+        summary += f" ({with_frags} for a program that takes fragments)"
+    lowered = _lowered(context, device, peer, most)
+    effect = None
+    if lowered != [context.name(peer, device)]:
+        effect = f"lowers the MTU of {' and of '.join(lowered)}"
+    return Symptom(
+        summary,
+        evidence,
+        context.answer("veth-mtu"),
+        context.fixes.lower_both_mtus(device, peer, most),
+        fix_effect=effect,
+        then=context.then(device, "veth-mtu"),
+    )
+
+
+def _is_stale(context: Context, end: End) -> bool:
+    try:
+        return _stale(context, end) is not None
+    except Undecidable:
+        return False
+
+
+def _frozen(context: Context, end: End) -> Optional[Symptom]:
+    device = end.device
+    peer = context.peer(end)
+    if peer is None or not context.is_native(device):
+        return None
+    most = need(peer.max_mtu, "peer_max_mtu")
+    if most >= _ETH_MAX_MTU or _is_stale(context, end):
+        return None
+    return Symptom(
+        f"its native program keeps the MTU of its peer {context.name(peer, device)} "
+        f"at {most} or less",
+        (("peer_max_mtu", most), ("peer_mtu", peer.mtu)),
+        KernelAnswer("dev_validate_mtu", "EINVAL", "mtu greater than device maximum"),
+    )
+
+
+def _stale(context: Context, end: End) -> Optional[Symptom]:
+    device = end.device
+    peer = context.peer(end)
+    program = need(device.xdp.driver, "xdp_state[XDP_MODE_DRV]")
+    if peer is None or program is None:
+        return None
+    frags = need(program.frags, "xdp_has_frags")
+    right = context.max_mtu(peer, frags)
+    most = need(peer.max_mtu, "peer_max_mtu")
+    if most == right:
+        return None
+    mtu = need(peer.mtu, "peer_mtu")
+    takes = "takes" if frags else "does not take"
+    peer_name = context.name(peer, device)
+    fix = context.attach_again(device, lowered=mtu > right)
+    effect = ATTACHES_AGAIN
+    if mtu > right:
+        # In one command: else the attach might be refused, and the program gone. The
+        # peer's need not be as small as the device's own.
+        if not isinstance(device.mtu, Unreadable) and device.mtu < right:
+            device = device._replace(mtu=right)
+        first = context.fixes.lower_both_mtus(device, peer, right)
+        fix = (" && ".join((*first, *fix)),) if first and fix else ()
+        lowered = _lowered(context, device, peer, right)
+        effect = f"lowers the MTU of {' and of '.join(lowered)}, {effect}"
+        summary = (
+            f"the MTU of its peer {peer_name} is {mtu}, and its native program {takes} "
+            f"fragments: {right} would be the most"
+        )
+    else:
+        summary = (
+            f"its peer {peer_name} may have an MTU of {most} by an earlier program; "
+            f"this one {takes} fragments: {right} would be the most"
+        )
+    return Symptom(
+        summary,
+        (
+            ("xdp_has_frags", frags),
+            ("peer_max_mtu", most),
+            ("max_mtu", right),
+            ("peer_mtu", mtu),
+        ),
+        KernelAnswer("veth_xdp_set"),
+        fix,
+        severity=WARNING if mtu > right else INFO,
+        fix_effect=effect,
+    )
+
+
+def _mismatch(context: Context, end: End) -> Optional[Symptom]:
+    device = end.device
+    peer = context.peer(end)
+    if peer is None or same(device.mtu, peer.mtu):
+        return None
+    if not is_up(device) or not is_up(peer, "peer_"):
+        return None
+    mtu, other = need(device.mtu, "mtu"), need(peer.mtu, "peer_mtu")
+    if mtu <= other:
+        return None
+    dropped = 0 if device.veth is None else device.veth.dropped
+    drops = not isinstance(dropped, Unreadable) and dropped > 0
+    owner = context.fixes.mtu_owner(device)
+    effect = None
+    if owner is not None and owner is not device:
+        effect = f"lowers the MTU of all ports of {context.name(owner, device)}"
+    return Symptom(
+        f"its MTU is {mtu}, that of its peer {context.name(peer, device)} {other}: "
+        + (
+            f"larger packets are lost one way; it has dropped {dropped}"
+            if drops
+            else "larger packets would be lost one way"
+        ),
+        (("mtu", mtu), ("peer_mtu", other), ("dropped", dropped)),
+        KernelAnswer("__is_skb_forwardable"),
+        context.fixes.lower_mtu(device, other),
+        severity=WARNING if drops else INFO,
+        fix_effect=effect,
+    )
+
+
+RULES: Tuple[Rule, ...] = (
+    Rule(
+        id="xdp-peer-mtu",
+        severity=INFO,
+        title="native XDP refused: the peer's MTU is too large",
+        predicate=(
+            "kind is veth && no native program && peer->mtu > max_mtu, where max_mtu "
+            "is PAGE_SIZE - (XDP_PACKET_HEADROOM + NET_IP_ALIGN) - "
+            "peer->hard_header_len - SKB_DATA_ALIGN(sizeof(struct skb_shared_info)), "
+            "and PAGE_SIZE * MAX_SKB_FRAGS more for a program that takes fragments"
+        ),
+        sees=(
+            'An attach in native mode, or with no mode given, fails with "Numerical '
+            'result out of range" (ERANGE). Generic mode is taken.'
+        ),
+        fix=(
+            "Use a program that takes fragments (section xdp.frags, since v5.18), "
+            "which leaves the MTU alone; or lower the MTU. The commands lower it on "
+            "both ends, so that neither is too large for the other. If an end is a "
+            "port of a bond or team, they lower it there, for all its ports."
+        ),
+        why=(
+            "A native program sees a packet in one page, with room before and after "
+            "it; veth_xdp_set() (drivers/net/veth.c) does not let the peer send more "
+            "than fits. The device's own MTU does not matter for its own program. All "
+            "numbers are taken from the target."
+        ),
+        subjects=lambda context: context.veths,
+        check=_peer_mtu,
+    ),
+    Rule(
+        id="mtu-frozen",
+        severity=INFO,
+        title="the peer's MTU cannot be raised under a native program",
+        predicate=(
+            "kind is veth && native program && peer->max_mtu < 65535, unless "
+            "xdp-max-mtu-stale speaks of the device"
+        ),
+        sees=(
+            '`ip link set dev PEER mtu N` fails with "mtu greater than device '
+            'maximum" (EINVAL).'
+        ),
+        fix=(
+            "Detach the program, or use one that takes fragments; set the MTU; attach "
+            "again."
+        ),
+        why=(
+            "veth_xdp_set() (drivers/net/veth.c) sets max_mtu of the peer when a "
+            "program is attached, and ETH_MAX_MTU again when it is detached; "
+            "dev_validate_mtu() (net/core/dev.c) keeps to it."
+        ),
+        subjects=lambda context: context.native,
+        check=_frozen,
+    ),
+    Rule(
+        id="xdp-max-mtu-stale",
+        severity=WARNING,
+        title="the peer's greatest MTU is that of an earlier program",
+        predicate=(
+            "xdp_state[XDP_MODE_DRV] of a veth && peer->max_mtu != max_mtu as "
+            "veth_xdp_set() computes it for this program. It is a warning if "
+            "peer->mtu > max_mtu, else an info."
+        ),
+        sees=(
+            "After a program that takes fragments was replaced by one that does not: "
+            "packets of which the program sees the first part only. After the "
+            "reverse: the MTU cannot be raised, though it could."
+        ),
+        fix=(
+            "Detach the program and attach it again: the kernel then computes max_mtu "
+            "anew. For a moment no program runs. If the peer's MTU is too large for "
+            "this program, lower it first, or the attach is refused: the command does "
+            "both."
+        ),
+        why=(
+            "veth_xdp_set() (drivers/net/veth.c) of v5.18 to v7.2 sets max_mtu of the "
+            "peer only for the first program, and leaves it when one replaces "
+            "another; v7.3 sets it each time. Whether a program takes fragments is "
+            "its aux->xdp_has_frags."
+        ),
+        subjects=lambda context: context.native,
+        check=_stale,
+    ),
+    Rule(
+        id="mtu-mismatch",
+        severity=WARNING,
+        title="the two ends have different MTUs",
+        predicate=(
+            "kind is veth && both are up && mtu > peer->mtu. It is a warning if "
+            "veth_priv.dropped > 0, else an info."
+        ),
+        sees=(
+            "Large packets are lost one way: rx_dropped of the one end and tx_dropped "
+            "of the other grow. TCP between the two ends themselves does not suffer, "
+            "as both say their MSS and the smaller one is taken, and packets that are "
+            "to be segmented (GSO) pass. What is lost is UDP, and what is forwarded "
+            "to the larger end and is not GSO: such connections open, and stall once "
+            "they send data."
+        ),
+        fix=(
+            "Give both ends the same MTU. The command lowers the larger one, or that "
+            "of the bond or team that it is a port of, and so of all its ports."
+        ),
+        why=(
+            "veth_forward_skb() hands a packet to __dev_forward_skb(), which drops "
+            "what __is_skb_forwardable() (include/linux/netdevice.h) finds longer "
+            "than mtu + hard_header_len + 4 of the receiving end; veth_xmit() "
+            "(drivers/net/veth.c) then counts it in veth_priv.dropped of the sending "
+            "end. That also counts what found the peer down or its ring full, and "
+            "never goes back to 0. netkit does not compare."
+        ),
+        subjects=lambda context: context.veths,
+        check=_mismatch,
+    ),
+)

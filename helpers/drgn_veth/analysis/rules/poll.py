@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Which TX queue of its peer veth_poll() of this kernel wakes."""
+
+from typing import NamedTuple, Optional
+
+from ...core.unreadable import Maybe, Unreadable
+from ...model import Device, XdpQueue
+from .base import Context, need
+
+__all__ = ("BACK_PRESSURE", "Wakes", "gro_is_safe", "wakes")
+
+# Since Linux kernel commit dc82a33297fc ("veth: apply qdisc backpressure on full
+# ptr_ring to reduce TX drops") (in v6.16), veth_xmit() has this message (KERN_CRIT).
+BACK_PRESSURE = "\x012%s(%s): Invalid return code(%d)"
+
+
+class Wakes(NamedTuple):
+    """How veth_poll() finds the TX queue that it wakes."""
+
+    checked: bool  # the number, against that of the queues that there are
+    by_rxq: bool  # rq->xdp_rxq.queue_index, which is 0 where nothing ever set it
+
+    def number(self, queue: XdpQueue) -> int:
+        """
+        Return the number of the TX queue that the NAPI of an RX queue wakes.
+
+        :raises Undecidable: if it could not be read
+        """
+        if self.by_rxq:
+            return need(queue.rxq_index, "rq[].xdp_rxq.queue_index")
+        return queue.queue
+
+
+def wakes(context: Context) -> Maybe[Optional[Wakes]]:
+    """Return how veth_poll() does it, None if veth never stops a TX queue."""
+    stops = context.has_message("veth_xmit", BACK_PRESSURE)
+    if isinstance(stops, Unreadable) and context.has_stopped:
+        stops = True
+    if stops is False:
+        return None
+    kernel = context.snapshot.kernel
+    members = None if kernel is None else kernel.veth_poll
+    if members is None:
+        return Unreadable("its address is not known")
+    if isinstance(members, Unreadable):
+        return members
+    if "_tx" not in members:
+        if isinstance(stops, Unreadable):
+            return None
+        return Unreadable("it is not understood")
+    return Wakes("real_num_tx_queues" in members, "xdp_rxq.queue_index" in members)
+
+
+def gro_is_safe(context: Context, device: Device, peer: Device) -> bool:
+    """Return whether NAPI for GRO alone at the peer does no harm to a device."""
+    how = wakes(context)
+    if how is None or (isinstance(how, Wakes) and how.checked and not how.by_rxq):
+        return True
+    rx, tx = peer.queues.rx.real, device.queues.tx
+    if isinstance(rx, Unreadable) or isinstance(tx.allocated, Unreadable):
+        return False
+    # Either it wakes queues that there are not, or queue 0 for another one.
+    return rx <= tx.allocated and (
+        rx == 1 or tx.real == 1 or isinstance(how, Wakes) and not how.by_rxq
+    )

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What every room may use: values that could not be read, errors, words."""
+
+__all__ = (
+    "english",
+    "errors",
+    "messages",
+    "text",
+    "unreadable",
+)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What can go wrong while reading a kernel, in one place."""
+
+from typing import Callable, Tuple, Type, TypeVar, Union
+
+import drgn
+
+from .unreadable import Unreadable
+
+__all__ = (
+    "READ_ERRORS",
+    "UNEXPECTED_TYPE",
+    "WalkError",
+    "attempt",
+    "is_read_error",
+    "reason",
+)
+
+UNEXPECTED_TYPE = "TypeError"
+
+T = TypeVar("T")
+
+
+class WalkError(ValueError):
+    """A list in kernel memory that does not lead back to its head."""
+
+
+# What a reader raises on memory, types or symbols that are not as they should
+# be. OSError: a truncated dump gives it. TypeError: a member is something else in
+# this kernel.
+READ_ERRORS: Tuple[Type[BaseException], ...] = (
+    drgn.FaultError,
+    drgn.ObjectAbsentError,
+    LookupError,
+    AttributeError,
+    ValueError,
+    OverflowError,
+    TypeError,
+    NotImplementedError,
+    OSError,
+)
+
+
+def is_read_error(error: BaseException) -> bool:
+    """Return whether an exception says that something could not be read."""
+    # What drgn has no class for, such as an error of libkdumpfile, is a plain
+    # Exception; some of its classes are newer than the oldest drgn we run on.
+    kind = type(error)
+    return (
+        kind is Exception
+        or kind.__module__ == "_drgn"
+        or isinstance(error, READ_ERRORS)
+    )
+
+
+def reason(error: BaseException) -> str:
+    """Return in one line why a value could not be read."""
+    if isinstance(error, KeyError) and error.args:
+        text = str(error.args[0])
+    else:
+        text = str(error)
+    if isinstance(error, TypeError):
+        # Where all types are as they are known to be, it is a bug of ours: tests look
+        # for this word.
+        text = f"{UNEXPECTED_TYPE}: {text}"
+    # drgn and libkdumpfile may put several lines into one message.
+    text = "; ".join(line.strip() for line in text.splitlines() if line.strip())
+    return text or type(error).__name__
+
+
+def attempt(read: Callable[..., T], *args: object) -> Union[T, Unreadable]:
+    """Return what *read* gives, or why it could not be read."""
+    try:
+        return read(*args)
+    except Exception as e:
+        if is_read_error(e):
+            return Unreadable(reason(e))
+        raise

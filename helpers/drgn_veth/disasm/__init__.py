@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What only the machine code of a kernel tells."""
+
+__all__ = (
+    "veth_poll",
+    "veth_xmit",
+    "virtio_net",
+    "x86_64",
+    "xdp_messages",
+)

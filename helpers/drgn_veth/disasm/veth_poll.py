@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+veth_poll()
+-----------
+
+Which TX queue of its peer veth_poll() (drivers/net/veth.c) wakes when it has made
+room: kernels differ in that by code alone.
+"""
+
+from typing import FrozenSet
+
+from drgn import Object, Program, offsetof
+from drgn.helpers.common.prog import takes_program_or_default
+
+from .x86_64 import Access, code_accesses
+
+__all__ = ("veth_poll_members", "veth_rq_poll")
+
+_POINTER = True
+_INT = False
+
+
+def veth_rq_poll(rq: Object) -> int:
+    """
+    Return the address of veth_poll().
+
+    :param rq: ``struct veth_rq *`` that has NAPI
+    """
+    return rq.xdp_napi.poll.value_()
+
+
+@takes_program_or_default
+def veth_poll_members(prog: Program, poll: int) -> FrozenSet[str]:
+    """
+    Return which members decide on the TX queue that veth_poll() wakes: those of them
+    that its code accesses.
+
+    :param poll: Address of veth_poll()
+    :return: Some of ``_tx`` (``struct net_device``): it wakes one, and
+        ``real_num_tx_queues``: it checks the number first; and
+        ``xdp_rxq.queue_index`` (``struct veth_rq``): that is the number, else it is
+        the place in the array
+    :raises LookupError: if the types of the veth module are not there
+    :raises FaultError: if its code cannot be read
+    :raises ValueError: if there is no end to its code, or it is no code
+    :raises NotImplementedError: on another architecture than x86-64
+    """
+    # Since Linux kernel commit dc82a33297fc ("veth: apply qdisc backpressure on full
+    # ptr_ring to reduce TX drops") (in v6.16), veth_xmit() stops a TX queue. The
+    # number was that of the xdp_rxq at first, and is checked in v7.1 and later.
+    net_device = prog.type("struct net_device")
+    veth_rq = prog.type("struct veth_rq")
+    wanted = (
+        ("_tx", net_device, _POINTER),
+        ("real_num_tx_queues", net_device, _INT),
+        ("xdp_rxq.queue_index", veth_rq, _INT),
+    )
+    accesses = code_accesses(prog, poll)
+    return frozenset(
+        member
+        for member, type, wide in wanted
+        if Access(offsetof(type, member), wide) in accesses
+    )

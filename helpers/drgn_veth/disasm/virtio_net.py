@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the virtio_net driver (drivers/net/virtio_net.c) was built with."""
+
+from drgn import Program
+from drgn.helpers.common.prog import takes_program_or_default
+
+from ..readers.skb import page_size
+from .x86_64 import code_constants
+
+__all__ = ("virtio_net_padded_vnet_hdr_size",)
+
+# What sizeof(struct padded_vnet_hdr) can be: that of struct virtio_net_hdr_mrg_rxbuf
+# or, with the hash, of struct virtio_net_hdr_v1_hash, filled up to 16 bytes. Both are
+# user space API.
+_PADDED_SIZES = (16, 32)
+
+
+@takes_program_or_default
+def virtio_net_padded_vnet_hdr_size(prog: Program, ndo_bpf: int) -> int:
+    """
+    Return ``sizeof(struct padded_vnet_hdr)``, by which older kernels limit the MTU
+    (``virtnet_xdp_set()``).
+
+    :param ndo_bpf: ``netdev_ops->ndo_bpf`` of a virtio_net device
+    :raises LookupError: if this kernel does not limit the MTU so
+    :raises FaultError: if the code cannot be read
+    :raises ValueError: if it is no code
+    :raises NotImplementedError: on another architecture than x86-64
+    """
+    # Nothing but this size is made of the struct, so compilers leave its type out. The
+    # number that the MTU is compared with is in the code.
+    page = page_size(prog)
+    constants = code_constants(prog, ndo_bpf)
+    found = [size for size in _PADDED_SIZES if page - size in constants]
+    if len(found) != 1:
+        raise LookupError("virtnet_xdp_set() compares the MTU with no such limit")
+    return found[0]

@@ -1,0 +1,446 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Machine code of x86-64
+----------------------
+
+Follows the code of a function from its first instruction along its jumps, and says what
+it refers to, reads, writes and calls. It reads little more than that function, needs no
+sizes of symbols, and sees what is inlined.
+"""
+
+from typing import Dict, FrozenSet, Iterable, NamedTuple, Optional, Set, Tuple
+
+from drgn import Architecture, Program
+from drgn.helpers.common.prog import takes_program_or_default
+
+__all__ = (
+    "Access",
+    "Reached",
+    "Text",
+    "Write",
+    "code_accesses",
+    "code_constants",
+    "code_writes",
+    "follow",
+    "followed",
+    "require_x86_64",
+)
+
+_CHUNK = 64
+_MAX_TEXT = 1 << 16
+# What ftrace leaves at the start of a function that is not traced: one instruction, in
+# v5.13 and later the first, before that what the CPU takes best.
+_FTRACE_NOPS = (b"\x0f\x1f\x44\x00\x00", b"\x66\x66\x66\x66\x90")
+_ENDBR64 = b"\xf3\x0f\x1e\xfa"
+_FUNCTION_ALIGNMENT = 16
+
+_MASK = (1 << 64) - 1
+
+
+def _opcodes(*ranges: Tuple[int, int]) -> FrozenSet[int]:
+    return frozenset(op for first, last in ranges for op in range(first, last + 1))
+
+
+# Intel's Software Developer's Manual, volume 2, appendix A: the opcode maps.
+_PREFIXES = frozenset((0x26, 0x2E, 0x36, 0x3E, *range(0x64, 0x68), 0xF0, 0xF2, 0xF3))
+_INVALID = frozenset(
+    (
+        *(0x06, 0x07, 0x0E, 0x16, 0x17, 0x1E, 0x1F, 0x27, 0x2F, 0x37, 0x3F),
+        *(0x60, 0x61, 0x62, 0x82, 0x9A, 0xCE, 0xD4, 0xD5, 0xD6, 0xEA),
+    )
+)
+_MODRM = _opcodes(
+    *(
+        (row + 8 * half, row + 8 * half + 3)
+        for row in range(0, 0x40, 16)
+        for half in (0, 1)
+    ),
+    *((0x63, 0x63), (0x69, 0x69), (0x6B, 0x6B), (0x80, 0x8F), (0xC0, 0xC1)),
+    *((0xC6, 0xC7), (0xD0, 0xD3), (0xD8, 0xDF), (0xF6, 0xF7), (0xFE, 0xFF)),
+)
+_IMM8 = _opcodes(
+    *((op, op) for op in range(0x04, 0x40, 8)),
+    *((0x6A, 0x6B), (0x70, 0x7F), (0x80, 0x80), (0x83, 0x83), (0xA8, 0xA8)),
+    *((0xB0, 0xB7), (0xC0, 0xC1), (0xC6, 0xC6), (0xCD, 0xCD), (0xE0, 0xE7)),
+    (0xEB, 0xEB),
+)
+# 16 bits after an operand-size prefix, otherwise 32.
+_IMMZ = _opcodes(
+    *((op, op) for op in range(0x05, 0x40, 8)),
+    *((0x68, 0x69), (0x81, 0x81), (0xA9, 0xA9), (0xB8, 0xBF), (0xC7, 0xC7)),
+)
+_REL32 = frozenset((0xE8, 0xE9))
+_IMM16 = frozenset((0xC2, 0xCA))
+_NO_MODRM_0F = _opcodes(
+    *((0x05, 0x09), (0x0B, 0x0B), (0x0E, 0x0E), (0x30, 0x37), (0x77, 0x77)),
+    *((0x80, 0x8F), (0xA0, 0xA2), (0xA8, 0xAA), (0xC8, 0xCF)),
+)
+_IMM8_0F = _opcodes(
+    *((0x0F, 0x0F), (0x70, 0x73), (0xA4, 0xA4), (0xAC, 0xAC), (0xBA, 0xBA)),
+    *((0xC2, 0xC2), (0xC4, 0xC6)),
+)
+_INT3 = 0xCC
+_LEA = 0x8D
+_STORES = frozenset((0x88, 0x89, 0xC6, 0xC7))  # mov
+# What writes to its operand: mov and xchg; add to xor, but for cmp; shifts. With an
+# opcode extension: 80 to 83 but for cmp, not and neg, inc and dec.
+_WRITES = frozenset(
+    (
+        *_STORES,
+        *(0x86, 0x87),
+        *(op + low for op in range(0, 0x38, 8) for low in (0, 1)),
+        *(0xC0, 0xC1, 0xD0, 0xD1, 0xD2, 0xD3),
+    )
+)
+_WRITES_BY_EXTENSION = {
+    **dict.fromkeys((0x80, 0x81, 0x83), range(7)),
+    **dict.fromkeys((0xF6, 0xF7), range(2, 4)),
+    **dict.fromkeys((0xFE, 0xFF), range(2)),
+}
+_STACK = 4  # rsp, as the base of an operand
+# What accesses nothing: prefetch, nop, ud1.
+_NO_ACCESS_0F = frozenset((0x0D, *range(0x18, 0x20), 0xB9))
+_EXTENDING_0F = frozenset((0xB6, 0xB7, 0xBE, 0xBF))
+# ret, int3, iret, hlt
+_STOPS = frozenset((0xC2, 0xC3, 0xCA, 0xCB, 0xCC, 0xCF, 0xF4))
+
+
+class Access(NamedTuple):
+    """An operand in memory, some way from where a register points."""
+
+    offset: int
+    wide: bool  # of 64 bits
+    stored: bool = False  # by mov, which does not read it
+
+
+class Write(NamedTuple):
+    """An operand in memory that is written, some way from where a register points."""
+
+    offset: int
+    size: int  # in bytes
+
+
+class _Instruction(NamedTuple):
+    end: int
+    falls_through: bool
+    jump: Optional[int] = None
+    call: Optional[int] = None
+    refers_to: Tuple[int, ...] = ()
+    is_breakpoint: bool = False
+    access: Optional[Access] = None
+    write: Optional[Write] = None
+
+
+class _Operand(NamedTuple):
+    # What the ModR/M byte says, and those that belong to it.
+    end: int
+    extension: int
+    relative: Optional[int] = None  # to the instruction's end
+    refers_to: Tuple[int, ...] = ()
+    offset: Optional[int] = None  # from a register that is not the stack pointer
+
+
+class Text:
+    """The code of a kernel, read in chunks, as far as one function may go."""
+
+    # Code, read as it is needed.
+    def __init__(self, prog: Program) -> None:
+        self._prog = prog
+        self._chunks: Dict[int, bytes] = {}
+
+    def _chunk(self, number: int) -> bytes:
+        try:
+            return self._chunks[number]
+        except KeyError:
+            pass
+        if len(self._chunks) >= _MAX_TEXT // _CHUNK:
+            raise ValueError(f"the code goes on for more than {_MAX_TEXT} bytes")
+        chunk = self._chunks[number] = self._prog.read(number * _CHUNK, _CHUNK)
+        return chunk
+
+    def byte(self, address: int) -> int:
+        """Read a byte."""
+        return self._chunk(address // _CHUNK)[address % _CHUNK]
+
+    def read(self, address: int, size: int) -> bytes:
+        """Read some bytes, at most _CHUNK."""
+        number, start = divmod(address, _CHUNK)
+        found = self._chunk(number)[start : start + size]
+        if len(found) < size:
+            found += self._chunk(number + 1)[: size - len(found)]
+        return found
+
+    def number(self, address: int, size: int) -> int:
+        """Read a signed number."""
+        return int.from_bytes(self.read(address, size), "little", signed=True)
+
+    def begins_function(self, address: int) -> bool:
+        """Return whether a function that can be traced begins here."""
+        code = self.read(address, len(_ENDBR64) + len(_FTRACE_NOPS[0]))
+        if code.startswith(_ENDBR64):
+            code = code[len(_ENDBR64) :]
+        return code.startswith(_FTRACE_NOPS)
+
+    def _operand(self, pos: int, extended_base: bool) -> _Operand:
+        modrm = self.byte(pos)
+        pos += 1
+        mod, extension, base = modrm >> 6, modrm >> 3 & 7, modrm & 7
+        if mod == 3:
+            return _Operand(pos, extension)
+        if not mod and base == 5:
+            return _Operand(pos + 4, extension, relative=self.number(pos, 4))
+        size = (0, 1, 4)[mod]
+        on_stack = has_no_base = False
+        if base == 4:
+            base = self.byte(pos) & 7
+            pos += 1
+            has_no_base = not mod and base == 5
+            on_stack = base == _STACK and not extended_base
+            size = 4 if has_no_base else size
+        offset = self.number(pos, size) if size else 0
+        return _Operand(
+            pos + size,
+            extension,
+            refers_to=(offset & _MASK,) if size == 4 else (),
+            offset=None if on_stack or has_no_base else offset,
+        )
+
+    def decode(self, start: int) -> _Instruction:
+        """
+        Decode an instruction.
+
+        :raises ValueError: if there can be none
+        """
+        pos = start
+        short = wide = extended_base = False
+        op = self.byte(pos)
+        while op in _PREFIXES:
+            short |= op == 0x66
+            pos += 1
+            op = self.byte(pos)
+            if pos - start > 14:
+                raise ValueError(f"no instruction at {start:#x}")
+        if 0x40 <= op < 0x50:
+            wide = op & 8 != 0
+            extended_base = op & 1 != 0
+            pos += 1
+            op = self.byte(pos)
+        pos += 1
+        table = 0
+        if op in (0xC4, 0xC5):  # VEX
+            table = (self.byte(pos) & 31 or 4) if op == 0xC4 else 1
+            pos += 2 if op == 0xC4 else 1
+            op = self.byte(pos)
+            pos += 1
+        elif op == 0x0F:
+            table = 1
+            op = self.byte(pos)
+            pos += 1
+            if op in (0x38, 0x3A):
+                table = 2 if op == 0x38 else 3
+                op = self.byte(pos)
+                pos += 1
+        if table > 3 or (not table and op in _INVALID):
+            raise ValueError(f"no instruction at {start:#x}")
+        operand = _Operand(pos, 0)
+        if (op in _MODRM, op not in _NO_MODRM_0F, True, True)[table]:
+            operand = self._operand(pos, extended_base)
+            pos = operand.end
+        referred = list(operand.refers_to)
+        size = _immediate(table, op, operand.extension, short, wide)
+        value = self.number(pos, size) if size else 0
+        pos += size
+        if operand.relative is not None:
+            referred.append(pos + operand.relative & _MASK)
+        access: Optional[Access] = None
+        if operand.offset is not None and not (
+            (table == 0 and op == _LEA) or (table == 1 and op in _NO_ACCESS_0F)
+        ):
+            if not table and op == 0xFF and operand.extension in (2, 4, 6):
+                wide = True  # call, jmp, push
+            elif (not table and op == 0x63) or (table == 1 and op in _EXTENDING_0F):
+                wide = False  # movsxd, movzx, movsx
+            stored = not table and op in _STORES
+            access = Access(operand.offset, wide, stored)
+        if table == 1:
+            # jcc; after ud2 nothing that is not reached otherwise.
+            jump = pos + value & _MASK if 0x80 <= op < 0x90 else None
+            return _Instruction(
+                pos, op != 0x0B, jump, refers_to=tuple(referred), access=access
+            )
+        if table:
+            return _Instruction(pos, True, refers_to=tuple(referred), access=access)
+        if op == 0xE8:
+            return _Instruction(pos, True, call=pos + value & _MASK)
+        if op in (0xE9, 0xEB):
+            return _Instruction(pos, False, pos + value & _MASK)
+        if 0x70 <= op < 0x80 or 0xE0 <= op < 0xE4:
+            return _Instruction(pos, True, pos + value & _MASK)
+        write: Optional[Write] = None
+        if operand.offset is not None and _is_written(op, operand.extension):
+            size_of = 1 if not op & 1 else 2 if short else 8 if wide else 4
+            write = Write(operand.offset, size_of)
+        if size in (4, 8):
+            referred.append(value & _MASK)
+        indirect = op == 0xFF and operand.extension in (4, 5)
+        stops = op in _STOPS or indirect
+        return _Instruction(
+            pos,
+            not stops,
+            refers_to=tuple(referred),
+            is_breakpoint=op == _INT3,
+            access=access,
+            write=write,
+        )
+
+
+def _is_written(op: int, extension: int) -> bool:
+    # Whether an instruction of one opcode byte writes to its operand.
+    return op in _WRITES or extension in _WRITES_BY_EXTENSION.get(op, ())
+
+
+def _immediate(table: int, op: int, extension: int, short: bool, wide: bool) -> int:
+    # How long the immediate operand is.
+    if table == 3:
+        return 1
+    if table == 2:
+        return 0
+    if table == 1:
+        if 0x80 <= op < 0x90:
+            return 4
+        return 1 if op in _IMM8_0F else 0
+    if op in (0xF6, 0xF7) and extension < 2:  # test
+        return 1 if op == 0xF6 else 2 if short else 4
+    if op in _IMM8:
+        return 1
+    if op in _REL32:
+        return 4
+    if op in _IMMZ:
+        if 0xB8 <= op < 0xC0 and wide:
+            return 8
+        return 2 if short else 4
+    if op in _IMM16:
+        return 2
+    if op == 0xC8:
+        return 3
+    return 8 if 0xA0 <= op < 0xA4 else 0
+
+
+class Reached(NamedTuple):
+    """What the code of a function reaches."""
+
+    refers_to: Set[int]
+    functions: Set[int]  # that are called, or jumped to in the end
+    accesses: Set[Access]
+    writes: Set[Write]
+
+
+def follow(text: Text, start: int, others: Iterable[int]) -> Reached:
+    """
+    Return what one function does.
+
+    :param others: Addresses that are known not to be part of it
+    :raises FaultError: if its code cannot be read
+    :raises ValueError: if the code does not end, or is not valid
+    """
+    reached = Reached(set(), set(), set(), set())
+    apart = set(others) - {start}
+    seen: Set[int] = set()
+    waiting = [start]
+    while waiting:
+        at = waiting.pop()
+        after_call = False
+        while at not in seen:
+            # Also code after a call that does not return is not the function's.
+            aligned = at % _FUNCTION_ALIGNMENT == 0 and at != start
+            if at in apart or (aligned and text.begins_function(at)):
+                reached.functions.add(at)
+                break
+            seen.add(at)
+            found = text.decode(at)
+            # Between functions, and so after a call that does not return, there are
+            # such; anywhere else somebody has put it there (kprobes, ftrace).
+            if found.is_breakpoint and not after_call:
+                raise ValueError(f"a breakpoint is set at {at:#x}")
+            after_call = found.call is not None
+            reached.refers_to.update(found.refers_to)
+            if found.access is not None:
+                reached.accesses.add(found.access)
+            if found.write is not None:
+                reached.writes.add(found.write)
+            if found.call is not None:
+                reached.functions.add(found.call)
+            if found.jump is not None:
+                waiting.append(found.jump)
+            if not found.falls_through:
+                break
+            at = found.end
+    return reached
+
+
+def followed(prog: Program, text: Text, start: int) -> Reached:
+    """Return the same, once for each function: code does not change."""
+    known: Dict[int, Reached] = prog.cache.setdefault("drgn_veth.followed", {})
+    try:
+        return known[start]
+    except KeyError:
+        reached = known[start] = follow(text, start, ())
+        return reached
+
+
+def require_x86_64(prog: Program) -> None:
+    """
+    :raises NotImplementedError: on another architecture than x86-64
+    """
+    platform = prog.platform
+    if platform is None or platform.arch != Architecture.X86_64:
+        name = platform.arch.name if platform else "an unknown architecture"
+        raise NotImplementedError(f"code of {name} is not understood, only of X86_64")
+
+
+@takes_program_or_default
+def code_constants(prog: Program, function: int) -> FrozenSet[int]:
+    """
+    Return the numbers of 32 or 64 bits in the code of a function, itself, and the
+    addresses that it refers to.
+
+    :param function: Address of the function
+    :return: As unsigned numbers of 64 bits
+    :raises FaultError: if its code cannot be read
+    :raises ValueError: if there is no end to its code, or it is no code
+    :raises NotImplementedError: on another architecture than x86-64
+    """
+    require_x86_64(prog)
+    return frozenset(followed(prog, Text(prog), function).refers_to)
+
+
+@takes_program_or_default
+def code_accesses(prog: Program, function: int) -> FrozenSet[Access]:
+    """
+    Return where in memory the code of a function, itself, reads or writes: operands
+    that are a fixed way from where a register points, as the members of a struct are.
+    What is on the stack is left out.
+
+    :param function: Address of the function
+    :raises FaultError: if its code cannot be read
+    :raises ValueError: if there is no end to its code, or it is no code
+    :raises NotImplementedError: on another architecture than x86-64
+    """
+    require_x86_64(prog)
+    return frozenset(followed(prog, Text(prog), function).accesses)
+
+
+@takes_program_or_default
+def code_writes(prog: Program, function: int) -> FrozenSet[Write]:
+    """
+    Return where in memory the code of a function, itself, writes: see
+    :func:`code_accesses()`. Only instructions of one opcode byte are decoded so, which
+    compilers use for all stores of integers.
+
+    :param function: Address of the function
+    :raises FaultError: if its code cannot be read
+    :raises ValueError: if there is no end to its code, or it is no code
+    :raises NotImplementedError: on another architecture than x86-64
+    """
+    require_x86_64(prog)
+    return frozenset(followed(prog, Text(prog), function).writes)

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The files that dumps are: ELF cores and kdump."""
+
+__all__ = (
+    "elfcore",
+    "kdump",
+    "partial",
+)

@@ -1,0 +1,341 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+What the scripts have in common
+-------------------------------
+
+Writing the output, and saying in one line what went wrong. What they look at is opened
+in :mod:`drgn_veth.faces.target_options`.
+"""
+
+import argparse
+import contextlib
+import io
+import os
+import secrets
+import stat
+import sys
+from typing import BinaryIO, Callable, Iterable, Iterator, Optional, Tuple
+
+from drgn import Program
+from drgn_veth_start import at_signal, last_step, restore_signals
+
+from ..render.escape import for_terminal
+
+__all__ = (
+    "EXIT_FOUND",
+    "EXIT_OK",
+    "EXIT_TARGET",
+    "EXIT_USAGE",
+    "TargetError",
+    "UsageError",
+    "add_output_options",
+    "check_output",
+    "is_replaced",
+    "replacing",
+    "run",
+    "warn",
+    "write_output",
+)
+
+EXIT_OK = 0
+EXIT_FOUND = 1  # asked to check, and an error was found
+EXIT_USAGE = 2
+EXIT_TARGET = 3
+
+_INTERRUPTED = 130
+_TRACEBACK = "DRGN_VETH_TRACEBACK"
+
+
+class UsageError(Exception):
+    """The command cannot be carried out as it was given."""
+
+
+class TargetError(Exception):
+    """The target cannot be read at all."""
+
+
+def warn(message: str) -> None:
+    """Say something on standard error, in one line whatever is in it."""
+    if sys.stderr is None:  # closed; print() would take standard output
+        return
+    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    with contextlib.suppress(OSError):
+        print(for_terminal(f"{name}: {message}"), file=sys.stderr, flush=True)
+
+
+def add_output_options(parser: argparse._ActionsContainer) -> None:
+    """Add the options that say where the output goes."""
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="write there instead of to standard output; the file appears only "
+        "when it is complete, and replaces one that exists, but never one that is read",
+    )
+
+
+def _identity(status: os.stat_result) -> Optional[Tuple[int, ...]]:
+    # What tells a file with content from all others, whatever it is called.
+    if stat.S_ISREG(status.st_mode):
+        return status.st_dev, status.st_ino
+    if stat.S_ISBLK(status.st_mode):
+        return (status.st_rdev,)
+    return None
+
+
+def _identity_of(path: Optional[str]) -> Optional[Tuple[int, ...]]:
+    # Of a path, or of standard output; None if there is no such file.
+    try:
+        if path is not None:
+            return _identity(os.stat(path))
+        return None if sys.stdout is None else _identity(os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError):
+        return None
+
+
+def check_output(
+    path: Optional[str], inputs: Iterable[str], replace: bool = True
+) -> None:
+    """
+    Refuse to write to what is read, and to replace a file that is not to be replaced.
+
+    :param path: File, None for standard output
+    :param inputs: The files that are read
+    :param replace: Whether a file that exists may be replaced
+    :raises UsageError: if the output is an input, or exists and must not be replaced
+    """
+    output = _identity_of(path)
+    if output is None:
+        return
+    where = "standard output" if path is None else path
+    for one in inputs:
+        if _identity_of(one) == output:
+            raise UsageError(
+                f"cannot write to {where}: it is the input {one}; choose another output"
+            )
+    if path is not None and not replace and is_replaced(path):
+        raise UsageError(f"{path} exists already; --force replaces it")
+
+
+def _own_descriptor(path: str) -> Optional[int]:
+    # The number in /dev/stdout, /dev/fd/N or /proc/self/fd/N.
+    folder = f"/proc/{os.getpid()}/fd"
+    for _ in range(8):
+        parent, name = os.path.split(path)
+        if os.path.realpath(parent) == folder and name.isdecimal():
+            return int(name)
+        if not os.path.islink(path):
+            break
+        path = os.path.join(parent, os.readlink(path))
+    return None
+
+
+def is_replaced(path: str) -> bool:
+    """Return whether a path is a file that exists, and not a device, FIFO or such."""
+    return os.path.isfile(path) and _own_descriptor(path) is None
+
+
+def _default_mode(path: str) -> int:
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except FileNotFoundError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask
+
+
+@contextlib.contextmanager
+def _written_to(path: str) -> Iterator[BinaryIO]:
+    # A name such as /dev/stderr or a FIFO. Nobody may be reading it any more.
+    own = _own_descriptor(path)
+    with contextlib.suppress(BrokenPipeError):
+        with open(path if own is None else os.dup(own), "wb") as f:
+            yield f
+
+
+def _unnamed_file(folder: str) -> Optional[BinaryIO]:
+    # The kernel removes it, however this process ends. Not every file system can.
+    try:
+        return open(os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600), "w+b")
+    except OSError:
+        return None
+
+
+def _link(f: BinaryIO, path: str) -> None:
+    # A plain link() does not follow /proc/self/fd/N; linkat() does if it is told to.
+    folder = os.open(os.path.dirname(path), os.O_PATH)
+    try:
+        os.link(f"/proc/self/fd/{f.fileno()}", path, src_dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def _linked(temporary: str, goal: str) -> bool:
+    # Give a file a name that nothing else has. FAT has no links.
+    try:
+        os.link(temporary, goal)
+        return True
+    except FileExistsError:
+        raise
+    except OSError:
+        if os.path.lexists(goal):
+            raise
+        return False
+
+
+@contextlib.contextmanager
+def _new_file(goal: str, replace: bool) -> Iterator[BinaryIO]:
+    # A file that gets its name when it is complete.
+    mode = _default_mode(goal)
+    folder = os.path.dirname(goal)
+    temporary = os.path.join(folder, f".drgn-veth-{secrets.token_hex(8)}")
+
+    def undo() -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+    with at_signal(undo):
+        try:
+            f = _unnamed_file(folder)
+            named = f is None
+            if f is None:
+                f = open(temporary, "xb")
+            with f:
+                os.chmod(f.fileno(), 0o600)
+                yield f
+                f.flush()
+                os.chmod(f.fileno(), mode)
+                if not named:
+                    _link(f, temporary)
+            with last_step():
+                if replace or not _linked(temporary, goal):
+                    os.replace(temporary, goal)
+        finally:
+            undo()
+
+
+@contextlib.contextmanager
+def replacing(
+    path: str, inputs: Iterable[str] = (), replace: bool = True
+) -> Iterator[BinaryIO]:
+    """
+    Open a file to write that takes its place only when it is complete.
+
+    :param inputs: The files that are read: none of them is written to
+    :param replace: Whether a file that exists may be replaced
+    :raises UsageError: if it cannot be written
+    """
+    if os.path.basename(path) in ("", os.curdir, os.pardir):
+        raise UsageError(f"cannot write '{path}': not a file name")
+    try:
+        check_output(path, inputs, replace)
+        if os.path.exists(path) and not is_replaced(path):
+            with _written_to(path) as f:
+                yield f
+            return
+        with _new_file(os.path.realpath(path), replace) as f:
+            yield f
+            check_output(path, inputs, replace)
+    except OSError as e:
+        raise UsageError(
+            f"cannot write {path}: {e.strerror or e}; the directory must be writable "
+            "and have free space"
+        ) from None
+
+
+def _to_stdout(text: str) -> None:
+    out = sys.stdout
+    if out is None:
+        raise UsageError("standard output is closed; --output FILE writes to a file")
+    try:
+        out.flush()
+        try:
+            # Not by out.buffer: with python -u that is a file that may write less
+            # than it is given, and nobody looks.
+            binary = open(out.fileno(), "wb", closefd=False)
+        except io.UnsupportedOperation:
+            out.write(text)  # Not a file: a notebook has its own.
+            return
+        with binary:
+            # A terminal may not have the letters of a device's name.
+            binary.write(text.encode(out.encoding, "backslashreplace"))
+    except BrokenPipeError:
+        pass  # The reader has seen enough.
+    except OSError as e:
+        raise UsageError(
+            f"standard output: {e.strerror}; the report is truncated; use --output FILE"
+        ) from None
+
+
+def write_output(text: str, path: Optional[str], inputs: Iterable[str] = ()) -> None:
+    """
+    Write the output, in whole or not at all.
+
+    :param path: File, None for standard output
+    :param inputs: The files that are read: none of them is written to
+    :raises UsageError: if it cannot be written
+    """
+    if path is None:
+        check_output(path, inputs)
+        _to_stdout(text)
+        return
+    with replacing(path, inputs) as f:
+        f.write(text.encode("utf-8", "backslashreplace"))
+
+
+def _flush_stdout() -> int:
+    # What argparse has printed. At its end Python would complain in its own way.
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return EXIT_OK
+    except OSError as e:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(e, BrokenPipeError):
+            return EXIT_OK
+        warn(f"standard output: {e.strerror}")
+        return EXIT_USAGE
+
+
+def _status(main: Callable[[Optional[Program]], int], prog: Optional[Program]) -> int:
+    try:
+        return main(prog)
+    except UsageError as e:
+        warn(str(e))
+        return EXIT_USAGE
+    except TargetError as e:
+        warn(str(e))
+        return EXIT_TARGET
+    except BrokenPipeError:
+        return EXIT_OK  # argparse, whose reader has gone away.
+    except SystemExit as e:
+        return e.code if isinstance(e.code, int) else EXIT_USAGE
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except Exception as e:
+        # What is read is untrusted, and may get us where nobody has been.
+        if os.environ.get(_TRACEBACK):
+            raise
+        warn(
+            f"this should not have happened: {type(e).__name__}: {e}; please report "
+            f"it with what {_TRACEBACK}=1 shows"
+        )
+        return EXIT_TARGET
+
+
+def run(main: Callable[[Optional[Program]], int], prog: Optional[Program]) -> int:
+    """
+    Run a script's main function.
+
+    :param main: Takes the program that drgn has set up, returns the exit status
+    :param prog: That program, None without drgn
+    :return: Exit status
+    """
+    if sys.stderr is None:
+        # argparse, too, would take standard output.
+        sys.stderr = open(os.devnull, "w")
+    try:
+        status = _status(main, prog)
+        return _flush_stdout() or status
+    finally:
+        restore_signals()

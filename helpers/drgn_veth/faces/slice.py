@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Slices
+------
+
+A small core that has only the memory that a full report reads, byte for byte: what
+else lies on a page is not in it. A second program sees the target's physical memory
+through a segment that notes what goes through; drgn walks the page tables in it
+itself, so that they are in the slice, too. See docs/slices.md.
+"""
+
+from typing import BinaryIO, Dict, List, Sequence, Tuple
+
+import drgn
+from drgn import FaultError, Program
+
+from ..btf import BtfUse, use_btf
+from ..btf.carried import Carried, module_types_of, symbols_of
+from ..btf.kallsyms import tables_in_vmcoreinfo
+from ..btf.symbols import vmcoreinfo_symbols
+from ..core.unreadable import Unreadable
+from ..dump.elfcore import EM, Note, write_core
+from ..model import Snapshot
+from ..snapshot import UnreadTargetError, take_something
+
+__all__ = ("Slice", "SliceError", "check_slice", "slice_target")
+
+_PAGE = 4096
+_PHYSICAL = 1 << 52  # as far as x86-64, arm64 and ppc64 go
+
+
+class SliceError(Exception):
+    """A slice cannot be made of this target."""
+
+
+class _Recorder:
+    # The physical memory of a target, and which bytes of it were asked for. Pages
+    # are kept: of a live target, all reads see the same moment of a page.
+    def __init__(self, source: Program) -> None:
+        self._source = source
+        self._pages: Dict[int, bytes] = {}
+        self._ranges: List[Tuple[int, int]] = []
+
+    def _page(self, number: int) -> bytes:
+        try:
+            return self._pages[number]
+        except KeyError:
+            data = self._source.read(number * _PAGE, _PAGE, True)
+            self._pages[number] = data
+            return data
+
+    def read(self, address: int, count: int, offset: int, physical: bool) -> bytes:
+        """Read physical memory (a drgn memory segment's function)."""
+        first, last = address // _PAGE, (address + count - 1) // _PAGE
+        try:
+            data = b"".join([self._page(n) for n in range(first, last + 1)])
+        except FaultError:
+            # Pages that are not there may be beside what is asked for.
+            data = self._source.read(address, count, True)
+            start = 0
+        else:
+            start = address - first * _PAGE
+        self._ranges.append((address, address + count))
+        return data[start : start + count]
+
+    def segments(self) -> List[Tuple[int, bytes]]:
+        """Return what was read: address and content, ascending, apart."""
+        merged: List[List[int]] = []
+        for start, end in sorted(self._ranges):
+            if merged and start <= merged[-1][1]:
+                merged[-1][1] = max(merged[-1][1], end)
+            else:
+                merged.append([start, end])
+        return [(start, self._read_again(start, end)) for start, end in merged]
+
+    def _read_again(self, start: int, end: int) -> bytes:
+        parts = []
+        while start < end:
+            number = start // _PAGE
+            stop = min(end, (number + 1) * _PAGE)
+            page = self._pages.get(number)
+            if page is None:
+                parts.append(self._source.read(start, stop - start, True))
+            else:
+                parts.append(page[start % _PAGE : stop - number * _PAGE])
+            start = stop
+        return b"".join(parts)
+
+
+class Slice:
+    """What is needed to make a report again, and the report's Snapshot."""
+
+    def __init__(
+        self,
+        machine: int,
+        little: bool,
+        notes: Sequence[Note],
+        segments: Sequence[Tuple[int, bytes]],
+        snapshot: Snapshot,
+        use: BtfUse,
+    ) -> None:
+        self._machine = machine
+        self._little = little
+        self._notes = notes
+        self.segments = segments
+        self.snapshot = snapshot
+        self.use = use
+
+    def write(self, f: BinaryIO) -> None:
+        """Write it as an ELF core."""
+        write_core(f, self._machine, self._little, self._notes, self.segments)
+
+
+def _second_program(source: Program, recorder: _Recorder) -> Tuple[Program, bytes]:
+    platform = source.platform
+    assert platform is not None
+    vmcoreinfo = source["VMCOREINFO"].string_()
+    prog = Program(platform)
+    try:
+        become_kernel = prog.set_linux_kernel_custom
+    except AttributeError:
+        raise SliceError(
+            f"drgn {drgn.__version__} cannot make slices (it can read them): 0.1 can"
+        ) from None
+    become_kernel(vmcoreinfo, False)
+    prog.add_memory_segment(0, _PHYSICAL, recorder.read, True)
+    return prog, vmcoreinfo
+
+
+def _told(value: object) -> object:
+    # What could not be read cannot be read in the slice for another reason: it is
+    # not there.
+    if isinstance(value, Unreadable):
+        return Unreadable("")
+    if isinstance(value, Snapshot):
+        incomplete = tuple((what, "") for what, _ in value.incomplete)
+        value = value._replace(incomplete=incomplete)
+    if isinstance(value, tuple):
+        return tuple(_told(member) for member in value)
+    return value
+
+
+def check_slice(path: str, slice: Slice) -> None:
+    """
+    Make the report of a slice, and see that it is the report it was made from.
+
+    :param path: The slice, as it was written
+    :raises SliceError: if it is not
+    """
+    prog = Program()
+    prog.set_core_dump(path)
+    use = use_btf(prog)
+    if not use.types:
+        raise SliceError(f"the slice does not tell its types: {use.missing}")
+    if _told(take_something(prog)) != _told(slice.snapshot):
+        raise SliceError("the report of the slice is not the report of the target")
+
+
+def slice_target(source: Program) -> Slice:
+    """
+    Make a report of a target, and keep what it read.
+
+    :param source: A kernel: a dump, a guest, or the running one
+    :raises SliceError: if this drgn cannot, or the types or symbols of the target
+        are not to be had
+    """
+    platform = source.platform
+    if platform is None or platform.arch.name not in EM:
+        raise SliceError(f"slices of {platform} are not known")
+    recorder = _Recorder(source)
+    prog, vmcoreinfo = _second_program(source, recorder)
+    given = Carried({}, {})
+    if tables_in_vmcoreinfo(vmcoreinfo_symbols(prog)) is None:
+        given = Carried(symbols_of(source), {})
+    use = use_btf(prog, given=given)
+    if use.types and use.missing:
+        # Types of modules, out of the debug symbols of the first program. Begin
+        # anew: a program decides only once.
+        given = Carried(given.symbols, module_types_of(source, prog))
+        recorder = _Recorder(source)
+        prog, _ = _second_program(source, recorder)
+        use = use_btf(prog, given=given)
+    if not use.types:
+        raise UnreadTargetError(f"the slice would have no types: {use.missing}")
+    snapshot = take_something(prog)
+    notes = [Note(b"VMCOREINFO", 0, vmcoreinfo), *given.notes()]
+    flags = platform.flags
+    return Slice(
+        EM[platform.arch.name],
+        bool(flags & flags.IS_LITTLE_ENDIAN),
+        notes,
+        recorder.segments(),
+        snapshot,
+        use,
+    )

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Mounts
+------
+
+Where something is mounted, and the path of it. Follows fs/namespace.c and
+fs/d_path.c.
+
+A dentry keeps a short name in itself, behind what is left of names that were there
+before, so members are read one by one: the names of other files stay out of slices.
+"""
+
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from drgn import Object, Program, TypeKind, offsetof, sizeof
+
+from ..core.errors import WalkError, attempt, is_read_error
+from ..core.unreadable import Maybe, Unreadable
+from .walk import bounded_hlist, bounded_list
+
+__all__ = ("Mount", "Mounts", "list_node")
+
+_MAX_ERRNO = 4095
+_WRITE_HOLD = 1  # fs/mount.h: WRITE_HOLD, in mnt_pprev_for_sb
+_NAME_MAX = 255
+_MAX_PATH = 4096
+_MAX_DEPTH = 1 << 11  # directories and mounts on the way to the root
+
+
+class Mount(NamedTuple):
+    """A ``struct mount``: the addresses that it holds."""
+
+    address: int
+    root: int  #: ``struct dentry *``
+    parent: int  #: ``struct mount *``
+    mountpoint: int  #: ``struct dentry *``
+    namespace: int  #: ``struct mnt_namespace *``
+
+
+def list_node(prog: Program, node: int) -> Tuple[Maybe[int], Maybe[int]]:
+    """
+    Return where a ``struct list_head`` points.
+
+    :param node: Its address
+    :return: ``next`` and ``prev``
+    """
+    word = sizeof(prog.type("void *"))
+    return attempt(prog.read_word, node), attempt(prog.read_word, node + word)
+
+
+class Mounts:
+    """
+    The mounts of a program.
+
+    :param prog: Program
+    :raises LookupError: if it has no types of mounts
+    """
+
+    def __init__(self, prog: Program) -> None:
+        self._prog = prog
+        mount = prog.type("struct mount")
+        self._root = offsetof(mount, "mnt.mnt_root")
+        self._parent = offsetof(mount, "mnt_parent")
+        self._mountpoint = offsetof(mount, "mnt_mountpoint")
+        self._namespace = offsetof(mount, "mnt_ns")
+        dentry = prog.type("struct dentry")
+        self._d_parent = offsetof(dentry, "d_parent")
+        self._name = offsetof(dentry, "d_name.name")
+        self._name_len = offsetof(dentry, "d_name.len")
+        # A dentry that is in no hash table is of a file that is gone: d_unhashed().
+        self._hashed = offsetof(dentry, "d_hash.pprev")
+        self._first_error = (1 << 8 * sizeof(prog.type("void *"))) - _MAX_ERRNO
+        self._mounts: Dict[int, List[Mount]] = {}
+        self._dentries: Dict[int, Tuple[int, Optional[bytes]]] = {}
+        self._paths: Dict[Tuple[int, int], Optional[bytes]] = {}
+
+    def first_namespace(self) -> int:
+        """
+        Return the mount namespace of the first process, which is what most of
+        userspace sees.
+
+        :return: Address of a ``struct mnt_namespace``
+        """
+        # Not init_task's, whose root is empty in new kernels:
+        # Since Linux kernel commit 32750c77e811 ("fs: start all kthreads in
+        # nullfs") (in v7.3).
+        reaper = self._prog["init_pid_ns"].child_reaper
+        return reaper.nsproxy.mnt_ns.value_()
+
+    def _mount(self, address: int) -> Mount:
+        read = self._prog.read_word
+        return Mount(
+            address,
+            read(address + self._root),
+            read(address + self._parent),
+            read(address + self._mountpoint),
+            read(address + self._namespace),
+        )
+
+    def _addresses(self, sb: Object) -> Iterator[int]:
+        # Since Linux kernel commit 09a1b33c080f ("preparations to taking
+        # MNT_WRITE_HOLD out of ->mnt_flags") (in v6.18), they are a chain. Before
+        # that, a list.
+        s_mounts = sb.s_mounts
+        prog = self._prog
+        if s_mounts.type_.kind == TypeKind.POINTER:
+            mount = prog.type("struct mount")
+            yield from bounded_hlist(
+                prog,
+                s_mounts.address_,
+                offsetof(mount, "mnt_next_for_sb"),
+                offsetof(mount, "mnt_pprev_for_sb"),
+                _WRITE_HOLD,
+            )
+            return
+        offset = offsetof(prog.type("struct mount"), "mnt_instance")
+        head = s_mounts.address_of_().value_()
+        yield from bounded_list(
+            head,
+            *list_node(prog, head),
+            lambda node: (*list_node(prog, node), node - offset),
+        )
+
+    def of_super_block(self, sb: Object) -> Iterator[Mount]:
+        """
+        Iterate over the mounts of a super block that are on some path of userspace:
+        not the kernel's own, nor those that were lazily unmounted.
+
+        :param sb: ``struct super_block *``
+        :raises WalkError: after all that could be reached
+        """
+        broken = ""
+        for address in self._addresses(sb):
+            mount = attempt(self._mount, address)
+            if isinstance(mount, Unreadable):
+                broken = mount.reason
+            # MNT_NS_INTERNAL is an ERR_PTR(). What has no parent is mounted nowhere:
+            # as by open_tree().
+            elif (
+                0 < mount.namespace < self._first_error
+                and mount.parent != mount.address
+            ):
+                yield mount
+        if broken:
+            raise WalkError(f"a mount: {broken}")
+
+    def _dentry(self, address: int) -> Tuple[int, Optional[bytes]]:
+        # Its parent, and its name: None if it is of a file that is gone.
+        try:
+            return self._dentries[address]
+        except KeyError:
+            pass
+        prog = self._prog
+        parent = prog.read_word(address + self._d_parent)
+        name: Optional[bytes] = None
+        if parent != address and prog.read_word(address + self._hashed):
+            length = prog.read_u32(address + self._name_len)
+            if not 0 < length <= _NAME_MAX:
+                raise WalkError(f"a file's name has {length} bytes")
+            name = prog.read(prog.read_word(address + self._name), length)
+            if b"/" in name or b"\0" in name:
+                raise WalkError("a file's name is none")
+        self._dentries[address] = (parent, name)
+        return parent, name
+
+    def path(self, mount: int, dentry: int) -> Optional[bytes]:
+        """
+        Return the path of a file as seen from the root of a mount's namespace: see
+        d_path().
+
+        :param mount: Address of a ``struct mount``
+        :param dentry: Address of a ``struct dentry`` in that mount
+        :return: ``b""`` for the root; None if the file, or a directory above it, is
+            gone
+        :raises WalkError: if this dentry is not in that mount, or what is read is no
+            path
+        """
+        read = self._prog.read_word
+        below: List[Tuple[Tuple[int, int], Optional[bytes]]] = []
+        path: Optional[bytes] = b""
+        for _ in range(_MAX_DEPTH):
+            here = (mount, dentry)
+            if here in self._paths:
+                path = self._paths[here]
+                break
+            if dentry == read(mount + self._root):
+                above = read(mount + self._parent)
+                if above == mount:
+                    break
+                dentry = read(mount + self._mountpoint)
+                mount = above
+                continue
+            parent, name = self._dentry(dentry)
+            if parent == dentry:
+                raise WalkError("a file is outside of its mount")
+            below.append((here, name))
+            dentry = parent
+        else:
+            raise WalkError("a path does not end")
+        return self._join(path, below)
+
+    def _join(
+        self,
+        path: Optional[bytes],
+        below: List[Tuple[Tuple[int, int], Optional[bytes]]],
+    ) -> Optional[bytes]:
+        for here, name in reversed(below):
+            path = None if path is None or name is None else b"%b/%b" % (path, name)
+            if path is not None and len(path) >= _MAX_PATH:
+                raise WalkError("a path is too long")
+            self._paths[here] = path
+        return path
+
+    def path_in_file_system(self, dentry: int) -> Optional[bytes]:
+        """
+        Return the path of a file from the root of its file system: see
+        dentry_path().
+
+        :param dentry: Address of a ``struct dentry``
+        :return: As of :meth:`path()`
+        :raises WalkError: if what is read is no path
+        """
+        names: List[bytes] = []
+        for _ in range(_MAX_DEPTH):
+            parent, name = self._dentry(dentry)
+            if parent == dentry:
+                return b"".join(b"/" + name for name in reversed(names))
+            if name is None:
+                return None
+            names.append(name)
+            dentry = parent
+        raise WalkError("a path does not end")
+
+    def _first_mounts(self, sb: Object) -> List[Mount]:
+        # Those of the first process before others.
+        key = sb.value_()
+        if key not in self._mounts:
+            first = attempt(self.first_namespace)
+            found: List[Mount] = []
+            try:
+                found.extend(self.of_super_block(sb))
+            except Exception as e:
+                if not is_read_error(e):
+                    raise
+            found.sort(key=lambda mount: mount.namespace != first)
+            self._mounts[key] = found
+        return self._mounts[key]
+
+    def path_anywhere(self, sb: Object, dentry: int) -> Tuple[Optional[bytes], bool]:
+        """
+        Return the path of a file, by a mount of the first process if its file system
+        has one there, or else by any mount, or else from the root of its file system.
+
+        :param sb: ``struct super_block *``
+        :param dentry: Address of a ``struct dentry`` of it
+        :return: As of :meth:`path()`, and whether the first process sees it by that
+        :raises WalkError: if what is read is no path
+        """
+        first = attempt(self.first_namespace)
+        for mount in self._first_mounts(sb):
+            # What is mounted may be a directory that this file is not in.
+            path = attempt(self.path, mount.address, dentry)
+            if not isinstance(path, Unreadable):
+                return path, mount.namespace == first
+        return self.path_in_file_system(dentry), False

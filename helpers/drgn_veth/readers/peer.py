@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Peers
+-----
+
+The other end of a device, whatever its kind. Devices are paired by pointer:
+ifindexes and names repeat across namespaces, and a peer may be on no list at
+all.
+"""
+
+from typing import Callable, Mapping, Optional
+
+from drgn import NULL, Object
+
+from .netdev import netdev_kind
+from .netkit import NETKIT_KIND, netkit_peer
+from .veth import VETH_KIND, veth_peer
+
+__all__ = ("PEER_OF_KIND", "netdev_peer")
+
+PEER_OF_KIND: Mapping[bytes, Callable[[Object], Object]] = {
+    NETKIT_KIND: netkit_peer,
+    VETH_KIND: veth_peer,
+}
+
+
+def netdev_peer(dev: Object, kind: Optional[bytes] = None) -> Object:
+    """
+    Return the other end of a veth or netkit pair.
+
+    :param dev: ``struct net_device *``
+    :param kind: What :func:`~drgn_veth.readers.netdev.netdev_kind()` says of *dev*, if
+        it is known already
+    :return: ``struct net_device *``, ``NULL`` if it has none
+    """
+    if kind is None:
+        kind = netdev_kind(dev)
+    try:
+        peer = PEER_OF_KIND[kind]
+    except KeyError:
+        return NULL(dev.prog_, "struct net_device *")
+    return peer(dev)

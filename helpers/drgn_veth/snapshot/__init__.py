@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+The Snapshot
+------------
+
+One pass over all namespaces into plain records (:mod:`drgn_veth.model`). A value
+that cannot be read becomes an :class:`~drgn_veth.model.Unreadable` in its place
+and nothing else is lost.
+
+Each struct is read once, by its layout (:mod:`drgn_veth.snapshot.layouts`). All devices
+are found (:mod:`drgn_veth.snapshot.discover`) before any is recorded
+(:mod:`drgn_veth.snapshot.devices`), since they name each other.
+"""
+
+import contextlib
+import gc
+import operator
+from typing import Dict, Iterator, List, Mapping, Tuple, Union
+
+from drgn import Program, ProgramFlags
+from drgn.helpers.common.prog import takes_program_or_default
+
+from ..core.errors import attempt, is_read_error, reason
+from ..core.unreadable import Unreadable
+from ..model import (
+    Device,
+    DeviceRef,
+    Namespace,
+    Pair,
+    Snapshot,
+    device_place,
+    unreadable_in,
+)
+from .devices import DeviceRecords
+from .discover import Discovery, Found
+from .kernel import read_kernel
+from .layouts import Layouts
+from .namespaces import name_namespaces, record_links
+from .programs import read_programs
+from .target import read_target
+from .user_half import hide_user_half
+
+__all__ = ("UnreadTargetError", "take_snapshot", "take_something")
+
+
+_TRIES = 3  # of a live kernel
+
+_PLACE = operator.attrgetter("netns", "ifindex")
+
+
+class UnreadTargetError(Exception):
+    """There is nothing that a report could be made of."""
+
+
+def _sort_key(ref: Union[DeviceRef, Device]) -> Tuple[bool, int, bool, int]:
+    netns, ifindex = ref.netns, ref.ifindex
+    return (
+        isinstance(netns, Unreadable),
+        0 if isinstance(netns, Unreadable) else netns,
+        isinstance(ifindex, Unreadable),
+        0 if isinstance(ifindex, Unreadable) else ifindex,
+    )
+
+
+def _sort(devices: List[Device]) -> None:
+    whole = all(d.netns.__class__ is int is d.ifindex.__class__ for d in devices)
+    devices.sort(key=_PLACE if whole else _sort_key)
+
+
+def _inum_key(namespace: Namespace) -> Tuple[bool, int]:
+    inum = namespace.inum
+    return (True, 0) if isinstance(inum, Unreadable) else (False, inum)
+
+
+@contextlib.contextmanager
+def _without_gc() -> Iterator[None]:
+    # Thousands of records and not one cycle: the collector would go over all of
+    # them again and again.
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _pairs(
+    devices: List[Device], found: Mapping[int, Found]
+) -> Tuple[List[Pair], List[Tuple[str, str]]]:
+    # Devices are in order, so that the first end of a pair is met first.
+    pairs: List[Pair] = []
+    halves: List[Tuple[str, str]] = []
+    partner: Dict[int, int] = {}
+    for device in devices:
+        peer = device.peer
+        if peer.__class__ is not DeviceRef or not isinstance(device.kind, str):
+            continue
+        assert isinstance(peer, DeviceRef)
+        address, at = device.net_device, peer.net_device
+        if partner.get(at) == address:
+            continue  # Met before, from its other end.
+        other = found.get(at)
+        back = Unreadable("") if other is None else other.peer
+        if isinstance(back, int) and (back != address or address == at):
+            # veth_newlink() and veth_dellink() leave half a pair for a moment.
+            where = device_place(device)
+            halves.append((f"{where}.peer", "its peer does not have it for a peer"))
+        else:
+            partner[address] = at
+            pairs.append(Pair(device.kind, device.ref, peer))
+    return pairs, halves
+
+
+def _add_stopped(devices: List[Device], records: DeviceRecords) -> None:
+    # It takes what both ends of a pair keep.
+    if not records.with_napi:
+        return
+    index = {device.net_device: i for i, device in enumerate(devices)}
+    for address in records.with_napi:
+        peer = devices[index[address]]
+        if not isinstance(peer.peer, DeviceRef):
+            continue
+        i = index.get(peer.peer.net_device)
+        veth = None if i is None else devices[i].veth
+        if i is not None and veth is not None:
+            stopped = records.stopped(devices[i], peer)
+            if stopped:
+                devices[i] = devices[i]._replace(veth=veth._replace(stopped=stopped))
+
+
+@takes_program_or_default
+def take_snapshot(prog: Program) -> Snapshot:
+    """
+    Read all network namespaces and devices of a kernel.
+
+    :return: Namespaces by inode number, devices by (namespace, ifindex)
+    :raises LookupError: if the kernel's types or symbols are not there at all
+    """
+    snapshot = _take(prog)
+    if prog.flags & ProgramFlags.IS_LIVE:
+        # A list may have changed while it was read.
+        for _ in range(_TRIES - 1):
+            if not snapshot.incomplete:
+                break
+            snapshot = _take(prog)
+    return snapshot
+
+
+def _take(prog: Program) -> Snapshot:
+    # Without these nothing can be read; let their absence be one error.
+    prog["net_namespace_list"]
+    prog.type("struct net")
+    prog.type("struct net_device")
+    hide_user_half(prog)
+    layouts = Layouts(prog)
+    discovery = Discovery(layouts)
+    records = DeviceRecords(layouts, discovery)
+    with _without_gc():
+        nets = discovery.namespaces()
+        # What was allocated together lies together: by address, a page of the dump
+        # is unpacked once and not once for each end of a pair.
+        addresses = sorted(discovery.found)
+        devices = [records.device(discovery.found[at]) for at in addresses]
+        _add_stopped(devices, records)
+        _sort(devices)
+        namespaces = name_namespaces(prog, nets)
+        namespaces.sort(key=_inum_key)
+        pairs, halves = _pairs(devices, discovery.found)
+        return Snapshot(
+            read_target(prog),
+            tuple(namespaces),
+            tuple(devices),
+            tuple(pairs),
+            (*discovery.incomplete, *halves),
+            read_kernel(prog, records.functions),
+            record_links(prog, records.links.values()),
+            attempt(read_programs, prog),
+        )
+
+
+def take_something(prog: Program) -> Snapshot:
+    """
+    Read all network namespaces and devices of a kernel, one at least.
+
+    :raises UnreadTargetError: if there is nothing to read, in one line
+    """
+    try:
+        snapshot = take_snapshot(prog)
+    except Exception as e:
+        if not is_read_error(e):
+            raise
+        raise UnreadTargetError(
+            f"the kernel's types or symbols are missing: {reason(e)}"
+        ) from None
+    if not snapshot.namespaces:
+        _, why = next(unreadable_in(snapshot))
+        raise UnreadTargetError(f"no network namespace could be read: {why}")
+    return snapshot

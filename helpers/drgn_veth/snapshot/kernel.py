@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the kernel's types, constants and code say of an XDP attach."""
+
+import functools
+from typing import Callable, FrozenSet, Mapping, Optional, Tuple, TypeVar
+
+from drgn import Program, Type
+from drgn.helpers.common.prog import takes_program_or_default
+
+from ..core.errors import attempt
+from ..core.messages import XDP_ATTACH_ALWAYS
+from ..core.text import decode
+from ..core.unreadable import Maybe, Unreadable
+from ..disasm.veth_poll import veth_poll_members
+from ..disasm.veth_xmit import veth_xmit_records_rx_queue
+from ..disasm.virtio_net import virtio_net_padded_vnet_hdr_size
+from ..disasm.xdp_messages import driver_messages, xdp_message_places
+from ..model import Kernel, RecordsRxQueue, Task
+from ..readers.rtnl import rtnl_owner
+from ..readers.skb import (
+    max_skb_frags,
+    net_ip_align,
+    page_size,
+    skb_shared_info_size,
+    smp_cache_bytes,
+)
+
+__all__ = ("read_kernel",)
+
+T = TypeVar("T")
+
+# What kernels differ in, by function: which of these it refers to.
+_DRIVER_MESSAGES = {
+    "bond_xdp": (b"No native XDP support for the current bonding mode",),
+    "virtnet_xdp": (
+        *(
+            b"virtio_net: Can't set XDP while host is implementing %b, disable %b first"
+            % (offloads, offloads)
+            for offloads in (b"LRO", b"LRO/CSUM", b"GRO_HW/CSUM")
+        ),
+        b"virtio_net: MTU too large to enable XDP",
+        b"virtio_net: MTU too large to enable XDP without frags",
+    ),
+    # Since Linux kernel commit dc82a33297fc ("veth: apply qdisc backpressure on full
+    # ptr_ring to reduce TX drops") (in v6.16).
+    "veth_xmit": (b"\x012%s(%s): Invalid return code(%d)",),
+}
+
+
+def _once(prog: Program, what: str, read: Callable[[], T]) -> Maybe[T]:
+    # Code does not change: it is read once per program, as layouts are.
+    key = f"drgn_veth.{what}"
+    try:
+        return prog.cache[key]
+    except KeyError:
+        value = prog.cache[key] = attempt(read)
+        return value
+
+
+def _messages(
+    prog: Program, functions: Mapping[str, int]
+) -> Maybe[Tuple[Tuple[str, FrozenSet[str]], ...]]:
+    places = _once(prog, "xdp_message_places", lambda: xdp_message_places(prog))
+    if isinstance(places, Unreadable):
+        return places
+    found = dict(places)
+    said = found.get("dev_xdp_attach", frozenset()) | found.get(
+        "dev_xdp_install", frozenset()
+    )
+    missing = XDP_ATTACH_ALWAYS - said
+    if missing and "dev_xdp_attach" in found:
+        return Unreadable(
+            f"the code of dev_xdp_attach() lacks {len(missing)} messages that every "
+            "kernel has: it is damaged, or somebody changed it"
+        )
+    for name, messages in _DRIVER_MESSAGES.items():
+        address = functions.get(name)
+        if address:
+            read = functools.partial(driver_messages, prog, address, messages)
+            of_driver = _once(prog, f"messages.{address:#x}", read)
+            if not isinstance(of_driver, Unreadable):
+                found[name] = of_driver
+    return tuple(
+        (function, frozenset(message.decode("ascii") for message in messages))
+        for function, messages in sorted(found.items())
+    )
+
+
+def _owner(prog: Program) -> Optional[Task]:
+    task = rtnl_owner(prog)
+    if not task:
+        return None
+    return Task(
+        attempt(lambda: task.pid.value_()),
+        attempt(lambda: decode(task.comm.string_())),
+    )
+
+
+def _has(type: Type, member: str) -> bool:
+    return type.has_member(member)
+
+
+def _padded_vnet_hdr_size(
+    prog: Program, virtnet_xdp: Optional[int]
+) -> Maybe[Optional[int]]:
+    if not virtnet_xdp:
+        return None
+
+    def read() -> Optional[int]:
+        try:
+            return virtio_net_padded_vnet_hdr_size(prog, virtnet_xdp)
+        except LookupError:
+            return None
+
+    return _once(prog, f"padded_vnet_hdr.{virtnet_xdp:#x}", read)
+
+
+def _veth_poll(prog: Program, poll: Optional[int]) -> Maybe[Optional[FrozenSet[str]]]:
+    if not poll:
+        return None
+    return _once(prog, f"veth_poll.{poll:#x}", lambda: veth_poll_members(prog, poll))
+
+
+def _records_rx_queue(
+    prog: Program, xmit: Optional[int]
+) -> Maybe[Optional[RecordsRxQueue]]:
+    if not xmit:
+        return None
+    read = functools.partial(veth_xmit_records_rx_queue, prog, xmit)
+    return _once(prog, f"veth_xmit.{xmit:#x}", read)
+
+
+@takes_program_or_default
+def read_kernel(prog: Program, functions: Mapping[str, int]) -> Kernel:
+    """
+    Return the record of a kernel.
+
+    :param functions: Addresses of functions of those drivers that have devices:
+        ``bond_xdp``, ``virtnet_xdp``, ``veth_xmit``, ``veth_poll``
+    """
+    aux = prog.type("struct bpf_prog_aux")
+    return Kernel(
+        page_size=attempt(page_size, prog),
+        skb_shared_info_size=attempt(skb_shared_info_size, prog),
+        max_skb_frags=attempt(max_skb_frags, prog),
+        smp_cache_bytes=attempt(smp_cache_bytes, prog),
+        net_ip_align=attempt(net_ip_align, prog),
+        nr_cpu_ids=attempt(lambda: prog["nr_cpu_ids"].value_()),
+        # Since Linux kernel commit 7f0a838254bd ("bpf, xdp: Maintain info on attached
+        # XDP BPF programs in net_device") (in v5.9).
+        xdp_state=_has(prog.type("struct net_device"), "xdp_state"),
+        # Since Linux kernel commit c2f2cdbeffda ("bpf: introduce
+        # BPF_F_XDP_HAS_FRAGS flag in prog_flags loading the ebpf program") (in v5.18).
+        xdp_frags=_has(aux, "xdp_has_frags"),
+        # Since Linux kernel commit 2b3486bc2d23 ("bpf: Introduce device-bound XDP
+        # programs") (in v6.3).
+        dev_bound=_has(aux, "dev_bound"),
+        messages=_messages(prog, functions),
+        padded_vnet_hdr_size=_padded_vnet_hdr_size(prog, functions.get("virtnet_xdp")),
+        rtnl_owner=attempt(_owner, prog),
+        veth_poll=_veth_poll(prog, functions.get("veth_poll")),
+        records_rx_queue=_records_rx_queue(prog, functions.get("veth_xmit")),
+    )

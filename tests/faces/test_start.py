@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The start of the scripts: an old drgn, a broken one, and signals at any moment."""
+
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import textwrap
+from typing import Any, Callable, List
+
+from drgn_veth_start import OLDEST_DRGN, _release
+import pytest
+
+from tests.faces.test_bad_input import REPOSITORY
+from tests.support.recorded import CORES, Recorded
+
+SCRIPTS = [
+    REPOSITORY / "scripts" / f"{name}.py"
+    for name in ("veth_report", "xdp_attach", "vmcore_slice")
+]
+by_name = pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    name = next(name for name in CORES if name.startswith("6.12"))
+    return Recorded(name, tmp_path_factory.mktemp("core")).core
+
+
+def take_signals() -> None:
+    """Undo what nohup, or a shell that starts the tests with &, has set."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def started(code: str, script: Path, *args: object, **kwargs: Any) -> Any:
+    """Run a script in a Python that has run some code before."""
+    start = "import runpy, sys; del sys.argv[0]; script = sys.argv[0]\n"
+    end = "\nrunpy.run_path(script, run_name='__main__')\n"
+    argv = [sys.executable, "-c", start + textwrap.dedent(code) + end]
+    argv += [str(arg) for arg in (script, *args)]
+    return subprocess.run(
+        argv,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=take_signals,
+        **kwargs,
+    )
+
+
+def refused(done: "subprocess.CompletedProcess[str]", script: Path, text: str) -> None:
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{script.stem}: ")
+    assert text in line
+
+
+# An old drgn, and one that lacks something
+
+
+@pytest.mark.parametrize("how", ["python", "drgn"])
+@by_name
+def test_old_drgn(
+    script: Path, how: str, core: Path, drgn_python: Callable[[str], str]
+) -> None:
+    argv = [drgn_python("0.0.30")]
+    if how == "drgn":
+        argv += ["-m", "drgn", "-q", "-c", str(core)]
+    argv += [str(script), "lo"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    refused(done, script, "drgn 0.0.30 is too old: pip install 'drgn>=0.0.33'")
+
+
+@pytest.mark.parametrize(
+    "lost", ["takes_program_or_default", "FaultError"], ids=["import", "attribute"]
+)
+@by_name
+def test_drgn_that_lacks_something(script: Path, lost: str) -> None:
+    code = f"""
+        import drgn, drgn.helpers.common.prog
+        for place in (drgn, drgn.helpers.common.prog):
+            vars(place).pop({lost!r}, None)
+    """
+    done = started(code, script, "-h")
+    refused(done, script, "drgn>=0.0.33 is required")
+    assert lost in done.stderr
+
+
+@by_name
+def test_drgn_that_does_not_load(script: Path, tmp_path: Path) -> None:
+    (tmp_path / "drgn.py").write_text("raise ImportError('libkdumpfile.so.10')")
+    done = started(f"sys.path.insert(0, {str(tmp_path)!r})", script, "-h")
+    refused(done, script, "drgn cannot be loaded: libkdumpfile.so.10")
+
+
+@pytest.mark.parametrize(
+    "version, numbers",
+    [
+        ("0.0.33", (0, 0, 33)),
+        ("0.3.0", (0, 3, 0)),
+        ("0.3.0+12.gdeadbeef", (0, 3, 0)),
+        ("0.0.33rc1", (0, 0, 33)),
+        ("0.0.32.dev5", (0, 0, 32)),
+        ("unknown", ()),
+    ],
+)
+def test_release(version: str, numbers: Any) -> None:
+    assert _release(version) == numbers
+
+
+def test_oldest_drgn_is_what_pip_is_told() -> None:
+    wanted = ".".join(map(str, OLDEST_DRGN))
+    for name in ("pyproject.toml", "Makefile"):
+        assert f"drgn>={wanted}" in (REPOSITORY / name).read_text()
+
+
+# Signals
+
+# Sends a signal to its own process when the given module is about to be imported.
+AT_IMPORT = """
+    import os
+
+    class Killer:
+        def find_spec(self, name, path=None, target=None):
+            if name == {name!r}:
+                os.kill(os.getpid(), {number})
+
+    sys.meta_path.insert(0, Killer())
+"""
+
+# In the order in which they are imported.
+MODULES = [
+    "drgn_veth_start",
+    "drgn",
+    "_drgn",
+    "argparse",
+    "drgn_veth",
+    "drgn_veth.model",
+    "drgn_veth.core.errors",
+    "drgn_veth.faces.output",
+    "drgn_veth.btf.kallsyms",
+    "drgn_veth.snapshot",
+]
+ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.mark.parametrize("name", MODULES)
+@by_name
+def test_interrupted_import(script: Path, name: str) -> None:
+    done = started(AT_IMPORT.format(name=name, number=int(signal.SIGINT)), script, "-h")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_each_signal(number: signal.Signals) -> None:
+    code = AT_IMPORT.format(name="drgn_veth.faces.output", number=int(number))
+    done = started(code, SCRIPTS[0], "-h")
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
+
+
+def test_a_signal_that_is_ignored() -> None:
+    """As nohup ignores SIGHUP, and a shell SIGINT of what it starts with &."""
+    for number in ENDING:
+        code = AT_IMPORT.format(name="drgn_veth.faces.output", number=int(number))
+        code += f"    import signal; signal.signal({int(number)}, signal.SIG_IGN)\n"
+        done = started(code, SCRIPTS[0], "-h")
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+# Where a script is when it has read something: a signal there must leave no trace.
+IN_MAIN = """
+    import os, signal, threading, time
+
+    def kill():
+        time.sleep({delay})
+        os.kill(os.getpid(), {number})
+
+    class Killer:
+        def find_spec(self, name, path=None, target=None):
+            if name == "drgn_veth.snapshot":
+                threading.Thread(target=kill, daemon=True).start()
+
+    sys.meta_path.insert(0, Killer())
+"""
+
+
+@pytest.mark.parametrize("delay", [0.01, 0.05, 0.1, 0.2, 0.3, 0.4])
+@by_name
+def test_interrupted_at_work(
+    script: Path, delay: float, core: Path, tmp_path: Path
+) -> None:
+    args: List[object] = ["-c", core]
+    if script.stem == "xdp_attach":
+        args.append("--all")
+    elif script.stem == "vmcore_slice":
+        args.append(tmp_path / "slice.xz")
+    code = IN_MAIN.format(delay=delay, number=int(signal.SIGINT))
+    done = started(code, script, *args)
+    # It may have been quicker.
+    assert done.returncode in (0, 130)
+    assert done.stderr == ""
+    assert done.returncode or done.stdout

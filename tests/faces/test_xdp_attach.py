@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""xdp_attach.py on the recorded cores: the screens, the JSON, and wrong use."""
+
+import json
+from pathlib import Path
+import subprocess
+import sys
+from typing import Any, Dict
+
+import jsonschema
+import pytest
+
+from tests.support.booted import REPOSITORY
+from tests.support.recorded import CORES, Recorded
+
+SCRIPT = REPOSITORY / "scripts" / "xdp_attach.py"
+SCHEMA = json.loads(
+    (REPOSITORY / "docs" / "drgn-veth-1-attempts.schema.json").read_text()
+)
+NEWEST = max(
+    (name for name in CORES if name.endswith("-zoo")),
+    key=lambda name: [int(part) for part in name.split("-")[0].split(".")],
+)
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Recorded(NEWEST, tmp_path_factory.mktemp("core")).core
+
+
+def run(core: Path, *args: str) -> "subprocess.CompletedProcess[str]":
+    argv = [sys.executable, "-m", "drgn", "-q", "-c", str(core)]
+    argv += ["--no-default-symbols", str(SCRIPT), *args]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, cwd="/")
+
+
+def screen(core: Path, *args: str) -> str:
+    done = run(core, *args)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(len(line) <= 120 for line in done.stdout.splitlines())
+    return " ".join(done.stdout.split())
+
+
+def refused(core: Path, *args: str) -> str:
+    done = run(core, *args)
+    assert (done.returncode, done.stdout) == (2, "")
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("xdp_attach: ")
+    return line
+
+
+def document(core: Path, *args: str) -> Dict[str, Any]:
+    done = run(core, *args, "--format", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    found: Dict[str, Any] = json.loads(done.stdout)
+    jsonschema.validate(found, SCHEMA)
+    return found
+
+
+def test_the_story(core: Path) -> None:
+    """14 RX queues against 48 TX queues, and what to do."""
+    text = screen(core, "veth_xxx0", "--mode", "driver", "--via", "netlink")
+    # It has a generic program, which is in the way before the queues are.
+    assert "EEXIST: File exists" in text
+    assert "ip link set dev veth_xxx0 xdpgeneric off" in text
+    assert "then ENOSPC: veth_xdp_set()" in text
+    assert "14 real RX queues" in text and "48 real TX queues" in text
+    assert "ethtool -L veth_yyy0 tx 14" in text
+    (said,) = document(core, "veth_xxx0", "--mode", "driver", "--via", "netlink")[
+        "attempts"
+    ]
+    assert (said["error"], said["then"]["error"]) == ("EEXIST", "ENOSPC")
+    assert "then" not in said["then"]
+
+
+def test_four_modes(core: Path) -> None:
+    done = run(core, "xnatb")
+    rows = [line.split()[0] for line in done.stdout.splitlines() if line[:1].isalpha()]
+    assert [row for row in rows if row in ("default", "generic", "driver", "offload")]
+    for mode in ("default", "generic", "driver", "offload"):
+        assert rows.count(mode) == 1, done.stdout
+
+
+def test_ways_that_differ_are_told_apart(core: Path) -> None:
+    text = screen(core, "xnata", "--mode", "driver")
+    assert text.count("driver EBUSY: Device or resource busy") == 2
+    assert "by netlink" in text and "by link" in text
+    said = document(core, "xnata", "--mode", "driver")["attempts"]
+    assert [(one["via"], one["message"]) for one in said] == [
+        ("netlink", "XDP program already attached"),
+        ("link", "Can't replace active XDP program with BPF link"),
+    ]
+
+
+def test_commands_name_the_namespace(core: Path) -> None:
+    text = screen(
+        core, "eth0", "--netns", "pod2", "--mode", "driver", "--via", "netlink"
+    )
+    assert "ip netns exec pod2 ip link set dev eth0 xdpdrv off" in text
+
+
+def test_replace_and_detach(core: Path) -> None:
+    replaced = document(core, "xnata", "--mode", "driver", "--replace")["attempts"]
+    assert [(a["op"], a["via"], a["errno"]) for a in replaced if "op" in a] == [
+        ("replace", "netlink", 0)
+    ]
+    updated = document(core, "xlinka", "--mode", "driver", "--replace")["attempts"]
+    assert [(a["op"], a["via"], a["error"]) for a in updated] == [
+        ("replace", "netlink", "EBUSY"),
+        ("update", "link", None),
+    ]
+    detached = document(core, "xlinka", "--detach")["attempts"]
+    assert {a["mode"]: a["error"] for a in detached} == {
+        "default": "EBUSY",
+        "generic": None,
+        "driver": "EBUSY",
+        "offload": None,
+    }
+
+
+def test_a_loaded_program(core: Path) -> None:
+    """zoo_devmap is for a devmap's entries."""
+    (number,) = {
+        int(part)
+        for part in (
+            run(core, "xnatb", "--program", "999999").stderr.split("there are ")[1]
+        ).split(",")
+    } & {6}
+    said = document(core, "xnatb", "--program", str(number))["attempts"]
+    assert {a["message"] for a in said} == {
+        "BPF_XDP_DEVMAP programs can not be attached to a device"
+    }
+
+
+def test_all(core: Path) -> None:
+    found = document(core, "--all")["attempts"]
+    keys = [(a["netns"], a["ifindex"], a["mode"], a["via"], a["frags"]) for a in found]
+    assert len(keys) == len(set(keys)) and len(keys) % 16 == 0
+    assert keys[:4] == [
+        (*keys[0][:2], "default", via, frags)
+        for via in ("netlink", "link")
+        for frags in (False, True)
+    ]
+    there = document(core, "--all", "--netns", "pod1")["attempts"]
+    assert there == [a for a in found if a["netns"] == there[0]["netns"]]
+    text = screen(core, "--all")
+    assert "ENOSPC" in text
+
+
+def test_output_is_the_same_each_time(core: Path) -> None:
+    first = run(core, "--all", "--format", "json").stdout
+    assert first == run(core, "--all", "--format", "json").stdout
+
+
+def test_hostile_names(core: Path) -> None:
+    """No byte of a name that a terminal obeys gets out, nor into a command."""
+    for args in (["--all"], ["\x1b[31mred", "<b>bold", "a,b;$(id)", "=1+1|`w`"]):
+        done = run(core, *args)
+        assert done.returncode == 0
+        assert all(c.isprintable() or c == "\n" for c in done.stdout)
+    found = document(core, "--all", "--replace", "--mode", "driver")["attempts"]
+    assert all(c.isprintable() for a in found for fix in a["fix"] for c in fix)
+
+
+@pytest.mark.parametrize(
+    "args,said",
+    [
+        (["nosuch"], "no device in any network namespace has the name 'nosuch'"),
+        (["veth_xxx0", "--netns", "pod1"], "no device in the network namespace pod1"),
+        (["lo", "--netns", "nowhere"], "has the name, path or inode number nowhere"),
+        (["xnata", "--program", "4294967295"], "identifier 4294967295 is loaded"),
+        (["xnata", "--all"], "name a device, or several; or --all"),
+        ([], "name a device, or several; or --all"),
+        (["xnata", "--detach", "--via", "link"], "--detach is by netlink"),
+    ],
+)
+def test_wrong_use(core: Path, args: Any, said: str) -> None:
+    assert said in refused(core, *args)
+
+
+def test_a_name_that_several_have(core: Path) -> None:
+    line = refused(core, "eth0")
+    assert "5 devices have the name 'eth0'" in line and "--netns" in line
+    assert all(name in line for name in ("(pod1)", "(pod2)", "(pod3)"))
+
+
+def test_a_namespace_by_each_of_its_names(core: Path) -> None:
+    by_name = run(core, "eth0", "--netns", "pod1").stdout
+    inum = by_name.split("(")[1].split(":")[0]
+    assert run(core, "eth0", "--netns", inum).stdout == by_name
+    assert run(core, "eth0", "--netns", f"net:[{inum}]").stdout == by_name
+    for same in ("/run/netns/pod1", "/var/run/netns/pod1", f"pod1@{inum}"):
+        assert run(core, "eth0", "--netns", same).stdout == by_name
+
+
+def test_the_first_namespace_by_its_name(core: Path) -> None:
+    assert run(core, "q24b", "--netns", "host").stdout == run(core, "q24b").stdout
+
+
+def test_several_namespaces(core: Path) -> None:
+    """One of each is meant, in the order of the report."""
+    both = document(core, "eth0", "--netns", "pod2", "--netns", "pod1")["attempts"]
+    one = document(core, "eth0", "--netns", "pod1")["attempts"]
+    two = document(core, "eth0", "--netns", "pod2")["attempts"]
+    assert both == one + two
+    everything = document(core, "--all", "--netns", "pod1", "--netns", "pod2")
+    assert {a["netns"] for a in everything["attempts"]} == {
+        one[0]["netns"],
+        two[0]["netns"],
+    }

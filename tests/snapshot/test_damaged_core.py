@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Recorded cores with something wrong in them: one clear line, status 3, no file."""
+
+import os
+from pathlib import Path
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.booted import REPOSITORY, SCRIPT, SLICE_SCRIPT
+from tests.support.recorded import CORES, Recorded
+
+OLD = [name for name in CORES if name.startswith("5.")]
+NEW = [name for name in CORES if name not in OLD]
+
+
+def run(
+    script: Path, core: Path, *args: object, **env: str
+) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, str(script), "-c", str(core), *map(str, args)],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def refused(done: "subprocess.CompletedProcess[str]", text: str) -> None:
+    assert (done.returncode, done.stdout) == (3, ""), done.stderr
+    (line,) = done.stderr.splitlines()
+    assert text in line
+    assert "should not have happened" not in line
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_carried_symbols_are_wrong(name: str, tmp_path: Path) -> None:
+    core = Recorded(name, tmp_path).core
+    content = core.read_bytes()
+    found = re.search(rb"([0-9a-f]{16}) d net_namespace_list\n", content)
+    assert found
+    moved = b"%016x" % (int(found.group(1), 16) + 4096)
+    core.write_bytes(content.replace(found.group(1), moved))
+    refused(run(SCRIPT, core), "no network namespace could be read")
+    out = tmp_path / "slice.core"
+    refused(run(SLICE_SCRIPT, core, out), "no network namespace could be read")
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("name", CORES)
+def test_btf_is_broken(name: str, tmp_path: Path) -> None:
+    core = Recorded(name, tmp_path).core
+    content = core.read_bytes()
+    # Modules have theirs, too; the kernel's is the largest.
+    header = re.compile(rb"\x9f\xeb\x01\x00\x18\0\0\0\0\0\0\0(....)", re.DOTALL)
+    at = max(
+        header.finditer(content),
+        key=lambda match: int.from_bytes(match.group(1), "little"),
+    ).start()
+    core.write_bytes(content[: at + 4] + b"\xff" * 20 + content[at + 24 :])
+    refused(run(SCRIPT, core), "BTF")
+    out = tmp_path / "slice.core"
+    refused(run(SLICE_SCRIPT, core, out), "BTF")
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_kallsyms_is_broken(name: str, tmp_path: Path) -> None:
+    """The table of tokens: names come out as others, or too long."""
+    core = Recorded(name, tmp_path).core
+    content = core.read_bytes()
+    # Digits stand for themselves in it, one after the other.
+    at = content.index(b"".join(b"%d\0" % digit for digit in range(10)))
+    core.write_bytes(content[: at - 64] + bytes(128) + content[at + 64 :])
+    refused(run(SCRIPT, core), "kernel")
+
+
+@pytest.mark.parametrize("plugin", ["", "drgn_veth=drgn_veth.plugin"])
+def test_system_map_of_nothing(plugin: str, tmp_path: Path) -> None:
+    """Refused also where it is not needed, and where a plugin was asked before."""
+    core = Recorded(NEW[0], tmp_path).core
+    path = tmp_path / "System.map"
+    path.write_text("hello\n")
+    helpers = str(REPOSITORY / "helpers")
+    for system_map in (path, "/dev/null", tmp_path):
+        done = run(
+            SCRIPT,
+            core,
+            *("--system-map", system_map),
+            DRGN_PLUGINS=plugin,
+            PYTHONPATH=helpers,
+        )
+        assert done.returncode in (2, 3)
+        (line,) = done.stderr.splitlines()
+        assert str(system_map) in line
+
+
+def test_no_room_for_what_is_not_compressed_yet(tmp_path: Path) -> None:
+    core = Recorded(NEW[0], tmp_path).core
+    shell = 'ulimit -f 2000; exec "$0" "$@"'
+    argv = [sys.executable, str(SLICE_SCRIPT), "-c", str(core), str(tmp_path / "x")]
+    done = subprocess.run(
+        ["sh", "-c", shell, *argv], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert "TMPDIR" in line
+    assert not (tmp_path / "x").exists()
