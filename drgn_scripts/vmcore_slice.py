@@ -1,142 +1,17 @@
 #!/usr/bin/env drgn
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""
-Write a small core that has only the memory that a full veth report reads: what can be
-sent to a colleague instead of the dump. drgn opens it with plain -c, and the report
-needs no debug symbols.
-"""
-
-try:
-    import os
-    import sys
-
-    # drgn puts only the folder of the script on sys.path.
-    root = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-    sys.path.insert(0, os.path.join(root, "helpers"))
-    import drgn_veth_start
-except KeyboardInterrupt:
-    raise SystemExit(130) from None
-
-with drgn_veth_start.importing(__name__):
-    import argparse
-    import lzma
-    import shutil
-    import tempfile
-    from typing import List, Optional, Sequence
-
-    import drgn
-    from drgn_veth.faces import output as cli
-    from drgn_veth.faces import target_options as opening
-    from drgn_veth.faces.slice import Slice, SliceError, check_slice, slice_target
-    from drgn_veth.model import unreadable_in
-    from drgn_veth.snapshot import UnreadTargetError
-
-_EPILOG = """\
-examples:
-  drgn -c vmcore scripts/vmcore_slice.py veth.core.xz
-  drgn -c vmcore -s vmlinux -s veth.ko.debug scripts/vmcore_slice.py veth.core
-                                   where the dump tells no symbols or types
-  xz -d veth.core.xz && drgn -c veth.core scripts/veth_report.py
-
-what is in it, byte for byte and no more:
-  the structs that the report reads (struct net, net_device, queues, RPS and XPS
-  maps, BPF programs' struct bpf_prog and bpf_prog_aux), with the names, aliases and
-  MAC addresses of all devices and the names of XDP programs; the paths that network
-  namespaces are mounted at and BPF links are pinned at; number and name of one
-  process in each namespace that is mounted nowhere, and of who holds rtnl_mutex;
-  code of dev_xdp_attach() and of a driver; the kernel's types (BTF) and symbol names
-  (kallsyms), which are those of its package; the names and types of the loaded
-  modules; page tables on the way there; VMCOREINFO (release, build, addresses)
-
-what is not in it:
-  memory of user processes; packets; sockets; keys; the kernel's log; instructions
-  of BPF programs and contents of maps; IP addresses and routes; what else lies on a
-  page with the above
-
-exit status:
-  0  the slice was written, and its report is the report of the target
-  2  wrong use: options, FILE exists (--force replaces it) or is an input, an
-     output that fails, a drgn before 0.1
-  3  the target could not be read
-"""
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="vmcore_slice.py",
-        description=__doc__,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "slice",
-        metavar="FILE",
-        help="where to write it; compressed if the name ends in .xz",
-    )
-    parser.add_argument(
-        "--force",
-        action="store_true",
-        help="replace FILE if it exists; never an input file",
-    )
-    opening.add_target_options(parser)
-    return parser
-
-
-def _write(taken: Slice, path: str, inputs: Sequence[str], force: bool) -> str:
-    # drgn opens files only: first as it is, to see that it does what it should. It has
-    # no name: whatever ends this process, no kernel memory stays behind.
-    with tempfile.TemporaryFile(prefix="drgn-veth-", suffix=".core") as plain:
-        taken.write(plain)
-        plain.flush()
-        check_slice(f"/proc/self/fd/{plain.fileno()}", taken)
-        plain.seek(0)
-        with cli.replacing(path, inputs, force) as out:
-            if path.endswith(".xz"):
-                preset = 9 | lzma.PRESET_EXTREME
-                with lzma.open(out, "wb", preset=preset) as packed:
-                    shutil.copyfileobj(plain, packed)
-            else:
-                shutil.copyfileobj(plain, out)
-            return f"{out.tell()} bytes" if out.seekable() else "written"
-
-
-def main(prog: Optional[drgn.Program], argv: Optional[List[str]] = None) -> int:
-    args = _parser().parse_args(argv)
-    before = opening.inputs(prog, args)
-    cli.check_output(args.slice, before, args.force)
-    cli.check_output(None, before)  # It is told there what was written.
-    to_device = not cli.is_replaced(args.slice) and os.path.exists(args.slice)
-    target = opening.open_target(prog, args)
-    try:
-        taken = slice_target(target)
-        opening.warn_of_part(target)
-        size = _write(taken, args.slice, opening.inputs(target, args), args.force)
-    except UnreadTargetError as e:
-        raise opening.unread(target, str(e)) from None
-    except SliceError as e:
-        raise cli.UsageError(str(e)) from None
-    except OSError as e:
-        # Of the output, cli.replacing() has told.
-        raise cli.UsageError(
-            f"cannot write to {tempfile.gettempdir()}: {e.strerror}; TMPDIR names "
-            "another folder for what is not compressed yet"
-        ) from None
-    missing = sum(1 for _ in unreadable_in(taken.snapshot))
-    if missing:
-        cli.warn(
-            f"{missing} values could not be read; they are missing from the slice too"
-        )
-    said = (
-        f"{args.slice}: {size}, {len(taken.snapshot.devices)} devices in "
-        f"{len(taken.snapshot.namespaces)} namespaces, "
-        f"{sum(len(data) for _, data in taken.segments)} bytes of kernel memory"
-    )
-    if to_device:
-        cli.warn(said)  # It may have been written to standard output.
-    else:
-        cli.write_output(f"{said}\n", None, opening.inputs(target, args))
-    return cli.EXIT_OK
-
+"""Starts drgn_veth.faces.vmcore_slice of this checkout."""
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main, globals().get("prog")))
+    try:
+        import os
+        import sys
+
+        # drgn puts only the folder of the script on sys.path.
+        root = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+        sys.path.insert(0, os.path.join(root, "helpers"))
+        from drgn_veth_start import start
+
+        start("vmcore_slice", globals().get("prog"))
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

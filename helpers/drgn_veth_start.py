@@ -3,8 +3,9 @@
 The start of a script
 ---------------------
 
-What has to happen before drgn and the modules of drgn-veth are imported. This module
-imports neither.
+What has to happen before drgn is imported, and so before anything of the package
+:mod:`drgn_veth`, which imports it: signals, and the releases of Python and drgn. This
+module imports neither.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ import signal
 import sys
 from typing import Any, Callable, Dict, Iterator, List, NoReturn, Optional, Tuple
 
-__all__ = ("OLDEST_DRGN", "at_signal", "importing", "last_step", "restore_signals")
+__all__ = ("OLDEST_DRGN", "at_signal", "last_step", "restore_signals", "start")
 
 #: The oldest release of drgn that the helpers run on; pyproject.toml has it, too.
 OLDEST_DRGN = (0, 0, 33)
@@ -129,23 +130,24 @@ def _check_drgn() -> str:
     return version
 
 
-@contextlib.contextmanager
-def importing(name: str) -> Iterator[None]:
+def start(face: str, prog: Any) -> NoReturn:
     """
-    Import what a script needs. If that fails, print one line and exit.
+    Run a script and exit. If what it needs cannot be imported, print one line.
 
     From here on a signal ends the script at once and silently.
 
-    :param name: ``__name__`` of the script; nothing is done for one that is imported
+    :param face: Module of :mod:`drgn_veth.faces` whose ``main()`` is the script
+    :param prog: Program that drgn has set up, None without drgn
     """
-    if name != "__main__":
-        yield
-        return
     _end_at_signals()
     if sys.version_info < _OLDEST_PYTHON:
         _fail("Python 3.9 or later is required")
     version = _check_drgn()
     try:
-        yield
+        import importlib
+
+        main = importlib.import_module(f"drgn_veth.faces.{face}").main
+        from drgn_veth.faces.status import run
     except (ImportError, AttributeError) as e:
         _fail(f"{e}; this is drgn {version}, {_WANTED} is required")
+    sys.exit(run(main, prog))

@@ -13,7 +13,7 @@ from drgn import Program
 from drgn_veth.dump.elfcore import EM, Note, write_core
 from drgn_veth.dump.kdump import lost_memory, missing_from_kdump, what_is_wrong
 from drgn_veth.dump.partial import can_be_opened
-from drgn_veth.faces import target_options as opening
+from drgn_veth.faces import damage
 import pytest
 
 from tests.faces.test_bad_input import SCRIPT, one_line, run
@@ -302,6 +302,6 @@ def test_unread_is_about_the_file(core: Path, tmp_path: Path) -> None:
     shutil.copy(core, path)
     prog = Program()
     prog.set_core_dump(path)
-    assert str(opening.unread(prog, "why")) == "why"
+    assert str(damage.unread(prog, "why")) == "why"
     path.write_bytes(core.read_bytes()[:-1])
-    assert CUT_WORDS in str(opening.unread(prog, "why"))
+    assert CUT_WORDS in str(damage.unread(prog, "why"))

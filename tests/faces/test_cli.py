@@ -5,7 +5,6 @@ import argparse
 import bz2
 import csv
 import gzip
-import importlib.util
 import io
 import json
 import logging
@@ -27,8 +26,7 @@ from drgn_veth.analysis.rules.page import explain
 from drgn_veth.btf import BtfUse
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.dump.kdump import how_to_unpack, missing_from_elf, missing_from_kdump
-from drgn_veth.faces import output as cli
-from drgn_veth.faces import target_options as opening
+from drgn_veth.faces import opening, output, status, symbols, veth_report
 from drgn_veth.model import Snapshot, Veth, Xdp
 import pytest
 
@@ -88,12 +86,12 @@ def test_unbuffered_output_is_the_same(core: Path) -> None:
 def test_terminal_without_the_letters(monkeypatch: Any, tmp_path: Path) -> None:
     with open(tmp_path / "out", "w", encoding="ascii") as out:
         monkeypatch.setattr(sys, "stdout", out)
-        cli.write_output("v\xe9th\udcff\n", None)
+        output.write_output("v\xe9th\udcff\n", None)
     assert (tmp_path / "out").read_bytes() == b"v\\xe9th\\udcff\n"
 
 
 def test_output_of_a_notebook(capsys: pytest.CaptureFixture[str]) -> None:
-    cli.write_output("report\n", None)
+    output.write_output("report\n", None)
     assert capsys.readouterr().out == "report\n"
 
 
@@ -119,12 +117,12 @@ def test_warning_with_closed_error(
     monkeypatch: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stderr", None)
-    cli.warn("hello")
+    status.warn("hello")
     assert capsys.readouterr().out == ""
 
 
 def test_warning_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    cli.warn("veth\n0\x1b[31m\u202e\udcff")
+    status.warn("veth\n0\x1b[31m\u202e\udcff")
     said = capsys.readouterr().err
     assert said.endswith(": veth\\x0a0\\x1b[31m\\u202e\\udcff\n")
 
@@ -163,7 +161,7 @@ def test_symbols_that_drgn_ignores(core: Path, path: str, why: str) -> None:
 def test_what_drgn_says_is_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
     logger = logging.getLogger("drgn")
     before = logger.level, logger.propagate, list(logger.handlers)
-    with opening._what_drgn_says() as said:
+    with symbols._what_drgn_says() as said:
         logger.warning("%s: no; ignoring", "a")
     assert said == ["a: no; ignoring"]
     assert capsys.readouterr().err == ""
@@ -175,17 +173,12 @@ def test_what_drgn_says_is_not_printed(capsys: pytest.CaptureFixture[str]) -> No
 
 @pytest.fixture
 def report(monkeypatch: Any) -> Any:
-    """The script as a module, which is given a Snapshot to report."""
-    spec = importlib.util.spec_from_file_location("veth_report", SCRIPT)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module.opening, "open_target", lambda prog, args: prog)
+    """The script, which is given a Snapshot to report."""
+    monkeypatch.setattr(opening, "open_target", lambda prog, args: prog)
 
     def run_on(snapshot: Snapshot, *argv: str) -> int:
-        monkeypatch.setattr(module.opening, "take", lambda prog: snapshot)
-        status: int = module.main(None, list(argv))
-        return status
+        monkeypatch.setattr(opening, "take", lambda prog: snapshot)
+        return veth_report.main(None, list(argv))
 
     return run_on
 
@@ -372,7 +365,7 @@ def test_what_is_missing_of_the_running_kernel(monkeypatch: Any) -> None:
     options = argparse.Namespace(core=None, qemu=None, symbols=[])
     logger = logging.getLogger("drgn")
     level = logger.level
-    with pytest.raises(cli.TargetError, match="/proc/kcore: No such file"):
+    with pytest.raises(status.TargetError, match="/proc/kcore: No such file"):
         opening.open_target(None, options)
     logger.setLevel(level)
 
@@ -470,5 +463,7 @@ def test_kdump_of_a_large_machine(tmp_path: Path) -> None:
 def test_no_types_and_no_reason(monkeypatch: Any) -> None:
     """drgn's own BTF finder does not say what is missing."""
     monkeypatch.setattr(opening, "use_btf", lambda *_: BtfUse("", None))
-    with pytest.raises(cli.TargetError, match="^the types of the kernel are missing"):
+    with pytest.raises(
+        status.TargetError, match="^the types of the kernel are missing"
+    ):
         opening._get_types(Program(), None)

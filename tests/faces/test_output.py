@@ -15,8 +15,8 @@ import time
 from typing import Any, Callable, List, Tuple
 
 from drgn import Program
-from drgn_veth.faces import output as cli
-from drgn_veth.faces import target_options as opening
+from drgn_veth.faces import opening, output
+from drgn_veth.faces.status import UsageError
 from drgn_veth_start import at_signal
 import pytest
 
@@ -177,8 +177,8 @@ def test_explanation_over_the_core(core: Path) -> None:
 def test_input_that_comes_to_be_the_output(core: Path) -> None:
     """What was another file at first is looked at once more."""
     path = core.parent / "new"
-    with pytest.raises(cli.UsageError, match="it is the input"):
-        with cli.replacing(str(path), [str(core)]) as f:
+    with pytest.raises(UsageError, match="it is the input"):
+        with output.replacing(str(path), [str(core)]) as f:
             f.write(b"report")
             os.link(core, path)
     assert os.path.samefile(core, path)
@@ -231,8 +231,8 @@ def test_slice_does_not_replace_a_file(core: Path) -> None:
 
 def test_file_that_appears_meanwhile(tmp_path: Path) -> None:
     path = tmp_path / "slice"
-    with pytest.raises(cli.UsageError, match="exists already"):
-        with cli.replacing(str(path), [], replace=False) as f:
+    with pytest.raises(UsageError, match="exists already"):
+        with output.replacing(str(path), [], replace=False) as f:
             f.write(b"slice")
             path.write_text("other")
     assert path.read_text() == "other"
@@ -274,17 +274,17 @@ def test_output_to_dev_stdout_that_is_a_file(core: Path, tmp_path: Path) -> None
 
 
 def test_file_system_without_unnamed_files(monkeypatch: Any, tmp_path: Path) -> None:
-    monkeypatch.setattr(cli, "_unnamed_file", lambda folder: None)
+    monkeypatch.setattr(output, "_unnamed_file", lambda folder: None)
     path = tmp_path / "report"
     for replace in (False, True):
-        with cli.replacing(str(path), [], replace) as f:
+        with output.replacing(str(path), [], replace) as f:
             f.write(b"report")
             (beside,) = (p for p in tmp_path.iterdir() if p != path)
             assert beside.stat().st_mode & 0o777 == 0o600
         assert path.read_bytes() == b"report"
         assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(KeyError):
-        with cli.replacing(str(path), []) as f:
+        with output.replacing(str(path), []) as f:
             raise KeyError
     assert list(tmp_path.iterdir()) == [path]
 
@@ -295,14 +295,14 @@ def test_file_system_without_links(monkeypatch: Any, tmp_path: Path) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(cli, "_unnamed_file", lambda folder: None)
+    monkeypatch.setattr(output, "_unnamed_file", lambda folder: None)
     monkeypatch.setattr(os, "link", refuse)
     path = tmp_path / "slice"
-    with cli.replacing(str(path), [], replace=False) as f:
+    with output.replacing(str(path), [], replace=False) as f:
         f.write(b"slice")
     assert path.read_bytes() == b"slice"
     with pytest.raises(PermissionError):
-        with cli._new_file(str(path), replace=False) as f:
+        with output._new_file(str(path), replace=False) as f:
             f.write(b"other")
     assert path.read_bytes() == b"slice"
     assert list(tmp_path.iterdir()) == [path]

@@ -116,6 +116,34 @@ def test_oldest_drgn_is_what_pip_is_told() -> None:
         assert f"drgn>={wanted}" in (REPOSITORY / name).read_text()
 
 
+def test_old_python() -> None:
+    done = started("sys.version_info = (3, 8, 18)", SCRIPTS[0], "-h")
+    refused(done, SCRIPTS[0], "Python 3.9 or later is required")
+
+
+@by_name
+def test_script_that_is_imported(script: Path) -> None:
+    """As a debugger or a documentation tool may: nothing is imported, nothing runs."""
+    code = """
+        runpy.run_path(script)
+        print([name for name in sys.modules if "drgn" in name])
+        sys.exit()
+    """
+    done = started(code, script)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+
+
+def test_start_through_the_link_from_another_folder(core: Path, tmp_path: Path) -> None:
+    drgn = ["-m", "drgn", "-q", "--no-default-symbols", "-c", str(core)]
+    for path in SCRIPTS:
+        assert path.parent.is_symlink()
+        for how in ([], drgn):
+            argv = [sys.executable, *how, str(path), "-h"]
+            done = subprocess.run(argv, capture_output=True, text=True, cwd=tmp_path)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert done.stdout.startswith(f"usage: {path.name} ")
+
+
 # Signals
 
 # Sends a signal to its own process when the given module is about to be imported.

@@ -2,7 +2,14 @@
 """What a person meets: arguments, opening a target, output."""
 
 __all__ = (
+    "damage",
+    "opening",
+    "options",
     "output",
     "slice",
-    "target_options",
+    "status",
+    "symbols",
+    "veth_report",
+    "vmcore_slice",
+    "xdp_attach",
 )

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+What is wrong with a target
+---------------------------
+
+A dump that is cut, damaged or packed, or no dump of a kernel at all: the reason, for
+the one line that a script prints.
+"""
+
+from typing import Callable, Optional, TypeVar
+
+from drgn import Program, ProgramFlags
+
+from ..core.errors import is_read_error, reason
+from ..dump.elfcore import read_notes, still_open
+from ..dump.kdump import how_to_unpack, what_is_wrong
+from ..dump.partial import core_of
+from .status import TargetError, warn
+
+__all__ = (
+    "check_kernel",
+    "of_core",
+    "unread",
+    "warn_of_part",
+    "what_is_wrong_with",
+    "why_not_opened",
+)
+
+T = TypeVar("T")
+
+_NO_VMCOREINFO = (
+    "has no VMCOREINFO, which drgn needs to identify the kernel: start QEMU with "
+    "-device vmcoreinfo, and load the module qemu_fw_cfg in the guest"
+)
+_PROCESS_NOTES = (3, 6)  # NT_PRPSINFO, NT_AUXV: only the core of a process has them
+
+
+def of_core(prog: Program, look: Callable[[str], Optional[T]]) -> Optional[T]:
+    """
+    Look at the file of the dump that a program looks at.
+
+    :param look: Takes its path
+    :return: What *look* returns, None if there is no such file
+    """
+    path = core_of(prog)
+    if path is None or prog.flags & ProgramFlags.IS_LIVE:
+        return None
+    try:
+        return look(still_open(path))
+    except OSError:
+        return None
+
+
+def _wrong_with_vmcoreinfo(prog: Program) -> Optional[str]:
+    try:
+        text = prog["VMCOREINFO"].string_()
+    except Exception as e:
+        if not is_read_error(e):
+            raise
+        return None
+    for line in text.splitlines():
+        if not line.isascii():
+            shown = line.decode("ascii", "backslashreplace")
+            return f"its VMCOREINFO is damaged: {shown}"
+    return None
+
+
+def what_is_wrong_with(prog: Program) -> Optional[str]:
+    """Return why a dump that drgn opened is not whole, None if it is."""
+    wrong = of_core(
+        prog, lambda path: what_is_wrong(path) or _wrong_with_vmcoreinfo(prog)
+    )
+    return f"{core_of(prog)}: {wrong}" if wrong else None
+
+
+def warn_of_part(prog: Program) -> None:
+    """Warn if the dump is not whole, once it is known that some of it can be read."""
+    wrong = what_is_wrong_with(prog)
+    if wrong is not None:
+        warn(wrong)
+
+
+def unread(prog: Program, why: str) -> TargetError:
+    """
+    Return the error for a target of which too little can be read.
+
+    :param why: What was missing; if the file is not whole, that is the reason
+    """
+    return TargetError(what_is_wrong_with(prog) or why)
+
+
+def why_not_opened(path: str, error: BaseException) -> str:
+    """Return what a file is that drgn does not open, and what drgn says."""
+    said = reason(error)
+    try:
+        known = what_is_wrong(path) or how_to_unpack(path)
+    except OSError:
+        known = None  # A folder, or the file is gone.
+    if known is not None:
+        return f"{known} (drgn: {said})"
+    if "unrecognized QEMU" in said:
+        return said  # It says what to do.
+    if "vmcoreinfo" in said.lower():
+        return f"{said}; drgn identifies a kernel by the VMCOREINFO of its dump"
+    return f"{said}; expected a complete kernel crash dump (kdump or ELF)"
+
+
+def _has_notes_of_a_kernel(path: str) -> bool:
+    # Whether an ELF core has no note that only a process has.
+    notes = list(read_notes(path))
+    return bool(notes) and not any(
+        note.name == b"CORE" and note.type in _PROCESS_NOTES for note in notes
+    )
+
+
+def check_kernel(prog: Program) -> None:
+    """
+    See that a program looks at a Linux kernel.
+
+    :raises TargetError: if it does not
+    """
+    if prog.flags & ProgramFlags.IS_LINUX_KERNEL:
+        return
+    if prog.flags & ProgramFlags.IS_LIVE:
+        if not prog.flags & ProgramFlags.IS_LOCAL:
+            raise TargetError(f"the guest {_NO_VMCOREINFO}")
+    elif of_core(prog, _has_notes_of_a_kernel):
+        raise TargetError(f"{prog.core_dump_path}: it {_NO_VMCOREINFO}")
+    raise TargetError(
+        "this is not a Linux kernel but a user process (or its core): give a "
+        "kernel crash dump with -c, or nothing for the running kernel"
+    )

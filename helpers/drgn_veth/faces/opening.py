@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Opening a target
+----------------
+
+What the scripts look at: what drgn was told to, or what their own options say. If it
+cannot be read, one line says why, before anything else happens.
+"""
+
+import argparse
+import contextlib
+import logging
+import os
+import stat
+import sys
+from typing import List, Optional
+
+import drgn
+from drgn import Program
+
+from ..btf import use_btf
+from ..core.errors import is_read_error, reason
+from ..dump.kdump import lost_memory, missing_from_kdump, what_is_wrong
+from ..dump.partial import can_be_opened, core_of, without_memory_from
+from ..model import Snapshot
+from ..snapshot import UnreadTargetError, take_something
+from .damage import (
+    check_kernel,
+    of_core,
+    unread,
+    warn_of_part,
+    what_is_wrong_with,
+    why_not_opened,
+)
+from .status import TargetError, UsageError
+from .symbols import check_symbols, debug_files, load_symbols
+
+__all__ = ("inputs", "open_target", "take")
+
+
+def _words_for_drgn() -> List[str]:
+    # The command line before the script: drgn takes sys.argv away from it.
+    try:
+        with open("/proc/self/cmdline", "rb") as f:
+            words = [os.fsdecode(word) for word in f.read().split(b"\0")[:-1]]
+    except OSError:
+        return []
+    before = words[: len(words) - len(sys.argv)]
+    # "-c FILE", "-cFILE", "--core=FILE"
+    joined = [word[2:] for word in before if word.startswith("-")]
+    return before + joined + [word.partition("=")[2] for word in joined]
+
+
+def inputs(prog: Optional[Program], args: argparse.Namespace) -> List[str]:
+    """
+    Return the files that are read: the dump, and whatever tells symbols and types.
+
+    :param prog: The program that is looked at, None if it is not there yet
+    """
+    paths: List[Optional[str]] = [args.core, args.system_map, *args.symbols]
+    if prog is not None:
+        paths += [core_of(prog), *_words_for_drgn()]
+        for module in prog.modules():
+            paths += [
+                module.loaded_file_path,
+                module.debug_file_path,
+                module.supplementary_debug_file_path,
+            ]
+    return [path for path in paths if path]
+
+
+def _set_target(prog: Program, args: argparse.Namespace) -> None:
+    if args.core is not None:
+        prog.set_core_dump(args.core)
+    elif args.qemu is not None:
+        try:
+            connect = prog.set_qemu_qmp
+        except AttributeError:
+            raise UsageError(
+                f"drgn {drgn.__version__} cannot look into QEMU guests: 0.2 can"
+            ) from None
+        connect(args.qemu)
+    else:
+        prog.set_kernel()
+
+
+def _check_core(path: str) -> None:
+    # A FIFO would never be opened. What else is wrong, whoever opens it says.
+    with contextlib.suppress(OSError):
+        mode = os.stat(path).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode) or stat.S_ISDIR(mode)):
+            raise TargetError(f"{path}: not a file; give a kernel crash dump")
+
+
+def _lost_memory(path: str) -> Optional[int]:
+    # Where the memory that is missing from a dump begins, if opening it is safe.
+    tables = missing_from_kdump(path)
+    lost = None if tables else lost_memory(path)
+    if tables or (lost is not None and not can_be_opened(path)):
+        raise TargetError(f"{path}: {what_is_wrong(path)}")
+    return lost
+
+
+def _up_to(prog: Program, lost: int) -> Program:
+    # What can be read of a dump without the risk that this process dies of it.
+    part = without_memory_from(prog, lost)
+    if part is None:
+        raise TargetError(
+            f"{what_is_wrong_with(prog)}; drgn 0.1 or later reads what there is of it"
+        )
+    return part
+
+
+def _open(args: argparse.Namespace) -> Program:
+    for path in args.symbols:
+        check_symbols(path)
+    if args.core:
+        _check_core(args.core)
+    prog = Program()
+    where = args.core or args.qemu or "the running kernel"
+    # Whoever needs a missing symbol reports it, in one line.
+    logging.getLogger("drgn").setLevel(logging.CRITICAL + 1)
+    try:
+        lost = _lost_memory(args.core) if args.core else None
+        _set_target(prog, args)
+        if lost is not None:
+            prog = _up_to(prog, lost)
+    except OSError as e:
+        hint = ""
+        if args.core is None and args.qemu is None:
+            hint = (
+                "; the running kernel needs root (sudo) and /proc/kcore; for a dump "
+                "use -c CORE"
+            )
+        if e.filename not in (None, where):
+            where = f"{where}: {e.filename}"
+        raise TargetError(f"{where}: {e.strerror or reason(e)}{hint}") from None
+    except Exception as e:
+        if not is_read_error(e):
+            raise
+        said = why_not_opened(args.core, e) if args.core else reason(e)
+        raise TargetError(f"{where}: {said}") from None
+    check_kernel(prog)
+    load_symbols(prog, args.symbols)
+    drgn.set_default_prog(prog)
+    return prog
+
+
+def _without_lost_memory(prog: Program) -> Program:
+    # The same for a program that drgn has set up.
+    lost = of_core(prog, lost_memory)
+    if lost is None:
+        return prog
+    part = _up_to(prog, lost)
+    load_symbols(part, debug_files(prog))
+    drgn.set_default_prog(part)
+    return part
+
+
+def open_target(prog: Optional[Program], args: argparse.Namespace) -> Program:
+    """
+    Return the program to look at.
+
+    :param prog: What drgn has set up, None without drgn
+    :raises TargetError: if it cannot be opened or is not a Linux kernel
+    """
+    if prog is None:
+        prog = _open(args)
+    elif args.core or args.qemu or args.symbols:
+        raise UsageError(
+            "drgn has chosen the target already: give -c, -s and --qemu to drgn, "
+            "before the script's name"
+        )
+    else:
+        prog = _without_lost_memory(prog)
+    check_kernel(prog)
+    try:
+        _get_types(prog, args.system_map)
+    except TargetError as e:
+        raise unread(prog, str(e)) from None
+    return prog
+
+
+def _get_types(prog: Program, system_map: Optional[str]) -> None:
+    try:
+        use = use_btf(prog, system_map)
+    except OSError as e:
+        raise UsageError(f"{system_map}: {e.strerror}") from None
+    if not use.types:
+        raise TargetError(
+            f"{use.missing or 'the types of the kernel are missing'}; or give the "
+            "vmlinux with debug symbols of exactly this kernel (-s VMLINUX)"
+        )
+
+
+def take(prog: Program) -> Snapshot:
+    """
+    Read all there is.
+
+    :raises TargetError: if there is nothing
+    """
+    try:
+        snapshot = take_something(prog)
+    except UnreadTargetError as e:
+        raise unread(
+            prog,
+            f"{e}; is the dump complete, and are the symbols those of exactly this "
+            "kernel (-s VMLINUX)?",
+        ) from None
+    warn_of_part(prog)
+    return snapshot

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+How a script ends
+-----------------
+
+Its exit status, and the one line on standard error that says what went wrong.
+"""
+
+import contextlib
+import os
+import sys
+from typing import Callable, Optional
+
+from drgn import Program
+from drgn_veth_start import restore_signals
+
+from ..render.escape import for_terminal
+
+__all__ = (
+    "EXIT_FOUND",
+    "EXIT_OK",
+    "EXIT_TARGET",
+    "EXIT_USAGE",
+    "TargetError",
+    "UsageError",
+    "run",
+    "warn",
+)
+
+EXIT_OK = 0
+EXIT_FOUND = 1  # asked to check, and an error was found
+EXIT_USAGE = 2
+EXIT_TARGET = 3
+
+_INTERRUPTED = 130
+_TRACEBACK = "DRGN_VETH_TRACEBACK"
+
+
+class UsageError(Exception):
+    """The command cannot be carried out as it was given."""
+
+
+class TargetError(Exception):
+    """The target cannot be read at all."""
+
+
+def warn(message: str) -> None:
+    """Say something on standard error, in one line whatever is in it."""
+    if sys.stderr is None:  # closed; print() would take standard output
+        return
+    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    with contextlib.suppress(OSError):
+        print(for_terminal(f"{name}: {message}"), file=sys.stderr, flush=True)
+
+
+def _flush_stdout() -> int:
+    # What argparse has printed. At its end Python would complain in its own way.
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return EXIT_OK
+    except OSError as e:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(e, BrokenPipeError):
+            return EXIT_OK
+        warn(f"standard output: {e.strerror}")
+        return EXIT_USAGE
+
+
+def _status(main: Callable[[Optional[Program]], int], prog: Optional[Program]) -> int:
+    try:
+        return main(prog)
+    except UsageError as e:
+        warn(str(e))
+        return EXIT_USAGE
+    except TargetError as e:
+        warn(str(e))
+        return EXIT_TARGET
+    except BrokenPipeError:
+        return EXIT_OK  # argparse, whose reader has gone away.
+    except SystemExit as e:
+        return e.code if isinstance(e.code, int) else EXIT_USAGE
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except Exception as e:
+        # What is read is untrusted, and may get us where nobody has been.
+        if os.environ.get(_TRACEBACK):
+            raise
+        warn(
+            f"this should not have happened: {type(e).__name__}: {e}; please report "
+            f"it with what {_TRACEBACK}=1 shows"
+        )
+        return EXIT_TARGET
+
+
+def run(main: Callable[[Optional[Program]], int], prog: Optional[Program]) -> int:
+    """
+    Run a script's main function.
+
+    :param main: Takes the program that drgn has set up, returns the exit status
+    :param prog: That program, None without drgn
+    :return: Exit status
+    """
+    if sys.stderr is None:
+        # argparse, too, would take standard output.
+        sys.stderr = open(os.devnull, "w")
+    try:
+        status = _status(main, prog)
+        return _flush_stdout() or status
+    finally:
+        restore_signals()

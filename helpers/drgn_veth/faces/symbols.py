@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Debug symbols that are given
+----------------------------
+
+The files of ``-s``: drgn loads them, and a file that it ignores gives a warning.
+"""
+
+import contextlib
+import logging
+import os
+import stat
+import sys
+from typing import Iterator, List, Optional, Sequence
+
+from drgn import MissingDebugInfoError, Program
+
+from ..core.errors import is_read_error, reason
+from .status import UsageError, warn
+
+__all__ = ("check_symbols", "debug_files", "load_symbols")
+
+
+class _Kept(logging.Handler):
+    # What drgn says, in place of printing it.
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: List[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+
+@contextlib.contextmanager
+def _what_drgn_says() -> Iterator[List[str]]:
+    logger = logging.getLogger("drgn")
+    kept = _Kept()
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(kept)
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
+    # A message that is not UTF-8, as a damaged OSRELEASE makes it, is one that drgn
+    # cannot log. Python then prints a traceback.
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda _: None
+    try:
+        yield kept.said
+    finally:
+        sys.unraisablehook = hook
+        logger.removeHandler(kept)
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+def check_symbols(path: str) -> None:
+    """
+    See that a path is a file.
+
+    :raises UsageError: if it is not
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as e:
+        raise UsageError(f"-s {path}: {e.strerror}") from None
+    if not stat.S_ISREG(mode):
+        raise UsageError(f"-s {path}: not a file; give a vmlinux or a module's file")
+
+
+def _why_ignored(path: str, said: str) -> Optional[str]:
+    for start in (f"{path}: ", f"provided file {path} "):
+        if said.startswith(start) and said.endswith("; ignoring"):
+            return said[len(start) : -len("; ignoring")]
+    return None
+
+
+def load_symbols(prog: Program, paths: Sequence[str]) -> None:
+    """
+    Load debug symbols, and warn of files that drgn ignores.
+
+    :raises UsageError: if they cannot be loaded
+    """
+    with _what_drgn_says() as all_said:
+        try:
+            prog.load_debug_info(paths, main=True)
+        except MissingDebugInfoError:
+            pass  # Whoever needs a missing symbol reports it.
+        except Exception as e:
+            if not is_read_error(e):
+                raise
+            raise UsageError(f"cannot load debug symbols: {reason(e)}") from None
+    for path in paths:
+        for said in all_said:
+            why = _why_ignored(path, said)
+            if why is not None:
+                warn(
+                    f"-s {path}: drgn ignored it: {why}; expected the vmlinux of "
+                    "exactly this kernel, or its modules"
+                )
+
+
+def debug_files(prog: Program) -> List[str]:
+    """Return the files that debug symbols were loaded from."""
+    files = (
+        module.debug_file_path or module.loaded_file_path for module in prog.modules()
+    )
+    return sorted({path for path in files if path})

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+veth_report.py
+--------------
+
+The report: a table, CSV or JSON, and what is wrong.
+"""
+
+import argparse
+from typing import List, Optional, Sequence
+
+from drgn import Program
+
+from ..analysis import diagnose, filters
+from ..analysis.rules import RULES_BY_ID
+from ..analysis.rules.base import Finding
+from ..analysis.rules.page import explain
+from ..model import Snapshot, unreadable_in
+from ..render import csv, findings, json
+from . import opening
+from .options import add_output_options, add_target_options, check_format, new_parser
+from .output import check_output, write_output
+from .status import EXIT_FOUND, EXIT_OK, UsageError, warn
+
+__all__ = ("main",)
+
+_DESCRIPTION = """\
+Report the veth and netkit pairs of a kernel: who is whose peer, in which network
+namespace, with how many queues, which XDP programs and RPS maps; and what is wrong
+with them.
+"""
+
+_EPILOG = """\
+examples:
+  drgn -c vmcore scripts/veth_report.py
+                                   the pairs in a crash dump, as a table
+  drgn scripts/veth_report.py --netns pod1 --netns host --all
+                                   all devices of two namespaces, running kernel
+  drgn --qemu qmp.sock scripts/veth_report.py --device 'veth*'
+                                   those with such a name, in a QEMU guest
+  python3 scripts/veth_report.py -c vmcore -s vmlinux --format json
+  python3 scripts/veth_report.py --explain xdp-native-queues
+                                   what a finding means; needs no dump
+
+in the table:
+  netns      inode number of the network namespace: readlink /proc/PID/ns/net
+  queues     real/max: how many the device uses, and was made with
+  XDP        mode (generic, driver, offload), name#id of the program; "link" if
+             a BPF link holds it, "frags" if it takes packets in many buffers
+  RPS CPUs   where received packets are steered: rx0:1-2 is queue 0 only
+  ?          could not be read; --format json says why
+
+under it, worst first, and all of them in JSON:
+  error      something is broken now
+  warning    it will hurt the traffic that is set up now
+  info       it matters once somebody wants it, such as native XDP; those of one rule
+             are folded
+  undecided  an input could not be read, or is not in any dump; counted apart
+  $          a command that fixes it, for a shell of the host; "this ..." above it names
+             what else it does
+  to undo it a command that only undoes a state, which may be just what somebody wants
+  then       what the kernel would still answer to a native attach after that
+
+exit status:
+  0  the report was printed, perhaps with values that could not be read
+  1  --check, and an error was found (the report was printed)
+  2  wrong use: options, a filter that matches nothing, an output that fails
+  3  the target could not be read at all
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = new_parser("veth_report.py", _DESCRIPTION, _EPILOG)
+    parser.add_argument(
+        "--all", action="store_true", help="list devices of every kind, not the pairs"
+    )
+    only = parser.add_argument_group(
+        "filters", "A pair is shown if either of its ends passes all of them."
+    )
+    only.add_argument(
+        "--netns",
+        metavar="NETNS",
+        action="append",
+        default=[],
+        help="devices in this network namespace: its inode number, its name in "
+        "`ip netns`, a path that it is mounted at, or host for the first one; may be "
+        "repeated",
+    )
+    only.add_argument(
+        "--device",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="devices with this name or altname; shell pattern; may be repeated",
+    )
+    only.add_argument(
+        "--kind",
+        action="append",
+        default=[],
+        help="devices of this kind: veth, netkit, bridge...; may be repeated",
+    )
+    rules = parser.add_argument_group("diagnosis")
+    rules.add_argument(
+        "--findings",
+        choices=("folded", "all", "none"),
+        default="folded",
+        help="how findings are shown below the table: the infos of one rule folded to "
+        "their number and an example (the default), each for itself, nothing",
+    )
+    rules.add_argument(
+        "--check",
+        action="store_true",
+        help="exit 1 if an error is found in what passes the filters; one that could "
+        "not be decided is named on standard error",
+    )
+    rules.add_argument(
+        "--explain",
+        metavar="RULE",
+        help="print what a rule looks at, what it means and what to do, and exit",
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--format",
+        choices=("table", "json", "csv"),
+        default="table",
+        help="table is for people, the default; json is documented in docs/; csv is "
+        "for spreadsheets: a single quote stands before a cell that begins with = + - "
+        "or @",
+    )
+    add_output_options(output)
+    add_target_options(parser)
+    return parser
+
+
+def _table(
+    args: argparse.Namespace,
+    kept: Snapshot,
+    whole: Snapshot,
+    found: Sequence[Finding],
+) -> str:
+    from ..render import table
+
+    if args.all:
+        screen = table.devices(kept)
+    elif kept.pairs:
+        screen = table.pairs(kept, whole.devices)
+    else:
+        screen = "no veth or netkit pairs; --all lists devices of every kind"
+    parts = [screen, table.totals(kept)]
+    if args.findings != "none" and found:
+        parts.append(findings.findings(found, unfold=args.findings == "all"))
+    return "\n\n".join(parts) + "\n"
+
+
+def _render(
+    args: argparse.Namespace,
+    kept: Snapshot,
+    whole: Snapshot,
+    found: Sequence[Finding],
+) -> str:
+    if args.format == "json":
+        return json.render(kept, found)
+    if args.format == "csv":
+        return csv.devices(kept) if args.all else csv.pairs(kept, whole.devices)
+    return _table(args, kept, whole, found)
+
+
+def _explanation(rule: str) -> str:
+    try:
+        return explain(RULES_BY_ID[rule])
+    except KeyError:
+        raise UsageError(
+            f"--explain: no rule is called {rule!r}; there are {', '.join(RULES_BY_ID)}"
+        ) from None
+
+
+def main(prog: Optional[Program], argv: Optional[List[str]] = None) -> int:
+    """Run the script, and return its exit status."""
+    args = _parser().parse_args(argv)
+    check_output(args.output, opening.inputs(prog, args))
+    if args.explain is not None:
+        text = _explanation(args.explain)
+        write_output(text, args.output, opening.inputs(prog, args))
+        return EXIT_OK
+    check_format(args.format)
+    target = opening.open_target(prog, args)
+    whole = opening.take(target)
+    try:
+        netns = filters.find_all_netns(whole, args.netns)
+        kept = filters.keep(whole, netns, args.device, args.kind)
+    except filters.FilterError as e:
+        raise UsageError(str(e)) from None
+    found = diagnose.keep_findings(diagnose.diagnose(whole), kept)
+    text = _render(args, kept, whole, found)
+    write_output(text, args.output, opening.inputs(target, args))
+    missing = list(unreadable_in(kept))
+    if missing:
+        what, why = missing[0]
+        warn(
+            f"partial report: {len(missing)} could not be read, the first is "
+            f"{what}: {why}"
+        )
+    if args.check:
+        undecided = diagnose.undecided_errors(found)
+        if undecided is not None:
+            warn(undecided)
+        if diagnose.has_error(found):
+            return EXIT_FOUND
+    return EXIT_OK

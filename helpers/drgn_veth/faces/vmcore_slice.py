@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+vmcore_slice.py
+---------------
+
+Writes a slice (:mod:`drgn_veth.faces.slice`) to a file.
+"""
+
+import argparse
+import lzma
+import os
+import shutil
+import tempfile
+from typing import List, Optional, Sequence
+
+from drgn import Program
+
+from ..model import unreadable_in
+from ..snapshot import UnreadTargetError
+from . import opening
+from .damage import unread, warn_of_part
+from .options import add_target_options, new_parser
+from .output import check_output, is_replaced, replacing, write_output
+from .slice import Slice, SliceError, check_slice, slice_target
+from .status import EXIT_OK, UsageError, warn
+
+__all__ = ("main",)
+
+_DESCRIPTION = """\
+Write a small core that has only the memory that a full veth report reads: what can be
+sent to a colleague instead of the dump. drgn opens it with plain -c, and the report
+needs no debug symbols.
+"""
+
+_EPILOG = """\
+examples:
+  drgn -c vmcore scripts/vmcore_slice.py veth.core.xz
+  drgn -c vmcore -s vmlinux -s veth.ko.debug scripts/vmcore_slice.py veth.core
+                                   where the dump tells no symbols or types
+  xz -d veth.core.xz && drgn -c veth.core scripts/veth_report.py
+
+what is in it, byte for byte and no more:
+  the structs that the report reads (struct net, net_device, queues, RPS and XPS
+  maps, BPF programs' struct bpf_prog and bpf_prog_aux), with the names, aliases and
+  MAC addresses of all devices and the names of XDP programs; the paths that network
+  namespaces are mounted at and BPF links are pinned at; number and name of one
+  process in each namespace that is mounted nowhere, and of who holds rtnl_mutex;
+  code of dev_xdp_attach() and of a driver; the kernel's types (BTF) and symbol names
+  (kallsyms), which are those of its package; the names and types of the loaded
+  modules; page tables on the way there; VMCOREINFO (release, build, addresses)
+
+what is not in it:
+  memory of user processes; packets; sockets; keys; the kernel's log; instructions
+  of BPF programs and contents of maps; IP addresses and routes; what else lies on a
+  page with the above
+
+exit status:
+  0  the slice was written, and its report is the report of the target
+  2  wrong use: options, FILE exists (--force replaces it) or is an input, an
+     output that fails, a drgn before 0.1
+  3  the target could not be read
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = new_parser("vmcore_slice.py", _DESCRIPTION, _EPILOG)
+    parser.add_argument(
+        "slice",
+        metavar="FILE",
+        help="where to write it; compressed if the name ends in .xz",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="replace FILE if it exists; never an input file",
+    )
+    add_target_options(parser)
+    return parser
+
+
+def _write(taken: Slice, path: str, inputs: Sequence[str], force: bool) -> str:
+    # drgn opens files only: first as it is, to see that it does what it should. It has
+    # no name: whatever ends this process, no kernel memory stays behind.
+    with tempfile.TemporaryFile(prefix="drgn-veth-", suffix=".core") as plain:
+        taken.write(plain)
+        plain.flush()
+        check_slice(f"/proc/self/fd/{plain.fileno()}", taken)
+        plain.seek(0)
+        with replacing(path, inputs, force) as out:
+            if path.endswith(".xz"):
+                preset = 9 | lzma.PRESET_EXTREME
+                with lzma.open(out, "wb", preset=preset) as packed:
+                    shutil.copyfileobj(plain, packed)
+            else:
+                shutil.copyfileobj(plain, out)
+            return f"{out.tell()} bytes" if out.seekable() else "written"
+
+
+def main(prog: Optional[Program], argv: Optional[List[str]] = None) -> int:
+    """Run the script, and return its exit status."""
+    args = _parser().parse_args(argv)
+    before = opening.inputs(prog, args)
+    check_output(args.slice, before, args.force)
+    check_output(None, before)  # It is told there what was written.
+    to_device = not is_replaced(args.slice) and os.path.exists(args.slice)
+    target = opening.open_target(prog, args)
+    try:
+        taken = slice_target(target)
+        warn_of_part(target)
+        size = _write(taken, args.slice, opening.inputs(target, args), args.force)
+    except UnreadTargetError as e:
+        raise unread(target, str(e)) from None
+    except SliceError as e:
+        raise UsageError(str(e)) from None
+    except OSError as e:
+        # Of the output, replacing() has told.
+        raise UsageError(
+            f"cannot write to {tempfile.gettempdir()}: {e.strerror}; TMPDIR names "
+            "another folder for what is not compressed yet"
+        ) from None
+    missing = sum(1 for _ in unreadable_in(taken.snapshot))
+    if missing:
+        warn(f"{missing} values could not be read; they are missing from the slice too")
+    said = (
+        f"{args.slice}: {size}, {len(taken.snapshot.devices)} devices in "
+        f"{len(taken.snapshot.namespaces)} namespaces, "
+        f"{sum(len(data) for _, data in taken.segments)} bytes of kernel memory"
+    )
+    if to_device:
+        warn(said)  # It may have been written to standard output.
+    else:
+        write_output(f"{said}\n", None, opening.inputs(target, args))
+    return EXIT_OK

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+xdp_attach.py
+-------------
+
+What the kernel would answer to an XDP attach: a table or JSON.
+"""
+
+import argparse
+from typing import Dict, Iterator, List, Optional, Sequence
+
+from drgn import Program
+
+from ..analysis import filters
+from ..analysis.attach import predictor
+from ..core.unreadable import Maybe
+from ..model import Device, LoadedProgram, Task
+from ..render import attempts
+from . import opening
+from .options import add_output_options, add_target_options, check_format, new_parser
+from .output import check_output, write_output
+from .status import EXIT_OK, TargetError, UsageError
+
+__all__ = ("main",)
+
+_DESCRIPTION = """\
+Say what the kernel would answer to an XDP attach, in each mode: the error and its
+message, which function decides and by which numbers, and what would change it.
+"""
+
+_EPILOG = """\
+examples:
+  drgn -c vmcore scripts/xdp_attach.py veth_xxx0
+                                   the four modes, by netlink and by a BPF link
+  drgn scripts/xdp_attach.py eth0 --netns pod1 --mode driver --frags
+                                   a program with fragments, running kernel
+  drgn -c vmcore scripts/xdp_attach.py --all --format json
+
+Nothing is attached, and nothing is changed: the answer comes from the kernel's memory,
+by the decisions of its source in the kernel's order. It is that of a program that is
+attached nowhere yet, and was loaded for no device; --program ID names another one.
+
+exit status:
+  0  the answers were printed, whatever they are
+  2  wrong use: options, no such device or program, a name that several devices have
+  3  the target could not be read at all, or is older than v5.9
+"""
+
+_OPS = ("attach", "replace", "detach", "update")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = new_parser("xdp_attach.py", _DESCRIPTION, _EPILOG)
+    parser.add_argument(
+        "device", metavar="DEVICE", nargs="*", help="name or altname of a device"
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="all devices, or all of --netns"
+    )
+    parser.add_argument(
+        "--netns",
+        metavar="NETNS",
+        action="append",
+        default=[],
+        help="the network namespace that the devices are in: its inode number, its "
+        "name in `ip netns`, a path that it is mounted at, or host for the first one; "
+        "may be repeated: selects the devices of every one",
+    )
+    parser.add_argument(
+        "--mode",
+        choices=predictor.MODES,
+        help="only this mode; default is to give none",
+    )
+    parser.add_argument(
+        "--via",
+        choices=predictor.VIAS,
+        help="only this way: netlink (ip link), or a BPF link (libbpf)",
+    )
+    parser.add_argument(
+        "--frags",
+        action="store_true",
+        help="the program takes packets in fragments (xdp.frags)",
+    )
+    parser.add_argument(
+        "--program",
+        metavar="ID",
+        type=int,
+        help="a loaded program, by its identifier, in place of a fresh one",
+    )
+    ops = parser.add_mutually_exclusive_group()
+    ops.add_argument(
+        "--replace",
+        dest="op",
+        action="store_const",
+        const="replace",
+        help="replace what is attached: by netlink (ip -force link), or by an update "
+        "of the link that holds it",
+    )
+    ops.add_argument(
+        "--detach",
+        dest="op",
+        action="store_const",
+        const="detach",
+        help="detach by netlink (ip link set dev DEVICE xdp off)",
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--format",
+        choices=("table", "json"),
+        default="table",
+        help="table is for people, the default; json is documented in docs/",
+    )
+    add_output_options(output)
+    add_target_options(parser)
+    parser.set_defaults(op="attach")
+    return parser
+
+
+def _program(
+    asked: predictor.Predictor, number: Optional[int]
+) -> Optional[LoadedProgram]:
+    if number is None:
+        return None
+    programs = asked.programs()
+    try:
+        return programs[number]
+    except KeyError:
+        there = ", ".join(map(str, sorted(programs))) or "none"
+        raise UsageError(
+            f"no XDP program with the identifier {number} is loaded; there are {there}"
+        ) from None
+
+
+def _answers(
+    args: argparse.Namespace,
+    asked: predictor.Predictor,
+    devices: Sequence[Device],
+    program: Optional[LoadedProgram],
+) -> Iterator[attempts.Attempt]:
+    modes = predictor.MODES if args.mode is None else (args.mode,)
+    vias = predictor.VIAS if args.via is None else (args.via,)
+    if program is not None:
+        kinds = [program.frags is True]
+    elif args.all and not args.frags:
+        kinds = [False, True]
+    else:
+        kinds = [args.frags]
+    for device in devices:
+        for op, mode, via, frags, answer in asked.answers(
+            device, args.op, modes, vias, kinds, program
+        ):
+            yield attempts.Attempt(device, op, mode, via, frags, answer)
+
+
+def _table(
+    args: argparse.Namespace,
+    answers: Sequence[attempts.Attempt],
+    blocked_by: Maybe[Optional[Task]],
+) -> str:
+    from ..render import attempts_table
+
+    parts = attempts_table.blocked(blocked_by)
+    if args.all:
+        parts.append(attempts_table.all_devices(answers))
+    else:
+        of_device: Dict[int, List[attempts.Attempt]] = {}
+        for one in answers:
+            of_device.setdefault(one.device.net_device, []).append(one)
+        parts += [attempts_table.one_device(group) for group in of_device.values()]
+    return "\n".join(parts)
+
+
+def main(prog: Optional[Program], argv: Optional[List[str]] = None) -> int:
+    """Run the script, and return its exit status."""
+    args = _parser().parse_args(argv)
+    check_output(args.output, opening.inputs(prog, args))
+    check_format(args.format)
+    if bool(args.device) == args.all:
+        raise UsageError("name a device, or several; or --all without a name")
+    if args.program is not None and args.frags:
+        raise UsageError("--frags is about a fresh program, --program names one")
+    if args.op == "detach" and (args.program is not None or args.frags):
+        raise UsageError("--detach asks with no program")
+    if args.op == "detach" and args.via == "link":
+        raise UsageError("--detach is by netlink: a link is not asked, it is closed")
+    target = opening.open_target(prog, args)
+    taken = opening.take(target)
+    try:
+        devices = filters.named(taken, args.device, args.netns)
+        asked = predictor.Predictor(taken)
+    except filters.FilterError as e:
+        raise UsageError(str(e)) from None
+    except predictor.TooOldError as e:
+        raise TargetError(str(e)) from None
+    program = _program(asked, args.program)
+    answers = list(_answers(args, asked, devices, program))
+    if args.format == "json":
+        text = attempts.render(answers, asked.blocked_by)
+    else:
+        text = _table(args, answers, asked.blocked_by)
+    write_output(text, args.output, opening.inputs(target, args))
+    return EXIT_OK
