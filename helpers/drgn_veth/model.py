@@ -24,6 +24,7 @@ from typing import (
 from .core.unreadable import Maybe, Unreadable
 
 __all__ = (
+    "NOT_IN_JSON",
     "Bond",
     "Device",
     "DeviceRef",
@@ -341,8 +342,8 @@ class Snapshot(NamedTuple):
     programs: Maybe[Tuple[LoadedProgram, ...]] = ()
 
 
-# What the JSON does not tell: whoever compares it says what is missing.
-_UNTOLD: Mapping[type, FrozenSet[str]] = {
+#: What the JSON leaves out: whoever compares it says what is missing.
+NOT_IN_JSON: Mapping[type, FrozenSet[str]] = {
     Namespace: frozenset({"process"}),
     XdpProgram: frozenset({"expected_attach_type"}),
     XdpQueue: frozenset({"registered", "tx_errors", "waiting", "rxq_index"}),
@@ -355,7 +356,7 @@ def _below(value: object, where: str) -> Iterator[Tuple[str, str]]:
         yield where, value.reason
     elif isinstance(value, tuple):
         names = getattr(value, "_fields", None)
-        untold = _UNTOLD.get(type(value), frozenset())
+        untold = NOT_IN_JSON.get(type(value), frozenset())
         for i, member in enumerate(value):
             # Most members are plain numbers and strings.
             if isinstance(member, (tuple, Unreadable)):

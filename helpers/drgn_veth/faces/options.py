@@ -72,4 +72,6 @@ def check_format(format: str) -> None:
     :raises UsageError: if it is not
     """
     if format == "table" and importlib.util.find_spec("tabulate") is None:
-        raise UsageError("a table needs tabulate: pip install tabulate; --format json does not")
+        raise UsageError(
+            "a table needs tabulate: pip install tabulate; --format json does not"
+        )

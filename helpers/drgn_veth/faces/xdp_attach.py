@@ -15,7 +15,8 @@ from ..analysis import filters
 from ..analysis.attach import predictor
 from ..core.unreadable import Maybe
 from ..model import Device, LoadedProgram, Task
-from ..render import attempts
+from ..render import json
+from ..render.attempts import Attempt
 from . import opening
 from .options import add_output_options, add_target_options, check_format, new_parser
 from .output import check_output, write_output
@@ -136,7 +137,7 @@ def _answers(
     asked: predictor.Predictor,
     devices: Sequence[Device],
     program: Optional[LoadedProgram],
-) -> Iterator[attempts.Attempt]:
+) -> Iterator[Attempt]:
     modes = predictor.MODES if args.mode is None else (args.mode,)
     vias = predictor.VIAS if args.via is None else (args.via,)
     if program is not None:
@@ -149,12 +150,12 @@ def _answers(
         for op, mode, via, frags, answer in asked.answers(
             device, args.op, modes, vias, kinds, program
         ):
-            yield attempts.Attempt(device, op, mode, via, frags, answer)
+            yield Attempt(device, op, mode, via, frags, answer)
 
 
 def _table(
     args: argparse.Namespace,
-    answers: Sequence[attempts.Attempt],
+    answers: Sequence[Attempt],
     blocked_by: Maybe[Optional[Task]],
 ) -> str:
     from ..render import attempts_table
@@ -163,7 +164,7 @@ def _table(
     if args.all:
         parts.append(attempts_table.all_devices(answers))
     else:
-        of_device: Dict[int, List[attempts.Attempt]] = {}
+        of_device: Dict[int, List[Attempt]] = {}
         for one in answers:
             of_device.setdefault(one.device.net_device, []).append(one)
         parts += [attempts_table.one_device(group) for group in of_device.values()]
@@ -195,7 +196,7 @@ def main(prog: Optional[Program], argv: Optional[List[str]] = None) -> int:
     program = _program(asked, args.program)
     answers = list(_answers(args, asked, devices, program))
     if args.format == "json":
-        text = attempts.render(answers, asked.blocked_by)
+        text = json.attempts(answers, asked.blocked_by)
     else:
         text = _table(args, answers, asked.blocked_by)
     write_output(text, args.output, opening.inputs(target, args))

@@ -14,6 +14,7 @@ __all__ = (
     "escape",
     "findings",
     "json",
+    "plain",
     "table",
     "words",
 )

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Records as JSON has them
+------------------------
+
+A record becomes an object with its members, in its order. :data:`SHAPES` and
+:data:`~drgn_veth.model.NOT_IN_JSON` list where that is not so; a member that neither
+names is in the JSON once it is in the record.
+"""
+
+import functools
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+from ..analysis.attach.question import Answer, errno_name
+from ..analysis.rules.base import Finding, Then
+from ..core.unreadable import Unreadable
+from ..model import NOT_IN_JSON, Device, DeviceRef, Namespace, Pair, Xdp
+from .attempts import Attempt
+
+__all__ = ("SHAPES", "Shape", "plain")
+
+_Json = Dict[str, Any]
+
+
+class Shape(NamedTuple):
+    """How the JSON of a record differs from it."""
+
+    left_out: Tuple[str, ...] = ()
+    #: Members that are absent if they have this value.
+    absent: Mapping[str, object] = {}
+    #: Members that come last.
+    last: Tuple[str, ...] = ()
+    #: Members that have another form.
+    forms: Mapping[str, Callable[[Any], Any]] = {}
+    #: Members that are objects, of which the members stand in the place.
+    spread: Tuple[str, ...] = ()
+
+
+def _end(ref: DeviceRef) -> _Json:
+    return {"netns": plain(ref.netns), "ifindex": plain(ref.ifindex)}
+
+
+def _which(device: Device) -> _Json:
+    return {**_end(device.ref), "name": plain(device.name)}
+
+
+def _errno(errno: object) -> _Json:
+    name = errno_name(errno) if isinstance(errno, int) and errno else None
+    return {"errno": plain(errno), "error": name}
+
+
+def _evidence(evidence: Tuple[Tuple[str, object], ...]) -> _Json:
+    return {name: plain(value) for name, value in evidence}
+
+
+SHAPES: Mapping[type, Shape] = {
+    Namespace: Shape(absent={"dying": False}, last=("device_count", "dying")),
+    DeviceRef: Shape(left_out=("net_device",), absent={"off_list": None}),
+    Pair: Shape(forms={"a": _end, "b": _end}),
+    Xdp: Shape(absent={"queues": None}),  # not a veth
+    Device: Shape(absent={"off_list": None}, forms={"net_device": hex}),
+    Finding: Shape(
+        absent=dict.fromkeys(("fix_effect", "undo", "then", "undecided")),
+        last=("undecided",),
+        forms={"evidence": _evidence},
+    ),
+    Then: Shape(spread=("answer",)),
+    Answer: Shape(
+        left_out=("decision", "detaches"),
+        absent={"either": (), "then": None},
+        forms={"errno": _errno},
+        spread=("errno",),
+    ),
+    Attempt: Shape(
+        absent={"op": "attach"},
+        last=("op",),
+        forms={"device": _which},
+        spread=("device", "answer"),
+    ),
+}
+_AS_IT_STANDS = Shape()
+
+
+class _Member(NamedTuple):
+    name: str
+    place: int
+    absent: Tuple[object, ...]  # the values with which it is absent
+    form: Callable[[Any], Any]
+    spread: bool
+
+
+@functools.cache
+def _members(kind: type) -> Optional[List[_Member]]:
+    # What the JSON of a kind of record has, None for a tuple that is no record.
+    fields: Optional[Tuple[str, ...]] = getattr(kind, "_fields", None)
+    if fields is None:
+        return None
+    shape = SHAPES.get(kind, _AS_IT_STANDS)
+    left_out = NOT_IN_JSON.get(kind, frozenset()).union(shape.left_out)
+    first = [name for name in fields if name not in shape.last]
+    return [
+        _Member(
+            name,
+            fields.index(name),
+            (shape.absent[name],) if name in shape.absent else (),
+            shape.forms.get(name, plain),
+            name in shape.spread,
+        )
+        for name in (*first, *shape.last)
+        if name not in left_out
+    ]
+
+
+def plain(value: Any) -> Any:
+    """
+    Return a value in plain dicts, lists, numbers and strings.
+
+    :param value: A record of a Snapshot, a finding, an attempt, or what is in one
+    """
+    if isinstance(value, Unreadable):
+        return {"unreadable": value.reason}
+    if not isinstance(value, tuple):
+        return value
+    members = _members(type(value))
+    if members is None:
+        return [plain(one) for one in value]
+    record: _Json = {}
+    for name, place, absent, form, spread in members:
+        member = value[place]
+        if absent and member == absent[0]:
+            continue
+        if spread:
+            record.update(form(member))
+        else:
+            record[name] = form(member)
+    return record
