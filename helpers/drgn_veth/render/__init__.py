@@ -10,6 +10,7 @@ escaped here, for where it goes, and nowhere else.
 __all__ = (
     "attempts",
     "attempts_table",
+    "columns",
     "csv",
     "escape",
     "findings",

@@ -7,101 +7,82 @@ The screens of ``veth_report.py``, at most 120 columns wide whatever is in them.
 """
 
 import textwrap
-from typing import Callable, Dict, List, NamedTuple, Sequence
+from typing import Dict, List, Sequence, Tuple
 
 import tabulate
 
 from ..core.unreadable import Unreadable
 from ..model import Device, DeviceRef, Snapshot, XdpProgram, unreadable_in
 from . import words
+from .columns import (
+    COLUMNS,
+    KIND,
+    PEER,
+    QUEUES,
+    STATE,
+    WHO,
+    XDP_RPS,
+    Cell,
+    lines,
+    of_ref,
+    rows_of_pairs,
+)
 
 __all__ = ("devices", "pairs", "totals")
 
-
-class _Column(NamedTuple):
-    header: str
-    width: int  # at most
-    lines: Callable[[Device], Sequence[str]]
-
-
-def _name_lines(device: Device) -> List[str]:
-    lines = [
-        words.cell(device.netns),
-        f"{words.cell(device.ifindex)}: {words.cell(device.name)}",
-    ]
-    if device.master is not None:
-        master = device.master
-        name = (
-            words.UNKNOWN if isinstance(master, Unreadable) else words.cell(master.name)
-        )
-        lines.append(f"in {name}")
-    if device.off_list is not None:
-        lines.append(f"({device.off_list})")
-    return lines
-
-
-def _state_lines(device: Device) -> List[str]:
-    return [words.state(device), f"mtu {words.cell(device.mtu)}"]
-
-
-def _queue_lines(device: Device) -> List[str]:
-    return [
-        f"rx {words.queue_count(device.queues.rx)}",
-        f"tx {words.queue_count(device.queues.tx)}",
-    ]
-
-
-def _xdp_rps_lines(device: Device) -> List[str]:
-    lines = words.xdp(device)
-    for word, text in (("rps", words.rps(device)), ("rfs", words.rfs(device))):
-        if text:
-            lines.append(f"{word} {text}")
-    return lines or ["-"]
-
+#: The columns of a table, and how wide each is at most.
+_Layout = Sequence[Tuple[Cell, int]]
 
 # One end of a pair. Both together are 120 columns: 2 * (17 + 10 + 10 + 16), and
 # two blanks between each two of the eight columns. tabulate wants two blanks more
 # in a column than in its header.
-_END = (
-    _Column("netns\nifindex: name", 17, _name_lines),
-    _Column("state\nMTU", 10, _state_lines),
-    _Column("queues\nreal/max", 10, _queue_lines),
-    _Column("XDP program#id\nRPS CPUs", 16, _xdp_rps_lines),
-)
+_END: _Layout = ((WHO, 17), (STATE, 10), (QUEUES, 10), (XDP_RPS, 16))
 
 # A device of any kind: 17 + 10 + 10 + 10 + 28 + 31 and the blanks between.
-_DEVICE = (
-    *_END[:1],
-    _Column("kind", 10, lambda device: [words.cell(device.kind, "-")]),
-    *_END[1:3],
-    _Column(_END[3].header, 28, _xdp_rps_lines),
-    _Column(
-        "peer\n(netns:ifindex)",
-        31,
-        lambda device: [words.reference(device.peer) or "-"],
-    ),
+_DEVICE: _Layout = (
+    *((WHO, 17), (KIND, 10), (STATE, 10)),
+    *((QUEUES, 10), (XDP_RPS, 28), (PEER, 31)),
 )
+_IN = {
+    cell: [column for column in COLUMNS if column.cell == cell] for cell, _ in _DEVICE
+}
 
 
-def _render(columns: Sequence[_Column], rows: Sequence[Sequence[str]]) -> str:
+def _render(layout: _Layout, rows: Sequence[Sequence[str]]) -> str:
     # Names such as "1e5" are no numbers. tabulate could wrap the cells itself
     # (maxcolwidths), which takes as long as all the rest of a report.
     return tabulate.tabulate(
         rows,
-        headers=[column.header for column in columns],
+        headers=[cell.header for cell, _ in layout],
         tablefmt="simple",
         disable_numparse=True,
     )
 
 
-def _cell(lines: Sequence[str], width: int) -> str:
+def _wrapped(texts: Sequence[str], width: int) -> str:
     return "\n".join(
-        line if len(line) <= width else textwrap.fill(line, width) for line in lines
+        text if len(text) <= width else textwrap.fill(text, width) for text in texts
     )
 
 
-def _cells(columns: Sequence[_Column], device: Device) -> List[str]:
-    return [_cell(column.lines(device), column.width) for column in columns]
+def _cells(layout: _Layout, device: Device) -> List[str]:
+    return [
+        _wrapped([t for column in _IN[cell] for t in lines(column, device)], width)
+        or "-"
+        for cell, width in layout
+    ]
+
+
+def _end(device: Device) -> List[str]:
+    return _cells(_END, device)
+
+
+def _unknown_end(ref: DeviceRef) -> List[str]:
+    known = of_ref(ref)
+    who = [known["netns"], f"{known['ifindex']}: {known['name']}"]
+    if known["off_list"]:
+        who.append(f"({known['off_list']})")
+    return [_wrapped(who, _END[0][1])] + [words.UNKNOWN] * (len(_END) - 1)
 
 
 def pairs(snapshot: Snapshot, all_devices: Sequence[Device]) -> str:
@@ -111,20 +92,8 @@ def pairs(snapshot: Snapshot, all_devices: Sequence[Device]) -> str:
     :param all_devices: Where the ends are looked up: a filter may have left out
         one of them
     """
-    by_address = {device.net_device: device for device in all_devices}
-    columns = _END + _END
-
-    def end(ref: DeviceRef) -> List[str]:
-        device = by_address.get(ref.net_device)
-        if device is not None:
-            return _cells(_END, device)
-        name = f"{words.cell(ref.ifindex)}: {words.cell(ref.name)}"
-        lines = [words.cell(ref.netns), name, f"({ref.off_list})"]
-        unknown = [words.UNKNOWN] * (len(_END) - 1)
-        return [_cell(lines, _END[0].width), *unknown]
-
-    rows = [end(pair.a) + end(pair.b) for pair in snapshot.pairs]
-    return _render(columns, rows)
+    rows = rows_of_pairs(snapshot.pairs, all_devices, _end, _unknown_end)
+    return _render((*_END, *_END), list(rows))
 
 
 def devices(snapshot: Snapshot) -> str:
