@@ -9,7 +9,7 @@ SET ?=
 DEMO ?= vmcores/6.12-zoo.core.xz
 FLAGS ?=
 
-.PHONY: help demo test test-vm vmcore vmcores bench lint types clean
+.PHONY: help demo test test-vm vmcore vmcores golden bench lint types clean
 
 help:
 	@echo 'make demo      run the report on a recorded core of a real kernel'
@@ -18,6 +18,7 @@ help:
 	@echo 'make vmcore KERNEL=6.1 SCENE=zoo [SET="N=100"]'
 	@echo '               make a real crash dump, with the truth beside it'
 	@echo 'make vmcores   make the recorded cores anew'
+	@echo 'make golden    write what the commands print of them anew'
 	@echo 'make bench     speed and memory, as ratios'
 	@echo 'make lint types'
 
@@ -50,6 +51,9 @@ demo: $(VENV)/.run
 
 vmcores: $(VENV)/.test
 	PYTHONPATH=vmcores $(BIN)/python vmcores/record.py
+
+golden: $(VENV)/.test
+	PYTHONPATH=vmcores $(BIN)/python vmcores/golden.py
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -m 'not vm' tests

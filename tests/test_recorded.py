@@ -8,6 +8,7 @@ import sys
 from typing import Any, Dict, List, Optional, Tuple
 
 from drgn_veth.analysis.rules.base import decision
+import golden
 import jsonschema
 import pytest
 
@@ -164,9 +165,33 @@ def test_findings_agree_with_the_predictor(
 
 
 def test_screen(recorded: Recorded) -> None:
-    """The golden screen; make vmcores makes it anew."""
-    done = run(recorded.core)
-    assert done.stdout == recorded.screen
+    """By the command line; what is in the other files, without a process each."""
+    assert run(recorded.core).stdout == golden.read(recorded.name, "pairs.txt")
+
+
+def test_golden_output(recorded: Recorded) -> None:
+    """What every command prints, in every format; ``make golden`` makes it anew."""
+    there = {path.name for path in golden.folder_of(recorded.name).iterdir()}
+    assert there == set(golden.OUTPUTS)
+    changed = [
+        golden.difference(file, golden.read(recorded.name, file), text)
+        for file, text in golden.outputs(recorded.name, recorded.core)
+    ]
+    assert not any(changed), "\n".join(filter(None, changed))
+
+
+def test_difference_is_readable() -> None:
+    record = {"name": "veth0", "queues": {"rx": 1, "tx": 1}}
+    old = "\n".join(["[", json.dumps(record) + ",", json.dumps({"a": 1}), "]"])
+    new = old.replace('"tx": 1', '"tx": 2')
+    said = golden.difference("report.json.xz", old, new).splitlines()
+    assert said[:2] == ["--- golden report.json.xz", "+++ now"]
+    assert [line for line in said[2:] if line[0] in "+-"] == [
+        '-  "tx": 1',
+        '+  "tx": 2',
+    ]
+    assert golden.difference("pairs.txt", "a\n", "a\n") == ""
+    assert golden.difference("pairs.txt", "a\nb\n", "a\nc\n").endswith("-b\n+c")
 
 
 def test_size(recorded: Recorded) -> None:

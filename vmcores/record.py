@@ -4,7 +4,7 @@
 
 For each kernel and scene, the lab boots the kernel, sets the scene and lets it panic;
 vmcore_slice.py makes a small core of the dump, and the truth of the same boot, what the
-kernel answered to XDP attaches, and the screen of the report are put beside it.
+kernel answered to XDP attaches, and golden output (golden.py) are put beside it.
 """
 
 import json
@@ -14,6 +14,7 @@ import subprocess
 import sys
 from typing import List, Mapping, Sequence
 
+import golden
 import lab
 
 __all__ = ("SCENES", "main", "record")
@@ -29,10 +30,9 @@ SCENES: Mapping[str, Sequence[str]] = {
 MOST = 3 << 20  # bytes of a core
 
 
-def _drgn(*args: object) -> str:
+def _drgn(*args: object) -> None:
     argv = [sys.executable, "-m", "drgn", "-q", *map(str, args)]
-    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True)
-    return done.stdout
+    subprocess.run(argv, stdout=subprocess.DEVNULL, check=True)
 
 
 def _pack(source: Path, goal: Path) -> None:
@@ -54,10 +54,9 @@ def record(kernel: str, scene: str) -> str:
         raise SystemExit(f"{packed} has more than {MOST} bytes")
     core.write_bytes(lzma.decompress(packed.read_bytes()))
     try:
-        screen = _drgn("-c", core, SCRIPTS / "veth_report.py")
+        golden.write(name, core)
     finally:
         core.unlink()
-    (HERE / f"{name}.screen.txt").write_text(screen)
     _pack(made.truth, HERE / f"{name}.truth.json.xz")
     _pack(made.answers, HERE / f"{name}.answers.json.xz")
     about = {

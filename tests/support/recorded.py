@@ -29,5 +29,4 @@ class Recorded:
         self.truth: Dict[str, Any] = json.loads(truth)
         answers = lzma.decompress((VMCORES / f"{name}.answers.json.xz").read_bytes())
         self.answers: Dict[str, Any] = json.loads(answers)
-        self.screen = (VMCORES / f"{name}.screen.txt").read_text()
         self.about: Dict[str, Any] = json.loads((VMCORES / f"{name}.json").read_text())

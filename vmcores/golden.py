@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Golden output: what each command prints of a recorded core, in each format.
+
+``golden.py [NAME...]`` (``make golden``) writes ``NAME.golden/`` anew, for all recorded
+cores or those named. Boots nothing. tests/test_recorded.py compares.
+"""
+
+import difflib
+import json
+import lzma
+from pathlib import Path
+import sys
+import tempfile
+from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
+from unittest import mock
+
+from drgn import Program
+from drgn_veth.faces import opening, veth_report, xdp_attach
+from drgn_veth.snapshot import take_snapshot
+from unpack import unpack
+
+__all__ = ("OUTPUTS", "difference", "folder_of", "main", "outputs", "read", "write")
+
+HERE = Path(__file__).resolve().parent
+_REPORT, _ATTACH = veth_report.main, xdp_attach.main
+
+#: Devices of a scene, for the screens of one device.
+_DEVICES: Mapping[str, Sequence[str]] = {
+    "zoo": ("veth_xxx0", "q24b", "xnata", "xlinka"),
+    "attach": ("probe_a", "q13b", "nat_a", "bo_few", "low_two"),
+}
+_SCENE_DEVICES = "DEVICES"
+
+#: What is in a folder, and by which script and arguments it is made. JSON is large, and
+#: kept under xz.
+OUTPUTS: Mapping[str, Tuple[Any, Sequence[str]]] = {
+    "pairs.txt": (_REPORT, ()),
+    "all.txt": (_REPORT, ("--all",)),
+    "pairs.csv": (_REPORT, ("--format", "csv")),
+    "all.csv": (_REPORT, ("--all", "--format", "csv")),
+    "report.json.xz": (_REPORT, ("--format", "json")),
+    "attach.txt": (_ATTACH, ("--all",)),
+    "attach_devices.txt": (_ATTACH, (_SCENE_DEVICES,)),
+    "attach.json.xz": (_ATTACH, ("--all", "--format", "json")),
+}
+
+
+def folder_of(name: str) -> Path:
+    """Return where the golden output of a recorded core is."""
+    return HERE / f"{name}.golden"
+
+
+def outputs(name: str, core: Path) -> Iterator[Tuple[str, str]]:
+    """
+    Yield what the commands print, by the name of the file that keeps it.
+
+    :param name: Of the recorded core, such as ``6.12-zoo``
+    :param core: The core, unpacked
+    """
+    prog = Program()
+    prog.set_core_dump(core)
+    taken: List[Any] = []
+
+    def take(prog: Program) -> Any:
+        # Once for all commands.
+        if not taken:
+            taken.append(take_snapshot(prog))
+        return taken[0]
+
+    devices = _DEVICES[name.rpartition("-")[2]]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(opening, "take", take),
+    ):
+        path = Path(folder) / "output"
+        for file, (main, options) in OUTPUTS.items():
+            argv = devices if options == (_SCENE_DEVICES,) else options
+            status = main(prog, [*argv, "--output", str(path)])
+            assert status == 0, (file, status)
+            yield file, path.read_text()
+
+
+def read(name: str, file: str) -> str:
+    """Return golden output."""
+    data = (folder_of(name) / file).read_bytes()
+    return (lzma.decompress(data) if file.endswith(".xz") else data).decode()
+
+
+def write(name: str, core: Path) -> None:
+    """Write the golden output of a core."""
+    folder = folder_of(name)
+    folder.mkdir(exist_ok=True)
+    for path in folder.iterdir():
+        if path.name not in OUTPUTS:
+            path.unlink()
+    for file, text in outputs(name, core):
+        path = folder / file
+        if path.exists() and read(name, file) == text:
+            continue  # Another xz may pack the same otherwise.
+        data = text.encode()
+        if file.endswith(".xz"):
+            data = lzma.compress(data, preset=9 | lzma.PRESET_EXTREME)
+        path.write_bytes(data)
+
+
+def _expanded(records: Sequence[str]) -> List[str]:
+    # Records of a JSON document, which are a line each, as a line a member.
+    lines: List[str] = []
+    for record in records:
+        try:
+            value = json.loads(record.rstrip(","))
+        except ValueError:
+            lines.append(record)
+        else:
+            lines += json.dumps(value, indent=1).splitlines()
+    return lines
+
+
+def difference(file: str, golden: str, now: str, most: int = 60) -> str:
+    """
+    Return what differs, "" if nothing does.
+
+    :param most: Lines
+    """
+    if golden == now:
+        return ""
+    old, new = golden.splitlines(), now.splitlines()
+    if ".json" in file:
+        there: Tuple[Dict[str, None], Dict[str, None]]
+        there = dict.fromkeys(old), dict.fromkeys(new)
+        old = _expanded([line for line in old if line not in there[1]])
+        new = _expanded([line for line in new if line not in there[0]])
+    lines = list(difflib.unified_diff(old, new, f"golden {file}", "now", lineterm=""))
+    if len(lines) > most:
+        lines[most:] = [f"... and {len(lines) - most} lines more"]
+    return "\n".join(lines or ["the same records in another order"])
+
+
+def main(names: List[str]) -> int:
+    """Write the golden output of the cores that are named, or of all."""
+    suffix = ".core.xz"
+    for packed in sorted(HERE.glob(f"*{suffix}")):
+        name = packed.name[: -len(suffix)]
+        if not names or name in names:
+            with tempfile.TemporaryDirectory() as folder:
+                write(name, unpack(packed, Path(folder)))
+            print(folder_of(name), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
