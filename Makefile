@@ -9,7 +9,7 @@ SET ?=
 DEMO ?= vmcores/6.12-zoo.core.xz
 FLAGS ?=
 
-.PHONY: help demo test test-vm vmcore vmcores golden bench lint types clean
+.PHONY: help demo test test-vm vmcore vmcores golden bench lint types docs clean
 
 help:
 	@echo 'make demo      run the report on a recorded core of a real kernel'
@@ -21,6 +21,7 @@ help:
 	@echo 'make golden    write what the commands print of them anew'
 	@echo 'make bench     speed and memory, as ratios'
 	@echo 'make lint types'
+	@echo 'make docs      build the pages: docs/_build/html/index.html'
 
 # A stamp for each set of packages: demo needs two, the checks need more.
 $(VENV)/.run: pyproject.toml
@@ -38,6 +39,10 @@ $(VENV)/.vm: $(VENV)/.test
 
 $(VENV)/.lint: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lint]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	@touch $@
 
 LAB = PYTHONPATH=vmcores $(PYTHON) -m lab
@@ -69,7 +74,14 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/.lint
-	$(BIN)/mypy helpers drgn_scripts tests vmcores
+	$(BIN)/mypy helpers drgn_scripts docs tests vmcores
+
+# Anew each time: pages of modules that are gone would stay. The examples in docs/ and in
+# docstrings are tests of make test.
+docs: $(VENV)/.docs
+	rm -rf docs/_build docs/_reference
+	$(BIN)/sphinx-build -q -n -W --keep-going -j auto -b html docs docs/_build/html
+	@echo docs/_build/html/index.html
 
 clean:
-	rm -rf $(VENV) build dist helpers/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) docs/_build docs/_reference build dist helpers/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What README.md shows is what comes out."""
 
-import contextlib
-import doctest
-import io
 from pathlib import Path
 import re
 import shlex
@@ -12,12 +9,10 @@ import sys
 from typing import List
 from unittest import mock
 
-import drgn
-from drgn import Program
-import drgn.cli
 import pytest
 
 from tests.support.booted import REPOSITORY
+from tests.support.examples import examples_in, known_at_prompt, run_examples
 from tests.support.recorded import Recorded
 
 NAME = "6.12-zoo"
@@ -73,28 +68,18 @@ def test_answers(core: Path) -> None:
 
 def test_prompt(core: Path) -> None:
     block = _block(f"$ drgn -q -c {CORE}\n")
-    examples = doctest.DocTestParser().get_examples(block)
+    examples = examples_in(block)
     assert len(examples) > 8
-    prog = Program()
-    prog.set_core_dump(core)
-    drgn.set_default_prog(prog)
-    known = drgn.cli.default_globals(prog)
-    path = [str(REPOSITORY / "helpers"), *sys.path]
-    with (
-        mock.patch.object(sys, "path", path),
-        mock.patch.object(sys, "displayhook", drgn.cli._displayhook),
-    ):
-        for example in examples:
-            printed = io.StringIO()
-            code = compile(example.source, "README.md", "single")
-            with contextlib.redirect_stdout(printed):
-                exec(code, known)
-            assert printed.getvalue() == example.want, example.source
+    with mock.patch.object(sys, "path", [str(REPOSITORY / "helpers"), *sys.path]):
+        run_examples(examples, known_at_prompt(core), "README.md")
 
 
-@pytest.mark.parametrize(
-    "path", ["README.md", "docs/btf.md", "docs/slices.md", "docs/rules.md"]
-)
+PAGES = ["README.md", "CONTRIBUTING.md"] + [
+    str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "docs").glob("*.md")
+]
+
+
+@pytest.mark.parametrize("path", sorted(PAGES))
 def test_links(path: str) -> None:
     """Files that are named are there."""
     text = (REPOSITORY / path).read_text()

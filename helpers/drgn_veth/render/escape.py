@@ -15,6 +15,9 @@ def for_terminal(text: str) -> str:
     """
     Return a string that a terminal, a pager or a log can be given: control
     characters, and what else moves, hides or reorders text, as escapes.
+
+    >>> for_terminal("veth0\\x1b[31m")
+    'veth0\\\\x1b[31m'
     """
     # str.isprintable() is false for controls, format characters (text
     # direction), separators other than a space, surrogates and private use.

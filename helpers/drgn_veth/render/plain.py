@@ -116,6 +116,10 @@ def plain(value: Any) -> Any:
     Return a value in plain dicts, lists, numbers and strings.
 
     :param value: A record of a Snapshot, a finding, an attempt, or what is in one
+
+    >>> from drgn_veth.model import QueueCount, Queues
+    >>> plain(Queues(QueueCount(14, 14), QueueCount(Unreadable("gone"), 48)))["tx"]
+    {'real': {'unreadable': 'gone'}, 'allocated': 48}
     """
     if isinstance(value, Unreadable):
         return {"unreadable": value.reason}

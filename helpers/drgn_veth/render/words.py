@@ -28,7 +28,12 @@ UNKNOWN = "?"
 
 
 def cell(value: object, none: str = "") -> str:
-    """Return one value, ``?`` if it could not be read."""
+    """
+    Return one value, ``?`` if it could not be read.
+
+    >>> cell(1500), cell("br\\n0"), cell(Unreadable("gone")), cell(None, "-")
+    ('1500', 'br\\\\x0a0', '?', '-')
+    """
     if value is None:
         return none
     if isinstance(value, Unreadable):
@@ -37,7 +42,12 @@ def cell(value: object, none: str = "") -> str:
 
 
 def queue_count(count: QueueCount) -> str:
-    """Return real/allocated queues."""
+    """
+    Return real/allocated queues.
+
+    >>> queue_count(QueueCount(14, 48)), queue_count(QueueCount(Unreadable("gone"), 48))
+    ('14/48', '?/48')
+    """
     return f"{cell(count.real)}/{cell(count.allocated)}"
 
 
@@ -52,7 +62,12 @@ def state(device: Device) -> str:
 
 
 def reference(ref: Maybe[Optional[DeviceRef]]) -> str:
-    """Return a device as another one names it: its name, and its namespace."""
+    """
+    Return a device as another one names it: its name, and its namespace.
+
+    >>> reference(DeviceRef(4026531840, 7, "veth0", 0xFFFF888000000000))
+    'veth0 (4026531840:7)'
+    """
     if ref is None or isinstance(ref, Unreadable):
         return cell(ref)
     return f"{cell(ref.name)} ({cell(ref.netns)}:{cell(ref.ifindex)})"

@@ -4,8 +4,8 @@ The Snapshot
 ------------
 
 One pass over all namespaces into plain records (:mod:`drgn_veth.model`). A value
-that cannot be read becomes an :class:`~drgn_veth.model.Unreadable` in its place
-and nothing else is lost.
+that cannot be read becomes an :class:`~drgn_veth.core.unreadable.Unreadable` in its
+place and nothing else is lost.
 
 Each struct is read once, by its layout (:mod:`drgn_veth.snapshot.layouts`). All devices
 are found (:mod:`drgn_veth.snapshot.discover`) before any is recorded

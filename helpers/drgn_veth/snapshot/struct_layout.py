@@ -146,7 +146,8 @@ class Layout:
     :param type: Struct type
     :param members: Name of each value, and the member it is. A value whose member is
         not there, or is of another kind, is
-        :class:`~drgn_veth.model.Unreadable` in every record; None if it is optional.
+        :class:`~drgn_veth.core.unreadable.Unreadable` in every record; None if it is
+        optional.
     """
 
     def __init__(
@@ -214,7 +215,7 @@ class Layout:
         :return: A record with an attribute for each value, an int, or bytes for
             an array. If the struct cannot be read in whole, each member is read
             for itself, and those that cannot be are
-            :class:`~drgn_veth.model.Unreadable`.
+            :class:`~drgn_veth.core.unreadable.Unreadable`.
         """
         try:
             data = self.prog.read(address, self.size)
