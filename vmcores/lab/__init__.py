@@ -4,11 +4,11 @@
 PYTHONPATH=vmcores python3 -m lab vmcore --kernel 6.1 --scene zoo
 """
 
-from ._steps import LabError, cache_dir
-from .guest import Died, Guest
-from .kernels import DEFAULT_SERIES, Kernel
-from .kernels import get as get_kernel
-from .vmcore import Hook, Result, elf_hook, make, scenes
+from .host._steps import LabError, cache_dir
+from .host.kernels import DEFAULT_SERIES, Kernel
+from .host.kernels import get as get_kernel
+from .host.qemu_guest import Died, Guest
+from .host.vmcore import Hook, Result, elf_hook, make, scenes
 
 __all__ = (
     "DEFAULT_SERIES",

@@ -8,10 +8,10 @@ from pathlib import Path
 import signal
 import sys
 
-from . import kernels, rootfs
-from ._steps import LabError, need_programs
-from .archive import Archive
-from .vmcore import make, scenes
+from .host import kernels, rootfs
+from .host._steps import LabError, need_programs
+from .host.archive import Archive
+from .host.vmcore import make, scenes
 
 __all__ = ("main",)
 

@@ -19,8 +19,8 @@ from typing import Any, Callable
 from . import kernels
 from ._steps import LabError, build_folder, cache_dir, lock, need_programs, say, step
 from .archive import Archive
-from .guest import Died, Guest, qemu_version
 from .kernels import Kernel
+from .qemu_guest import Died, Guest, qemu_version
 
 __all__ = ("Hook", "Result", "elf_hook", "make", "scenes", "source_hash")
 
@@ -29,8 +29,8 @@ __all__ = ("Hook", "Result", "elf_hook", "make", "scenes", "source_hash")
 # hook may leave files.
 Hook = Callable[[Guest, Path], None]
 
-OWN = Path(__file__).resolve().parent
-REPOSITORY = OWN.parent.parent
+LAB = Path(__file__).resolve().parent.parent
+REPOSITORY = LAB.parent.parent
 TRIES = 4
 # Scenes in which the kernel is not asked about XDP attaches: where rtnl_mutex is held
 # it would never answer, of a thousand pairs there is nothing to learn, and what is
@@ -63,25 +63,22 @@ class Result:
 def scenes() -> list[str]:
     """The names of the scenes."""
     return sorted(
-        p.stem for p in (OWN / "scenes").glob("*.sh") if not p.name.startswith("_")
+        p.stem for p in (LAB / "scenes").glob("*.sh") if not p.name.startswith("_")
     )
 
 
 def source_hash(scene: str) -> str:
-    """A hash of what decides the content of a dump: the scene, the guest's files, the
-    lab's code.
+    """Return a hash of what decides the content of a dump: all of the lab, except for
+    the other scenes and the pages for readers.
     """
     digest = hashlib.sha256()
     others = set(scenes()) - {scene}
-    files = [
-        *OWN.glob("*.py"),
-        *(OWN / "guest").rglob("*"),
-        *(OWN / "scenes").rglob("*"),
-    ]
-    for path in sorted(files):
-        parts = path.relative_to(OWN).parts
-        if not path.is_file() or any(
-            part == "__pycache__" or part.startswith(".") for part in parts
+    for path in sorted(LAB.rglob("*")):
+        parts = path.relative_to(LAB).parts
+        if (
+            not path.is_file()
+            or path.suffix == ".md"
+            or any(part == "__pycache__" or part.startswith(".") for part in parts)
         ):
             continue
         if parts[0] == "scenes" and path.suffix == ".sh" and path.stem in others:

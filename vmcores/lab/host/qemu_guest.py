@@ -242,10 +242,10 @@ class Guest:
         shutil.copyfile(self.kernel.vmlinuz, tree / "boot" / "vmlinuz")
         shutil.copyfile(initrd, tree / "boot" / "initrd")
         (tree / "boot" / "level").write_text("auto\n")
-        own = Path(__file__).resolve().parent
+        lab = Path(__file__).resolve().parent.parent
         files: dict[str, Path] = {
-            "/lab/scenes": own / "scenes",
-            "/lab/guest": own / "guest",
+            "/lab/scenes": lab / "scenes",
+            "/lab/guest": lab / "guest",
         }
         files.update(self._files)
         for place, path in files.items():

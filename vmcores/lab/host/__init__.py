@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What runs on the host: fetches kernels, boots them, and keeps their dumps."""
+
+__all__ = (
+    "archive",
+    "initramfs",
+    "kernels",
+    "qemu_guest",
+    "rootfs",
+    "vmcore",
+)
