@@ -238,7 +238,6 @@ def _fill(
     files: Mapping[str, Path],
     timeout: float,
 ) -> None:
-    cpu = "max"
     for attempt in range(1, TRIES + 1):
         try:
             _attempt(
@@ -251,7 +250,6 @@ def _fill(
                 hooks,
                 files,
                 timeout,
-                cpu,
             )
             return
         except LabError as e:
@@ -263,9 +261,6 @@ def _fill(
                     f"{TRIES} boots of {kernel.release} died; the last: {e}{kept}"
                 ) from e
             say(f"boot {attempt} of {kernel.release} died, trying another: {e}")
-            # TCG now and then has a pointer in EFLAGS after CMPXCHG16B, which SLUB
-            # uses where the CPU has it: 6.12.107 then dies in __kmalloc_noprof().
-            cpu = "max,cx16=off"
             # Nothing of that boot may meet the next one.
             for path in folder.iterdir():
                 if path.is_dir() and not path.is_symlink():
@@ -284,7 +279,6 @@ def _attempt(
     hooks: Sequence[Hook],
     files: Mapping[str, Path],
     timeout: float,
-    cpu: str,
 ) -> None:
     start = time.monotonic()
     inside: dict[str, Path] = {}
@@ -303,7 +297,6 @@ def _attempt(
         kernel,
         memory_mb=memory,
         smp=smp,
-        emulated_cpu=cpu,
         files=inside,
         console_log=folder / "console.log",
     ) as guest:
