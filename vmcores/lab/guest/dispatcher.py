@@ -15,8 +15,9 @@ import os
 import struct
 import sys
 
+from bpf import bpf, object_id, pin
 from programs import instruction
-from xdp import bpf, object_id, pin, record
+from xdp import record
 
 __all__ = ("main",)
 

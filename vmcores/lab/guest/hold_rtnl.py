@@ -27,6 +27,8 @@ import sys
 import time
 from typing import NoReturn
 
+from libc import checked, libc
+
 __all__ = ("hold", "main")
 
 SYS_USERFAULTFD = {"x86_64": 323, "aarch64": 282}[os.uname().machine]
@@ -38,14 +40,9 @@ UFFDIO_REGISTER_MODE_MISSING = 1
 SIOCETHTOOL = 0x8946
 ETHTOOL_SFEATURES = 0x3B
 
-_libc = ctypes.CDLL(None, use_errno=True)
-
 
 def _userfaultfd() -> int:
-    fd: int = _libc.syscall(SYS_USERFAULTFD, os.O_CLOEXEC | os.O_NONBLOCK)
-    if fd < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, "userfaultfd: " + os.strerror(error))
+    fd = checked(libc.syscall(SYS_USERFAULTFD, os.O_CLOEXEC | os.O_NONBLOCK))
     fcntl.ioctl(fd, UFFDIO_API, struct.pack("<QQQ", UFFD_API, 0, 0))
     return fd
 

@@ -20,7 +20,7 @@ import resource
 import struct
 import sys
 
-from xdp import bpf, open_pinned, pin
+from bpf import bpf, open_pinned, pin
 
 __all__ = ("Seen", "instruction", "main", "observed", "set_redirect")
 

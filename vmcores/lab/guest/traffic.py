@@ -20,9 +20,10 @@ import time
 from types import TracebackType
 from typing import Optional
 
+from libc import setns
+
 __all__ = ("Arrived", "Listener", "netns", "send")
 
-CLONE_NEWNET = 0x40000000
 ETH_P_ALL = 3
 SOL_PACKET = 263
 PACKET_QDISC_BYPASS = 20
@@ -43,8 +44,6 @@ BASE = 100
 SMALL = 400
 PATIENCE = 0.4
 
-_libc = ctypes.CDLL(None, use_errno=True)
-
 
 @dataclass(frozen=True)
 class Arrived:
@@ -64,21 +63,15 @@ def netns(name: Optional[str]) -> Iterator[None]:
     try:
         there = os.open("/run/netns/" + name, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            _setns(there)
+            setns(there)
         finally:
             os.close(there)
         try:
             yield
         finally:
-            _setns(home)
+            setns(home)
     finally:
         os.close(home)
-
-
-def _setns(fd: int) -> None:
-    if _libc.setns(fd, CLONE_NEWNET) != 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
 
 
 def _checksum(data: bytes) -> int:

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Calls of bpf(2): XDP programs, and BPF links that attach them.
+
+Each raises OSError where the kernel refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import ctypes
+import os
+import struct
+from typing import NamedTuple
+
+from libc import checked, libc
+
+__all__ = (
+    "BPF_F_REPLACE",
+    "MODES",
+    "LinkInfo",
+    "bpf",
+    "create_link",
+    "detach_link",
+    "link_ids",
+    "link_info",
+    "load_program",
+    "object_id",
+    "open_link",
+    "open_pinned",
+    "open_program",
+    "pin",
+    "update_link",
+)
+
+SYS_BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
+BPF_PROG_LOAD = 5
+BPF_OBJ_PIN = 6
+BPF_OBJ_GET = 7
+BPF_PROG_GET_FD_BY_ID = 13
+BPF_OBJ_GET_INFO_BY_FD = 15
+BPF_LINK_CREATE = 28
+BPF_LINK_UPDATE = 29
+BPF_LINK_GET_FD_BY_ID = 30
+BPF_LINK_GET_NEXT_ID = 31
+BPF_LINK_DETACH = 34
+
+BPF_PROG_TYPE_XDP = 6
+BPF_XDP = 37
+BPF_LINK_TYPE_XDP = 6
+BPF_F_XDP_HAS_FRAGS = 1 << 5
+BPF_F_XDP_DEV_BOUND_ONLY = 1 << 6
+BPF_F_REPLACE = 1 << 2
+
+#: The flags of an attach, by mode.
+MODES = {"default": 0, "generic": 2, "driver": 4, "offload": 8}
+
+
+class LinkInfo(NamedTuple):
+    """What struct bpf_link_info says of an XDP link."""
+
+    link_id: int
+    prog_id: int
+    #: In the namespace of the device. 0 when the device is gone.
+    ifindex: int
+
+
+def _bpf_read(command: int, attr: bytes) -> tuple[int, bytes]:
+    """Return the attributes too, into which the kernel may have written."""
+    buffer = ctypes.create_string_buffer(attr, len(attr))
+    result = checked(libc.syscall(SYS_BPF, command, buffer, len(attr)))
+    return result, buffer.raw
+
+
+def bpf(command: int, attr: bytes) -> int:
+    """Call bpf(2); raise OSError where it fails."""
+    return _bpf_read(command, attr)[0]
+
+
+def _pointer(buffer: ctypes.Array[ctypes.c_char]) -> int:
+    return ctypes.addressof(buffer)
+
+
+def load_program(
+    name: str,
+    returns: int = 2,
+    frags: bool = False,
+    attach_type: int = 0,
+    bound_ifindex: int = 0,
+) -> int:
+    """Load ``r0 = returns; exit`` as an XDP program and return its descriptor.
+
+    With an ifindex it is bound to that device of the current namespace.
+    """
+    flags = BPF_F_XDP_HAS_FRAGS if frags else 0
+    if bound_ifindex:
+        flags |= BPF_F_XDP_DEV_BOUND_ONLY
+    # mov64 r0, imm; exit
+    code = struct.pack("<BBhiBBhi", 0xB7, 0, 0, returns, 0x95, 0, 0, 0)
+    instructions = ctypes.create_string_buffer(code, len(code))
+    licence = ctypes.create_string_buffer(b"GPL")
+    attr = struct.pack(
+        "<IIQQIIQII16sII",
+        BPF_PROG_TYPE_XDP,
+        len(code) // 8,
+        _pointer(instructions),
+        _pointer(licence),
+        0,  # log_level
+        0,  # log_size
+        0,  # log_buf
+        0,  # kern_version
+        flags,
+        name.encode()[:15],
+        bound_ifindex,
+        attach_type,
+    )
+    return bpf(BPF_PROG_LOAD, attr)
+
+
+def create_link(prog_fd: int, ifindex: int, flags: int) -> int:
+    """Attach to a device of the current namespace, return the link's descriptor."""
+    return bpf(BPF_LINK_CREATE, struct.pack("<IIII", prog_fd, ifindex, BPF_XDP, flags))
+
+
+def update_link(fd: int, prog_fd: int, old_prog_fd: int | None = None) -> None:
+    """Put another program into a link; with an old one, only if it is there."""
+    flags = 0 if old_prog_fd is None else BPF_F_REPLACE
+    bpf(BPF_LINK_UPDATE, struct.pack("<IIII", fd, prog_fd, flags, old_prog_fd or 0))
+
+
+def detach_link(fd: int) -> None:
+    """Take a link off its device, and leave it to its holders."""
+    bpf(BPF_LINK_DETACH, struct.pack("<I", fd))
+
+
+def open_program(prog_id: int) -> int:
+    """Return a descriptor of the program with this number."""
+    return bpf(BPF_PROG_GET_FD_BY_ID, struct.pack("<III", prog_id, 0, 0))
+
+
+def open_link(link_id: int) -> int:
+    """Return a descriptor of the link with this number."""
+    return bpf(BPF_LINK_GET_FD_BY_ID, struct.pack("<III", link_id, 0, 0))
+
+
+def link_ids() -> Iterator[int]:
+    """The numbers of all links, whatever their type."""
+    link_id = 0
+    while True:
+        try:
+            _, attr = _bpf_read(
+                BPF_LINK_GET_NEXT_ID, struct.pack("<III", link_id, 0, 0)
+            )
+        except FileNotFoundError:
+            return
+        (link_id,) = struct.unpack_from("<I", attr, 4)
+        yield link_id
+
+
+def pin(fd: int, path: str) -> None:
+    """Give an object of bpf(2) a name in a BPF file system."""
+    buffer = ctypes.create_string_buffer(os.fsencode(path))
+    bpf(BPF_OBJ_PIN, struct.pack("<QII", _pointer(buffer), fd, 0))
+
+
+def open_pinned(path: str) -> int:
+    """Return a descriptor of what is pinned there."""
+    buffer = ctypes.create_string_buffer(os.fsencode(path))
+    return bpf(BPF_OBJ_GET, struct.pack("<QII", _pointer(buffer), 0, 0))
+
+
+def _info(fd: int) -> bytes:
+    info = ctypes.create_string_buffer(256)
+    bpf(BPF_OBJ_GET_INFO_BY_FD, struct.pack("<IIQ", fd, len(info), _pointer(info)))
+    return info.raw
+
+
+def object_id(fd: int) -> int:
+    """Return the number of a program or of a link."""
+    # The second word of struct bpf_prog_info and of struct bpf_link_info alike.
+    (number,) = struct.unpack_from("<I", _info(fd), 4)
+    return int(number)
+
+
+def link_info(fd: int) -> LinkInfo | None:
+    """Return what the kernel says of a link, or None when it is none of XDP."""
+    kind, link_id, prog_id, _, ifindex = struct.unpack_from("<IIIII", _info(fd))
+    if kind != BPF_LINK_TYPE_XDP:
+        return None
+    return LinkInfo(link_id, prog_id, ifindex)
