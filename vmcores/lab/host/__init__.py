@@ -2,9 +2,12 @@
 """What runs on the host: fetches kernels, boots them, and keeps their dumps."""
 
 __all__ = (
+    "agent",
     "archive",
+    "dump",
     "initramfs",
     "kernels",
+    "qemu",
     "qemu_guest",
     "rootfs",
     "vmcore",

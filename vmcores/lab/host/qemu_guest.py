@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 import contextlib
 import json
@@ -12,25 +11,20 @@ from pathlib import Path
 import re
 import shlex
 import shutil
-import signal
-import socket
-import subprocess
 import tempfile
 import time
 from types import TracebackType
-from typing import Any
 
 from . import initramfs, rootfs
 from ._steps import LabError, cache_dir, lock, need_programs, run, say
+from .agent import Agent
 from .archive import Archive
 from .kernels import Kernel
+from .qemu import Died, Qemu, command_line, qemu_version
 
-__all__ = ("Died", "Guest", "qemu_version")
+__all__ = ("Died", "Guest")
 
-QEMU = "qemu-system-x86_64"
-# QEMU's TCG now and then leaves a pointer in EFLAGS after CMPXCHG16B. SLUB uses that
-# instruction where the CPU has it, and the kernel then dies in an allocation.
-EMULATED_CPU = "max,cx16=off"
+LAB = Path(__file__).resolve().parent.parent
 # The crypto self-tests are what kills an emulated boot most often.
 COMMAND_LINE = (
     "console=ttyS0 rootfstype=ramfs crashkernel={crashkernel}M "
@@ -40,24 +34,10 @@ CRASH_COMMAND_LINE = (
     "console=ttyS0 irqpoll nr_cpus=1 reset_devices "
     "cryptomgr.notests panic=-1 random.trust_cpu=on"
 )
-
-
 FOLDER_PREFIX = "drgn-veth-lab-"
 
 # What the kernel says when it or a program goes wrong, which is the emulator's doing.
 _CRASH = re.compile(r"^.*(?:traps: |segfault at |Oops: |BUG: ).*$", re.M)
-
-
-class Died(LabError):
-    """The guest ended or hung by itself.
-
-    Under emulation that happens; another boot is worth a try.
-    """
-
-
-def qemu_version() -> str:
-    """What QEMU calls its version."""
-    return run([QEMU, "--version"]).split("version ", 1)[-1].split("\n")[0].strip()
 
 
 class Guest:
@@ -95,10 +75,8 @@ class Guest:
         self._files = dict(files or {})
         self._folder: Path | None = None
         self._keep_console = console_log
-        self._process: subprocess.Popen[bytes] | None = None
-        self._channel: socket.socket | None = None
-        self._received = b""
-        self._number = 0
+        self._running: Qemu | None = None
+        self._agent: Agent | None = None
 
     # Life and death
 
@@ -129,6 +107,12 @@ class Guest:
         return self._folder
 
     @property
+    def _qemu(self) -> Qemu:
+        if self._running is None:
+            raise LabError("the guest is not running")
+        return self._running
+
+    @property
     def console_path(self) -> Path:
         return self.folder / "console.log"
 
@@ -142,21 +126,17 @@ class Guest:
         return self.folder / "out.img"
 
     def console(self) -> str:
-        """All that the guest wrote on its console up to now."""
-        try:
-            return self.console_path.read_text(errors="replace")
-        except OSError:
-            return ""
+        """Return all that the guest wrote on its console up to now."""
+        return self._qemu.console()
 
     def close(self) -> None:
         """Kill QEMU and remove the guest's folder."""
-        process, self._process = self._process, None
-        if process is not None and process.poll() is None:
-            process.kill()
-            process.wait()
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
+        if self._running is not None:
+            self._running.kill()
+            self._running = None
+        if self._agent is not None:
+            self._agent.close()
+            self._agent = None
         folder, self._folder = self._folder, None
         if folder is not None:
             if self._keep_console is not None:
@@ -181,59 +161,24 @@ class Guest:
             initramfs.build(self.kernel, userland / "busybox", rootfs.PYTHON_PATH)
         )
         self._fill_out_disk(initrd)
-        argv = [
-            # However this process ends, QEMU ends with it.
-            "setpriv", "--pdeathsig", "KILL",
-            QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-machine", "q35",
-            "-accel", "kvm" if accel == "kvm" else "tcg,thread=multi",
-            "-cpu", "host" if accel == "kvm" else EMULATED_CPU,
-            "-m", str(self.memory_mb), "-smp", str(self.smp),
-            "-kernel", str(self.kernel.vmlinuz), "-initrd", str(initrd),
-            "-append", COMMAND_LINE.format(crashkernel=self.crashkernel_mb),
-            "-device", "vmcoreinfo",
-            "-device", "virtio-rng-pci",
-            "-netdev", "hubport,hubid=0,id=net0",
-            "-device", "virtio-net-pci,netdev=net0,mac=52:54:00:12:34:56,romfile=",
-            "-chardev", f"file,id=console,path={folder / 'console.log'}",
-            "-serial", "chardev:console",
-            "-chardev", f"socket,id=agent,path={folder / 'agent'},server=on,wait=off",
-            "-serial", "chardev:agent",
-            "-qmp", f"unix:{folder / 'qmp'},server=on,wait=off",
-            "-qmp", f"unix:{folder / 'qmp-lab'},server=on,wait=off",
-        ]  # fmt: skip
-        for name, path, mode in (
-            ("rootfs", userland / "rootfs.ext4", "readonly=on"),
-            ("kernel", kernel_disk, "readonly=on"),
-            ("out", self.out_disk, "cache=unsafe"),
-        ):
-            argv += ["-drive", f"file={path},format=raw,if=none,id={name},{mode}",
-                     "-device", f"virtio-blk-pci,drive={name},serial={name}",
-            ]  # fmt: skip
-        with open(folder / "qemu.log", "wb") as log:
-            # Ctrl-C at the terminal is for the lab, which then ends QEMU itself.
-            self._process = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        argv = command_line(
+            folder,
+            accel=accel,
+            memory_mb=self.memory_mb,
+            smp=self.smp,
+            kernel=self.kernel.vmlinuz,
+            initrd=initrd,
+            append=COMMAND_LINE.format(crashkernel=self.crashkernel_mb),
+            disks={
+                "rootfs": (userland / "rootfs.ext4", "readonly=on"),
+                "kernel": (kernel_disk, "readonly=on"),
+                "out": (self.out_disk, "cache=unsafe"),
+            },
+        )
+        self._running = Qemu(folder, argv)
         deadline = start + self.boot_timeout
-        # The socket is opened before the guest says anything: QEMU drops what nobody
-        # listens to.
-        while True:
-            channel = socket.socket(socket.AF_UNIX)
-            try:
-                channel.connect(str(folder / "agent"))
-                break
-            except OSError:
-                channel.close()
-                self._check("QEMU did not start", deadline)
-                time.sleep(0.02)
-        self._channel = channel
-        while self._read_line("the guest did not boot", deadline) != "ready":
-            pass
+        self._agent = Agent(self._running, folder / "agent", deadline)
+        self._agent.wait_until_ready(deadline)
         self.boot_seconds = time.monotonic() - start
 
     def _fill_out_disk(self, initrd: Path) -> None:
@@ -243,10 +188,9 @@ class Guest:
         shutil.copyfile(self.kernel.vmlinuz, tree / "boot" / "vmlinuz")
         shutil.copyfile(initrd, tree / "boot" / "initrd")
         (tree / "boot" / "level").write_text("auto\n")
-        lab = Path(__file__).resolve().parent.parent
         files: dict[str, Path] = {
-            "/lab/scenes": lab / "scenes",
-            "/lab/guest": lab / "guest",
+            "/lab/scenes": LAB / "scenes",
+            "/lab/guest": LAB / "guest",
         }
         files.update(self._files)
         for place, path in files.items():
@@ -265,53 +209,6 @@ class Guest:
                 raise LabError(f"{path} is to be put into the guest, but is not there")
         rootfs.ext4_image(self.out_disk, tree, self.out_mb)
         shutil.rmtree(tree)
-
-    # Waiting
-
-    def _tail(self, lines: int = 15) -> str:
-        text = self.console()
-        with contextlib.suppress(OSError):
-            text += (self.folder / "qemu.log").read_text(errors="replace")
-        last = [line for line in text.replace("\r", "").splitlines() if line.strip()][
-            -lines:
-        ]
-        return (
-            "".join("\n  console: " + line for line in last)
-            or "\n  the console is empty"
-        )
-
-    def _check(self, what: str, deadline: float) -> None:
-        """Raise Died when QEMU has ended or the time is up."""
-        if self._process is None:
-            raise LabError("the guest is not running")
-        status = self._process.poll()
-        if status is not None:
-            raise Died(f"{what}: QEMU ended with status {status}{self._tail()}")
-        if time.monotonic() > deadline:
-            raise Died(f"{what} in time{self._tail()}")
-
-    def _read_line(self, what: str, deadline: float) -> str:
-        channel = self._channel
-        if channel is None:
-            raise LabError("the guest is not running")
-        channel.settimeout(0.25)
-        while b"\n" not in self._received:
-            try:
-                block = channel.recv(65536)
-            except socket.timeout:
-                block = b""
-                # Died only when there is nothing left to read.
-                self._check(what, deadline)
-            except OSError:
-                self._check(what, deadline)
-                raise Died(f"{what}: the channel broke{self._tail()}") from None
-            else:
-                if not block:
-                    time.sleep(0.2)
-                    self._check(what, time.monotonic())
-            self._received += block
-        line, _, self._received = self._received.partition(b"\n")
-        return line.decode(errors="replace").strip()
 
     # Commands
 
@@ -347,75 +244,9 @@ class Guest:
         timeout: float = 300,
     ) -> tuple[int, str]:
         """Like run(), but give the exit status and the output, whatever they are."""
-        if self._channel is None:
+        if self._agent is None:
             raise LabError("the guest is not running")
-        self._number += 1
-        number = self._number
-        script = (
-            "".join(f"export {k}={shlex.quote(v)}\n" for k, v in (env or {}).items())
-            + command
-            + "\n"
-        )
-        job = f"{number} {base64.b64encode(script.encode()).decode()}\n".encode()
-        what = f"the guest did not finish {command!r}"
-        deadline = time.monotonic() + timeout
-        self._channel.settimeout(timeout)
-        try:
-            self._channel.sendall(job)
-        except OSError:
-            self._check(what, deadline)
-            raise Died(f"{what}: the channel broke{self._tail()}") from None
-        while True:
-            words = self._read_line(what, deadline).split()
-            if words[:2] == ["done", str(number)]:
-                break
-        encoded: list[str] = []
-        while True:
-            line = self._read_line(what, deadline)
-            if line == f"end {number}":
-                break
-            encoded.append(line)
-        output = base64.b64decode("".join(encoded)).decode(errors="replace")
-        return int(words[2]), output
-
-    # QMP
-
-    def _qmp(self, command: str, timeout: float, **arguments: object) -> Any:
-        with contextlib.closing(socket.socket(socket.AF_UNIX)) as s:
-            s.settimeout(timeout)
-            try:
-                s.connect(str(self.folder / "qmp-lab"))
-                with s.makefile("rwb") as f:
-                    for name, args in (
-                        ("", {}),
-                        ("qmp_capabilities", {}),
-                        (command, arguments),
-                    ):
-                        if name:
-                            f.write(
-                                json.dumps(
-                                    {"execute": name, "arguments": args}
-                                ).encode()
-                                + b"\n"
-                            )
-                            f.flush()
-                        while True:
-                            line = f.readline()
-                            if not line:
-                                raise Died(
-                                    f"QEMU hung up during {command}{self._tail()}"
-                                )
-                            answer = json.loads(line)
-                            if "error" in answer:
-                                raise LabError(
-                                    f"QEMU refused {command}: "
-                                    f"{answer['error'].get('desc')}"
-                                )
-                            if "QMP" in answer or "return" in answer:
-                                break
-            except OSError as e:
-                raise Died(f"QMP {command} failed: {e}{self._tail()}") from e
-        return answer.get("return")
+        return self._agent.run(command, env or {}, timeout)
 
     def qmp_dump_elf(self, path: Path, timeout: float = 300) -> None:
         """Let QEMU write the guest's memory as an ELF core.
@@ -423,7 +254,9 @@ class Guest:
         The guest stands still meanwhile and goes on after it.
         """
         path = Path(path).resolve()
-        self._qmp("dump-guest-memory", timeout, paging=False, protocol=f"file:{path}")
+        self._qemu.monitor(
+            "dump-guest-memory", timeout, paging=False, protocol=f"file:{path}"
+        )
 
     # The end of a guest
 
@@ -448,28 +281,23 @@ class Guest:
         self.load_crash_kernel(level)
         self.run("cp -a /run/log /out/; sync; umount /out || mount -o remount,ro /out")
         self._trigger_crash()
-        if self._process is None:
-            raise LabError("the guest is not running")
         deadline = time.monotonic() + timeout
-        while self._process.poll() is None:
+        while self._qemu.is_running:
             if time.monotonic() > deadline:
-                raise Died(
-                    f"the crash kernel did not finish its dump in time{self._tail()}"
-                )
+                tail = self._qemu.tail()
+                raise Died(f"the crash kernel did not finish its dump in time{tail}")
             time.sleep(0.05)
         if "lab: dump ended with status" not in self.console():
-            raise Died(f"the guest ended without a dump{self._tail()}")
+            raise Died(f"the guest ended without a dump{self._qemu.tail()}")
 
     def _trigger_crash(self) -> None:
-        if self._channel is None:
+        if self._agent is None:
             raise LabError("the guest is not running")
         # No answer will come.
-        script = (
+        self._agent.send(
             "echo 1 > /proc/sys/kernel/sysrq\n"
             "taskset -c 0 dash -c 'echo c > /proc/sysrq-trigger'\n"
         )
-        job = base64.b64encode(script.encode()).decode()
-        self._channel.sendall(f"{self._number + 1} {job}\n".encode())
 
     def panic(self, timeout: float = 60) -> None:
         """Panic with no crash kernel; the guest then stands still."""
@@ -478,7 +306,7 @@ class Guest:
         deadline = time.monotonic() + timeout
         while "end Kernel panic" not in self.console():
             if time.monotonic() > deadline:
-                raise Died(f"the guest did not panic in time{self._tail()}")
+                raise Died(f"the guest did not panic in time{self._qemu.tail()}")
             time.sleep(0.05)
 
     def power_off(self) -> None:
@@ -486,13 +314,11 @@ class Guest:
         self.run(
             "cp -a /run/log /out/; sync; umount /out || mount -o remount,ro /out; sync"
         )
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait()
+        self._qemu.kill()
 
     def empty_out_disk(self, folder: Path) -> None:
         """Copy the out disk's files to a folder. Only after crash() or power_off()."""
-        if self._process is not None and self._process.poll() is None:
+        if self._running is not None and self._running.is_running:
             raise LabError("the guest still uses its out disk")
         folder.mkdir(parents=True, exist_ok=True)
         said = run(["debugfs", "-R", f"rdump / {folder}", str(self.out_disk)])

@@ -1,41 +1,25 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""From a kernel and a scene to a crash dump with the truth beside it."""
+"""Dumps of kernels with scenes: made, or found again where nothing has changed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-import datetime
+from dataclasses import dataclass, replace
 import hashlib
 import json
-import os
 from pathlib import Path
 import re
 import shlex
-import shutil
-import time
-from typing import Any, Callable
+from typing import Any
 
 from . import kernels
-from ._steps import LabError, build_folder, cache_dir, lock, need_programs, say, step
+from ._steps import LabError, build_folder, cache_dir, lock, need_programs, say
 from .archive import Archive
+from .dump import UNASKED, Hook, Order, make_dump
 from .kernels import Kernel
-from .qemu_guest import Died, Guest, qemu_version
+from .qemu_guest import LAB
 
-__all__ = ("Hook", "Result", "elf_hook", "make", "scenes", "source_hash")
-
-# Called when the guest is quiet: the scene stands, the truth and the answers are
-# recorded, nothing has crashed yet. The path is the folder of the result, where the
-# hook may leave files.
-Hook = Callable[[Guest, Path], None]
-
-LAB = Path(__file__).resolve().parent.parent
-REPOSITORY = LAB.parent.parent
-TRIES = 4
-# Scenes in which the kernel is not asked about XDP attaches: where rtnl_mutex is held
-# it would never answer, of a thousand pairs there is nothing to learn, and what is
-# attached on trial would heal what "rules" is about.
-UNASKED = frozenset(("dying", "minimal", "rules", "scale"))
+__all__ = ("Result", "make", "scenes", "source_hash")
 
 
 @dataclass(frozen=True)
@@ -86,12 +70,6 @@ def source_hash(scene: str) -> str:
         digest.update(f"{'/'.join(parts)}\0{path.stat().st_size}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def elf_hook(guest: Guest, folder: Path) -> None:
-    """A hook that leaves QEMU's own ELF dump in the result as vmcore.elf."""
-    with step("dump by QEMU"):
-        guest.qmp_dump_elf(folder / "vmcore.elf")
 
 
 def make(
@@ -166,33 +144,24 @@ def make(
                 f"{final} is there and was not made by the lab; it is left alone"
             )
 
-        def fill(folder: Path) -> None:
-            _fill(
-                folder,
-                chosen,
-                scene,
-                env or {},
-                key,
-                list(early_hooks),
-                list(hooks),
-                files or {},
-                timeout,
-            )
-
-        build_folder(final, fill)
+        order = Order(
+            kernel=chosen,
+            scene=scene,
+            env=env,
+            memory_mb=memory,
+            smp=smp,
+            level=level,
+            elf=elf,
+            early_hooks=early_hooks,
+            hooks=hooks,
+            files=files or {},
+            timeout=timeout,
+        )
+        build_folder(final, lambda folder: make_dump(order, key, folder))
     made = _load(final, chosen, key)
     if made is None:
         raise LabError(f"{final} is not whole after it was made")
-    return Result(
-        made.folder,
-        made.vmcore,
-        made.truth,
-        made.answers,
-        made.console,
-        chosen,
-        made.lab,
-        False,
-    )
+    return replace(made, reused=False)
 
 
 def _folder_name(series: str, scene: str, env: Mapping[str, str]) -> str:
@@ -225,176 +194,3 @@ def _load(folder: Path, kernel: Kernel, key: Mapping[str, Any]) -> Result | None
     ].stat().st_size != about.get("vmcore_size"):
         return None
     return Result(folder, files[0], files[1], answers, files[2], kernel, about, True)
-
-
-def _fill(
-    folder: Path,
-    kernel: Kernel,
-    scene: str,
-    env: Mapping[str, str],
-    key: Mapping[str, Any],
-    early_hooks: Sequence[Hook],
-    hooks: Sequence[Hook],
-    files: Mapping[str, Path],
-    timeout: float,
-) -> None:
-    for attempt in range(1, TRIES + 1):
-        try:
-            _attempt(
-                folder,
-                kernel,
-                scene,
-                env,
-                key,
-                early_hooks,
-                hooks,
-                files,
-                timeout,
-            )
-            return
-        except LabError as e:
-            kept = _keep_console(folder, f"{kernel.release}-{scene}")
-            if not isinstance(e, Died):
-                raise LabError(f"{e}{kept}") from e
-            if attempt == TRIES:
-                raise LabError(
-                    f"{TRIES} boots of {kernel.release} died; the last: {e}{kept}"
-                ) from e
-            say(f"boot {attempt} of {kernel.release} died, trying another: {e}")
-            # Nothing of that boot may meet the next one.
-            for path in folder.iterdir():
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
-
-
-def _attempt(
-    folder: Path,
-    kernel: Kernel,
-    scene: str,
-    env: Mapping[str, str],
-    key: Mapping[str, Any],
-    early_hooks: Sequence[Hook],
-    hooks: Sequence[Hook],
-    files: Mapping[str, Path],
-    timeout: float,
-) -> None:
-    start = time.monotonic()
-    inside: dict[str, Path] = {}
-    for name in ("helpers", "drgn_scripts"):
-        if (REPOSITORY / name).is_dir():
-            inside[f"/lab/repo/{name}"] = REPOSITORY / name
-    inside.update(files)
-    say(f"boot {kernel.release}")
-    seconds: dict[str, float] = {}
-
-    def lap(name: str, since: float) -> None:
-        seconds[name] = round(time.monotonic() - since, 1)
-
-    memory, smp, level = key["memory_mb"], key["smp"], key["level"]
-    with Guest(
-        kernel,
-        memory_mb=memory,
-        smp=smp,
-        files=inside,
-        console_log=folder / "console.log",
-    ) as guest:
-        lap("boot", start)
-        with step(f"scene {scene}"):
-            since = time.monotonic()
-            said = guest.run(f"dash /lab/scenes/{scene}.sh", env=env, timeout=timeout)
-            (folder / "scene.log").write_text(said)
-            lap("scene", since)
-        with step("record the truth"):
-            since = time.monotonic()
-            guest.run(
-                "python3 /lab/guest/truth.py /out/truth.json", env=env, timeout=timeout
-            )
-            guest.run("test -s /out/truth.json")
-            lap("truth", since)
-        for hook in early_hooks:
-            hook(guest, folder)
-        if scene not in UNASKED:
-            with step("ask about XDP attaches"):
-                since = time.monotonic()
-                asked = guest.run(
-                    "python3 /lab/guest/prober.py /out/answers.json",
-                    env=env,
-                    timeout=timeout,
-                )
-                lap("answers", since)
-            say(asked.strip())
-        if key["elf"]:
-            elf_hook(guest, folder)
-        for hook in hooks:
-            hook(guest, folder)
-        with step("panic and kdump"):
-            since = time.monotonic()
-            guest.crash(timeout=timeout, level=level)
-            lap("kdump", since)
-        out = folder / ".out"
-        guest.empty_out_disk(out)
-        console = guest.console()
-    log = _read(out / "makedumpfile.log")
-    status = _read(out / "makedumpfile.status").split()
-    if len(status) != 2 or status[0] != "0" or not (out / "vmcore").exists():
-        raise Died(
-            "makedumpfile failed:"
-            + "".join("\n  " + line for line in log.strip().splitlines()[-12:])
-        )
-    wanted = ["vmcore", "truth.json"]
-    if scene not in UNASKED:
-        wanted.append("answers.json")
-    for name in wanted:
-        if not (out / name).exists():
-            raise Died(f"the guest's disk has no {name}")
-        shutil.move(str(out / name), folder / name)
-    (folder / "makedumpfile.log").write_text(
-        _read(out / "makedumpfile.first.log") + log
-    )
-    shutil.rmtree(out)
-    (folder / "vmcore").chmod(0o644)
-    (folder / "console.log").write_text(console)
-    version = re.search(r"makedumpfile: version (\S+)", log)
-    about = {
-        "series": kernel.short_series,
-        "release": kernel.release,
-        "kernel_version": kernel.version,
-        "vmlinux": str(kernel.vmlinux),
-        "debug_modules": {
-            name: str(path) for name, path in kernel.debug_modules.items()
-        },
-        "scene": scene,
-        "env": dict(env),
-        "makedumpfile": {
-            "version": version.group(1) if version else None,
-            "level": int(status[1]),
-        },
-        "qemu": qemu_version(),
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(
-            timespec="seconds"
-        ),
-        "seconds": seconds,
-        "vmcore_size": (folder / "vmcore").stat().st_size,
-        "key": dict(key),
-    }
-    (folder / "lab.json").write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
-    os.sync()
-
-
-def _keep_console(folder: Path, name: str) -> str:
-    """Save the console of a run that failed, and tell where it is."""
-    source, goal = folder / "console.log", cache_dir() / "failed" / f"{name}.log"
-    if not source.exists():
-        return ""
-    goal.parent.mkdir(exist_ok=True)
-    shutil.copyfile(source, goal)
-    return f"\n  (the whole console: {goal})"
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""
