@@ -21,8 +21,10 @@ __all__ = (
     "bpf",
     "create_link",
     "detach_link",
+    "instruction",
     "link_ids",
     "link_info",
+    "load",
     "load_program",
     "object_id",
     "open_link",
@@ -76,8 +78,54 @@ def bpf(command: int, attr: bytes) -> int:
     return _bpf_read(command, attr)[0]
 
 
-def _pointer(buffer: ctypes.Array[ctypes.c_char]) -> int:
-    return ctypes.addressof(buffer)
+def instruction(
+    code: int, dst: int = 0, src: int = 0, off: int = 0, imm: int = 0
+) -> bytes:
+    """Return one instruction of eBPF."""
+    return struct.pack("<BBhi", code, dst | src << 4, off, imm)
+
+
+def load(
+    name: str,
+    code: bytes,
+    *,
+    kind: int = BPF_PROG_TYPE_XDP,
+    flags: int = 0,
+    ifindex: int = 0,
+    attach_type: int = 0,
+    more: bytes = b"",
+    log_bytes: int = 65536,
+) -> int:
+    """Load a program and return its descriptor.
+
+    :param more: what follows expected_attach_type in union bpf_attr
+    :param log_bytes: how much of the verifier's log an error may have; 0 for no log
+    """
+    instructions = ctypes.create_string_buffer(code, len(code))
+    licence = ctypes.create_string_buffer(b"GPL")
+    log = ctypes.create_string_buffer(log_bytes)
+    attr = struct.pack(
+        "<IIQQIIQII16sII",
+        kind,
+        len(code) // 8,
+        ctypes.addressof(instructions),
+        ctypes.addressof(licence),
+        1 if log_bytes else 0,  # log_level
+        log_bytes,
+        ctypes.addressof(log) if log_bytes else 0,
+        0,  # kern_version
+        flags,
+        name.encode()[:15],
+        ifindex,
+        attach_type,
+    )
+    try:
+        return bpf(BPF_PROG_LOAD, attr + more)
+    except OSError as e:
+        if not log_bytes:
+            raise
+        said = log.value.decode(errors="replace")
+        raise OSError(e.errno, f"{e.strerror}: {name}: {said}") from e
 
 
 def load_program(
@@ -94,26 +142,14 @@ def load_program(
     flags = BPF_F_XDP_HAS_FRAGS if frags else 0
     if bound_ifindex:
         flags |= BPF_F_XDP_DEV_BOUND_ONLY
-    # mov64 r0, imm; exit
-    code = struct.pack("<BBhiBBhi", 0xB7, 0, 0, returns, 0x95, 0, 0, 0)
-    instructions = ctypes.create_string_buffer(code, len(code))
-    licence = ctypes.create_string_buffer(b"GPL")
-    attr = struct.pack(
-        "<IIQQIIQII16sII",
-        BPF_PROG_TYPE_XDP,
-        len(code) // 8,
-        _pointer(instructions),
-        _pointer(licence),
-        0,  # log_level
-        0,  # log_size
-        0,  # log_buf
-        0,  # kern_version
-        flags,
-        name.encode()[:15],
-        bound_ifindex,
-        attach_type,
+    return load(
+        name,
+        instruction(0xB7, imm=returns) + instruction(0x95),  # mov64 r0, imm; exit
+        flags=flags,
+        ifindex=bound_ifindex,
+        attach_type=attach_type,
+        log_bytes=0,
     )
-    return bpf(BPF_PROG_LOAD, attr)
 
 
 def create_link(prog_fd: int, ifindex: int, flags: int) -> int:
@@ -159,18 +195,21 @@ def link_ids() -> Iterator[int]:
 def pin(fd: int, path: str) -> None:
     """Give an object of bpf(2) a name in a BPF file system."""
     buffer = ctypes.create_string_buffer(os.fsencode(path))
-    bpf(BPF_OBJ_PIN, struct.pack("<QII", _pointer(buffer), fd, 0))
+    bpf(BPF_OBJ_PIN, struct.pack("<QII", ctypes.addressof(buffer), fd, 0))
 
 
 def open_pinned(path: str) -> int:
     """Return a descriptor of what is pinned there."""
     buffer = ctypes.create_string_buffer(os.fsencode(path))
-    return bpf(BPF_OBJ_GET, struct.pack("<QII", _pointer(buffer), 0, 0))
+    return bpf(BPF_OBJ_GET, struct.pack("<QII", ctypes.addressof(buffer), 0, 0))
 
 
 def _info(fd: int) -> bytes:
     info = ctypes.create_string_buffer(256)
-    bpf(BPF_OBJ_GET_INFO_BY_FD, struct.pack("<IIQ", fd, len(info), _pointer(info)))
+    bpf(
+        BPF_OBJ_GET_INFO_BY_FD,
+        struct.pack("<IIQ", fd, len(info), ctypes.addressof(info)),
+    )
     return info.raw
 
 

@@ -15,16 +15,13 @@ import os
 import struct
 import sys
 
-from bpf import bpf, object_id, pin
-from programs import instruction
+from bpf import BPF_PROG_TYPE_XDP, bpf, instruction, load, object_id, pin
 from xdp import record
 
 __all__ = ("main",)
 
-BPF_PROG_LOAD = 5
 BPF_RAW_TRACEPOINT_OPEN = 17
 BPF_BTF_LOAD = 18
-BPF_PROG_TYPE_XDP = 6
 BPF_PROG_TYPE_EXT = 28
 BPF_PSEUDO_CALL = 1
 BTF_MAGIC = 0xEB9F
@@ -92,25 +89,10 @@ def _load(
     """Load a program: ``functions`` are (instruction, type), ``replaces`` is (type,
     descriptor of the program that has it).
     """
-    instructions = ctypes.create_string_buffer(code, len(code))
-    licence = ctypes.create_string_buffer(b"GPL")
     packed = b"".join(struct.pack("<II", *function) for function in functions)
     infos = ctypes.create_string_buffer(packed, len(packed))
-    log = ctypes.create_string_buffer(65536)
-    attr = struct.pack(
-        "<IIQQIIQII16sIIIIQIIQIII",
-        kind,
-        len(code) // 8,
-        ctypes.addressof(instructions),
-        ctypes.addressof(licence),
-        1,  # log_level
-        len(log),
-        ctypes.addressof(log),
-        0,  # kern_version
-        0,  # prog_flags
-        name.encode()[:15],
-        0,  # prog_ifindex
-        0,  # expected_attach_type
+    more = struct.pack(
+        "<IIQIIQIII",
         btf_fd,
         8,  # func_info_rec_size
         ctypes.addressof(infos),
@@ -120,11 +102,7 @@ def _load(
         0,  # line_info_cnt
         *replaces,
     )
-    try:
-        return bpf(BPF_PROG_LOAD, attr)
-    except OSError as e:
-        said = log.value.decode(errors="replace")
-        raise OSError(e.errno, f"{e.strerror}: {name}: {said}") from e
+    return load(name, code, kind=kind, more=more)
 
 
 def main(arguments: Sequence[str]) -> int:

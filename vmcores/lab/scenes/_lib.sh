@@ -83,6 +83,17 @@ hold_ns() {
     done
 }
 
+# find_nic: the name of the virtio-net device, in $nic.
+find_nic() {
+    for find_driver in "$INIT_NET"/*/device/driver; do
+        if [ "$(basename "$(readlink "$find_driver")")" = virtio_net ]; then
+            nic=${find_driver#"$INIT_NET"/} nic=${nic%%/*}
+            return
+        fi
+    done
+    die "this machine has no virtio-net device"
+}
+
 xdp() {
     python3 "$GUEST/xdp.py" "$@"
 }

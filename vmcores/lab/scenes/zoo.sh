@@ -150,13 +150,7 @@ if ask "netkit" "Unknown device type" \
 fi
 
 # The NIC goes up with all others.
-nic=
-for driver in "$INIT_NET"/*/device/driver; do
-    if [ "$(basename "$(readlink "$driver")")" = virtio_net ]; then
-        nic=${driver#"$INIT_NET"/} nic=${nic%%/*}
-    fi
-done
-[ -n "$nic" ] || die "this machine has no virtio-net device"
+find_nic
 
 # A veth cannot be made up before it has its peer, so all now.
 ip -batch - <<END
