@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Real crash dumps of real kernels, and what the kernel's own tools said before.
+"""Real crash dumps of real kernels, and what the kernel's own tools said just before.
 
 PYTHONPATH=vmcores python3 -m lab vmcore --kernel 6.1 --scene zoo
 """

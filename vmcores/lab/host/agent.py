@@ -45,8 +45,7 @@ echo "lab: agent ready"
 while read -r number job <&3; do
     file=/run/agent/$number
     echo "$job" | base64 -d > "$file"
-    # Not a pipe: what the command leaves running in the background must not keep it
-    # open.
+    # Not a pipe: processes that stay in the background would keep it open.
     dash "$file" > /run/log/$number.log 2>&1 < /dev/null 3<&- 3>&-
     status=$?
     rm -f "$file"
@@ -96,7 +95,7 @@ class Agent:
                 block = self._socket.recv(65536)
             except socket.timeout:
                 block = b""
-                # Died only when there is nothing left to read.
+                # Only once there is nothing left to read.
                 self._qemu.check(what, deadline)
             except OSError:
                 raise self._broke(what, deadline) from None
@@ -113,7 +112,7 @@ class Agent:
         return Died(f"{what}: the channel broke{self._qemu.tail()}")
 
     def send(self, script: str) -> None:
-        """Send a script. Its answer, if there will be one, is not waited for."""
+        """Send a script, and do not wait for its answer."""
         self._number += 1
         job = base64.b64encode(script.encode()).decode()
         self._socket.sendall(f"{self._number} {job}\n".encode())

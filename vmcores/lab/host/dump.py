@@ -22,24 +22,23 @@ from .qemu_guest import LAB, Guest
 
 __all__ = ("UNASKED", "Hook", "Order", "elf_hook", "make_dump")
 
-# Called when the guest is quiet: the scene stands, the truth and the answers are
-# recorded, nothing has crashed yet. The path is the folder of the result, where the
-# hook may leave files.
+# Called while the guest is idle: the scene is set, the truth recorded, nothing has
+# crashed yet. The path is the folder of the result, where the hook may leave files.
 Hook = Callable[[Guest, Path], None]
 
 REPOSITORY = LAB.parent.parent
-# What of it is always in the guest, under /lab/repo.
+# These are always in the guest, under /lab/repo.
 IN_GUEST = ("helpers", "drgn_scripts")
 TRIES = 4
-# Scenes in which the kernel is not asked about XDP attaches: where rtnl_mutex is held
-# it would never answer, of a thousand pairs there is nothing to learn, and what is
-# attached on trial would heal what "rules" is about.
+# Scenes in which the prober does not ask: "dying" holds rtnl_mutex, so that the kernel
+# would never answer; "scale" would answer the same thousands of times; and a trial
+# attach would mend what "rules" shows.
 UNASKED = frozenset(("dying", "minimal", "rules", "scale"))
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a dump is to be made of."""
+    """What to make a dump of."""
 
     kernel: Kernel
     scene: str
@@ -53,7 +52,7 @@ class Order:
     elf: bool
     early_hooks: Sequence[Hook]
     hooks: Sequence[Hook]
-    #: What else goes into the guest.
+    #: More files for the guest.
     files: Mapping[str, Path]
     #: Seconds for each step.
     timeout: float
@@ -66,9 +65,9 @@ def elf_hook(guest: Guest, folder: Path) -> None:
 
 
 def make_dump(order: Order, key: Mapping[str, Any], folder: Path) -> None:
-    """Fill a folder. A boot that dies is tried again.
+    """Make a dump in a folder. Tries again if the guest dies.
 
-    :param key: stands in lab.json, so that the dump is known again
+    :param key: goes into lab.json; the dump is reused while the key is the same
     """
     release = order.kernel.release
     for attempt in range(1, TRIES + 1):
@@ -83,8 +82,8 @@ def make_dump(order: Order, key: Mapping[str, Any], folder: Path) -> None:
                 raise LabError(
                     f"{TRIES} boots of {release} died; the last: {e}{kept}"
                 ) from e
-            say(f"boot {attempt} of {release} died, trying another: {e}")
-            # Nothing of that boot may meet the next one.
+            say(f"boot {attempt} of {release} died, trying again: {e}")
+            # Keep nothing of that boot.
             for path in folder.iterdir():
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
@@ -198,7 +197,7 @@ def _version(folder: Path) -> str | None:
 
 
 def _keep_console(folder: Path, name: str) -> str:
-    """Save the console of a run that failed, and tell where it is."""
+    """Save the console of a failed run, and return words that say where it is."""
     source, goal = folder / "console.log", cache_dir() / "failed" / f"{name}.log"
     if not source.exists():
         return ""

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The small initramfs that starts the guest, and that is all of the crash kernel's
-system.
-"""
+"""The initramfs: it starts the guest, and is the whole system of the crash kernel."""
 
 from __future__ import annotations
 
@@ -67,7 +65,7 @@ if [ -e /proc/vmcore ]; then
         status=$?
         echo "$status $level_now" > /new/out/makedumpfile.status
         [ "$level" = auto ] || break
-        # A makedumpfile that does not know the kernel may leave out pages that are in
+        # A makedumpfile that does not know the kernel may omit pages that are in
         # use.
         if [ $status -eq 0 ] &&
             ! grep -q 'version is not supported' /new/out/makedumpfile.log; then
@@ -90,7 +88,7 @@ for folder in run tmp root; do
     mount -t tmpfs tmpfs "/new/$folder"
 done
 mkdir /new/run/lab /new/run/agent /new/run/log /new/run/netns
-# Copied, so that nothing that a scene leaves running keeps the disk busy.
+# Copied, so that processes of the scene do not keep the disk busy.
 cp -a /new/out/lab/. /new/run/lab/
 mount -o bind /new/run/lab /new/lab
 cp /agent /new/run/agent/agent
@@ -136,7 +134,7 @@ def build(kernel: Kernel, busybox: Path, python_path: str) -> bytes:
     archive = bytearray()
     for number, (name, mode, data) in enumerate(entries, 2):
         archive += _entry(number, name, mode, data)
-    # The kernel opens it for init before init can mount anything on /dev.
+    # The kernel opens it for init before init can mount /dev.
     archive += _entry(1, "dev/console", stat.S_IFCHR | 0o600, b"", (5, 1))
     archive += _entry(0, "TRAILER!!!", 0, b"")
     return bytes(archive)

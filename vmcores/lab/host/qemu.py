@@ -30,7 +30,7 @@ class Died(LabError):
 
 
 def qemu_version() -> str:
-    """Return what QEMU calls its version."""
+    """Return the version of QEMU."""
     return run([QEMU, "--version"]).split("version ", 1)[-1].split("\n")[0].strip()
 
 
@@ -51,7 +51,7 @@ def command_line(
     :param disks: by serial number, an image and an option of ``-drive``
     """
     argv = [
-        # However this process ends, QEMU ends with it.
+        # QEMU ends with this process, however that ends.
         "setpriv", "--pdeathsig", "KILL",
         QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-machine", "q35",
@@ -84,7 +84,7 @@ class Qemu:
     def __init__(self, folder: Path, argv: Sequence[str]) -> None:
         self.folder = folder
         with open(folder / "qemu.log", "wb") as log:
-            # Ctrl-C at the terminal is for the lab, which then ends QEMU itself.
+            # Ctrl-C at the terminal goes to the lab alone, which then ends QEMU.
             self._process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,

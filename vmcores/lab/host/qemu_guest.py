@@ -25,7 +25,7 @@ from .qemu import Died, Qemu, command_line, qemu_version
 __all__ = ("Died", "Guest")
 
 LAB = Path(__file__).resolve().parent.parent
-# The crypto self-tests are what kills an emulated boot most often.
+# Crypto self-tests are the most common death of an emulated boot.
 COMMAND_LINE = (
     "console=ttyS0 rootfstype=ramfs crashkernel={crashkernel}M "
     "cryptomgr.notests panic=-1 random.trust_cpu=on"
@@ -36,13 +36,14 @@ CRASH_COMMAND_LINE = (
 )
 FOLDER_PREFIX = "drgn-veth-lab-"
 
-# What the kernel says when it or a program goes wrong, which is the emulator's doing.
+# The kernel reports a crash, of itself or of a program: blame the emulator.
 _CRASH = re.compile(r"^.*(?:traps: |segfault at |Oops: |BUG: ).*$", re.M)
 
 
 class Guest:
-    """One boot of a kernel, as a context manager: QEMU outlives neither the block nor
-    the thread that entered it.
+    """One boot of a kernel, as a context manager.
+
+    QEMU outlives neither the block nor the thread that entered it.
     """
 
     def __init__(
@@ -58,9 +59,7 @@ class Guest:
         boot_timeout: float = 120,
         out_mb: int | None = None,
     ) -> None:
-        """``files`` are put into the guest: {"/lab/repo": Path("/host/folder"), ...},
-        each under /lab.
-        """
+        """Copy ``files`` into the guest, such as {"/lab/repo": Path("/folder")}."""
         need_programs()
         self.kernel = kernel
         self.memory_mb = memory_mb
@@ -69,8 +68,8 @@ class Guest:
         self.accel = accel
         self.boot_timeout = boot_timeout
         self.boot_seconds = 0.0
-        # Room for a dump with nothing left out, for an ELF file of the same, and for
-        # what hooks write.
+        # Room for a dump of all memory, for an ELF file of it, and for what hooks
+        # write.
         self.out_mb = out_mb or memory_mb * 2 + 1024
         self._files = dict(files or {})
         self._folder: Path | None = None
@@ -100,7 +99,7 @@ class Guest:
     def folder(self) -> Path:
         """The guest's folder on the host: disks, sockets, the console's log.
 
-        Gone when the guest is closed.
+        It goes away when the guest is closed.
         """
         if self._folder is None:
             raise LabError("the guest is not running")
@@ -118,7 +117,7 @@ class Guest:
 
     @property
     def qmp_socket(self) -> Path:
-        """A QMP socket that the lab itself does not use, for ``drgn --qemu``."""
+        """A QMP socket for ``drgn --qemu``; the lab uses another one."""
         return self.folder / "qmp"
 
     @property
@@ -150,7 +149,7 @@ class Guest:
         userland = rootfs.get(Archive())
         kernel_disk = rootfs.kernel_disk(self.kernel)
         accel = self.accel or _accelerator(self.kernel)
-        # A unix socket's address holds 108 bytes: no deep folder. On a disk, as an out
+        # Not deep: the address of a Unix socket has 108 bytes. Not in memory: the out
         # disk may be large.
         _remove_orphans()
         self._folder = folder = Path(
@@ -206,7 +205,7 @@ class Guest:
             elif path.exists():
                 shutil.copy2(path, goal)
             else:
-                raise LabError(f"{path} is to be put into the guest, but is not there")
+                raise LabError(f"there is no {path} to copy into the guest")
         rootfs.ext4_image(self.out_disk, tree, self.out_mb)
         shutil.rmtree(tree)
 
@@ -220,9 +219,7 @@ class Guest:
         timeout: float = 300,
         check: bool = True,
     ) -> str:
-        """Run a shell command in the guest as root and return the last 64 KB of its
-        output.
-        """
+        """Run a shell command as root, and return the last 64 KB of its output."""
         status, output = self.try_run(command, env=env, timeout=timeout)
         if status and check:
             last = output.strip().splitlines()[-20:]
@@ -243,7 +240,7 @@ class Guest:
         env: Mapping[str, str] | None = None,
         timeout: float = 300,
     ) -> tuple[int, str]:
-        """Like run(), but give the exit status and the output, whatever they are."""
+        """Like run(), but return the exit status as well, whatever it is."""
         if self._agent is None:
             raise LabError("the guest is not running")
         return self._agent.run(command, env or {}, timeout)
@@ -251,7 +248,7 @@ class Guest:
     def qmp_dump_elf(self, path: Path, timeout: float = 300) -> None:
         """Let QEMU write the guest's memory as an ELF core.
 
-        The guest stands still meanwhile and goes on after it.
+        It stops the guest meanwhile.
         """
         path = Path(path).resolve()
         self._qemu.monitor(
@@ -275,9 +272,7 @@ class Guest:
             raise LabError(f"the crash kernel of {self.kernel.release} did not load")
 
     def crash(self, timeout: float = 300, level: int | None = None) -> None:
-        """Panic, let the crash kernel write /out/vmcore, and wait until the guest has
-        switched itself off.
-        """
+        """Panic, and wait until the crash kernel has written /out/vmcore."""
         self.load_crash_kernel(level)
         self.run("cp -a /run/log /out/; sync; umount /out || mount -o remount,ro /out")
         self._trigger_crash()
@@ -293,14 +288,14 @@ class Guest:
     def _trigger_crash(self) -> None:
         if self._agent is None:
             raise LabError("the guest is not running")
-        # No answer will come.
+        # There will be no answer.
         self._agent.send(
             "echo 1 > /proc/sys/kernel/sysrq\n"
             "taskset -c 0 dash -c 'echo c > /proc/sysrq-trigger'\n"
         )
 
     def panic(self, timeout: float = 60) -> None:
-        """Panic with no crash kernel; the guest then stands still."""
+        """Panic without a crash kernel, and leave the guest halted."""
         self.run("echo 0 > /proc/sys/kernel/panic")
         self._trigger_crash()
         deadline = time.monotonic() + timeout
@@ -310,14 +305,14 @@ class Guest:
             time.sleep(0.05)
 
     def power_off(self) -> None:
-        """End the guest in an orderly way, so that the out disk is whole."""
+        """End the guest with its out disk intact."""
         self.run(
             "cp -a /run/log /out/; sync; umount /out || mount -o remount,ro /out; sync"
         )
         self._qemu.kill()
 
     def empty_out_disk(self, folder: Path) -> None:
-        """Copy the out disk's files to a folder. Only after crash() or power_off()."""
+        """Copy the files of the out disk to a folder, after crash() or power_off()."""
         if self._running is not None and self._running.is_running:
             raise LabError("the guest still uses its out disk")
         folder.mkdir(parents=True, exist_ok=True)
@@ -329,7 +324,7 @@ class Guest:
 
 
 def _remove_orphans() -> None:
-    """Remove what processes that were killed left behind."""
+    """Remove the folders of processes that were killed."""
     for path in Path("/var/tmp").glob(FOLDER_PREFIX + "*-*"):
         pid = path.name[len(FOLDER_PREFIX) :].split("-")[0]
         if pid.isdigit() and not Path("/proc", pid).exists():
@@ -337,9 +332,7 @@ def _remove_orphans() -> None:
 
 
 def _accelerator(kernel: Kernel) -> str:
-    """'kvm' where a trial boot under it has worked on this machine since its start, or
-    else 'tcg'.
-    """
+    """Return 'kvm' if a trial boot with it worked since the host booted, or 'tcg'."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "tcg"
     with open("/proc/sys/kernel/random/boot_id") as f:
@@ -351,15 +344,12 @@ def _accelerator(kernel: Kernel) -> str:
             if known["machine"] == machine:
                 return str(known["accel"])
         accel = "tcg"
-        say("trying whether KVM works")
+        say("checking whether KVM works")
         try:
             with Guest(kernel, accel="kvm", boot_timeout=20) as guest:
                 if guest.run("echo works", timeout=10).strip() == "works":
                     accel = "kvm"
         except LabError as e:
-            say(
-                "KVM does not work here, so the CPU is emulated "
-                f"({str(e).splitlines()[0]})"
-            )
+            say(f"KVM does not work here, emulating the CPU ({str(e).splitlines()[0]})")
         path.write_text(json.dumps({"machine": machine, "accel": accel}) + "\n")
     return accel

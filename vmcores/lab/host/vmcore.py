@@ -24,7 +24,7 @@ __all__ = ("Result", "make", "scenes", "source_hash")
 
 @dataclass(frozen=True)
 class Result:
-    """A dump and what belongs to it."""
+    """A dump, and the files beside it."""
 
     folder: Path
     vmcore: Path
@@ -37,7 +37,7 @@ class Result:
     reused: bool
 
     def drgn_command(self, script: str = "scripts/veth_report.py") -> str:
-        """A command line that can be pasted."""
+        """Return a command line that opens the dump, for a shell."""
         words = ["drgn", "-c", str(self.vmcore), "-s", str(self.kernel.vmlinux)]
         if "veth" in self.kernel.debug_modules:
             words += ["-s", str(self.kernel.debug_modules["veth"])]
@@ -45,15 +45,16 @@ class Result:
 
 
 def scenes() -> list[str]:
-    """The names of the scenes."""
+    """Return the names of the scenes."""
     return sorted(
         p.stem for p in (LAB / "scenes").glob("*.sh") if not p.name.startswith("_")
     )
 
 
 def source_hash(scene: str) -> str:
-    """Return a hash of what decides the content of a dump: all of the lab, except for
-    the other scenes and the pages for readers.
+    """Return a hash of what decides the content of a dump.
+
+    That is every file of the lab, except for other scenes and documentation.
     """
     digest = hashlib.sha256()
     others = set(scenes()) - {scene}
@@ -89,23 +90,22 @@ def make(
     timeout: float = 600,
     force: bool = False,
 ) -> Result:
-    """Boot the kernel, set the scene, record the truth, call the early hooks, ask what
-    the kernel answers to XDP attaches, call the hooks, panic.
+    """Boot a kernel, set a scene, record the truth, call the early hooks, ask the
+    kernel about XDP attaches, call the hooks, panic.
 
-    What exists and was made of the same things is used again. With hooks that is so
-    only when a hook_key is given and is the same as before: it stands for what the
-    hooks do and for the files that they left. ``files`` go into the guest like
-    Guest's; the repository's helpers/ and drgn_scripts/ are always in /lab/repo.
-    ``level`` forces makedumpfile's -d.
+    Returns an existing dump if it was made from the same things. With hooks it does so
+    only for the same hook_key, which stands for what the hooks do and which files they
+    leave. ``files`` go into the guest like those of Guest; the repository's helpers/
+    and drgn_scripts/ are always in /lab/repo. ``level`` is makedumpfile's -d.
     """
     if scene not in scenes():
         raise LabError(f"there is no scene {scene!r}; there are {', '.join(scenes())}")
     env = dict(env or {})
     for name in env:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise LabError(f"{name!r} cannot be a variable's name")
+            raise LabError(f"{name!r} is not a valid name of a variable")
     need_programs()
-    # A thousand pairs do not fit in less.
+    # A thousand pairs need that much.
     memory = memory_mb or (2048 if scene == "scale" else 1024)
     archive = Archive()
     chosen = kernels.get(kernel, archive)
@@ -141,7 +141,7 @@ def make(
             and not (final / "lab.json").exists()
         ):
             raise LabError(
-                f"{final} is there and was not made by the lab; it is left alone"
+                f"{final} exists and was not made by the lab; not touching it"
             )
 
         order = Order(
@@ -160,13 +160,13 @@ def make(
         build_folder(final, lambda folder: make_dump(order, key, folder))
     made = _load(final, chosen, key)
     if made is None:
-        raise LabError(f"{final} is not whole after it was made")
+        raise LabError(f"{final} is not complete after it was made")
     return replace(made, reused=False)
 
 
 def _folder_name(series: str, scene: str, env: Mapping[str, str]) -> str:
     parts = [series, scene]
-    # N=100 and N=1000 of a scene live side by side.
+    # So that N=100 and N=1000 of a scene can exist together.
     parts += [f"{k}={re.sub(r'[^A-Za-z0-9.]', '_', v)}" for k, v in sorted(env.items())]
     return "-".join(parts)
 
@@ -179,7 +179,7 @@ def _load(folder: Path, kernel: Kernel, key: Mapping[str, Any]) -> Result | None
     if not isinstance(about, dict) or not isinstance(about.get("key"), dict):
         return None
     made = dict(about["key"])
-    # What was made with more than is asked for now serves too.
+    # A dump that was made with more serves as well.
     for extra in ("elf", "hook_key"):
         if not key[extra]:
             made[extra] = key[extra]
