@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Calls of bpf(2): XDP programs, and BPF links that attach them.
 
-Each raises OSError where the kernel refuses.
+Each raises OSError if the kernel refuses.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ MODES = {"default": 0, "generic": 2, "driver": 4, "offload": 8}
 
 
 class LinkInfo(NamedTuple):
-    """What struct bpf_link_info says of an XDP link."""
+    """struct bpf_link_info of an XDP link."""
 
     link_id: int
     prog_id: int
@@ -67,14 +67,14 @@ class LinkInfo(NamedTuple):
 
 
 def _bpf_read(command: int, attr: bytes) -> tuple[int, bytes]:
-    """Return the attributes too, into which the kernel may have written."""
+    """Call bpf(2), and return the attributes as well: the kernel may write to them."""
     buffer = ctypes.create_string_buffer(attr, len(attr))
     result = checked(libc.syscall(SYS_BPF, command, buffer, len(attr)))
     return result, buffer.raw
 
 
 def bpf(command: int, attr: bytes) -> int:
-    """Call bpf(2); raise OSError where it fails."""
+    """Call bpf(2)."""
     return _bpf_read(command, attr)[0]
 
 
@@ -153,33 +153,33 @@ def load_program(
 
 
 def create_link(prog_fd: int, ifindex: int, flags: int) -> int:
-    """Attach to a device of the current namespace, return the link's descriptor."""
+    """Attach to a device of the current namespace, and return the link's descriptor."""
     return bpf(BPF_LINK_CREATE, struct.pack("<IIII", prog_fd, ifindex, BPF_XDP, flags))
 
 
 def update_link(fd: int, prog_fd: int, old_prog_fd: int | None = None) -> None:
-    """Put another program into a link; with an old one, only if it is there."""
+    """Replace the program of a link; given an old one, only if the link has that."""
     flags = 0 if old_prog_fd is None else BPF_F_REPLACE
     bpf(BPF_LINK_UPDATE, struct.pack("<IIII", fd, prog_fd, flags, old_prog_fd or 0))
 
 
 def detach_link(fd: int) -> None:
-    """Take a link off its device, and leave it to its holders."""
+    """Detach a link from its device. The link lives as long as somebody holds it."""
     bpf(BPF_LINK_DETACH, struct.pack("<I", fd))
 
 
 def open_program(prog_id: int) -> int:
-    """Return a descriptor of the program with this number."""
+    """Return a descriptor of the program with this id."""
     return bpf(BPF_PROG_GET_FD_BY_ID, struct.pack("<III", prog_id, 0, 0))
 
 
 def open_link(link_id: int) -> int:
-    """Return a descriptor of the link with this number."""
+    """Return a descriptor of the link with this id."""
     return bpf(BPF_LINK_GET_FD_BY_ID, struct.pack("<III", link_id, 0, 0))
 
 
 def link_ids() -> Iterator[int]:
-    """The numbers of all links, whatever their type."""
+    """Yield the ids of all links, of any type."""
     link_id = 0
     while True:
         try:
@@ -193,13 +193,13 @@ def link_ids() -> Iterator[int]:
 
 
 def pin(fd: int, path: str) -> None:
-    """Give an object of bpf(2) a name in a BPF file system."""
+    """Pin an object at a path in a BPF file system."""
     buffer = ctypes.create_string_buffer(os.fsencode(path))
     bpf(BPF_OBJ_PIN, struct.pack("<QII", ctypes.addressof(buffer), fd, 0))
 
 
 def open_pinned(path: str) -> int:
-    """Return a descriptor of what is pinned there."""
+    """Return a descriptor of the object pinned at a path."""
     buffer = ctypes.create_string_buffer(os.fsencode(path))
     return bpf(BPF_OBJ_GET, struct.pack("<QII", ctypes.addressof(buffer), 0, 0))
 
@@ -214,14 +214,14 @@ def _info(fd: int) -> bytes:
 
 
 def object_id(fd: int) -> int:
-    """Return the number of a program or of a link."""
-    # The second word of struct bpf_prog_info and of struct bpf_link_info alike.
+    """Return the id of a program or a link."""
+    # The second word both of struct bpf_prog_info and of struct bpf_link_info.
     (number,) = struct.unpack_from("<I", _info(fd), 4)
     return int(number)
 
 
 def link_info(fd: int) -> LinkInfo | None:
-    """Return what the kernel says of a link, or None when it is none of XDP."""
+    """Return what the kernel says about a link, or None if it is not an XDP link."""
     kind, link_id, prog_id, _, ifindex = struct.unpack_from("<IIIII", _info(fd))
     if kind != BPF_LINK_TYPE_XDP:
         return None

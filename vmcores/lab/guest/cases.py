@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Which devices of rules.sh show the symptom of a rule, and what measures it."""
+"""The devices of rules.sh that show the symptom of each rule, and what measures it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Case:
     measure: Measure
     # Why a kernel may be unable to show it. Empty: every kernel can.
     lacks: str = ""
-    # Only the state is looked at: what follows from it is not provoked.
+    # Only look at the state, and do not provoke what follows from it.
     state_only: bool = False
 
 
@@ -135,8 +135,8 @@ CASES = (
         End("txta", "txtb", None, "far"),
         xdp_tx,
     ),
-    # Polled for GRO alone. veth_xdp_xmit() is content with that and fills the ring,
-    # veth_xdp_flush() wants a program there and wakes nobody.
+    # Polled for GRO alone. veth_xdp_xmit() accepts that and fills the ring,
+    # veth_xdp_flush() requires a program and wakes nobody.
     Case(
         "xdp-tx-lost",
         End("gxta", "gxtb", None, "far"),

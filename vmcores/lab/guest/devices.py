@@ -58,7 +58,7 @@ class Device:
     flags: int
     mtu: int
     max_mtu: int
-    #: Numbers of the attached programs, by mode.
+    #: Ids of the attached programs, by mode.
     xdp: Mapping[str, int]
 
 
@@ -104,7 +104,7 @@ def _message(flags: int, data: bytes) -> str | None:
     """Return the message of an extended acknowledgement."""
     if not flags & NLM_F_ACK_TLVS:
         return None
-    # The request's own header, and all of it only when it is not capped.
+    # The kernel returns the header of the request, or all of it if not capped.
     (length,) = struct.unpack_from("<I", data, 4)
     tlvs = data[4 + (16 if flags & NLM_F_CAPPED else length) :]
     for kind, value in attributes(tlvs):

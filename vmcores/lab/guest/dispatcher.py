@@ -49,7 +49,7 @@ class _Types:
     def add(
         self, name: str, kind: int, size_or_type: int, more: bytes = b"", many: int = 0
     ) -> int:
-        """Add a type; its number. ``many`` is what the kind has vlen for."""
+        """Add a type and return its number. ``many`` is its vlen."""
         at = self._string(name) if name else 0
         self._types += struct.pack("<III", at, kind << 24 | many, size_or_type) + more
         self._count += 1
@@ -60,7 +60,7 @@ class _Types:
         return struct.pack("<II", self._string(name), type_id)
 
     def load(self) -> int:
-        """Give it to the kernel; its descriptor."""
+        """Load it into the kernel and return its descriptor."""
         header = struct.pack(
             "<HBBIIIII",
             BTF_MAGIC,
@@ -106,7 +106,7 @@ def _load(
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Load the two programs, and put one into the other."""
+    """Load both programs, and let one replace a function of the other."""
     path, link_path = arguments
     types = _Types()
     number = types.add("int", INT, 4, struct.pack("<I", 1 << 24 | 32))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Requests of the SIOCETHTOOL ioctl: features and channels of a device."""
+"""Features and channels of a device, by the SIOCETHTOOL ioctl."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _ask(name: str, request: bytes) -> bytes:
 
 
 def channels(name: str) -> bytes:
-    """Return struct ethtool_channels, or nothing where the device has none."""
+    """Return struct ethtool_channels, or nothing if the device has none."""
     return _ask(name, struct.pack("<I32x", ETHTOOL_GCHANNELS))
 
 
@@ -52,7 +52,7 @@ def features(name: str) -> bytes:
 
 
 def want_features(name: str, before: bytes) -> None:
-    """Ask for the features that were asked for before.
+    """Request the features that were requested before.
 
     The first generic program of a device switches LRO off for good (dev_disable_lro()).
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Every network namespace, and by which numbers they know each other."""
+"""Every network namespace, and the nsid by which each knows the others."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def find_namespaces() -> dict[int, Namespace]:
 
 
 class _NsidSocket(RoutingSocket):
-    """Asks by which numbers a namespace knows others."""
+    """Asks for the nsids of a namespace."""
 
     def _ask(self, flags: int, what: bytes) -> list[int]:
         """Send RTM_GETNSID, return NETNSA_NSID of each answer."""
@@ -137,10 +137,10 @@ class _NsidSocket(RoutingSocket):
 
 
 def nsids(viewer: Namespace, namespaces: Sequence[Namespace]) -> dict[str, int]:
-    """Return the inode numbers of the namespaces that one knows, by their nsid.
+    """Return the inode number of each namespace that the viewer knows, by its nsid.
 
-    Asks for each by its descriptor, until all numbers are explained. Leaves the process
-    in the namespace of the viewer.
+    Asks about one namespace after the other, until every nsid has its own. Leaves the
+    process in the namespace of the viewer.
     """
     setns(viewer.fd)
     asker = _NsidSocket()

@@ -21,15 +21,15 @@ __all__ = (
 )
 
 RUN = "/run/lab"
-#: What the scene said of itself.
+#: The log of the scene.
 SCENE_LOG = RUN + "/scene.log"
-#: What xdp.py made, one object a line.
+#: What xdp.py made, one JSON object a line.
 XDP_RECORDS = RUN + "/xdp.jsonl"
-#: Where the prober replaces no program: ``INUM IFINDEX`` a line.
+#: Devices whose programs the prober does not replace: ``INUM IFINDEX`` a line.
 KEEP = RUN + "/keep"
 #: The number of a network namespace that the scene will end.
 DYING = RUN + "/dying"
-#: The truth is recorded, and nobody may ask again.
+#: If it exists, the truth is recorded, and asking again would hang.
 TRUTH_DONE = RUN + "/truth-done"
 #: Not below /sys: ``ip -n`` puts another sysfs over it, which has no bpffs.
 BPFFS = RUN + "/bpf"
@@ -47,7 +47,7 @@ def lines(path: str) -> list[str]:
 
 @contextlib.contextmanager
 def whole_file(path: str) -> Iterator[TextIO]:
-    """Write a file that has its name only once it is whole and on the disk."""
+    """Write a file that gets its name only once it is complete and on the disk."""
     temporary = path + ".part"
     with open(temporary, "w", encoding="ascii") as f:
         yield f

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Ask the kernel itself what it answers to XDP attaches, of every device of every
-network namespace, and leave everything as it was.
+"""Ask the kernel what it answers to XDP attaches, for every device in every network
+namespace, and leave everything as it was.
 
 Use: ``prober.py OUT``, after truth.py has recorded. OUT is JSON in ASCII, one answer a
 line; names are written as truth.py writes them::
@@ -18,18 +18,18 @@ line; names are written as truth.py writes them::
 
 OP is attach, replace, detach, update, link_detach or flags; VIA netlink or link; MODE
 default, generic, driver or offload. "flags" are those of the netlink request, of
-BPF_LINK_CREATE or of BPF_LINK_UPDATE. "program" is what was asked with, null for a
-detach, and where it could not be loaded: then the answer is that of the load and has
-"function": "bpf_prog_load" besides. "link" is the link that was acted on. "own" answers
-are about what an attach of the prober itself, the answer just before, has put there,
-and "current" is then the number of the program that it was at that moment. "expected"
-says whether the old program that was named is the one that was there ("current") or
-not ("other"). "message" is that of the netlink answer, "traced" that of the tracepoint
-bpf_xdp_link_attach_failed, where the kernel has it.
+BPF_LINK_CREATE or of BPF_LINK_UPDATE. "program" is the id of the program asked with. It
+is null for a detach, and if the program could not be loaded: then the answer is that of
+the load, and also has "function": "bpf_prog_load". "link" is the id of the link acted
+on. "own" answers are about what the prober itself has just attached, and "current" is
+then the id of the program attached at that moment. "expected" says whether the old
+program named in the request was attached ("current") or not ("other"). "message" comes
+from the netlink answer, "traced" from the tracepoint bpf_xdp_link_attach_failed, if the
+kernel has it.
 
-The programs stay pinned. /run/lab/keep names devices, ``INUM IFINDEX`` a line, that
-have something which an attach would heal and no detach would bring back: no program
-is replaced there.
+The programs stay pinned. /run/lab/keep lists devices, ``INUM IFINDEX`` a line, with a
+state that an attach would mend and nothing would bring back: the prober replaces no
+program there.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ PLAIN_KINDS = ("dummy", "bond")
 
 
 def ask_all() -> Requests:
-    """Ask about all devices, and see that nothing is changed.
+    """Ask about all devices, and check that nothing changes.
 
-    :raises ProberError: something is
+    :raises ProberError: something changed
     """
     kernel = Kernel()
     before = kernel.state()
@@ -71,7 +71,7 @@ def ask_all() -> Requests:
     targets = []
     seen: set[tuple[int, str | None]] = set()
     for (inum, _), device in before.devices.items():
-        # All veths and NICs, and the first of these.
+        # All veths and NICs, and the first of each kind in PLAIN_KINDS.
         special = device.kind == "veth" or (
             device.kind is None and device.type == ARPHRD_ETHER
         )
@@ -95,7 +95,7 @@ def ask_all() -> Requests:
 
 
 def ask_bound(requests: Requests, targets: Sequence[tuple[int, Device]]) -> None:
-    """Ask with a program that is bound to one device: about it and about others."""
+    """Ask with a program that is bound to one device, about that and other devices."""
     takers = {
         (answer["netns"], answer["ifindex"])
         for answer in requests.answers
@@ -149,7 +149,7 @@ def _write(path: str, requests: Requests, seconds: float) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the answers to the file that the only argument names."""
+    """Write the answers to the file named by the only argument."""
     if len(arguments) != 1:
         print("usage: prober.py OUT", file=sys.stderr)
         return 2

@@ -124,7 +124,7 @@ def _load(kind: str, path: str) -> None:
 
 
 def observed(path: str) -> dict[int, Seen]:
-    """What the ``observe`` program that is pinned at ``path`` saw, by CPU."""
+    """Return what the ``observe`` program pinned at ``path`` saw, by CPU."""
     fd = open_pinned(path + "_map")
     try:
         seen = {}
@@ -142,7 +142,7 @@ def observed(path: str) -> dict[int, Seen]:
 
 
 def set_redirect(path: str, ifindex: int) -> None:
-    """Say where the ``redirect`` program that is pinned at ``path`` sends packets."""
+    """Set the device to which the ``redirect`` program pinned at ``path`` sends."""
     fd = open_pinned(path + "_map")
     try:
         key = ctypes.create_string_buffer(4)
@@ -156,7 +156,7 @@ def set_redirect(path: str, ifindex: int) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Load what the arguments name."""
+    """Load the programs named by the arguments."""
     # Before 5.11, maps count as locked memory.
     resource.setrlimit(
         resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)

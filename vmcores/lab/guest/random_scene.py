@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Make devices, queues, namespaces, masters and XDP programs as chance has it.
+"""Make random devices, queues, masters, and XDP programs.
 
-Use: ``random_scene.py SEED``, with the namespaces r1, r2 and r3 there. All is drawn
-before the kernel is asked anything, so that one seed is one list of wishes; what the
-kernel refuses is told and passed over.
+Use: ``random_scene.py SEED``, with the namespaces r1, r2 and r3 there. It draws
+everything before it asks the kernel anything, so that a seed always gives the same list
+of wishes. It logs what the kernel refuses, and goes on.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ("Wish", "draw", "main")
 
 HOME = ""
 NAMESPACES = (HOME, "r1", "r2", "r3")
-#: Where most is: only there does sysfs show the queues.
+#: Most devices are where sysfs shows the queues.
 NAMESPACE_WEIGHTS = (6, 2, 2, 1)
 BOND_MODES = (
     "balance-rr",
@@ -45,7 +45,7 @@ PROGRAMS = {"plain": "", "eat37": " attach 37", "frags": " frags"}
 
 @dataclass(frozen=True)
 class Wish:
-    """Something to be done to a device: an ``ip`` command, or one of these.
+    """Something to do to a device: an ``ip`` command, or one of these.
 
     ("queues", rx, tx), ("xdp", via, mode, program), ("mtu", offset from the limit),
     ("rps", queue, mask).
@@ -234,7 +234,7 @@ class _Maker:
                 self.limit = 0 if peer is None else peer.max_mtu
 
     def ip(self, netns: str, wishes: Sequence[Wish]) -> None:
-        """All at once: starting a process is slow."""
+        """Run all commands in one process: starting one is slow."""
         argv = ["ip", *(["-n", netns] if netns else []), "-force", "-batch", "-"]
         self.enter(HOME)
         said = subprocess.run(
@@ -264,7 +264,7 @@ class _Maker:
         return None
 
     def one(self, wish: Wish) -> str:
-        """Do what is no command of ip; return why not."""
+        """Do what ip cannot do, and return why the kernel refused, or nothing."""
         device = self.device(wish.netns, wish.name)
         if device is None:
             return "no such device"
@@ -327,7 +327,7 @@ class _Maker:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Draw and make it, and tell what was refused."""
+    """Draw the wishes, make them, and log what was refused."""
     if len(arguments) != 1:
         print("usage: random_scene.py SEED", file=sys.stderr)
         return 2

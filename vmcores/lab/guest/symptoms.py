@@ -1,22 +1,21 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Provoke and measure what each rule of diagnosis warns of, on the devices of rules.sh.
+"""Provoke and measure what each rule warns of, on the devices of rules.sh.
 
 Use: ``symptoms.py`` (everything), ``symptoms.py RULE...`` or ``symptoms.py RULE NAME``
-(one device again, such as after a fix). Each result is a line of standard output,
-"symptom: " and an object; those of a run over everything go to /run/lab/symptoms.jsonl
-as well::
+(one device again, such as after a fix). Each result is a line on standard output,
+"symptom: " and an object. A run over everything also writes the objects to
+/run/lab/symptoms.jsonl::
 
     {"rule": "xdp-peer-mtu", "netns": 4026531840, "ifindex": 7, "name": "rpma",
      "shown": true, "symptom": "what was measured, with the numbers",
      "twin": {the same five of the twin, with "shown": false}}
 
-``shown`` is null, and ``why`` is there, where this kernel cannot show the symptom; what
-was tried is then in ``symptom``. ``"state_only": true`` means that ``shown`` is about
-the state alone, as what follows from it would do harm. Where the scene has no device of
-the rule, ``netns``, ``ifindex`` and ``name`` are null. ``twin`` is null where there is
-none, left out where one device was asked for. What a measurement changes it puts
-back.
+``shown`` is null, and ``why`` says why, if this kernel cannot show the symptom; then
+``symptom`` has what was tried. ``"state_only": true`` means that ``shown`` is about the
+state alone, because what follows from it would do harm. If the scene has no device for
+the rule, ``netns``, ``ifindex`` and ``name`` are null. ``twin`` is null if there is
+none, and absent if one device was asked for. A measurement puts back what it changes.
 
 ``symptoms.py attach NAME`` prints what the kernel answers to a native attach:
 "answer: " and an object with errno and message.
@@ -95,7 +94,7 @@ def _end(name: str) -> End:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure what the arguments name, or everything."""
+    """Measure what the arguments say, or everything."""
     if arguments[:1] == ["attach"]:
         for name in arguments[1:]:
             print("answer: " + json.dumps(answer(_end(name))))

@@ -13,10 +13,9 @@ EVENT = "/events/xdp/bpf_xdp_link_attach_failed"
 
 
 class FailedLinks:
-    """The tracepoint bpf_xdp_link_attach_failed, where the kernel has it.
+    """Reads the tracepoint bpf_xdp_link_attach_failed, if the kernel has it.
 
-    It is read in a tracing instance of its own, so that nothing of it stays in the
-    kernel.
+    It uses a tracing instance of its own, so that it leaves nothing in the kernel.
     """
 
     def __init__(self) -> None:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Record what the kernel's own tools say in every network namespace.
 
-Use: ``truth.py OUT``. Nothing is interpreted here: a reader of the file decides
-what a value means. The scene is left as it was.
+Use: ``truth.py OUT``. It interprets nothing: whoever reads the file decides
+what a value means. It leaves the scene as it was.
 
 OUT is JSON in ASCII, keys sorted. Text in it is UTF-8 decoded with Python's
 ``surrogateescape``, so ``text.encode("utf-8", "surrogateescape")`` gives back the
@@ -130,11 +130,11 @@ def _link(path: str) -> str | None:
 
 
 class _Command:
-    """A running command. Several at once: starting one is what takes the time."""
+    """A running command. Several run at once, as starting one takes long."""
 
     def __init__(self, *argv: str) -> None:
         self.argv = argv
-        # Files, not pipes: nobody reads while they run.
+        # Files, not pipes, which nobody reads while the commands run.
         self.out = tempfile.TemporaryFile(dir="/tmp")
         self.err = tempfile.TemporaryFile(dir="/tmp")
         try:
@@ -162,7 +162,8 @@ class _Command:
 
 def _in_child(function: Callable[[], Any]) -> Any:
     """Run a function in a forked child, which may change its namespaces, and return
-    its result, which must fit into JSON."""
+    its result as JSON brings it.
+    """
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
@@ -211,8 +212,8 @@ def _sysfs_device(path: str) -> dict[str, object]:
 
 
 def _sysfs() -> dict[str, object]:
-    """Every device that sysfs, mounted anew, shows to this namespace."""
-    # The same file system twice on one mount point is EBUSY.
+    """Return every device that sysfs, mounted anew, shows in this namespace."""
+    # Mounting it a second time in one place fails with EBUSY.
     checked(libc.umount2(b"/sys", MNT_DETACH))
     mount("sysfs", "/sys")
     top = "/sys/class/net"
@@ -255,8 +256,10 @@ def _links(namespace: Namespace) -> object:
 
 
 def settle() -> None:
-    """Wait until no link changes any more: operstate follows the carrier up to a second
-    later (net/core/link_watch.c), and what is recorded must still hold at the panic.
+    """Wait until no device changes any more.
+
+    operstate follows the carrier up to a second later (net/core/link_watch.c), and what
+    is recorded must still hold at the panic.
     """
     before: list[object] = []
     for _ in range(SETTLE_TRIES):
@@ -268,7 +271,7 @@ def settle() -> None:
             return
         before = now
         time.sleep(SETTLE_SECONDS)
-    raise RuntimeError("the links of this scene do not come to rest")
+    raise RuntimeError("the devices of this scene keep changing")
 
 
 def _dmesg() -> str:
@@ -279,7 +282,7 @@ def _dmesg() -> str:
 
 
 def _dying(namespaces: dict[str, dict[str, object]]) -> dict[str, object] | None:
-    """What the scene says it will do: /run/lab/dying has an inode number."""
+    """Return the namespace that the scene will end, whose number is in DYING."""
     dying = lines(DYING)
     if not dying:
         return None
@@ -301,8 +304,8 @@ def record() -> dict[str, object]:
             "mounts": sorted(namespace.mounts),
             "pids": [{"pid": p, "comm": c} for p, c in sorted(namespace.pids.items())],
         }
-    # Later than all `ip link`: showing a link gives its peer's namespace a number.
-    # init_net first: it is what the others mostly know.
+    # After all `ip link`: showing a device gives the namespace of its peer an nsid.
+    # init_net first: most of the others know it.
     ordered = sorted(namespaces.values(), key=lambda n: (n.inum != init, n.inum))
     for inum, namespace in namespaces.items():
         found[str(inum)]["nsids"] = nsids(namespace, ordered)
@@ -339,7 +342,7 @@ def record() -> dict[str, object]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the record to the file that the only argument names."""
+    """Write the record to the file named by the only argument."""
     if len(arguments) != 1:
         print("usage: truth.py OUT", file=sys.stderr)
         return 2

@@ -26,7 +26,7 @@ What was made is appended to /run/lab/xdp.jsonl, one object a line::
     {"what": "link", "id": 3, "prog_id": 7, "netns": 4026531840, "ifindex": 4,
      "name": "...", "mode": "driver", "pin": null, "holder": 312}
 
-A link that has moved has another record, with the place where it is now.
+A link whose device has moved has a second record, with its new place.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ Record = dict[str, str | int | bool | None]
 
 
 class XdpError(Exception):
-    """A command that is wrong, or that the kernel refused."""
+    """The command is wrong, or the kernel refused it."""
 
 
 def netns_path(netns: str) -> str:
-    """Return the file of a namespace that is named as ``in`` names it."""
+    """Return the file of a namespace, named as for ``in``."""
     if "/" in netns:
         return netns
     if netns.isdigit():
@@ -157,7 +157,7 @@ class Batch:
         if info is None:
             raise XdpError("this is no XDP link")
         inum = os.stat(netns_path(netns) if netns else "/proc/self/ns/net").st_ino
-        # Its mode is the one it was made with.
+        # A link keeps its mode.
         (mode,) = {r["mode"] for r in _records() if r["id"] == info.link_id}
         self.records.append(
             {
@@ -236,7 +236,7 @@ def _commands(arguments: Sequence[str]) -> list[list[str]]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the commands; what was made before one that fails stays, and is recorded."""
+    """Run the commands. If one fails, what the others before it made is recorded."""
     batch = Batch()
     status = 0
     for words in _commands(arguments):

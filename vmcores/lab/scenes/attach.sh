@@ -274,7 +274,7 @@ link set dev full_b mtu $most_frags
 link set dev left_a xdpdrv pinned $BPF/frags
 link set dev left_b mtu $most_frags
 link set dev left_a xdpdrv off
-# A limit that is that of the program before.
+# The limit of the program before.
 link set dev stalf_a xdpdrv pinned $BPF/plain
 link set dev stale_a xdpdrv pinned $BPF/frags
 END

@@ -30,7 +30,7 @@ XDP_FLAGS_NOEXIST, XDP_FLAGS_DRV = 1, 4
 
 
 def native(expected: str, *mode: str) -> Measure:
-    """A native attach that is refused with this message."""
+    """The kernel refuses a native attach with this message."""
     words = mode or ("xdpdrv",)
 
     def measured(end: End) -> tuple[bool, str]:
@@ -47,7 +47,7 @@ def native(expected: str, *mode: str) -> Measure:
 
 
 def native_alone(expected: str) -> Measure:
-    """The same, while the generic program that it has is off."""
+    """The same, while its generic program is off."""
     measure_native = native(expected)
 
     def measured(end: End) -> tuple[bool, str]:
@@ -61,7 +61,7 @@ def native_alone(expected: str) -> Measure:
 
 
 def answer(end: End) -> dict[str, Any]:
-    """What the kernel answers to a native attach; nothing stays attached."""
+    """Return what the kernel answers to a native attach; nothing stays attached."""
     fd = open_pinned(PASS)
     with netns(end.where):
         routing = Routing()
@@ -78,7 +78,7 @@ def answer(end: End) -> dict[str, Any]:
 
 
 def detach_refused(end: End) -> tuple[bool, str]:
-    """A detach that is refused because a link owns the hook."""
+    """The kernel refuses a detach because a link owns the hook."""
     before = show_link(end.name, end.where).get("xdp")
     status, said = set_link(end.name, "xdp", "off", where=end.where)
     told = f"ip link set dev {end.name} xdp off"
@@ -91,7 +91,7 @@ def detach_refused(end: End) -> tuple[bool, str]:
 
 
 def _xdp_link(end: End) -> Optional[int]:
-    """The id of the link that xdp.py made for it."""
+    """Return the id of the link that xdp.py made for it."""
     here = inum_of(end.where), ifindex_of(end.name, end.where)
     for line in lines(XDP_RECORDS):
         record = json.loads(line)
@@ -101,7 +101,7 @@ def _xdp_link(end: End) -> Optional[int]:
 
 
 def pinned_only(end: End) -> tuple[bool, str]:
-    """A detach that is refused though no process has the link open."""
+    """The kernel refuses a detach though no process has the link open."""
     refused, told = detach_refused(end)
     link = _xdp_link(end)
     if link is None:

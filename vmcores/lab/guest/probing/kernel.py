@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The kernel's devices in every namespace, which are as before when all is asked."""
+"""The devices of every namespace, and whether they are still as before."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RCU_EXPEDITED = "/sys/kernel/rcu_expedited"
 
 
 class ProberError(Exception):
-    """What was there could not be put back."""
+    """The prober could not put something back."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class State:
 
 
 class Kernel:
-    """All namespaces, and the one in which the process is."""
+    """All namespaces, and which of them the process is in."""
 
     def __init__(self) -> None:
         self._home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -49,7 +49,7 @@ class Kernel:
 
     @property
     def route(self) -> Routing:
-        """The routing socket of the namespace in which the process is."""
+        """The routing socket of the current namespace."""
         return self._routes[self.inum]
 
     def leave(self) -> None:
@@ -68,7 +68,7 @@ class Kernel:
         }
 
     def state(self) -> State:
-        """Look at all that a question might change."""
+        """Return all that a question might change."""
         devices = {}
         features = {}
         channels = {}
@@ -82,7 +82,7 @@ class Kernel:
         return State(devices, features, channels)
 
     def restore_features(self, before: State) -> None:
-        """Ask for the features that each device had."""
+        """Request the features that each device had."""
         for key, old in before.features.items():
             self.enter(key[0])
             name = before.devices[key].name
@@ -90,7 +90,7 @@ class Kernel:
                 ethtool.want_features(name, old)
 
     def must_be(self, before: State) -> None:
-        """Raise ProberError, with the differences, if the state is another one."""
+        """Raise ProberError, with the differences, if the state has changed."""
         after = self.state()
         if before == after:
             return
@@ -109,7 +109,7 @@ class Kernel:
 
 @contextlib.contextmanager
 def expedited_rcu() -> Iterator[None]:
-    """Wait less for RCU: several times an attach, that would take most of the time."""
+    """Shorten the waits for RCU, which otherwise take most of the time of an attach."""
     with open(RCU_EXPEDITED, encoding="ascii") as f:
         before = f.read()
     try:

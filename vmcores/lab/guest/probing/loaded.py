@@ -19,7 +19,7 @@ BPF_XDP_CPUMAP = 35
 
 @dataclass(frozen=True)
 class Program:
-    """A program to ask with. Without a descriptor it could not be loaded."""
+    """A program to ask with. Without a descriptor, the kernel refused to load it."""
 
     id: int | None
     fd: int | None
@@ -33,14 +33,14 @@ class Program:
 
 
 class Loaded:
-    """All of them, and one bound to a device if it is asked for."""
+    """All programs; the one that is bound to a device is loaded on demand."""
 
     def __init__(self) -> None:
         os.makedirs(BPFFS, exist_ok=True)
         if not os.path.ismount(BPFFS):
             mount("bpf", BPFFS)
         os.makedirs(PINS, exist_ok=True)
-        #: Those that the kernel took.
+        #: The programs that the kernel accepted.
         self.pinned: list[Program] = []
         self.plain = self._load("ask_plain")
         self.with_frags = self._load("ask_frags", frags=True)
@@ -49,7 +49,7 @@ class Loaded:
         self.eat37 = self._load("ask_eat37", attach_type=BPF_XDP)
 
     def bound(self, netns: int, ifindex: int) -> Program:
-        """Load one that is bound to a device of the current namespace."""
+        """Load a program that is bound to a device of the current namespace."""
         return self._load("ask_bound", bound_ifindex=ifindex, bound_netns=netns)
 
     def _load(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What is asked of one device; whatever the scene attached is put back."""
+"""The questions about one device. They put back whatever the scene attached."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .scene import Attached, Scene
 __all__ = ("Questions",)
 
 XDP_FLAGS_REPLACE = 16
-#: More than one mode; a flag that there is not; REPLACE without an expected program.
+#: More than one mode; an unknown flag; REPLACE without an expected program.
 WRONG_NETLINK_FLAGS = (0x6, 0x20, XDP_FLAGS_REPLACE)
-#: What only netlink knows; more than one mode; what only netlink knows.
+#: A flag of netlink alone; more than one mode; a flag of netlink alone.
 WRONG_LINK_FLAGS = (XDP_FLAGS_UPDATE_IF_NOEXIST, 0x6, XDP_FLAGS_REPLACE)
 
 
@@ -27,7 +27,7 @@ class Questions:
     def __init__(
         self, requests: Requests, scene: Scene, max_mtus: Mapping[tuple[int, int], int]
     ) -> None:
-        """``max_mtus`` are those before anything was asked."""
+        """``max_mtus`` are those before the first question."""
         self._requests = requests
         self._kernel = requests.kernel
         self._loaded = requests.loaded
@@ -41,8 +41,9 @@ class Questions:
                 self._requests.attach(mode, program)
 
     def specials(self, also_taken: bool) -> None:
-        """Ask with programs and flags that no device takes, and with a program of
-        another expected_attach_type that all do."""
+        """Ask with programs and flags that no device accepts, and with a program of
+        another expected_attach_type that all accept.
+        """
         requests, loaded = self._requests, self._loaded
         programs = [loaded.devmap, loaded.cpumap]
         if also_taken:
@@ -57,7 +58,7 @@ class Questions:
             requests.attach_link("flags", "default", loaded.plain, flags)
 
     def replaces(self) -> None:
-        """Ask for other programs in the places of those that the scene attached."""
+        """Ask to replace the programs that the scene attached."""
         inum, device = self._kernel.inum, self._requests.device
         for attached in self._scene.attached(inum, device):
             self._replaces(attached, self._scene.is_kept(inum, device.ifindex))
@@ -69,19 +70,20 @@ class Questions:
         if program.frags:
             alike, unlike = unlike, alike
         elif program.attach_type == BPF_XDP:
-            # A link takes only programs of one expected_attach_type.
+            # A link accepts only programs of one expected_attach_type.
             alike = self._loaded.eat37
         keep = kept or not attached.known
         reason = "nothing may be replaced here"
         safe, refused_early = not keep, False
         self._leaves_alone(attached, alike)
-        # One like it first: where that is taken, so is the old one afterwards.
+        # One like it first: if the kernel accepts that, it will accept the old one
+        # again.
         if safe:
             if attached.link:
                 safe = requests.update(mode, attached.link, alike)
             else:
                 safe = requests.netlink("replace", mode, alike, MODES[mode])
-            # EEXIST comes before the driver is asked, and for a detach as well.
+            # The kernel returns EEXIST before it asks the driver, also for a detach.
             refused_early = requests.answers[-1]["errno"] == errno.EEXIST
             if safe:
                 self._put_back(attached)
@@ -113,7 +115,7 @@ class Questions:
                 self._attach_again(attached)
 
     def _leaves_alone(self, attached: Attached, alike: Program) -> None:
-        """Ask what is answered without touching the program."""
+        """Ask what the kernel answers without touching the program."""
         requests, program = self._requests, attached.program
         for asked, bit in MODES.items():
             for flags in bit, bit | XDP_FLAGS_UPDATE_IF_NOEXIST:
@@ -127,14 +129,14 @@ class Questions:
     def _names_old(
         self, asked: str, program: Program, old: Program, expected: str
     ) -> bool:
-        """Ask for a program in the place of one that the request names."""
+        """Ask to replace a program that the request names."""
         flags = MODES[asked] | XDP_FLAGS_REPLACE
         return self._requests.netlink(
             "replace", asked, program, flags, expected=expected, expected_fd=old.fd
         )
 
     def _resolves(self, asked: str, attached: Attached) -> bool:
-        """Whether a request without a mode, or with this one, may reach the program."""
+        """Return whether a request in this mode may reach the program."""
         return asked in ("default", attached.mode)
 
     def _updates(
@@ -146,7 +148,7 @@ class Questions:
         safe: bool,
         reason: str,
     ) -> None:
-        """Ask a link of the scene for other programs."""
+        """Ask to update a link of the scene."""
         requests = self._requests
         mode, program = attached.mode, attached.program
         if requests.update(mode, link, self._loaded.devmap):
@@ -165,7 +167,7 @@ class Questions:
     # Putting back
 
     def _put_back(self, attached: Attached) -> None:
-        """Bring a program of the scene back to where it was."""
+        """Put a program of the scene back."""
         fd = attached.program.fd
         assert fd is not None
         if attached.link:
@@ -180,7 +182,7 @@ class Questions:
         self._requests.check()
 
     def _attach_again(self, attached: Attached) -> None:
-        """Bring a program back that was detached.
+        """Put back a program that was detached.
 
         Up to v7.2 veth computes the peer's max_mtu for the first program only, so what
         is there may come from an earlier one.

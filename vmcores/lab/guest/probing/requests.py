@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Single requests to attach, replace, update and detach, and the kernel's answers."""
+"""Requests to attach, replace, update and detach, and the kernel's answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ XDP_FLAGS_UPDATE_IF_NOEXIST = 1
 
 
 class Requests:
-    """Asks about one device after the other, and notes each answer."""
+    """Asks about one device at a time, and records each answer."""
 
     def __init__(self, kernel: Kernel, loaded: Loaded, failed: FailedLinks) -> None:
         self.kernel = kernel
@@ -56,7 +56,7 @@ class Requests:
         expected: str | None = None,
         traced: str | None = None,
     ) -> bool:
-        """Note an answer, and return whether the kernel did it."""
+        """Record an answer, and return whether the kernel accepted."""
         answer: dict[str, object] = {
             **self._where(),
             "op": op,
@@ -80,20 +80,20 @@ class Requests:
         return loaded and reply.errno == 0
 
     def skip(self, op: str, reason: str) -> None:
-        """Note that something is not asked."""
+        """Record that a question is not asked."""
         self.skipped.append({**self._where(), "op": op, "reason": reason})
 
     def failure(self, what: str, reply: Reply | None = None) -> ProberError:
-        """Return the error that something could not be put back."""
+        """Return an error about the current device."""
         said = "" if reply is None else f": {reply.errno} {reply.message}"
         return ProberError(f"{self.kernel.inum} {self.device.name!r}: {what}{said}")
 
     def programs_now(self) -> dict[str, int]:
-        """Return the numbers of the programs that are attached now, by mode."""
+        """Return the ids of the programs attached now, by mode."""
         return dict(self.kernel.route.device(self.device.ifindex).xdp)
 
     def check(self) -> None:
-        """Raise ProberError if the device has not the programs that it had."""
+        """Raise ProberError unless the device has the programs that it had."""
         now = self.programs_now()
         if now != self.device.xdp:
             raise self.failure(f"has the programs {now}, had {self.device.xdp}")
@@ -101,7 +101,7 @@ class Requests:
     # Single requests
 
     def set_xdp(self, mode: str, fd: int) -> None:
-        """Put a program of the scene back, which is no question."""
+        """Put a program of the scene back. This is not a question."""
         reply = self.kernel.route.set_xdp(self.device.ifindex, fd, MODES[mode])
         if reply.errno:
             raise self.failure("the program cannot be put back", reply)
@@ -116,7 +116,7 @@ class Requests:
         expected_fd: int | None = None,
         own: Program | None = None,
     ) -> bool:
-        """Ask by netlink, and return whether the kernel did it."""
+        """Ask by netlink, and return whether the kernel accepted."""
         if program is not None and program.fd is None:
             refused = Reply(program.load_errno, None)
             return self._note(op, "netlink", mode, program, flags, refused)
@@ -135,7 +135,7 @@ class Requests:
         expected: str | None = None,
         old: Program | None = None,
     ) -> bool:
-        """Ask a link for another program, and return whether it has it then."""
+        """Ask to update a link, and return whether the kernel accepted."""
         flags = 0 if old is None else BPF_F_REPLACE
         if program.fd is None:
             reply = Reply(program.load_errno, None)
@@ -155,7 +155,7 @@ class Requests:
     # Requests, and what undoes them
 
     def attach_netlink(self, op: str, mode: str, program: Program, flags: int) -> None:
-        """Ask for an attach by netlink, and detach what it attached."""
+        """Ask to attach by netlink, and detach again."""
         if not self.netlink(op, mode, program, flags):
             return
         if not self.netlink("detach", mode, None, MODES[mode], own=program):
@@ -163,7 +163,7 @@ class Requests:
         self.check()
 
     def attach_link(self, op: str, mode: str, program: Program, flags: int) -> None:
-        """Ask for a link, update it, detach it, and update it once more."""
+        """Ask for a link, update it, detach it, and try to update it once more."""
         if program.fd is None:
             refused = Reply(program.load_errno, None)
             self._note(op, "link", mode, program, flags, refused)
@@ -193,7 +193,7 @@ class Requests:
         self.check()
 
     def attach(self, mode: str, program: Program) -> None:
-        """Ask for an attach, by netlink and by link."""
+        """Ask to attach, by netlink and by link."""
         bit = MODES[mode]
         noexist = XDP_FLAGS_UPDATE_IF_NOEXIST | bit
         self.attach_netlink("attach", mode, program, noexist)

@@ -22,9 +22,9 @@ class Attached:
 
     mode: str
     program: Program
-    #: Its number and a descriptor, if it is attached by a link.
+    #: The id and a descriptor of its link, if a link attaches it.
     link: tuple[int, int] | None
-    #: Whether its being plain or frags is known, so that it may be replaced.
+    #: Whether the scene recorded if it has frags: only then can it be put back.
     known: bool
 
 
@@ -56,7 +56,7 @@ class Scene:
                 self._links[link_id] = info, fd
 
     def is_kept(self, inum: int, ifindex: int) -> bool:
-        """Return whether the scene forbids to replace a program there."""
+        """Return whether the scene forbids replacing a program there."""
         return (inum, ifindex) in self._kept
 
     def attached(self, inum: int, device: Device) -> list[Attached]:
@@ -72,7 +72,7 @@ class Scene:
         return found
 
     def _link_of(self, inum: int, ifindex: int, prog_id: int) -> tuple[int, int] | None:
-        """A link tells the ifindex alone: its namespace is in the scene's records."""
+        """Find a link: the kernel tells its ifindex, the scene's records its netns."""
         for link_id, (info, fd) in self._links.items():
             place = self._places.get(link_id)
             if info.prog_id == prog_id and place == (inum, ifindex):
