@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import os
 
 from bpf import BPF_XDP, load_program, object_id, pin
@@ -60,18 +60,22 @@ class Loaded:
         bound_ifindex: int = 0,
         bound_netns: int | None = None,
     ) -> Program:
+        program = Program(
+            id=None,
+            fd=None,
+            name=name,
+            frags=frags,
+            attach_type=attach_type,
+            bound_ifindex=bound_ifindex,
+        )
         try:
             fd = load_program(name, 2, frags, attach_type, bound_ifindex)
         except OSError as e:
-            return Program(
-                *(None, None, name, frags, attach_type, bound_ifindex),
-                load_errno=e.errno or 0,
-            )
+            return replace(program, load_errno=e.errno or 0)
         path = f"{PINS}/{name}"
         pin(fd, path)
-        program = Program(
-            *(object_id(fd), fd, name, frags, attach_type, bound_ifindex, bound_netns),
-            pin=path,
+        program = replace(
+            program, id=object_id(fd), fd=fd, bound_netns=bound_netns, pin=path
         )
         self.pinned.append(program)
         return program

@@ -146,7 +146,12 @@ class Requests:
             except OSError as e:
                 reply = Reply(e.errno or 0, None)
         return self._note(
-            *("update", "link", mode, program, flags, reply),
+            "update",
+            "link",
+            mode,
+            program,
+            flags,
+            reply,
             link=link[0],
             own=own,
             expected=expected,
