@@ -9,8 +9,8 @@ from typing import Dict
 
 import pytest
 
-from tests.support.booted import REPOSITORY, SCRIPT
 from tests.support.recorded import CORES, Recorded
+from tests.support.scripts import REPOSITORY, SCRIPT
 
 PROMPT = """
 assert prog.registered_type_finders() >= {"drgn_veth_btf_on_demand"}

@@ -17,8 +17,8 @@ from drgn import Program
 import drgn.cli
 import pytest
 
-from tests.support.booted import REPOSITORY
 from tests.support.recorded import Recorded
+from tests.support.scripts import REPOSITORY
 
 NAME = "6.12-zoo"
 README = (REPOSITORY / "README.md").read_text()

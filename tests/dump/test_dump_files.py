@@ -16,8 +16,6 @@ from drgn_veth.dump.partial import can_be_opened
 from drgn_veth.faces import target_options as opening
 import pytest
 
-from tests.faces.test_bad_input import SCRIPT, one_line, run
-from tests.faces.test_start import by_name
 from tests.support.kdumps import (
     SPLIT,
     STATUS,
@@ -28,6 +26,7 @@ from tests.support.kdumps import (
     write_whole_pages,
 )
 from tests.support.recorded import CORES, Recorded
+from tests.support.scripts import SCRIPT, by_name, one_line, run
 
 SPLIT_WORDS = "makedumpfile --reassemble PART1 PART2... DUMP"
 CUT_WORDS = "copy the whole dump again"

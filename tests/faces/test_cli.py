@@ -32,8 +32,8 @@ from drgn_veth.faces import target_options as opening
 from drgn_veth.model import Snapshot, Veth, Xdp
 import pytest
 
-from tests.faces.test_bad_input import SCRIPT, one_line, run, user_core
 from tests.support.recorded import CORES, Recorded
+from tests.support.scripts import SCRIPT, one_line, run, user_core
 from tests.support.snapshots import HOST, device, pair
 
 SLICE = SCRIPT.parent / "vmcore_slice.py"

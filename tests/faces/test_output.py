@@ -20,9 +20,8 @@ from drgn_veth.faces import target_options as opening
 from drgn_veth_start import at_signal
 import pytest
 
-from tests.faces.test_bad_input import SCRIPT
-from tests.faces.test_start import SCRIPTS, by_name, started, take_signals
 from tests.support.recorded import CORES, Recorded
+from tests.support.scripts import SCRIPT, SCRIPTS, by_name, started, take_signals
 
 SLICE = SCRIPTS[2]
 BUFFERED = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}

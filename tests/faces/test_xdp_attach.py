@@ -10,8 +10,8 @@ from typing import Any, Dict
 import jsonschema
 import pytest
 
-from tests.support.booted import REPOSITORY
 from tests.support.recorded import CORES, Recorded
+from tests.support.scripts import REPOSITORY
 
 SCRIPT = REPOSITORY / "scripts" / "xdp_attach.py"
 SCHEMA = json.loads(

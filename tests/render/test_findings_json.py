@@ -11,9 +11,9 @@ from drgn_veth.render import json as render_json
 import jsonschema
 import pytest
 
-from tests.support.booted import REPOSITORY
 from tests.support.rules import CASES
 from tests.support.rules.case import AGAIN, ENOSPC, ERANGE
+from tests.support.scripts import REPOSITORY
 from tests.support.snapshots import BAD, HOST, STORY, WHY, Changes, pair, sick
 
 SCHEMA = json.loads((REPOSITORY / "docs" / "drgn-veth-1.schema.json").read_text())

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from tests.support.booted import REPOSITORY, SCRIPT, SLICE_SCRIPT
 from tests.support.recorded import CORES, Recorded
+from tests.support.scripts import REPOSITORY, SCRIPT, SLICE_SCRIPT
 
 OLD = [name for name in CORES if name.startswith("5.")]
 NEW = [name for name in CORES if name not in OLD]

@@ -10,7 +10,7 @@ from drgn_veth.analysis.rules import RULES
 from drgn_veth.analysis.rules.page import explain, markdown
 import pytest
 
-from tests.support.booted import REPOSITORY
+from tests.support.scripts import REPOSITORY
 
 
 def test_page_is_made_of_the_rules() -> None:
