@@ -5,13 +5,13 @@ import os
 from pathlib import Path
 import shutil
 import struct
-import subprocess
 import sys
 from typing import List
 
 import pytest
 
 from tests.support.scripts import SCRIPT, one_line, run, user_core
+from tests.support.warm import run_warm
 
 
 def test_no_such_file() -> None:
@@ -50,12 +50,7 @@ def test_core_of_a_process(tmp_path: Path) -> None:
     user_core(path)
     one_line(run("-c", path), 3, "not a Linux kernel but a user process")
     # The same by drgn's own command line.
-    done = subprocess.run(
-        [sys.executable, "-m", "drgn", "-q", "-c", str(path), str(SCRIPT)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = run_warm("-m", "drgn", "-q", "-c", path, SCRIPT)
     one_line(done, 3, "not a Linux kernel but a user process")
 
 

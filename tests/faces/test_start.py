@@ -9,14 +9,13 @@ from typing import Any, Callable, List
 from drgn_veth_start import OLDEST_DRGN, _release
 import pytest
 
-from tests.support.recorded import CORES, Recorded
+from tests.support.recorded import first_core
 from tests.support.scripts import REPOSITORY, SCRIPTS, by_name, started
 
 
 @pytest.fixture(scope="module")
-def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    name = next(name for name in CORES if name.startswith("6.12"))
-    return Recorded(name, tmp_path_factory.mktemp("core")).core
+def core() -> Path:
+    return first_core("6.12").core
 
 
 def refused(done: "subprocess.CompletedProcess[str]", script: Path, text: str) -> None:

@@ -7,15 +7,18 @@ import struct
 import subprocess
 import sys
 import textwrap
-from typing import Any, List
+from typing import Any, Optional, Sequence
 
 import pytest
+
+from tests.support.warm import run_warm
 
 __all__ = (
     "REPOSITORY",
     "SCRIPT",
     "SCRIPTS",
     "SLICE_SCRIPT",
+    "by_drgn",
     "by_name",
     "one_line",
     "run",
@@ -34,15 +37,31 @@ SCRIPTS = [
 by_name = pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 
 
-def run(*args: object, **kwargs: Any) -> "subprocess.CompletedProcess[str]":
-    prefix: List[str] = kwargs.pop("prefix", [])
+def run(
+    *args: object, prefix: Sequence[str] = (), cwd: Optional[Path] = None
+) -> "subprocess.CompletedProcess[str]":
+    """
+    Run the report.
+
+    :param prefix: Words before the command line, which then starts a new Python
+    """
+    if not prefix:
+        return run_warm(SCRIPT, *args, cwd=cwd)
     return subprocess.run(
         [*prefix, sys.executable, str(SCRIPT), *map(str, args)],
         capture_output=True,
         text=True,
         timeout=60,
-        **kwargs,
+        cwd=cwd,
     )
+
+
+def by_drgn(
+    core: Path, script: Path, *args: object
+) -> "subprocess.CompletedProcess[str]":
+    """Run a script by drgn's command line, in the root folder."""
+    options = ("-q", "-c", core, "--no-default-symbols")
+    return run_warm("-m", "drgn", *options, script, *args, cwd=Path("/"))
 
 
 def one_line(done: "subprocess.CompletedProcess[str]", status: int, text: str) -> None:
