@@ -32,7 +32,7 @@ from tests.support.booted import (
 )
 from tests.support.btf.dumps import LabDump, lab_dump_of
 from tests.support.fixes import RulesRun, rules_run, try_fixes
-from tests.support.recorded import CORES, Recorded
+from tests.support.recorded import CORES, Recorded, recorded_core
 
 _JOBS = 2
 
@@ -142,11 +142,9 @@ def asked(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
 
 
 @pytest.fixture(scope="session", params=CORES)
-def recorded(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Recorded:
+def recorded(request: pytest.FixtureRequest) -> Recorded:
     """Each of the recorded cores."""
-    return Recorded(request.param, tmp_path_factory.mktemp("cores"))
+    return recorded_core(request.param)
 
 
 NEW = [kernel for kernel in KERNELS if kernel not in OLD]

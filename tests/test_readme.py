@@ -17,8 +17,8 @@ from drgn import Program
 import drgn.cli
 import pytest
 
-from tests.support.booted import REPOSITORY
-from tests.support.recorded import Recorded
+from tests.support.recorded import recorded_core
+from tests.support.scripts import REPOSITORY
 
 NAME = "6.12-zoo"
 README = (REPOSITORY / "README.md").read_text()
@@ -27,8 +27,8 @@ CORE = f"build/{NAME}.core"
 
 
 @pytest.fixture(scope="module")
-def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Recorded(NAME, tmp_path_factory.mktemp("readme")).core
+def core() -> Path:
+    return recorded_core(NAME).core
 
 
 def _blocks() -> List[str]:

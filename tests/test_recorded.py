@@ -12,8 +12,9 @@ import jsonschema
 import pytest
 
 from tests.support import oracle
-from tests.support.booted import REPOSITORY, SCRIPT, Tally
+from tests.support.booted import Tally
 from tests.support.recorded import CORES, Recorded
+from tests.support.scripts import REPOSITORY, SCRIPT
 
 ATTACH_SCRIPT = REPOSITORY / "scripts" / "xdp_attach.py"
 SCHEMA = json.loads((REPOSITORY / "docs" / "drgn-veth-1.schema.json").read_text())

@@ -14,6 +14,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 import lab
 
 from tests.support import oracle
+from tests.support.scripts import REPOSITORY, SCRIPT, SLICE_SCRIPT
 
 __all__ = (
     "KERNELS",
@@ -38,8 +39,6 @@ __all__ = (
     "words_in",
 )
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
-SCRIPT = REPOSITORY / "scripts" / "veth_report.py"
 KERNELS = os.environ.get("LAB_KERNELS", "5.10 6.1 6.12 7").split()
 #: Older builds, by scene: a 6.12 with bugs of veth that the newest does not have; and,
 #: in place of the newest, a 6.1 with other places for the checks of an attach, and a
@@ -49,7 +48,6 @@ OLDER_INSTEAD = {("random", "6.1"): "6.1-oldest"}
 if "LAB_KERNELS" in os.environ:
     OLDER_BUILDS.clear()
     OLDER_INSTEAD.clear()
-SLICE_SCRIPT = REPOSITORY / "scripts" / "vmcore_slice.py"
 SOURCES = ("kdump", "elf", "qemu", "kcore")
 NO_SYMBOLS = ("--no-default-symbols",)
 
