@@ -23,26 +23,34 @@ help:
 	@echo 'make lint types'
 	@echo 'make docs      build the pages: docs/_build/html/index.html'
 
-# A stamp for each set of packages: demo needs two, the checks need more.
-$(VENV)/.run: pyproject.toml
+NEW_ENOUGH = $(PYTHON) -c 'import sys; print(sys.version_info >= (3, 9))' 2>&1
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+$(VENV)/.made:
+	$(if $(filter True,$(shell $(NEW_ENOUGH))),,\
+		$(error Python 3.9 or later is required; set PYTHON=... if $(PYTHON) is not))
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'drgn>=0.0.33' 'tabulate>=0.9'
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+# A stamp for each set of packages: demo needs two, the checks need more.
+$(VENV)/.run: pyproject.toml | $(VENV)/.made
+	$(PIP) 'drgn>=0.0.33' 'tabulate>=0.9'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/.made
+	$(PIP) -e '.[test]'
 	@touch $@
 
 $(VENV)/.vm: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[vm]'
+	$(PIP) -e '.[vm]'
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lint]'
+	$(PIP) -e '.[lint]'
 	@touch $@
 
-$(VENV)/.docs: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+$(VENV)/.docs: pyproject.toml | $(VENV)/.made
+	$(PIP) -e '.[docs]'
 	@touch $@
 
 LAB = PYTHONPATH=vmcores $(PYTHON) -m lab
@@ -61,7 +69,7 @@ golden: $(VENV)/.test
 	PYTHONPATH=vmcores $(BIN)/python vmcores/golden.py
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -m 'not vm' tests
+	$(BIN)/python -m pytest -m 'not vm' -n auto --dist worksteal tests
 
 test-vm: $(VENV)/.vm
 	$(BIN)/python -m pytest -m vm tests

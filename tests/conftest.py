@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-Kernels that were booted for these tests
-----------------------------------------
+Kernels that the tests boot
+---------------------------
 
-Each kernel of LAB_KERNELS boots once for a scene and is looked at in four ways
-before and after it panics. Two boot at a time.
+Each kernel of LAB_KERNELS boots once for a scene. The tests look at it in four ways,
+before and after it panics. Two kernels boot at a time.
 """
 
 import collections
@@ -25,25 +25,23 @@ from tests.support.booted import (
     OLDER_BUILDS,
     OLDER_INSTEAD,
     Dump,
-    RulesRun,
     Tally,
     look_at_guest,
     look_before_asking,
     make_dump,
-    rules_run,
-    try_fixes,
 )
 from tests.support.btf.dumps import LabDump, lab_dump_of
-from tests.support.recorded import CORES, Recorded
+from tests.support.fixes import RulesRun, rules_run, try_fixes
+from tests.support.recorded import CORES, Recorded, recorded_core
 
 _JOBS = 2
 
-#: Scenes in which the kernel is asked what it answers to XDP attaches.
+#: Scenes in which the prober asks the kernel about XDP attaches.
 SCENES_ASKED = ("zoo", "attach", "random")
 
 
 class _Booted:
-    # Dumps that are being made, by kernel and scene.
+    # Dumps in the making, by kernel and scene.
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._pool = concurrent.futures.ThreadPoolExecutor(_JOBS)
@@ -68,8 +66,8 @@ def _kernels(scene: str) -> List[str]:
     return newest + OLDER_BUILDS.get(scene, [])
 
 
-#: The scenes, in the order in which they are made, what is done in each, and the
-#: fixtures that are made of them.
+#: The scenes, in the order in which they boot; the arguments of make_dump() for each,
+#: and the fixtures that use it.
 SCENES: Dict[str, Tuple[Dict[str, Any], Tuple[str, ...]]] = {
     "zoo": (
         {"early_hooks": [look_before_asking], "hooks": [look_at_guest]},
@@ -126,7 +124,7 @@ _runs = pytest.StashKey[Dict[str, RulesRun]]()
 
 @pytest.fixture(scope="session")
 def all_rules(booted: _Booted, pytestconfig: pytest.Config) -> Dict[str, RulesRun]:
-    """What came of the rules, by kernel; told at the end of the run."""
+    """What the rules found and fixed, by kernel; printed at the end of the run."""
     runs = pytestconfig.stash.setdefault(_runs, {})
     for kernel in _kernels("rules"):
         runs[kernel] = rules_run(booted.get(kernel, "rules"))
@@ -139,16 +137,14 @@ def all_rules(booted: _Booted, pytestconfig: pytest.Config) -> Dict[str, RulesRu
     ids="-".join,
 )
 def asked(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
-    """Each kernel and scene of which it is known what the kernel answered."""
+    """Each kernel and scene with answers of the kernel."""
     return booted.get(*request.param)
 
 
 @pytest.fixture(scope="session", params=CORES)
-def recorded(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Recorded:
+def recorded(request: pytest.FixtureRequest) -> Recorded:
     """Each of the recorded cores."""
-    return Recorded(request.param, tmp_path_factory.mktemp("cores"))
+    return recorded_core(request.param)
 
 
 NEW = [kernel for kernel in KERNELS if kernel not in OLD]
@@ -161,25 +157,25 @@ def _dump(request: pytest.FixtureRequest) -> LabDump:
 
 @pytest.fixture(scope="session", params=KERNELS)
 def lab_dump(request: pytest.FixtureRequest, booted: object) -> LabDump:
-    """Each kernel's."""
+    """Each kernel."""
     return _dump(request)
 
 
 @pytest.fixture(scope="session", params=OLD)
 def old_dump(request: pytest.FixtureRequest, booted: object) -> LabDump:
-    """Those that do not tell where their symbols are."""
+    """The kernels whose dumps need debug symbols."""
     return _dump(request)
 
 
 @pytest.fixture(scope="session", params=NEW)
 def new_dump(request: pytest.FixtureRequest, booted: object) -> LabDump:
-    """Those that do."""
+    """The kernels whose dumps do not."""
     return _dump(request)
 
 
 @pytest.fixture(scope="session")
 def drgn_python() -> Callable[[str], str]:
-    """Give a Python that has some version of drgn, and the project's needs."""
+    """Return a function: version of drgn to a Python with that and our requirements."""
 
     def python(version: str) -> str:
         folder = lab.cache_dir() / "venvs" / f"drgn-{version}"
@@ -211,7 +207,7 @@ _tallies = pytest.StashKey[Tally]()
 
 @pytest.fixture(scope="session")
 def tally(pytestconfig: pytest.Config) -> Tally:
-    """Where comparisons are put, to be told at the end of the run."""
+    """Collects comparisons, which are printed at the end of the run."""
     return pytestconfig.stash.setdefault(_tallies, {})
 
 
@@ -220,7 +216,7 @@ _answers = pytest.StashKey[Dict[str, Answers]]()
 
 @pytest.fixture(scope="session")
 def answer_tally(pytestconfig: pytest.Config) -> Dict[str, Answers]:
-    """Where compared answers are put, to be told at the end of the run."""
+    """Collects compared answers, which are printed at the end of the run."""
     return pytestconfig.stash.setdefault(_answers, {})
 
 
@@ -243,8 +239,8 @@ def _tell_answers(terminalreporter: Any, tally: Dict[str, Answers]) -> None:
 
 
 def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
-    # With a choice of LAB_KERNELS there may be no old kernel, or no new one: what is
-    # about those is not run, rather than skipped.
+    # LAB_KERNELS may name no old kernel, or no new one: their tests do not exist then,
+    # as a skipped test counts as a failed one.
     items[:] = [item for item in items if not item.name.endswith("[NOTSET]")]
     for item in items:
         if "booted" in getattr(item, "fixturenames", ()):

@@ -10,9 +10,9 @@ from typing import List
 import drgn_veth
 import pytest
 
-from tests.support.booted import REPOSITORY
 from tests.support.examples import examples_in, known_at_prompt, run_examples
-from tests.support.recorded import Recorded
+from tests.support.recorded import recorded_core
+from tests.support.scripts import REPOSITORY
 
 #: As docs/prompt.md says.
 NAME = "6.12-zoo"
@@ -27,8 +27,8 @@ MODULES = sorted(
 
 
 @pytest.fixture(scope="module")
-def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Recorded(NAME, tmp_path_factory.mktemp("docs")).core
+def core() -> Path:
+    return recorded_core(NAME).core
 
 
 def _fenced(text: str) -> str:

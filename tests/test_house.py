@@ -5,12 +5,13 @@ import ast
 import functools
 from pathlib import Path
 import re
-from typing import Iterator, Mapping, Sequence, Set, Tuple
+from typing import Iterator, List, Mapping, Sequence, Set, Tuple
 
 import drgn_veth
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from tests.support.scripts import REPOSITORY
+
 PACKAGE = REPOSITORY / "helpers" / "drgn_veth"
 SOURCES = sorted(
     path
@@ -25,9 +26,9 @@ def name(path: Path) -> str:
     return str(path.relative_to(REPOSITORY))
 
 
-def imports(path: Path) -> Iterator[str]:
+def imports(source: str) -> Iterator[str]:
     """Yield the modules that a module imports, as it names them: ".name", "..name"."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name
@@ -37,6 +38,52 @@ def imports(path: Path) -> Iterator[str]:
                 yield f"{dots}{node.module}"
             else:
                 yield from (f"{dots}{alias.name}" for alias in node.names)
+
+
+def full_names(source: str, package: Tuple[str, ...]) -> Iterator[Tuple[str, ...]]:
+    """Yield the full names of what a module of a package imports."""
+    for name in imports(source):
+        dots = len(name) - len(name.lstrip("."))
+        start = package[: len(package) + 1 - dots] if dots else ()
+        yield (*start, *filter(None, name[dots:].split(".")))
+
+
+TESTS = [path for path in SOURCES if name(path).startswith("tests/")]
+SHARED = ("tests", "support")
+
+
+def other_tests(source: str, package: Tuple[str, ...]) -> List[str]:
+    """Return what a module of a package imports of the tests, but for support."""
+    return [
+        ".".join(name)
+        for name in full_names(source, package)
+        if name[0] == "tests" and name[:2] != SHARED
+    ]
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name)
+def test_tests_share_through_support(path: Path) -> None:
+    """No test imports another, and what they share imports no test."""
+    package = path.relative_to(REPOSITORY).parts[:-1]
+    assert not other_tests(path.read_text(), package)
+
+
+@pytest.mark.parametrize(
+    "line, found",
+    [
+        ("from tests.faces.test_start import started", ["tests.faces.test_start"]),
+        ("import tests.faces.test_start", ["tests.faces.test_start"]),
+        ("from tests import faces", ["tests"]),
+        ("from .test_start import started", ["tests.faces.test_start"]),
+        ("from . import test_start", ["tests.faces.test_start"]),
+        ("from ..vm import test_readers", ["tests.vm"]),
+        ("from ..support.scripts import started", []),
+        ("from tests.support.scripts import started", []),
+        ("import testsuite.x", []),
+    ],
+)
+def test_a_test_that_imports_another_is_found(line: str, found: Sequence[str]) -> None:
+    assert other_tests(line, ("tests", "faces")) == found
 
 
 def test_there_are_sources() -> None:
@@ -119,10 +166,7 @@ def place(path: Path) -> Tuple[str, ...]:
 def imported(path: Path) -> Iterator[Tuple[str, ...]]:
     """Yield what a module imports, as full names."""
     package = ("drgn_veth", *path.relative_to(PACKAGE).parts[:-1])
-    for name in imports(path):
-        dots = len(name) - len(name.lstrip("."))
-        start = package[: len(package) + 1 - dots] if dots else ()
-        yield (*start, *filter(None, name[dots:].split(".")))
+    yield from full_names(path.read_text(), package)
 
 
 def room_of(name: Tuple[str, ...]) -> str:

@@ -9,8 +9,8 @@ from typing import Dict
 
 import pytest
 
-from tests.support.booted import REPOSITORY, SCRIPT
-from tests.support.recorded import CORES, Recorded
+from tests.support.recorded import CORES, recorded_core
+from tests.support.scripts import REPOSITORY, SCRIPT
 
 PROMPT = """
 assert prog.registered_type_finders() >= {"drgn_veth_btf_on_demand"}
@@ -22,10 +22,8 @@ print(len(take_snapshot().pairs), target_types())
 
 
 @pytest.fixture(scope="module", params=CORES)
-def core(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    return Recorded(request.param, tmp_path_factory.mktemp("cores")).core
+def core(request: pytest.FixtureRequest) -> Path:
+    return recorded_core(request.param).core
 
 
 def run(core: Path, env: Dict[str, str], *args: str) -> str:

@@ -11,9 +11,9 @@ from unittest import mock
 
 import pytest
 
-from tests.support.booted import REPOSITORY
 from tests.support.examples import examples_in, known_at_prompt, run_examples
-from tests.support.recorded import Recorded
+from tests.support.recorded import recorded_core
+from tests.support.scripts import REPOSITORY
 
 NAME = "6.12-zoo"
 README = (REPOSITORY / "README.md").read_text()
@@ -22,8 +22,8 @@ CORE = f"build/{NAME}.core"
 
 
 @pytest.fixture(scope="module")
-def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Recorded(NAME, tmp_path_factory.mktemp("readme")).core
+def core() -> Path:
+    return recorded_core(NAME).core
 
 
 def _blocks() -> List[str]:

@@ -13,8 +13,9 @@ import jsonschema
 import pytest
 
 from tests.support import oracle
-from tests.support.booted import REPOSITORY, SCRIPT, Tally
+from tests.support.booted import Tally
 from tests.support.recorded import CORES, Recorded
+from tests.support.scripts import REPOSITORY, SCRIPT
 
 ATTACH_SCRIPT = REPOSITORY / "scripts" / "xdp_attach.py"
 SCHEMA = json.loads((REPOSITORY / "docs" / "drgn-veth-1.schema.json").read_text())
@@ -175,7 +176,9 @@ def test_golden_output(recorded: Recorded) -> None:
     assert there == set(golden.OUTPUTS)
     changed = [
         golden.difference(file, golden.read(recorded.name, file), text)
-        for file, text in golden.outputs(recorded.name, recorded.core)
+        for file, text in golden.outputs(
+            recorded.name, recorded.prog, recorded.snapshot
+        )
     ]
     assert not any(changed), "\n".join(filter(None, changed))
 

@@ -16,7 +16,9 @@ from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
 from unittest import mock
 
 from drgn import Program
+from drgn_veth.btf import use_btf
 from drgn_veth.faces import opening, veth_report, xdp_attach
+from drgn_veth.model import Snapshot
 from drgn_veth.snapshot import take_snapshot
 from unpack import unpack
 
@@ -51,27 +53,18 @@ def folder_of(name: str) -> Path:
     return HERE / f"{name}.golden"
 
 
-def outputs(name: str, core: Path) -> Iterator[Tuple[str, str]]:
+def outputs(name: str, prog: Program, snapshot: Snapshot) -> Iterator[Tuple[str, str]]:
     """
     Yield what the commands print, by the name of the file that keeps it.
 
     :param name: Of the recorded core, such as ``6.12-zoo``
-    :param core: The core, unpacked
+    :param prog: The core, opened
+    :param snapshot: Taken of it: once for all commands
     """
-    prog = Program()
-    prog.set_core_dump(core)
-    taken: List[Any] = []
-
-    def take(prog: Program) -> Any:
-        # Once for all commands.
-        if not taken:
-            taken.append(take_snapshot(prog))
-        return taken[0]
-
     devices = _DEVICES[name.rpartition("-")[2]]
     with (
         tempfile.TemporaryDirectory() as folder,
-        mock.patch.object(opening, "take", take),
+        mock.patch.object(opening, "take", lambda prog: snapshot),
     ):
         path = Path(folder) / "output"
         for file, (main, options) in OUTPUTS.items():
@@ -94,7 +87,10 @@ def write(name: str, core: Path) -> None:
     for path in folder.iterdir():
         if path.name not in OUTPUTS:
             path.unlink()
-    for file, text in outputs(name, core):
+    prog = Program()
+    prog.set_core_dump(core)
+    use_btf(prog)
+    for file, text in outputs(name, prog, take_snapshot(prog)):
         path = folder / file
         if path.exists() and read(name, file) == text:
             continue  # Another xz may pack the same otherwise.

@@ -75,10 +75,10 @@ def look_at(prog: Program, found: Type) -> None:
 
 def within_bounds(data: bytes, base: Optional[BtfTypes] = None) -> int:
     tracemalloc.start()
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         made = look_at_all(data, base)
-        took = time.perf_counter() - start
+        took = time.process_time() - start
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -153,9 +153,9 @@ def test_too_many_types() -> None:
     blob.ptr(0)
     one = bytes(blob._types)
     blob._types += one * (1 << 20)
-    start = time.perf_counter()
+    start = time.process_time()
     refused(blob.build(), "too many types")
-    assert time.perf_counter() - start < SECONDS
+    assert time.process_time() - start < SECONDS
 
 
 def _chain(kind: int) -> Callable[[Blob], int]:
@@ -292,9 +292,9 @@ def test_many_types_with_one_name() -> None:
     blob.add(Kind.TYPEDEF, "x", 0)
     blob._types += bytes(blob._types) * 50_000
     btf = Btf(blob.build(), "little")
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(btf.find("x")) == 50_001
-    assert time.perf_counter() - start < SECONDS
+    assert time.process_time() - start < SECONDS
 
 
 # By chance: the same each time, $DRGN_VETH_FUZZ times.

@@ -6,7 +6,6 @@ from pathlib import Path
 import shutil
 import struct
 import subprocess
-import sys
 from typing import List
 
 from drgn import Program
@@ -16,8 +15,6 @@ from drgn_veth.dump.partial import can_be_opened
 from drgn_veth.faces import damage
 import pytest
 
-from tests.faces.test_bad_input import SCRIPT, one_line, run
-from tests.faces.test_start import by_name
 from tests.support.kdumps import (
     SPLIT,
     STATUS,
@@ -27,7 +24,9 @@ from tests.support.kdumps import (
     write_kdump,
     write_whole_pages,
 )
-from tests.support.recorded import CORES, Recorded
+from tests.support.recorded import first_core
+from tests.support.scripts import SCRIPT, by_drgn, by_name, one_line, run
+from tests.support.warm import run_warm
 
 SPLIT_WORDS = "makedumpfile --reassemble PART1 PART2... DUMP"
 CUT_WORDS = "copy the whole dump again"
@@ -39,9 +38,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def core(folder: Path) -> Path:
-    name = next(name for name in CORES if name.startswith("6.12"))
-    return Recorded(name, folder).core
+def core() -> Path:
+    return first_core("6.12").core
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +47,12 @@ def whole(core: Path, folder: Path) -> Kdump:
     return write_kdump(core, folder / "whole")
 
 
-def by_drgn(path: Path) -> "subprocess.CompletedProcess[str]":
-    argv = [sys.executable, "-m", "drgn", "-q", "-c", str(path)]
-    argv += ["--no-default-symbols", str(SCRIPT), "--format", "json"]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60)
-
-
 def partial(path: Path, text: str) -> None:
     """Something is reported, after a line that says what the file is."""
-    for done in (run("-c", path, "--format", "json"), by_drgn(path)):
+    for done in (
+        run("-c", path, "--format", "json"),
+        by_drgn(path, SCRIPT, "--format", "json"),
+    ):
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["devices"]
         assert done.stderr.splitlines()[0].startswith(f"veth_report: {path}: {text}")
@@ -73,7 +68,7 @@ def same(
 
 def unread(path: Path, text: str) -> None:
     """Nothing is reported, but what the file is. Nobody asks for a System.map."""
-    for done in (run("-c", path), by_drgn(path)):
+    for done in (run("-c", path), by_drgn(path, SCRIPT, "--format", "json")):
         one_line(done, 3, text)
         assert f"{path}: " in done.stderr
         assert "System.map" not in done.stderr
@@ -136,7 +131,7 @@ def test_a_kdump_cut_near_its_end(whole: Kdump, tmp_path: Path, share: float) ->
     wanted = f"the file ends after {size} bytes, its pages take {whole.size}"
     reports = [run("-c", path, "--format", "json")]
     if can_be_opened(str(path)):  # Else drgn dies of it before the script starts.
-        reports.append(by_drgn(path))
+        reports.append(by_drgn(path, SCRIPT, "--format", "json"))
     for done in reports:
         assert done.returncode in (0, 3)
         first, *rest = done.stderr.splitlines()
@@ -174,14 +169,8 @@ def test_a_kdump_cut_within_its_tables(
         "tables": (whole.descriptors + whole.pages) // 2,
     }[where]
     path = cut(whole, tmp_path / "vmcore", size)
-    done = subprocess.run(
-        [sys.executable, str(script), "-c", str(path), str(tmp_path / "lo")][
-            : 4 if script == SCRIPT else 5
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    name = [] if script == SCRIPT else [tmp_path / "lo"]
+    done = run_warm(script, "-c", path, *name)
     assert (done.returncode, done.stdout) == (3, "")
     (line,) = done.stderr.splitlines()
     assert f"after {size} bytes" in line and line.endswith(CUT_WORDS)

@@ -5,33 +5,13 @@ import os
 from pathlib import Path
 import shutil
 import struct
-import subprocess
 import sys
-from typing import Any, List
+from typing import List
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
-SCRIPT = REPOSITORY / "scripts" / "veth_report.py"
-
-
-def run(*args: object, **kwargs: Any) -> "subprocess.CompletedProcess[str]":
-    prefix: List[str] = kwargs.pop("prefix", [])
-    return subprocess.run(
-        [*prefix, sys.executable, str(SCRIPT), *map(str, args)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        **kwargs,
-    )
-
-
-def one_line(done: "subprocess.CompletedProcess[str]", status: int, text: str) -> None:
-    assert done.returncode == status, done.stderr
-    assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("veth_report: ")
-    assert text in line
+from tests.support.scripts import SCRIPT, one_line, run, user_core
+from tests.support.warm import run_warm
 
 
 def test_no_such_file() -> None:
@@ -65,38 +45,12 @@ def test_truncated_kdump(tmp_path: Path, size: int) -> None:
     one_line(run("-c", path), 3, "copy the whole dump again")
 
 
-def user_core(path: Path) -> None:
-    """Write the core of a process: notes as the kernel has them, and a page."""
-
-    def note_of(kind: int, data: bytes) -> bytes:
-        return struct.pack("<III8s", 5, len(data), kind, b"CORE\0\0\0\0") + data
-
-    NT_PRSTATUS, NT_AUXV, NT_FILE = 1, 6, 0x46494C45
-    note = note_of(NT_PRSTATUS, bytes(336)) + note_of(NT_AUXV, bytes(16))
-    note += note_of(NT_FILE, struct.pack("<QQ", 0, 4096))
-    offset = 64 + 2 * 56
-    header = struct.pack(
-        "<4sBBBB8xHHIQQQIHHHHHH",
-        *(b"\x7fELF", 2, 1, 1, 0),
-        *(4, 62, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0),
-    )
-    notes = struct.pack("<IIQQQQQQ", 4, 4, offset, 0, 0, len(note), 0, 4)
-    place = offset + len(note)
-    load = struct.pack("<IIQQQQQQ", 1, 6, place, 0x400000, 0, 4096, 4096, 1)
-    path.write_bytes(header + notes + load + note + bytes(4096))
-
-
 def test_core_of_a_process(tmp_path: Path) -> None:
     path = tmp_path / "core"
     user_core(path)
     one_line(run("-c", path), 3, "not a Linux kernel but a user process")
     # The same by drgn's own command line.
-    done = subprocess.run(
-        [sys.executable, "-m", "drgn", "-q", "-c", str(path), str(SCRIPT)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = run_warm("-m", "drgn", "-q", "-c", path, SCRIPT)
     one_line(done, 3, "not a Linux kernel but a user process")
 
 

@@ -30,18 +30,16 @@ from drgn_veth.faces import opening, output, status, symbols, veth_report
 from drgn_veth.model import Snapshot, Veth, Xdp
 import pytest
 
-from tests.analysis.rules.test_diagnose import pair
-from tests.faces.test_bad_input import SCRIPT, one_line, run, user_core
-from tests.render.test_pure import HOST, device
-from tests.support.recorded import CORES, Recorded
+from tests.support.recorded import first_core
+from tests.support.scripts import SCRIPT, one_line, run, user_core
+from tests.support.snapshots import HOST, device, pair
 
 SLICE = SCRIPT.parent / "vmcore_slice.py"
 
 
 @pytest.fixture(scope="module")
-def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    name = next(name for name in CORES if name.startswith("6.12"))
-    return Recorded(name, tmp_path_factory.mktemp("core")).core
+def core() -> Path:
+    return first_core("6.12").core
 
 
 def python(*args: object, **kwargs: Any) -> "subprocess.CompletedProcess[str]":

@@ -20,18 +20,16 @@ from drgn_veth.faces.status import UsageError
 from drgn_veth_start import at_signal
 import pytest
 
-from tests.faces.test_bad_input import SCRIPT
-from tests.faces.test_start import SCRIPTS, by_name, started, take_signals
-from tests.support.recorded import CORES, Recorded
+from tests.support.recorded import first_core
+from tests.support.scripts import SCRIPT, SCRIPTS, by_name, started, take_signals
 
 SLICE = SCRIPTS[2]
 BUFFERED = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
 
 
 @pytest.fixture(scope="module")
-def recorded_core(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    name = next(name for name in CORES if name.startswith("6.12"))
-    return Recorded(name, tmp_path_factory.mktemp("core")).core
+def recorded_core() -> Path:
+    return first_core("6.12").core
 
 
 @pytest.fixture

@@ -5,49 +5,18 @@ from pathlib import Path
 import signal
 import subprocess
 import sys
-import textwrap
 from typing import Any, Callable, List
 
 from drgn_veth_start import OLDEST_DRGN, _release
 import pytest
 
-from tests.faces.test_bad_input import REPOSITORY
-from tests.support.recorded import CORES, Recorded
-
-SCRIPTS = [
-    REPOSITORY / "scripts" / f"{name}.py"
-    for name in ("veth_report", "xdp_attach", "vmcore_slice")
-]
-by_name = pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+from tests.support.recorded import first_core
+from tests.support.scripts import REPOSITORY, SCRIPTS, by_name, started
 
 
 @pytest.fixture(scope="module")
-def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    name = next(name for name in CORES if name.startswith("6.12"))
-    return Recorded(name, tmp_path_factory.mktemp("core")).core
-
-
-def take_signals() -> None:
-    """Undo what nohup, or a shell that starts the tests with &, has set."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-
-
-def started(code: str, script: Path, *args: object, **kwargs: Any) -> Any:
-    """Run a script in a Python that has run some code before."""
-    start = "import runpy, sys; del sys.argv[0]; script = sys.argv[0]\n"
-    end = "\nrunpy.run_path(script, run_name='__main__')\n"
-    argv = [sys.executable, "-c", start + textwrap.dedent(code) + end]
-    argv += [str(arg) for arg in (script, *args)]
-    return subprocess.run(
-        argv,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        preexec_fn=take_signals,
-        **kwargs,
-    )
+def core() -> Path:
+    return first_core("6.12").core
 
 
 def refused(done: "subprocess.CompletedProcess[str]", script: Path, text: str) -> None:

@@ -4,14 +4,14 @@
 import json
 from pathlib import Path
 import subprocess
-import sys
 from typing import Any, Dict
 
 import jsonschema
 import pytest
 
-from tests.support.booted import REPOSITORY
-from tests.support.recorded import CORES, Recorded
+from tests.support.recorded import CORES, recorded_core
+from tests.support.scripts import REPOSITORY
+from tests.support.warm import run_warm
 
 SCRIPT = REPOSITORY / "scripts" / "xdp_attach.py"
 SCHEMA = json.loads(
@@ -24,14 +24,12 @@ NEWEST = max(
 
 
 @pytest.fixture(scope="module")
-def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Recorded(NEWEST, tmp_path_factory.mktemp("core")).core
+def core() -> Path:
+    return recorded_core(NEWEST).core
 
 
 def run(core: Path, *args: str) -> "subprocess.CompletedProcess[str]":
-    argv = [sys.executable, "-m", "drgn", "-q", "-c", str(core)]
-    argv += ["--no-default-symbols", str(SCRIPT), *args]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60, cwd="/")
+    return run_warm(SCRIPT, *args, core=core, cwd=Path("/"))
 
 
 def screen(core: Path, *args: str) -> str:

@@ -9,23 +9,20 @@ which is compared with the kernel's own tools elsewhere. On the recorded cores.
 
 from typing import Any, Dict, Iterator, Optional
 
-from drgn import Object, Program
+from drgn import Object
 import drgn_veth
-from drgn_veth.btf import use_btf
-from drgn_veth.model import Device, Snapshot
+from drgn_veth.model import Device
 import pytest
 
-from tests.support.recorded import CORES, Recorded
+from tests.support.recorded import CORES, Recorded, recorded_core
 
 
 class Opened:
     """A recorded core at a prompt."""
 
     def __init__(self, core: Recorded) -> None:
-        self.prog = Program()
-        self.prog.set_core_dump(core.core)
-        use_btf(self.prog)
-        self.snapshot: Snapshot = drgn_veth.take_snapshot(self.prog)
+        self.prog = core.prog
+        self.snapshot = core.snapshot
         self.devices: Dict[int, Object] = {
             dev.value_(): dev
             for net in drgn_veth.for_each_net_bounded(self.prog)
@@ -38,10 +35,8 @@ class Opened:
 
 
 @pytest.fixture(scope="module", params=CORES)
-def opened(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Opened:
-    return Opened(Recorded(request.param, tmp_path_factory.mktemp("cores")))
+def opened(request: pytest.FixtureRequest) -> Opened:
+    return Opened(recorded_core(request.param))
 
 
 def text(data: bytes) -> Optional[str]:

@@ -6,7 +6,7 @@ import io
 import json
 from pathlib import Path
 import struct
-from typing import Any, Dict, List, Tuple
+from typing import Dict, List, Tuple
 
 from drgn_veth.analysis.filters import (
     FilterError,
@@ -17,21 +17,17 @@ from drgn_veth.analysis.filters import (
 )
 from drgn_veth.core.english import number_list
 from drgn_veth.core.errors import WalkError
-from drgn_veth.core.unreadable import Maybe, Unreadable
+from drgn_veth.core.unreadable import Maybe
 from drgn_veth.dump.kdump import missing_from_kdump
 from drgn_veth.model import (
-    Device,
     DeviceRef,
     Namespace,
-    Pair,
     QueueCount,
     Queues,
     RpsQueue,
     Snapshot,
-    Target,
     Xdp,
     XdpProgram,
-    XpsQueue,
     unreadable_in,
 )
 from drgn_veth.readers.netdev import (
@@ -47,50 +43,7 @@ from drgn_veth.render import json as render_json
 from drgn_veth.render.escape import for_terminal
 import pytest
 
-HOST = 4026531840
-POD = 4026532281
-BAD = Unreadable("Excluded page: 0x1000")
-
-
-def device(netns: int, ifindex: int, name: str, **changes: Any) -> Device:
-    """A plain veth, with changes."""
-    plain = Device(
-        netns=netns,
-        ifindex=ifindex,
-        name=name,
-        altnames=(),
-        alias=None,
-        net_device=0xFFFF888000000000 + ifindex,
-        kind="veth",
-        flags=("BROADCAST", "MULTICAST", "UP", "RUNNING", "LOWER_UP"),
-        operstate="UP",
-        mtu=1500,
-        min_mtu=68,
-        max_mtu=65535,
-        mac="02:00:00:00:00:01",
-        master=None,
-        queues=Queues(QueueCount(1, 1), QueueCount(1, 1)),
-        peer=None,
-        xdp=Xdp(None, None, None, ()),
-        rps=(RpsQueue(0, (), 0),),
-        xps=(XpsQueue(0, (), ()),),
-    )
-    return plain._replace(**changes)
-
-
-def snapshot(*devices: Device, **changes: Any) -> Snapshot:
-    pairs = []
-    if len(devices) >= 2:
-        pairs.append(Pair("veth", devices[0].ref, devices[1].ref))
-    inums = sorted({d.netns for d in devices if isinstance(d.netns, int)})
-    whole = Snapshot(
-        Target("6.1.0", "kdump", "x86_64", "dwarf", 4, (0, 1, 2, 3), 0),
-        tuple(Namespace(n, n == HOST, 1) for n in inums),
-        devices,
-        tuple(pairs),
-    )
-    return whole._replace(**changes)
-
+from tests.support.snapshots import BAD, HOST, POD, device, snapshot
 
 # Walks: lists of nodes in a dict, {node: (next, prev)}
 

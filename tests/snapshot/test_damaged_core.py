@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
-from tests.support.booted import REPOSITORY, SCRIPT, SLICE_SCRIPT
-from tests.support.recorded import CORES, Recorded
+from tests.support.recorded import CORES, recorded_core
+from tests.support.scripts import REPOSITORY, SCRIPT, SLICE_SCRIPT
+from tests.support.warm import run_warm
 
 OLD = [name for name in CORES if name.startswith("5.")]
 NEW = [name for name in CORES if name not in OLD]
@@ -19,6 +20,8 @@ NEW = [name for name in CORES if name not in OLD]
 def run(
     script: Path, core: Path, *args: object, **env: str
 ) -> "subprocess.CompletedProcess[str]":
+    if not env:
+        return run_warm(script, "-c", core, *args)
     return subprocess.run(
         [sys.executable, str(script), "-c", str(core), *map(str, args)],
         env={**os.environ, **env},
@@ -37,7 +40,7 @@ def refused(done: "subprocess.CompletedProcess[str]", text: str) -> None:
 
 @pytest.mark.parametrize("name", OLD)
 def test_carried_symbols_are_wrong(name: str, tmp_path: Path) -> None:
-    core = Recorded(name, tmp_path).core
+    core = recorded_core(name).copy(tmp_path)
     content = core.read_bytes()
     found = re.search(rb"([0-9a-f]{16}) d net_namespace_list\n", content)
     assert found
@@ -51,7 +54,7 @@ def test_carried_symbols_are_wrong(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", CORES)
 def test_btf_is_broken(name: str, tmp_path: Path) -> None:
-    core = Recorded(name, tmp_path).core
+    core = recorded_core(name).copy(tmp_path)
     content = core.read_bytes()
     # Modules have theirs, too; the kernel's is the largest.
     header = re.compile(rb"\x9f\xeb\x01\x00\x18\0\0\0\0\0\0\0(....)", re.DOTALL)
@@ -69,7 +72,7 @@ def test_btf_is_broken(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NEW)
 def test_kallsyms_is_broken(name: str, tmp_path: Path) -> None:
     """The table of tokens: names come out as others, or too long."""
-    core = Recorded(name, tmp_path).core
+    core = recorded_core(name).copy(tmp_path)
     content = core.read_bytes()
     # Digits stand for themselves in it, one after the other.
     at = content.index(b"".join(b"%d\0" % digit for digit in range(10)))
@@ -80,7 +83,7 @@ def test_kallsyms_is_broken(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("plugin", ["", "drgn_veth=drgn_veth.plugin"])
 def test_system_map_of_nothing(plugin: str, tmp_path: Path) -> None:
     """Refused also where it is not needed, and where a plugin was asked before."""
-    core = Recorded(NEW[0], tmp_path).core
+    core = recorded_core(NEW[0]).core
     path = tmp_path / "System.map"
     path.write_text("hello\n")
     helpers = str(REPOSITORY / "helpers")
@@ -98,7 +101,7 @@ def test_system_map_of_nothing(plugin: str, tmp_path: Path) -> None:
 
 
 def test_no_room_for_what_is_not_compressed_yet(tmp_path: Path) -> None:
-    core = Recorded(NEW[0], tmp_path).core
+    core = recorded_core(NEW[0]).core
     shell = 'ulimit -f 2000; exec "$0" "$@"'
     argv = [sys.executable, str(SLICE_SCRIPT), "-c", str(core), str(tmp_path / "x")]
     done = subprocess.run(

@@ -28,7 +28,7 @@ from drgn_veth.snapshot.struct_layout import Kind, Layout, Member
 import pytest
 
 from tests.support.memory import Altered
-from tests.support.recorded import CORES, Recorded
+from tests.support.recorded import CORES, recorded_core
 
 NEWEST = [name for name in CORES if name.endswith("-zoo")][-1]
 TABLES = ("_NET_DEVICE", "_RX_QUEUE", "_TX_QUEUE", "_VETH_PRIV", "_VETH_RQ")
@@ -40,8 +40,8 @@ MEMBERS = [
 
 
 @pytest.fixture(scope="module")
-def memory(tmp_path_factory: pytest.TempPathFactory) -> Altered:
-    return Altered(Recorded(NEWEST, tmp_path_factory.mktemp("damaged")).core, [])
+def memory() -> Altered:
+    return Altered(recorded_core(NEWEST).core, [])
 
 
 @pytest.fixture

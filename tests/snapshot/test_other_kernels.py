@@ -27,7 +27,7 @@ import pytest
 from tests.support.answers import compare_answers
 from tests.support.btf.edit import Types, renamed
 from tests.support.memory import Altered
-from tests.support.recorded import CORES, Recorded
+from tests.support.recorded import CORES, Recorded, recorded_core
 
 OLD = [name for name in CORES if name.startswith("5.")]
 _ENTITY = struct.Struct("<QQ")  # prog, link
@@ -83,11 +83,8 @@ def before_xdp_state(core: Path) -> Altered:
 
 
 @pytest.fixture(scope="module", params=OLD)
-def ancient(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Altered:
-    core = Recorded(request.param, tmp_path_factory.mktemp("ancient")).core
-    return before_xdp_state(core)
+def ancient(request: pytest.FixtureRequest) -> Altered:
+    return before_xdp_state(recorded_core(request.param).core)
 
 
 def _without_link(program: object) -> object:
@@ -166,10 +163,8 @@ def with_pointer(core: Path) -> Altered:
 
 
 @pytest.fixture(scope="module", params=CORES)
-def rhel8(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> "tuple[Recorded, Altered]":
-    recorded = Recorded(request.param, tmp_path_factory.mktemp("rhel8"))
+def rhel8(request: pytest.FixtureRequest) -> "tuple[Recorded, Altered]":
+    recorded = recorded_core(request.param)
     return recorded, with_pointer(recorded.core)
 
 
@@ -231,8 +226,8 @@ NEWEST = [name for name in CORES if name.endswith("-zoo")][-1]
 
 
 @pytest.fixture(scope="module")
-def newest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Recorded(NEWEST, tmp_path_factory.mktemp("newest")).core
+def newest() -> Path:
+    return recorded_core(NEWEST).core
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,16 @@ import os
 from pathlib import Path
 import subprocess
 import sys
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 import lab
 
 from tests.support import oracle
+from tests.support.scripts import REPOSITORY, SCRIPT, SLICE_SCRIPT
 
 __all__ = (
     "KERNELS",
     "NO_SYMBOLS",
-    "OF_AN_ATTACH",
-    "OF_A_PAIR",
     "OLD",
     "OLDER_BUILDS",
     "OLDER_INSTEAD",
@@ -29,40 +28,36 @@ __all__ = (
     "SOURCES",
     "WORDS",
     "Dump",
-    "RulesRun",
     "Tally",
     "drgn",
     "look_at_guest",
     "look_before_asking",
     "make_dump",
-    "rules_run",
     "run_alone",
-    "try_fixes",
+    "run_on",
+    "symbols_of",
     "words_in",
 )
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
-SCRIPT = REPOSITORY / "scripts" / "veth_report.py"
 KERNELS = os.environ.get("LAB_KERNELS", "5.10 6.1 6.12 7").split()
-#: Older builds, by scene: 6.12 with bugs of veth that the newest have not; and, instead
-#: of the newest, 6.1 with other places of the checks of an attach, and a bond that says
-#: less. A scene more is a minute more.
+#: Older builds, by scene: a 6.12 with bugs of veth that the newest does not have; and,
+#: in place of the newest, a 6.1 with other places for the checks of an attach, and a
+#: bond with fewer messages. Each scene takes a minute.
 OLDER_BUILDS = {"rules": ["6.12-oldest"]}
 OLDER_INSTEAD = {("random", "6.1"): "6.1-oldest"}
 if "LAB_KERNELS" in os.environ:
     OLDER_BUILDS.clear()
     OLDER_INSTEAD.clear()
-SLICE_SCRIPT = REPOSITORY / "scripts" / "vmcore_slice.py"
 SOURCES = ("kdump", "elf", "qemu", "kcore")
 NO_SYMBOLS = ("--no-default-symbols",)
 
-#: Kernels that do not tell all by themselves: before v6.0 VMCOREINFO does not say
-#: where kallsyms is, before v5.11 modules have no BTF.
+#: Kernels whose dumps need debug symbols: before v6.0 VMCOREINFO does not say where
+#: kallsyms is, before v5.11 modules have no BTF.
 _OLD_SERIES = "5.10"
 OLD = [kernel for kernel in KERNELS if kernel.startswith(_OLD_SERIES)]
 
-#: What vmcores/lab/guest/marker.py put into packets and into a process. Put together
-#: here, as there, so that no file has them.
+#: vmcores/lab/guest/marker.py puts these into packets and into a process. They are put
+#: together here, as there, so that no file has them.
 WORDS = {what: "-".join(("DRGN", "VETH", what)).encode() for what in ("PACKET", "USER")}
 
 # In the guest: the reports by DWARF and by BTF, a slice, and the report from that.
@@ -170,7 +165,8 @@ class Dump:
         return drgn("-c", self.vmcore, *self.symbols, script, *args, **kwargs)
 
 
-def _symbols(guest: lab.Guest) -> Sequence[object]:
+def symbols_of(guest: lab.Guest) -> Sequence[object]:
+    """Return the options of drgn that load the debug symbols of a guest's kernel."""
     debug = guest.kernel.debug_modules["veth"]
     return ("-s", guest.kernel.vmlinux, "-s", debug)
 
@@ -182,14 +178,15 @@ def words_in(path: Path) -> List[str]:
             return [what for what in WORDS if content.find(WORDS[what]) >= 0]
 
 
-def _script(script: Path, target: Sequence[object], *args: object) -> None:
+def run_on(script: Path, target: Sequence[object], *args: object) -> None:
+    """Run a script on a target, given by drgn's options; it must succeed."""
     done = drgn(*target, script, *args)
     assert done.returncode == 0, f"{target}: {done.stderr}"
 
 
 def _report(target: Sequence[object], folder: Path, name: str) -> None:
     path = folder / f"report.{name}.json"
-    _script(SCRIPT, target, "--format", "json", "--output", path)
+    run_on(SCRIPT, target, "--format", "json", "--output", path)
 
 
 def _reports(
@@ -202,18 +199,18 @@ def _reports(
 
 def _slice(target: Sequence[object], folder: Path, source: str) -> List[str]:
     path = folder / f"slice.{source}.core"
-    _script(SLICE_SCRIPT, target, path)
+    run_on(SLICE_SCRIPT, target, path)
     _report(("-c", path, *NO_SYMBOLS), folder, f"{source}.slice")
     return words_in(path)
 
 
 def look_before_asking(guest: lab.Guest, folder: Path) -> None:
     """
-    Make the reports of a dump of the scene in which nobody has attached XDP to every
-    device yet, which leaves traces: rings, limits of the MTU, numbers of queues.
+    Make the reports of a dump from before the prober, which attaches XDP to every
+    device and so leaves traces: rings, limits of the MTU, numbers of queues.
     """
     dump = folder / "vmcore.unasked.elf"
-    symbols = _symbols(guest)
+    symbols = symbols_of(guest)
     is_old = guest.kernel.short_series == _OLD_SERIES
     try:
         guest.qmp_dump_elf(dump)
@@ -226,7 +223,7 @@ def look_before_asking(guest: lab.Guest, folder: Path) -> None:
 
 def look_at_guest(guest: lab.Guest, folder: Path) -> None:
     """Make the reports that need the guest alive (a hook of the lab)."""
-    symbols = _symbols(guest)
+    symbols = symbols_of(guest)
     is_old = guest.kernel.short_series == _OLD_SERIES
     needed = symbols if is_old else NO_SYMBOLS
     words: Dict[str, List[str]] = {}
@@ -255,114 +252,13 @@ def look_at_guest(guest: lab.Guest, folder: Path) -> None:
     (folder / "words.json").write_text(json.dumps(words))
 
 
-#: Rules that say how the kernel refuses a native attach, and what it answers then.
-OF_AN_ATTACH = (
-    "xdp-native-queues",
-    "xdp-peer-mtu",
-    "xdp-mode-conflict",
-    "xdp-upper-program",
-)
-
-#: Rules about a pair: the finding is at the end that is not what its maker asked for.
-OF_A_PAIR = ("queues-one-sided",)
-
-
-class RulesRun(NamedTuple):
-    """What the rules found, and what came of the fixes."""
-
-    symptoms: List[Dict[str, Any]]
-    before: List[Dict[str, Any]]
-    after: List[Dict[str, Any]]
-    #: For each symptom that has a finding: its commands, what is left of it, and what
-    #: the kernel answers to a native attach then.
-    fixed: List[Dict[str, Any]]
-    has_channels: bool
-
-
-def _findings(guest: lab.Guest, folder: Path, name: str) -> List[Dict[str, Any]]:
-    path = folder / f"findings.{name}.json"
-    target = ("--qemu", guest.qmp_socket, *_symbols(guest))
-    _script(SCRIPT, target, "--format", "json", "--output", path)
-    findings: List[Dict[str, Any]] = json.loads(path.read_text())["findings"]
-    return findings
-
-
-def _said(text: str, word: str = "symptom: ") -> List[Dict[str, Any]]:
-    lines = [line for line in text.splitlines() if line.startswith(word)]
-    return [json.loads(line[len(word) :]) for line in lines]
-
-
-def _is_of(finding: Dict[str, Any], symptom: Dict[str, Any]) -> bool:
-    device = finding["device"]
-    if finding["rule"] != symptom["rule"] or device is None:
-        return False
-    if symptom["rule"] in OF_A_PAIR:  # The scene calls the ends ...a and ...b.
-        return bool(device["name"][:-1] == symptom["name"][:-1])
-    return bool(
-        (device["netns"], device["ifindex"]) == (symptom["netns"], symptom["ifindex"])
-    )
-
-
-def try_fixes(guest: lab.Guest, folder: Path) -> None:
-    """Run the commands of the findings in the guest (a hook of the lab)."""
-    symptoms = _said((folder / "scene.log").read_text())
-    before = _findings(guest, folder, "before")
-    fixed = []
-    for symptom in symptoms:
-        for finding in before:
-            if symptom["shown"] is not True or not _is_of(finding, symptom):
-                continue
-            failed = []
-            undo = finding.get("undo")
-            commands = [*finding["fix"], *(undo["commands"] if undo else ())]
-            for command in commands:
-                status, output = guest.try_run(command)
-                if status:
-                    failed.append(f"{command}: {output.strip()}")
-            again: List[Dict[str, Any]] = []
-            answers: List[Dict[str, Any]] = []
-            if commands:
-                measure = "python3 /lab/guest/symptoms.py"
-                rule, name = symptom["rule"], symptom["name"]
-                again = _said(guest.run(f"{measure} {rule} {name}"))
-                if rule in OF_AN_ATTACH:
-                    told = guest.run(f"{measure} attach {name}")
-                    answers = _said(told, "answer: ")
-            left = {
-                "fix": finding["fix"],
-                "undo": undo,
-                "failed": failed,
-                "shown": again[0]["shown"] if again else None,
-                "again": again,
-                "then": finding.get("then"),
-                "answer": answers[0] if answers else None,
-            }
-            fixed.append({**symptom, **left})
-            break
-    after = _findings(guest, folder, "after")
-    status, _ = guest.try_run("ethtool -l rnqa")
-    document = {
-        "symptoms": symptoms,
-        "before": before,
-        "after": after,
-        "fixed": fixed,
-        "has_channels": status == 0,
-    }
-    (folder / "rules.json").write_text(json.dumps(document, indent=1))
-
-
-def rules_run(dump: Dump) -> RulesRun:
-    """Return what :func:`try_fixes()` left."""
-    return RulesRun(**json.loads((dump.made.folder / "rules.json").read_text()))
-
-
 def make_dump(kernel: str, scene: str, out_dir: Path, **kwargs: Any) -> Dump:
-    """Boot a kernel, set a scene, look, panic."""
+    """Boot a kernel, set a scene, make the reports, panic."""
     made = lab.make(kernel, scene, out_dir=out_dir, force=True, **kwargs)
     dump = Dump(made)
     _reports(("-c", dump.vmcore), dump.symbols, made.folder, "kdump")
     return dump
 
 
-#: Comparisons, by what was compared.
+#: Comparisons, by what they compare.
 Tally = Dict[str, "oracle.Comparison"]

@@ -1,16 +1,30 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The recorded cores in vmcores/, with the truth beside them."""
+"""
+The recorded cores in vmcores/, with the truth beside them
+----------------------------------------------------------
 
+All tests share them: a core is unpacked once, in the folder of ``make demo``, and
+opened once in a process. Nothing writes to it: what changes one takes
+:meth:`Recorded.copy`.
+"""
+
+import functools
 import json
 import lzma
 from pathlib import Path
+import shutil
 from typing import Any, Dict, List
 
+from drgn import Program
+from drgn_veth.btf import use_btf
+from drgn_veth.model import Snapshot
+from drgn_veth.snapshot import take_snapshot
 from unpack import unpack
 
-__all__ = ("CORES", "Recorded")
+__all__ = ("CORES", "Recorded", "first_core", "recorded_core")
 
 VMCORES = Path(__file__).resolve().parent.parent.parent / "vmcores"
+UNPACKED = VMCORES.parent / "build"
 
 #: Names of the recorded cores.
 CORES: List[str] = sorted(
@@ -21,12 +35,57 @@ CORES: List[str] = sorted(
 class Recorded:
     """A recorded core."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
         self.packed = VMCORES / f"{name}.core.xz"
-        self.core = unpack(self.packed, folder)
-        truth = lzma.decompress((VMCORES / f"{name}.truth.json.xz").read_bytes())
-        self.truth: Dict[str, Any] = json.loads(truth)
-        answers = lzma.decompress((VMCORES / f"{name}.answers.json.xz").read_bytes())
-        self.answers: Dict[str, Any] = json.loads(answers)
-        self.about: Dict[str, Any] = json.loads((VMCORES / f"{name}.json").read_text())
+        self.core = unpack(self.packed, UNPACKED)
+
+    def _unpacked(self, kind: str) -> Any:
+        packed = (VMCORES / f"{self.name}.{kind}.json.xz").read_bytes()
+        return json.loads(lzma.decompress(packed))
+
+    @functools.cached_property
+    def truth(self) -> Dict[str, Any]:
+        """What the kernel's own tools said."""
+        found: Dict[str, Any] = self._unpacked("truth")
+        return found
+
+    @functools.cached_property
+    def answers(self) -> Dict[str, Any]:
+        """What the kernel answered to attaches."""
+        found: Dict[str, Any] = self._unpacked("answers")
+        return found
+
+    @functools.cached_property
+    def about(self) -> Dict[str, Any]:
+        """How it was made."""
+        found: Dict[str, Any] = json.loads((VMCORES / f"{self.name}.json").read_text())
+        return found
+
+    @functools.cached_property
+    def prog(self) -> Program:
+        """The core, opened, with types from its BTF."""
+        prog = Program()
+        prog.set_core_dump(self.core)
+        use_btf(prog)
+        return prog
+
+    @functools.cached_property
+    def snapshot(self) -> Snapshot:
+        """A Snapshot of it."""
+        return take_snapshot(self.prog)
+
+    def copy(self, folder: Path) -> Path:
+        """Return a copy of the core in a folder, to be changed."""
+        return Path(shutil.copy(self.core, folder / self.core.name))
+
+
+@functools.cache
+def recorded_core(name: str) -> Recorded:
+    """Return the recorded core of a name: the same one in each test of a process."""
+    return Recorded(name)
+
+
+def first_core(series: str) -> Recorded:
+    """Return the first core of a series of kernels, such as ``6.12``."""
+    return recorded_core(next(name for name in CORES if name.startswith(series)))

@@ -10,7 +10,7 @@ from typing import Iterator
 
 import pytest
 
-from tests.faces.test_bad_input import SCRIPT, one_line, run
+from tests.support.scripts import SCRIPT, one_line, run
 
 pytestmark = pytest.mark.vm
 

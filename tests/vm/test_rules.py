@@ -16,7 +16,8 @@ from drgn_veth.analysis.attach.question import errno_name
 from drgn_veth.analysis.rules import RULES
 import pytest
 
-from tests.support.booted import KERNELS, OF_A_PAIR, Dump, RulesRun, rules_run
+from tests.support.booted import KERNELS, Dump
+from tests.support.fixes import OF_A_PAIR, RulesRun, rules_run
 
 #: Rules whose symptom none of these kernels need show, and why.
 NOT_SHOWN = {

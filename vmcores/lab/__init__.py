@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Real crash dumps of real kernels, and what the kernel's own tools said before.
+"""Real crash dumps of real kernels, and what the kernel's own tools said just before.
 
 PYTHONPATH=vmcores python3 -m lab vmcore --kernel 6.1 --scene zoo
 """
 
-from ._steps import LabError, cache_dir
-from .guest import Died, Guest
-from .kernels import DEFAULT_SERIES, Kernel
-from .kernels import get as get_kernel
-from .vmcore import Hook, Result, elf_hook, make, scenes
+from .host import kernels
+from .host._steps import LabError, cache_dir
+from .host.dump import Hook, elf_hook
+from .host.kernels import DEFAULT_SERIES, Kernel
+from .host.kernels import get as get_kernel
+from .host.qemu import Died
+from .host.qemu_guest import Guest
+from .host.vmcore import Result, make, scenes
 
 __all__ = (
     "DEFAULT_SERIES",
@@ -21,6 +24,7 @@ __all__ = (
     "cache_dir",
     "elf_hook",
     "get_kernel",
+    "kernels",
     "make",
     "scenes",
 )

@@ -8,10 +8,10 @@ from pathlib import Path
 import signal
 import sys
 
-from . import kernels, rootfs
-from ._steps import LabError, need_programs
-from .archive import Archive
-from .vmcore import make, scenes
+from .host import kernels, rootfs
+from .host._steps import LabError, need_programs
+from .host.archive import Archive
+from .host.vmcore import make, scenes
 
 __all__ = ("main",)
 
@@ -29,8 +29,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Make real crash dumps: fetch a Debian kernel with its debug "
         "symbols, boot it in QEMU, set a scene of network devices, record what the "
         "kernel's own tools say, panic, and keep the kdump.",
-        epilog="Everything is kept in $DRGN_VETH_CACHE (default ~/.cache/drgn-veth) "
-        "and used again.",
+        epilog="Everything is kept, and reused, in $DRGN_VETH_CACHE (default "
+        "~/.cache/drgn-veth).",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     vmcore = commands.add_parser(
@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
         "--kernel",
         required=True,
         metavar="K",
-        help="5.10, 6.1, 6.12, 7 (the newest 7.x), or such as 7.3",
+        help="5.10, 6.1, 6.12, 7 (the newest 7.x), or a build such as 6.12.107",
     )
     vmcore.add_argument(
         "--scene", required=True, metavar="S", help=f"one of: {', '.join(scenes())}"
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     vmcore.add_argument(
         "--force",
         action="store_true",
-        help="make it again even when nothing has changed",
+        help="make it again even if nothing has changed",
     )
     vmcore.add_argument(
         "--memory",
@@ -74,12 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     vmcore.add_argument(
         "--dump-level", type=int, metavar="D", choices=range(32),
-        help="makedumpfile's -d (default 31, or 1 for a kernel that it does not know)",
+        help="makedumpfile's -d (default 31, or 1 for a kernel it does not know)",
     )  # fmt: skip
     commands.add_parser(
         "kernels",
-        help="tell which kernels would be chosen",
-        description="Tell which kernels would be chosen.",
+        help="show which kernels it would choose",
+        description="Show which kernels it would choose.",
     )
     fetch = commands.add_parser(
         "fetch",
@@ -95,8 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return the exit status."""
     args = _parser().parse_args(argv)
-    # So that the blocks that kill QEMU and remove unfinished folders are left in an
-    # orderly way.
+    # An exception, so that QEMU is killed and unfinished folders are removed.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         if args.command == "vmcore":

@@ -15,15 +15,13 @@ import os
 import struct
 import sys
 
-from programs import instruction
-from xdp import bpf, object_id, pin, record
+from bpf import BPF_PROG_TYPE_XDP, bpf, instruction, load, object_id, pin
+from xdp import record
 
 __all__ = ("main",)
 
-BPF_PROG_LOAD = 5
 BPF_RAW_TRACEPOINT_OPEN = 17
 BPF_BTF_LOAD = 18
-BPF_PROG_TYPE_XDP = 6
 BPF_PROG_TYPE_EXT = 28
 BPF_PSEUDO_CALL = 1
 BTF_MAGIC = 0xEB9F
@@ -51,7 +49,7 @@ class _Types:
     def add(
         self, name: str, kind: int, size_or_type: int, more: bytes = b"", many: int = 0
     ) -> int:
-        """Add a type; its number. ``many`` is what the kind has vlen for."""
+        """Add a type and return its number. ``many`` is its vlen."""
         at = self._string(name) if name else 0
         self._types += struct.pack("<III", at, kind << 24 | many, size_or_type) + more
         self._count += 1
@@ -62,7 +60,7 @@ class _Types:
         return struct.pack("<II", self._string(name), type_id)
 
     def load(self) -> int:
-        """Give it to the kernel; its descriptor."""
+        """Load it into the kernel and return its descriptor."""
         header = struct.pack(
             "<HBBIIIII",
             BTF_MAGIC,
@@ -91,25 +89,10 @@ def _load(
     """Load a program: ``functions`` are (instruction, type), ``replaces`` is (type,
     descriptor of the program that has it).
     """
-    instructions = ctypes.create_string_buffer(code, len(code))
-    licence = ctypes.create_string_buffer(b"GPL")
     packed = b"".join(struct.pack("<II", *function) for function in functions)
     infos = ctypes.create_string_buffer(packed, len(packed))
-    log = ctypes.create_string_buffer(65536)
-    attr = struct.pack(
-        "<IIQQIIQII16sIIIIQIIQIII",
-        kind,
-        len(code) // 8,
-        ctypes.addressof(instructions),
-        ctypes.addressof(licence),
-        1,  # log_level
-        len(log),
-        ctypes.addressof(log),
-        0,  # kern_version
-        0,  # prog_flags
-        name.encode()[:15],
-        0,  # prog_ifindex
-        0,  # expected_attach_type
+    more = struct.pack(
+        "<IIQIIQIII",
         btf_fd,
         8,  # func_info_rec_size
         ctypes.addressof(infos),
@@ -119,15 +102,11 @@ def _load(
         0,  # line_info_cnt
         *replaces,
     )
-    try:
-        return bpf(BPF_PROG_LOAD, attr)
-    except OSError as e:
-        said = log.value.decode(errors="replace")
-        raise OSError(e.errno, f"{e.strerror}: {name}: {said}") from e
+    return load(name, code, kind=kind, more=more)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Load the two programs, and put one into the other."""
+    """Load both programs, and let one replace a function of the other."""
     path, link_path = arguments
     types = _Types()
     number = types.add("int", INT, 4, struct.pack("<I", 1 << 24 | 32))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Leave a process behind that holds rtnl_mutex for ever.
+"""Leave a process behind that holds rtnl_mutex forever.
 
 It asks for ETHTOOL_SFEATURES, which every device answers and which the kernel reads
 from user memory while it holds the mutex. The request lies across two pages, and the
@@ -27,6 +27,8 @@ import sys
 import time
 from typing import NoReturn
 
+from libc import checked, libc
+
 __all__ = ("hold", "main")
 
 SYS_USERFAULTFD = {"x86_64": 323, "aarch64": 282}[os.uname().machine]
@@ -38,20 +40,15 @@ UFFDIO_REGISTER_MODE_MISSING = 1
 SIOCETHTOOL = 0x8946
 ETHTOOL_SFEATURES = 0x3B
 
-_libc = ctypes.CDLL(None, use_errno=True)
-
 
 def _userfaultfd() -> int:
-    fd: int = _libc.syscall(SYS_USERFAULTFD, os.O_CLOEXEC | os.O_NONBLOCK)
-    if fd < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, "userfaultfd: " + os.strerror(error))
+    fd = checked(libc.syscall(SYS_USERFAULTFD, os.O_CLOEXEC | os.O_NONBLOCK))
     fcntl.ioctl(fd, UFFDIO_API, struct.pack("<QQQ", UFFD_API, 0, 0))
     return fd
 
 
 def _blocking_request(uffd: int, memory: mmap.mmap) -> int:
-    """The address of a struct ethtool_sfeatures whose second page will never come."""
+    """Return the address of an ethtool_sfeatures whose second page never comes."""
     page = mmap.PAGESIZE
     # Its head, cmd and size, is in the first page; cmd is read without the mutex.
     struct.pack_into("<II", memory, page - 8, ETHTOOL_SFEATURES, 2)
@@ -81,8 +78,8 @@ def _block(device: str, uffd: int) -> NoReturn:
 
 def hold(device: str) -> int:
     """Start the process that holds the mutex; return its id when it does."""
-    # The descriptor tells when the child waits. It watches the memory of the process
-    # that made it, which is the child, so it comes back by a socket.
+    # The descriptor shows when the child waits. It watches the memory of the process
+    # that made it, so the child makes it and sends it here.
     ours, theirs = socket.socketpair()
     child = os.fork()
     if child == 0:
@@ -97,7 +94,7 @@ def hold(device: str) -> int:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if select.select(fds, [], [], 0.2)[0]:
-            # There is a fault to be handled. It stays unread, and the child stuck.
+            # There is a fault to handle. Nobody reads it, so the child is stuck.
             return child
         done, _ = os.waitpid(child, os.WNOHANG)
         if done:

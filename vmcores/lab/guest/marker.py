@@ -17,7 +17,7 @@ PACKETS = 16
 
 
 def main() -> int:
-    """Go to the background when everything is in its place."""
+    """Go to the background once everything is in place."""
     words = {what: "-".join(("DRGN", "VETH", what)) for what in ("PACKET", "USER")}
     receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     receiver.bind(("127.0.0.1", 0))

@@ -20,17 +20,15 @@ import resource
 import struct
 import sys
 
-from xdp import bpf, open_pinned, pin
+from bpf import bpf, instruction, load, open_pinned, pin
 
-__all__ = ("Seen", "instruction", "main", "observed", "set_redirect")
+__all__ = ("Seen", "main", "observed", "set_redirect")
 
 BPF_MAP_CREATE = 0
 BPF_MAP_LOOKUP_ELEM = 1
 BPF_MAP_UPDATE_ELEM = 2
-BPF_PROG_LOAD = 5
 
 BPF_MAP_TYPE_ARRAY = 2
-BPF_PROG_TYPE_XDP = 6
 BPF_PSEUDO_MAP_FD = 1
 
 # Helpers, by number.
@@ -46,17 +44,6 @@ class Seen:
 
     packets: int
     last_bytes: int
-
-
-def _address(buffer: ctypes.Array[ctypes.c_char]) -> int:
-    return ctypes.addressof(buffer)
-
-
-def instruction(
-    code: int, dst: int = 0, src: int = 0, off: int = 0, imm: int = 0
-) -> bytes:
-    """One instruction of eBPF."""
-    return struct.pack("<BBhi", code, dst | src << 4, off, imm)
 
 
 def _lookup(map_fd: int) -> bytes:
@@ -114,37 +101,22 @@ _KINDS = {"observe": (_observe, 16, CPUS), "redirect": (_redirect, 4, 1)}
 
 def _load(kind: str, path: str) -> None:
     make, value_size, entries = _KINDS[kind]
-    name = os.path.basename(path).encode()[:15]
+    name = os.path.basename(path)
     map_fd = bpf(
         BPF_MAP_CREATE,
         struct.pack(
-            "<IIIIIII16s", BPF_MAP_TYPE_ARRAY, 4, value_size, entries, 0, 0, 0, name
+            "<IIIIIII16s",
+            BPF_MAP_TYPE_ARRAY,
+            4,
+            value_size,
+            entries,
+            0,
+            0,
+            0,
+            name.encode()[:15],
         ),
     )
-    code = make(map_fd)
-    instructions = ctypes.create_string_buffer(code, len(code))
-    licence = ctypes.create_string_buffer(b"GPL")
-    log = ctypes.create_string_buffer(65536)
-    attr = struct.pack(
-        "<IIQQIIQII16sII",
-        BPF_PROG_TYPE_XDP,
-        len(code) // 8,
-        _address(instructions),
-        _address(licence),
-        1,  # log_level
-        len(log),
-        _address(log),
-        0,  # kern_version
-        0,  # prog_flags
-        name,
-        0,  # prog_ifindex
-        0,  # expected_attach_type
-    )
-    try:
-        fd = bpf(BPF_PROG_LOAD, attr)
-    except OSError as e:
-        said = log.value.decode(errors="replace")
-        raise OSError(e.errno, f"{e.strerror}: {said}") from e
+    fd = load(name, make(map_fd))
     pin(fd, path)
     pin(map_fd, path + "_map")
     os.close(fd)
@@ -152,14 +124,16 @@ def _load(kind: str, path: str) -> None:
 
 
 def observed(path: str) -> dict[int, Seen]:
-    """What the ``observe`` program that is pinned at ``path`` saw, by CPU."""
+    """Return what the ``observe`` program pinned at ``path`` saw, by CPU."""
     fd = open_pinned(path + "_map")
     try:
         seen = {}
         for cpu in range(min(os.cpu_count() or 1, CPUS)):
             key = ctypes.create_string_buffer(struct.pack("<I", cpu), 4)
             value = ctypes.create_string_buffer(16)
-            attr = struct.pack("<IIQQQ", fd, 0, _address(key), _address(value), 0)
+            attr = struct.pack(
+                "<IIQQQ", fd, 0, ctypes.addressof(key), ctypes.addressof(value), 0
+            )
             bpf(BPF_MAP_LOOKUP_ELEM, attr)
             seen[cpu] = Seen(*struct.unpack("<QQ", value.raw))
         return seen
@@ -168,19 +142,21 @@ def observed(path: str) -> dict[int, Seen]:
 
 
 def set_redirect(path: str, ifindex: int) -> None:
-    """Say where the ``redirect`` program that is pinned at ``path`` sends packets."""
+    """Set the device to which the ``redirect`` program pinned at ``path`` sends."""
     fd = open_pinned(path + "_map")
     try:
         key = ctypes.create_string_buffer(4)
         value = ctypes.create_string_buffer(struct.pack("<I", ifindex), 4)
-        attr = struct.pack("<IIQQQ", fd, 0, _address(key), _address(value), 0)
+        attr = struct.pack(
+            "<IIQQQ", fd, 0, ctypes.addressof(key), ctypes.addressof(value), 0
+        )
         bpf(BPF_MAP_UPDATE_ELEM, attr)
     finally:
         os.close(fd)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Load what the arguments name."""
+    """Load the programs named by the arguments."""
     # Before 5.11, maps count as locked memory.
     resource.setrlimit(
         resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)

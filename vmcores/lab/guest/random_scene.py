@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Make devices, queues, namespaces, masters and XDP programs as chance has it.
+"""Make random devices, queues, masters, and XDP programs.
 
-Use: ``random_scene.py SEED``, with the namespaces r1, r2 and r3 there. All is drawn
-before the kernel is asked anything, so that one seed is one list of wishes; what the
-kernel refuses is told and passed over.
+Use: ``random_scene.py SEED``, with the namespaces r1, r2 and r3 there. It draws
+everything before it asks the kernel anything, so that a seed always gives the same list
+of wishes. It logs what the kernel refuses, and goes on.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 import os
 import random
-import struct
 import subprocess
 import sys
 from typing import Union
 
-import prober
+from bpf import MODES, open_pinned
+from devices import Device, Routing
+import ethtool
+from libc import setns
+from places import BPFFS, KEEP, SCENE_LOG
 import xdp
 
 __all__ = ("Wish", "draw", "main")
 
-RUN = "/run/lab"
-PINS = RUN + "/bpf"
 HOME = ""
 NAMESPACES = (HOME, "r1", "r2", "r3")
-#: Where most is: only there does sysfs show the queues.
+#: Most devices are where sysfs shows the queues.
 NAMESPACE_WEIGHTS = (6, 2, 2, 1)
 BOND_MODES = (
     "balance-rr",
@@ -40,12 +41,11 @@ BOND_MODES = (
 )
 #: How xdp.py loads each.
 PROGRAMS = {"plain": "", "eat37": " attach 37", "frags": " frags"}
-ETHTOOL_SCHANNELS = 0x3D
 
 
 @dataclass(frozen=True)
 class Wish:
-    """Something to be done to a device: an ``ip`` command, or one of these.
+    """Something to do to a device: an ``ip`` command, or one of these.
 
     ("queues", rx, tx), ("xdp", via, mode, program), ("mtu", offset from the limit),
     ("rps", queue, mask).
@@ -178,7 +178,7 @@ def draw(seed: int) -> list[list[Wish]]:
 class _Maker:
     def __init__(self) -> None:
         self.batch = xdp.Batch()
-        self.routes: dict[str, prober.Routing] = {}
+        self.routes: dict[str, Routing] = {}
         self.programs: dict[str, int] = {}
         self.refused: list[str] = []
         self.done = 0
@@ -194,27 +194,27 @@ class _Maker:
         else:
             self.done += 1
 
-    def enter(self, netns: str) -> prober.Routing:
+    def enter(self, netns: str) -> Routing:
         fd = self.batch.home
         if netns:
             fd = os.open(xdp.netns_path(netns), os.O_RDONLY | os.O_CLOEXEC)
-        xdp.setns(fd)
+        setns(fd)
         if netns:
             os.close(fd)
         if netns not in self.routes:
-            self.routes[netns] = prober.Routing()
+            self.routes[netns] = Routing()
         return self.routes[netns]
 
     def prepare(self) -> None:
         """Load the programs, find the NIC, and read the limit of the MTU."""
         for name, how in PROGRAMS.items():
-            path = f"{PINS}/{name}"
+            path = f"{BPFFS}/{name}"
             try:
                 self.batch.run(f"load rnd_{name} {path}{how}".split())
             except OSError as e:
                 self.refused.append(f"load {name}: {e.strerror}")
             else:
-                self.programs[name] = xdp.open_pinned(path)
+                self.programs[name] = open_pinned(path)
         for entry in os.listdir("/sys/class/net"):
             driver = f"/sys/class/net/{entry}/device/driver"
             if os.path.basename(os.path.realpath(driver)) == "virtio_net":
@@ -226,7 +226,7 @@ class _Maker:
         if first is None:
             raise SystemExit("no veth can be made")
         for fd in self.programs["plain"], -1:
-            reply = route.set_xdp(first.ifindex, fd, xdp.MODES["driver"])
+            reply = route.set_xdp(first.ifindex, fd, MODES["driver"])
             if reply.errno:
                 raise SystemExit(f"native XDP on a new veth: {reply}")
             if fd >= 0:
@@ -234,7 +234,7 @@ class _Maker:
                 self.limit = 0 if peer is None else peer.max_mtu
 
     def ip(self, netns: str, wishes: Sequence[Wish]) -> None:
-        """All at once: starting a process is slow."""
+        """Run all commands in one process: starting one is slow."""
         argv = ["ip", *(["-n", netns] if netns else []), "-force", "-batch", "-"]
         self.enter(HOME)
         said = subprocess.run(
@@ -256,7 +256,7 @@ class _Maker:
         for number, wish in enumerate(wishes, 1):
             self.note(wish, refusals.get(number, ""))
 
-    def device(self, netns: str, name: str) -> prober.Device | None:
+    def device(self, netns: str, name: str) -> Device | None:
         wanted = self.nic if name == "nic" else name
         for device in self.enter(netns).devices():
             if device.name == wanted:
@@ -264,7 +264,7 @@ class _Maker:
         return None
 
     def one(self, wish: Wish) -> str:
-        """Do what is no command of ip; return why not."""
+        """Do what ip cannot do, and return why the kernel refused, or nothing."""
         device = self.device(wish.netns, wish.name)
         if device is None:
             return "no such device"
@@ -274,13 +274,11 @@ class _Maker:
             return self.attach(wish.netns, device, via, mode, name)
         if kind == "queues":
             rx, tx = map(int, rest)
-            # Only rx and tx of struct ethtool_channels are read.
-            request = struct.pack("<9I", ETHTOOL_SCHANNELS, 0, 0, 0, 0, rx, tx, 0, 0)
-            if not prober.ethtool(device.name, request):
+            if not ethtool.set_channels(device.name, rx, tx):
                 return "refused"
             if device.xdp:
                 inum = os.stat("/proc/self/ns/net").st_ino
-                with open(prober.KEEP, "a", encoding="ascii") as f:
+                with open(KEEP, "a", encoding="ascii") as f:
                     f.write(f"{inum} {device.ifindex}\n")
             return ""
         queue, mask = map(int, rest)
@@ -292,21 +290,19 @@ class _Maker:
             return str(e.strerror)
         return ""
 
-    def attach(
-        self, netns: str, device: prober.Device, via: str, mode: str, name: str
-    ) -> str:
+    def attach(self, netns: str, device: Device, via: str, mode: str, name: str) -> str:
         if name not in self.programs:
             return "no such program"
         if via == "netlink":
             reply = self.routes[netns].set_xdp(
-                device.ifindex, self.programs[name], xdp.MODES[mode]
+                device.ifindex, self.programs[name], MODES[mode]
             )
             return f"{reply.errno} {reply.message}" if reply.errno else ""
         place = "hold"
         if via == "pin":
-            place = f"{PINS}/l_{netns}_{device.name}_{mode}_{name}"
-        words = f"link {PINS}/{name} {device.name} {mode} {place}"
-        xdp.setns(self.batch.home)
+            place = f"{BPFFS}/l_{netns}_{device.name}_{mode}_{name}"
+        words = f"link {BPFFS}/{name} {device.name} {mode} {place}"
+        setns(self.batch.home)
         try:
             self.batch.run((f"in {netns} {words}" if netns else words).split())
         except OSError as e:
@@ -331,7 +327,7 @@ class _Maker:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Draw and make it, and tell what was refused."""
+    """Draw the wishes, make them, and log what was refused."""
     if len(arguments) != 1:
         print("usage: random_scene.py SEED", file=sys.stderr)
         return 2
@@ -339,12 +335,12 @@ def main(arguments: Sequence[str]) -> int:
     maker.prepare()
     for wishes in draw(int(arguments[0])):
         maker.step(wishes)
-    xdp.setns(maker.batch.home)
+    setns(maker.batch.home)
     maker.batch.finish()
     told = [f"random: {maker.done} done, {len(maker.refused)} refused"]
     told += [f"random: refused: {line}" for line in maker.refused]
     print("\n".join(told))
-    with open(RUN + "/scene.log", "a", encoding="utf-8") as f:
+    with open(SCENE_LOG, "a", encoding="utf-8") as f:
         f.write("\n".join(told) + "\n")
     return 0
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Packets that leave on a chosen TX queue, and on which CPU they arrive.
 
-The packets are IPv4/UDP, so they have a flow hash, and nobody answers them. They go out
-by packet sockets with PACKET_QDISC_BYPASS: without XPS, the kernel then takes the CPU
-of the sender, modulo the number of queues, as the TX queue.
+The packets are IPv4/UDP, so they have a flow hash, and nobody answers them. Packet
+sockets with PACKET_QDISC_BYPASS send them: without XPS, the TX queue is then the CPU of
+the sender modulo the number of queues.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ import time
 from types import TracebackType
 from typing import Optional
 
+from libc import setns
+
 __all__ = ("Arrived", "Listener", "netns", "send")
 
-CLONE_NEWNET = 0x40000000
 ETH_P_ALL = 3
 SOL_PACKET = 263
 PACKET_QDISC_BYPASS = 20
@@ -31,19 +32,17 @@ SO_ATTACH_FILTER = 26
 SO_SNDBUFFORCE = 32
 SO_RCVBUFFORCE = 33
 
-# What a socket's filter can ask about a packet beyond its bytes.
+# What the filter of a socket can read about a packet beyond its bytes.
 SKF_AD_OFF = -0x1000
 SKF_AD_QUEUE = 24
 SKF_AD_CPU = 36
 
 # "discard".
 PORT = 9
-# The length to which the filter cuts a packet tells its CPU and its queue_mapping.
+# The filter truncates a packet to a length that encodes its CPU and queue_mapping.
 BASE = 100
 SMALL = 400
 PATIENCE = 0.4
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Arrived:
 
 @contextlib.contextmanager
 def netns(name: Optional[str]) -> Iterator[None]:
-    """Be in a namespace of ``ip netns``; None is the one that one is in."""
+    """Enter a namespace of ``ip netns``; None for the current one."""
     if name is None:
         yield
         return
@@ -64,21 +63,15 @@ def netns(name: Optional[str]) -> Iterator[None]:
     try:
         there = os.open("/run/netns/" + name, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            _setns(there)
+            setns(there)
         finally:
             os.close(there)
         try:
             yield
         finally:
-            _setns(home)
+            setns(home)
     finally:
         os.close(home)
-
-
-def _setns(fd: int) -> None:
-    if _libc.setns(fd, CLONE_NEWNET) != 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
 
 
 def _checksum(data: bytes) -> int:
@@ -95,8 +88,8 @@ def _frame(size: int, flow: int) -> bytes:
     head = struct.pack("!BBHHHBBH", *fields, 0)
     head = struct.pack("!BBHHHBBH", *fields, _checksum(head + addresses))
     udp = struct.pack("!HHHH", 20000 + flow, PORT, length - 20, 0)
-    # The stack takes a frame that goes to nobody in particular as one for others, which
-    # goes through the same receive queues.
+    # The stack takes the frame for one to another host, which goes through the same
+    # receive queues.
     ethernet = b"\x02\0\0\0\0\x02" + b"\x02\0\0\0\0\x01" + struct.pack("!H", 0x0800)
     packet = ethernet + head + addresses + udp
     return packet + bytes(size - len(packet))
@@ -105,7 +98,7 @@ def _frame(size: int, flow: int) -> bytes:
 def send(
     device: str, cpu: int, count: int, where: Optional[str] = None, size: int = SMALL
 ) -> int:
-    """Send packets from a CPU, and return how many the kernel took.
+    """Send packets from a CPU, and return how many the kernel accepted.
 
     ``where`` is the namespace of the device, ``size`` counts the Ethernet header.
     """
@@ -113,7 +106,7 @@ def send(
     taken = 0
     with netns(where), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as s:
         s.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
-        # What waits in a ring is not to stop the sender.
+        # Packets that wait in a ring must not stop the sender.
         s.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 1 << 24)
         s.bind((device, 0))
         os.sched_setaffinity(0, {cpu})
@@ -123,7 +116,7 @@ def send(
                     s.send(_frame(size, flow))
                     taken += 1
                 except OSError:
-                    # Said by the number that is returned.
+                    # The returned number shows it.
                     pass
         finally:
             os.sched_setaffinity(0, before)
@@ -178,7 +171,7 @@ class Listener:
         self._socket.close()
 
     def arrived(self, expected: int) -> list[Arrived]:
-        """The packets since the last call: ``expected`` ones, or as many as come."""
+        """Return the packets since the last call: ``expected``, or as many as come."""
         found: list[Arrived] = []
         deadline = time.monotonic() + 20 * PATIENCE
         while len(found) < expected and time.monotonic() < deadline:

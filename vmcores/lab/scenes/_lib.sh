@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What the scenes share. Read with `.`, never run; the scene itself says `set -eu`.
+# What the scenes share. Source it with `.`; the scene itself does `set -eu`.
 
 SCENES=$(cd "$(dirname "$0")" && pwd)
 GUEST=${SCENES%/*}/guest
@@ -11,7 +11,7 @@ INIT_NET=/sys/class/net
 
 mkdir -p "$RUN" "$BPF" /run/netns
 
-# Tell the log of the scene, which ends up in the truth, too.
+# say WORD...: write to the log of the scene, which the truth contains.
 say() {
     echo "scene: $*"
     echo "$*" >>"$RUN/scene.log"
@@ -22,8 +22,8 @@ die() {
     exit 1
 }
 
-# ask WHAT PATTERN COMMAND...: a step that some kernels cannot do. Fails, and says so, if
-# the command fails with a message that PATTERN (of grep -E) knows; any other failure ends
+# ask WHAT PATTERN COMMAND...: a step that some kernels cannot do. It fails, and logs that,
+# if the command fails with a message that matches PATTERN (grep -E). Any other failure ends
 # the scene. Use it in an `if`, or with `|| :`.
 ask() {
     ask_what=$1 ask_pattern=$2
@@ -49,8 +49,8 @@ refused() {
     say "refused, as it must be: $refused_what: $(head -n 1 "$RUN/ask.out")"
 }
 
-# module NAME [PARAMETER...]: what a kernel has built in, or not at all, is no failure here:
-# the step that needs it asks.
+# module NAME [PARAMETER...]: load a module. It may be built in, or not exist: the step that
+# needs it uses ask.
 module() {
     modprobe -q "$@" || :
 }
@@ -71,7 +71,7 @@ in_ns() {
     nsenter --net="/run/netns/$in_ns_name" "$@"
 }
 
-# hold_ns: make a namespace that only a process holds, whose id is then in $HOLDER.
+# hold_ns: make a namespace that only a process holds, and put its pid into $HOLDER.
 hold_ns() {
     setsid unshare --net sleep infinity </dev/null >/dev/null 2>&1 &
     HOLDER=$!
@@ -83,11 +83,22 @@ hold_ns() {
     done
 }
 
+# find_nic: put the name of the virtio-net device into $nic.
+find_nic() {
+    for find_driver in "$INIT_NET"/*/device/driver; do
+        if [ "$(basename "$(readlink "$find_driver")")" = virtio_net ]; then
+            nic=${find_driver#"$INIT_NET"/} nic=${nic%%/*}
+            return
+        fi
+    done
+    die "this machine has no virtio-net device"
+}
+
 xdp() {
     python3 "$GUEST/xdp.py" "$@"
 }
 
-# bpffs: a BPF file system at $BPF.
+# bpffs: mount a BPF file system at $BPF.
 bpffs() {
     if ! mountpoint -q "$BPF"; then
         mount -t bpf bpf "$BPF" || die "cannot mount a BPF file system"

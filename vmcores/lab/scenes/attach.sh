@@ -176,13 +176,7 @@ for mode in balance-xor 802.3ad; do
 done
 
 ### The NIC: an MTU one above what native XDP takes, found by trying.
-nic=
-for driver in "$INIT_NET"/*/device/driver; do
-    if [ "$(basename "$(readlink "$driver")")" = virtio_net ]; then
-        nic=${driver#"$INIT_NET"/} nic=${nic%%/*}
-    fi
-done
-[ -n "$nic" ] || die "this machine has no virtio-net device"
+find_nic
 low=1500 high=9000 why=
 while [ $((high - low)) -gt 1 ]; do
     middle=$(((low + high) / 2))
@@ -280,7 +274,7 @@ link set dev full_b mtu $most_frags
 link set dev left_a xdpdrv pinned $BPF/frags
 link set dev left_b mtu $most_frags
 link set dev left_a xdpdrv off
-# A limit that is that of the program before.
+# The limit of the program before.
 link set dev stalf_a xdpdrv pinned $BPF/plain
 link set dev stale_a xdpdrv pinned $BPF/frags
 END

@@ -1,11 +1,11 @@
 #!/bin/dash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # dying: a network namespace whose last holder is gone, while its devices and their peers
-# elsewhere still stand. cleanup_net() has taken it off the list of namespaces and waits
+# elsewhere still exist. cleanup_net() has taken it off the list of namespaces and waits
 # for rtnl_mutex, which another process holds and never gives back.
 #
-# Nothing can be asked of the kernel afterwards, so this scene records the truth itself,
-# just before, while the namespace is whole.
+# The kernel cannot answer afterwards, so this scene records the truth itself, just before,
+# while the namespace still exists.
 set -eu
 . "$(dirname "$0")/_lib.sh"
 

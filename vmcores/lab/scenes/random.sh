@@ -1,6 +1,6 @@
 #!/bin/dash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# random: devices as chance has it, but the same for the same SEED (default 1).
+# random: random devices, the same for the same SEED (default 1).
 set -eu
 . "$(dirname "$0")/_lib.sh"
 

@@ -1,8 +1,8 @@
 #!/bin/dash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# rules: for each rule of diagnosis a pair that has it (r...) and a twin that differs in a
-# single thing (t...). The rule is about the end whose name ends in "a". symptoms.py, which
-# knows them by name, measures at the end what the kernel does with them.
+# rules: for each rule a pair that has the fault (r...), and a twin that differs in a single
+# thing (t...). The rule is about the end whose name ends in "a". At the end symptoms.py,
+# which knows the pairs by name (cases.py), measures what the kernel does with them.
 set -eu
 . "$(dirname "$0")/_lib.sh"
 
@@ -11,13 +11,13 @@ module veth
 module dummy numdummies=0
 module macvlan
 bpffs
-# Senders and RPS targets are told by their CPU.
+# Senders and RPS targets differ by their CPU.
 [ "$(nproc)" -ge 4 ] || die "this scene needs 4 CPUs"
 
 for name in far rps xdp; do
     ip netns add "$name"
 done
-# No neighbour discovery among the packets that are counted.
+# No neighbour discovery among the packets that it counts.
 if [ -e /proc/sys/net/ipv6 ]; then
     for pid in self far rps xdp; do
         quiet='echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6'
@@ -44,7 +44,8 @@ ip -batch - <<END
 # xdp-native-queues: RX 2, or 4, against TX 4.
 link add rnqa numrxqueues 2 numtxqueues 2 type veth peer name rnqb netns far numrxqueues 2 numtxqueues 4
 link add tnqa numrxqueues 4 numtxqueues 2 type veth peer name tnqb netns far numrxqueues 2 numtxqueues 4
-# What comes then, once the fix was done: a generic program as well, too few queues as well.
+# Faults that show only once the first is fixed: a generic program as well, too few queues
+# as well.
 link add rnga numrxqueues 2 numtxqueues 2 type veth peer name rngb netns far numrxqueues 2 numtxqueues 4
 link add tnga numrxqueues 4 numtxqueues 2 type veth peer name tngb netns far numrxqueues 2 numtxqueues 4
 link add rmqa numrxqueues 2 numtxqueues 2 type veth peer name rmqb netns far numrxqueues 2 numtxqueues 4
@@ -178,7 +179,7 @@ link set dev rqca xdpdrv pinned $BPF/pass
 link set dev rqda xdpdrv pinned $BPF/pass
 link set dev tqca xdpdrv pinned $BPF/pass
 END
-# Not in one call, so that each is held by a process of its own.
+# Not in one call, so that a process of its own holds each.
 xdp link $BPF/pass rloa driver hold , in xdp link $BPF/pass rlpa driver $BPF/link_rlpa
 xdp in xdp link $BPF/pass tlpa driver hold
 for name in gxtb rtsb; do
@@ -186,7 +187,7 @@ for name in gxtb rtsb; do
         ip netns exec far ethtool -K $name gro on || :
 done
 
-# A program that takes the place of one with a higher, and a lower, limit.
+# A program that replaces one with a higher, and with a lower, limit.
 if $frags; then
     ip -batch - <<END
 link set dev rmsa xdpdrv pinned $BPF/frags

@@ -8,7 +8,7 @@ set -eu
 N=${N:-1000} M=${M:-50}
 
 module veth
-# No addresses: thousands of timers and packets would be in the way of the count.
+# No addresses: they bring thousands of timers and packets.
 put 1 /proc/sys/net/core/devconf_inherit_init_net
 put 1 /proc/sys/net/ipv6/conf/default/disable_ipv6
 

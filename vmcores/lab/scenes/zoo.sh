@@ -150,15 +150,9 @@ if ask "netkit" "Unknown device type" \
 fi
 
 # The NIC goes up with all others.
-nic=
-for driver in "$INIT_NET"/*/device/driver; do
-    if [ "$(basename "$(readlink "$driver")")" = virtio_net ]; then
-        nic=${driver#"$INIT_NET"/} nic=${nic%%/*}
-    fi
-done
-[ -n "$nic" ] || die "this machine has no virtio-net device"
+find_nic
 
-# A veth cannot be made up before it has its peer, so all now.
+# A veth can only be set up once its peer exists, so set up all now.
 ip -batch - <<END
 link set dev before_move netns pod2
 link set group default up
@@ -268,7 +262,7 @@ if ask "mqprio" "qdisc kind is unknown" tc qdisc add dev mqa root mqprio num_tc 
     put 5 "$queues/tx-2/xps_rxqs"
 fi
 
-# For queues made later, and in this namespace only.
+# For later queues, in this namespace alone.
 mask=/proc/sys/net/core/rps_default_mask
 if [ -e $mask ]; then
     in_ns rpsns dash -c "echo 6 >$mask"
@@ -278,7 +272,7 @@ fi
 ip -n rpsns link add rdefa type veth peer name rdefb
 ip -n rpsns link set group default up
 
-# Words in packets and in a process, which must not get into what is made of a dump.
+# Words in packets and in a process, which must not get into a slice of a dump.
 ip link set dev lo up
 python3 "$GUEST/marker.py" || die "the words were not put into packets"
 

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The small initramfs that serves twice: to start the guest, and as the crash kernel's
-system.
-"""
+"""The initramfs: it starts the guest, and is the whole system of the crash kernel."""
 
 from __future__ import annotations
 
 from pathlib import Path
 import stat
 
+from .agent import AGENT
 from .kernels import Kernel
 
 __all__ = ("build",)
@@ -66,7 +65,7 @@ if [ -e /proc/vmcore ]; then
         status=$?
         echo "$status $level_now" > /new/out/makedumpfile.status
         [ "$level" = auto ] || break
-        # A makedumpfile that does not know the kernel may leave out pages that are in
+        # A makedumpfile that does not know the kernel may omit pages that are in
         # use.
         if [ $status -eq 0 ] &&
             ! grep -q 'version is not supported' /new/out/makedumpfile.log; then
@@ -89,7 +88,7 @@ for folder in run tmp root; do
     mount -t tmpfs tmpfs "/new/$folder"
 done
 mkdir /new/run/lab /new/run/agent /new/run/log /new/run/netns
-# Copied, so that nothing that a scene leaves running keeps the disk busy.
+# Copied, so that processes of the scene do not keep the disk busy.
 cp -a /new/out/lab/. /new/run/lab/
 mount -o bind /new/run/lab /new/lab
 cp /agent /new/run/agent/agent
@@ -99,49 +98,11 @@ mount -o move /dev /new/dev
 exec switch_root /new /bin/dash /run/agent/agent
 """
 
-AGENT = r"""#!/bin/dash
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export HOME=/root LC_ALL=C.UTF-8
-export PYTHONPATH=@PYTHON_PATH@ PYTHONDONTWRITEBYTECODE=1
-mkdir -p /dev/pts /dev/shm
-mount -t devpts devpts /dev/pts
-mount -t tmpfs tmpfs /dev/shm
-mount -t cgroup2 cgroup2 /sys/fs/cgroup 2>/dev/null
-mount -t bpf bpf /sys/fs/bpf
-mount -t debugfs debugfs /sys/kernel/debug
-mount -t tracefs tracefs /sys/kernel/tracing
-hostname lab
-ln -s /proc/self/fd /dev/fd
-ln -s /proc/self/fd/0 /dev/stdin
-ln -s /proc/self/fd/1 /dev/stdout
-ln -s /proc/self/fd/2 /dev/stderr
-modprobe -a qemu_fw_cfg virtio_net
-ip link set lo up
-stty -F /dev/ttyS1 raw -echo
-exec 3<> /dev/ttyS1
-echo ready >&3
-echo "lab: agent ready"
-while read -r number job <&3; do
-    file=/run/agent/$number
-    echo "$job" | base64 -d > "$file"
-    # Not a pipe: what the command leaves running in the background must not keep it
-    # open.
-    dash "$file" > /run/log/$number.log 2>&1 < /dev/null 3<&- 3>&-
-    status=$?
-    rm -f "$file"
-    echo "lab: command $number ended with status $status"
-    {
-        echo "done $number $status"
-        tail -c 65536 /run/log/$number.log | base64
-        echo "end $number"
-    } >&3
-done
-"""
-
 
 def build(kernel: Kernel, busybox: Path, python_path: str) -> bytes:
-    """The initramfs as a cpio archive ("newc"), not compressed: an emulated CPU is slow
-    at that.
+    """Return the initramfs as a cpio archive ("newc").
+
+    It is not compressed: an emulated CPU takes long to unpack.
     """
     modules = kernel.load_order(MODULES)
     entries: list[tuple[str, int, bytes]] = [
@@ -173,7 +134,7 @@ def build(kernel: Kernel, busybox: Path, python_path: str) -> bytes:
     archive = bytearray()
     for number, (name, mode, data) in enumerate(entries, 2):
         archive += _entry(number, name, mode, data)
-    # The kernel opens it for init before init can mount anything on /dev.
+    # The kernel opens it for init before init can mount /dev.
     archive += _entry(1, "dev/console", stat.S_IFCHR | 0o600, b"", (5, 1))
     archive += _entry(0, "TRAILER!!!", 0, b"")
     return bytes(archive)

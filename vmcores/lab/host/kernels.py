@@ -20,8 +20,7 @@ __all__ = ("DEFAULT_SERIES", "Kernel", "choose", "get")
 
 DEFAULT_SERIES = ("5.10", "6.1", "6.12", "7")
 
-# Modules whose types the report or its tests want. All of a kernel's would be a
-# gigabyte.
+# Modules whose types the report or its tests use. All modules would be a gigabyte.
 DEBUG_MODULES = (
     "8021q",
     "act_mirred",
@@ -40,14 +39,13 @@ DEBUG_MODULES = (
     "vrf",
     "vxlan",
 )
-# Raise it when the folder's layout changes, so that folders of an older lab are made
-# anew.
+# Raise it when the layout of the folder changes, so that old folders are replaced.
 LAYOUT = 1
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel that is ready to boot and to be debugged."""
+    """A kernel that is ready to boot and to debug."""
 
     series: str
     release: str
@@ -64,7 +62,7 @@ class Kernel:
         return ".".join(self.release.split(".")[:2])
 
     def module_path(self, name: str) -> Path | None:
-        """The module's file, or None when it is built in or absent."""
+        """Return the module's file, or None if it is built in or absent."""
         for line in (self.modules / "modules.dep").read_text().splitlines():
             path = line.split(":")[0]
             if _module_name(path) == name.replace("-", "_"):
@@ -72,9 +70,9 @@ class Kernel:
         return None
 
     def load_order(self, names: Sequence[str]) -> list[Path]:
-        """The files to load, in order, for these modules and what they need.
+        """Return the files to load, in order, for these modules and their dependencies.
 
-        Built-in ones are left out.
+        Skips built-in ones.
         """
         needs: dict[str, list[str]] = {}
         path_of: dict[str, str] = {}
@@ -85,7 +83,7 @@ class Kernel:
         order: list[str] = []
 
         def add(path: str) -> None:
-            # modules.dep lists all that is needed, the deepest last.
+            # modules.dep lists all dependencies, the deepest last.
             for needed in reversed(needs[path]):
                 if needed not in order:
                     order.append(needed)
@@ -105,13 +103,14 @@ def _module_name(path: str) -> str:
 
 
 def choose(series: str, archive: Archive | None = None) -> list[Build]:
-    """The builds that the archive lists for a series, in the order in which they would
-    be tried: the newest first, of "6.12-oldest" the oldest.
+    """Return the builds of a series in the order in which to try them.
+
+    That is newest first; for "6.12-oldest", oldest first.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)*(?:-\d+)?)(-oldest)?", series)
     if not match:
         raise LabError(
-            f"{series!r} is no kernel series; say 5.10, 6.1, 6.12, 7, a single build "
+            f"{series!r} is not a kernel series; try 5.10, 6.1, 6.12, 7, a build "
             "such as 6.12.107 or 6.1.0-47, or 6.12-oldest"
         )
     builds = (archive or Archive()).builds(match.group(1))
@@ -119,8 +118,9 @@ def choose(series: str, archive: Archive | None = None) -> list[Build]:
 
 
 def get(series: str, archive: Archive | None = None) -> Kernel:
-    """The first of :func:`choose` whose packages can all be had, fetched and unpacked
-    unless it is in the cache.
+    """Return the first of :func:`choose` whose packages are all available.
+
+    Fetches and unpacks it unless it is in the cache.
     """
     archive = archive or Archive()
     failures: list[str] = []
@@ -131,14 +131,16 @@ def get(series: str, archive: Archive | None = None) -> Kernel:
             if kernel:
                 return kernel
             try:
-                # The debug symbols first: they are what the archive lacks most often.
+                # Debug symbols first: the archive lacks them most often.
                 debs = {
                     name: archive.fetch(archive.describe(name, build.version))
                     for name in (build.debug, *build.image)
                 }
             except LabError as e:
                 reason = str(e).splitlines()[0]
-                say(f"{build.release} cannot be had ({reason}), trying another build")
+                say(
+                    f"{build.release} is not available ({reason}), trying another build"
+                )
                 failures.append(f"{build.release}: {reason}")
                 continue
 
@@ -151,7 +153,7 @@ def get(series: str, archive: Archive | None = None) -> Kernel:
                 build_folder(final, fill)
             kernel = _load(final, series, build)
             if kernel is None:
-                raise LabError(f"{final} is not whole after it was made")
+                raise LabError(f"{final} is not complete after it was made")
             return kernel
     raise LabError(
         f"no build of {series} could be fetched:"
@@ -192,10 +194,7 @@ def _about(build: Build) -> dict[str, object]:
 
 
 def _extract(deb: Path, folder: Path, patterns: Sequence[str]) -> None:
-    """Unpack what matches out of a package.
-
-    tar's complaint that a pattern matched nothing is no failure.
-    """
+    """Unpack the files of a package that match. A pattern may match nothing."""
     folder.mkdir(parents=True, exist_ok=True)
     reader = subprocess.Popen(
         ["dpkg-deb", "--fsys-tarfile", str(deb)],
@@ -227,7 +226,7 @@ def _extract(deb: Path, folder: Path, patterns: Sequence[str]) -> None:
 
 def _one(found: Sequence[Path], what: str) -> Path:
     if not found:
-        raise LabError(f"the packages hold no {what}: Debian changed their layout")
+        raise LabError(f"the packages have no {what}: Debian changed their layout")
     return found[0]
 
 
@@ -243,7 +242,7 @@ def _unpack(folder: Path, build: Build, debs: Mapping[str, Path]) -> None:
             )
         patterns = [f"*/vmlinux-{release}", f"*/{release}/vmlinux"]
         for module in DEBUG_MODULES:
-            # A file is veth.ko.debug or veth.ko, and its name may have - for _.
+            # The file is veth.ko.debug or veth.ko; its name may have - for _.
             patterns += [
                 f"*/{module.replace('_', '[_-]')}.ko",
                 f"*/{module.replace('_', '[_-]')}.ko.debug",
@@ -268,8 +267,7 @@ def _unpack(folder: Path, build: Build, debs: Mapping[str, Path]) -> None:
             if (tree / name).is_symlink():
                 (tree / name).unlink()
         (folder / "usr/lib/modules").mkdir(parents=True)
-        # depmod looks under lib/modules or usr/lib/modules, according to its own
-        # release.
+        # depmod looks in lib/modules or usr/lib/modules; that depends on its version.
         (folder / "lib").symlink_to("usr/lib")
         modules = folder / "usr/lib/modules" / release
         shutil.move(str(tree), modules)
@@ -289,15 +287,15 @@ def _unpack(folder: Path, build: Build, debs: Mapping[str, Path]) -> None:
                     str(path), folder / "debug" / f"{_module_name(path.name)}.ko.debug"
                 )
     if not (folder / "debug" / "veth.ko.debug").exists():
-        raise LabError(f"{build.debug} holds no debug symbols of veth")
+        raise LabError(f"{build.debug} has no debug symbols of veth")
     for path in (folder / "vmlinuz", folder / "vmlinux"):
         path.chmod(0o644)
     (folder / "kernel.json").write_text(json.dumps(_about(build), indent=1) + "\n")
 
 
 def _decompress(modules: Path) -> None:
-    """Unpack compressed modules: busybox cannot load them, and an emulated CPU is slow
-    at it.
+    """Unpack compressed modules: busybox cannot load them, and an emulated CPU takes
+    long to unpack.
     """
     for path in modules.rglob("*.ko.xz"):
         path.with_suffix("").write_bytes(lzma.decompress(path.read_bytes()))

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The Debian archive, seen through an apt of its own that knows nothing of the host's
-packages.
-"""
+"""The Debian archive, through a private apt that ignores the host's packages."""
 
 from __future__ import annotations
 
@@ -24,8 +22,7 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 INDEX_HOURS = 12
 FLAVOUR = "cloud-amd64"
 
-# Where a kernel of the series is Debian's own one and not the backport of a later
-# release.
+# The suite in which a series is the release's own kernel, not a backport.
 SUITES = {
     "5.10": "bullseye",
     "6.1": "bookworm",
@@ -33,8 +30,7 @@ SUITES = {
     "7": "trixie-backports",
 }
 
-# bullseye, bullseye-security, ... is all that a guest's kernel or userland can come
-# from.
+# Kernels and userland come from these suites alone.
 SOURCES = (
     ("debian", "bullseye"),
     ("debian-security", "bullseye-security"),
@@ -48,7 +44,7 @@ SOURCES = (
 
 @dataclass(frozen=True)
 class Package:
-    """One version of one binary package, as the index describes it."""
+    """One version of a binary package, as the index describes it."""
 
     name: str
     version: str
@@ -63,9 +59,7 @@ class Package:
 
 @dataclass(frozen=True)
 class Build:
-    """One build of a kernel: the packages that together hold its image, modules and
-    debug symbols.
-    """
+    """One build of a kernel: the packages with its image, modules and debug symbols."""
 
     release: str
     version: str
@@ -74,9 +68,7 @@ class Build:
 
 
 def _mirrors() -> tuple[str, str]:
-    """The mirrors of the archive and of the security archive that the system's apt
-    uses.
-    """
+    """Return the system's mirrors of the archive and of security updates."""
     text = ""
     for path in [
         Path("/etc/apt/sources.list"),
@@ -152,8 +144,7 @@ class Archive:
             'Dir::Cache "cache";\nDir::Etc "etc";\n'
             'Dir::Etc::sourcelist "sources.list";\nDir::Etc::sourceparts "-";\n'
             'Dir::Etc::main "-";\nDir::Etc::preferences "-";\n'
-            # The index of a release that is no longer updated is stale by its own word,
-            # and still right.
+            # The index of an old release has expired, and is still right.
             'Acquire::Check-Valid-Until "false";\nAcquire::Languages "none";\n'
             'Acquire::Retries "3";\n'
             'APT::Architecture "amd64";\nAPT::Architectures { "amd64"; };\n'
@@ -180,7 +171,7 @@ class Archive:
         except LabError as e:
             if not stamp.exists():
                 raise
-            say(f"the archive's index could not be renewed, the old one is used: {e}")
+            say(f"cannot update the archive's index, using the old one: {e}")
             return
         stamp.touch()
 
@@ -188,15 +179,13 @@ class Archive:
         return run(argv, env=self._env)
 
     def builds(self, series: str) -> list[Build]:
-        """The builds of a series that the index lists with image and debug symbols, the
-        newest first.
-        """
+        """Return the builds of a series that have debug symbols, newest first."""
         names = set(self._apt("apt-cache", "pkgnames", "linux-").split())
         wanted = re.compile(
             rf"linux-image-({re.escape(series)}(?=[.+-])[^_]*-{FLAVOUR})-dbg"
         )
         releases = [m.group(1) for m in map(wanted.fullmatch, names) if m]
-        # The meta package linux-image-6.1-cloud-amd64-dbg is no build.
+        # linux-image-6.1-cloud-amd64-dbg is a meta package, not a build.
         releases = [r for r in releases if re.match(r"\d+\.\d+\.\d", r)]
         found: list[Build] = []
         if releases:
@@ -213,8 +202,7 @@ class Archive:
                     continue
                 release = name[len("linux-image-") : -len("-dbg")]
                 if f"linux-binary-{release}" in names:
-                    # Since Debian's 7.2 the image package is empty and leads to these
-                    # two.
+                    # Since Debian's 7.2 the image package only depends on these.
                     image: tuple[str, ...] = (
                         f"linux-binary-{release}",
                         f"linux-modules-{release}",
@@ -239,7 +227,7 @@ class Archive:
         return sorted(found, key=cmp_to_key(_compare), reverse=True)
 
     def describe(self, name: str, version: str | None = None) -> Package:
-        """What the index says about a package."""
+        """Return what the index says about a package."""
         text = self._apt(
             "apt-cache",
             "--no-all-versions",
@@ -249,9 +237,8 @@ class Archive:
         return _package(text.split("\n\n")[0])
 
     def with_dependencies(self, names: Sequence[str]) -> list[Package]:
-        """The packages that apt would install for these on an empty trixie."""
-        # apt needs seconds for the answer, which is the same until the index is
-        # renewed.
+        """Return the packages that apt would install for these on an empty trixie."""
+        # apt takes seconds to answer, and answers the same until the index changes.
         kept = self.root / "dependencies.json"
         question = [(self.root / "updated").stat().st_mtime_ns, *names]
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
@@ -265,7 +252,7 @@ class Archive:
         ]
         wanted = [f"{m.group(1)}={m.group(2).replace('%3a', ':')}" for m in files if m]
         if not wanted or len(wanted) != len(lines):
-            raise LabError(f"apt cannot tell what is needed for {' '.join(names)}")
+            raise LabError(f"apt cannot tell the dependencies of {' '.join(names)}")
         shown = self._apt("apt-cache", "--no-all-versions", "show", *wanted)
         packages = [_package(paragraph) for paragraph in shown.strip().split("\n\n")]
         with lock("dependencies"):
@@ -277,7 +264,7 @@ class Archive:
         return packages
 
     def fetch(self, package: Package) -> Path:
-        """The package's file, downloaded unless it is there and whole."""
+        """Return the package's file, and download it unless it is there and intact."""
         path = self.debs / package.filename
         with lock(f"deb-{package.name}"):
             gone = self.root / "gone" / package.filename
@@ -286,12 +273,12 @@ class Archive:
                 and gone.stat().st_mtime >= (self.root / "updated").stat().st_mtime
             ):
                 raise LabError(
-                    f"{package.filename} is in the index, but was not in the archive"
+                    f"{package.filename} is in the index, but not in the archive"
                 )
             if path.exists():
                 if _sha256(path) == package.sha256:
                     return path
-                say(f"{path.name} in the cache is broken and is fetched again")
+                say(f"{path.name} in the cache is broken, fetching it again")
                 path.unlink()
             try:
                 with step(
@@ -301,14 +288,14 @@ class Archive:
                     self._download([package])
             except LabError as e:
                 if "404" in str(e):
-                    # Not asked for again before the index has been renewed.
+                    # Do not ask again until the index changes.
                     gone.parent.mkdir(exist_ok=True)
                     gone.touch()
                 raise
         return path
 
     def fetch_all(self, packages: list[Package], what: str) -> list[Path]:
-        """The files of many small packages."""
+        """Return the files of many small packages."""
         paths = [self.debs / p.filename for p in packages]
         with lock("debs"):
             missing = []
@@ -325,8 +312,7 @@ class Archive:
         return paths
 
     def _download(self, packages: list[Package]) -> None:
-        # apt goes on where an interrupted download ended (its partial folder is in the
-        # cache) and checks the hash.
+        # apt resumes an interrupted download and checks the hash.
         run(
             ["apt-get", "-q", "download", *(f"{p.name}={p.version}" for p in packages)],
             env=self._env,
@@ -336,7 +322,7 @@ class Archive:
             path = self.debs / package.filename
             if not path.exists() or _sha256(path) != package.sha256:
                 raise LabError(
-                    f"{package.filename} is not what the archive's index says; "
+                    f"{package.filename} does not match the archive's index; "
                     "try again later"
                 )
 

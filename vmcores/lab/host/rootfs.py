@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The guest's userland: Debian trixie's own tools, and drgn, in one read-only ext4
-image.
-"""
+"""The guest's userland: Debian trixie's tools and drgn in a read-only ext4 image."""
 
 from __future__ import annotations
 
@@ -45,7 +43,7 @@ PYTHON_PACKAGES = ("drgn", "tabulate")
 PYTHON_PATH = "/opt/python"
 LAYOUT = 1
 
-# What no scene needs and what would double the image.
+# No scene needs these, and they would double the image.
 SUPERFLUOUS = (
     "usr/share/doc",
     "usr/share/man",
@@ -63,8 +61,8 @@ SUPERFLUOUS = (
 
 
 def get(archive: Archive | None = None) -> Path:
-    """The folder with the userland: rootfs.ext4, busybox and rootfs.json (what it is
-    made of).
+    """Return the folder with the userland: rootfs.ext4, busybox, and rootfs.json (what
+    it is made of).
     """
     archive = archive or Archive()
     packages = archive.with_dependencies(PACKAGES)
@@ -101,7 +99,7 @@ def get(archive: Archive | None = None) -> Path:
 
 
 def _forget_older(final: Path) -> None:
-    """Keep the two newest userlands; a running guest has its image open anyway."""
+    """Keep the two newest userlands. A running guest has its image open."""
     others = sorted(
         (
             p
@@ -133,12 +131,12 @@ def _unpack(tree: Path, debs: list[Path]) -> None:
 def _python_version(tree: Path) -> str:
     found = sorted((tree / "usr/lib").glob("python3.*"))
     if not found:
-        raise LabError("trixie's python3 brought no standard library")
+        raise LabError("trixie's python3 has no standard library")
     return found[-1].name[len("python") :]
 
 
 def _pip() -> list[str]:
-    """A pip that works: this Python's, or Debian's."""
+    """Return the command of a pip that works: this Python's, or Debian's."""
     for python in (sys.executable, "/usr/bin/python3"):
         if python and os.path.exists(python):
             pip = [python, "-m", "pip"]
@@ -213,7 +211,7 @@ def _finish(tree: Path) -> None:
         if path.is_dir():
             shutil.rmtree(path)
         path.symlink_to("/kernel/lib/" + name.rsplit("/", 1)[1])
-    # What the packages' own scripts would have made.
+    # The packages' own scripts would have made these.
     for link, goal in (
         ("usr/bin/awk", "gawk"),
         ("usr/bin/sh", "dash"),
@@ -231,14 +229,14 @@ def _finish(tree: Path) -> None:
     (tree / "etc/hostname").write_text("lab\n")
     (tree / "etc/hosts").write_text("127.0.0.1 localhost lab\n")
     if os.geteuid() == 0:
-        # The image is read-only in the guest and its CPU slow: compile what Python will
-        # import now.
+        # The image is read-only in the guest, and its CPU is slow: compile now what
+        # Python will import.
         run(
             ["chroot", str(tree), "/usr/bin/python3", "-m", "compileall", "-q",
              "--invalidation-mode=unchecked-hash",
              f"/usr/lib/python{version}", PYTHON_PATH]
         )  # fmt: skip
-        # A shared library that is missing shows here and not in a guest.
+        # Find a missing shared library now, and not in a guest.
         modules = ", ".join(PYTHON_PACKAGES)
         run(
             [
@@ -267,9 +265,7 @@ def _versions(tree: Path, packages: list[Package]) -> dict[str, str]:
 
 
 def ext4_image(path: Path, tree: Path, megabytes: int | None = None) -> None:
-    """Make a sparse raw ext4 image of a folder, as large as asked or just as large as
-    needed.
-    """
+    """Make a sparse raw ext4 image of a folder, by default as small as possible."""
     if megabytes is None:
         used = int(run(["du", "-s", "-B1M", "--apparent-size", str(tree)]).split()[0])
         blocks = int(run(["du", "-s", "-B1M", str(tree)]).split()[0])

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What every part of the lab needs: errors, progress lines, commands, locks, atomic
-folders.
-"""
+"""What all of the lab uses: errors, progress lines, commands, locks, atomic folders."""
 
 from __future__ import annotations
 
@@ -49,13 +47,11 @@ PACKAGES_WITHOUT_PROGRAM = {
 
 
 class LabError(Exception):
-    """Something that the user of the lab has to know, in one line (and, after a
-    newline, its details).
-    """
+    """An error for the user of the lab: one line, and after a newline its details."""
 
 
 def say(text: str) -> None:
-    """Write a progress line with the seconds since the start."""
+    """Print a progress line with the seconds since the start."""
     print(
         f"lab: [{time.monotonic() - _START:6.1f} s] {text}", file=sys.stderr, flush=True
     )
@@ -63,7 +59,7 @@ def say(text: str) -> None:
 
 @contextlib.contextmanager
 def step(text: str) -> Iterator[None]:
-    """Tell that a long step starts, and how long it took."""
+    """Print that a long step starts, and how long it took."""
     say(text + " ...")
     start = time.monotonic()
     yield
@@ -71,7 +67,7 @@ def step(text: str) -> Iterator[None]:
 
 
 def cache_dir() -> Path:
-    """Where downloads and everything made of them are kept."""
+    """Return the folder of downloads and of everything made from them."""
     name = os.environ.get("DRGN_VETH_CACHE")
     path = Path(name).expanduser() if name else Path.home() / ".cache" / "drgn-veth"
     try:
@@ -90,10 +86,11 @@ def run(
     cwd: Path | None = None,
     timeout: float | None = 3600,
 ) -> str:
-    """Run a command and return its standard output; a failure is a LabError with the
-    last lines of what it said.
+    """Run a command and return its standard output.
+
+    :raises LabError: it failed; the error has the last lines of its output
     """
-    # Debian keeps mke2fs, depmod and so on where an ordinary user's PATH does not look.
+    # Debian keeps mke2fs, depmod and others outside an ordinary user's PATH.
     full_env = dict(os.environ)
     full_env["PATH"] = full_env.get("PATH", "") + ":/usr/sbin:/sbin"
     full_env["LC_ALL"] = "C.UTF-8"
@@ -117,7 +114,7 @@ def run(
         )
         raise LabError(
             f"{' '.join(argv[:4])} failed with status {done.returncode}: "
-            + (said[-1] if said else "it said nothing")
+            + (said[-1] if said else "no output")
             + "".join("\n  " + line for line in said[-12:-1])
         )
     return done.stdout.decode(errors="replace")
@@ -125,7 +122,7 @@ def run(
 
 @contextlib.contextmanager
 def lock(name: str) -> Iterator[None]:
-    """Hold a lock that other processes with the same cache respect."""
+    """Hold a lock against other processes that use the same cache."""
     folder = cache_dir() / "locks"
     folder.mkdir(exist_ok=True)
     with open(folder / name, "w") as f:
@@ -138,12 +135,12 @@ def lock(name: str) -> Iterator[None]:
 
 
 def build_folder(final: Path, fill: Callable[[Path], None]) -> Path:
-    """Fill a new folder and give it its name only when it is whole.
+    """Fill a new folder, and give it its name only once it is complete.
 
     The caller holds a lock.
     """
     final.parent.mkdir(parents=True, exist_ok=True)
-    # What an interrupted run left behind. The lock says that nobody is at work on it.
+    # An interrupted run left these behind. We hold the lock, so nobody uses them.
     for stale in final.parent.glob(f".{glob.escape(final.name)}.tmp*"):
         shutil.rmtree(stale, ignore_errors=True)
     temp = Path(tempfile.mkdtemp(prefix=f".{final.name}.tmp", dir=final.parent))
@@ -186,7 +183,7 @@ def need_programs(programs: Sequence[str] | None = None) -> None:
         )
     if not _has("apt-get"):
         raise LabError(
-            f"install these (this is no Debian, so the lab cannot): {' '.join(names)}"
+            f"the lab installs packages only on Debian; install: {' '.join(names)}"
         )
     env = {"DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "-q", "-y", "--no-install-recommends", "install", *names]
@@ -194,6 +191,6 @@ def need_programs(programs: Sequence[str] | None = None) -> None:
         try:
             run(install, env=env)
         except LabError:
-            # Most often an index that is too old, or none at all.
+            # Usually the index is too old, or there is none.
             run(["apt-get", "-q", "update"], env=env)
             run(install, env=env)

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Rules about RPS and RFS."""
+
+from typing import Any, Optional, Sequence
+
+from drgn_veth.analysis.rules.base import KernelAnswer, rps_words
+from drgn_veth.model import RecordsRxQueue
+import pytest
+
+from tests.support.rules.case import found
+from tests.support.snapshots import (
+    BAD,
+    BR0,
+    DOWN,
+    TARGET,
+    generic,
+    kernel,
+    native,
+    pair,
+    queues,
+    rps,
+)
+
+
+def test_nothing_is_logged_with_one_rx_queue() -> None:
+    (finding,) = found(
+        "rps-queue-out-of-range", pair({**queues(1, 1), **rps((0,))}, queues(4, 4))
+    )
+    assert finding.kernel == KernelAnswer("get_rps_cpu")
+    assert "2 of 4 TX queues" in finding.summary
+
+
+def test_rfs_alone_is_left_out_too() -> None:
+    flows = {**queues(1, 1), **rps((), flows=64)}
+    both = TARGET._replace(rps_sock_flow_entries=1024)
+    (finding,) = found("rps-queue-out-of-range", pair(flows, queues(4, 4), target=both))
+    assert finding.summary.startswith("RFS leaves out what comes from 2 of 4 TX queues")
+    assert finding.evidence[2:] == (
+        ("rps_flow_table", "64"),
+        ("rps_sock_flow_table", 1024),
+    )
+    masks = {**queues(1, 1), **rps((0,), flows=64)}
+    (finding,) = found("rps-queue-out-of-range", pair(masks, queues(4, 4), target=both))
+    assert finding.summary.startswith("RPS leaves out")
+
+
+@pytest.mark.parametrize(
+    "tx, masks, said",
+    [
+        (1, ((), (3,)), "the mask of rx-1 (CPU 3) steers nothing: "),
+        (1, ((0, 1), (3,)), "and rx-0, which is used, has CPUs 0-1"),
+        (2, ((), (), (1, 2)), "has 2 real TX queues, and rx-0, which is used, has no "),
+        (3, ((1,), (1,), (1,), (2,)), "the mask of rx-3 (CPU 2) steers nothing: "),
+        (1, (BAD, (3,), (4,)), None),
+        (2, ((1,), (1,), BAD), None),
+    ],
+)
+def test_mask_of_a_queue_that_is_not_used(
+    tx: int, masks: Sequence[Any], said: Optional[str]
+) -> None:
+    rx = len(masks)
+    (finding,) = found(
+        "rps-queue-off-by-one", pair(queues(1, tx), {**queues(rx, 1), **rps(*masks)})
+    )
+    if said is None:
+        assert finding.undecided is not None
+        return
+    assert said in finding.summary
+    assert finding.severity == "warning"
+    (command,) = finding.fix
+    assert "rx-*/rps_cpus" in command
+
+
+def test_end_with_masks_that_nothing_uses_does_not_speak_for_both() -> None:
+    unused = {**queues(2, 2), **rps((), (3,))}
+    (finding,) = found("rps-which-end", pair(unused, rps((1,))))
+    assert finding.device is not None and finding.device.name == "eth0"
+    assert finding.evidence == (("rps_map", "1"), ("peer_rps_map", ""))
+
+
+def test_rfs_alone_sends_no_program_elsewhere() -> None:
+    flows = BR0._replace(**generic(), **rps((), flows=64))
+    assert not found("generic-xdp-cpu", pair(None, None, flows))
+
+
+def test_rps_of_both_ends_is_said_once() -> None:
+    (finding,) = found("rps-which-end", pair(rps((0,)), rps((1,))))
+    assert finding.device is not None and finding.device.name == "veth0"
+    assert finding.evidence == (("rps_map", "0"), ("peer_rps_map", "1"))
+
+
+def test_rps_that_hurts_nothing() -> None:
+    many = {**queues(2, 2), **rps((0, 1), ())}
+    (finding,) = found("rps-queue-off-by-one", pair(many, queues(2, 2)))
+    assert finding.severity == "info"
+    both = {**queues(3, 3), **rps((0, 1), (), (2,))}
+    (finding,) = found("rps-queue-off-by-one", pair(both, queues(3, 3)))
+    assert finding.severity == "warning" and "TX queue 2" in finding.summary
+    for ends in (({**both, "flags": DOWN}, queues(3, 3)), (both, {"flags": DOWN})):
+        a, b = ends
+        (finding,) = found("rps-queue-off-by-one", pair(a, {**queues(3, 3), **b}))
+        assert finding.severity == "info"
+    down = {**queues(1, 1), **rps((0,)), "flags": DOWN}
+    (finding,) = found("rps-queue-out-of-range", pair(down, queues(4, 4)))
+    assert finding.severity == "info"
+
+
+@pytest.mark.parametrize(
+    ("records", "program", "outcome"),
+    [
+        (RecordsRxQueue.NEVER, False, "shifted"),
+        (RecordsRxQueue.NEVER, True, "shifted"),
+        (RecordsRxQueue.ALWAYS, False, "as numbered"),
+        (RecordsRxQueue.ALWAYS, True, "as numbered"),
+        (RecordsRxQueue.WITH_XDP, True, "as numbered"),
+        (RecordsRxQueue.WITH_XDP, False, "undecided"),
+        (BAD, True, "undecided"),
+        (None, False, "undecided"),
+    ],
+)
+def test_who_writes_the_rx_queue(records: Any, program: bool, outcome: str) -> None:
+    """Where veth_xmit() does, masks are used as they are numbered."""
+    end = {**queues(2, 2), **rps((0, 1), (2,))}
+    if program:
+        end.update(native(True, True))
+    snapshot = pair(queues(2, 2), end, kernel=kernel(records_rx_queue=records))
+    findings = found("rps-queue-off-by-one", snapshot)
+    if outcome == "as numbered":
+        assert findings == []
+        return
+    (finding,) = findings
+    assert finding.severity == ("info" if outcome == "undecided" else "warning")
+    assert bool(finding.undecided) == (outcome == "undecided")
+    assert bool(finding.fix) == bool(finding.fix_effect) == (outcome == "shifted")
+    if outcome == "undecided":
+        assert "skb_record_rx_queue()" in (finding.undecided or "")
+
+
+@pytest.mark.parametrize(
+    ("records", "steers"),
+    [(RecordsRxQueue.NEVER, 1), (RecordsRxQueue.ALWAYS, 2)],
+)
+def test_which_masks_steer(records: RecordsRxQueue, steers: int) -> None:
+    """Of two, with two TX queues at the peer: rx-0 serves both, or each its own."""
+    end = {**queues(2, 2), **rps((1,), (2,))}
+    snapshot = pair(queues(2, 2), end, kernel=kernel(records_rx_queue=records))
+    (finding,) = found("rps-which-end", snapshot)
+    masks = snapshot.devices[1].rps
+    assert isinstance(masks, tuple)
+    assert f"its RPS ({rps_words(masks[:steers])}) steers" in finding.summary
+
+
+def test_mask_that_could_not_be_read_is_not_written_over() -> None:
+    masks = rps((0,), (1,), BAD)
+    (finding,) = found(
+        "rps-queue-off-by-one", pair({**queues(3, 3), **masks}, queues(3, 3))
+    )
+    assert finding.undecided is None
+    assert finding.fix == () and finding.fix_effect is None

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Rules about native programs: queues without one, and frames that are lost."""
+
+from typing import Any, Tuple
+
+from drgn_veth.analysis.rules.base import KernelAnswer
+from drgn_veth.model import Device, Features, StaleProgram, Veth, Xdp, XdpQueue
+import pytest
+
+from tests.support.rules.case import AGAIN, again, found
+from tests.support.snapshots import (
+    BAD,
+    BOND,
+    BOND_SLAVE,
+    BR0,
+    CHANNELS,
+    GRO,
+    KERNEL,
+    LINKED,
+    NIC,
+    PROGRAM,
+    STALE,
+    TSO,
+    WHY,
+    WITH_XDP,
+    Changes,
+    native,
+    pair,
+    queues,
+    rqs,
+)
+
+
+def test_program_is_attached_again() -> None:
+    """The queues are needed: the peer sends to them."""
+    grown = {
+        **queues(2, 1),
+        "xdp": Xdp(None, PROGRAM, None, (*rqs(True, prog=7), XdpQueue(1, None, True))),
+    }
+    (finding,) = found("xdp-queue-without-program", pair(None, grown, kernel=KERNEL))
+    assert finding.fix == ("ip netns exec pod1 ethtool -L eth0 rx 1",)
+    (finding,) = found("xdp-queue-without-program", pair(queues(2, 2), grown))
+    assert finding.fix == (again("eth0", way="ip netns exec pod1 "),)
+    assert finding.fix_effect == AGAIN
+    held = grown["xdp"]._replace(driver=LINKED)
+    (finding,) = found(
+        "xdp-queue-without-program", pair(queues(2, 2), {**grown, "xdp": held})
+    )
+    assert finding.fix == ()
+    # Not the last ones: they cannot be taken away alone.
+    first = (XdpQueue(0, 7, True), XdpQueue(1, None, True), XdpQueue(2, 7, True))
+    hole = {**queues(3, 1), "xdp": Xdp(None, PROGRAM, None, first)}
+    (finding,) = found("xdp-queue-without-program", pair(None, hole))
+    assert finding.fix == (again("eth0", way="ip netns exec pod1 "),)
+
+
+def test_slave_without_a_program_on_a_queue() -> None:
+    """The bond has the program: it cannot be attached to the slave again."""
+    bare = {**BOND_SLAVE, "xdp": Xdp(None, None, None, (XdpQueue(0, None, True),))}
+    (finding,) = found(
+        "xdp-queue-without-program", pair(bare, None, BOND._replace(xdp=WITH_XDP))
+    )
+    assert finding.evidence[0] == ("xdp_state[XDP_MODE_DRV] prog_id", None)
+    assert finding.fix == ()
+
+
+def test_nothing_is_detached_that_cannot_be_attached_again() -> None:
+    grown = {
+        **queues(2, 1),
+        "xdp": Xdp(None, PROGRAM, None, (*rqs(True, prog=7), XdpQueue(1, None, True))),
+    }
+
+    def fix(changes: Changes, peer: Changes, *others: Device) -> Tuple[str, ...]:
+        whole = pair({**grown, **changes}, {**queues(2, 2), **peer}, *others)
+        (finding,) = found("xdp-queue-without-program", whole)
+        return finding.fix
+
+    assert fix({}, {}) == (again("veth0"),)
+    assert fix({}, {"mtu": 9000}) == ()
+    assert fix({}, {"mtu": BAD}) == ()
+    free = {"uppers": (BR0.ref,)}
+    assert fix(free, {}, BR0) == (again("veth0"),)
+    assert fix(free, {}, BR0._replace(xdp=WITH_XDP)) == ()
+    assert fix(free, {}, BR0._replace(xdp=Xdp(BAD, None, None, None))) == ()
+    assert fix(free, {}) == ()
+    assert fix({"uppers": BAD}, {}) == ()
+
+
+@pytest.mark.parametrize(
+    "veth",
+    [
+        STALE._replace(prog=0),
+        STALE._replace(prog=0x88),
+        STALE._replace(stale=(StaleProgram(2, 0x77),)),
+        STALE._replace(prog=BAD),
+    ],
+    ids=["detached", "another", "gap", "unreadable"],
+)
+def test_stale_program_is_not_put_to_use(veth: Veth) -> None:
+    whole = pair({**queues(1, 1, 4, 4), "veth": veth}, queues(1, 2))
+    (finding,) = found("xdp-stale-program", whole)
+    assert finding.fix == ()
+    (finding,) = found("xdp-native-queues", whole)
+    assert finding.fix == ("ip netns exec pod1 ethtool -L eth0 tx 1",)
+
+
+def test_sender_with_tso() -> None:
+    (finding,) = found(
+        "xdp-queue-overflow", pair(native(), {"features": Features(GRO | TSO, 0, None)})
+    )
+    assert finding.evidence == (("peer_features & NETIF_F_ALL_TSO", "0x10000"),)
+    assert finding.fix == (again("veth0"),)
+    assert finding.fix_effect == AGAIN
+    slave = pair(
+        BOND_SLAVE,
+        {"features": Features(TSO, 0, None)},
+        BOND._replace(xdp=WITH_XDP),
+    )
+    (finding,) = found("xdp-queue-overflow", slave)
+    assert finding.fix == ()
+
+
+def test_xdp_tx_before_it_is_lost() -> None:
+    (finding,) = found("xdp-tx-lost", pair(native()))
+    assert finding.severity == "info"
+    (finding,) = found("xdp-tx-lost", pair(native(errors=BAD)))
+    assert finding.severity == "info"
+    assert finding.undecided == f"rq[].stats.vs.xdp_tx_err could not be read: {WHY}"
+
+
+def test_gro_at_the_peer_does_not_help() -> None:
+    """As measured: the frames wait in a ring, and count as sent."""
+    idle = rqs(True)
+    (finding,) = found(
+        "xdp-tx-lost", pair(native(), {"xdp": Xdp(None, None, None, idle)})
+    )
+    assert finding.severity == "info"
+    stuck = tuple(queue._replace(waiting=True) for queue in idle)
+    (finding,) = found(
+        "xdp-tx-lost", pair(native(), {"xdp": Xdp(None, None, None, stuck)})
+    )
+    assert finding.severity == "error"
+    assert "waits in RX queue 0 of its peer eth0 (netns pod1)" in finding.summary
+    assert finding.kernel == KernelAnswer("veth_xdp_flush", None)
+    assert finding.fix == ()
+
+
+@pytest.mark.parametrize("errors", [0, 10, BAD])
+def test_frames_that_may_wait(errors: Any) -> None:
+    """What was lost is no error by itself; what waits now is."""
+    unsure = tuple(q._replace(waiting=BAD) for q in rqs(True, True))
+    peer = {**queues(2, 1), "xdp": Xdp(None, None, None, unsure)}
+    (finding,) = found("xdp-tx-lost", pair(native(errors=errors), peer))
+    assert finding.severity == "info"
+    assert finding.undecided == f"peer_rq[].xdp_ring could not be read: {WHY}"
+    assert finding.evidence[-1] == ("peer_rq[].xdp_ring waits", BAD)
+    known = (unsure[0], unsure[1]._replace(waiting=True))
+    peer = {**peer, "xdp": Xdp(None, None, None, known)}
+    (finding,) = found("xdp-tx-lost", pair(native(errors=errors), peer))
+    assert (finding.severity, finding.undecided) == ("error", None)
+    assert finding.evidence[-1] == ("peer_rq[].xdp_ring waits", (1,))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"features": Features(0, GRO, None)},
+        {"features": Features(0, BAD, None)},
+        {"driver": CHANNELS._replace(set_channels=False)},
+    ],
+    ids=["wanted", "unreadable", "old"],
+)
+def test_gro_would_not_help(changes: Changes) -> None:
+    (finding,) = found(
+        "xdp-redirect-not-ready", pair(None, changes, NIC._replace(xdp=WITH_XDP))
+    )
+    assert finding.fix == ()
+
+
+def test_redirect_on_kernels_without_xdp_features() -> None:
+    (finding,) = found(
+        "xdp-redirect-not-ready", pair(None, None, NIC._replace(xdp=WITH_XDP))
+    )
+    assert finding.kernel == KernelAnswer("veth_xdp_xmit", "ENXIO")

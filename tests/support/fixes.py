@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The findings about a booted kernel, and what their commands mend."""
+
+import json
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple
+
+import lab
+
+from tests.support.booted import SCRIPT, Dump, run_on, symbols_of
+
+__all__ = ("OF_AN_ATTACH", "OF_A_PAIR", "RulesRun", "rules_run", "try_fixes")
+
+#: Rules that say how the kernel refuses a native attach, and what it answers after the
+#: fix.
+OF_AN_ATTACH = (
+    "xdp-native-queues",
+    "xdp-peer-mtu",
+    "xdp-mode-conflict",
+    "xdp-upper-program",
+)
+
+#: Rules about a pair: the finding is at the end that its maker did not ask for.
+OF_A_PAIR = ("queues-one-sided",)
+
+
+class RulesRun(NamedTuple):
+    """What the rules found, and what came of the fixes."""
+
+    symptoms: List[Dict[str, Any]]
+    before: List[Dict[str, Any]]
+    after: List[Dict[str, Any]]
+    #: For each symptom with a finding: its commands, what they leave of the symptom,
+    #: and what the kernel then answers to a native attach.
+    fixed: List[Dict[str, Any]]
+    has_channels: bool
+
+
+def _findings(guest: lab.Guest, folder: Path, name: str) -> List[Dict[str, Any]]:
+    path = folder / f"findings.{name}.json"
+    target = ("--qemu", guest.qmp_socket, *symbols_of(guest))
+    run_on(SCRIPT, target, "--format", "json", "--output", path)
+    findings: List[Dict[str, Any]] = json.loads(path.read_text())["findings"]
+    return findings
+
+
+def _said(text: str, word: str = "symptom: ") -> List[Dict[str, Any]]:
+    lines = [line for line in text.splitlines() if line.startswith(word)]
+    return [json.loads(line[len(word) :]) for line in lines]
+
+
+def _is_of(finding: Dict[str, Any], symptom: Dict[str, Any]) -> bool:
+    device = finding["device"]
+    if finding["rule"] != symptom["rule"] or device is None:
+        return False
+    if symptom["rule"] in OF_A_PAIR:  # The scene calls the ends ...a and ...b.
+        return bool(device["name"][:-1] == symptom["name"][:-1])
+    return bool(
+        (device["netns"], device["ifindex"]) == (symptom["netns"], symptom["ifindex"])
+    )
+
+
+def try_fixes(guest: lab.Guest, folder: Path) -> None:
+    """Run the commands of the findings in the guest (a hook of the lab)."""
+    symptoms = _said((folder / "scene.log").read_text())
+    before = _findings(guest, folder, "before")
+    fixed = []
+    for symptom in symptoms:
+        for finding in before:
+            if symptom["shown"] is not True or not _is_of(finding, symptom):
+                continue
+            failed = []
+            undo = finding.get("undo")
+            commands = [*finding["fix"], *(undo["commands"] if undo else ())]
+            for command in commands:
+                status, output = guest.try_run(command)
+                if status:
+                    failed.append(f"{command}: {output.strip()}")
+            again: List[Dict[str, Any]] = []
+            answers: List[Dict[str, Any]] = []
+            if commands:
+                measure = "python3 /lab/guest/symptoms.py"
+                rule, name = symptom["rule"], symptom["name"]
+                again = _said(guest.run(f"{measure} {rule} {name}"))
+                if rule in OF_AN_ATTACH:
+                    told = guest.run(f"{measure} attach {name}")
+                    answers = _said(told, "answer: ")
+            left = {
+                "fix": finding["fix"],
+                "undo": undo,
+                "failed": failed,
+                "shown": again[0]["shown"] if again else None,
+                "again": again,
+                "then": finding.get("then"),
+                "answer": answers[0] if answers else None,
+            }
+            fixed.append({**symptom, **left})
+            break
+    after = _findings(guest, folder, "after")
+    status, _ = guest.try_run("ethtool -l rnqa")
+    document = {
+        "symptoms": symptoms,
+        "before": before,
+        "after": after,
+        "fixed": fixed,
+        "has_channels": status == 0,
+    }
+    (folder / "rules.json").write_text(json.dumps(document, indent=1))
+
+
+def rules_run(dump: Dump) -> RulesRun:
+    """Return what :func:`try_fixes()` left."""
+    return RulesRun(**json.loads((dump.made.folder / "rules.json").read_text()))

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+A case of each rule
+-------------------
+
+A Snapshot on which it fires, near twins on which it is silent, and some where it cannot
+tell; a file for each file of the rules.
+"""
+
+from typing import Dict
+
+from drgn_veth.analysis.rules.base import Finding
+
+from tests.support.rules import hooks, mtu, pair, poll, queues, rps, xdp
+from tests.support.rules.case import Case, found
+
+__all__ = ("CASES", "one")
+
+CASES: Dict[str, Case] = {
+    **queues.CASES,
+    **poll.CASES,
+    **rps.CASES,
+    **xdp.CASES,
+    **mtu.CASES,
+    **pair.CASES,
+    **hooks.CASES,
+}
+
+
+def one(rule: str) -> Finding:
+    (finding,) = found(rule, CASES[rule].fires)
+    return finding

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Cases of the rules in xdp.py."""
+
+from typing import Dict
+
+from drgn_veth.analysis.rules.base import KernelAnswer
+from drgn_veth.model import Features, Veth, Xdp, XdpQueue
+
+from tests.support.rules.case import Case
+from tests.support.snapshots import (
+    BAD,
+    DOWN,
+    GRO,
+    NIC,
+    POD,
+    PROGRAM,
+    STALE,
+    TSO,
+    WITH_XDP,
+    native,
+    pair,
+    queues,
+    rqs,
+)
+
+__all__ = ("CASES",)
+
+CASES: Dict[str, Case] = {
+    "xdp-queue-without-program": Case(
+        pair(
+            {
+                **queues(4, 1),
+                "xdp": Xdp(
+                    None,
+                    PROGRAM,
+                    None,
+                    (
+                        *rqs(True, True, prog=7),
+                        XdpQueue(2, None, True),
+                        XdpQueue(3, None, True),
+                    ),
+                ),
+            }
+        ),
+        "error",
+        "veth0",
+        "rx-2-3 of 4 real RX queues run no program: their packets bypass the native "
+        "program",
+        (
+            ("xdp_state[XDP_MODE_DRV] prog_id", 7),
+            ("real_num_rx_queues", 4),
+            ("rq[].xdp_prog == NULL", "2-3"),
+            ("rq[].napi != NULL", "2-3"),
+        ),
+        KernelAnswer("veth_set_channels"),
+        ("ethtool -L veth0 rx 2",),
+        [
+            pair({**queues(4, 1), **native(True, True, True, True)}),
+            pair({**queues(2, 1), **native(False, False)}),
+            pair(
+                {
+                    "flags": DOWN,
+                    "xdp": Xdp(None, PROGRAM, None, (XdpQueue(0, None, True),)),
+                }
+            ),
+            # NAPI for GRO alone.
+            pair({"xdp": Xdp(None, None, None, (XdpQueue(0, None, True),))}),
+        ],
+        [
+            (pair({"xdp": Xdp(None, PROGRAM, None, BAD)}), "rq"),
+            (
+                pair({"xdp": Xdp(None, PROGRAM, None, (XdpQueue(0, None, BAD),))}),
+                "rq[].napi",
+            ),
+            (
+                pair({"xdp": Xdp(None, PROGRAM, None, (XdpQueue(0, BAD, True),))}),
+                "rq[].xdp_prog",
+            ),
+            (pair({**native(), "flags": BAD}), "flags"),
+            (pair(native(program=BAD)), "xdp_state[XDP_MODE_DRV]"),
+        ],
+    ),
+    "xdp-stale-program": Case(
+        pair({**queues(1, 1, 4, 4), **native(), "veth": STALE}),
+        "warning",
+        "veth0",
+        "rx-1-2, not in use, still name a program: it runs again, freed or not, once "
+        "they are in use",
+        (
+            ("real_num_rx_queues", 1),
+            ("rq[].xdp_prog", ("rx-1: 0x77", "rx-2: 0x77")),
+            ("_xdp_prog", "0x77"),
+        ),
+        KernelAnswer("veth_set_channels"),
+        (),
+        [
+            pair({**queues(1, 1, 4, 4), **native(), "veth": Veth(0, 0x77)}),
+            pair({**queues(4, 4), "veth": Veth(0, 0, stale=BAD)}),
+        ],
+        [
+            (
+                pair({**queues(1, 1, 4, 4), "veth": Veth(0, 0, stale=BAD)}),
+                "rq[].xdp_prog",
+            )
+        ],
+    ),
+    "xdp-queue-overflow": Case(
+        pair({**queues(1, 1, 4, 4), **native()}, queues(2, 3)),
+        "error",
+        "veth0",
+        "2 of 3 TX queues of its peer eth0 (netns pod1) bypass its native program: 1 "
+        "real RX queue here",
+        (("real_num_rx_queues", 1), ("peer_real_num_tx_queues", 3)),
+        KernelAnswer("veth_xmit"),
+        ("ip netns exec pod1 ethtool -L eth0 tx 1",),
+        [
+            pair({**queues(3, 1, 4, 4), **native()}, queues(2, 3)),
+            pair({**queues(1, 1, 4, 4)}, queues(2, 3)),
+            pair(native(), {"features": Features(GRO, GRO, None)}),
+            pair(None, {"features": Features(TSO, TSO, None)}),
+        ],
+        [
+            (pair(native(), queues(1, BAD, None, 1)), "peer_real_num_tx_queues"),
+            (pair(native(), {"features": Features(BAD, 0, None)}), "peer_features"),
+            (pair(native(program=BAD)), "xdp_state[XDP_MODE_DRV]"),
+        ],
+    ),
+    "xdp-tx-lost": Case(
+        pair(native(True, True, errors=10), {"xdp": Xdp(None, None, None, rqs(False))}),
+        "warning",
+        "veth0",
+        "its native program has lost 20 packets by XDP_TX so far: eth0 (netns pod1) "
+        "has no native program",
+        (
+            ("rq[].stats.vs.xdp_tx_err", 20),
+            ("peer_rq[].xdp_prog != NULL", 0),
+            ("peer_rq[].napi != NULL", 0),
+            ("peer_rq[].xdp_ring waits", ()),
+        ),
+        KernelAnswer("veth_xdp_xmit", "ENXIO"),
+        (),
+        [
+            pair(native(errors=10), native()),
+            pair({"xdp": Xdp(None, None, None, rqs(True, errors=10))}),
+            pair({**native(errors=10), "flags": DOWN}),
+            pair(native(errors=10), {"flags": DOWN}),
+        ],
+        [
+            (pair(native(), {"xdp": Xdp(None, None, None, BAD)}), "peer_rq"),
+            (
+                pair(native(), {"xdp": Xdp(None, None, None, rqs(BAD, prog=None))}),
+                "peer_rq[].napi",
+            ),
+            (
+                pair(native(), {"xdp": Xdp(None, None, None, rqs(True, prog=BAD))}),
+                "peer_rq[].xdp_prog",
+            ),
+            (pair(native(), {"flags": BAD}), "peer_flags"),
+        ],
+    ),
+    "xdp-redirect-not-ready": Case(
+        pair({"features": Features(0, 0, 0)}, None, NIC._replace(xdp=WITH_XDP)),
+        "info",
+        "veth0",
+        "XDP_REDIRECT to it is lost, and native programs run in its namespace: its "
+        "peer eth0 (netns pod1) has no NAPI",
+        (("xdp_features", "0x0"), ("peer_rq[].napi != NULL", 0)),
+        KernelAnswer("__xdp_enqueue", "EOPNOTSUPP"),
+        ("ip netns exec pod1 ethtool -K eth0 gro on",),
+        [
+            pair(
+                {"features": Features(0, 0, 4)},
+                {"xdp": Xdp(None, None, None, rqs(True))},
+                NIC._replace(xdp=WITH_XDP),
+            ),
+            pair({"features": Features(0, 0, 0)}, None, NIC),
+            pair(native()),
+            pair({"flags": DOWN}, None, NIC._replace(xdp=WITH_XDP)),
+            pair(
+                {"features": Features(0, 0, 0)},
+                None,
+                NIC._replace(xdp=WITH_XDP, netns=POD + 1),
+            ),
+        ],
+        [
+            (
+                pair(
+                    {"features": Features(0, 0, BAD)}, None, NIC._replace(xdp=WITH_XDP)
+                ),
+                "xdp_features",
+            ),
+            (
+                pair(
+                    None,
+                    {"xdp": Xdp(None, None, None, BAD)},
+                    NIC._replace(xdp=WITH_XDP),
+                ),
+                "peer_rq",
+            ),
+        ],
+    ),
+}

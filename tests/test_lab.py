@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The rooms of the lab, without booting anything."""
+
+import ast
+import importlib.util
+import os
+from pathlib import Path
+import shutil
+import sysconfig
+from typing import Iterator
+
+from lab.host import vmcore
+import pytest
+
+LAB = Path(vmcore.__file__).resolve().parent.parent
+HOST = sorted((LAB / "host").glob("*.py"))
+GUEST = sorted((LAB / "guest").rglob("*.py"))
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(LAB))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the first part of each module that a file imports by its full name."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield (node.module or "").split(".")[0]
+
+
+def is_part_of_python(module: str) -> bool:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return False
+    if spec.origin in ("built-in", "frozen"):
+        return True
+    return "site-packages" not in spec.origin and any(
+        spec.origin.startswith(sysconfig.get_path(which) + os.sep)
+        for which in ("stdlib", "platstdlib")
+    )
+
+
+@pytest.mark.parametrize("path", [*HOST, *GUEST], ids=name)
+def test_rooms_of_the_lab_are_apart(path: Path) -> None:
+    """Neither side imports the other's modules, and neither needs more than Python."""
+    own = {p.stem for p in (LAB / "guest").iterdir()} if path in GUEST else set()
+    foreign = {m for m in imported(path) if m not in own and not is_part_of_python(m)}
+    assert not foreign
+
+
+def test_guest_hides_no_module_of_python() -> None:
+    """The guest's folder comes first on the path of its programs."""
+    names = {p.stem for p in (LAB / "guest").iterdir()} - {"__pycache__"}
+    assert not set(filter(is_part_of_python, names))
+
+
+def test_source_hash_covers_the_lab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "lab"
+    shutil.copytree(LAB, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(vmcore, "LAB", copy)
+    before = vmcore.source_hash("zoo")
+    others = {copy / "scenes" / f"{s}.sh" for s in vmcore.scenes() if s != "zoo"}
+    files = [path for path in copy.rglob("*") if path.is_file()]
+    assert others < set(files)
+    for path in files:
+        content = path.read_bytes()
+        path.write_bytes(content + b"\n")
+        same = vmcore.source_hash("zoo") == before
+        assert same == (path.suffix == ".md" or path in others), path
+        path.write_bytes(content)
+    assert vmcore.source_hash("zoo") == before

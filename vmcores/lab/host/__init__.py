@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What runs on the host: fetches kernels, boots them, and keeps their dumps."""
+
+__all__ = (
+    "agent",
+    "archive",
+    "dump",
+    "initramfs",
+    "kernels",
+    "qemu",
+    "qemu_guest",
+    "rootfs",
+    "vmcore",
+)
