@@ -28,6 +28,7 @@ __all__ = ("Running", "run_warm", "start_warm")
 
 _HELPERS = Path(__file__).resolve().parent.parent.parent / "helpers"
 _MESSAGE = 1 << 20
+_BUFFERED = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
 _Stream = Union[int, IO[Any], None]
 
 
@@ -65,7 +66,7 @@ def _server() -> socket.socket:
             [sys.executable, "-c", code, str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+            env={**_BUFFERED, "PYTHONPATH": os.pathsep.join(path)},
             cwd=repository,
         )
     return ours
