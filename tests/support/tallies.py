@@ -33,5 +33,5 @@ def pytest_testnodedown(node: Any, error: object) -> None:
     """Take it; a process that died has none."""
     packed = getattr(node, "workeroutput", {}).get(_NAME)
     if packed is not None:
-        tallies = node.config.stash.setdefault(TALLIES, {})
-        tallies.update(pickle.loads(packed))
+        tallies = {**node.config.stash.get(TALLIES, {}), **pickle.loads(packed)}
+        node.config.stash[TALLIES] = dict(sorted(tallies.items()))
