@@ -33,6 +33,10 @@ from tests.support.booted import (
 from tests.support.btf.dumps import LabDump, lab_dump_of
 from tests.support.fixes import RulesRun, rules_run, try_fixes
 from tests.support.recorded import CORES, Recorded, recorded_core
+from tests.support.tallies import TALLIES, pytest_sessionfinish, pytest_testnodedown
+
+# Hooks of pytest's, too.
+__all__ = ("pytest_sessionfinish", "pytest_testnodedown")
 
 _JOBS = 2
 
@@ -202,13 +206,10 @@ def drgn_python() -> Callable[[str], str]:
     return python
 
 
-_tallies = pytest.StashKey[Tally]()
-
-
 @pytest.fixture(scope="session")
 def tally(pytestconfig: pytest.Config) -> Tally:
     """Collects comparisons, which are printed at the end of the run."""
-    return pytestconfig.stash.setdefault(_tallies, {})
+    return pytestconfig.stash.setdefault(TALLIES, {})
 
 
 _answers = pytest.StashKey[Dict[str, Answers]]()
@@ -268,7 +269,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     answers = config.stash.get(_answers, {})
     if answers:
         _tell_answers(terminalreporter, answers)
-    comparisons = config.stash.get(_tallies, {})
+    comparisons = config.stash.get(TALLIES, {})
     if not comparisons:
         return
     terminalreporter.section("values compared with the guest's own tools")

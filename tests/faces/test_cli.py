@@ -33,6 +33,7 @@ import pytest
 from tests.support.recorded import first_core
 from tests.support.scripts import SCRIPT, one_line, run, user_core
 from tests.support.snapshots import HOST, device, pair
+from tests.support.warm import run_warm
 
 SLICE = SCRIPT.parent / "vmcore_slice.py"
 
@@ -305,7 +306,7 @@ def test_several_namespaces(core: Path) -> None:
     """--netns may be repeated, like --device."""
 
     def devices(*args: str) -> List[Any]:
-        done = run("-c", core, "--all", "--format", "json", *args)
+        done = run_warm(SCRIPT, "--all", "--format", "json", *args, core=core)
         assert (done.returncode, done.stderr) == (0, "")
         found: List[Any] = json.loads(done.stdout)["devices"]
         return found
@@ -315,7 +316,7 @@ def test_several_namespaces(core: Path) -> None:
     assert devices("--netns", "pod2", "--netns", "pod1") == one + two
     host = devices("--netns", "host")
     assert {d["netns"] for d in host} == {4026531840}
-    done = run("-c", core, "--netns", "pod1", "--netns", "nowhere")
+    done = run_warm(SCRIPT, "--netns", "pod1", "--netns", "nowhere", core=core)
     one_line(done, 2, "nowhere; there are 4026531840 (host), ")
 
 

@@ -27,7 +27,7 @@ from drgn_veth.snapshot.layouts import Layouts
 from drgn_veth.snapshot.struct_layout import Kind, Layout, Member
 import pytest
 
-from tests.support.memory import Altered
+from tests.support.memory import Altered, altered_core
 from tests.support.recorded import CORES, recorded_core
 
 NEWEST = [name for name in CORES if name.endswith("-zoo")][-1]
@@ -41,7 +41,7 @@ MEMBERS = [
 
 @pytest.fixture(scope="module")
 def memory() -> Altered:
-    return Altered(recorded_core(NEWEST).core, [])
+    return altered_core(recorded_core(NEWEST))
 
 
 @pytest.fixture
@@ -52,8 +52,8 @@ def altered(memory: Altered) -> Iterator[Altered]:
 
 
 @pytest.fixture(scope="module")
-def whole(memory: Altered) -> Snapshot:
-    return take_snapshot(memory.original)
+def whole() -> Snapshot:
+    return recorded_core(NEWEST).snapshot
 
 
 def devices_of(prog: Program) -> Dict[str, Object]:
@@ -65,11 +65,13 @@ def devices_of(prog: Program) -> Dict[str, Object]:
 
 
 def values_in(value: object) -> Iterator[object]:
-    if isinstance(value, tuple):
-        for member in value:
-            yield from values_in(member)
-    else:
-        yield value
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, tuple):
+            waiting.extend(value)
+        else:
+            yield value
 
 
 def is_bug(value: object) -> bool:

@@ -8,7 +8,6 @@ kernel: the report has to say of them what it says of the core as it is.
 """
 
 import json
-from pathlib import Path
 import struct
 from typing import Any, Dict, Iterator, List
 
@@ -26,7 +25,7 @@ import pytest
 
 from tests.support.answers import compare_answers
 from tests.support.btf.edit import Types, renamed
-from tests.support.memory import Altered
+from tests.support.memory import Altered, altered_core
 from tests.support.recorded import CORES, Recorded, recorded_core
 
 OLD = [name for name in CORES if name.startswith("5.")]
@@ -57,13 +56,13 @@ def by_address(snapshot: Snapshot) -> Dict[int, Device]:
 # Before v5.9: no xdp_state -----------------------------------------------------------
 
 
-def before_xdp_state(core: Path) -> Altered:
+def before_xdp_state(recorded: Recorded) -> Altered:
     """
     Return a core as a kernel before v5.9 would have left it: net_device.xdp_prog is the
     generic program, native ones are known to their drivers, there are no links, and
     veth does not count what XDP_TX loses.
     """
-    altered = Altered(core, [])
+    altered = altered_core(recorded)
     types = Types(altered)
     types.set_type(
         "net_device", "xdp_state", types.pointer_to(types.struct("bpf_prog"))
@@ -84,7 +83,7 @@ def before_xdp_state(core: Path) -> Altered:
 
 @pytest.fixture(scope="module", params=OLD)
 def ancient(request: pytest.FixtureRequest) -> Altered:
-    return before_xdp_state(recorded_core(request.param).core)
+    return before_xdp_state(recorded_core(request.param))
 
 
 def _without_link(program: object) -> object:
@@ -140,12 +139,12 @@ def test_report_before_xdp_state(ancient: Altered) -> None:
 # RHEL 8: xdp_state is a pointer ------------------------------------------------------
 
 
-def with_pointer(core: Path) -> Altered:
+def with_pointer(recorded: Recorded) -> Altered:
     """
     Return a core as RHEL 8 would have left it: net_device.xdp_state is NULL until the
     first program of a device, then it leads to what is an array elsewhere.
     """
-    altered = Altered(core, [])
+    altered = altered_core(recorded)
     types = Types(altered)
     types.set_type(
         "net_device", "xdp_state", types.pointer_to(types.struct("bpf_xdp_entity"))
@@ -165,7 +164,7 @@ def with_pointer(core: Path) -> Altered:
 @pytest.fixture(scope="module", params=CORES)
 def rhel8(request: pytest.FixtureRequest) -> "tuple[Recorded, Altered]":
     recorded = recorded_core(request.param)
-    return recorded, with_pointer(recorded.core)
+    return recorded, with_pointer(recorded)
 
 
 def _add_interrupt_table(prog: Program, reads: List[int]) -> None:
@@ -189,10 +188,10 @@ def test_xdp_state_is_a_pointer(rhel8: "tuple[Recorded, Altered]") -> None:
     assert reads == []
     snapshot = take_snapshot(altered.prog)
     assert reads in ([], [0])  # It looks whether such a read succeeds.
-    original = take_snapshot(altered.original)
     assert list(unreadable_in(snapshot)) == []
-    assert report(snapshot)["devices"] == report(original)["devices"]
-    assert report(snapshot)["findings"] == report(original)["findings"]
+    said, original = report(snapshot), report(recorded.snapshot)
+    assert said["devices"] == original["devices"]
+    assert said["findings"] == original["findings"]
     compared = compare_answers(snapshot, recorded.answers)
     assert compared.differences == []
     assert sum(compared.compared.values()) > 1000
@@ -225,11 +224,6 @@ def test_no_stray_pointer_gives_a_value(rhel8: "tuple[Recorded, Altered]") -> No
 NEWEST = [name for name in CORES if name.endswith("-zoo")][-1]
 
 
-@pytest.fixture(scope="module")
-def newest() -> Path:
-    return recorded_core(NEWEST).core
-
-
 @pytest.mark.parametrize(
     ("struct", "member", "now"),
     [
@@ -248,17 +242,16 @@ def newest() -> Path:
         ("mount", "mnt", "void *"),
     ],
 )
-def test_a_member_of_another_type(
-    newest: Path, struct: str, member: str, now: str
-) -> None:
+def test_a_member_of_another_type(struct: str, member: str, now: str) -> None:
     """It costs what is read of it, and nothing else."""
-    altered = Altered(newest, [])
+    newest = recorded_core(NEWEST)
+    altered = altered_core(newest)
     types = Types(altered)
     void = 0
     other = types.pointer_to(void) if now == "void *" else types.struct(now)
     types.set_type(struct, member, other)
     snapshot = take_snapshot(altered.prog)
-    whole = take_snapshot(altered.original)
+    whole = newest.snapshot
     report(snapshot)
     Predictor(snapshot)
     assert len(snapshot.devices) == len(whole.devices)

@@ -8,9 +8,12 @@ from drgn import FaultError, Object, Program
 from drgn_veth.btf import BtfUse, use_btf
 from drgn_veth.btf.carried import Carried, carried_by
 
-__all__ = ("Altered",)
+from tests.support.recorded import Recorded
+
+__all__ = ("Altered", "altered_core")
 
 _PAGE = 4096
+_MOST_KNOWN = 1 << 16
 
 
 class Altered:
@@ -22,17 +25,26 @@ class Altered:
 
     :param symbols: Debug symbols; without any, the dump's BTF is used, with all changes
         that were made before :attr:`prog` is asked for
+    :param original: The core, if it is open already, with its types
     """
 
-    def __init__(self, core: object, symbols: "list[object]") -> None:
-        self.original = Program()
-        self.original.set_core_dump(str(core))
+    def __init__(
+        self,
+        core: object,
+        symbols: "list[object]",
+        original: Optional[Program] = None,
+    ) -> None:
         self._symbols = [str(path) for path in symbols]
-        self._load(self.original, None)
+        if original is None:
+            original = Program()
+            original.set_core_dump(str(core))
+            self._load(original, None)
+        self.original = original
         #: What the core carries, to be changed like its memory.
         self.given: Carried = carried_by(self.original)
         self._changes: Dict[int, Dict[int, int]] = {}  # page, address: byte
         self._missing: Dict[int, List[Tuple[int, int]]] = {}  # page: first, end
+        self._known: Dict[Tuple[int, int], bytes] = {}
         self.reads = 0
         self._last_read = 0
         self._probe = self._second_program()
@@ -65,12 +77,15 @@ class Altered:
         self.reads += 1
         self._last_read = address
         end = address + count
-        pages = range(address // _PAGE, (end - 1) // _PAGE + 1)
+        page, last_page = address // _PAGE, (end - 1) // _PAGE
+        if page == last_page and not (page in self._changes or page in self._missing):
+            return self._as_it_is(address, count)
+        pages = range(page, last_page + 1)
         for page in pages:
             for first, last in self._missing.get(page, ()):
                 if first < end and address < last:
                     raise FaultError("Excluded page", max(first, address))
-        data = self.original.read(address, count, True)
+        data = self._as_it_is(address, count)
         changed: Optional[bytearray] = None
         for page in pages:
             for at, byte in self._changes.get(page, {}).items():
@@ -78,6 +93,15 @@ class Altered:
                     changed = changed or bytearray(data)
                     changed[at - address] = byte
         return data if changed is None else bytes(changed)
+
+    def _as_it_is(self, address: int, count: int) -> bytes:
+        # Most reads are of page tables, again and again.
+        known = self._known.get((address, count))
+        if known is None:
+            known = self.original.read(address, count, True)
+            if len(self._known) < _MOST_KNOWN:
+                self._known[address, count] = known
+        return known
 
     def reset(self) -> None:
         """Show the dump as it is."""
@@ -124,3 +148,8 @@ class Altered:
     def exclude(self, address: int) -> None:
         """Show a page as left out of the dump."""
         self.lose(address // _PAGE * _PAGE, _PAGE)
+
+
+def altered_core(recorded: Recorded) -> Altered:
+    """Return a recorded core whose memory can be changed."""
+    return Altered(recorded.core, [], recorded.prog)

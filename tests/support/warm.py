@@ -22,12 +22,13 @@ import subprocess
 import sys
 import threading
 import traceback
-from typing import IO, Any, Dict, List, NoReturn, Optional, Sequence, Union
+from typing import IO, Any, Dict, List, NoReturn, Optional, Sequence, Tuple, Union
 
 __all__ = ("Running", "run_warm", "start_warm")
 
 _HELPERS = Path(__file__).resolve().parent.parent.parent / "helpers"
 _MESSAGE = 1 << 20
+_BUFFERED = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
 _Stream = Union[int, IO[Any], None]
 
 
@@ -54,21 +55,21 @@ class Running:
 
 
 @functools.cache
-def _server() -> socket.socket:
-    # Start the process that forks; it ends with this one.
+def _server() -> Tuple[socket.socket, "subprocess.Popen[bytes]"]:
+    # Start the process that forks. It ends when this one does, and closes the channel.
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     code = "import sys; from tests.support import warm; warm.serve(int(sys.argv[1]))"
     repository = str(_HELPERS.parent)
     path = [repository, str(_HELPERS), str(_HELPERS.parent / "vmcores")]
     with theirs:
-        subprocess.Popen(
+        forks = subprocess.Popen(
             [sys.executable, "-c", code, str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+            env={**_BUFFERED, "PYTHONPATH": os.pathsep.join(path)},
             cwd=repository,
         )
-    return ours
+    return ours, forks
 
 
 def start_warm(
@@ -105,7 +106,7 @@ def start_warm(
             "core": core and os.fspath(core),
             "cwd": os.fspath(cwd or os.getcwd()),
         }
-        socket.send_fds(_server(), [json.dumps(asked).encode()], fds)
+        socket.send_fds(_server()[0], [json.dumps(asked).encode()], fds)
     return running
 
 

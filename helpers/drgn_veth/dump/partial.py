@@ -9,6 +9,7 @@ file. Then a second program sees the physical memory up to the cut: drgn walks t
 tables in it itself, and never asks for what is not there.
 """
 
+import faulthandler
 import os
 import resource
 from typing import Optional
@@ -34,6 +35,7 @@ def can_be_opened(path: str) -> bool:
         try:
             # No core: 0 does not keep one from a program that core_pattern names.
             resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+            faulthandler.disable()  # Its death is an answer, not an error.
             prog = Program()
             prog.set_core_dump(path)
             prog["VMCOREINFO"].string_()
