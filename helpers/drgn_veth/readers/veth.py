@@ -4,37 +4,82 @@ veth
 ----
 
 The private data of a veth device (drivers/net/veth.c).
+
+Upstream: all but the members.
 """
 
-from drgn import Object, Program, Type, cast
+from drgn import Object, cast
 from drgn.helpers.linux.net import netdev_priv
+
+from ..core.struct_layout import (
+    Members,
+    number,
+    optional_number,
+    optional_pointer,
+    pointer,
+)
 
 __all__ = (
     "VETH_KIND",
+    "VethPriv",
+    "VethRq",
+    "is_xdp_frame",
+    "napi_is_scheduled",
     "veth_peer",
     "veth_priv",
     "veth_rq_has_napi",
+    "veth_rq_poll",
     "veth_rq_xdp_prog",
     "veth_rqs",
+    "xdp_rxq_is_registered",
 )
 
 VETH_KIND = b"veth"
 
+_REG_STATE_REGISTERED = 1  # include/net/xdp.h
+_NAPIF_STATE_SCHED = 1  # include/linux/netdevice.h, enum
+_VETH_XDP_FLAG = 1
 
-def _veth_priv_type(prog: Program) -> Type:
-    try:
-        return prog.cache["drgn_veth.veth_priv"]
-    except KeyError:
-        pass
-    try:
-        type = prog.type("struct veth_priv")
-    except LookupError:
-        raise LookupError(
-            "no type struct veth_priv: veth is a module here, and its types are not "
-            "there (drgn -s vmlinux -s .../veth.ko gives them)"
-        ) from None
-    prog.cache["drgn_veth.veth_priv"] = type
-    return type
+
+class VethPriv(Members):
+    """Members of ``struct veth_priv``."""
+
+    peer = pointer("peer")
+    rq = pointer("rq")
+    dropped = number("dropped.counter")
+    xdp_prog = pointer("_xdp_prog")
+
+
+class VethRq(Members):
+    """Members of ``struct veth_rq``."""
+
+    dev = pointer("dev")
+    xdp_prog = pointer("xdp_prog")
+    # Since v5.13: see veth_rq_has_napi().
+    napi = optional_pointer("napi")
+    napi_state = number("xdp_napi.state")
+    reg_state = number("xdp_rxq.reg_state")
+    rxq_index = number("xdp_rxq.queue_index")
+    # Not before v5.7: what XDP_TX lost is not counted there.
+    tx_errors = optional_number("stats.vs.xdp_tx_err")
+    consumer_head = number("xdp_ring.consumer_head")
+    ring_size = number("xdp_ring.size")
+    ring = pointer("xdp_ring.queue")
+
+
+def xdp_rxq_is_registered(reg_state: int) -> bool:
+    """Return whether ``xdp_rxq_info.reg_state`` says that XDP uses a queue."""
+    return reg_state == _REG_STATE_REGISTERED
+
+
+def napi_is_scheduled(napi_state: int) -> bool:
+    """Return whether ``napi_struct.state`` says that a NAPI is about to run."""
+    return bool(napi_state & _NAPIF_STATE_SCHED)
+
+
+def is_xdp_frame(entry: int) -> bool:
+    """Return what veth_is_xdp_frame() does, of an entry of a ``veth_rq.xdp_ring``."""
+    return bool(entry & _VETH_XDP_FLAG)
 
 
 def veth_priv(dev: Object) -> Object:
@@ -45,7 +90,7 @@ def veth_priv(dev: Object) -> Object:
     :return: ``struct veth_priv *``
     :raises LookupError: if the types of the veth module are not loaded
     """
-    return netdev_priv(dev, _veth_priv_type(dev.prog_))
+    return netdev_priv(dev, "struct veth_priv")
 
 
 def veth_peer(dev: Object) -> Object:
@@ -100,3 +145,13 @@ def veth_rq_has_napi(rq: Object) -> bool:
         return bool(rq.napi.value_())
     except AttributeError:
         return bool(rq.xdp_prog.value_())
+
+
+def veth_rq_poll(rq: Object) -> Object:
+    """
+    Return the function that a receive queue's NAPI calls: veth_poll().
+
+    :param rq: ``struct veth_rq *`` that has NAPI
+    :return: ``int (*)(struct napi_struct *, int)``
+    """
+    return rq.xdp_napi.poll.read_()

@@ -4,6 +4,8 @@ virtio_net
 ----------
 
 What a virtio_net device negotiated (drivers/net/virtio_net.c).
+
+Upstream: all.
 """
 
 from drgn import Object, container_of
