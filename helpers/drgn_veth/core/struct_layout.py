@@ -23,9 +23,10 @@ import re
 import struct
 from typing import (
     Any,
+    Callable,
     Dict,
     Generic,
-    Iterator,
+    Iterable,
     List,
     Mapping,
     NamedTuple,
@@ -273,7 +274,7 @@ class Layout(Generic[R]):
         record = collections.namedtuple(  # type: ignore[misc]
             declared.__name__, [*present, *absent]
         )
-        self._make = record._make
+        self._make = cast("Callable[[Iterable[object]], R]", record._make)
 
     def _apart(self, codes: Mapping[str, str]) -> List[str]:
         # The values in the order of the struct, without those that others overlap.
@@ -288,12 +289,14 @@ class Layout(Generic[R]):
                 end = self.offset[name] + struct.calcsize("<" + codes[name])
         return present
 
-    def _record(self, values: Tuple[Any, ...]) -> R:
-        return cast("R", self._make(values + self._absent))
-
     def decode(self, data: bytes, offset: int = 0) -> R:
         """Return the record of a struct that was read already."""
-        return self._record(self._struct.unpack_from(data, offset))
+        return self._make(self._struct.unpack_from(data, offset) + self._absent)
+
+    def decode_array(self, data: Union[bytes, memoryview]) -> List[R]:
+        """Return the records of an array of structs that was read already."""
+        make, absent = self._make, self._absent
+        return [make(values + absent) for values in self._struct.iter_unpack(data)]
 
     def read(self, address: int) -> R:
         """
@@ -308,7 +311,7 @@ class Layout(Generic[R]):
             data = self.prog.read(address, self.size)
         except Exception:  # Whatever it was, it will be said of each member.
             return self._read_members(address)
-        return self._record(self._struct.unpack(data))
+        return self._make(self._struct.unpack(data) + self._absent)
 
     def _read_members(self, address: int) -> R:
         values: List[Any] = []
@@ -318,22 +321,20 @@ class Layout(Generic[R]):
                 values.append(data)
             else:
                 values.append(one.unpack(data)[0])
-        return self._record(tuple(values))
+        return self._make((*values, *self._absent))
 
-    def column(self, name: str, data: bytes, first: int = 0) -> Tuple[int, ...]:
+    def column(self, name: str, data: Union[bytes, memoryview]) -> List[int]:
         """
         Return one value of each struct of an array that was read already.
 
         :param name: Name of the value; it is an int
         :raises LookupError: if this kernel does not have it
-        :param first: Index of the first struct
         """
         try:
             one = self._columns[name]
         except KeyError:
             one = self._columns[name] = self._column(name)
-        rest = memoryview(data)[first * self.size :]
-        return tuple([value for (value,) in one.iter_unpack(rest)])
+        return [value for (value,) in one.iter_unpack(data)]
 
     def _column(self, name: str) -> struct.Struct:
         try:
@@ -345,17 +346,14 @@ class Layout(Generic[R]):
         text, behind = code.format, self.size - offset - code.size
         return struct.Struct(f"{text[:1]}{offset}x{text[1:]}{behind}x")
 
-    def read_array(self, address: int, count: int) -> Iterator[R]:
+    def read_array(self, address: int, count: int) -> Iterable[R]:
         """
         Read an array of the struct: see :meth:`read()`.
 
         :param count: How many; the caller has bounded it
         """
-        if count != 1:
-            data = attempt(self.prog.read, address, self.size * count)
-            if not isinstance(data, Unreadable):
-                for values in self._struct.iter_unpack(data):
-                    yield self._record(values)
-                return
-        for i in range(count):
-            yield self.read(address + i * self.size)
+        try:
+            data = self.prog.read(address, self.size * count)
+        except Exception:  # Whatever it was, it will be said of each member.
+            return (self.read(address + i * self.size) for i in range(count))
+        return self.decode_array(data)

@@ -45,8 +45,8 @@ from ..readers.xdp import XdpMode
 from ..readers.xps import XPS_CPUS, XPS_RXQS, netdev_xps_queues
 from .discover import NO_VETH, Discovery, Found
 from .drivers import Drivers
-from .layouts import Layouts, NetDevice
-from .queue_arrays import confirmed_count, read_queues
+from .layouts import Layouts, NetDevice, RxQueue
+from .queue_arrays import confirmed_count, confirmed_queues
 from .veth_queues import VethQueues
 from .xdp_programs import XdpPrograms
 
@@ -177,11 +177,9 @@ class DeviceRecords:
         )
 
     def _rx(
-        self, found: Found, real: Maybe[int]
+        self, first: Maybe[int], queues: Maybe[List[RxQueue]]
     ) -> Tuple[Maybe[Tuple[RpsQueue, ...]], Maybe[bool]]:
         # RPS of the RX queues, and whether one has a memory provider.
-        first = found.raw.rx
-        queues = read_queues(self._layouts.rx_queue, first, real, found.address)
         if isinstance(queues, Unreadable):
             return queues, queues
         provider: Maybe[bool] = False
@@ -216,16 +214,6 @@ class DeviceRecords:
                 for i in range(real)
             ]
         )
-
-    def _confirmed(self, found: Found, queues: Queues) -> Queues:
-        # Counts are believed if the array of the queues does not deny them.
-        raw, dev = found.raw, found.address
-        layouts = self._layouts
-        rx = confirmed_count(self._prog, layouts.rx_queue, raw.rx, queues.rx, dev)
-        tx = confirmed_count(self._prog, layouts.tx_queue, raw.tx, queues.tx, dev)
-        if rx is queues.rx and tx is queues.tx:
-            return queues
-        return Queues(rx, tx)
 
     def _mac(self, raw: NetDevice) -> Maybe[Optional[str]]:
         if not raw.addr_len:
@@ -291,8 +279,13 @@ class DeviceRecords:
         ref = found.ref
         kind = found.kind
         queues, flags, operstate, driver, features = self._shape(found)
-        queues = rx, tx = self._confirmed(found, queues)
-        rps, memory_provider = self._rx(found, rx.real)
+        # Counts are believed if the array of the queues does not deny them.
+        layouts, address = self._layouts, found.address
+        rx, rx_queues = confirmed_queues(layouts.rx_queue, raw.rx, queues.rx, address)
+        tx = confirmed_count(layouts.tx_queue, raw.tx, queues.tx, address)
+        if rx is not queues.rx or tx is not queues.tx:
+            queues = Queues(rx, tx)
+        rps, memory_provider = self._rx(raw.rx, rx_queues)
         rqs, stale = self._veth_queues.read(found, rx)
         device = Device(
             netns=ref.netns,
@@ -300,7 +293,7 @@ class DeviceRecords:
             name=ref.name,
             altnames=self._altnames(found),
             alias=self._alias(found) if raw.ifalias else None,
-            net_device=found.address,
+            net_device=address,
             kind=kind if isinstance(kind, Unreadable) else _text_or_none(kind),
             flags=flags,
             operstate=operstate,
@@ -319,7 +312,7 @@ class DeviceRecords:
             features=features,
             hard_header_len=raw.hard_header_len,
             uppers=()
-            if raw.upper == found.address + self._layouts.upper
+            if raw.upper == address + layouts.upper
             else self._discovery.references(netdev_for_each_upper_dev, found),
             memory_provider=memory_provider,
             veth=self._veth(found, stale),

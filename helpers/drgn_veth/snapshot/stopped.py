@@ -23,7 +23,7 @@ def _record(layouts: Layouts, queue: int, rq: VethRq) -> StoppedTxQueue:
     )
 
 
-def _states(layouts: Layouts, first: int, count: int) -> Tuple[int, ...]:
+def _states(layouts: Layouts, first: int, count: int) -> List[int]:
     tx = layouts.tx_queue
     return tx.column("state", layouts.prog.read(first, tx.size * count))
 

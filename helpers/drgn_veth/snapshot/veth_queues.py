@@ -20,7 +20,7 @@ from ..readers.veth import (
 )
 from .discover import NO_VETH, Found
 from .layouts import Layouts
-from .queue_arrays import read_queues
+from .queue_arrays import owned, read_queues
 from .xdp_programs import XdpPrograms
 
 __all__ = ("MOST_QUEUES", "VethQueues", "next_in_ring")
@@ -56,15 +56,15 @@ class VethQueues:
     ) -> Tuple[Maybe[List[VethRq]], Tuple[StaleProgram, ...]]:
         # All in one read: those that are not in use are few, and next to the others.
         layout = self._layouts.veth_rq
-        data = self._layouts.prog.read(rqs, layout.size * allocated)
-        programs = layout.column("xdp_prog", data, real)
-        stale = tuple(
-            [StaleProgram(real + i, at) for i, at in enumerate(programs) if at]
-        )
-        queues = [layout.decode(data, i * layout.size) for i in range(real)]
-        if all(raw.dev == found.address for raw in queues):
-            return queues, stale
-        return read_queues(layout, rqs, real, found.address), stale
+        data = memoryview(self._layouts.prog.read(rqs, layout.size * allocated))
+        rest = layout.size * real
+        programs = layout.column("xdp_prog", data[rest:])
+        stale: Tuple[StaleProgram, ...] = ()
+        if any(programs):
+            stale = tuple(
+                [StaleProgram(i, at) for i, at in enumerate(programs, real) if at]
+            )
+        return owned(layout.decode_array(data[:rest]), real, found.address), stale
 
     def read(
         self, found: Found, count: QueueCount
