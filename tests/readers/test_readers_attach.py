@@ -33,6 +33,7 @@ from drgn_veth.readers.bpf_prog import (
 )
 from drgn_veth.readers.idr import for_each_idr_pointer
 from drgn_veth.readers.netdev import netdev_alias
+from drgn_veth.readers.netns import dev_net
 from drgn_veth.readers.nsfs import netns_name
 from drgn_veth.readers.rps import rps_map_cpus
 from drgn_veth.readers.rtnl import rtnl_owner
@@ -86,7 +87,7 @@ class Toy:
             found = self.prog.type(type) if isinstance(type, str) else type
             assert isinstance(found, Type)
             size = drgn.sizeof(found)
-            offset += -offset % min(size, 8)
+            offset += -offset % (min(size, 8) or 1)
             fields.append(TypeMember(found, member, offset * 8))
             offset += size
         made = self.prog.struct_type(name or None, offset + -offset % 8, fields)
@@ -754,3 +755,22 @@ def test_maps_that_cannot_be(toy: Toy) -> None:
     programs.set(used_map_cnt=0xFFFFFFFF)
     with pytest.raises(WalkError, match="4294967295"):
         bpf_prog_maps_may_have_programs(programs.prog)
+
+
+# Namespaces -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("has_namespaces", (False, True))
+def test_dev_net(toy: Toy, has_namespaces: bool) -> None:
+    """Without CONFIG_NET_NS, a device does not say where it is: in init_net."""
+    toy.struct("net", ifindex="int")
+    init_net = toy.variable("init_net", "struct net")
+    members = {"net": "struct net *"} if has_namespaces else {}
+    toy.struct("net_device", nd_net=toy.struct("possible_net_t", **members))
+    address = toy.place("struct net_device", 2)
+    dev = Object(toy.prog, "struct net_device *", address)
+    if has_namespaces:
+        toy.set("struct net_device", address, nd_net__net=0x5000)
+    net = dev_net(dev)
+    assert net.type_.type_name() == "struct net *"
+    assert net.value_() == (0x5000 if has_namespaces else init_net)
