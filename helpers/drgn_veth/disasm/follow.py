@@ -101,6 +101,11 @@ def require_x86_64(prog: Program) -> None:
         raise NotImplementedError(f"code of {name} is not understood, only of X86_64")
 
 
+def _reached(prog: Program, function: IntegerLike) -> Reached:
+    require_x86_64(prog)
+    return followed(prog, Text(prog), operator.index(function))
+
+
 @takes_program_or_default
 def code_constants(prog: Program, function: IntegerLike) -> FrozenSet[int]:
     """
@@ -113,8 +118,7 @@ def code_constants(prog: Program, function: IntegerLike) -> FrozenSet[int]:
     :raises ValueError: if there is no end to its code, or it is no code
     :raises NotImplementedError: on another architecture than x86-64
     """
-    require_x86_64(prog)
-    return frozenset(followed(prog, Text(prog), operator.index(function)).refers_to)
+    return frozenset(_reached(prog, function).refers_to)
 
 
 @takes_program_or_default
@@ -122,15 +126,11 @@ def code_accesses(prog: Program, function: IntegerLike) -> FrozenSet[Access]:
     """
     Return where in memory the code of a function, itself, reads or writes: operands
     that are a fixed way from where a register points, as the members of a struct are.
-    What is on the stack is left out.
+    What is on the stack is left out. Raises what :func:`code_constants()` does.
 
     :param function: Pointer to the function
-    :raises FaultError: if its code cannot be read
-    :raises ValueError: if there is no end to its code, or it is no code
-    :raises NotImplementedError: on another architecture than x86-64
     """
-    require_x86_64(prog)
-    return frozenset(followed(prog, Text(prog), operator.index(function)).accesses)
+    return frozenset(_reached(prog, function).accesses)
 
 
 @takes_program_or_default
@@ -141,9 +141,5 @@ def code_writes(prog: Program, function: IntegerLike) -> FrozenSet[Write]:
     compilers use for all stores of integers.
 
     :param function: Pointer to the function
-    :raises FaultError: if its code cannot be read
-    :raises ValueError: if there is no end to its code, or it is no code
-    :raises NotImplementedError: on another architecture than x86-64
     """
-    require_x86_64(prog)
-    return frozenset(followed(prog, Text(prog), operator.index(function)).writes)
+    return frozenset(_reached(prog, function).writes)

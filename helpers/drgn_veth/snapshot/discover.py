@@ -12,7 +12,6 @@ from typing import (
     Callable,
     Dict,
     Iterable,
-    Iterator,
     List,
     NamedTuple,
     Optional,
@@ -109,12 +108,6 @@ class Discovery:
         # By rtnl_link_ops.
         self._kinds: Dict[Maybe[int], Maybe[bytes]] = {}
 
-    def _walk(self, what: str, walk: Iterable[T]) -> Iterator[T]:
-        salvage = Salvage()
-        yield from salvage.walk(walk)
-        if salvage.lost is not None:
-            self.incomplete.append((what, salvage.lost))
-
     def _read_device(self, address: int) -> Tuple[NetDevice, Optional[VethPriv]]:
         # The device, and the private data behind it if it is a veth's.
         try:
@@ -155,12 +148,13 @@ class Discovery:
             attempt(lambda: head.prev.value_()),
             lambda node: self._read_node(node, owner),
         )
-        problems = len(self.incomplete)
-        for address, raw, priv in self._walk(what, walk):
+        salvage = Salvage()
+        for address, raw, priv in salvage.walk(walk):
             if address not in self.found:
                 self._add(address, raw, priv, inum, off_list)
                 count += 1
-        if len(self.incomplete) > problems:
+        if salvage.lost is not None:
+            self.incomplete.append((what, salvage.lost))
             self._broken.add(owner)
         return count
 
@@ -220,12 +214,15 @@ class Discovery:
         """
         listed: Dict[int, Maybe[int]] = {}
         namespaces = []
-        for net in self._walk("namespaces", for_each_net_bounded(self._prog)):
+        salvage = Salvage()
+        for net in salvage.walk(for_each_net_bounded(self._prog)):
             inum = attempt(net_inum, net)
             listed[net.value_()] = inum
             count = self._devices_of(net, inum, None)
             init = attempt(net_is_init, net)
             namespaces.append((net.value_(), Namespace(inum, init is True, count)))
+        if salvage.lost is not None:
+            self.incomplete.append(("namespaces", salvage.lost))
         # A peer may be where no list leads; and it may lead further.
         limit = len(self.found) + _MAX_OFF_LIST
         unseen = list(self.found.values())
