@@ -11,6 +11,7 @@ from drgn import IntegerLike, Program, offsetof, sizeof
 from drgn.helpers.common.prog import takes_program_or_default
 
 from ..model import RecordsRxQueue
+from ..readers.veth import veth_rq_knows_napi
 from .follow import code_accesses, code_writes
 from .x86_64 import Write
 
@@ -41,6 +42,6 @@ def veth_xmit_records_rx_queue(prog: Program, xmit: IntegerLike) -> RecordsRxQue
     # Since Linux kernel commit edbea9220251 ("veth: Store queue_mapping independently
     # of XDP prog presence") (in v5.12 and stable kernels), it does so for each packet;
     # before, for RX queues with a program. NAPI without XDP came later, in v5.13.
-    if prog.type("struct veth_rq").has_member("napi"):
+    if veth_rq_knows_napi(prog):
         return RecordsRxQueue.ALWAYS
     return RecordsRxQueue.WITH_XDP

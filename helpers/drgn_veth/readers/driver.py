@@ -22,6 +22,7 @@ __all__ = (
     "ethtool_op",
     "netdev_driver_name",
     "netdev_op",
+    "netdev_parent",
     "netdev_tcp_data_split",
     "rx_queue_memory_provider",
 )
@@ -46,6 +47,16 @@ class RxQueueMemory(Members):
     mp_priv = optional_pointer("mp_params.mp_priv")
 
 
+def netdev_parent(dev: Object) -> Object:
+    """
+    Return what a device is on: ``SET_NETDEV_DEV()`` sets it.
+
+    :param dev: ``struct net_device *``
+    :return: ``struct device *``, ``NULL`` if it is virtual
+    """
+    return dev.dev.parent.read_()
+
+
 def netdev_driver_name(dev: Object) -> Optional[bytes]:
     """
     Return the name of the driver of a device.
@@ -58,7 +69,7 @@ def netdev_driver_name(dev: Object) -> Optional[bytes]:
     kind = netdev_kind(dev)
     if kind:
         return kind
-    parent = dev.dev.parent.read_()
+    parent = netdev_parent(dev)
     if not parent:
         return None
     driver = parent.driver.read_()

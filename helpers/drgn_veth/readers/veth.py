@@ -8,7 +8,8 @@ The private data of a veth device (drivers/net/veth.c).
 Upstream: all but the members.
 """
 
-from drgn import Object, cast
+from drgn import Object, Program, cast
+from drgn.helpers.common.prog import takes_program_or_default
 from drgn.helpers.linux.net import netdev_priv
 
 from ..core.struct_layout import (
@@ -28,9 +29,11 @@ __all__ = (
     "veth_peer",
     "veth_priv",
     "veth_rq_has_napi",
+    "veth_rq_knows_napi",
     "veth_rq_poll",
     "veth_rq_xdp_prog",
     "veth_rqs",
+    "veth_xdp_prog",
     "xdp_rxq_is_registered",
 )
 
@@ -55,7 +58,7 @@ class VethRq(Members):
 
     dev = pointer("dev")
     xdp_prog = pointer("xdp_prog")
-    # Since v5.13: see veth_rq_has_napi().
+    # See veth_rq_knows_napi().
     napi = optional_pointer("napi")
     napi_state = number("xdp_napi.state")
     reg_state = number("xdp_rxq.reg_state")
@@ -110,6 +113,17 @@ def veth_peer(dev: Object) -> Object:
         return slot[0].read_()
 
 
+def veth_xdp_prog(dev: Object) -> Object:
+    """
+    Return the native XDP program of a veth device.
+
+    :param dev: ``struct net_device *`` of kind veth
+    :return: ``struct bpf_prog *``, ``NULL`` if none
+    :raises LookupError: if the types of the veth module are not loaded
+    """
+    return veth_priv(dev)._xdp_prog.read_()
+
+
 def veth_rqs(dev: Object) -> Object:
     """
     Return the receive queue states of a veth device: ``dev.num_rx_queues`` of
@@ -132,6 +146,14 @@ def veth_rq_xdp_prog(rq: Object) -> Object:
     return rq.xdp_prog.read_()
 
 
+@takes_program_or_default
+def veth_rq_knows_napi(prog: Program) -> bool:
+    """Return whether a receive queue may have NAPI without XDP."""
+    # Since Linux kernel commit d3256efd8e8b ("veth: allow enabling NAPI even
+    # without XDP") (in v5.13). Before, only XDP started it.
+    return prog.type("struct veth_rq").has_member("napi")
+
+
 def veth_rq_has_napi(rq: Object) -> bool:
     """
     Return whether packets to a receive queue go through NAPI. XDP_REDIRECT and
@@ -139,11 +161,9 @@ def veth_rq_has_napi(rq: Object) -> bool:
 
     :param rq: ``struct veth_rq *``
     """
-    # Since Linux kernel commit d3256efd8e8b ("veth: allow enabling NAPI even
-    # without XDP") (in v5.13). Before, only XDP started it.
     try:
         return bool(rq.napi.value_())
-    except AttributeError:
+    except AttributeError:  # See veth_rq_knows_napi().
         return bool(rq.xdp_prog.value_())
 
 

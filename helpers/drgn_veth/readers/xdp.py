@@ -25,7 +25,7 @@ from ..core.struct_layout import (
 )
 from .array import expect_array
 from .driver import netdev_driver_name, netdev_op
-from .veth import VETH_KIND, veth_priv
+from .veth import VETH_KIND, veth_xdp_prog
 
 __all__ = (
     "NetDeviceXdp",
@@ -101,7 +101,7 @@ def _prog_of_driver(dev: Object) -> Object:
     # What the driver answers to XDP_QUERY_PROG.
     driver = netdev_driver_name(dev)
     if driver == VETH_KIND:
-        return veth_priv(dev)._xdp_prog.read_()
+        return veth_xdp_prog(dev)
     if driver == b"tun":
         return netdev_priv(dev, "struct tun_struct").xdp_prog.read_()
     if driver == b"virtio_net":
