@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The public names: the kernel's, and those that they had before."""
+"""What is public: the kernel's names and those before them, and what a reader is."""
+
+import importlib
+import inspect
+import re
+from types import ModuleType
 
 import drgn.helpers.linux
 import drgn_veth
@@ -28,3 +33,20 @@ def test_nothing_of_drgn_is_hidden() -> None:
     """At a prompt, both are imported with an asterisk."""
     assert "possible_cpus" in drgn_veth.__all__
     assert not set(drgn_veth.__all__) & set(dir(drgn.helpers.linux))
+
+
+READERS = [
+    importlib.import_module(f"drgn_veth.readers.{name}")
+    for name in drgn_veth.readers.__all__
+]
+
+
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)
+def test_reader_is_one(reader: ModuleType) -> None:
+    """It says what of it would go upstream, and raises what it cannot read."""
+    assert re.search(r"^Upstream: \S", reader.__doc__ or "", re.MULTILINE)
+    for name in reader.__all__:
+        exported = getattr(reader, name)
+        if inspect.isfunction(exported):
+            returned = inspect.signature(exported).return_annotation
+            assert "Unreadable" not in str(returned)
