@@ -9,33 +9,26 @@ Snapshot: :class:`~drgn_veth.analysis.attach.predictor.Predictor`.
 """
 
 from .analysis.attach.predictor import Predictor
-from .disasm.veth_poll import veth_poll_members, veth_rq_poll
+from .disasm.veth_poll import veth_poll_members
 from .disasm.xdp_messages import messages_in, xdp_message_places
-from .readers.bonding import (
-    bond_mode,
-    bond_priv,
-    bond_xmit_policy,
-    netdev_lowers,
-    netdev_uppers,
-)
-from .readers.bpf import (
+from .readers.bonding import bond_mode, bond_priv, bond_xmit_policy
+from .readers.bpf_link import bpf_link_id, for_each_xdp_link, xdp_link_refs
+from .readers.bpf_prog import (
+    bpf_prog_bound_netdev,
+    bpf_prog_expected_attach_type,
     bpf_prog_has_frags,
     bpf_prog_id,
+    bpf_prog_is_dev_bound,
+    bpf_prog_is_offloaded,
     bpf_prog_jited,
     bpf_prog_load_time,
+    bpf_prog_maps_may_have_programs,
     bpf_prog_name,
     bpf_prog_tag,
     bpf_prog_uid,
-)
-from .readers.bpf_programs import (
-    bpf_prog_bound_netdev,
-    bpf_prog_dev_bound,
-    bpf_prog_expected_attach_type,
-    bpf_prog_maps_may_have_programs,
-    bpf_prog_offload_requested,
     for_each_xdp_prog,
 )
-from .readers.cpumask import nr_cpu_ids, online_cpus, possible_cpus
+from .readers.cpumask import nr_cpu_ids, num_possible_cpus, online_cpus
 from .readers.driver import (
     ethtool_op,
     netdev_driver_name,
@@ -44,25 +37,27 @@ from .readers.driver import (
     rx_queue_memory_provider,
 )
 from .readers.netdev import (
+    dev_get_flags,
     for_each_altname,
     netdev_address,
     netdev_alias,
     netdev_flag_names,
-    netdev_flags,
+    netdev_for_each_lower_dev,
+    netdev_for_each_upper_dev,
     netdev_kind,
-    netdev_master,
+    netdev_master_upper_dev_get,
     netdev_operstate,
 )
 from .readers.netkit import NETKIT_KIND, netkit_peer, netkit_priv
 from .readers.netns import (
+    dev_net,
     for_each_net_bounded,
     for_each_netdev_bounded,
     net_inum,
     net_is_dying,
     net_is_init,
-    netdev_net,
 )
-from .readers.nsfs import for_each_net_mount, net_mounts, net_processes, netns_name
+from .readers.nsfs import netns_name, nsfs_inode_net_ns
 from .readers.peer import netdev_peer
 from .readers.queues import (
     netdev_num_rx_queues,
@@ -86,12 +81,12 @@ from .readers.veth import (
     veth_peer,
     veth_priv,
     veth_rq_has_napi,
+    veth_rq_poll,
     veth_rq_xdp_prog,
     veth_rqs,
 )
 from .readers.virtio_net import virtio_net_features
-from .readers.xdp import XdpMode, bpf_link_id, netdev_xdp_link, netdev_xdp_prog
-from .readers.xdp_links import bpf_link_pins, for_each_xdp_link, xdp_link_refs
+from .readers.xdp import XdpMode, dev_xdp_link, dev_xdp_prog
 from .readers.xps import (
     XPS_CPUS,
     XPS_RXQS,
@@ -101,9 +96,25 @@ from .readers.xps import (
     netdev_xps_rxqs,
 )
 from .snapshot import take_snapshot
+from .snapshot.link_pins import bpf_link_pins
+from .snapshot.net_mounts import for_each_net_mount, net_mounts
+from .snapshot.net_processes import net_processes
 from .snapshot.target import read_target, target_kind, target_types
 
 __version__ = "0.1.0"
+
+# Names that these helpers had before they were called as the kernel calls them, kept
+# for those who use them. num_possible_cpus() is not exported: drgn has its own.
+bpf_prog_dev_bound = bpf_prog_is_dev_bound
+bpf_prog_offload_requested = bpf_prog_is_offloaded
+netdev_flags = dev_get_flags
+netdev_lowers = netdev_for_each_lower_dev
+netdev_master = netdev_master_upper_dev_get
+netdev_net = dev_net
+netdev_uppers = netdev_for_each_upper_dev
+netdev_xdp_link = dev_xdp_link
+netdev_xdp_prog = dev_xdp_prog
+possible_cpus = num_possible_cpus
 
 __all__ = (
     "NETKIT_KIND",
@@ -122,6 +133,8 @@ __all__ = (
     "bpf_prog_expected_attach_type",
     "bpf_prog_has_frags",
     "bpf_prog_id",
+    "bpf_prog_is_dev_bound",
+    "bpf_prog_is_offloaded",
     "bpf_prog_jited",
     "bpf_prog_load_time",
     "bpf_prog_maps_may_have_programs",
@@ -129,6 +142,10 @@ __all__ = (
     "bpf_prog_offload_requested",
     "bpf_prog_tag",
     "bpf_prog_uid",
+    "dev_get_flags",
+    "dev_net",
+    "dev_xdp_link",
+    "dev_xdp_prog",
     "ethtool_op",
     "for_each_altname",
     "for_each_net_bounded",
@@ -147,9 +164,12 @@ __all__ = (
     "netdev_driver_name",
     "netdev_flag_names",
     "netdev_flags",
+    "netdev_for_each_lower_dev",
+    "netdev_for_each_upper_dev",
     "netdev_kind",
     "netdev_lowers",
     "netdev_master",
+    "netdev_master_upper_dev_get",
     "netdev_net",
     "netdev_num_rx_queues",
     "netdev_num_tx_queues",
@@ -174,6 +194,7 @@ __all__ = (
     "netkit_priv",
     "netns_name",
     "nr_cpu_ids",
+    "nsfs_inode_net_ns",
     "online_cpus",
     "possible_cpus",
     "read_target",

@@ -10,9 +10,10 @@ from unittest import mock
 from drgn import FindObjectFlags, Program, Type
 from drgn_veth.btf import FINDER, use_btf
 from drgn_veth.btf.declarations import MODULE_TYPES
-from drgn_veth.btf.load import ModuleBtf, byteorder
+from drgn_veth.btf.load import ModuleBtf
 from drgn_veth.btf.parse import Btf, Kind
 from drgn_veth.btf.types import BtfTypes
+from drgn_veth.core.byte_order import byteorder
 from drgn_veth.render import json as render_json
 from drgn_veth.snapshot import take_snapshot
 import pytest

@@ -19,9 +19,10 @@ from drgn import (
 from drgn_veth.btf.carried import module_types_of
 from drgn_veth.btf.declarations import MODULE_TYPES, OPTIONAL_MODULE_TYPES
 from drgn_veth.btf.encode import encode_types
-from drgn_veth.btf.load import ModuleBtf, byteorder, read_vmlinux_btf
+from drgn_veth.btf.load import ModuleBtf, read_vmlinux_btf
 from drgn_veth.btf.parse import Btf, Kind
 from drgn_veth.btf.types import BtfTypes
+from drgn_veth.core.byte_order import byteorder
 import pytest
 
 from tests.support.btf.blob import Blob

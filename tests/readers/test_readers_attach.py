@@ -24,20 +24,22 @@ from drgn import (
     offsetof,
 )
 from drgn_veth.core.errors import WalkError
-from drgn_veth.readers.bpf_programs import (
+from drgn_veth.readers.bounded import bounded_hlist, for_each_entry_bounded
+from drgn_veth.readers.bpf_prog import (
     bpf_prog_bound_netdev,
-    bpf_prog_dev_bound,
+    bpf_prog_is_dev_bound,
+    bpf_prog_is_offloaded,
     bpf_prog_maps_may_have_programs,
-    bpf_prog_offload_requested,
 )
 from drgn_veth.readers.idr import for_each_idr_pointer
-from drgn_veth.readers.mounts import Mounts
 from drgn_veth.readers.netdev import netdev_alias
-from drgn_veth.readers.nsfs import for_each_net_process, net_processes, netns_name
+from drgn_veth.readers.netns import dev_net
+from drgn_veth.readers.nsfs import netns_name
 from drgn_veth.readers.rps import rps_map_cpus
 from drgn_veth.readers.rtnl import rtnl_owner
-from drgn_veth.readers.walk import bounded_hlist, for_each_entry_bounded
 from drgn_veth.readers.xps import XPS_CPUS, netdev_xps_maps
+from drgn_veth.snapshot.mounts import Mounts
+from drgn_veth.snapshot.net_processes import for_each_net_process, net_processes
 import pytest
 
 BASE = 0x10000
@@ -85,7 +87,7 @@ class Toy:
             found = self.prog.type(type) if isinstance(type, str) else type
             assert isinstance(found, Type)
             size = drgn.sizeof(found)
-            offset += -offset % min(size, 8)
+            offset += -offset % (min(size, 8) or 1)
             fields.append(TypeMember(found, member, offset * 8))
             offset += size
         made = self.prog.struct_type(name or None, offset + -offset % 8, fields)
@@ -197,8 +199,8 @@ class Tree:
         """Return what was reached, and what was said."""
         found: List[int] = []
         try:
-            for address in for_each_idr_pointer(self.idr):
-                found.append(address)
+            for pointer in for_each_idr_pointer(self.idr):
+                found.append(pointer.value_())
         except WalkError as e:
             return found, str(e)
         return found, ""
@@ -717,15 +719,15 @@ def test_bound_programs(toy: Toy) -> None:
     assert not bpf_prog_bound_netdev(programs.prog)  # Its device is gone.
     toy.set("struct bpf_prog_offload", offload, netdev=0x5000)
     assert bpf_prog_bound_netdev(programs.prog).value_() == 0x5000
-    assert bpf_prog_dev_bound(programs.prog) is True
-    assert bpf_prog_offload_requested(programs.prog) is False
+    assert bpf_prog_is_dev_bound(programs.prog) is True
+    assert bpf_prog_is_offloaded(programs.prog) is False
 
 
 def test_bound_programs_of_an_old_kernel(toy: Toy) -> None:
     programs = Programs(toy)
     programs.set(offload_requested=1)
-    assert bpf_prog_dev_bound(programs.prog) is False
-    assert bpf_prog_offload_requested(programs.prog) is True
+    assert bpf_prog_is_dev_bound(programs.prog) is False
+    assert bpf_prog_is_offloaded(programs.prog) is True
 
 
 @pytest.mark.parametrize(
@@ -753,3 +755,22 @@ def test_maps_that_cannot_be(toy: Toy) -> None:
     programs.set(used_map_cnt=0xFFFFFFFF)
     with pytest.raises(WalkError, match="4294967295"):
         bpf_prog_maps_may_have_programs(programs.prog)
+
+
+# Namespaces -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("has_namespaces", (False, True))
+def test_dev_net(toy: Toy, has_namespaces: bool) -> None:
+    """Without CONFIG_NET_NS, a device does not say where it is: in init_net."""
+    toy.struct("net", ifindex="int")
+    init_net = toy.variable("init_net", "struct net")
+    members = {"net": "struct net *"} if has_namespaces else {}
+    toy.struct("net_device", nd_net=toy.struct("possible_net_t", **members))
+    address = toy.place("struct net_device", 2)
+    dev = Object(toy.prog, "struct net_device *", address)
+    if has_namespaces:
+        toy.set("struct net_device", address, nd_net__net=0x5000)
+    net = dev_net(dev)
+    assert net.type_.type_name() == "struct net *"
+    assert net.value_() == (0x5000 if has_namespaces else init_net)

@@ -30,6 +30,7 @@ from drgn_veth.model import (
     XdpProgram,
     unreadable_in,
 )
+from drgn_veth.readers.bounded import bounded_list
 from drgn_veth.readers.netdev import (
     LinkState,
     flags_from,
@@ -37,7 +38,6 @@ from drgn_veth.readers.netdev import (
     operstate_from,
 )
 from drgn_veth.readers.queues import checked_count
-from drgn_veth.readers.walk import bounded_list
 from drgn_veth.render import csv, table, words
 from drgn_veth.render import json as render_json
 from drgn_veth.render.escape import for_terminal

@@ -9,34 +9,38 @@ tests/vm/test_hostile.py.
 """
 
 import contextlib
-from typing import Dict, Iterator, List, Mapping, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Tuple, Type
 
 from drgn import FaultError, Object, Program
 from drgn_veth.analysis.attach.predictor import MODES, Predictor
 from drgn_veth.analysis.diagnose import diagnose
 from drgn_veth.core.errors import UNEXPECTED_TYPE
+from drgn_veth.core.struct_layout import Kind, Layout, Member, Members, members_of
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Device, Snapshot
-from drgn_veth.readers.netdev import dev_valid_name
+from drgn_veth.readers.netdev import NameNode, dev_valid_name
 from drgn_veth.readers.netns import for_each_net_bounded, for_each_netdev_bounded
-from drgn_veth.readers.veth import veth_priv
+from drgn_veth.readers.queues import TxQueue
+from drgn_veth.readers.veth import VethPriv, VethRq, veth_priv
 from drgn_veth.render import findings
 from drgn_veth.render import json as render_json
-from drgn_veth.snapshot import layouts, take_snapshot
-from drgn_veth.snapshot.layouts import Layouts
-from drgn_veth.snapshot.struct_layout import Kind, Layout, Member
+from drgn_veth.snapshot import take_snapshot
+from drgn_veth.snapshot.layouts import Layouts, NetDevice, RxQueue
 import pytest
 
 from tests.support.memory import Altered, altered_core
 from tests.support.recorded import CORES, recorded_core
 
 NEWEST = [name for name in CORES if name.endswith("-zoo")][-1]
-TABLES = ("_NET_DEVICE", "_RX_QUEUE", "_TX_QUEUE", "_VETH_PRIV", "_VETH_RQ")
-MEMBERS = [
-    (where, name)
-    for where in (*TABLES, "_NAME_NODE")
-    for name in getattr(layouts, where)
-]
+TABLES: Mapping[str, Type[Members]] = {
+    "net_device": NetDevice,
+    "rx_queue": RxQueue,
+    "tx_queue": TxQueue,
+    "veth_priv": VethPriv,
+    "veth_rq": VethRq,
+    "name_node": NameNode,
+}
+MEMBERS = [(where, name) for where in TABLES for name in members_of(TABLES[where])]
 
 
 @pytest.fixture(scope="module")
@@ -118,20 +122,23 @@ def word(value: int) -> bytes:
 SOME = ("xmixa", "xmixb", "rpsa", "rpsb", "alta")
 
 
-def structs_of(altered: Altered, dev: Object, table: str) -> Tuple[Layout, List[int]]:
+def structs_of(
+    altered: Altered, dev: Object, table: str
+) -> Tuple[Layout[Any], List[int]]:
     """Return the layout of a struct, and where those of a device are."""
     known = Layouts(altered.original)
     assert known.veth_priv is not None and known.name_node is not None
     priv = veth_priv(dev)
     count = dev.real_num_rx_queues.value_()
-    layout, first, count = {
-        "_NET_DEVICE": (known.net_device, dev, 1),
-        "_RX_QUEUE": (known.rx_queue, dev._rx, count),
-        "_TX_QUEUE": (known.tx_queue, dev._tx, 1),
-        "_VETH_PRIV": (known.veth_priv, priv, 1),
-        "_VETH_RQ": (known.veth_rq, priv.rq, count),
-        "_NAME_NODE": (known.name_node, dev.name_node, 1),
-    }[table]
+    structs: Mapping[str, Tuple[Layout[Any], Object, int]] = {
+        "net_device": (known.net_device, dev, 1),
+        "rx_queue": (known.rx_queue, dev._rx, count),
+        "tx_queue": (known.tx_queue, dev._tx, 1),
+        "veth_priv": (known.veth_priv, priv, 1),
+        "veth_rq": (known.veth_rq, priv.rq, count),
+        "name_node": (known.name_node, dev.name_node, 1),
+    }
+    layout, first, count = structs[table]
     return layout, [first.value_() + i * layout.size for i in range(count)]
 
 
@@ -164,14 +171,14 @@ def test_each_member_may_be_lost(
     is_whole_but_for(snapshot, whole, [devices[name].value_() for name in SOME])
 
 
-@pytest.mark.parametrize("name", layouts._VETH_RQ)
+@pytest.mark.parametrize("name", members_of(VethRq))
 @pytest.mark.parametrize("behind", (False, True))
 def test_half_a_veth_rq_may_be_lost(
     altered: Altered, whole: Snapshot, name: str, behind: bool
 ) -> None:
     """All that is before a member, or from there on."""
     dev = devices_of(altered.original)["xmixa"]
-    layout, (place,) = structs_of(altered, dev, "_VETH_RQ")
+    layout, (place,) = structs_of(altered, dev, "veth_rq")
     cut = layout.offset[name]
     if behind:
         altered.lose(place + cut, layout.size - cut)
@@ -196,11 +203,11 @@ def test_each_member_may_be_another_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A kernel that does not have a member, or has something else by its name."""
-    known: Mapping[str, Member] = getattr(layouts, table)
+    known = members_of(TABLES[table])
     other = Member(("no_such_member",), optional=known[name].optional)
     if how == "of another kind":
         other = known[name]._replace(kind=Kind(7) ^ known[name].kind)
-    monkeypatch.setitem(known, name, other)
+    monkeypatch.setattr(TABLES[table], name, other)
     cached = {
         key: memory.prog.cache.pop(key)
         for key in list(memory.prog.cache)
@@ -214,7 +221,7 @@ def test_each_member_may_be_another_one(
                 del memory.prog.cache[key]
         memory.prog.cache.update(cached)
     # Without it a list cannot be walked, or a device cannot be told to be one.
-    if (table, name) not in {("_NET_DEVICE", "next"), ("_NET_DEVICE", "prev")}:
+    if (table, name) not in {("net_device", "next"), ("net_device", "prev")}:
         assert len(snapshot.devices) >= len(whole.devices) - 1
 
 

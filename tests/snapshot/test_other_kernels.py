@@ -17,7 +17,7 @@ from drgn_veth.analysis.diagnose import diagnose
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Device, Snapshot, XdpProgram, unreadable_in
 from drgn_veth.readers.netns import for_each_net_bounded, for_each_netdev_bounded
-from drgn_veth.readers.xdp import XdpMode, netdev_xdp_link, netdev_xdp_prog
+from drgn_veth.readers.xdp import XdpMode, dev_xdp_link, dev_xdp_prog
 from drgn_veth.render import csv, findings, table
 from drgn_veth.render import json as render_json
 from drgn_veth.snapshot import take_snapshot
@@ -76,7 +76,7 @@ def before_xdp_state(recorded: Recorded) -> Altered:
                 modules={**altered.given.modules, name: data}
             )
     for dev in devices_of(altered.original):
-        generic = netdev_xdp_prog(dev, XdpMode.SKB)
+        generic = dev_xdp_prog(dev, XdpMode.SKB)
         altered.write_pointer(dev.xdp_state[XdpMode.SKB].prog, generic.value_())
     return altered
 
@@ -180,7 +180,7 @@ def test_xdp_state_is_a_pointer(rhel8: "tuple[Recorded, Altered]") -> None:
     recorded, altered = rhel8
     reads: List[int] = []
     _add_interrupt_table(altered.prog, reads)
-    ops = [netdev_xdp_prog, netdev_xdp_link]
+    ops = [dev_xdp_prog, dev_xdp_link]
     for dev in devices_of(altered.prog):
         if not dev.xdp_state:
             for mode in XdpMode:
@@ -203,7 +203,7 @@ def test_no_stray_pointer_gives_a_value(rhel8: "tuple[Recorded, Altered]") -> No
     reads: List[int] = []
     _add_interrupt_table(altered.prog, reads)
     device = next(
-        dev for dev in devices_of(altered.prog) if netdev_xdp_prog(dev, XdpMode.SKB)
+        dev for dev in devices_of(altered.prog) if dev_xdp_prog(dev, XdpMode.SKB)
     )
     kept = altered.prog.read(device.xdp_state.address_, 8)
     try:

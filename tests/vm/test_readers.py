@@ -8,30 +8,23 @@ from typing import Any, Dict, List, Tuple
 from drgn import Program
 from drgn_veth.btf import use_btf
 from drgn_veth.core.text import decode
-from drgn_veth.readers.bpf import bpf_prog_id, bpf_prog_name
-from drgn_veth.readers.bpf_programs import (
+from drgn_veth.readers.bpf_link import bpf_link_id, for_each_xdp_link, xdp_link_refs
+from drgn_veth.readers.bpf_prog import (
     bpf_prog_bound_netdev,
-    bpf_prog_dev_bound,
     bpf_prog_expected_attach_type,
+    bpf_prog_id,
+    bpf_prog_is_dev_bound,
+    bpf_prog_is_offloaded,
     bpf_prog_maps_may_have_programs,
-    bpf_prog_offload_requested,
+    bpf_prog_name,
     for_each_xdp_prog,
 )
 from drgn_veth.readers.netns import for_each_net_bounded, net_inum
-from drgn_veth.readers.nsfs import (
-    for_each_net_mount,
-    net_mounts,
-    net_processes,
-    netns_name,
-)
+from drgn_veth.readers.nsfs import netns_name
 from drgn_veth.readers.rtnl import rtnl_owner
-from drgn_veth.readers.xdp import bpf_link_id
-from drgn_veth.readers.xdp_links import (
-    bpf_link_pins,
-    for_each_bpf_link_pin,
-    for_each_xdp_link,
-    xdp_link_refs,
-)
+from drgn_veth.snapshot.link_pins import bpf_link_pins, for_each_bpf_link_pin
+from drgn_veth.snapshot.net_mounts import for_each_net_mount, net_mounts
+from drgn_veth.snapshot.net_processes import net_processes
 import lab
 import pytest
 
@@ -214,8 +207,8 @@ def test_programs(cornered: Tuple[Program, Dict[str, Any]]) -> None:
     found = {}
     for xdp in for_each_xdp_prog(prog):
         dev = bpf_prog_bound_netdev(xdp)
-        assert bpf_prog_dev_bound(xdp) == bool(dev)
-        assert not bpf_prog_offload_requested(xdp)
+        assert bpf_prog_is_dev_bound(xdp) == bool(dev)
+        assert not bpf_prog_is_offloaded(xdp)
         found[bpf_prog_name(xdp).decode()] = [
             bpf_prog_expected_attach_type(xdp),
             dev.name.string_().decode() if dev else "",

@@ -29,34 +29,28 @@ from drgn_veth.analysis.rules.poll import BACK_PRESSURE
 from drgn_veth.btf import use_btf
 from drgn_veth.core.messages import XDP_ATTACH_MESSAGES
 from drgn_veth.disasm import x86_64
-from drgn_veth.disasm.veth_poll import veth_poll_members, veth_rq_poll
+from drgn_veth.disasm.follow import code_accesses, code_constants, code_writes
+from drgn_veth.disasm.veth_poll import veth_poll_members
 from drgn_veth.disasm.veth_xmit import veth_xmit_records_rx_queue
 from drgn_veth.disasm.virtio_net import virtio_net_padded_vnet_hdr_size
-from drgn_veth.disasm.x86_64 import (
-    Access,
-    Write,
-    code_accesses,
-    code_constants,
-    code_writes,
-)
+from drgn_veth.disasm.x86_64 import Access, Write
 from drgn_veth.disasm.xdp_messages import (
     driver_messages,
     messages_in,
     xdp_message_places,
 )
 from drgn_veth.model import RecordsRxQueue
-from drgn_veth.readers.bonding import (
-    bond_mode,
-    bond_xmit_policy,
-    netdev_lowers,
-    netdev_uppers,
-)
+from drgn_veth.readers.bonding import bond_mode, bond_xmit_policy
 from drgn_veth.readers.driver import (
     ethtool_op,
     netdev_driver_name,
     netdev_op,
     netdev_tcp_data_split,
     rx_queue_memory_provider,
+)
+from drgn_veth.readers.netdev import (
+    netdev_for_each_lower_dev,
+    netdev_for_each_upper_dev,
 )
 from drgn_veth.readers.skb import (
     XDP_PACKET_HEADROOM,
@@ -67,7 +61,7 @@ from drgn_veth.readers.skb import (
     skb_shared_info_size,
     smp_cache_bytes,
 )
-from drgn_veth.readers.veth import veth_rq_has_napi, veth_rqs
+from drgn_veth.readers.veth import veth_rq_has_napi, veth_rq_poll, veth_rqs
 from drgn_veth.readers.virtio_net import (
     VIRTIO_F_VERSION_1,
     virtio_net_features,
@@ -569,7 +563,7 @@ def test_veth_poll(kernel: Tuple[Program, Dump]) -> None:
     veths = (d for _, d in _devices(prog) if netdev_driver_name(d) == b"veth")
     try:
         live = (rq for dev in veths for rq in _queues_with_napi(dev))
-        poll = veth_rq_poll(next(live))
+        poll = veth_rq_poll(next(live)).value_()
     except LookupError:
         assert dump.is_old and prog.cache.get("drgn_veth.types") == "btf"
         return
@@ -661,8 +655,10 @@ def test_stacked_devices(kernel: Tuple[Program, Dump]) -> None:
     below: Set[Tuple[int, str, str]] = set()
     above: Set[Tuple[int, str, str]] = set()
     for inum, dev in _devices(prog):
-        below.update((inum, _name(dev), _name(lower)) for lower in netdev_lowers(dev))
-        above.update((inum, _name(upper), _name(dev)) for upper in netdev_uppers(dev))
+        lowers = netdev_for_each_lower_dev(dev)
+        below.update((inum, _name(dev), _name(lower)) for lower in lowers)
+        uppers = netdev_for_each_upper_dev(dev)
+        above.update((inum, _name(upper), _name(dev)) for upper in uppers)
     assert below == above == expected
 
 

@@ -24,13 +24,14 @@ from typing import (
 
 from drgn import Object, Program
 
+from ..core.byte_order import byteorder
 from ..core.errors import READ_ERRORS, attempt, reason
 from ..core.text import decode
-from ..readers.walk import for_each_entry_bounded
+from ..readers.bounded import for_each_entry_bounded
 from .carried import Carried, carried_by
 from .declarations import MODULE_TYPES, OPTIONAL_MODULE_TYPES
 from .finders import BtfFinder, SymbolFinder
-from .load import ModuleBtf, byteorder, read_vmlinux_btf
+from .load import ModuleBtf, read_vmlinux_btf
 from .parse import Btf, BtfError
 from .symbols import (
     KernelSymbols,

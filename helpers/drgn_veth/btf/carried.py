@@ -13,10 +13,11 @@ from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from drgn import Program
 
+from ..core.byte_order import byteorder
 from ..dump.elfcore import Note, read_notes, still_open
 from .declarations import MODULE_TYPES, OPTIONAL_MODULE_TYPES
 from .encode import encode_types
-from .load import byteorder, read_vmlinux_btf
+from .load import read_vmlinux_btf
 from .parse import Btf
 from .symbols import WANTED, vmcoreinfo_symbols
 

@@ -13,6 +13,7 @@ from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from drgn import Qualifiers, Type, TypeKind
 
+from ..core.byte_order import struct_order
 from .parse import Btf, Kind
 
 __all__ = ("encode_types",)
@@ -44,7 +45,7 @@ _KIND: Dict[TypeKind, Kind] = {
 class _Encoder:
     def __init__(self, base: Btf, byteorder: str) -> None:
         self._base = base
-        self._order = "<" if byteorder == "little" else ">"
+        self._order = struct_order(byteorder)
         self._records: List[Optional[bytes]] = []
         self._strings = bytearray()
         self._string_at: Dict[str, int] = {"": 0}

@@ -16,6 +16,7 @@ from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional
 
 from drgn import FaultError, PlatformFlags, Program
 
+from ..core.byte_order import byteorder
 from .parse import BtfError
 
 __all__ = ("Kallsyms", "Tables", "scan_for_tables", "tables_in_vmcoreinfo")
@@ -74,8 +75,7 @@ class _Memory:
         self.prog = prog
         platform = prog.platform
         assert platform is not None
-        little = bool(platform.flags & PlatformFlags.IS_LITTLE_ENDIAN)
-        self._swap = little != (sys.byteorder == "little")
+        self._swap = byteorder(prog) != sys.byteorder
         self.word = 8 if platform.flags & PlatformFlags.IS_64_BIT else 4
 
     def numbers(self, data: bytes, typecode: str) -> "array[int]":

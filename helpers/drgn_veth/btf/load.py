@@ -12,26 +12,20 @@ import functools
 import os
 from typing import Callable, Dict, Iterator, Mapping, Optional, Sequence
 
-from drgn import Object, PlatformFlags, Program, ProgramFlags
+from drgn import Object, Program, ProgramFlags
 
+from ..core.byte_order import byteorder
 from ..core.errors import READ_ERRORS, attempt, reason
 from ..core.text import decode
 from ..core.unreadable import Unreadable
-from ..readers.walk import for_each_entry_bounded
+from ..readers.bounded import for_each_entry_bounded
 from .parse import MAX_BTF_SIZE, Btf, BtfError
 from .types import BtfTypes
 
-__all__ = ("ModuleBtf", "ModuleTypes", "byteorder", "read_vmlinux_btf")
+__all__ = ("ModuleBtf", "ModuleTypes", "read_vmlinux_btf")
 
 _SYSFS = "/sys/kernel/btf"
 _MAX_MODULES = 1 << 12
-
-
-def byteorder(prog: Program) -> str:
-    """Return ``little`` or ``big``."""
-    platform = prog.platform
-    assert platform is not None
-    return "little" if platform.flags & PlatformFlags.IS_LITTLE_ENDIAN else "big"
 
 
 def _sysfs(prog: Program) -> Optional[str]:

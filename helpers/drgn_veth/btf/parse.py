@@ -14,6 +14,8 @@ import struct
 import sys
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
+from ..core.byte_order import struct_order
+
 __all__ = ("MAX_BTF_SIZE", "Btf", "BtfError", "Kind", "Record")
 
 _MAGIC = 0xEB9F
@@ -109,7 +111,7 @@ def _section(data: bytes, header: _Header, offset: int, length: int) -> bytes:
 
 
 def _parse_header(data: bytes, byteorder: str) -> _Header:
-    layout = ("<" if byteorder == "little" else ">") + _HEADER
+    layout = struct_order(byteorder) + _HEADER
     if len(data) < struct.calcsize(layout):
         raise BtfError(f"BTF is cut off: {len(data)} bytes, less than its header")
     if len(data) > MAX_BTF_SIZE:

@@ -14,6 +14,7 @@ import stat
 import struct
 from typing import (
     Dict,
+    Iterable,
     Iterator,
     List,
     Mapping,
@@ -24,6 +25,7 @@ from typing import (
 )
 
 from drgn import (
+    Object,
     Program,
     ProgramFlags,
     Symbol,
@@ -33,8 +35,10 @@ from drgn import (
 )
 from drgn.helpers.linux.kallsyms import load_vmlinux_kallsyms, module_kallsyms
 
-from ..core.errors import READ_ERRORS, is_read_error, reason
-from ..readers.walk import for_each_entry_bounded
+from ..core.errors import READ_ERRORS, attempt, reason
+from ..core.salvage import Salvage
+from ..core.unreadable import Unreadable
+from ..readers.bounded import for_each_entry_bounded
 from .declarations import FUNCTIONS, VARIABLES
 from .kallsyms import Kallsyms, scan_for_tables, tables_in_vmcoreinfo
 from .parse import BtfError
@@ -304,30 +308,29 @@ def kernel_symbols(prog: Program) -> KernelSymbols:
         return KernelSymbols(scan_for_tables(prog, WANTED, known))
     try:
         return KernelSymbols(Kallsyms(prog, tables, WANTED, known))
-    except BtfError as e:
-        try:
-            return KernelSymbols(_SymbolsOfDrgn(prog))
-        except Exception as theirs:
-            if not is_read_error(theirs):
-                raise
-            raise e from None
+    except BtfError:
+        theirs = attempt(_SymbolsOfDrgn, prog)
+        if isinstance(theirs, Unreadable):
+            raise
+        return KernelSymbols(theirs)
+
+
+def _modules(prog: Program) -> Iterator[Object]:
+    head = prog["modules"].address_of_()
+    return for_each_entry_bounded(head, "struct module", "list", _MAX_MODULES)
+
+
+def _symbols_of(module: Object) -> Iterable[Symbol]:
+    if module.kallsyms.num_symtab.value_() > _MAX_MODULE_SYMBOLS:
+        return ()
+    return module_kallsyms(module)
 
 
 def module_symbols(prog: Program) -> SymbolIndex:
     """Return the symbols of the kernel's modules, as far as they can be read."""
     found: List[Symbol] = []
-    try:
-        head = prog["modules"].address_of_()
-        for module in for_each_entry_bounded(
-            head, "struct module", "list", _MAX_MODULES
-        ):
-            try:
-                if module.kallsyms.num_symtab.value_() <= _MAX_MODULE_SYMBOLS:
-                    found.extend(module_kallsyms(module))
-            except Exception as e:
-                if not is_read_error(e):
-                    raise
-    except Exception as e:
-        if not is_read_error(e):
-            raise
+    salvage = Salvage()
+    modules = salvage.read(_modules, prog)
+    for module in salvage.walk(modules or ()):
+        found.extend(salvage.read(_symbols_of, module) or ())
     return SymbolIndex(found)

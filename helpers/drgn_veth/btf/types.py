@@ -5,11 +5,11 @@ drgn types from BTF
 
 A type is made when it is first asked for, its members when they are first looked
 at. What drgn could not bear, it never gets to see: a type is looked through
-before it is made, and refused if it contains itself or is absurdly large.
+(:mod:`drgn_veth.btf.sound`) before it is made.
 """
 
 import functools
-from typing import Callable, Dict, List, NamedTuple, Optional, Set, Tuple, Union
+from typing import Callable, Dict, List, Optional, Tuple, Union
 
 from drgn import (
     Architecture,
@@ -24,15 +24,9 @@ from drgn import (
 )
 
 from .parse import Btf, BtfError, Kind, Record
+from .sound import FLOAT_SIZES, STRUCTS, TRANSPARENT, Member, SoundTypes
 
 __all__ = ("BtfTypes",)
-
-_MAX_DEPTH = 64
-# What a type consists of, all that it contains counted: struct task_struct has
-# a few thousand.
-_MAX_PARTS = 1 << 16
-_MAX_STRUCT = 1 << 24
-_MAX_ARRAY = 1 << 28
 
 _INT_SIGNED = 1 << 0
 _INT_BOOL = 1 << 2
@@ -42,36 +36,10 @@ _QUALIFIERS = {
     Kind.VOLATILE: Qualifiers.VOLATILE,
     Kind.RESTRICT: Qualifiers.RESTRICT,
 }
-_TRANSPARENT = frozenset((*_QUALIFIERS, Kind.TYPE_TAG, Kind.TYPEDEF))
-_WRAPPERS = frozenset((*_TRANSPARENT, Kind.PTR, Kind.ARRAY, Kind.FUNC_PROTO))
-_STRUCTS = frozenset((Kind.STRUCT, Kind.UNION))
-_ENUMS = frozenset((Kind.ENUM, Kind.ENUM64))
-_NEVER_A_SIZE = frozenset((Kind.VOID, Kind.FUNC_PROTO))
-_NOT_TYPES = frozenset((Kind.FUNC, Kind.VAR, Kind.DATASEC, Kind.DECL_TAG))
+_WRAPPERS = frozenset((*TRANSPARENT, Kind.PTR, Kind.ARRAY, Kind.FUNC_PROTO))
 
 _FLOATS = frozenset(("float", "double", "long double"))
-_INT_SIZES = (1, 2, 4, 8, 16)
-_FLOAT_SIZES = (2, 4, 8, 12, 16)
 _INT_NAMES = {1: "char", 2: "short", 4: "int", 8: "long"}
-
-
-class _Extent(NamedTuple):
-    # What a look through a type has found.
-    size: int
-    parts: int
-
-
-class _Member(NamedTuple):
-    name: int
-    type: int
-    bit_offset: int
-    bit_field_size: int  # 0: it is none
-
-
-def _bits_of_int(record: Record) -> Tuple[int, int]:
-    # Offset and size within the bytes: old BTF has bit-fields that way.
-    word = record.tail[0]
-    return word >> 16 & 0xFF, word & 0xFF
 
 
 class BtfTypes:
@@ -92,10 +60,12 @@ class BtfTypes:
         self.base = base
         platform = prog.platform
         assert platform is not None
-        self._address_size = 8 if platform.flags & PlatformFlags.IS_64_BIT else 4
+        self._sound: SoundTypes = SoundTypes(
+            btf,
+            8 if platform.flags & PlatformFlags.IS_64_BIT else 4,
+            base._sound if base else None,
+        )
         self._made: Dict[int, Type] = {}
-        self._extents: Dict[Tuple[int, bool], _Extent] = {}
-        self._looking: Set[Tuple[int, bool]] = set()
         self._tells_signed: Optional[bool] = None
         self._signed_chars: Optional[bool] = None
         self._is_x86 = platform.arch in (Architecture.X86_64, Architecture.I386)
@@ -107,146 +77,13 @@ class BtfTypes:
             Kind.ENUM64: self._enum,
         }
 
-    # Looking through
-
-    def _members(self, record: Record) -> List[_Member]:
-        tail = record.tail
-        members = []
-        for pos in range(0, len(tail), 3):
-            name, type, offset = tail[pos], tail[pos + 1], tail[pos + 2]
-            bits = 0
-            if record.flag:
-                offset, bits = offset & 0xFFFFFF, offset >> 24
-            if not bits:
-                target = self._unaliased(type)
-                if target.kind == Kind.INT:
-                    int_offset, int_bits = _bits_of_int(target)
-                    offset += int_offset
-                    bits = int_bits if int_bits != 8 * target.size else 0
-            members.append(_Member(name, type, offset, bits))
-        return members
-
-    def _unaliased(self, id: int) -> Record:
-        for _ in range(_MAX_DEPTH):
-            record = self.btf.record(id)
-            if record.kind not in _TRANSPARENT:
-                return record
-            id = record.size
-        raise BtfError(f"BTF type {id} is a name for a name for itself")
-
-    def _extent(self, id: int, by_value: bool) -> _Extent:
-        # Behind a pointer, a struct ends what is looked at: it is made without
-        # its members. All else that is reached is made at once.
-        if self.base and id < self.btf.first_id:
-            return self.base._extent(id, by_value)
-        key = (id, by_value)
-        known = self._extents.get(key)
-        if known:
-            return known
-        if key in self._looking:
-            raise BtfError(f"BTF type {id} contains itself")
-        if len(self._looking) >= _MAX_DEPTH:
-            raise BtfError(f"BTF type {id} is nested more than {_MAX_DEPTH} deep")
-        self._looking.add(key)
-        try:
-            extent = self._look(id, self.btf.record(id), by_value)
-        finally:
-            self._looking.remove(key)
-        if extent.parts > _MAX_PARTS:
-            raise BtfError(f"BTF type {id} has more than {_MAX_PARTS} parts")
-        self._extents[key] = extent
-        return extent
-
-    def _look(self, id: int, record: Record, by_value: bool) -> _Extent:
-        kind = record.kind
-        if kind in _STRUCTS:
-            self.btf.string(record.name)
-            if not by_value:
-                return _Extent(record.size, 1)
-            return self._look_into_struct(id, record)
-        if kind in _TRANSPARENT:
-            self.btf.string(record.name)
-            return self._extent(record.size, by_value)
-        if kind == Kind.PTR:
-            return _Extent(self._address_size, self._extent(record.size, False).parts)
-        if kind == Kind.ARRAY:
-            type, _, count = record.tail
-            size, parts = self._extent(type, by_value)
-            self._must_have_size(type, by_value)
-            if size * count > _MAX_ARRAY or count > _MAX_ARRAY:
-                raise BtfError(f"BTF type {id} is an array of {count} elements")
-            return _Extent(size * count, parts)
-        if kind == Kind.FUNC_PROTO:
-            parts = 1 + self._extent(record.size, False).parts
-            for name, type in zip(record.tail[::2], record.tail[1::2]):
-                self.btf.string(name)
-                parts += self._extent(type, False).parts
-            return _Extent(0, parts)
-        if kind in _NOT_TYPES:
-            raise BtfError(f"BTF type {id} is no type: it is a {Kind(kind).name}")
-        self._look_at_leaf(id, record)
-        return _Extent(0 if kind == Kind.FWD else record.size, 1)
-
-    def _look_into_struct(self, id: int, record: Record) -> _Extent:
-        size = record.size
-        if size > _MAX_STRUCT:
-            raise BtfError(f"BTF type {id} has {size} bytes")
-        parts = 1
-        for member in self._members(record):
-            self.btf.string(member.name)
-            extent = self._extent(member.type, True)
-            self._must_have_size(member.type, True)
-            parts += extent.parts
-            bits = member.bit_field_size
-            if bits:
-                sound = bits <= 8 * extent.size and self._is_integer(member.type)
-            else:
-                bits = 8 * extent.size
-                sound = not member.bit_offset % 8
-            if not sound or member.bit_offset + bits > 8 * size:
-                raise BtfError(
-                    f"member {self.btf.string(member.name)!r} of BTF type {id} is "
-                    "not within it"
-                )
-        return _Extent(size, parts)
-
-    def _must_have_size(self, id: int, now: bool) -> None:
-        # Behind a pointer, an array may be of what is only declared.
-        record = self._unaliased(id)
-        kind = record.kind
-        declared = kind == Kind.FWD or (kind in _ENUMS and not record.vlen)
-        if kind in _NEVER_A_SIZE or (now and declared):
-            raise BtfError(f"BTF type {id} has no size, but is part of another")
-
-    def _is_integer(self, id: int) -> bool:
-        kind = self._unaliased(id).kind
-        return kind == Kind.INT or kind in _ENUMS
-
-    def _look_at_leaf(self, id: int, record: Record) -> None:
-        self.btf.string(record.name)
-        kind, size = record.kind, record.size
-        sound = True
-        if kind == Kind.INT:
-            offset, bits = _bits_of_int(record)
-            sound = size in _INT_SIZES and 0 < bits and offset + bits <= 8 * size
-        elif kind == Kind.FLOAT:
-            sound = size in _FLOAT_SIZES
-        elif kind in _ENUMS:
-            sound = size in _INT_NAMES
-            for name in record.tail[:: 2 if kind == Kind.ENUM else 3]:
-                self.btf.string(name)
-        if not sound:
-            raise BtfError(f"BTF type {id} cannot have {size} bytes")
-
-    # Making
-
     def type(self, id: int) -> Type:
         """
         Return a type.
 
         :raises BtfError: if it cannot be made
         """
-        self._extent(id, True)
+        self._sound.look(id, True)
         return self._type(id)
 
     def _type(self, id: int) -> Type:
@@ -306,7 +143,7 @@ class BtfTypes:
         )
 
     def _leaf(self, id: int, record: Record) -> Type:
-        if record.kind in _STRUCTS:
+        if record.kind in STRUCTS:
             return self._struct(id, record)
         if record.kind == Kind.FWD:
             return self._forward(record)
@@ -317,7 +154,7 @@ class BtfTypes:
         encoding = record.tail[0] >> 24
         if encoding & _INT_BOOL:
             return self.prog.bool_type(name, record.size)
-        if name in _FLOATS and record.size in _FLOAT_SIZES:
+        if name in _FLOATS and record.size in FLOAT_SIZES:
             return self.prog.float_type(name, record.size)  # before Kind.FLOAT
         is_signed = bool(encoding & _INT_SIGNED)
         if not is_signed and record.size == 1 and not self._tells_signed_chars():
@@ -401,7 +238,7 @@ class BtfTypes:
     def _struct(self, id: int, record: Record) -> Type:
         name = self.btf.string(record.name)
         try:
-            self._extent(id, True)
+            self._sound.look(id, True)
         except BtfError:
             # Reached by a pointer: what points to it is sound.
             return self._incomplete(record.kind, name)
@@ -409,10 +246,12 @@ class BtfTypes:
             self.prog.union_type if record.kind == Kind.UNION else self.prog.struct_type
         )
         return make(
-            name or None, record.size, list(map(self._member, self._members(record)))
+            name or None,
+            record.size,
+            list(map(self._member, self._sound.members(record))),
         )
 
-    def _member(self, member: _Member) -> TypeMember:
+    def _member(self, member: Member) -> TypeMember:
         what: Callable[[], Union[Object, Type]]
         if member.bit_field_size:
             what = functools.partial(

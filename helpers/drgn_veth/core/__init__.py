@@ -2,9 +2,12 @@
 """What every room may use: values that could not be read, errors, words."""
 
 __all__ = (
+    "byte_order",
     "english",
     "errors",
     "messages",
+    "salvage",
+    "struct_layout",
     "text",
     "unreadable",
 )

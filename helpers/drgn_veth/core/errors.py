@@ -13,6 +13,7 @@ __all__ = (
     "WalkError",
     "attempt",
     "is_read_error",
+    "no_module_types",
     "reason",
 )
 
@@ -68,8 +69,22 @@ def reason(error: BaseException) -> str:
     return text or type(error).__name__
 
 
+def no_module_types(type: str, module: str) -> str:
+    """Return why a type of a module is not known, and what gives it."""
+    return (
+        f"no type {type}: {module} is a module here, and its types are not there "
+        f"(drgn -s vmlinux -s .../{module}.ko gives them)"
+    )
+
+
 def attempt(read: Callable[..., T], *args: object) -> Union[T, Unreadable]:
-    """Return what *read* gives, or why it could not be read."""
+    """
+    Return what *read* gives, or why it could not be read. An argument that could not be
+    read is returned as it is.
+    """
+    for value in args:
+        if isinstance(value, Unreadable):
+            return value
     try:
         return read(*args)
     except Exception as e:

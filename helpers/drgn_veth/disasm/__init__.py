@@ -2,6 +2,7 @@
 """What only the machine code of a kernel tells."""
 
 __all__ = (
+    "follow",
     "veth_poll",
     "veth_xmit",
     "virtio_net",

@@ -9,33 +9,26 @@ room: kernels differ in that by code alone.
 
 from typing import FrozenSet
 
-from drgn import Object, Program, offsetof
+from drgn import IntegerLike, Program, offsetof
 from drgn.helpers.common.prog import takes_program_or_default
 
-from .x86_64 import Access, code_accesses
+from .follow import code_accesses
+from .x86_64 import Access
 
-__all__ = ("veth_poll_members", "veth_rq_poll")
+__all__ = ("veth_poll_members",)
 
 _POINTER = True
 _INT = False
 
 
-def veth_rq_poll(rq: Object) -> int:
-    """
-    Return the address of veth_poll().
-
-    :param rq: ``struct veth_rq *`` that has NAPI
-    """
-    return rq.xdp_napi.poll.value_()
-
-
 @takes_program_or_default
-def veth_poll_members(prog: Program, poll: int) -> FrozenSet[str]:
+def veth_poll_members(prog: Program, poll: IntegerLike) -> FrozenSet[str]:
     """
     Return which members decide on the TX queue that veth_poll() wakes: those of them
     that its code accesses.
 
-    :param poll: Address of veth_poll()
+    :param poll: Pointer to veth_poll(), as of
+        :func:`~drgn_veth.readers.veth.veth_rq_poll()`
     :return: Some of ``_tx`` (``struct net_device``): it wakes one, and
         ``real_num_tx_queues``: it checks the number first; and
         ``xdp_rxq.queue_index`` (``struct veth_rq``): that is the number, else it is

@@ -7,21 +7,23 @@ Whether veth_xmit() (drivers/net/veth.c) writes the RX queue into a packet, whic
 decides by which RPS mask it is steered: kernels differ in that by code alone.
 """
 
-from drgn import Program, offsetof, sizeof
+from drgn import IntegerLike, Program, offsetof, sizeof
 from drgn.helpers.common.prog import takes_program_or_default
 
 from ..model import RecordsRxQueue
-from .x86_64 import Write, code_accesses, code_writes
+from ..readers.veth import veth_rq_knows_napi
+from .follow import code_accesses, code_writes
+from .x86_64 import Write
 
 __all__ = ("veth_xmit_records_rx_queue",)
 
 
 @takes_program_or_default
-def veth_xmit_records_rx_queue(prog: Program, xmit: int) -> RecordsRxQueue:
+def veth_xmit_records_rx_queue(prog: Program, xmit: IntegerLike) -> RecordsRxQueue:
     """
     Return when veth_xmit() calls skb_record_rx_queue(), which is inlined into it.
 
-    :param xmit: Address of veth_xmit()
+    :param xmit: Pointer to veth_xmit()
     :raises LookupError: if the types of the veth module are not there
     :raises FaultError: if its code cannot be read
     :raises ValueError: if there is no end to its code, or it is no such code
@@ -40,6 +42,6 @@ def veth_xmit_records_rx_queue(prog: Program, xmit: int) -> RecordsRxQueue:
     # Since Linux kernel commit edbea9220251 ("veth: Store queue_mapping independently
     # of XDP prog presence") (in v5.12 and stable kernels), it does so for each packet;
     # before, for RX queues with a program. NAPI without XDP came later, in v5.13.
-    if prog.type("struct veth_rq").has_member("napi"):
+    if veth_rq_knows_napi(prog):
         return RecordsRxQueue.ALWAYS
     return RecordsRxQueue.WITH_XDP

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the virtio_net driver (drivers/net/virtio_net.c) was built with."""
 
-from drgn import Program
+from drgn import IntegerLike, Program
 from drgn.helpers.common.prog import takes_program_or_default
 
 from ..readers.skb import page_size
-from .x86_64 import code_constants
+from .follow import code_constants
 
 __all__ = ("virtio_net_padded_vnet_hdr_size",)
 
@@ -16,7 +16,7 @@ _PADDED_SIZES = (16, 32)
 
 
 @takes_program_or_default
-def virtio_net_padded_vnet_hdr_size(prog: Program, ndo_bpf: int) -> int:
+def virtio_net_padded_vnet_hdr_size(prog: Program, ndo_bpf: IntegerLike) -> int:
     """
     Return ``sizeof(struct padded_vnet_hdr)``, by which older kernels limit the MTU
     (``virtnet_xdp_set()``).

@@ -3,28 +3,15 @@
 Machine code of x86-64
 ----------------------
 
-Follows the code of a function from its first instruction along its jumps, and says what
-it refers to, reads, writes and calls. It reads little more than that function, needs no
-sizes of symbols, and sees what is inlined.
+Decodes one instruction at a time: how long it is, where it leads, what it refers to,
+reads and writes.
 """
 
-from typing import Dict, FrozenSet, Iterable, NamedTuple, Optional, Set, Tuple
+from typing import Dict, FrozenSet, NamedTuple, Optional, Tuple
 
-from drgn import Architecture, Program
-from drgn.helpers.common.prog import takes_program_or_default
+from drgn import Program
 
-__all__ = (
-    "Access",
-    "Reached",
-    "Text",
-    "Write",
-    "code_accesses",
-    "code_constants",
-    "code_writes",
-    "follow",
-    "followed",
-    "require_x86_64",
-)
+__all__ = ("Access", "Text", "Write")
 
 _CHUNK = 64
 _MAX_TEXT = 1 << 16
@@ -32,7 +19,6 @@ _MAX_TEXT = 1 << 16
 # v5.13 and later the first, before that what the CPU takes best.
 _FTRACE_NOPS = (b"\x0f\x1f\x44\x00\x00", b"\x66\x66\x66\x66\x90")
 _ENDBR64 = b"\xf3\x0f\x1e\xfa"
-_FUNCTION_ALIGNMENT = 16
 
 _MASK = (1 << 64) - 1
 
@@ -143,7 +129,6 @@ class _Operand(NamedTuple):
 class Text:
     """The code of a kernel, read in chunks, as far as one function may go."""
 
-    # Code, read as it is needed.
     def __init__(self, prog: Program) -> None:
         self._prog = prog
         self._chunks: Dict[int, bytes] = {}
@@ -324,123 +309,3 @@ def _immediate(table: int, op: int, extension: int, short: bool, wide: bool) -> 
     if op == 0xC8:
         return 3
     return 8 if 0xA0 <= op < 0xA4 else 0
-
-
-class Reached(NamedTuple):
-    """What the code of a function reaches."""
-
-    refers_to: Set[int]
-    functions: Set[int]  # that are called, or jumped to in the end
-    accesses: Set[Access]
-    writes: Set[Write]
-
-
-def follow(text: Text, start: int, others: Iterable[int]) -> Reached:
-    """
-    Return what one function does.
-
-    :param others: Addresses that are known not to be part of it
-    :raises FaultError: if its code cannot be read
-    :raises ValueError: if the code does not end, or is not valid
-    """
-    reached = Reached(set(), set(), set(), set())
-    apart = set(others) - {start}
-    seen: Set[int] = set()
-    waiting = [start]
-    while waiting:
-        at = waiting.pop()
-        after_call = False
-        while at not in seen:
-            # Also code after a call that does not return is not the function's.
-            aligned = at % _FUNCTION_ALIGNMENT == 0 and at != start
-            if at in apart or (aligned and text.begins_function(at)):
-                reached.functions.add(at)
-                break
-            seen.add(at)
-            found = text.decode(at)
-            # Between functions, and so after a call that does not return, there are
-            # such; anywhere else somebody has put it there (kprobes, ftrace).
-            if found.is_breakpoint and not after_call:
-                raise ValueError(f"a breakpoint is set at {at:#x}")
-            after_call = found.call is not None
-            reached.refers_to.update(found.refers_to)
-            if found.access is not None:
-                reached.accesses.add(found.access)
-            if found.write is not None:
-                reached.writes.add(found.write)
-            if found.call is not None:
-                reached.functions.add(found.call)
-            if found.jump is not None:
-                waiting.append(found.jump)
-            if not found.falls_through:
-                break
-            at = found.end
-    return reached
-
-
-def followed(prog: Program, text: Text, start: int) -> Reached:
-    """Return the same, once for each function: code does not change."""
-    known: Dict[int, Reached] = prog.cache.setdefault("drgn_veth.followed", {})
-    try:
-        return known[start]
-    except KeyError:
-        reached = known[start] = follow(text, start, ())
-        return reached
-
-
-def require_x86_64(prog: Program) -> None:
-    """
-    :raises NotImplementedError: on another architecture than x86-64
-    """
-    platform = prog.platform
-    if platform is None or platform.arch != Architecture.X86_64:
-        name = platform.arch.name if platform else "an unknown architecture"
-        raise NotImplementedError(f"code of {name} is not understood, only of X86_64")
-
-
-@takes_program_or_default
-def code_constants(prog: Program, function: int) -> FrozenSet[int]:
-    """
-    Return the numbers of 32 or 64 bits in the code of a function, itself, and the
-    addresses that it refers to.
-
-    :param function: Address of the function
-    :return: As unsigned numbers of 64 bits
-    :raises FaultError: if its code cannot be read
-    :raises ValueError: if there is no end to its code, or it is no code
-    :raises NotImplementedError: on another architecture than x86-64
-    """
-    require_x86_64(prog)
-    return frozenset(followed(prog, Text(prog), function).refers_to)
-
-
-@takes_program_or_default
-def code_accesses(prog: Program, function: int) -> FrozenSet[Access]:
-    """
-    Return where in memory the code of a function, itself, reads or writes: operands
-    that are a fixed way from where a register points, as the members of a struct are.
-    What is on the stack is left out.
-
-    :param function: Address of the function
-    :raises FaultError: if its code cannot be read
-    :raises ValueError: if there is no end to its code, or it is no code
-    :raises NotImplementedError: on another architecture than x86-64
-    """
-    require_x86_64(prog)
-    return frozenset(followed(prog, Text(prog), function).accesses)
-
-
-@takes_program_or_default
-def code_writes(prog: Program, function: int) -> FrozenSet[Write]:
-    """
-    Return where in memory the code of a function, itself, writes: see
-    :func:`code_accesses()`. Only instructions of one opcode byte are decoded so, which
-    compilers use for all stores of integers.
-
-    :param function: Address of the function
-    :raises FaultError: if its code cannot be read
-    :raises ValueError: if there is no end to its code, or it is no code
-    :raises NotImplementedError: on another architecture than x86-64
-    """
-    require_x86_64(prog)
-    return frozenset(followed(prog, Text(prog), function).writes)

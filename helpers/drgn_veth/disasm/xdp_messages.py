@@ -8,13 +8,15 @@ give tell which code it has.
 """
 
 import contextlib
+import operator
 from typing import Dict, FrozenSet, Iterable, Iterator, Sequence, Set
 
-from drgn import FaultError, Program
+from drgn import FaultError, IntegerLike, Program
 from drgn.helpers.common.prog import takes_program_or_default
 
 from ..core.messages import XDP_ATTACH_ALWAYS, XDP_ATTACH_FUNCTIONS, XDP_ATTACH_MESSAGES
-from .x86_64 import Text, follow, followed, require_x86_64
+from .follow import follow, followed, require_x86_64
+from .x86_64 import Text
 
 __all__ = ("driver_messages", "messages_in", "xdp_message_places")
 
@@ -154,13 +156,13 @@ def _places(
 
 @takes_program_or_default
 def driver_messages(
-    prog: Program, ndo_bpf: int, messages: Sequence[bytes]
+    prog: Program, ndo_bpf: IntegerLike, messages: Sequence[bytes]
 ) -> FrozenSet[bytes]:
     """
     Return which messages a function of a driver can give, itself or through what it
     calls that lies near it, which wants no symbols.
 
-    :param ndo_bpf: Address of the function, such as ``netdev_ops->ndo_bpf``
+    :param ndo_bpf: Pointer to the function, such as ``netdev_ops->ndo_bpf``
     :param messages: Strings, without the NUL at the end, with the prefix that
         ``NL_SET_ERR_MSG_MOD`` gives them
     :raises FaultError: if its code cannot be read
@@ -169,11 +171,12 @@ def driver_messages(
     """
     require_x86_64(prog)
     text = Text(prog)
-    reached = followed(prog, text, ndo_bpf)
+    start = operator.index(ndo_bpf)
+    reached = followed(prog, text, start)
     addresses = set(reached.refers_to)
-    near = {at for at in reached.functions if abs(at - ndo_bpf) <= _NEARBY}
+    near = {at for at in reached.functions if abs(at - start) <= _NEARBY}
     if len(near) > _MAX_CALLED:
-        raise ValueError(f"{ndo_bpf:#x} calls {len(near)} functions")
+        raise ValueError(f"{start:#x} calls {len(near)} functions")
     for function in near:
         addresses |= followed(prog, text, function).refers_to
     return frozenset(_messages_at(prog, addresses, messages))

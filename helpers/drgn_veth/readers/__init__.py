@@ -2,14 +2,14 @@
 """drgn helpers: objects in, objects out. One kernel subject a file."""
 
 __all__ = (
+    "array",
     "bonding",
-    "bpf",
-    "bpf_programs",
+    "bounded",
+    "bpf_link",
+    "bpf_prog",
     "cpumask",
     "driver",
-    "flex",
     "idr",
-    "mounts",
     "netdev",
     "netkit",
     "netns",
@@ -21,8 +21,6 @@ __all__ = (
     "skb",
     "veth",
     "virtio_net",
-    "walk",
     "xdp",
-    "xdp_links",
     "xps",
 )

@@ -3,24 +3,23 @@
 Bonding
 -------
 
-The private data of a bond (drivers/net/bonding), and the devices that are stacked on
-each other.
+The private data of a bond (drivers/net/bonding).
+
+Upstream: all but the hint where the types are.
 """
 
-from typing import Iterator, Tuple
+from typing import Tuple
 
 from drgn import Object
 from drgn.helpers.linux.net import netdev_priv
 
-from .walk import for_each_entry_bounded
+from ..core.errors import no_module_types
 
 __all__ = (
     "BOND_KIND",
     "bond_mode",
     "bond_priv",
     "bond_xmit_policy",
-    "netdev_lowers",
-    "netdev_uppers",
 )
 
 BOND_KIND = b"bond"
@@ -45,8 +44,6 @@ _XMIT_POLICIES = (
     "vlan+srcmac",
 )
 
-_MAX_ADJACENT = 1 << 16
-
 
 def bond_priv(dev: Object) -> Object:
     """
@@ -59,10 +56,7 @@ def bond_priv(dev: Object) -> Object:
     try:
         type = dev.prog_.type("struct bonding")
     except LookupError:
-        raise LookupError(
-            "no type struct bonding: bonding is a module here, and its types are not "
-            "there (drgn -s vmlinux -s .../bonding.ko gives them)"
-        ) from None
+        raise LookupError(no_module_types("struct bonding", "bonding")) from None
     return netdev_priv(dev, type)
 
 
@@ -95,35 +89,3 @@ def bond_xmit_policy(dev: Object) -> str:
     """
     policy = bond_priv(dev).params.xmit_policy.value_()
     return _name(_XMIT_POLICIES, policy, "xmit_policy")
-
-
-def _adjacent(head: Object) -> Iterator[Object]:
-    for adjacent in for_each_entry_bounded(
-        head.address_of_(), "struct netdev_adjacent", "list", _MAX_ADJACENT
-    ):
-        yield adjacent.dev.read_()
-
-
-def netdev_lowers(dev: Object) -> Iterator[Object]:
-    """
-    Iterate over the devices right below a device: the slaves of a bond, the ports
-    of a bridge, the device that a VLAN is on.
-
-    :param dev: ``struct net_device *``
-    :return: Iterator of ``struct net_device *``, in the order of
-        ``adj_list.lower``, in which netdev_for_each_lower_dev() goes
-    :raises WalkError: after all that could be reached
-    """
-    return _adjacent(dev.adj_list.lower)
-
-
-def netdev_uppers(dev: Object) -> Iterator[Object]:
-    """
-    Iterate over the devices right above a device: its master, and such as VLANs.
-
-    :param dev: ``struct net_device *``
-    :return: Iterator of ``struct net_device *``, in the order of
-        ``adj_list.upper``: a master is first
-    :raises WalkError: after all that could be reached
-    """
-    return _adjacent(dev.adj_list.upper)

@@ -1,5 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The CPUs of a target."""
+"""
+CPUs
+----
+
+The CPUs of a target. drgn's own helpers take ``nr_cpu_ids`` for 1 where it is a macro.
+
+Upstream: the fall-back of nr_cpu_ids(), for drgn's ``for_each_cpu()``.
+"""
 
 from typing import Tuple
 
@@ -7,13 +14,12 @@ from drgn import FaultError, Object, Program, sizeof
 from drgn.helpers.common.prog import takes_program_or_default
 from drgn.helpers.linux.cpumask import cpu_online_mask, cpu_possible_mask
 
-__all__ = ("nr_cpu_ids", "online_cpus", "possible_cpus")
+__all__ = ("nr_cpu_ids", "num_possible_cpus", "online_cpus")
 
 _MAX_CPUS = 1 << 16  # NR_CPUS is 8192 at most; CPUs in maps are u16
 
 
 def _cpus_of(mask: Object) -> Tuple[int, ...]:
-    # drgn's for_each_cpu() takes nr_cpu_ids for 1 where it is a macro.
     width = 8 * sizeof(mask.bits.type_.type)
     words = -(-nr_cpu_ids(mask.prog_) // width)
     return tuple(
@@ -44,8 +50,8 @@ def nr_cpu_ids(prog: Program) -> int:
 
 
 @takes_program_or_default
-def possible_cpus(prog: Program) -> int:
-    """Return how many CPUs can ever be online (``num_possible_cpus()``)."""
+def num_possible_cpus(prog: Program) -> int:
+    """Return how many CPUs can ever be online."""
     return len(_cpus_of(cpu_possible_mask(prog)))
 
 
@@ -59,7 +65,7 @@ def online_cpus(prog: Program) -> Tuple[int, ...]:
     :raises KeyError: if the kernel's symbols have no masks
     """
     online = _cpus_of(cpu_online_mask(prog))
-    if len(online) == possible_cpus(prog):
+    if len(online) == num_possible_cpus(prog):
         return online
     # The CPU that panics stops all others, which may set them offline: on arm64 in
     # ipi_cpu_crash_stop(), on x86 in stop_this_cpu(). They stay active. Apart from

@@ -5,23 +5,56 @@ Drivers
 
 Which driver a device has, what that driver can do, and what has been set up that
 keeps XDP out.
+
+Upstream: all but the members.
 """
 
 from typing import Optional
 
-from drgn import Object
+from drgn import NULL, Object, TypeKind
 
+from ..core.struct_layout import Members, number, optional_pointer, pointer
 from .netdev import netdev_kind
 
 __all__ = (
+    "NetDeviceDriver",
+    "RxQueueMemory",
     "ethtool_op",
     "netdev_driver_name",
     "netdev_op",
+    "netdev_parent",
     "netdev_tcp_data_split",
     "rx_queue_memory_provider",
 )
 
 _MAX_NAME = 256
+
+
+class NetDeviceDriver(Members):
+    """Members of ``struct net_device`` about its driver."""
+
+    features = number("features")
+    wanted_features = number("wanted_features")
+    netdev_ops = pointer("netdev_ops")
+    ethtool_ops = pointer("ethtool_ops")
+    parent = pointer("dev.parent")
+
+
+class RxQueueMemory(Members):
+    """Members of ``struct netdev_rx_queue`` about its memory."""
+
+    # Since v6.11 or v6.12.
+    mp_priv = optional_pointer("mp_params.mp_priv")
+
+
+def netdev_parent(dev: Object) -> Object:
+    """
+    Return what a device is on: ``SET_NETDEV_DEV()`` sets it.
+
+    :param dev: ``struct net_device *``
+    :return: ``struct device *``, ``NULL`` if it is virtual
+    """
+    return dev.dev.parent.read_()
 
 
 def netdev_driver_name(dev: Object) -> Optional[bytes]:
@@ -36,7 +69,7 @@ def netdev_driver_name(dev: Object) -> Optional[bytes]:
     kind = netdev_kind(dev)
     if kind:
         return kind
-    parent = dev.dev.parent.read_()
+    parent = netdev_parent(dev)
     if not parent:
         return None
     driver = parent.driver.read_()
@@ -45,37 +78,36 @@ def netdev_driver_name(dev: Object) -> Optional[bytes]:
     return dev.prog_.read_c_string(driver.name.value_(), max_size=_MAX_NAME)
 
 
-def _op(ops: Object, name: str) -> int:
+def _op(ops: Object, name: str) -> Object:
     try:
-        member = getattr(ops, name)
-    except AttributeError:  # Nobody has an operation that this kernel does not know.
-        return 0
+        member = ops.member_(name)
+    except LookupError:  # Nobody has an operation that this kernel does not know.
+        return NULL(ops.prog_, "void *")
     if not ops:
         raise ValueError("a device without operations")
-    address = member.value_()
-    if not isinstance(address, int):
+    if member.type_.unaliased_kind() != TypeKind.POINTER:
         raise ValueError(f"{name} is no pointer in this kernel")
-    return address
+    return member.read_()
 
 
-def netdev_op(dev: Object, name: str) -> int:
+def netdev_op(dev: Object, name: str) -> Object:
     """
     Return an operation of a device.
 
     :param dev: ``struct net_device *``
     :param name: Member of ``struct net_device_ops``, such as ``ndo_bpf``
-    :return: Address of the function, 0 if the driver has none
+    :return: Pointer to the function, ``NULL`` if the driver has none
     """
     return _op(dev.netdev_ops.read_(), name)
 
 
-def ethtool_op(dev: Object, name: str) -> int:
+def ethtool_op(dev: Object, name: str) -> Object:
     """
     Return an operation of a device that ethtool(8) asks for.
 
     :param dev: ``struct net_device *``
     :param name: Member of ``struct ethtool_ops``, such as ``set_channels``
-    :return: Address of the function, 0 if the driver has none
+    :return: Pointer to the function, ``NULL`` if the driver has none
     """
     return _op(dev.ethtool_ops.read_(), name)
 
@@ -97,14 +129,14 @@ def netdev_tcp_data_split(dev: Object) -> Optional[int]:
     return config.hds_config.value_()
 
 
-def rx_queue_memory_provider(queue: Object) -> Optional[int]:
+def rx_queue_memory_provider(queue: Object) -> Optional[Object]:
     """
     Return who provides the memory of a receive queue other than the kernel, such as
     a dma-buf or io_uring; dev_get_min_mp_channel_count() (net/core/dev.c) looks at
     it.
 
     :param queue: ``struct netdev_rx_queue *``
-    :return: ``mp_params.mp_priv`` (``void *``), 0 if nobody; None if this kernel
+    :return: ``mp_params.mp_priv`` (``void *``), ``NULL`` if nobody; None if this kernel
         has no such thing
     """
     # In v6.12 and later.
@@ -112,4 +144,4 @@ def rx_queue_memory_provider(queue: Object) -> Optional[int]:
         params = queue.mp_params
     except AttributeError:
         return None
-    return params.mp_priv.value_()
+    return params.mp_priv.read_()

@@ -5,16 +5,19 @@ IDRs
 
 drgn's walk over an IDR trusts its tree. This one ends, and says what it could not
 reach. Follows include/linux/xarray.h.
+
+Upstream: nothing; drgn's own ``idr_for_each()`` does where a tree is whole.
 """
 
 import struct
 from typing import Iterator, List, Tuple
 
-from drgn import Object, PlatformFlags, offsetof, sizeof
+from drgn import Object, offsetof, sizeof
 
-from ..core.errors import WalkError, attempt
-from ..core.unreadable import Unreadable
-from .walk import MAX_LIST_ENTRIES
+from ..core.byte_order import byteorder, struct_order
+from ..core.errors import WalkError
+from ..core.salvage import Salvage
+from .bounded import MAX_LIST_ENTRIES
 
 __all__ = ("for_each_idr_pointer",)
 
@@ -25,30 +28,66 @@ _KIND = 3  # the lowest bits: 0 a pointer, 2 a node or a mark, else a number
 _MAX_MARK = 4096
 
 
-def for_each_idr_pointer(idr: Object) -> Iterator[int]:
+class _Node:
+    # What is read of each node of a tree.
+    def __init__(self, idr: Object) -> None:
+        self._prog = prog = idr.prog_
+        node = prog.type("struct xa_node")
+        self._shift, self._slots = offsetof(node, "shift"), offsetof(node, "slots")
+        self._parent, self._count = offsetof(node, "parent"), offsetof(node, "count")
+        self._size = sizeof(node.member("slots").type)
+        word = sizeof(prog.type("void *"))
+        if not 0 < self._size <= _WIDEST:
+            raise WalkError(f"a node of a tree has {self._size} bytes of slots")
+        code = "Q" if word == 8 else "I"
+        self._unpack = struct.Struct(
+            f"{struct_order(byteorder(prog))}{self._size // word}{code}"
+        ).unpack
+        self.top_shift = 8 * word
+
+    def read(
+        self, node: int, above: int, owner: int, salvage: Salvage
+    ) -> Tuple[int, Tuple[int, ...]]:
+        """Return its shift and its slots, none if they cannot be believed."""
+        prog = self._prog
+        # The walk can do without parent and count: they only confirm.
+        confirm = Salvage()
+        shift = salvage.read(prog.read_u8, node + self._shift)
+        data = salvage.read(prog.read, node + self._slots, self._size)
+        parent = confirm.read(prog.read_word, node + self._parent)
+        count = confirm.read(prog.read_u8, node + self._count)
+        if shift is None or data is None:
+            return 0, ()
+        if shift >= above:
+            salvage.lose(f"node {node:#x} is not below the one above it")
+            return 0, ()
+        if parent not in (owner, None):
+            salvage.lose(f"node {node:#x} does not point back to {owner:#x}")
+            return 0, ()
+        slots = self._unpack(data)
+        used = len(slots) - slots.count(0)
+        # An ID may be taken and have no pointer yet; not in the IDRs of BPF.
+        if count not in (used, None):
+            salvage.lose(f"node {node:#x} has count {count} but {used} used slots")
+        return shift, slots
+
+
+def for_each_idr_pointer(idr: Object) -> Iterator[Object]:
     """
     Iterate over the pointers in an IDR, in the order of their IDs.
 
     :param idr: ``struct idr``
-    :return: Iterator of addresses
+    :return: Iterator of ``void *`` objects
     :raises WalkError: after all that could be reached
     """
     prog = idr.prog_
-    node_type = prog.type("struct xa_node")
-    shift_at, slots_at = offsetof(node_type, "shift"), offsetof(node_type, "slots")
-    parent_at, count_at = offsetof(node_type, "parent"), offsetof(node_type, "count")
-    size = sizeof(node_type.member("slots").type)
-    word = sizeof(prog.type("void *"))
-    if not 0 < size <= _WIDEST:
-        raise WalkError(f"a node of a tree has {size} bytes of slots")
-    platform = prog.platform
-    assert platform is not None
-    order = "<" if platform.flags & PlatformFlags.IS_LITTLE_ENDIAN else ">"
-    slots = struct.Struct(f"{order}{size // word}{'Q' if word == 8 else 'I'}")
-    broken = ""
+    pointer = prog.type("void *")
+    node = _Node(idr)
+    salvage = Salvage()
     nodes = entries = 0
     # Each node covers less than the one above it: a loop ends.
-    stack: List[Tuple[int, int, int]] = [(idr.idr_rt.xa_head.value_(), 8 * word, 0)]
+    head = idr.idr_rt.xa_head.value_()
+    stack: List[Tuple[int, int, int]] = [(head, node.top_shift, 0)]
     while stack:
         entry, above, owner = stack.pop()
         if entry & _KIND == 0:
@@ -56,32 +95,12 @@ def for_each_idr_pointer(idr: Object) -> Iterator[int]:
                 entries += 1
                 if entries > MAX_LIST_ENTRIES:
                     raise WalkError(f"more than {MAX_LIST_ENTRIES} entries: gave up")
-                yield entry
-            continue
-        if entry & _KIND != _INTERNAL or entry <= _MAX_MARK:
-            continue
-        nodes += 1
-        if nodes > _MAX_NODES:
-            raise WalkError(f"more than {_MAX_NODES} nodes: gave up")
-        node = entry - _INTERNAL
-        shift = attempt(prog.read_u8, node + shift_at)
-        parent = attempt(prog.read_word, node + parent_at)
-        count = attempt(prog.read_u8, node + count_at)
-        data = attempt(prog.read, node + slots_at, size)
-        if isinstance(shift, Unreadable):
-            broken = shift.reason
-        elif isinstance(data, Unreadable):
-            broken = data.reason
-        elif shift >= above:
-            broken = f"node {node:#x} is not below the one above it"
-        elif parent != owner and not isinstance(parent, Unreadable):
-            broken = f"node {node:#x} does not point back to {owner:#x}"
-        else:
-            below = slots.unpack(data)
-            used = len(below) - below.count(0)
-            # An ID may be taken and have no pointer yet; not in the IDRs of BPF.
-            if count != used and not isinstance(count, Unreadable):
-                broken = f"node {node:#x} has count {count} but {used} used slots"
-            stack.extend((slot, shift, node) for slot in reversed(below))
-    if broken:
-        raise WalkError(broken)
+                yield Object(prog, pointer, entry)
+        elif entry & _KIND == _INTERNAL and entry > _MAX_MARK:
+            nodes += 1
+            if nodes > _MAX_NODES:
+                raise WalkError(f"more than {_MAX_NODES} nodes: gave up")
+            at = entry - _INTERNAL
+            shift, slots = node.read(at, above, owner, salvage)
+            stack.extend((slot, shift, at) for slot in reversed(slots))
+    salvage.finish()

@@ -5,6 +5,9 @@ Network devices
 
 What ``ip link`` shows of any ``struct net_device``. Where the kernel computes
 what it tells user space, so do these.
+
+Upstream: all but the bounded walks: for_each_altname(), netdev_for_each_lower_dev() and
+netdev_for_each_upper_dev().
 """
 
 import functools
@@ -14,11 +17,17 @@ from typing import Iterator, NamedTuple, Optional, Tuple
 from drgn import NULL, Object, Program, container_of
 from drgn.helpers.common.prog import takes_program_or_default
 
-from .flex import expect_array
-from .walk import for_each_entry_bounded
+from ..core.struct_layout import Members, array, number, optional_pointer, pointer
+from .array import expect_array
+from .bounded import for_each_entry_bounded
 
 __all__ = (
+    "ADJ_LIST_UPPER",
     "LinkState",
+    "NAME_NODE_LIST",
+    "NameNode",
+    "NetDeviceLink",
+    "dev_get_flags",
     "dev_valid_name",
     "flags_from",
     "for_each_altname",
@@ -26,9 +35,10 @@ __all__ = (
     "netdev_address",
     "netdev_alias",
     "netdev_flag_names",
-    "netdev_flags",
+    "netdev_for_each_lower_dev",
+    "netdev_for_each_upper_dev",
     "netdev_kind",
-    "netdev_master",
+    "netdev_master_upper_dev_get",
     "netdev_operstate",
     "operstate_from",
     "read_address",
@@ -88,6 +98,41 @@ _IFNAMSIZ = 16
 _MAX_ADDR_LEN = 32
 _MAX_STRING = 256  # IFALIASZ; a name is shorter (IFNAMSIZ, ALTIFNAMSIZ)
 _MAX_ALTNAMES = 1 << 12
+_MAX_ADJACENT = 1 << 16
+
+ADJ_LIST_UPPER = "adj_list.upper"
+NAME_NODE_LIST = "list"
+
+
+class NetDeviceLink(Members):
+    """Members of ``struct net_device`` that ``ip link`` shows."""
+
+    ifindex = number("ifindex")
+    name = array("name")
+    # Since Linux kernel commit ff92741270bf ("net: introduce name_node struct to be
+    # used in hashlist") (in v5.5). Before, there are no altnames.
+    name_node = optional_pointer("name_node")
+    ifalias = pointer("ifalias")
+    rtnl_link_ops = pointer("rtnl_link_ops")
+    flags = number("flags")
+    gflags = number("gflags")
+    state = number("state")
+    operstate = number("operstate")
+    reg_state = number("reg_state")
+    mtu = number("mtu")
+    min_mtu = number("min_mtu")
+    max_mtu = number("max_mtu")
+    type = number("type")
+    addr_len = number("addr_len")
+    dev_addr = pointer("dev_addr")
+    upper = pointer(f"{ADJ_LIST_UPPER}.next")
+    hard_header_len = number("hard_header_len")
+
+
+class NameNode(Members):
+    """Members of ``struct netdev_name_node``."""
+
+    next = pointer(f"{NAME_NODE_LIST}.next")
 
 
 class LinkState(NamedTuple):
@@ -101,18 +146,12 @@ class LinkState(NamedTuple):
 @takes_program_or_default
 def link_state_masks(prog: Program) -> LinkState:
     """Return the masks of ``net_device.state`` in this kernel."""
-    try:
-        return prog.cache["drgn_veth.link_state"]
-    except KeyError:
-        pass
-    masks = LinkState(
+    return LinkState(
         *(
             1 << prog.constant(f"__LINK_STATE_{name}").value_()
             for name in LinkState._fields
         )
     )
-    prog.cache["drgn_veth.link_state"] = masks
-    return masks
 
 
 def flags_from(
@@ -136,9 +175,9 @@ def flags_from(
     return flags
 
 
-def netdev_flags(dev: Object) -> int:
+def dev_get_flags(dev: Object) -> int:
     """
-    Return the flags that user space is told: see :func:`flags_from()`.
+    Return the flags that user space is told, as dev_get_flags() does (net/core/dev.c).
 
     :param dev: ``struct net_device *``
     :return: Mask of ``IFF_*`` (``unsigned int``)
@@ -250,12 +289,12 @@ def for_each_altname(dev: Object) -> Iterator[bytes]:
     if not node:
         return
     for entry in for_each_entry_bounded(
-        node.list.address_of_(), node.type_.type, "list", _MAX_ALTNAMES
+        node.list.address_of_(), node.type_.type, NAME_NODE_LIST, _MAX_ALTNAMES
     ):
         yield _string(dev.prog_, entry.name.value_())
 
 
-def netdev_master(dev: Object) -> Object:
+def netdev_master_upper_dev_get(dev: Object) -> Object:
     """
     Return the master of a device (``IFLA_MASTER``), as
     netdev_master_upper_dev_get() does (net/core/dev.c): the bridge, bond, team
@@ -274,6 +313,40 @@ def netdev_master(dev: Object) -> Object:
     if adjacent.master:
         return adjacent.dev.read_()
     return NULL(prog, "struct net_device *")
+
+
+def _adjacent(head: Object) -> Iterator[Object]:
+    for adjacent in for_each_entry_bounded(
+        head.address_of_(), "struct netdev_adjacent", "list", _MAX_ADJACENT
+    ):
+        yield adjacent.dev.read_()
+
+
+def netdev_for_each_lower_dev(dev: Object) -> Iterator[Object]:
+    """
+    Iterate over the devices right below a device, as netdev_for_each_lower_dev() does
+    (include/linux/netdevice.h): the slaves of a bond, the ports of a bridge, the device
+    that a VLAN is on.
+
+    :param dev: ``struct net_device *``
+    :return: Iterator of ``struct net_device *``, in the order of ``adj_list.lower``
+    :raises WalkError: after all that could be reached
+    """
+    return _adjacent(dev.adj_list.lower)
+
+
+def netdev_for_each_upper_dev(dev: Object) -> Iterator[Object]:
+    """
+    Iterate over the devices right above a device, as
+    netdev_for_each_upper_dev_rcu() does (include/linux/netdevice.h): its master, and
+    such as VLANs.
+
+    :param dev: ``struct net_device *``
+    :return: Iterator of ``struct net_device *``, in the order of
+        ``adj_list.upper``: a master is first
+    :raises WalkError: after all that could be reached
+    """
+    return _adjacent(dev.adj_list.upper)
 
 
 def read_address(prog: Program, pointer: int, length: int, link_type: int) -> str:

@@ -5,6 +5,8 @@ netkit
 
 The private data of a netkit device (drivers/net/netkit.c, since v6.7). netkit
 is never a module: its types are where those of the kernel are.
+
+Upstream: all.
 """
 
 from drgn import Object

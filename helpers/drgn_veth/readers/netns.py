@@ -5,23 +5,38 @@ Network namespaces
 
 ``struct net``, and the devices in it. Follows net/core/net_namespace.c and
 net/core/dev.c.
+
+Upstream: all but the two bounded walks.
 """
 
-from typing import Iterator, Optional
+from typing import Iterator
 
 from drgn import Object, Program
 from drgn.helpers.common.prog import takes_program_or_default
 
-from .walk import for_each_entry_bounded
+from ..core.struct_layout import Members, optional_pointer, pointer
+from .bounded import for_each_entry_bounded
 
 __all__ = (
+    "DEV_LIST",
+    "NetDeviceNetns",
+    "dev_net",
     "for_each_net_bounded",
     "for_each_netdev_bounded",
     "net_inum",
     "net_is_dying",
     "net_is_init",
-    "netdev_net",
 )
+
+DEV_LIST = "dev_list"
+
+
+class NetDeviceNetns(Members):
+    """Members of ``struct net_device`` about its namespace."""
+
+    next = pointer(f"{DEV_LIST}.next")
+    prev = pointer(f"{DEV_LIST}.prev")
+    net = optional_pointer("nd_net.net")  # CONFIG_NET_NS
 
 
 @takes_program_or_default
@@ -48,7 +63,7 @@ def for_each_netdev_bounded(net: Object) -> Iterator[Object]:
     :raises WalkError: after all that could be reached
     """
     head = net.dev_base_head.address_of_()
-    return for_each_entry_bounded(head, "struct net_device", "dev_list")
+    return for_each_entry_bounded(head, "struct net_device", DEV_LIST)
 
 
 def net_inum(net: Object) -> int:
@@ -96,15 +111,16 @@ def net_is_dying(net: Object) -> bool:
     return bool(_net_refcount(net).refs.counter.value_() == 0)
 
 
-def netdev_net(dev: Object) -> Optional[Object]:
+def dev_net(dev: Object) -> Object:
     """
-    Return the network namespace that a device is in.
+    Return the network namespace that a device is in, as dev_net() does
+    (include/linux/netdevice.h).
 
     :param dev: ``struct net_device *``
-    :return: ``struct net *``, or None in a kernel without CONFIG_NET_NS whose
-        devices do not say
+    :return: ``struct net *``; ``&init_net`` in a kernel without CONFIG_NET_NS
     """
+    nd_net = dev.nd_net
     try:
-        return dev.nd_net.net.read_()
+        return nd_net.net.read_()
     except AttributeError:
-        return None
+        return dev.prog_["init_net"].address_of_()

@@ -6,6 +6,8 @@ Peers
 The other end of a device, whatever its kind. Devices are paired by pointer:
 ifindexes and names repeat across namespaces, and a peer may be on no list at
 all.
+
+Upstream: all but the hint of the kind.
 """
 
 from typing import Callable, Mapping, Optional

@@ -6,13 +6,22 @@ Queues
 A device is made with a number of RX and TX queues (allocated, what ``ip -d
 link`` prints) and uses the first of them (real, what ``ethtool -l`` and sysfs
 ``queues/`` show). XDP and RPS go by the real ones.
+
+Upstream: all but the members.
 """
 
-from drgn import Object
+from drgn import Object, Program
+from drgn.helpers.common.prog import takes_program_or_default
+
+from ..core.struct_layout import Members, number, pointer
 
 __all__ = (
     "MAX_QUEUES",
+    "NetDeviceQueues",
+    "RxQueueOwner",
+    "TxQueue",
     "checked_count",
+    "drv_xoff_mask",
     "netdev_num_rx_queues",
     "netdev_num_tx_queues",
     "netdev_real_num_rx_queues",
@@ -26,6 +35,36 @@ __all__ = (
 MAX_QUEUES = 1 << 16
 
 _TC_MAX_QUEUE = 16  # include/linux/netdevice.h
+
+
+class NetDeviceQueues(Members):
+    """Members of ``struct net_device`` about its queues."""
+
+    rx = pointer("_rx")
+    tx = pointer("_tx")
+    num_rx = number("num_rx_queues")
+    real_rx = number("real_num_rx_queues")
+    num_tx = number("num_tx_queues")
+    real_tx = number("real_num_tx_queues")
+
+
+class RxQueueOwner(Members):
+    """Members of ``struct netdev_rx_queue`` about its device."""
+
+    dev = pointer("dev")
+
+
+class TxQueue(Members):
+    """Members of ``struct netdev_queue``."""
+
+    dev = pointer("dev")
+    state = number("state")
+
+
+@takes_program_or_default
+def drv_xoff_mask(prog: Program) -> int:
+    """Return the bit of ``netdev_queue.state`` of a queue that its driver stopped."""
+    return 1 << prog.constant("__QUEUE_STATE_DRV_XOFF").value_()
 
 
 def checked_count(count: int, limit: int, what: str) -> int:

@@ -5,6 +5,8 @@ RPS and RFS
 
 Where packets of an RX queue are steered. Follows net/core/net-sysfs.c and
 include/net/rps.h.
+
+Upstream: all but the members.
 """
 
 from typing import Tuple
@@ -12,11 +14,17 @@ from typing import Tuple
 from drgn import NULL, Object, Program, TypeKind
 from drgn.helpers.common.prog import takes_program_or_default
 
+from ..core.struct_layout import (
+    Members,
+    optional_pointer,
+    optional_pointer_or_number,
+)
+from .array import array_values
 from .cpumask import nr_cpu_ids
-from .flex import array_values
 from .queues import netdev_rx_queue
 
 __all__ = (
+    "RxQueueRps",
     "netdev_rps_flow_entries",
     "netdev_rps_map",
     "rps_map_cpus",
@@ -26,6 +34,14 @@ __all__ = (
 )
 
 _TAG_LOG = 31  # include/net/rps-types.h: the low bits of a rps_tag_ptr
+
+
+class RxQueueRps(Members):
+    """Members of ``struct netdev_rx_queue`` about RPS and RFS, with CONFIG_RPS."""
+
+    rps_map = optional_pointer("rps_map")
+    # Since v7.1, a number: see rx_queue_rps_flow_entries().
+    rps_flow_table = optional_pointer_or_number("rps_flow_table")
 
 
 def rx_queue_rps_map(queue: Object) -> Object:

@@ -5,6 +5,8 @@ RTNL
 
 The lock that each change of a network device takes (net/core/rtnetlink.c). While
 nobody holds it, what is inconsistent is not on its way.
+
+Upstream: the case of CONFIG_PREEMPT_RT, for drgn's ``mutex_owner()``.
 """
 
 from drgn import Object, Program, sizeof

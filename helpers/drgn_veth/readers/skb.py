@@ -5,6 +5,8 @@ Socket buffers
 
 The numbers that limits of XDP are made of (include/linux/skbuff.h), as the kernel that
 is looked at was built.
+
+Upstream: all but XDP_PACKET_HEADROOM.
 """
 
 import math

@@ -4,37 +4,85 @@ veth
 ----
 
 The private data of a veth device (drivers/net/veth.c).
+
+Upstream: all but the members.
 """
 
-from drgn import Object, Program, Type, cast
+from drgn import Object, Program, cast
+from drgn.helpers.common.prog import takes_program_or_default
 from drgn.helpers.linux.net import netdev_priv
+
+from ..core.struct_layout import (
+    Members,
+    number,
+    optional_number,
+    optional_pointer,
+    pointer,
+)
 
 __all__ = (
     "VETH_KIND",
+    "VethPriv",
+    "VethRq",
+    "is_xdp_frame",
+    "napi_is_scheduled",
     "veth_peer",
     "veth_priv",
     "veth_rq_has_napi",
+    "veth_rq_knows_napi",
+    "veth_rq_poll",
     "veth_rq_xdp_prog",
     "veth_rqs",
+    "veth_xdp_prog",
+    "xdp_rxq_is_registered",
 )
 
 VETH_KIND = b"veth"
 
+_REG_STATE_REGISTERED = 1  # include/net/xdp.h
+_NAPIF_STATE_SCHED = 1  # include/linux/netdevice.h, enum
+_VETH_XDP_FLAG = 1
 
-def _veth_priv_type(prog: Program) -> Type:
-    try:
-        return prog.cache["drgn_veth.veth_priv"]
-    except KeyError:
-        pass
-    try:
-        type = prog.type("struct veth_priv")
-    except LookupError:
-        raise LookupError(
-            "no type struct veth_priv: veth is a module here, and its types are not "
-            "there (drgn -s vmlinux -s .../veth.ko gives them)"
-        ) from None
-    prog.cache["drgn_veth.veth_priv"] = type
-    return type
+
+class VethPriv(Members):
+    """Members of ``struct veth_priv``."""
+
+    peer = pointer("peer")
+    rq = pointer("rq")
+    dropped = number("dropped.counter")
+    xdp_prog = pointer("_xdp_prog")
+
+
+class VethRq(Members):
+    """Members of ``struct veth_rq``."""
+
+    dev = pointer("dev")
+    xdp_prog = pointer("xdp_prog")
+    # See veth_rq_knows_napi().
+    napi = optional_pointer("napi")
+    napi_state = number("xdp_napi.state")
+    reg_state = number("xdp_rxq.reg_state")
+    rxq_index = number("xdp_rxq.queue_index")
+    # Not before v5.7: what XDP_TX lost is not counted there.
+    tx_errors = optional_number("stats.vs.xdp_tx_err")
+    consumer_head = number("xdp_ring.consumer_head")
+    ring_size = number("xdp_ring.size")
+    ring = pointer("xdp_ring.queue")
+
+
+def xdp_rxq_is_registered(reg_state: int) -> bool:
+    """Return whether ``xdp_rxq_info.reg_state`` says that XDP uses a queue."""
+    return reg_state == _REG_STATE_REGISTERED
+
+
+def napi_is_scheduled(napi_state: int) -> bool:
+    """Return whether ``napi_struct.state`` says that a NAPI is about to run."""
+    return bool(napi_state & _NAPIF_STATE_SCHED)
+
+
+def is_xdp_frame(entry: int) -> bool:
+    """Return what veth_is_xdp_frame() does, of an entry of a ``veth_rq.xdp_ring``."""
+    return bool(entry & _VETH_XDP_FLAG)
 
 
 def veth_priv(dev: Object) -> Object:
@@ -45,7 +93,7 @@ def veth_priv(dev: Object) -> Object:
     :return: ``struct veth_priv *``
     :raises LookupError: if the types of the veth module are not loaded
     """
-    return netdev_priv(dev, _veth_priv_type(dev.prog_))
+    return netdev_priv(dev, "struct veth_priv")
 
 
 def veth_peer(dev: Object) -> Object:
@@ -63,6 +111,17 @@ def veth_peer(dev: Object) -> Object:
         # v7.3.
         slot = cast("struct net_device **", netdev_priv(dev))
         return slot[0].read_()
+
+
+def veth_xdp_prog(dev: Object) -> Object:
+    """
+    Return the native XDP program of a veth device.
+
+    :param dev: ``struct net_device *`` of kind veth
+    :return: ``struct bpf_prog *``, ``NULL`` if none
+    :raises LookupError: if the types of the veth module are not loaded
+    """
+    return veth_priv(dev)._xdp_prog.read_()
 
 
 def veth_rqs(dev: Object) -> Object:
@@ -87,6 +146,14 @@ def veth_rq_xdp_prog(rq: Object) -> Object:
     return rq.xdp_prog.read_()
 
 
+@takes_program_or_default
+def veth_rq_knows_napi(prog: Program) -> bool:
+    """Return whether a receive queue may have NAPI without XDP."""
+    # Since Linux kernel commit d3256efd8e8b ("veth: allow enabling NAPI even
+    # without XDP") (in v5.13). Before, only XDP started it.
+    return prog.type("struct veth_rq").has_member("napi")
+
+
 def veth_rq_has_napi(rq: Object) -> bool:
     """
     Return whether packets to a receive queue go through NAPI. XDP_REDIRECT and
@@ -94,9 +161,17 @@ def veth_rq_has_napi(rq: Object) -> bool:
 
     :param rq: ``struct veth_rq *``
     """
-    # Since Linux kernel commit d3256efd8e8b ("veth: allow enabling NAPI even
-    # without XDP") (in v5.13). Before, only XDP started it.
     try:
         return bool(rq.napi.value_())
-    except AttributeError:
+    except AttributeError:  # See veth_rq_knows_napi().
         return bool(rq.xdp_prog.value_())
+
+
+def veth_rq_poll(rq: Object) -> Object:
+    """
+    Return the function that a receive queue's NAPI calls: veth_poll().
+
+    :param rq: ``struct veth_rq *`` that has NAPI
+    :return: ``int (*)(struct napi_struct *, int)``
+    """
+    return rq.xdp_napi.poll.read_()

@@ -4,11 +4,13 @@ virtio_net
 ----------
 
 What a virtio_net device negotiated (drivers/net/virtio_net.c).
+
+Upstream: all.
 """
 
 from drgn import Object, container_of
 
-from .driver import netdev_driver_name
+from .driver import netdev_driver_name, netdev_parent
 
 __all__ = (
     "VIRTIO_F_ANY_LAYOUT",
@@ -55,5 +57,5 @@ def virtio_net_features(dev: Object) -> int:
     if netdev_driver_name(dev) != VIRTIO_NET_DRIVER:
         raise ValueError("not a virtio_net device")
     # virtnet_probe() sets it: SET_NETDEV_DEV(dev, &vdev->dev).
-    virtio = container_of(dev.dev.parent.read_(), "struct virtio_device", "dev")
+    virtio = container_of(netdev_parent(dev), "struct virtio_device", "dev")
     return virtio.features.value_()

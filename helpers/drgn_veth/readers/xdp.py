@@ -5,19 +5,71 @@ XDP
 
 The programs that are attached to a device, in each mode, and how. Follows
 dev_xdp_prog() and dev_xdp_link() (net/core/dev.c).
+
+Upstream: all but the members and no_xdp_state().
 """
 
 import enum
-from typing import Optional
+from typing import Optional, Union
 
-from drgn import NULL, Object, TypeKind
+from drgn import NULL, Object, Program, TypeKind, sizeof
+from drgn.helpers.common.prog import takes_program_or_default
 from drgn.helpers.linux.net import netdev_priv
 
+from ..core.struct_layout import (
+    Kind,
+    Members,
+    array_or_pointer,
+    kind_of,
+    optional_number,
+)
+from .array import expect_array
 from .driver import netdev_driver_name, netdev_op
-from .flex import expect_array
-from .veth import VETH_KIND, veth_priv
+from .veth import VETH_KIND, veth_xdp_prog
 
-__all__ = ("XdpMode", "bpf_link_id", "netdev_xdp_link", "netdev_xdp_prog")
+__all__ = (
+    "NetDeviceXdp",
+    "XdpMode",
+    "dev_xdp_link",
+    "dev_xdp_prog",
+    "has_xdp_state",
+    "no_xdp_state",
+)
+
+_XDP_STATE = "xdp_state"
+
+
+class NetDeviceXdp(Members):
+    """Members of ``struct net_device`` about XDP."""
+
+    xdp_state = array_or_pointer(_XDP_STATE)
+    # Since Linux kernel commit d3d854fd6a1d ("netdev-genl: create a simple family for
+    # netdev stuff") (in v6.3).
+    xdp_features = optional_number("xdp_features")
+
+
+@takes_program_or_default
+def has_xdp_state(prog: Program) -> bool:
+    """Return whether the core keeps the programs of all modes."""
+    # Since Linux kernel commit 7f0a838254bd ("bpf, xdp: Maintain info on
+    # attached XDP BPF programs in net_device") (in v5.9), all modes are in
+    # xdp_state.
+    return prog.type("struct net_device").has_member(_XDP_STATE)
+
+
+@takes_program_or_default
+def no_xdp_state(prog: Program) -> Union[bytes, int, None]:
+    """
+    Return ``net_device.xdp_state`` of a device that has no program, None if that does
+    not tell.
+    """
+    if not has_xdp_state(prog):
+        return None
+    type = prog.type("struct net_device").member(_XDP_STATE).type
+    kind = kind_of(type)
+    if kind is Kind.ARRAY:
+        return bytes(sizeof(type))
+    return 0 if kind is Kind.POINTER else None
 
 
 class XdpMode(enum.IntEnum):
@@ -49,7 +101,7 @@ def _prog_of_driver(dev: Object) -> Object:
     # What the driver answers to XDP_QUERY_PROG.
     driver = netdev_driver_name(dev)
     if driver == VETH_KIND:
-        return veth_priv(dev)._xdp_prog.read_()
+        return veth_xdp_prog(dev)
     if driver == b"tun":
         return netdev_priv(dev, "struct tun_struct").xdp_prog.read_()
     if driver == b"virtio_net":
@@ -74,9 +126,9 @@ def _prog_before_xdp_state(dev: Object, mode: XdpMode) -> Object:
     return none if mode == XdpMode.HW else program
 
 
-def netdev_xdp_link(dev: Object, mode: int) -> Object:
+def dev_xdp_link(dev: Object, mode: int) -> Object:
     """
-    Return the BPF link by which an XDP program is attached.
+    Return the BPF link by which an XDP program is attached, as dev_xdp_link() does.
 
     :param dev: ``struct net_device *``
     :param mode: :class:`XdpMode`
@@ -92,9 +144,9 @@ def netdev_xdp_link(dev: Object, mode: int) -> Object:
     return NULL(dev.prog_, "void *") if entity is None else entity.link.read_()
 
 
-def netdev_xdp_prog(dev: Object, mode: int) -> Object:
+def dev_xdp_prog(dev: Object, mode: int) -> Object:
     """
-    Return the XDP program that is attached to a device.
+    Return the XDP program that is attached to a device, as dev_xdp_prog() does.
 
     :param dev: ``struct net_device *``
     :param mode: :class:`XdpMode`
@@ -105,13 +157,10 @@ def netdev_xdp_prog(dev: Object, mode: int) -> Object:
     :raises NotImplementedError: in kernels before v5.9, if it is not known where the
         device's driver keeps the program
     """
-    # Since Linux kernel commit 7f0a838254bd ("bpf, xdp: Maintain info on
-    # attached XDP BPF programs in net_device") (in v5.9), all modes are in
-    # xdp_state.
     mode = XdpMode(mode)
     try:
         entity = _entity(dev, mode)
-    except AttributeError:
+    except AttributeError:  # See has_xdp_state().
         return _prog_before_xdp_state(dev, mode)
     if entity is None:
         return NULL(dev.prog_, "struct bpf_prog *")
@@ -119,13 +168,3 @@ def netdev_xdp_prog(dev: Object, mode: int) -> Object:
     if link:
         return link.link.prog.read_()
     return entity.prog.read_()
-
-
-def bpf_link_id(link: Object) -> int:
-    """
-    Return the identifier of a link.
-
-    :param link: ``struct bpf_xdp_link *``
-    :return: ``u32``; 0 if it is not settled yet, or is being freed
-    """
-    return link.link.id.value_()

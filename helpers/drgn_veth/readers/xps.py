@@ -7,17 +7,21 @@ Which TX queues a CPU, or the RX queue that a packet came in by, may choose.
 The kernel keeps it by CPU and by RX queue; these functions turn it round, as
 sysfs ``queues/tx-N/xps_cpus`` and ``xps_rxqs`` do (xps_queue_show(),
 net/core/net-sysfs.c).
+
+Upstream: all but the members.
 """
 
 from typing import Dict, List, Tuple
 
 from drgn import NULL, Object
 
+from ..core.struct_layout import Members, optional_pointer
+from .array import array_values, expect_array
 from .cpumask import nr_cpu_ids
-from .flex import array_values, expect_array
 from .queues import MAX_QUEUES, netdev_num_rx_queues, netdev_txq_to_tc
 
 __all__ = (
+    "NetDeviceXps",
     "XPS_CPUS",
     "XPS_RXQS",
     "netdev_xps_cpus",
@@ -32,6 +36,14 @@ XPS_RXQS = 1
 
 _OLD_MEMBERS = ("xps_cpus_map", "xps_rxqs_map")
 _MAX_TC = 16  # TC_MAX_QUEUE
+
+
+class NetDeviceXps(Members):
+    """Members of ``struct net_device`` about XPS, with CONFIG_XPS."""
+
+    # As in netdev_xps_maps().
+    xps_cpus = optional_pointer(f"xps_maps[{XPS_CPUS}]", _OLD_MEMBERS[XPS_CPUS])
+    xps_rxqs = optional_pointer(f"xps_maps[{XPS_RXQS}]", _OLD_MEMBERS[XPS_RXQS])
 
 
 def netdev_xps_maps(dev: Object, type: int) -> Object:

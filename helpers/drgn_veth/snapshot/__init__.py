@@ -14,13 +14,12 @@ are found (:mod:`drgn_veth.snapshot.discover`) before any is recorded
 
 import contextlib
 import gc
-import operator
-from typing import Dict, Iterator, List, Mapping, Tuple, Union
+from typing import Dict, Iterator, List, Mapping, Tuple
 
 from drgn import Program, ProgramFlags
 from drgn.helpers.common.prog import takes_program_or_default
 
-from ..core.errors import attempt, is_read_error, reason
+from ..core.errors import attempt
 from ..core.unreadable import Unreadable
 from ..model import (
     Device,
@@ -35,8 +34,10 @@ from .devices import DeviceRecords
 from .discover import Discovery, Found
 from .kernel import read_kernel
 from .layouts import Layouts
-from .namespaces import name_namespaces, record_links
-from .programs import read_programs
+from .links import record_links
+from .loaded_programs import read_programs
+from .namespaces import name_namespaces
+from .stopped import add_stopped
 from .target import read_target
 from .user_half import hide_user_half
 
@@ -45,14 +46,12 @@ __all__ = ("UnreadTargetError", "take_snapshot", "take_something")
 
 _TRIES = 3  # of a live kernel
 
-_PLACE = operator.attrgetter("netns", "ifindex")
-
 
 class UnreadTargetError(Exception):
     """There is nothing that a report could be made of."""
 
 
-def _sort_key(ref: Union[DeviceRef, Device]) -> Tuple[bool, int, bool, int]:
+def _sort_key(ref: Device) -> Tuple[bool, int, bool, int]:
     netns, ifindex = ref.netns, ref.ifindex
     return (
         isinstance(netns, Unreadable),
@@ -60,11 +59,6 @@ def _sort_key(ref: Union[DeviceRef, Device]) -> Tuple[bool, int, bool, int]:
         isinstance(ifindex, Unreadable),
         0 if isinstance(ifindex, Unreadable) else ifindex,
     )
-
-
-def _sort(devices: List[Device]) -> None:
-    whole = all(d.netns.__class__ is int is d.ifindex.__class__ for d in devices)
-    devices.sort(key=_PLACE if whole else _sort_key)
 
 
 def _inum_key(namespace: Namespace) -> Tuple[bool, int]:
@@ -94,9 +88,8 @@ def _pairs(
     partner: Dict[int, int] = {}
     for device in devices:
         peer = device.peer
-        if peer.__class__ is not DeviceRef or not isinstance(device.kind, str):
+        if not isinstance(peer, DeviceRef) or not isinstance(device.kind, str):
             continue
-        assert isinstance(peer, DeviceRef)
         address, at = device.net_device, peer.net_device
         if partner.get(at) == address:
             continue  # Met before, from its other end.
@@ -110,23 +103,6 @@ def _pairs(
             partner[address] = at
             pairs.append(Pair(device.kind, device.ref, peer))
     return pairs, halves
-
-
-def _add_stopped(devices: List[Device], records: DeviceRecords) -> None:
-    # It takes what both ends of a pair keep.
-    if not records.with_napi:
-        return
-    index = {device.net_device: i for i, device in enumerate(devices)}
-    for address in records.with_napi:
-        peer = devices[index[address]]
-        if not isinstance(peer.peer, DeviceRef):
-            continue
-        i = index.get(peer.peer.net_device)
-        veth = None if i is None else devices[i].veth
-        if i is not None and veth is not None:
-            stopped = records.stopped(devices[i], peer)
-            if stopped:
-                devices[i] = devices[i]._replace(veth=veth._replace(stopped=stopped))
 
 
 @takes_program_or_default
@@ -162,8 +138,8 @@ def _take(prog: Program) -> Snapshot:
         # is unpacked once and not once for each end of a pair.
         addresses = sorted(discovery.found)
         devices = [records.device(discovery.found[at]) for at in addresses]
-        _add_stopped(devices, records)
-        _sort(devices)
+        add_stopped(layouts, discovery, devices, records.with_napi)
+        devices.sort(key=_sort_key)
         namespaces = name_namespaces(prog, nets)
         namespaces.sort(key=_inum_key)
         pairs, halves = _pairs(devices, discovery.found)
@@ -174,7 +150,7 @@ def _take(prog: Program) -> Snapshot:
             tuple(pairs),
             (*discovery.incomplete, *halves),
             read_kernel(prog, records.functions),
-            record_links(prog, records.links.values()),
+            record_links(prog, records.programs.links.values()),
             attempt(read_programs, prog),
         )
 
@@ -185,14 +161,11 @@ def take_something(prog: Program) -> Snapshot:
 
     :raises UnreadTargetError: if there is nothing to read, in one line
     """
-    try:
-        snapshot = take_snapshot(prog)
-    except Exception as e:
-        if not is_read_error(e):
-            raise
+    snapshot = attempt(take_snapshot, prog)
+    if isinstance(snapshot, Unreadable):
         raise UnreadTargetError(
-            f"the kernel's types or symbols are missing: {reason(e)}"
-        ) from None
+            f"the kernel's types or symbols are missing: {snapshot.reason}"
+        )
     if not snapshot.namespaces:
         _, why = next(unreadable_in(snapshot))
         raise UnreadTargetError(f"no network namespace could be read: {why}")

@@ -9,11 +9,9 @@ where no list does. Nothing that is found is believed unless something confirms 
 
 import functools
 from typing import (
-    Any,
     Callable,
     Dict,
     Iterable,
-    Iterator,
     List,
     NamedTuple,
     Optional,
@@ -24,24 +22,29 @@ from typing import (
 
 from drgn import Object
 
-from ..core.errors import attempt, is_read_error, reason
+from ..core.errors import attempt
+from ..core.salvage import Salvage
 from ..core.text import decode
 from ..core.unreadable import Maybe, Unreadable
 from ..model import DeviceRef, Namespace
-from ..readers.netdev import dev_valid_name, netdev_kind, netdev_master
+from ..readers.bounded import bounded_list
+from ..readers.netdev import (
+    dev_valid_name,
+    netdev_kind,
+    netdev_master_upper_dev_get,
+)
 from ..readers.netns import (
+    dev_net,
     for_each_net_bounded,
     net_inum,
     net_is_dying,
     net_is_init,
-    netdev_net,
 )
 from ..readers.peer import netdev_peer
-from ..readers.veth import VETH_KIND, veth_peer
-from ..readers.walk import bounded_list
-from .layouts import Layouts
+from ..readers.veth import VETH_KIND, VethPriv, veth_peer
+from .layouts import Layouts, NetDevice
 
-__all__ = ("NO_VETH", "Discovery", "Found", "lift")
+__all__ = ("NO_VETH", "Discovery", "Found")
 
 T = TypeVar("T")
 
@@ -69,27 +72,13 @@ class Found(NamedTuple):
     """
 
     address: int
-    raw: Any  # a record of Layouts.net_device
+    raw: NetDevice
     ref: DeviceRef
     kind: Maybe[bytes]
     peer: Maybe[int]
     master: Maybe[int]
     veth_rqs: Maybe[int]
-    veth: Any  # a record of Layouts.veth_priv, None if there is none
-
-
-def lift(function: Callable[..., T], *values: Any) -> Maybe[T]:
-    """Return what a function gives, or why an argument of it could not be read."""
-    for value in values:
-        if value.__class__ is Unreadable:
-            return value
-    # As attempt() does; through it, a Snapshot takes 4 % longer.
-    try:
-        return function(*values)
-    except Exception as e:
-        if not is_read_error(e):
-            raise
-        return Unreadable(reason(e))
+    veth: Optional[VethPriv]
 
 
 @functools.lru_cache(maxsize=1024)
@@ -116,19 +105,10 @@ class Discovery:
         self._broken: Set[int] = set()
         # Pointers to what is no device, and why not.
         self._astray: Dict[int, Unreadable] = {}
-        self._kinds: Dict[int, Maybe[bytes]] = {}
-        self._net_pointer = self._prog.type("struct net *")
+        # By rtnl_link_ops.
+        self._kinds: Dict[Maybe[int], Maybe[bytes]] = {}
 
-    def _walk(self, what: str, walk: Iterable[T]) -> Iterator[T]:
-        # The exception comes after all that could be reached.
-        try:
-            yield from walk
-        except Exception as e:
-            if not is_read_error(e):
-                raise
-            self.incomplete.append((what, reason(e)))
-
-    def _read_device(self, address: int) -> Tuple[Any, Any]:
+    def _read_device(self, address: int) -> Tuple[NetDevice, Optional[VethPriv]]:
         # The device, and the private data behind it if it is a veth's.
         try:
             data = self._prog.read(address, self._layouts.device_size)
@@ -141,7 +121,7 @@ class Discovery:
 
     def _read_node(
         self, node: int, owner: int
-    ) -> Tuple[Maybe[int], Maybe[int], Tuple[int, Any, Any]]:
+    ) -> Tuple[Maybe[int], Maybe[int], Tuple[int, NetDevice, Optional[VethPriv]]]:
         address = node - self._layouts.dev_list
         raw, priv = self._read_device(address)
         item = (address, raw, priv)
@@ -168,16 +148,17 @@ class Discovery:
             attempt(lambda: head.prev.value_()),
             lambda node: self._read_node(node, owner),
         )
-        problems = len(self.incomplete)
-        for address, raw, priv in self._walk(what, walk):
+        salvage = Salvage()
+        for address, raw, priv in salvage.walk(walk):
             if address not in self.found:
                 self._add(address, raw, priv, inum, off_list)
                 count += 1
-        if len(self.incomplete) > problems:
+        if salvage.lost is not None:
+            self.incomplete.append((what, salvage.lost))
             self._broken.add(owner)
         return count
 
-    def _kind(self, raw: Any, address: int) -> Maybe[bytes]:
+    def _kind(self, raw: NetDevice, address: int) -> Maybe[bytes]:
         ops = raw.rtnl_link_ops
         try:
             return self._kinds[ops]
@@ -186,7 +167,9 @@ class Discovery:
             self._kinds[ops] = kind
             return kind
 
-    def _veth(self, address: int, priv: Any) -> Tuple[Maybe[int], Maybe[int], Any]:
+    def _veth(
+        self, address: int, priv: Optional[VethPriv]
+    ) -> Tuple[Maybe[int], Maybe[int], Optional[VethPriv]]:
         # Peer and receive queues of a veth, and all that it keeps itself.
         if self._layouts.veth_priv is None:
             dev = self._layouts.dev(address)
@@ -199,14 +182,12 @@ class Discovery:
     def _add(
         self,
         address: int,
-        raw: Any,
-        priv: Any,
+        raw: NetDevice,
+        priv: Optional[VethPriv],
         inum: Maybe[int],
         off_list: Optional[str],
     ) -> None:
-        name = raw.name
-        if name.__class__ is not Unreadable:
-            name = _name(name)
+        name = attempt(_name, raw.name)
         ref = DeviceRef(inum, raw.ifindex, name, address, off_list)
         kind = self._kind(raw, address)
         peer: Maybe[int] = 0
@@ -221,7 +202,8 @@ class Discovery:
                 lambda: netdev_peer(self._layouts.dev(address), kind).value_()
             )
         if raw.upper != address + self._layouts.upper:
-            master = attempt(lambda: netdev_master(self._layouts.dev(address)).value_())
+            dev = self._layouts.dev(address)
+            master = attempt(lambda: netdev_master_upper_dev_get(dev).value_())
         self.found[address] = Found(address, raw, ref, kind, peer, master, rqs, priv)
 
     def namespaces(self) -> List[Tuple[int, Namespace]]:
@@ -232,12 +214,15 @@ class Discovery:
         """
         listed: Dict[int, Maybe[int]] = {}
         namespaces = []
-        for net in self._walk("namespaces", for_each_net_bounded(self._prog)):
+        salvage = Salvage()
+        for net in salvage.walk(for_each_net_bounded(self._prog)):
             inum = attempt(net_inum, net)
             listed[net.value_()] = inum
             count = self._devices_of(net, inum, None)
             init = attempt(net_is_init, net)
             namespaces.append((net.value_(), Namespace(inum, init is True, count)))
+        if salvage.lost is not None:
+            self.incomplete.append(("namespaces", salvage.lost))
         # A peer may be where no list leads; and it may lead further.
         limit = len(self.found) + _MAX_OFF_LIST
         unseen = list(self.found.values())
@@ -268,8 +253,8 @@ class Discovery:
                 f"what is at {peer:#x} does not have this device for its peer"
             )
             return
-        net = attempt(netdev_net, self._layouts.dev(peer))
-        if isinstance(net, Unreadable) or net is None:
+        net = attempt(dev_net, self._layouts.dev(peer))
+        if isinstance(net, Unreadable):
             return
         owner = net.value_()
         if owner not in listed:
@@ -306,13 +291,31 @@ class Discovery:
         raw = self._layouts.net_device.read(address)
         if isinstance(raw.ifindex, Unreadable):
             return raw.ifindex
+        net = attempt(dev_net, self._layouts.dev(address))
         inum: Maybe[int] = Unreadable("it names no network namespace")
-        if isinstance(raw.net, int) and raw.net:
-            inum = attempt(net_inum, Object(self._prog, self._net_pointer, raw.net))
-        return DeviceRef(
-            inum,
-            raw.ifindex,
-            raw.name if isinstance(raw.name, Unreadable) else _name(raw.name),
-            address,
-            "on no list",
-        )
+        if not isinstance(net, Unreadable) and net:
+            inum = attempt(net_inum, net)
+        name = attempt(_name, raw.name)
+        return DeviceRef(inum, raw.ifindex, name, address, "on no list")
+
+    def references(
+        self, walk: Callable[[Object], Iterable[Object]], found: Found
+    ) -> Maybe[Tuple[DeviceRef, ...]]:
+        """
+        Return the neighbours of a device.
+
+        :param walk: Gives each as a ``struct net_device *``
+        """
+        dev = self._layouts.dev(found.address)
+        addresses = attempt(lambda: [other.value_() for other in walk(dev)])
+        if isinstance(addresses, Unreadable):
+            return addresses
+        references = []
+        for address in addresses:
+            reference = self.reference(address)
+            if isinstance(reference, Unreadable):
+                return reference
+            if reference is None or address == found.address:
+                return Unreadable("the list of its neighbours leads to none")
+            references.append(reference)
+        return tuple(references)

@@ -4,7 +4,7 @@
 import functools
 from typing import Callable, FrozenSet, Mapping, Optional, Tuple, TypeVar
 
-from drgn import Program, Type
+from drgn import Program
 from drgn.helpers.common.prog import takes_program_or_default
 
 from ..core.errors import attempt
@@ -16,6 +16,7 @@ from ..disasm.veth_xmit import veth_xmit_records_rx_queue
 from ..disasm.virtio_net import virtio_net_padded_vnet_hdr_size
 from ..disasm.xdp_messages import driver_messages, xdp_message_places
 from ..model import Kernel, RecordsRxQueue, Task
+from ..readers.bpf_prog import has_dev_bound, has_xdp_frags
 from ..readers.rtnl import rtnl_owner
 from ..readers.skb import (
     max_skb_frags,
@@ -24,6 +25,7 @@ from ..readers.skb import (
     skb_shared_info_size,
     smp_cache_bytes,
 )
+from ..readers.xdp import has_xdp_state
 
 __all__ = ("read_kernel",)
 
@@ -96,10 +98,6 @@ def _owner(prog: Program) -> Optional[Task]:
     )
 
 
-def _has(type: Type, member: str) -> bool:
-    return type.has_member(member)
-
-
 def _padded_vnet_hdr_size(
     prog: Program, virtnet_xdp: Optional[int]
 ) -> Maybe[Optional[int]]:
@@ -138,7 +136,6 @@ def read_kernel(prog: Program, functions: Mapping[str, int]) -> Kernel:
     :param functions: Addresses of functions of those drivers that have devices:
         ``bond_xdp``, ``virtnet_xdp``, ``veth_xmit``, ``veth_poll``
     """
-    aux = prog.type("struct bpf_prog_aux")
     return Kernel(
         page_size=attempt(page_size, prog),
         skb_shared_info_size=attempt(skb_shared_info_size, prog),
@@ -146,15 +143,9 @@ def read_kernel(prog: Program, functions: Mapping[str, int]) -> Kernel:
         smp_cache_bytes=attempt(smp_cache_bytes, prog),
         net_ip_align=attempt(net_ip_align, prog),
         nr_cpu_ids=attempt(lambda: prog["nr_cpu_ids"].value_()),
-        # Since Linux kernel commit 7f0a838254bd ("bpf, xdp: Maintain info on attached
-        # XDP BPF programs in net_device") (in v5.9).
-        xdp_state=_has(prog.type("struct net_device"), "xdp_state"),
-        # Since Linux kernel commit c2f2cdbeffda ("bpf: introduce
-        # BPF_F_XDP_HAS_FRAGS flag in prog_flags loading the ebpf program") (in v5.18).
-        xdp_frags=_has(aux, "xdp_has_frags"),
-        # Since Linux kernel commit 2b3486bc2d23 ("bpf: Introduce device-bound XDP
-        # programs") (in v6.3).
-        dev_bound=_has(aux, "dev_bound"),
+        xdp_state=has_xdp_state(prog),
+        xdp_frags=has_xdp_frags(prog),
+        dev_bound=has_dev_bound(prog),
         messages=_messages(prog, functions),
         padded_vnet_hdr_size=_padded_vnet_hdr_size(prog, functions.get("virtnet_xdp")),
         rtnl_owner=attempt(_owner, prog),

@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the namespaces and the links of a Snapshot are called, and who holds them."""
+"""What the namespaces of a Snapshot are called."""
 
-from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
-from drgn import Object, Program
+from drgn import Program
 
-from ..core.errors import attempt, is_read_error, reason
+from ..core.errors import attempt
 from ..core.unreadable import Maybe, Unreadable
-from ..model import DeviceRef, Namespace, Task, XdpLink
-from ..readers.nsfs import net_mounts, net_processes, netns_name
-from ..readers.xdp import bpf_link_id
-from ..readers.xdp_links import LinkPin, for_each_bpf_link_pin, xdp_link_refs
-from .discover import lift
+from ..model import Namespace, Task
+from ..readers.nsfs import netns_name
+from .net_mounts import net_mounts
+from .net_processes import net_processes
 
-__all__ = ("name_namespaces", "record_links")
+__all__ = ("name_namespaces",)
 
 
 def _task(
@@ -62,53 +61,9 @@ def name_namespaces(
         paths = mounts_of(namespace)
         named.append(
             namespace._replace(
-                names=lift(_names, paths), mounts=paths, process=_task(processes, net)
+                names=attempt(_names, paths),
+                mounts=paths,
+                process=_task(processes, net),
             )
         )
     return named
-
-
-def record_links(
-    prog: Program, links: Iterable[Tuple[Object, DeviceRef]]
-) -> Tuple[XdpLink, ...]:
-    """
-    Return the records of links.
-
-    :param links: ``struct bpf_xdp_link *``, and what it holds a program on
-    """
-    # The address of a member takes no read.
-    by_address = {
-        link.link.address_of_().value_(): (link, device) for link, device in links
-    }
-    if not by_address:
-        return ()
-    # One file may have several paths, or none any more.
-    pins: Dict[int, List[LinkPin]] = {address: [] for address in by_address}
-    try:
-        for pin in for_each_bpf_link_pin(prog, set(by_address)):
-            pins[pin.link].append(pin)
-    except Exception as e:
-        if not is_read_error(e):
-            raise
-        why = Unreadable(reason(e))
-        return tuple(
-            [
-                XdpLink(attempt(bpf_link_id, link), device, why, why)
-                for link, device in by_address.values()
-            ]
-        )
-    records = []
-    for address, (link, device) in by_address.items():
-        files = pins[address]
-        paths = tuple(sorted(path for pin in files for path in pin.paths))
-        here = all(pin.here for pin in files)
-        holders = lift(_less, attempt(xdp_link_refs, link), len(files))
-        ident = attempt(bpf_link_id, link)
-        records.append(XdpLink(ident, device, paths, holders, here))
-    return tuple(records)
-
-
-def _less(refs: int, files: int) -> int:
-    if refs < files:
-        raise ValueError(f"{refs} references, and {files} pins")
-    return refs - files

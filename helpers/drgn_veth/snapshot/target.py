@@ -11,7 +11,7 @@ from ..core.text import decode
 from ..dump.elfcore import still_open
 from ..dump.partial import core_of
 from ..model import Target
-from ..readers.cpumask import online_cpus, possible_cpus
+from ..readers.cpumask import num_possible_cpus, online_cpus
 from ..readers.rps import rps_sock_flow_entries
 
 __all__ = ("read_target", "target_kind", "target_types")
@@ -64,7 +64,7 @@ def read_target(prog: Program) -> Target:
         kind=target_kind(prog),
         arch=platform.arch.name.lower() if platform else "unknown",
         types=target_types(prog),
-        possible_cpus=attempt(possible_cpus, prog),
+        possible_cpus=attempt(num_possible_cpus, prog),
         online_cpus=attempt(online_cpus, prog),
         rps_sock_flow_entries=attempt(rps_sock_flow_entries, prog),
     )

@@ -9,26 +9,26 @@ from drgn.helpers.common.prog import takes_program_or_default
 from ..core.errors import attempt
 from ..core.text import decode
 from ..model import LoadedProgram
-from ..readers import bpf, bpf_programs
+from ..readers import bpf_prog
 
 __all__ = ("read_programs",)
 
 
 def _record(prog: Object) -> LoadedProgram:
     return LoadedProgram(
-        attempt(bpf.bpf_prog_id, prog),
+        attempt(bpf_prog.bpf_prog_id, prog),
         prog.value_(),
-        attempt(lambda: decode(bpf.bpf_prog_name(prog))),
-        attempt(bpf.bpf_prog_has_frags, prog),
-        attempt(bpf_programs.bpf_prog_expected_attach_type, prog),
-        attempt(bpf_programs.bpf_prog_offload_requested, prog),
-        attempt(bpf_programs.bpf_prog_dev_bound, prog),
-        attempt(lambda: bpf_programs.bpf_prog_bound_netdev(prog).value_()),
-        attempt(bpf_programs.bpf_prog_maps_may_have_programs, prog),
+        attempt(lambda: decode(bpf_prog.bpf_prog_name(prog))),
+        attempt(bpf_prog.bpf_prog_has_frags, prog),
+        attempt(bpf_prog.bpf_prog_expected_attach_type, prog),
+        attempt(bpf_prog.bpf_prog_is_offloaded, prog),
+        attempt(bpf_prog.bpf_prog_is_dev_bound, prog),
+        attempt(lambda: bpf_prog.bpf_prog_bound_netdev(prog).value_()),
+        attempt(bpf_prog.bpf_prog_maps_may_have_programs, prog),
     )
 
 
 @takes_program_or_default
 def read_programs(prog: Program) -> Tuple[LoadedProgram, ...]:
     """Return the records of all programs of type XDP, by identifier."""
-    return tuple([_record(one) for one in bpf_programs.for_each_xdp_prog(prog)])
+    return tuple([_record(one) for one in bpf_prog.for_each_xdp_prog(prog)])

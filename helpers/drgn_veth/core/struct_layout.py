@@ -7,6 +7,14 @@ Some members of a struct, decoded out of one read by one call. Where the members
 are is decided once per program, with the types that it has; after that a struct
 costs one memory read and no look-up. An Object gives the same values one by one,
 about twenty times slower.
+
+Which members are read is declared as a class, in the reader of the subject::
+
+    class RxQueueRps(Members):
+        rps_map = optional_pointer("rps_map")  # CONFIG_RPS
+
+A layout of a struct that several subjects share takes a class that inherits from
+theirs. mypy sees the values of a record as what the declarations give.
 """
 
 import collections
@@ -15,22 +23,43 @@ import re
 import struct
 from typing import (
     Any,
+    Callable,
     Dict,
-    Iterator,
+    Generic,
+    Iterable,
     List,
     Mapping,
     NamedTuple,
     Optional,
     Tuple,
+    Type,
+    TypeVar,
     Union,
+    cast,
 )
 
-from drgn import Program, Type, TypeKind, sizeof
+import drgn
+from drgn import Program, TypeKind, sizeof
 
-from ..core.errors import attempt
-from ..core.unreadable import Unreadable
+from .byte_order import byteorder, struct_order
+from .errors import attempt
+from .unreadable import Maybe, Unreadable
 
-__all__ = ("Kind", "Layout", "Member", "kind_of")
+__all__ = (
+    "Kind",
+    "Layout",
+    "Member",
+    "Members",
+    "array",
+    "array_or_pointer",
+    "kind_of",
+    "members_of",
+    "number",
+    "optional_number",
+    "optional_pointer",
+    "optional_pointer_or_number",
+    "pointer",
+)
 
 _INTEGER = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
@@ -54,13 +83,76 @@ class Member(NamedTuple):
     optional: bool = False
 
 
-def _without_typedefs(type: Type) -> Type:
+class Members:
+    """
+    Members of a struct, declared by the functions below. A record of them has an
+    attribute for each: the value, or why it cannot be read.
+    """
+
+
+# Each says that it gives what a record has in its place, as dataclasses.field() does.
+
+
+def number(path: str) -> Maybe[int]:
+    """Declare an integer, a bool or an enum."""
+    return cast("Maybe[int]", Member((path,), Kind.NUMBER))
+
+
+def optional_number(path: str) -> Maybe[Optional[int]]:
+    """Declare the same, None in kernels without it."""
+    return cast("Maybe[Optional[int]]", Member((path,), Kind.NUMBER, True))
+
+
+def pointer(*paths: str) -> Maybe[int]:
+    """Declare a pointer: the address that it holds."""
+    return cast("Maybe[int]", Member(paths, Kind.POINTER))
+
+
+def optional_pointer(*paths: str) -> Maybe[Optional[int]]:
+    """Declare the same, None in kernels without it."""
+    return cast("Maybe[Optional[int]]", Member(paths, Kind.POINTER, True))
+
+
+def optional_pointer_or_number(path: str) -> Maybe[Optional[int]]:
+    """Declare what kernels have as either; None in kernels without it."""
+    return cast(
+        "Maybe[Optional[int]]", Member((path,), Kind.POINTER | Kind.NUMBER, True)
+    )
+
+
+def array(path: str) -> Maybe[bytes]:
+    """Declare an array: its bytes."""
+    return cast("Maybe[bytes]", Member((path,), Kind.ARRAY))
+
+
+def array_or_pointer(path: str) -> Maybe[Union[bytes, int, None]]:
+    """Declare what kernels have as either; None in kernels without it."""
+    return cast(
+        "Maybe[Union[bytes, int, None]]",
+        Member((path,), Kind.ARRAY | Kind.POINTER, True),
+    )
+
+
+def members_of(declared: Type[Members]) -> Dict[str, Member]:
+    """Return the members that a class and those that it inherits from declare."""
+    return {
+        name: member
+        for one in reversed(declared.__mro__)
+        for name, member in vars(one).items()
+        if isinstance(member, Member)
+    }
+
+
+R = TypeVar("R", bound=Members)
+
+
+def _without_typedefs(type: drgn.Type) -> drgn.Type:
     while type.kind == TypeKind.TYPEDEF:
         type = type.type
     return type
 
 
-def kind_of(type: Type) -> Optional[Kind]:
+def kind_of(type: drgn.Type) -> Optional[Kind]:
     """Return the kind of a type, None if it is none of them."""
     kind = _without_typedefs(type).kind
     if kind in (TypeKind.INT, TypeKind.BOOL, TypeKind.ENUM):
@@ -70,11 +162,11 @@ def kind_of(type: Type) -> Optional[Kind]:
 
 class _Place(NamedTuple):
     offset: int  # in bits
-    type: Type
+    type: drgn.Type
     bits: Optional[int]
 
 
-def _find(type: Type, path: str) -> _Place:
+def _find(type: drgn.Type, path: str) -> _Place:
     """
     Find a member such as "xdp_state[0].prog".
 
@@ -99,7 +191,7 @@ def _find(type: Type, path: str) -> _Place:
     return _Place(offset, type, bits)
 
 
-def _place(type: Type, member: Member) -> Union[_Place, Unreadable, None]:
+def _place(type: drgn.Type, member: Member) -> Union[_Place, Unreadable, None]:
     where = f"{type.type_name()}.{member.paths[0]}"
     for path in member.paths:
         try:
@@ -125,7 +217,7 @@ def _is_decodable(place: _Place) -> bool:
     return not place.offset % 8 and not (place.bits or 0) % 8
 
 
-def _code(type: Type, bits: Optional[int]) -> str:
+def _code(type: drgn.Type, bits: Optional[int]) -> str:
     type = _without_typedefs(type)
     if type.kind == TypeKind.ARRAY:
         return f"{sizeof(type)}s"
@@ -138,32 +230,26 @@ def _code(type: Type, bits: Optional[int]) -> str:
     return code.lower() if signed else code
 
 
-class Layout:
+class Layout(Generic[R]):
     """
     Members of a struct type.
 
     :param prog: Program
     :param type: Struct type
-    :param members: Name of each value, and the member it is. A value whose member is
-        not there, or is of another kind, is
+    :param declared: The members. One that is not there, or is of another kind, is
         :class:`~drgn_veth.core.unreadable.Unreadable` in every record; None if it is
         optional.
     """
 
-    def __init__(
-        self,
-        prog: Program,
-        type: Type,
-        members: Mapping[str, Member],
-    ) -> None:
+    def __init__(self, prog: Program, type: drgn.Type, declared: Type[R]) -> None:
         self.prog = prog
-        self.size = type.size
+        self.size = sizeof(type)
         #: Where each value is in the struct, in bytes.
         self.offset: Dict[str, int] = {}
         self._missing: Dict[str, Optional[Unreadable]] = {}
         absent = self._missing
         codes: Dict[str, str] = {}
-        for name, member in members.items():
+        for name, member in members_of(declared).items():
             place = _place(type, member)
             if place is None or isinstance(place, Unreadable):
                 absent[name] = place
@@ -171,9 +257,7 @@ class Layout:
             self.offset[name] = place.offset // 8
             codes[name] = _code(place.type, place.bits)
         present = self._apart(codes)
-        assert prog.platform is not None
-        little = bool(prog.platform.flags & prog.platform.flags.IS_LITTLE_ENDIAN)
-        self._order = "<" if little else ">"
+        self._order = struct_order(byteorder(prog))
         self._fields = [
             (self.offset[name], struct.Struct(self._order + codes[name]))
             for name in present
@@ -186,10 +270,11 @@ class Layout:
             position = self.offset[name] + struct.calcsize(self._order + codes[name])
         self._struct = struct.Struct(f"{text}{self.size - position}x")
         self._absent = tuple(absent.values())
+        # In the order of the struct, so that what was unpacked is a record already.
         record = collections.namedtuple(  # type: ignore[misc]
-            "record", [*present, *absent]
+            declared.__name__, [*present, *absent]
         )
-        self._make = record._make
+        self._make = cast("Callable[[Iterable[object]], R]", record._make)
 
     def _apart(self, codes: Mapping[str, str]) -> List[str]:
         # The values in the order of the struct, without those that others overlap.
@@ -204,11 +289,16 @@ class Layout:
                 end = self.offset[name] + struct.calcsize("<" + codes[name])
         return present
 
-    def decode(self, data: bytes, offset: int = 0) -> Any:
+    def decode(self, data: bytes, offset: int = 0) -> R:
         """Return the record of a struct that was read already."""
         return self._make(self._struct.unpack_from(data, offset) + self._absent)
 
-    def read(self, address: int) -> Any:
+    def decode_array(self, data: Union[bytes, memoryview]) -> List[R]:
+        """Return the records of an array of structs that was read already."""
+        make, absent = self._make, self._absent
+        return [make(values + absent) for values in self._struct.iter_unpack(data)]
+
+    def read(self, address: int) -> R:
         """
         Read the struct at an address.
 
@@ -223,7 +313,7 @@ class Layout:
             return self._read_members(address)
         return self._make(self._struct.unpack(data) + self._absent)
 
-    def _read_members(self, address: int) -> Any:
+    def _read_members(self, address: int) -> R:
         values: List[Any] = []
         for offset, one in self._fields:
             data = attempt(self.prog.read, address + offset, one.size)
@@ -231,60 +321,39 @@ class Layout:
                 values.append(data)
             else:
                 values.append(one.unpack(data)[0])
-        return self._make(tuple(values) + self._absent)
+        return self._make((*values, *self._absent))
 
-    def _offset(self, name: str) -> int:
-        try:
-            return self.offset[name]
-        except KeyError:
-            why = self._missing[name]
-            raise LookupError(why.reason if why else f"no member {name}") from None
-
-    def is_zero(self, name: str, data: bytes, first: int = 0) -> bool:
-        """
-        Return whether one value of each struct of an array is 0: see
-        :meth:`column()`.
-
-        :param name: Name of the value; it is a pointer, and so is aligned
-        :raises LookupError: if this kernel does not have it
-        """
-        size, offset = self.size, self._offset(name)
-        if size % 8 or offset % 8:
-            return not any(self.column(name, data, first))
-        words = memoryview(data).cast("Q")[(first * size + offset) // 8 :: size // 8]
-        return not any(words.tolist())
-
-    def column(self, name: str, data: bytes, first: int = 0) -> Tuple[int, ...]:
+    def column(self, name: str, data: Union[bytes, memoryview]) -> List[int]:
         """
         Return one value of each struct of an array that was read already.
 
         :param name: Name of the value; it is an int
         :raises LookupError: if this kernel does not have it
-        :param first: Index of the first struct
         """
         try:
             one = self._columns[name]
         except KeyError:
-            offset = self._offset(name)
-            code = next(code for at, code in self._fields if at == offset)
-            behind = self.size - offset - code.size
-            text = code.format
-            one = struct.Struct(f"{text[:1]}{offset}x{text[1:]}{behind}x")
-            self._columns[name] = one
-        rest = memoryview(data)[first * self.size :]
-        return tuple([value for (value,) in one.iter_unpack(rest)])
+            one = self._columns[name] = self._column(name)
+        return [value for (value,) in one.iter_unpack(data)]
 
-    def read_array(self, address: int, count: int) -> Iterator[Any]:
+    def _column(self, name: str) -> struct.Struct:
+        try:
+            offset = self.offset[name]
+        except KeyError:
+            why = self._missing[name]
+            raise LookupError(why.reason if why else f"no member {name}") from None
+        code = next(code for at, code in self._fields if at == offset)
+        text, behind = code.format, self.size - offset - code.size
+        return struct.Struct(f"{text[:1]}{offset}x{text[1:]}{behind}x")
+
+    def read_array(self, address: int, count: int) -> Iterable[R]:
         """
         Read an array of the struct: see :meth:`read()`.
 
         :param count: How many; the caller has bounded it
         """
-        if count != 1:
-            data = attempt(self.prog.read, address, self.size * count)
-            if not isinstance(data, Unreadable):
-                for values in self._struct.iter_unpack(data):
-                    yield self._make(values + self._absent)
-                return
-        for i in range(count):
-            yield self.read(address + i * self.size)
+        try:
+            data = self.prog.read(address, self.size * count)
+        except Exception:  # Whatever it was, it will be said of each member.
+            return (self.read(address + i * self.size) for i in range(count))
+        return self.decode_array(data)

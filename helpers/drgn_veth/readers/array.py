@@ -1,5 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Arrays, of which distributions may make pointers, and whose length is elsewhere."""
+"""
+Arrays
+------
+
+Distributions may make pointers of them, and the length of a flexible one is elsewhere.
+
+Upstream: all, as drgn has neither.
+"""
 
 from typing import List
 

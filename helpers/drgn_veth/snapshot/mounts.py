@@ -14,11 +14,12 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from drgn import Object, Program, TypeKind, offsetof, sizeof
 
-from ..core.errors import WalkError, attempt, is_read_error
-from ..core.unreadable import Maybe, Unreadable
-from .walk import bounded_hlist, bounded_list
+from ..core.errors import WalkError, attempt
+from ..core.salvage import Salvage
+from ..core.unreadable import Unreadable
+from ..readers.bounded import bounded_hlist, bounded_nodes
 
-__all__ = ("Mount", "Mounts", "list_node")
+__all__ = ("Mount", "Mounts")
 
 _MAX_ERRNO = 4095
 _WRITE_HOLD = 1  # fs/mount.h: WRITE_HOLD, in mnt_pprev_for_sb
@@ -35,17 +36,6 @@ class Mount(NamedTuple):
     parent: int  #: ``struct mount *``
     mountpoint: int  #: ``struct dentry *``
     namespace: int  #: ``struct mnt_namespace *``
-
-
-def list_node(prog: Program, node: int) -> Tuple[Maybe[int], Maybe[int]]:
-    """
-    Return where a ``struct list_head`` points.
-
-    :param node: Its address
-    :return: ``next`` and ``prev``
-    """
-    word = sizeof(prog.type("void *"))
-    return attempt(prog.read_word, node), attempt(prog.read_word, node + word)
 
 
 class Mounts:
@@ -115,11 +105,7 @@ class Mounts:
             return
         offset = offsetof(prog.type("struct mount"), "mnt_instance")
         head = s_mounts.address_of_().value_()
-        yield from bounded_list(
-            head,
-            *list_node(prog, head),
-            lambda node: (*list_node(prog, node), node - offset),
-        )
+        yield from bounded_nodes(prog, head, lambda node: node - offset)
 
     def of_super_block(self, sb: Object) -> Iterator[Mount]:
         """
@@ -129,20 +115,18 @@ class Mounts:
         :param sb: ``struct super_block *``
         :raises WalkError: after all that could be reached
         """
-        broken = ""
+        salvage = Salvage("a mount: ")
         for address in self._addresses(sb):
-            mount = attempt(self._mount, address)
-            if isinstance(mount, Unreadable):
-                broken = mount.reason
+            mount = salvage.read(self._mount, address)
             # MNT_NS_INTERNAL is an ERR_PTR(). What has no parent is mounted nowhere:
             # as by open_tree().
-            elif (
-                0 < mount.namespace < self._first_error
+            if (
+                mount is not None
+                and 0 < mount.namespace < self._first_error
                 and mount.parent != mount.address
             ):
                 yield mount
-        if broken:
-            raise WalkError(f"a mount: {broken}")
+        salvage.finish()
 
     def _dentry(self, address: int) -> Tuple[int, Optional[bytes]]:
         # Its parent, and its name: None if it is of a file that is gone.
@@ -236,12 +220,7 @@ class Mounts:
         key = sb.value_()
         if key not in self._mounts:
             first = attempt(self.first_namespace)
-            found: List[Mount] = []
-            try:
-                found.extend(self.of_super_block(sb))
-            except Exception as e:
-                if not is_read_error(e):
-                    raise
+            found = list(Salvage().walk(self.of_super_block(sb)))
             found.sort(key=lambda mount: mount.namespace != first)
             self._mounts[key] = found
         return self._mounts[key]

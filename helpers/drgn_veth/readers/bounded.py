@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-Bounded walks
--------------
+Lists that may be broken
+------------------------
 
 drgn's list helpers trust the list: one stray pointer in a dump and they loop
 for ever, or lose all that lies behind it, or skip entries silently. These do
 not: each entry has to point back to where the walk came from.
+
+Upstream: nothing; drgn's own ``list_for_each_entry()`` does where a list is whole.
 """
 
 from typing import Callable, Iterator, Optional, Set, Tuple, TypeVar, Union
@@ -19,6 +21,7 @@ __all__ = (
     "MAX_LIST_ENTRIES",
     "bounded_hlist",
     "bounded_list",
+    "bounded_nodes",
     "for_each_entry_bounded",
 )
 
@@ -136,6 +139,23 @@ def bounded_hlist(
             raise WalkError(following.reason)
         yield entry
         entry = following
+
+
+def bounded_nodes(prog: Program, head: int, entry: Callable[[int], T]) -> Iterator[T]:
+    """
+    Iterate over a ``struct list_head`` list that may be broken: see
+    :func:`bounded_list()`.
+
+    :param head: Address of the list's head
+    :param entry: Makes an entry of the address of its node
+    :raises WalkError: as :func:`bounded_list()`
+    """
+    word = sizeof(prog.type("void *"))
+
+    def node(at: int) -> Tuple[Maybe[int], Maybe[int]]:
+        return attempt(prog.read_word, at), attempt(prog.read_word, at + word)
+
+    return bounded_list(head, *node(head), lambda at: (*node(at), entry(at)))
 
 
 def for_each_entry_bounded(

@@ -1,77 +1,27 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-XDP links
----------
+Pins of BPF links
+-----------------
 
-Who keeps a BPF link: files in a bpffs, and processes. Follows kernel/bpf/syscall.c,
-kernel/bpf/inode.c and net/core/dev.c.
+The files in a bpffs that hold BPF links. Follows kernel/bpf/inode.c.
 """
 
-from typing import Dict, Iterator, List, NamedTuple, Set, Tuple, TypeVar
+from typing import Dict, Iterator, List, NamedTuple, Set, Tuple
 
-from drgn import Object, Program, container_of, offsetof
+from drgn import Object, Program, offsetof
 from drgn.helpers.common.prog import takes_program_or_default
 
-from ..core.errors import WalkError, attempt, is_read_error, reason
+from ..core.errors import attempt
+from ..core.salvage import Salvage
 from ..core.text import decode
 from ..core.unreadable import Maybe, Unreadable
-from .idr import for_each_idr_pointer
-from .mounts import Mounts, list_node
-from .walk import bounded_hlist, bounded_list
+from ..readers.bounded import bounded_hlist, bounded_nodes
+from .mounts import Mounts
 
-__all__ = (
-    "LinkPin",
-    "bpf_link_pins",
-    "for_each_bpf_link_pin",
-    "for_each_xdp_link",
-    "xdp_link_refs",
-)
-
-T = TypeVar("T")
+__all__ = ("LinkPin", "bpf_link_pins", "for_each_bpf_link_pin")
 
 _MAX_SUPER_BLOCKS = 1 << 16
 _MAX_NAMES = 1 << 10  # of one file
-
-
-@takes_program_or_default
-def for_each_xdp_link(prog: Program) -> Iterator[Object]:
-    """
-    Iterate over the BPF links that were made to attach XDP programs
-    (``link_idr``): also over one that is not settled yet, whose ``link.id`` is 0,
-    and over those whose device is gone, whose ``dev`` is ``NULL``.
-
-    :return: Iterator of ``struct bpf_xdp_link *`` objects.
-    :raises LookupError: if the kernel has no BPF links
-    :raises WalkError: after all that could be reached
-    """
-    idr = prog["link_idr"]
-    try:
-        prog.type("struct bpf_xdp_link")
-    except LookupError:  # Before v5.9 no link is one of XDP.
-        return
-    xdp = prog.constant("BPF_LINK_TYPE_XDP").value_()
-    pointer = prog.type("struct bpf_link *")
-    broken = ""
-    for address in for_each_idr_pointer(idr):
-        link = Object(prog, pointer, address)
-        type = attempt(lambda link=link: link.type.value_())
-        if isinstance(type, Unreadable):
-            broken = type.reason
-        elif type == xdp:
-            yield container_of(link, "struct bpf_xdp_link", "link")
-    if broken:
-        raise WalkError(f"a link: {broken}")
-
-
-def xdp_link_refs(link: Object) -> int:
-    """
-    Return how many hold a link: each file in a bpffs, each open file description of a
-    process, and the kernel while it works on it.
-
-    :param link: ``struct bpf_xdp_link *``
-    :return: ``bpf_link.refcnt``; 0 if it is being freed
-    """
-    return link.link.refcnt.counter.value_()
 
 
 class _LinkFiles:
@@ -111,14 +61,13 @@ class _LinkFiles:
 
     def of_super_block(self, sb: Object) -> Iterator[Tuple[int, Maybe[int]]]:
         """Iterate over its inodes, each with the link that it holds."""
-        prog = self._prog
 
-        def read(node: int) -> Tuple[Maybe[int], Maybe[int], Tuple[int, Maybe[int]]]:
+        def entry(node: int) -> Tuple[int, Maybe[int]]:
             inode = node - self._list
-            return (*list_node(prog, node), (inode, attempt(self._link, inode)))
+            return inode, attempt(self._link, inode)
 
         head = sb.s_inodes.address_of_().value_()
-        return bounded_list(head, *list_node(prog, head), read)
+        return bounded_nodes(self._prog, head, entry)
 
     def names(self, inode: int) -> Iterator[int]:
         """Iterate over the dentries of an inode: one, unless there are hard links."""
@@ -152,36 +101,21 @@ def for_each_bpf_link_pin(prog: Program, addresses: Set[int]) -> Iterator[LinkPi
         return
     mounts = Mounts(prog)
     files = _LinkFiles(prog, addresses)
-    broken = ""
-
-    def whole(walk: Iterator[T]) -> Iterator[T]:
-        nonlocal broken
-        try:
-            yield from walk
-        except Exception as e:
-            if not is_read_error(e):
-                raise
-            broken = reason(e)
-
-    for sb in whole(files.super_blocks()):
-        for inode, link in whole(files.of_super_block(sb)):
+    salvage = Salvage("files of bpffs: ")
+    for sb in salvage.walk(files.super_blocks()):
+        for inode, link in salvage.walk(files.of_super_block(sb)):
             if isinstance(link, Unreadable):
-                broken = link.reason
+                salvage.lose(link.reason)
             elif link:
                 paths: List[str] = []
                 here = True
-                for dentry in whole(files.names(inode)):
-                    found = attempt(mounts.path_anywhere, sb, dentry)
-                    if isinstance(found, Unreadable):
-                        broken = found.reason
-                        continue
-                    path, seen = found
-                    if path is not None:
-                        paths.append(decode(path))
-                        here = here and seen
+                for dentry in salvage.walk(files.names(inode)):
+                    found = salvage.read(mounts.path_anywhere, sb, dentry)
+                    if found is not None and found[0] is not None:
+                        paths.append(decode(found[0]))
+                        here = here and found[1]
                 yield LinkPin(link, tuple(sorted(paths)), here)
-    if broken:
-        raise WalkError(f"files of bpffs: {broken}")
+    salvage.finish()
 
 
 @takes_program_or_default

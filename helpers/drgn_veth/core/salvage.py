@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Walks that break off
+--------------------
+
+One bad page must not cost what lies behind it. A walk over kernel memory gives all that
+it can reach, and raises one error after that.
+"""
+
+from typing import Callable, Iterable, Iterator, Optional, TypeVar
+
+from .errors import WalkError, is_read_error, reason
+
+__all__ = ("Salvage",)
+
+T = TypeVar("T")
+
+
+class Salvage:
+    """
+    Goes on where something cannot be read, and keeps why.
+
+    :param what: What is walked over, for the error: ``"a mount: "``
+    """
+
+    def __init__(self, what: str = "") -> None:
+        self._what = what
+        #: Why something is missing, None as long as nothing is.
+        self.lost: Optional[str] = None
+
+    def lose(self, why: str) -> None:
+        """Keep why something is missing."""
+        self.lost = why
+
+    def _keep(self, error: Exception) -> None:
+        if not is_read_error(error):
+            raise error
+        self.lose(reason(error))
+
+    def walk(self, entries: Iterable[T]) -> Iterator[T]:
+        """Yield entries up to where the walk over them breaks off."""
+        try:
+            yield from entries
+        except Exception as e:
+            self._keep(e)
+
+    def read(self, read: Callable[..., T], *args: object) -> Optional[T]:
+        """Return what *read* gives, None if that cannot be read."""
+        try:
+            return read(*args)
+        except Exception as e:
+            self._keep(e)
+            return None
+
+    def finish(self) -> None:
+        """
+        Say what is missing, after all that could be reached.
+
+        :raises WalkError: if anything is
+        """
+        if self.lost is not None:
+            raise WalkError(f"{self._what}{self.lost}")

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+What a function does
+--------------------
+
+Follows the code of a function from its first instruction along its jumps, and says what
+it refers to, reads, writes and calls. It reads little more than that function, needs no
+sizes of symbols, and sees what is inlined.
+"""
+
+import operator
+from typing import Dict, FrozenSet, Iterable, NamedTuple, Set
+
+from drgn import Architecture, IntegerLike, Program
+from drgn.helpers.common.prog import takes_program_or_default
+
+from .x86_64 import Access, Text, Write
+
+__all__ = (
+    "Reached",
+    "code_accesses",
+    "code_constants",
+    "code_writes",
+    "follow",
+    "followed",
+    "require_x86_64",
+)
+
+_FUNCTION_ALIGNMENT = 16
+
+
+class Reached(NamedTuple):
+    """What the code of a function reaches."""
+
+    refers_to: Set[int]
+    functions: Set[int]  # that are called, or jumped to in the end
+    accesses: Set[Access]
+    writes: Set[Write]
+
+
+def follow(text: Text, start: int, others: Iterable[int]) -> Reached:
+    """
+    Return what one function does.
+
+    :param others: Addresses that are known not to be part of it
+    :raises FaultError: if its code cannot be read
+    :raises ValueError: if the code does not end, or is not valid
+    """
+    reached = Reached(set(), set(), set(), set())
+    apart = set(others) - {start}
+    seen: Set[int] = set()
+    waiting = [start]
+    while waiting:
+        at = waiting.pop()
+        after_call = False
+        while at not in seen:
+            # Also code after a call that does not return is not the function's.
+            aligned = at % _FUNCTION_ALIGNMENT == 0 and at != start
+            if at in apart or (aligned and text.begins_function(at)):
+                reached.functions.add(at)
+                break
+            seen.add(at)
+            found = text.decode(at)
+            # Between functions, and so after a call that does not return, there are
+            # such; anywhere else somebody has put it there (kprobes, ftrace).
+            if found.is_breakpoint and not after_call:
+                raise ValueError(f"a breakpoint is set at {at:#x}")
+            after_call = found.call is not None
+            reached.refers_to.update(found.refers_to)
+            if found.access is not None:
+                reached.accesses.add(found.access)
+            if found.write is not None:
+                reached.writes.add(found.write)
+            if found.call is not None:
+                reached.functions.add(found.call)
+            if found.jump is not None:
+                waiting.append(found.jump)
+            if not found.falls_through:
+                break
+            at = found.end
+    return reached
+
+
+def followed(prog: Program, text: Text, start: int) -> Reached:
+    """Return the same, once for each function: code does not change."""
+    known: Dict[int, Reached] = prog.cache.setdefault("drgn_veth.followed", {})
+    try:
+        return known[start]
+    except KeyError:
+        reached = known[start] = follow(text, start, ())
+        return reached
+
+
+def require_x86_64(prog: Program) -> None:
+    """
+    :raises NotImplementedError: on another architecture than x86-64
+    """
+    platform = prog.platform
+    if platform is None or platform.arch != Architecture.X86_64:
+        name = platform.arch.name if platform else "an unknown architecture"
+        raise NotImplementedError(f"code of {name} is not understood, only of X86_64")
+
+
+def _reached(prog: Program, function: IntegerLike) -> Reached:
+    require_x86_64(prog)
+    return followed(prog, Text(prog), operator.index(function))
+
+
+@takes_program_or_default
+def code_constants(prog: Program, function: IntegerLike) -> FrozenSet[int]:
+    """
+    Return the numbers of 32 or 64 bits in the code of a function, itself, and the
+    addresses that it refers to.
+
+    :param function: Pointer to the function
+    :return: As unsigned numbers of 64 bits
+    :raises FaultError: if its code cannot be read
+    :raises ValueError: if there is no end to its code, or it is no code
+    :raises NotImplementedError: on another architecture than x86-64
+    """
+    return frozenset(_reached(prog, function).refers_to)
+
+
+@takes_program_or_default
+def code_accesses(prog: Program, function: IntegerLike) -> FrozenSet[Access]:
+    """
+    Return where in memory the code of a function, itself, reads or writes: operands
+    that are a fixed way from where a register points, as the members of a struct are.
+    What is on the stack is left out. Raises what :func:`code_constants()` does.
+
+    :param function: Pointer to the function
+    """
+    return frozenset(_reached(prog, function).accesses)
+
+
+@takes_program_or_default
+def code_writes(prog: Program, function: IntegerLike) -> FrozenSet[Write]:
+    """
+    Return where in memory the code of a function, itself, writes: see
+    :func:`code_accesses()`. Only instructions of one opcode byte are decoded so, which
+    compilers use for all stores of integers.
+
+    :param function: Pointer to the function
+    """
+    return frozenset(_reached(prog, function).writes)

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+What only some drivers have
+---------------------------
+
+Who drives a device, what that driver can do, and what a bond or a virtio_net device
+keeps itself.
+"""
+
+from typing import Any, Dict
+
+from drgn import Object
+
+from ..core.errors import attempt
+from ..core.text import decode
+from ..core.unreadable import Maybe, Unreadable
+from ..model import Bond, Device, Driver, VirtioNet
+from ..readers.bonding import BOND_KIND, bond_mode, bond_xmit_policy
+from ..readers.driver import (
+    ethtool_op,
+    netdev_driver_name,
+    netdev_op,
+    netdev_tcp_data_split,
+)
+from ..readers.netdev import netdev_for_each_lower_dev
+from ..readers.veth import VETH_KIND
+from ..readers.virtio_net import VIRTIO_NET_DRIVER, virtio_net_features
+from .discover import Discovery, Found
+from .layouts import Layouts
+
+__all__ = ("Drivers",)
+
+# Functions whose code is looked at: driver, operation, what it is called.
+_FUNCTIONS = (
+    (BOND_KIND, "ndo_bpf", "bond_xdp"),
+    (VIRTIO_NET_DRIVER, "ndo_bpf", "virtnet_xdp"),
+    (VETH_KIND, "ndo_start_xmit", "veth_xmit"),
+)
+
+_ETHTOOL_TCP_DATA_SPLIT_ENABLED = 2  # include/uapi/linux/ethtool.h, enum
+
+
+def _tcp_data_split(dev: Object) -> bool:
+    # A driver that cannot be told so does not have it.
+    if not ethtool_op(dev, "set_ringparam"):
+        return False
+    return netdev_tcp_data_split(dev) == _ETHTOOL_TCP_DATA_SPLIT_ENABLED
+
+
+class Drivers:
+    """Makes the records of drivers."""
+
+    def __init__(self, layouts: Layouts, discovery: Discovery) -> None:
+        self._layouts = layouts
+        self._discovery = discovery
+        #: Functions of drivers that have devices, by name.
+        self.functions: Dict[str, int] = {}
+
+    def record(self, found: Found) -> Driver:
+        """Return the record of the driver of a device."""
+        dev = self._layouts.dev(found.address)
+        name = attempt(netdev_driver_name, dev)
+        ndo_bpf = attempt(lambda: bool(netdev_op(dev, "ndo_bpf")))
+        if name == VIRTIO_NET_DRIVER and ndo_bpf is False:
+            name = None  # net_failover is on the same parent.
+        for of_driver, op, function in _FUNCTIONS:
+            if name == of_driver:
+                address = attempt(lambda op=op: netdev_op(dev, op).value_())
+                if address and not isinstance(address, Unreadable):
+                    self.functions[function] = address
+        return Driver(
+            name if name is None or isinstance(name, Unreadable) else decode(name),
+            ndo_bpf,
+            attempt(lambda: bool(netdev_op(dev, "ndo_xdp_xmit"))),
+            attempt(lambda: bool(ethtool_op(dev, "set_channels"))),
+        )
+
+    def _bond(self, found: Found) -> Bond:
+        dev = self._layouts.dev(found.address)
+        return Bond(
+            attempt(bond_mode, dev),
+            attempt(bond_xmit_policy, dev),
+            self._discovery.references(netdev_for_each_lower_dev, found),
+        )
+
+    def complete(self, found: Found, device: Device) -> Device:
+        """Return a record with what only some drivers have, or those of hardware."""
+        dev = self._layouts.dev(found.address)
+        changes: Dict[str, Any] = {}
+        if found.kind == BOND_KIND:
+            changes["bond"] = self._bond(found)
+        elif device.driver.name == VIRTIO_NET_DRIVER.decode():
+            changes["virtio_net"] = VirtioNet(attempt(virtio_net_features, dev))
+        if device.driver.ndo_bpf is True:
+            split: Maybe[bool] = attempt(_tcp_data_split, dev)
+            changes["tcp_data_split"] = split
+        return device._replace(**changes) if changes else device

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Mounts of network namespaces
+----------------------------
+
+The files on which network namespaces are mounted, by which they are named.
+"""
+
+from typing import Dict, Iterator, List, Optional, Set, Tuple
+
+from drgn import Object, Program
+from drgn.helpers.common.prog import takes_program_or_default
+
+from ..core.salvage import Salvage
+from ..core.text import decode
+from ..readers.nsfs import nsfs_inode_net_ns
+from .mounts import Mount, Mounts
+
+__all__ = ("for_each_net_mount", "net_mounts")
+
+
+def _inum(prog: Program, dentry: int) -> Optional[int]:
+    # The number of the network namespace that a file stands for.
+    inode = Object(prog, prog.type("struct dentry *"), dentry).d_inode.read_()
+    ns = nsfs_inode_net_ns(inode)
+    return ns.inum.value_() if ns else None
+
+
+@takes_program_or_default
+def for_each_net_mount(prog: Program) -> Iterator[Tuple[int, str]]:
+    """
+    Iterate over the files on which network namespaces are mounted.
+
+    Only those that the first process sees: a path in another mount namespace, such as a
+    container's, leads nowhere from outside, or somewhere else. What the kernel has
+    mounted for itself, was lazily unmounted, or is on a file that is gone, is left out.
+
+    :return: Iterator of the inode number of the namespace and the absolute path of the
+        file
+    :raises LookupError: if the kernel has no such variables or types
+    :raises WalkError: after all that could be reached
+    """
+    mounts = Mounts(prog)
+    first = mounts.first_namespace()
+    salvage = Salvage("mounts of network namespaces: ")
+    # By what is mounted, and on which file.
+    seen: Dict[Tuple[int, int], List[Mount]] = {}
+    super_block = prog["nsfs_mnt"].mnt_sb
+    for mount in salvage.walk(mounts.of_super_block(super_block)):
+        if mount.namespace == first:
+            seen.setdefault((mount.root, mount.mountpoint), []).append(mount)
+    inums: Dict[int, Optional[int]] = {}
+    given: Set[Tuple[int, str]] = set()
+    for (dentry, _), copies in seen.items():
+        if dentry not in inums:
+            inums[dentry] = salvage.read(_inum, prog, dentry)
+        inum = inums[dentry]
+        if inum is None:
+            continue
+        for mount in copies:
+            path = salvage.read(mounts.path, mount.parent, mount.mountpoint)
+            if path is not None and (inum, decode(path)) not in given:
+                given.add((inum, decode(path)))
+                yield inum, decode(path)
+    salvage.finish()
+
+
+@takes_program_or_default
+def net_mounts(prog: Program) -> Dict[int, Tuple[str, ...]]:
+    """
+    Return the files on which each network namespace is mounted: see
+    :func:`for_each_net_mount()`.
+
+    :return: Sorted absolute paths by inode number; nothing for a namespace that is
+        mounted nowhere
+    :raises LookupError: if the kernel has no such variables or types
+    :raises WalkError: if not all could be reached
+    """
+    found: Dict[int, List[str]] = {}
+    for inum, path in for_each_net_mount(prog):
+        found.setdefault(inum, []).append(path)
+    return {inum: tuple(sorted(paths)) for inum, paths in found.items()}

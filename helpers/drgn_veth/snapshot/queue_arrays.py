@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Arrays of queues
+----------------
+
+Each queue names its device. That confirms an array, and how long it is.
+"""
+
+from typing import Iterable, List, Optional, Tuple, TypeVar
+
+from ..core.errors import attempt
+from ..core.struct_layout import Layout
+from ..core.unreadable import Maybe, Unreadable
+from ..model import QueueCount
+from ..readers.queues import TxQueue
+from ..readers.veth import VethRq
+from .layouts import RxQueue
+
+__all__ = ("confirmed_count", "confirmed_queues", "owned", "read_queues")
+
+# More of them that cannot be read are one thing that cannot be read.
+_MOST_LOST_QUEUES = 256
+# More queues are believed only if the last one can be looked at.
+_MANY_QUEUES = 256
+
+Q = TypeVar("Q", RxQueue, TxQueue, VethRq)
+
+
+def owned(queues: Iterable[Q], count: int, dev: int) -> Maybe[List[Q]]:
+    """
+    Return queues, if they are those of a device.
+
+    :param count: How many there are
+    :param dev: Address of the ``struct net_device``
+    """
+    found: List[Q] = []
+    lost = 0
+    for queue in queues:
+        if queue.dev != dev:
+            if not isinstance(queue.dev, Unreadable):
+                return Unreadable(
+                    f"there are {count} queues, but number {len(found)} is none of "
+                    "this device's"
+                )
+            lost += 1
+            if lost > _MOST_LOST_QUEUES:
+                return queue.dev
+        found.append(queue)
+    return found
+
+
+def read_queues(
+    layout: Layout[Q], first: Maybe[int], real: Maybe[int], dev: int
+) -> Maybe[List[Q]]:
+    """
+    Return what is read of each queue of a device.
+
+    :param first: Where the array begins
+    :param real: How many there are
+    :param dev: Address of the ``struct net_device``
+    """
+    if isinstance(first, Unreadable):
+        return first
+    if isinstance(real, Unreadable):
+        return real
+    return owned(layout.read_array(first, real), real, dev)
+
+
+def _denied(
+    layout: Layout[Q], first: Maybe[int], count: int, dev: int
+) -> Optional[Unreadable]:
+    # Why a device cannot have as many queues: the last is none of its.
+    if isinstance(first, Unreadable) or "dev" not in layout.offset or not count:
+        return None
+    last = first + (count - 1) * layout.size
+    owner = attempt(layout.prog.read_word, last + layout.offset["dev"])
+    if owner == dev:
+        return None
+    if not isinstance(owner, Unreadable):
+        return Unreadable(
+            f"there are {count} queues, but the last one belongs to another device"
+        )
+    # An unreadable queue does not rule out an ordinary count.
+    return owner if count > _MANY_QUEUES else None
+
+
+def confirmed_count(
+    layout: Layout[Q], first: Maybe[int], count: QueueCount, dev: int
+) -> QueueCount:
+    """
+    Return numbers of queues, if the array does not deny them.
+
+    :param first: Where the array begins
+    :param dev: Address of the ``struct net_device``
+    """
+    real, allocated = count
+    if isinstance(allocated, Unreadable):
+        return count
+    why = _denied(layout, first, allocated, dev)
+    if why is None:
+        return count  # and with it the real ones, which are no more
+    if not isinstance(real, Unreadable) and real != allocated:
+        return QueueCount(_denied(layout, first, real, dev) or real, why)
+    return QueueCount(why, why)
+
+
+def confirmed_queues(
+    layout: Layout[Q], first: Maybe[int], count: QueueCount, dev: int
+) -> Tuple[QueueCount, Maybe[List[Q]]]:
+    """Return numbers of queues as :func:`confirmed_count()`, and the queues in use."""
+    real = count.real
+    if isinstance(real, int) and real == count.allocated and real <= _MANY_QUEUES:
+        queues = read_queues(layout, first, real, dev)
+        # The last one is among them: it need not be read for itself.
+        if not isinstance(queues, Unreadable) and queues and queues[-1].dev == dev:
+            return count, queues
+    count = confirmed_count(layout, first, count, dev)
+    return count, read_queues(layout, first, count.real, dev)

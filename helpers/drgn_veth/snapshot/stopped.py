@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""TX queues of a veth that wait for its peer's NAPI to wake them."""
+
+import operator
+from typing import List, Sequence, Tuple
+
+from ..core.errors import attempt
+from ..core.unreadable import Maybe, Unreadable
+from ..model import Device, DeviceRef, StoppedTxQueue
+from ..readers.veth import VethRq, napi_is_scheduled
+from .discover import Discovery
+from .layouts import Layouts
+from .veth_queues import MOST_QUEUES, next_in_ring
+
+__all__ = ("add_stopped",)
+
+
+def _record(layouts: Layouts, queue: int, rq: VethRq) -> StoppedTxQueue:
+    return StoppedTxQueue(
+        queue,
+        attempt(operator.not_, next_in_ring(layouts, rq)),
+        attempt(napi_is_scheduled, rq.napi_state),
+    )
+
+
+def _states(layouts: Layouts, first: int, count: int) -> List[int]:
+    tx = layouts.tx_queue
+    return tx.column("state", layouts.prog.read(first, tx.size * count))
+
+
+def _stopped(
+    layouts: Layouts, discovery: Discovery, device: Device, peer: Device
+) -> Maybe[Tuple[StoppedTxQueue, ...]]:
+    real = device.queues.tx.real
+    queues = peer.xdp.queues
+    if isinstance(real, Unreadable) or real > MOST_QUEUES:
+        return ()
+    if queues is None or isinstance(queues, Unreadable):
+        return ()
+    # A queue without NAPI has no ring.
+    live = [queue.queue for queue in queues if queue.napi is True]
+    if not live:
+        return ()
+    rqs = discovery.found[peer.net_device].veth_rqs
+    if isinstance(rqs, Unreadable):
+        return rqs
+    first = discovery.found[device.net_device].raw.tx
+    states = attempt(_states, layouts, first, real)
+    if isinstance(states, Unreadable):
+        return states
+    rq = layouts.veth_rq
+    return tuple(
+        [
+            _record(layouts, i, rq.read(rqs + i * rq.size))
+            for i in live
+            if i < real and states[i] & layouts.drv_xoff
+        ]
+    )
+
+
+def add_stopped(
+    layouts: Layouts,
+    discovery: Discovery,
+    devices: List[Device],
+    with_napi: Sequence[int],
+) -> None:
+    """
+    Put the stopped queues into the records of veths: it takes what both ends of a pair
+    keep.
+
+    :param devices: Changed in place
+    :param with_napi: Addresses of veths of which some queue has NAPI
+    """
+    if not with_napi:
+        return
+    index = {device.net_device: i for i, device in enumerate(devices)}
+    for address in with_napi:
+        peer = devices[index[address]]
+        if not isinstance(peer.peer, DeviceRef):
+            continue
+        i = index.get(peer.peer.net_device)
+        veth = None if i is None else devices[i].veth
+        if i is not None and veth is not None:
+            stopped = _stopped(layouts, discovery, devices[i], peer)
+            if stopped:
+                devices[i] = devices[i]._replace(veth=veth._replace(stopped=stopped))

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+The queues of a veth
+--------------------
+
+What each ``struct veth_rq`` holds: of those in use, XDP, NAPI and the ring; of all
+others, programs that were left there.
+"""
+
+from typing import Dict, List, Optional, Tuple
+
+from ..core.errors import attempt
+from ..core.unreadable import Maybe, Unreadable
+from ..model import QueueCount, StaleProgram, XdpQueue
+from ..readers.veth import (
+    VethRq,
+    is_xdp_frame,
+    napi_is_scheduled,
+    xdp_rxq_is_registered,
+)
+from .discover import NO_VETH, Found
+from .layouts import Layouts
+from .queue_arrays import owned, read_queues
+from .xdp_programs import XdpPrograms
+
+__all__ = ("MOST_QUEUES", "VethQueues", "next_in_ring")
+
+MOST_QUEUES = 4096  # rtnl_create_link(), net/core/rtnetlink.c
+
+
+def _read_ring(layouts: Layouts, head: int, size: int, ring: int) -> int:
+    if not 0 <= head < size:
+        raise ValueError(f"consumer_head is {head}, the ring has {size} entries")
+    return layouts.prog.read_word(ring + head * layouts.pointer_size)
+
+
+def next_in_ring(layouts: Layouts, rq: VethRq) -> Maybe[int]:
+    """
+    Return what is taken next out of the ring of a queue with NAPI, 0 if there is
+    nothing. Another queue's pointer may lead to what was freed.
+    """
+    # ptr_ring
+    return attempt(_read_ring, layouts, rq.consumer_head, rq.ring_size, rq.ring)
+
+
+class VethQueues:
+    """Makes the records of the queues of veths."""
+
+    def __init__(self, layouts: Layouts, programs: XdpPrograms) -> None:
+        self._layouts = layouts
+        self._programs = programs
+        self._idle: Dict[int, XdpQueue] = {}
+
+    def _whole(
+        self, found: Found, rqs: int, real: int, allocated: int
+    ) -> Tuple[Maybe[List[VethRq]], Tuple[StaleProgram, ...]]:
+        # All in one read: those that are not in use are few, and next to the others.
+        layout = self._layouts.veth_rq
+        data = memoryview(self._layouts.prog.read(rqs, layout.size * allocated))
+        rest = layout.size * real
+        programs = layout.column("xdp_prog", data[rest:])
+        stale: Tuple[StaleProgram, ...] = ()
+        if any(programs):
+            stale = tuple(
+                [StaleProgram(i, at) for i, at in enumerate(programs, real) if at]
+            )
+        return owned(layout.decode_array(data[:rest]), real, found.address), stale
+
+    def read(
+        self, found: Found, count: QueueCount
+    ) -> Tuple[Maybe[Optional[List[VethRq]]], Maybe[Tuple[StaleProgram, ...]]]:
+        """
+        Return the queues in use, None if it is no veth, and the programs that are left
+        in all others.
+        """
+        rqs, (real, allocated) = found.veth_rqs, count
+        if rqs is NO_VETH:
+            return None, ()
+        if isinstance(rqs, Unreadable):
+            return rqs, rqs
+        if isinstance(real, Unreadable):
+            return real, real
+        stale: Maybe[Tuple[StaleProgram, ...]] = ()
+        if isinstance(allocated, Unreadable):
+            stale = allocated
+        elif allocated > MOST_QUEUES and 0 < real < allocated:
+            stale = Unreadable(f"no veth has {allocated} queues")
+        elif 0 < real < allocated:
+            whole = attempt(self._whole, found, rqs, real, allocated)
+            if not isinstance(whole, Unreadable):
+                queues, stale = whole
+                return queues, queues if isinstance(queues, Unreadable) else stale
+            stale = whole
+        return read_queues(self._layouts.veth_rq, rqs, real, found.address), stale
+
+    def _idle_queue(self, queue: int) -> XdpQueue:
+        try:
+            return self._idle[queue]
+        except KeyError:
+            errors = 0 if self._layouts.counts_tx_errors else None
+            idle = XdpQueue(queue, None, False, tx_errors=errors)
+            self._idle[queue] = idle
+            return idle
+
+    def _xdp_frame_waits(self, rq: VethRq) -> Maybe[bool]:
+        scheduled = attempt(napi_is_scheduled, rq.napi_state)
+        if scheduled is not False:
+            return scheduled if isinstance(scheduled, Unreadable) else False
+        return attempt(is_xdp_frame, next_in_ring(self._layouts, rq))
+
+    def record(self, queue: int, raw: VethRq) -> XdpQueue:
+        """Return the record of a queue in use."""
+        registered = attempt(xdp_rxq_is_registered, raw.reg_state)
+        if not raw.xdp_prog and not raw.napi and not registered and not raw.tx_errors:
+            return self._idle_queue(queue)
+        prog_id: Maybe[Optional[int]] = None
+        if raw.xdp_prog:
+            prog_id = (
+                raw.xdp_prog
+                if isinstance(raw.xdp_prog, Unreadable)
+                else self._programs.ident(raw.xdp_prog)
+            )
+        # As in veth_rq_has_napi().
+        napi = raw.xdp_prog if raw.napi is None else raw.napi
+        has_napi = napi if isinstance(napi, Unreadable) else napi != 0
+        return XdpQueue(
+            queue,
+            prog_id,
+            has_napi,
+            registered,
+            raw.tx_errors,
+            self._xdp_frame_waits(raw) if has_napi is True else False,
+            raw.rxq_index,
+        )

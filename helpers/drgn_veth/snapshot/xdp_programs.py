@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The records of attached XDP programs."""
+
+from typing import Dict, Optional, Tuple
+
+from drgn import Object, Program
+
+from ..core.errors import attempt
+from ..core.text import decode
+from ..core.unreadable import Maybe
+from ..model import DeviceRef, XdpProgram
+from ..readers import bpf_prog
+from ..readers.bpf_link import bpf_link_id
+from ..readers.xdp import XdpMode, dev_xdp_link, dev_xdp_prog
+
+__all__ = ("XdpPrograms",)
+
+
+class XdpPrograms:
+    """Makes the records of programs, each once."""
+
+    def __init__(self, prog: Program) -> None:
+        self._pointer = prog.type("struct bpf_prog *")
+        self._prog = prog
+        self._programs: Dict[int, XdpProgram] = {}
+        #: Links that hold a program: struct bpf_link * and what it holds it on.
+        self.links: Dict[int, Tuple[Object, DeviceRef]] = {}
+
+    def _record(self, prog: Object) -> XdpProgram:
+        return XdpProgram(
+            id=attempt(bpf_prog.bpf_prog_id, prog),
+            name=attempt(lambda: decode(bpf_prog.bpf_prog_name(prog))),
+            tag=attempt(bpf_prog.bpf_prog_tag, prog),
+            via="netlink",
+            link_id=None,
+            jited=attempt(bpf_prog.bpf_prog_jited, prog),
+            frags=attempt(bpf_prog.bpf_prog_has_frags, prog),
+            load_time=attempt(bpf_prog.bpf_prog_load_time, prog),
+            uid=attempt(bpf_prog.bpf_prog_uid, prog),
+            expected_attach_type=attempt(bpf_prog.bpf_prog_expected_attach_type, prog),
+        )
+
+    def _program(self, prog: Object) -> XdpProgram:
+        address = prog.value_()
+        try:
+            return self._programs[address]
+        except KeyError:
+            program = self._programs[address] = self._record(prog)
+            return program
+
+    def ident(self, address: int) -> Maybe[int]:
+        """
+        Return the identifier of a program.
+
+        :param address: Of a ``struct bpf_prog``
+        """
+        return self._program(Object(self._prog, self._pointer, address)).id
+
+    def attached(
+        self, dev: Object, mode: XdpMode, ref: DeviceRef
+    ) -> Optional[XdpProgram]:
+        """
+        Return the program that is attached to a device.
+
+        :param dev: ``struct net_device *``
+        :param ref: The device, for the record of the link
+        """
+        prog = dev_xdp_prog(dev, mode)
+        if not prog:
+            return None
+        program = self._program(prog)
+        link = dev_xdp_link(dev, mode)
+        if not link:
+            return program
+        self.links[link.value_()] = (link, ref)
+        return program._replace(via="link", link_id=attempt(bpf_link_id, link))
