@@ -11,7 +11,6 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple, Type
 
 from drgn import FaultError, Object, Program, TypeKind
 import drgn_veth
-from drgn_veth.btf import use_btf
 from drgn_veth.core.errors import attempt
 from drgn_veth.core.struct_layout import Kind, Layout, Member, Members, members_of
 from drgn_veth.core.unreadable import Unreadable
@@ -19,7 +18,7 @@ from drgn_veth.readers import driver, netdev, netns, queues, rps, veth, xdp, xps
 from drgn_veth.snapshot.layouts import Layouts, NetDevice, RxQueue
 import pytest
 
-from tests.support.recorded import CORES, Recorded
+from tests.support.recorded import CORES, recorded_core
 
 DECLARED = (
     *(driver.NetDeviceDriver, netdev.NetDeviceLink, netns.NetDeviceNetns),
@@ -30,13 +29,8 @@ DECLARED = (
 
 
 @pytest.fixture(scope="module", params=CORES)
-def prog(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Program:
-    prog = Program()
-    prog.set_core_dump(Recorded(request.param, tmp_path_factory.mktemp("cores")).core)
-    use_btf(prog)
-    return prog
+def prog(request: pytest.FixtureRequest) -> Program:
+    return recorded_core(request.param).prog
 
 
 def structs(prog: Program) -> Iterator[Tuple[Layout[Any], Type[Members], Object]]:
