@@ -5,6 +5,9 @@ __all__ = (
     "english",
     "errors",
     "messages",
+    "netdev_features",
+    "skbuff",
     "text",
+    "uapi",
     "unreadable",
 )
