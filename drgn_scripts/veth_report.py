@@ -25,7 +25,7 @@ with drgn_veth_start.importing(__name__):
     import drgn
     from drgn_veth.analysis import diagnose, filters
     from drgn_veth.analysis.rules import RULES_BY_ID
-    from drgn_veth.analysis.rules.base import Finding
+    from drgn_veth.analysis.rules.finding import Finding
     from drgn_veth.analysis.rules.page import explain
     from drgn_veth.faces import output as cli
     from drgn_veth.faces import target_options as opening

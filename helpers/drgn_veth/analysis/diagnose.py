@@ -8,10 +8,12 @@ Applies the rules (:mod:`drgn_veth.analysis.rules`) to a Snapshot. Pure function
 
 from typing import List, Optional, Sequence, Tuple
 
+from ..core.english import count
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Snapshot
 from .rules import RULES, RULES_BY_ID
-from .rules.base import ERROR, SEVERITIES, Context, Finding, count
+from .rules.context import Context
+from .rules.finding import ERROR, SEVERITIES, Finding
 
 __all__ = ("diagnose", "has_error", "keep_findings", "undecided_errors")
 

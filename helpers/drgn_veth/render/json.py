@@ -21,7 +21,7 @@ from typing import (
     TypeVar,
 )
 
-from ..analysis.rules.base import Finding
+from ..analysis.rules.finding import Finding
 from ..core.unreadable import Maybe, Unreadable
 from ..model import (
     Device,

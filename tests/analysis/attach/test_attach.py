@@ -27,8 +27,10 @@ from typing import (
 import drgn
 from drgn_veth.analysis.attach import core as attach
 from drgn_veth.analysis.attach import drivers as attach_drivers
-from drgn_veth.analysis.attach.predictor import Predictor, TooOldError, fresh_program
+from drgn_veth.analysis.attach.drivers import bonding
+from drgn_veth.analysis.attach.predictor import Predictor, TooOldError
 from drgn_veth.analysis.attach.question import Answer
+from drgn_veth.analysis.attach.questions import fresh_program
 from drgn_veth.btf import use_btf
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import (
@@ -1189,7 +1191,7 @@ def _lists() -> Dict[str, Tuple[Any, ...]]:
     return {
         **{name: getattr(attach, name) for name in core},
         **{name: d.decisions for name, d in attach_drivers.DRIVERS.items()},
-        "BOND_SLAVE": attach_drivers.BOND_SLAVE,
+        "BOND_SLAVE": bonding.BOND_SLAVE,
     }
 
 
@@ -1198,7 +1200,7 @@ def _mutate(patch: pytest.MonkeyPatch, name: str, decisions: Tuple[Any, ...]) ->
         driver = attach_drivers.DRIVERS[name]._replace(decisions=decisions)
         patch.setitem(attach_drivers.DRIVERS, name, driver)
     elif name == "BOND_SLAVE":
-        patch.setattr(attach_drivers, name, decisions)
+        patch.setattr(bonding, name, decisions)
     else:
         patch.setattr(attach, name, decisions)
 

@@ -15,6 +15,7 @@ import sys
 import time
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from drgn_veth.analysis.attach.questions import decision
 from drgn_veth.analysis.diagnose import (
     diagnose,
     has_error,
@@ -24,17 +25,16 @@ from drgn_veth.analysis.diagnose import (
 from drgn_veth.analysis.filters import keep
 from drgn_veth.analysis.remedies import Fixes
 from drgn_veth.analysis.rules import RULES, RULES_BY_ID
-from drgn_veth.analysis.rules.base import (
+from drgn_veth.analysis.rules.finding import (
     Evidence,
     Finding,
     KernelAnswer,
     Then,
     Undo,
-    decision,
-    rps_words,
 )
 from drgn_veth.analysis.rules.page import explain, markdown
-from drgn_veth.analysis.rules.poll import BACK_PRESSURE
+from drgn_veth.analysis.rules.values import rps_words
+from drgn_veth.core.messages import BACK_PRESSURE
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import (
     Device,

@@ -1,28 +1,27 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules on who has the XDP hook of a device."""
 
-from typing import Iterator, List, Optional, Sequence, Tuple
+from typing import Iterator, Optional, Sequence, Tuple
 
 from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, XdpLink, XdpProgram
-from ..remedies import shell_quote
-from .base import (
+from ..names import where
+from ..need import CannotTell, need
+from ..shell import shell_quote
+from .context import Context, End
+from .finding import (
     INFO,
-    Context,
-    End,
-    Evidence,
     KernelAnswer,
-    Rule,
     Symptom,
     Undo,
-    decision,
-    need,
-    where,
+    Value,
+    kernel_answer,
 )
+from .rule import Rule
 
 __all__ = ("RULES",)
 
-# xdp_state[], in the words of the JSON contract.
+
 _MODES = (("generic", "SKB"), ("driver", "DRV"), ("offload", "HW"))
 
 
@@ -41,13 +40,14 @@ def _mode_conflict(context: Context, end: End) -> Optional[Symptom]:
     if not need(device.driver.ndo_bpf, "netdev_ops->ndo_bpf"):
         return None
     program = need(device.xdp.generic, "xdp_state[XDP_MODE_SKB]")
-    if program is None:
+    refusal = context.refusal(device, "other-mode")
+    if refusal is None or program is None:
         return None
     return Symptom(
         "native XDP, and so an attach with no mode given, is refused: it has a generic "
         "program",
         (("xdp_state[XDP_MODE_SKB] prog_id", program.id),),
-        context.answer("other-mode"),
+        kernel_answer(refusal),
         undo=context.undo_program(device, "generic", program),
         then=context.then(device, "other-mode"),
     )
@@ -65,12 +65,14 @@ def _link_owns(context: Context, end: End) -> Optional[Symptom]:
     for mode, name, program in _programs(device):
         if isinstance(program, Unreadable):
             missing = missing or (name, program)
-        elif program.via == "link":
+            continue
+        refusal = context.refusal(device, "link-in-place", mode)
+        if refusal is not None:
             return Symptom(
                 f"{_link_words(program.link_id)} holds its {mode} program: nothing "
                 "else can replace or detach it",
                 (("link_id", program.link_id), ("prog_id", program.id)),
-                context.answer("link-in-place"),
+                kernel_answer(refusal),
                 undo=context.undo_program(device, mode, program),
             )
     if missing is not None:
@@ -126,59 +128,58 @@ def _may_go_native(device: Device) -> bool:
     return device.xdp.driver is None and device.driver.ndo_bpf is True
 
 
-def _undo_uppers(context: Context, device: Device) -> Optional[Undo]:
-    past = context.past(device, "upper")
-    if past is None or not past.refusal.fix:
-        return None
-    commands = past.refusal.fix
-    programs = [
-        mode
-        for address, mode in past.refusal.detaches
-        if getattr(context.by_address[address].xdp, mode) is not None
-    ]
-    if len(commands) != len(programs):
-        return None  # One of them would stay, and refuse as before.
-    what = "the program" if len(commands) == 1 else "the programs"
-    return Undo(f"which detaches {what} above it", commands)
+def _missing_above(context: Context, device: Device) -> Tuple[str, Unreadable]:
+    # What keeps it open whether a device above has a program.
+    for ref in need(device.uppers, "adj_list.upper"):
+        upper = context.by_address.get(ref.net_device)
+        if upper is None:
+            return "adj_list.upper", Unreadable("it was not found in any namespace")
+        for _, name, program in _programs(upper):
+            if isinstance(program, Unreadable):
+                return f"upper {name}", program
+    raise AssertionError("nothing is missing")
+
+
+def _programs_above(context: Context, device: Device) -> Iterator[Tuple[str, Value]]:
+    for ref in need(device.uppers, "adj_list.upper"):
+        upper = context.by_address.get(ref.net_device)
+        if upper is None:
+            continue
+        ids = tuple(
+            "?" if isinstance(program.id, Unreadable) else program.id
+            for _, _, program in _programs(upper)
+            if isinstance(program, XdpProgram)
+        )
+        if ids:
+            # Names are those of a namespace: two uppers may have the same one.
+            yield where(upper), ids
 
 
 def _upper(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
-    made = decision("upper")
-    known = context.has_message(made.function, made.message)
+    known = context.questions.has_decision("upper")
     if known is False:
         return None
-    missing: Optional[Tuple[str, Unreadable]] = None
-    names: List[str] = []
-    evidence: Evidence = ()
-    for ref in need(device.uppers, "adj_list.upper"):
-        upper = context.by_address.get(ref.net_device)
-        if upper is None:
-            why = Unreadable("it was not found in any namespace")
-            missing = missing or ("adj_list.upper", why)
-            continue
-        ids: List[int] = []
-        for _, name, program in _programs(upper):
-            value = program if isinstance(program, Unreadable) else program.id
-            if isinstance(value, Unreadable):
-                missing = missing or (f"upper {name}", value)
-            else:
-                ids.append(value)
-        if ids:
-            # Names are those of a namespace: two uppers may have the same one.
-            names.append(where(upper))
-            evidence += ((f"prog_id of upper {where(upper)}", tuple(ids)),)
-    if not names:
-        if missing is not None:
-            need(missing[1], missing[0])
+    try:
+        refusal = context.refusal(device, "upper")
+    except CannotTell:
+        name, why = _missing_above(context, device)
+        raise CannotTell(name, why) from None
+    if refusal is None:
         return None
+    above = list(_programs_above(context, device))
+    undo = None
+    if refusal.fix:
+        what = "the program" if len(refusal.fix) == 1 else "the programs"
+        undo = Undo(f"which detaches {what} above it", refusal.fix)
+    names = ", ".join(name for name, _ in above)
     symptom = Symptom(
-        f"XDP cannot be attached, nor detached by netlink: {', '.join(names)}, above "
-        f"it, {'has a program' if len(names) == 1 else 'have programs'}",
-        evidence,
-        KernelAnswer(made.function, made.errno, made.message),
-        undo=_undo_uppers(context, device),
-        then=context.then(device, made.key) if _may_go_native(device) else None,
+        f"XDP cannot be attached, nor detached by netlink: {names}, above "
+        f"it, {'has a program' if len(above) == 1 else 'have programs'}",
+        tuple((f"prog_id of upper {name}", ids) for name, ids in above),
+        kernel_answer(refusal),
+        undo=undo,
+        then=context.then(device, "upper") if _may_go_native(device) else None,
     )
     if isinstance(known, Unreadable):
         return symptom._replace(
@@ -193,11 +194,14 @@ def _netkit(context: Context, end: End) -> Optional[Symptom]:
         return None
     if not need(device.driver.ndo_bpf, "netdev_ops->ndo_bpf"):
         return None
+    refusal = context.refusal(device, "netkit")
+    if refusal is None:
+        return None
     return Symptom(
         "an attach with no mode given is refused: it means native mode, which netkit "
         "does not have; generic mode works",
         (("netdev_ops->ndo_bpf", "netkit_xsk"),),
-        context.answer("netkit"),
+        kernel_answer(refusal),
     )
 
 

@@ -1,42 +1,25 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules on the MTU."""
 
-from typing import List, Optional, Tuple
+from typing import Optional, Tuple
 
+from ...core.uapi import ETH_MAX_MTU
 from ...core.unreadable import Unreadable
-from ...model import Device
-from .base import (
-    ATTACHES_AGAIN,
+from ..need import CannotTell, need
+from .context import Context, End
+from .finding import (
     INFO,
     WARNING,
-    Context,
-    End,
     Evidence,
     KernelAnswer,
-    Rule,
     Symptom,
-    Undecidable,
-    is_up,
-    need,
-    same,
+    kernel_answer,
+    remedy,
 )
+from .rule import Rule
+from .values import is_up, same
 
 __all__ = ("RULES",)
-
-_ETH_MAX_MTU = 65535  # include/uapi/linux/if_ether.h: what veth_setup() allows
-
-
-def _lowered(context: Context, device: Device, peer: Device, most: int) -> List[str]:
-    # Whose MTU Fixes.lower_both_mtus() lowers.
-    mtu = most if isinstance(device.mtu, Unreadable) else min(most, device.mtu)
-    names: List[str] = []
-    for end in (device, peer):
-        owner = context.fixes.mtu_owner(end)
-        if owner is None or isinstance(owner.mtu, Unreadable) or owner.mtu <= mtu:
-            continue
-        name = context.name(owner, device)
-        names.append(name if owner is end else f"{name} and all its ports")
-    return list(dict.fromkeys(names))
 
 
 def _peer_mtu(context: Context, end: End) -> Optional[Symptom]:
@@ -46,7 +29,8 @@ def _peer_mtu(context: Context, end: End) -> Optional[Symptom]:
         return None
     most = context.max_mtu(peer, False)
     mtu = need(peer.mtu, "peer_mtu")
-    if mtu <= most or context.is_native(device):
+    refusal = context.refusal(device, "veth-mtu")
+    if refusal is None or context.is_native(device):
         return None
     summary = (
         f"native XDP would be refused: the MTU of its peer "
@@ -57,16 +41,11 @@ def _peer_mtu(context: Context, end: End) -> Optional[Symptom]:
         with_frags = context.max_mtu(peer, True)
         evidence = (*evidence, ("max_mtu with frags", with_frags))
         summary += f" ({with_frags} for a program that takes fragments)"
-    lowered = _lowered(context, device, peer, most)
-    effect = None
-    if lowered != [context.name(peer, device)]:
-        effect = f"lowers the MTU of {' and of '.join(lowered)}"
     return Symptom(
         summary,
         evidence,
-        context.answer("veth-mtu"),
-        context.fixes.lower_both_mtus(device, peer, most),
-        fix_effect=effect,
+        kernel_answer(refusal),
+        remedy(refusal),
         then=context.then(device, "veth-mtu"),
     )
 
@@ -74,7 +53,7 @@ def _peer_mtu(context: Context, end: End) -> Optional[Symptom]:
 def _is_stale(context: Context, end: End) -> bool:
     try:
         return _stale(context, end) is not None
-    except Undecidable:
+    except CannotTell:
         return False
 
 
@@ -84,7 +63,7 @@ def _frozen(context: Context, end: End) -> Optional[Symptom]:
     if peer is None or not context.is_native(device):
         return None
     most = need(peer.max_mtu, "peer_max_mtu")
-    if most >= _ETH_MAX_MTU or _is_stale(context, end):
+    if most >= ETH_MAX_MTU or _is_stale(context, end):
         return None
     return Symptom(
         f"its native program keeps the MTU of its peer {context.name(peer, device)} "
@@ -109,16 +88,12 @@ def _stale(context: Context, end: End) -> Optional[Symptom]:
     takes = "takes" if frags else "does not take"
     peer_name = context.name(peer, device)
     fix = context.attach_again(device, lowered=mtu > right)
-    effect = ATTACHES_AGAIN
     if mtu > right:
         # In one command: else the attach might be refused, and the program gone. The
         # peer's need not be as small as the device's own.
         if not isinstance(device.mtu, Unreadable) and device.mtu < right:
             device = device._replace(mtu=right)
-        first = context.fixes.lower_both_mtus(device, peer, right)
-        fix = (" && ".join((*first, *fix)),) if first and fix else ()
-        lowered = _lowered(context, device, peer, right)
-        effect = f"lowers the MTU of {' and of '.join(lowered)}, {effect}"
+        fix = context.fixes.lower_both_mtus(device, peer, right).and_then(fix)
         summary = (
             f"the MTU of its peer {peer_name} is {mtu}, and its native program {takes} "
             f"fragments: {right} would be the most"
@@ -139,7 +114,6 @@ def _stale(context: Context, end: End) -> Optional[Symptom]:
         KernelAnswer("veth_xdp_set"),
         fix,
         severity=WARNING if mtu > right else INFO,
-        fix_effect=effect,
     )
 
 
@@ -155,10 +129,6 @@ def _mismatch(context: Context, end: End) -> Optional[Symptom]:
         return None
     dropped = 0 if device.veth is None else device.veth.dropped
     drops = not isinstance(dropped, Unreadable) and dropped > 0
-    owner = context.fixes.mtu_owner(device)
-    effect = None
-    if owner is not None and owner is not device:
-        effect = f"lowers the MTU of all ports of {context.name(owner, device)}"
     return Symptom(
         f"its MTU is {mtu}, that of its peer {context.name(peer, device)} {other}: "
         + (
@@ -170,7 +140,6 @@ def _mismatch(context: Context, end: End) -> Optional[Symptom]:
         KernelAnswer("__is_skb_forwardable"),
         context.fixes.lower_mtu(device, other),
         severity=WARNING if drops else INFO,
-        fix_effect=effect,
     )
 
 

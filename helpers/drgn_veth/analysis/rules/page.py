@@ -4,8 +4,8 @@
 import textwrap
 from typing import Iterator, List, Sequence, Tuple
 
-from . import RULES
-from .base import Rule
+from .. import rules
+from .rule import Rule
 
 __all__ = ("explain", "markdown")
 
@@ -88,8 +88,8 @@ def _section(rule: Rule) -> Iterator[str]:
 def markdown() -> str:
     """Return docs/rules.md."""
     lines = ["| rule | worst severity | |", "|---|---|---|"]
-    for rule in RULES:
+    for rule in rules.RULES:
         lines.append(f"| [{rule.id}](#{rule.id}) | {rule.severity} | {rule.title} |")
-    for rule in RULES:
+    for rule in rules.RULES:
         lines.extend(_section(rule))
     return _INTRO + "\n" + "\n".join(lines) + "\n"

@@ -3,17 +3,17 @@
 
 from typing import Optional, Tuple
 
-from .base import (
+from ..attach.questions import decision
+from ..remedies import Remedy
+from .context import Context, End
+from .finding import (
     ERROR,
     WARNING,
-    Context,
-    End,
     KernelAnswer,
-    Rule,
     Symptom,
-    decision,
-    is_up,
 )
+from .rule import Rule
+from .values import is_up
 
 __all__ = ("RULES",)
 
@@ -32,7 +32,7 @@ def _peer_down(context: Context, end: End) -> Optional[Symptom]:
             ("operstate", device.operstate),
         ),
         None,
-        context.fixes.up(peer.ref),
+        Remedy(context.fixes.up(peer.ref)),
     )
 
 

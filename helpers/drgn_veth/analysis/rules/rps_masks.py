@@ -1,104 +1,35 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Rules on receive packet steering."""
+"""Rules on which RPS mask steers a packet."""
 
-from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ...core.english import per_queue
+from ...core.english import count, cpu_words, per_queue
 from ...core.unreadable import Maybe, Unreadable
-from ...model import Device, RecordsRxQueue, RpsQueue
-from ..remedies import rps_mask
-from .base import (
+from ...model import Device, RpsQueue
+from ..names import name_of
+from ..need import need
+from ..remedies import Remedy
+from ..shell import rps_mask
+from .context import Context, End
+from .finding import (
     INFO,
     WARNING,
-    Context,
-    End,
     Evidence,
     KernelAnswer,
-    Rule,
     Symptom,
-    count,
-    cpu_words,
-    name_of,
-    need,
-    real_queues,
-    rps_words,
 )
+from .rule import Rule
+from .steering import (
+    has_rfs,
+    has_rps,
+    is_recorded,
+    rps_queues,
+    union,
+    used_count,
+)
+from .values import real_queues, rps_words
 
 __all__ = ("RULES",)
-
-
-def _queues(device: Device, whose: str = "") -> Tuple[RpsQueue, ...]:
-    return need(device.rps, f"{whose}_rx[]")
-
-
-def _is_recorded(context: Context, device: Device) -> Maybe[bool]:
-    # Whether veth_xmit() writes the RX queue into what a device receives.
-    kernel = context.snapshot.kernel
-    records = None if kernel is None else kernel.records_rx_queue
-    if records is None:
-        return Unreadable("the code was not read")
-    if isinstance(records, Unreadable):
-        return records
-    if records is not RecordsRxQueue.WITH_XDP:
-        return records is RecordsRxQueue.ALWAYS
-    queues = device.xdp.queues
-    if isinstance(queues, tuple) and queues:
-        if all(isinstance(queue.prog_id, int) for queue in queues):
-            return True
-    return Unreadable("it is called for RX queues with a program, possibly for all")
-
-
-def _used_count(rx: int, tx: int) -> int:
-    # TX queue 0 is taken for rx-0, as if none was recorded, TX queue N for rx-(N-1).
-    return max(1, min(rx, tx - 1))
-
-
-def _used(
-    context: Context,
-    device: Device,
-    peer: Maybe[Optional[Device]],
-    whose: str = "",
-) -> Tuple[RpsQueue, ...]:
-    # The RX queues whose masks steer anything.
-    queues = _queues(device, whose)
-    if device.kind != "veth" or not isinstance(peer, Device):
-        return queues
-    # One mask that all have steers whichever are used.
-    if len({queue.cpus for queue in queues}) < 2:
-        return queues
-    rx = need(device.queues.rx.real, f"{whose}real_num_rx_queues")
-    of_peer = "" if whose else "peer_"
-    tx = need(peer.queues.tx.real, f"{of_peer}real_num_tx_queues")
-    if _is_recorded(context, device) is False:
-        return queues[: _used_count(rx, tx)]
-    # TX queue N is taken for rx-N, or may be.
-    return queues[: min(rx, tx)]
-
-
-def _union(queues: Sequence[RpsQueue]) -> Tuple[int, ...]:
-    # Of all masks that could be read.
-    cpus: Set[int] = set()
-    for queue in queues:
-        if isinstance(queue.cpus, tuple):
-            cpus.update(queue.cpus)
-    return tuple(sorted(cpus))
-
-
-def _has_rps(queues: Sequence[RpsQueue], whose: str = "") -> bool:
-    if any(isinstance(queue.cpus, tuple) and queue.cpus for queue in queues):
-        return True
-    for queue in queues:
-        need(queue.cpus, f"{whose}rps_map")
-    return False
-
-
-def _has_rfs(context: Context, device: Device) -> bool:
-    entries = context.target.rps_sock_flow_entries
-    flows = [queue.flow_entries for queue in _queues(device)]
-    if not entries or not any(flows):
-        return False
-    need(entries, "rps_sock_flow_table")
-    return any(need(flow, "rps_flow_table") for flow in flows)
 
 
 def _severity(device: Device, peer: Device) -> str:
@@ -121,11 +52,11 @@ def _out_of_range(context: Context, end: End) -> Optional[Symptom]:
     lost = tx - rx - 1
     if lost <= 0:
         return None
-    queues = _queues(device)
-    if _has_rps(queues):
+    queues = rps_queues(device)
+    if has_rps(queues):
         what = "RPS"
         evidence: Evidence = (("rps_map", rps_words(queues)),)
-    elif _has_rfs(context, device):
+    elif has_rfs(context, device):
         what = "RFS"
         evidence = (
             ("rps_flow_table", _flow_words(queues)),
@@ -148,9 +79,8 @@ def _out_of_range(context: Context, end: End) -> Optional[Symptom]:
             *evidence,
         ),
         KernelAnswer("get_rps_cpu", None, message),
-        context.set_channels(peer, tx=rx),
+        context.fixes.set_channels(peer, device, tx=rx),
         _severity(device, peer),
-        fix_effect=context.lost_with_queues(peer, device, tx=rx),
     )
 
 
@@ -201,19 +131,16 @@ def _unused(queues: Sequence[RpsQueue], used: int) -> Maybe[Optional[_Unused]]:
     return unsure
 
 
-def _same_masks(
-    context: Context, device: Device, queues: Sequence[RpsQueue]
-) -> Tuple[Tuple[str, ...], Optional[str]]:
-    # The command that gives all RX queues one mask, and what it does besides. One that
-    # could not be read would be lost.
+def _same_masks(context: Context, device: Device, queues: Sequence[RpsQueue]) -> Remedy:
+    # One mask for all RX queues. One that could not be read would be lost.
     if any(isinstance(queue.cpus, Unreadable) for queue in queues):
-        return (), None
-    cpus = _union(queues)
+        return Remedy()
+    cpus = union(queues)
     effect = (
         f"writes {rps_mask(cpus)} ({cpu_words(cpus)}), the union of all masks, to "
         f"each of {count(len(queues), 'RX queue')}"
     )
-    return context.fixes.rps_all(device.ref, cpus), effect
+    return Remedy(context.fixes.rps_all(device.ref, cpus), effect)
 
 
 def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
@@ -223,11 +150,11 @@ def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
     peer = context.peer(end)
     if peer is None:
         return None
-    recorded = _is_recorded(context, device)
+    recorded = is_recorded(context, device)
     if recorded is True:
         return None  # Each mask is used for the TX queue of its number.
     rx, tx = real_queues(device, peer)
-    queues = _queues(device)
+    queues = rps_queues(device)
     severity = _severity(device, peer)
     missing: Optional[Unreadable] = None
     differing: List[Tuple[int, Tuple[int, ...], Tuple[int, ...]]] = []
@@ -249,7 +176,7 @@ def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
         if not meant:
             severity = INFO
     else:
-        unused = _unused(queues, _used_count(rx, tx))
+        unused = _unused(queues, used_count(rx, tx))
         if missing is not None and not isinstance(unused, _Unused):
             need(missing, "rps_map")
         found = need(unused, "rps_map")
@@ -275,54 +202,8 @@ def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
             undecided="whether masks are off by one depends on skb_record_rx_queue() "
             f"in the code of veth_xmit(): {recorded.reason}",
         )
-    fix, effect = _same_masks(context, device, queues)
-    return symptom._replace(severity=severity, fix=fix, fix_effect=effect)
-
-
-def _which_end(context: Context, end: End) -> Optional[Symptom]:
-    device = end.device
-    if end.peer is None or not _has_rps(_queues(device)):
-        return None
-    peer = context.peer(end)
-    if peer is None:
-        return None
-    queues = _used(context, device, peer)
-    if not _has_rps(queues):
-        return None
-    theirs = _used(context, peer, device, "peer_")
-    mine, other = rps_words(queues), rps_words(theirs)
-    if mine == other:
-        for queue in (*queues, *theirs):
-            need(queue.cpus, "rps_map")
-        return None
-    if _has_rps(theirs, "peer_") and device.net_device not in context.first_ends:
-        return None  # Said once, of the other end.
-    return Symptom(
-        f"its RPS ({mine}) steers what its peer {context.name(peer, device)} sends; "
-        "what it sends itself is steered by that of its peer "
-        f"({other or 'none'})",
-        (("rps_map", mine), ("peer_rps_map", other)),
-        KernelAnswer("get_rps_cpu"),
-    )
-
-
-def _generic_cpu(context: Context, end: End) -> Optional[Symptom]:
-    device = end.device
-    # tun_get_user() runs a generic program itself, before RPS.
-    if device.xdp.generic is None or device.kind == "tun":
-        return None
-    program = need(device.xdp.generic, "xdp_state[XDP_MODE_SKB]")
-    if program is None:
-        return None
-    queues = _used(context, device, end.peer)
-    if not _has_rps(queues):
-        return None
-    return Symptom(
-        f"its generic program runs after RPS: on {cpu_words(_union(queues))}, and "
-        "where a packet is not steered on the CPU that has it",
-        (("prog_id", program.id), ("rps_map", rps_words(queues))),
-        KernelAnswer("__netif_receive_skb_core"),
-    )
+    fix = _same_masks(context, device, queues)
+    return symptom._replace(severity=severity, fix=fix)
 
 
 RULES: Tuple[Rule, ...] = (
@@ -395,54 +276,5 @@ RULES: Tuple[Rule, ...] = (
         ),
         subjects=lambda context: context.steered,
         check=_off_by_one,
-    ),
-    Rule(
-        id="rps-which-end",
-        severity=INFO,
-        title="RPS differs between the two ends: each serves one direction",
-        predicate=(
-            "_rx[].rps_map of one end of a pair != that of the other end; of a veth "
-            "those of RX queues that are used (rps-queue-off-by-one)"
-        ),
-        sees=(
-            "Packets of one direction are spread over CPUs, those of the other are "
-            "not, or over other CPUs. A mask on the host's end does nothing for what "
-            "the host sends into the container."
-        ),
-        fix=(
-            "Nothing to do, unless the mask is on the wrong end: it belongs on the "
-            "one that receives."
-        ),
-        why=(
-            "RPS is a matter of who receives: veth_forward_skb() (drivers/net/veth.c) "
-            "and netkit_xmit() (drivers/net/netkit.c) make the peer skb->dev and hand "
-            "the packet to netif_rx(), which asks get_rps_cpu() (net/core/dev.c) with "
-            "the peer's _rx[]."
-        ),
-        subjects=lambda context: context.steered,
-        check=_which_end,
-    ),
-    Rule(
-        id="generic-xdp-cpu",
-        severity=INFO,
-        title="a generic XDP program runs on the CPUs of RPS",
-        predicate="xdp_state[XDP_MODE_SKB] && some _rx[i].rps_map",
-        sees=(
-            "The generic program runs, and takes CPU time, where RPS sends the "
-            "packets. It cannot take load off these CPUs by dropping early."
-        ),
-        fix=(
-            "Nothing to do. In native mode the program runs before RPS, on the CPU "
-            "that sends."
-        ),
-        why=(
-            "do_xdp_generic() is called in __netif_receive_skb_core() "
-            "(net/core/dev.c), after netif_rx() or netif_receive_skb() has asked "
-            "get_rps_cpu(): on the CPU that RPS chose. veth_poll() "
-            "(drivers/net/veth.c) runs a native program before, on the CPU that "
-            "scheduled it. tun runs generic programs in tun_get_user(), before RPS."
-        ),
-        subjects=lambda context: context.steered,
-        check=_generic_cpu,
     ),
 )

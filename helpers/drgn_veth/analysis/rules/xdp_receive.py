@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Rules on packets that a native XDP program does not get."""
+
+from typing import Optional, Tuple
+
+from ...core.english import count, number_list
+from ...core.netdev_features import (
+    NETIF_F_ALL_TSO,
+)
+from ...core.unreadable import Maybe, Unreadable
+from ...model import Device
+from ..need import need
+from ..remedies import Remedy
+from .context import Context, End
+from .finding import (
+    ERROR,
+    WARNING,
+    KernelAnswer,
+    Symptom,
+)
+from .rule import Rule
+from .values import is_up, real_queues, same
+
+__all__ = ("RULES",)
+
+
+def _program_id(device: Device) -> Maybe[Optional[int]]:
+    program = device.xdp.driver
+    if program is None or isinstance(program, Unreadable):
+        return program
+    return program.id
+
+
+def _without_program(context: Context, end: End) -> Optional[Symptom]:
+    device = end.device
+    if device.driver.set_channels is False:
+        return None  # Before v5.15 there is nothing that adds queues.
+    if not context.is_native(device) or not is_up(device):
+        return None
+    queues = need(device.xdp.queues, "rq") or ()
+    bare = [q.queue for q in queues if q.prog_id is None and q.napi is True]
+    if not bare:
+        for queue in queues:
+            if queue.prog_id is None:
+                need(queue.napi, "rq[].napi")
+            elif queue.napi is not False:
+                need(queue.prog_id, "rq[].xdp_prog")
+        return None
+    last = bare == list(range(bare[0], len(queues)))
+    return context.unless_torn(
+        Symptom(
+            f"rx-{number_list(bare)} of {count(len(queues), 'real RX queue')} run no "
+            "program: their packets bypass the native program",
+            (
+                ("xdp_state[XDP_MODE_DRV] prog_id", _program_id(device)),
+                ("real_num_rx_queues", len(queues)),
+                ("rq[].xdp_prog == NULL", number_list(bare)),
+                ("rq[].napi != NULL", number_list(bare)),
+            ),
+            KernelAnswer("veth_set_channels"),
+            _fix_without_program(context, end, bare[0], last),
+        )
+    )
+
+
+def _fix_without_program(context: Context, end: End, first: int, last: bool) -> Remedy:
+    device = end.device
+    peer = end.peer
+    # Queues that the peer does not send to are best taken away again.
+    if last and first and isinstance(peer, Device):
+        tx = peer.queues.tx.real
+        if not isinstance(tx, Unreadable) and tx <= first:
+            return context.fixes.set_channels(device, device, rx=first)
+    return context.attach_again(device)
+
+
+def _stale(context: Context, end: End) -> Optional[Symptom]:
+    device = end.device
+    if device.veth is None or not device.veth.stale:
+        return None
+    rx = device.queues.rx
+    if isinstance(device.veth.stale, Unreadable) and same(rx.real, rx.allocated):
+        return None
+    stale = need(device.veth.stale, "rq[].xdp_prog")
+    queues = [one.queue for one in stale]
+    attached = device.veth.prog
+    return Symptom(
+        f"rx-{number_list(queues)}, not in use, still name a program: it runs again, "
+        "freed or not, once they are in use",
+        (
+            ("real_num_rx_queues", rx.real),
+            ("rq[].xdp_prog", tuple(f"rx-{one.queue}: {one.prog:#x}" for one in stale)),
+            (
+                "_xdp_prog",
+                attached if isinstance(attached, Unreadable) else f"{attached:#x}",
+            ),
+        ),
+        KernelAnswer("veth_set_channels"),
+    )
+
+
+def _overflow(context: Context, end: End) -> Optional[Symptom]:
+    device = end.device
+    peer = context.peer(end)
+    if peer is None or not context.is_native(device):
+        return None
+    rx, tx = real_queues(device, peer)
+    name = context.name(peer, device)
+    if tx > rx:
+        symptom = Symptom(
+            f"{tx - rx} of {count(tx, 'TX queue')} of its peer {name} bypass its "
+            f"native program: {count(rx, 'real RX queue')} here",
+            (("real_num_rx_queues", rx), ("peer_real_num_tx_queues", tx)),
+            KernelAnswer("veth_xmit"),
+            context.fixes.set_channels(peer, device, tx=rx),
+        )
+        return context.unless_torn(symptom)
+    features = need(peer.features.features, "peer_features")
+    if not features & NETIF_F_ALL_TSO:
+        return None
+    return context.unless_torn(
+        Symptom(
+            f"its peer {name} has TSO: what it sends bypasses the native program",
+            (("peer_features & NETIF_F_ALL_TSO", f"{features & NETIF_F_ALL_TSO:#x}"),),
+            KernelAnswer("veth_skb_is_eligible_for_gro"),
+            # veth_xdp_set() takes TSO from what the peer may have.
+            context.attach_again(device),
+        )
+    )
+
+
+RULES: Tuple[Rule, ...] = (
+    Rule(
+        id="xdp-queue-without-program",
+        severity=ERROR,
+        title="some RX queues run no program, though one is attached",
+        predicate=(
+            "native program && flags & IFF_UP && i < real_num_rx_queues && "
+            "rq[i].xdp_prog == NULL && rq[i].napi != NULL. It is undecided, and an "
+            "info, while somebody holds rtnl_mutex."
+        ),
+        sees=(
+            "A program that drops or counts does not get part of the packets since "
+            "`ethtool -L` gave the device more RX queues. Nothing is logged."
+        ),
+        fix=(
+            "Take the new queues away again, or, if the peer sends to them, detach the "
+            "program and attach it again; no program runs meanwhile."
+        ),
+        why=(
+            "veth_set_channels() (drivers/net/veth.c) of v5.15 to v7.1, and of "
+            "6.12.107, starts NAPI on the new queues with veth_enable_xdp_range() and "
+            "does not set their xdp_prog; veth_xdp_rcv() passes a packet on where "
+            "there is none. Fixed in v7.2 and in some stable kernels, such as 6.1.192."
+        ),
+        subjects=lambda context: context.native,
+        check=_without_program,
+    ),
+    Rule(
+        id="xdp-stale-program",
+        severity=WARNING,
+        title="queues that are not in use still name a program",
+        predicate=(
+            "kind is veth && real_num_rx_queues <= i < num_rx_queues && "
+            "rq[i].xdp_prog != NULL"
+        ),
+        sees=(
+            "Nothing, until `ethtool -L` gives the device more RX queues: then a "
+            "program that was detached, and may be freed, runs on their packets. They "
+            "are dropped for no reason, or the kernel crashes in veth_xdp_rcv()."
+        ),
+        fix=(
+            "Leave rx as it is; make the pair anew, or boot a fixed kernel, before it "
+            "is raised. Only as long as that very program is attached as many RX "
+            "queues as before are safe."
+        ),
+        why=(
+            "veth_set_channels() (drivers/net/veth.c) of v5.15 to v7.1, and of "
+            "6.12.107, stops NAPI on queues that go (veth_disable_xdp_range()) and "
+            "leaves their xdp_prog, which counts no reference. Fixed kernels clear it "
+            "(v7.2, 6.1.192)."
+        ),
+        subjects=lambda context: context.veths,
+        check=_stale,
+    ),
+    Rule(
+        id="xdp-queue-overflow",
+        severity=ERROR,
+        title="packets bypass a native program",
+        predicate=(
+            "native program && (peer->real_num_tx_queues > real_num_rx_queues || "
+            "peer->features & NETIF_F_ALL_TSO). It is undecided, and an info, while "
+            "somebody holds rtnl_mutex."
+        ),
+        sees=(
+            "The program does not get packets of the peer's TX queues from "
+            "real_num_rx_queues on; or, with TSO on the peer, hardly any."
+        ),
+        fix=(
+            "Give the peer as many TX queues as the device has RX queues. Against TSO, "
+            "detach the program and attach it again: that takes TSO from the peer. For "
+            "a moment no program runs."
+        ),
+        why=(
+            "veth_xmit() (drivers/net/veth.c) takes rq[N] for TX queue N if N < "
+            "real_num_rx_queues, else the packet goes to netif_rx(), where no native "
+            "program is. It also wants veth_skb_is_eligible_for_gro() since v5.13, "
+            "which a sender with TSO is not. veth_xdp_set(), veth_set_channels() and "
+            "veth_fix_features() are to keep both from happening."
+        ),
+        subjects=lambda context: context.native,
+        check=_overflow,
+    ),
+)
