@@ -16,7 +16,6 @@ from typing import (
     Iterator,
     List,
     Mapping,
-    NamedTuple,
     Optional,
     Sequence,
     Tuple,
@@ -30,10 +29,10 @@ from . import core
 from .decision import Decision, first
 from .drivers import decide_in_driver
 from .question import MODE_FLAGS, SKB, Answer, Question, refusal
-from .questions import Questions, fresh_program
+from .questions import Questions
 from .variants import Variant, variants
 
-__all__ = ("MODES", "VIAS", "Past", "Predictor", "TooOldError")
+__all__ = ("MODES", "VIAS", "Predictor", "TooOldError")
 
 #: The ways to ask, in the words of the JSON contract.
 MODES = ("default", "generic", "driver", "offload")
@@ -49,13 +48,6 @@ class TooOldError(Exception):
 
 def _only(decisions: Sequence[Decision], keys: Callable[[str], bool]) -> List[Decision]:
     return [decision for decision in decisions if keys(decision.key)]
-
-
-class Past(NamedTuple):
-    """What one decision says, and what the kernel answers once that is mended."""
-
-    refusal: Answer
-    then: Answer
 
 
 class Predictor:
@@ -238,25 +230,14 @@ class Predictor:
         ).without(mended, gone)
         return self._decide_once(q, self._attach)
 
-    def past(self, device: Device, mode: str, key: str) -> Optional[Past]:
+    def then(self, device: Device, mode: str, refused: Answer) -> Answer:
         """
-        Return how one decision refuses an attach, and the answer to the attach once
-        that was mended; None if it does not refuse, or that cannot be told.
+        Return the answer to an attach once what one decision refuses was mended.
 
-        The answer to :meth:`attach()` is that of the first decision that refuses; this
-        looks at one, whatever stands before it.
-
-        :param key: Of the decision
+        :param refused: What it says: see :meth:`.questions.Questions.refusal()`
         """
-        try:
-            refused = self.questions.refusal(device, key, mode)
-        except CannotTell:
-            return None
-        if refused is None or refused.decision is None:
-            return None
-        mended = (refused.decision,)
-        then = self.attach_after(device, mode, mended, refused.detaches)
-        return Past(refused, then)
+        mended = () if refused.decision is None else (refused.decision,)
+        return self.attach_after(device, mode, mended, refused.detaches)
 
     def replace(
         self,

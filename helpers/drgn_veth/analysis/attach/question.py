@@ -185,7 +185,8 @@ class Question:
     @property
     def name(self) -> str:
         """The device's name."""
-        return self.name_of(self.device.ref)
+        name = self.device.name
+        return self.name_of(self.device.ref) if isinstance(name, Unreadable) else name
 
     @property
     def driver_name(self) -> Optional[str]:

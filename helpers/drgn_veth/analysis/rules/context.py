@@ -7,7 +7,7 @@ from typing import Dict, FrozenSet, List, NamedTuple, Optional, Set, Tuple
 from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, Kernel, Snapshot, Task, XdpLink, XdpProgram
 from ..attach.drivers.veth import veth_max_mtu
-from ..attach.predictor import Past, Predictor, TooOldError
+from ..attach.predictor import Predictor, TooOldError
 from ..attach.question import DRV, Answer
 from ..attach.questions import Questions, fresh_program
 from ..names import Names
@@ -174,21 +174,14 @@ class Context:
         """
         return self.questions.refusal(device, key, mode)
 
-    def past(self, device: Device, key: str) -> Optional[Past]:
+    def then(self, device: Device, refusal: Answer) -> Optional[Then]:
         """
-        Return how a decision of the kernel refuses a native attach, and what the answer
-        is once that was mended; None if it does not refuse, or that cannot be told.
+        Return how a native attach is refused still, once what a decision refuses was
+        mended; None if it is not, or that cannot be told.
         """
-        predictor = self.predictor
-        return None if predictor is None else predictor.past(device, DRV, key)
-
-    def then(self, device: Device, key: str) -> Optional[Then]:
-        """
-        Return how a native attach is refused still, once a decision was mended; None if
-        it is not, or that cannot be told.
-        """
-        past = self.past(device, key)
-        return None if past is None else refused(past.then)
+        if self.predictor is None:
+            return None
+        return refused(self.predictor.then(device, DRV, refusal))
 
     def undo_program(
         self, device: Device, mode: str, program: XdpProgram

@@ -49,7 +49,7 @@ def _mode_conflict(context: Context, end: End) -> Optional[Symptom]:
         (("xdp_state[XDP_MODE_SKB] prog_id", program.id),),
         kernel_answer(refusal),
         undo=context.undo_program(device, "generic", program),
-        then=context.then(device, "other-mode"),
+        then=context.then(device, refusal),
     )
 
 
@@ -179,7 +179,7 @@ def _upper(context: Context, end: End) -> Optional[Symptom]:
         tuple((f"prog_id of upper {name}", ids) for name, ids in above),
         kernel_answer(refusal),
         undo=undo,
-        then=context.then(device, "upper") if _may_go_native(device) else None,
+        then=context.then(device, refusal) if _may_go_native(device) else None,
     )
     if isinstance(known, Unreadable):
         return symptom._replace(

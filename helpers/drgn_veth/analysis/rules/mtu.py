@@ -46,7 +46,7 @@ def _peer_mtu(context: Context, end: End) -> Optional[Symptom]:
         evidence,
         kernel_answer(refusal),
         remedy(refusal),
-        then=context.then(device, "veth-mtu"),
+        then=context.then(device, refusal),
     )
 
 

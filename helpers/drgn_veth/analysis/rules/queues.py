@@ -35,7 +35,7 @@ def _native_queues(context: Context, end: End) -> Optional[Symptom]:
         (("real_num_rx_queues", rx), ("peer_real_num_tx_queues", tx)),
         kernel_answer(refusal),
         remedy(refusal),
-        then=context.then(device, "veth-queues"),
+        then=context.then(device, refusal),
     )
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules on which RPS mask steers a packet."""
 
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ...core.english import count, cpu_words, per_queue
 from ...core.unreadable import Maybe, Unreadable
@@ -32,6 +32,10 @@ from .values import real_queues, rps_words
 __all__ = ("RULES",)
 
 
+def _steered_veths(context: Context) -> Iterator[End]:
+    return (end for end in context.steered if end.device.kind == "veth")
+
+
 def _severity(device: Device, peer: Device) -> str:
     # Nothing is steered where nothing is received.
     for flags in (device.flags, peer.flags):
@@ -42,8 +46,6 @@ def _severity(device: Device, peer: Device) -> str:
 
 def _out_of_range(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
-    if device.kind != "veth":
-        return None
     peer = context.peer(end)
     if peer is None:
         return None
@@ -145,8 +147,6 @@ def _same_masks(context: Context, device: Device, queues: Sequence[RpsQueue]) ->
 
 def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
-    if device.kind != "veth":
-        return None
     peer = context.peer(end)
     if peer is None:
         return None
@@ -236,7 +236,7 @@ RULES: Tuple[Rule, ...] = (
             "sees it. That is so for all TX queues from real_num_rx_queues + 1 on. "
             "The warning is a WARN_ONCE, and asks for more than one RX queue first."
         ),
-        subjects=lambda context: context.steered,
+        subjects=_steered_veths,
         check=_out_of_range,
     ),
     Rule(
@@ -274,7 +274,7 @@ RULES: Tuple[Rule, ...] = (
             "found. "
             "The code of veth_xmit() tells which kernel this is."
         ),
-        subjects=lambda context: context.steered,
+        subjects=_steered_veths,
         check=_off_by_one,
     ),
 )
