@@ -43,7 +43,7 @@ def _once(prog: Program, what: str, read: Callable[[], T]) -> Maybe[T]:
 def _messages(
     prog: Program, functions: Mapping[str, int]
 ) -> Maybe[Tuple[Tuple[str, FrozenSet[str]], ...]]:
-    places = _once(prog, "xdp_message_places", lambda: xdp_message_places(prog))
+    places = _once(prog, "xdp_message_places", lambda: xdp_message_places(prog, None))
     if isinstance(places, Unreadable):
         return places
     found = dict(places)
