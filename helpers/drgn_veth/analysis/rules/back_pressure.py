@@ -193,33 +193,34 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="veth-poll-out-of-range",
         severity=WARNING,
-        title="veth_poll() looks beyond its peer's TX queues",
+        title="veth_poll() reads beyond its peer's TX queues",
         predicate=(
             "rq[i].napi != NULL && i >= peer->num_tx_queues && veth_xmit() of this "
-            "kernel stops TX queues && veth_poll() does not look at "
-            "peer->real_num_tx_queues before it takes peer->_tx[i], or, on some "
+            "kernel stops TX queues && veth_poll() does not check "
+            "peer->real_num_tx_queues before it accesses peer->_tx[i] or, on some "
             "kernels, peer->_tx[rq[i].xdp_rxq.queue_index] && i < possible CPUs. It is "
-            "an info if no native program is at the peer or elsewhere in its "
-            "namespace; undecided, and an info, where the code of veth_poll() could "
-            "not be read."
+            "an info if neither the peer nor another device in the peer's namespace "
+            "has a native program. If the code of veth_poll() could not be read, this "
+            "is undecided and an info."
         ),
         sees=(
-            "Memory behind the peer's _tx[] is read, and may be written, when frames "
-            "that the peer was given by XDP_REDIRECT, or sent by XDP_TX, are taken "
-            "from such a queue. Random crashes."
+            "Random crashes: when such a queue receives frames that were redirected to "
+            "the peer (XDP_REDIRECT), or that the peer sent by XDP_TX, the kernel "
+            "reads memory behind the peer's _tx[], and may write to it."
         ),
         fix=(
-            "Give the device at most as many RX queues as the peer was made with TX "
-            "queues. A native program has to be detached before that, and attached "
-            "again: no program runs meanwhile. Removed queues lose their RPS masks."
+            "Give the device at most as many RX queues as the peer was created with TX "
+            "queues. A native program must be detached first and attached again "
+            "afterwards; no program runs in between. Removed queues lose their RPS "
+            "masks."
         ),
         why=(
-            "veth_poll() (drivers/net/veth.c) takes netdev_get_tx_queue() of the peer "
-            "for its own queue's number, to wake it, in kernels that have "
-            "back-pressure: v6.16 to v6.19 do so without a check, as does 6.12.107; "
-            "v7.1 and 6.12.117 check the number. Kernels that never stop a veth's TX "
-            'queue are not concerned: their veth_xmit() lacks the message "Invalid '
-            'return code". What veth_poll() looks at is read from its code.'
+            "On kernels with back-pressure, veth_poll() (drivers/net/veth.c) calls "
+            "netdev_get_tx_queue() of the peer with the number of its own queue, to "
+            "wake the TX queue. v6.16 to v6.19, and 6.12.107, do not check the number; "
+            "v7.1 and 6.12.117 do. Kernels that never stop a veth's TX queue are not "
+            'affected: their veth_xmit() lacks the message "Invalid return code". '
+            "What veth_poll() accesses is read from its code."
         ),
         subjects=lambda context: context.veths,
         check=_poll_out_of_range,
@@ -231,29 +232,29 @@ RULES: Tuple[Rule, ...] = (
         predicate=(
             "flags & IFF_UP && _tx[i].state & __QUEUE_STATE_DRV_XOFF && peer "
             "rq[i].xdp_ring is empty && !(peer rq[i].xdp_napi.state & "
-            "NAPIF_STATE_SCHED). It is an info where no queue is stuck but one could "
-            "be: veth_xmit() of this kernel stops TX queues, veth_poll() takes "
-            "xdp_rxq.queue_index for the one to wake, a peer rq[i] with 0 < i < "
+            "NAPIF_STATE_SCHED). It is an info if no queue is stuck, but one could get "
+            "stuck: veth_xmit() of this kernel stops TX queues, veth_poll() wakes the "
+            "TX queue numbered xdp_rxq.queue_index, a peer rq[i] with 0 < i < "
             "real_num_tx_queues has NAPI and xdp_rxq.queue_index 0, and packets go "
-            "through its ring (no TSO here, or GRO_FRAGLIST or GRO_UDP_FWD at the "
-            "peer). That is undecided where the code of veth_poll() could not be read."
+            "through its ring (no TSO here, or GRO_FRAGLIST or GRO_UDP_FWD on the "
+            "peer). That is undecided if the code of veth_poll() could not be read."
         ),
         sees=(
-            "Some flows through the pair stall for good; the qdisc's backlog grows; "
-            "no TX timeout is logged."
+            "Some flows through the pair stall for good and the qdisc's backlog grows. "
+            "The kernel logs no TX timeout."
         ),
         fix=(
-            "No command wakes it on every kernel: newer ones do so when the device is "
-            "set down and up. Else make the pair anew. A veth with no qdisc (noqueue) "
-            "is not stopped again."
+            "No command wakes the queue on every kernel. On newer ones, set the device "
+            "down and up; otherwise create the pair again. A veth without a qdisc "
+            "(noqueue) never stops."
         ),
         why=(
-            "veth_xmit() (drivers/net/veth.c) stops the TX queue when the peer's ring "
-            "is full, if it has a qdisc, and veth_poll() of the peer wakes it, since "
-            "v6.16 (and in 6.12.y). veth_poll() of v6.16 to v7.1, and of 6.12.94, "
-            "takes xdp_rxq.queue_index for its number. With NAPI for GRO alone that is "
-            "0 for every queue until a native program was attached once, and so TX "
-            "queue 0 is woken for all."
+            "If the device has a qdisc, veth_xmit() (drivers/net/veth.c) stops the TX "
+            "queue when the peer's ring is full, and veth_poll() of the peer wakes it, "
+            "since v6.16 (and in 6.12.y). veth_poll() of v6.16 to v7.1, and of "
+            "6.12.94, takes the queue's number from xdp_rxq.queue_index. If NAPI runs "
+            "for GRO alone, that is 0 for every queue until a native program is "
+            "attached for the first time, so every RX queue wakes TX queue 0."
         ),
         subjects=lambda context: context.veths,
         check=_stuck,

@@ -209,26 +209,26 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="xdp-mode-conflict",
         severity=INFO,
-        title="native XDP refused: a generic program is in place",
+        title="native XDP refused: a generic program is attached",
         predicate=(
-            "xdp_state[XDP_MODE_SKB] && netdev_ops->ndo_bpf. Not said of the reverse, "
-            "a native program where generic mode is wanted: nobody runs into that by "
-            "leaving out the mode."
+            "xdp_state[XDP_MODE_SKB] && netdev_ops->ndo_bpf. The rule does not report "
+            "the reverse, a native program where generic mode is wanted: nobody runs "
+            "into that by giving no mode."
         ),
         sees=(
-            'An attach in native mode, or with no mode given, fails with "File '
-            'exists" (EEXIST).'
+            'An attach in native mode, or without a mode, fails with "File exists" '
+            "(EEXIST)."
         ),
         fix=(
-            "Nothing to do if the generic program is wanted; another one can take its "
-            "place in generic mode. For native mode, detach it first: the command does "
-            "that and no more."
+            "Nothing to do if the generic program is wanted; another one can replace "
+            "it in generic mode. For native mode, detach it first: the command does "
+            "only that."
         ),
         why=(
             "A device runs a generic or a native program, not both: dev_xdp_attach() "
-            "(net/core/dev.c), in newer kernels dev_xdp_install(), looks at the other "
-            "one's xdp_state[]. dev_xdp_mode() takes no mode for native wherever the "
-            "driver has ndo_bpf."
+            "(net/core/dev.c), or dev_xdp_install() in newer kernels, checks "
+            "xdp_state[] of the other mode. dev_xdp_mode() takes no mode as native "
+            "mode wherever the driver has ndo_bpf."
         ),
         subjects=lambda context: context.programmed,
         check=_mode_conflict,
@@ -239,20 +239,20 @@ RULES: Tuple[Rule, ...] = (
         title="a BPF link holds the program",
         predicate="xdp_state[m].link",
         sees=(
-            "Every attach and detach of that mode by netlink, `ip link set dev NAME "
-            'xdp off` too, fails with "Device or resource busy" (EBUSY), and so does '
+            'Every attach and detach of that mode by netlink fails with "Device or '
+            'resource busy" (EBUSY), even `ip link set dev NAME xdp off`, and so does '
             "a second link."
         ),
         fix=(
-            "Nothing to do: a link is there to keep others away. Its owner can "
-            "replace the program by BPF_LINK_UPDATE. To remove the program, stop "
-            "the process that owns the link, or remove the pin; the command detaches "
-            "the link by force."
+            "Nothing to do: a link is there to keep others away. Its owner can replace "
+            "the program by BPF_LINK_UPDATE. To remove the program, stop the process "
+            "that owns the link, or remove the pin; the command detaches the link by "
+            "force."
         ),
         why=(
-            "dev_xdp_attach() (net/core/dev.c) refuses whatever is not this link once "
-            "xdp_state[m].link is set. The link is let go with its last reference, by "
-            "BPF_LINK_DETACH, or with the device."
+            "Once xdp_state[m].link is set, dev_xdp_attach() (net/core/dev.c) refuses "
+            "everything that does not come from this link. The link goes away with its "
+            "last reference, by BPF_LINK_DETACH, or with the device."
         ),
         subjects=lambda context: context.programmed,
         check=_link_owns,
@@ -260,18 +260,18 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="xdp-link-pinned-only",
         severity=INFO,
-        title="a BPF link that only a pin holds",
+        title="only a pin holds a BPF link",
         predicate="xdp_state[m].link && link.refcnt == the number of its pins in bpffs",
-        sees="A program stays attached, and no process is there that would own it.",
+        sees="A program stays attached, although no process owns it.",
         fix=(
             "Nothing to do if the program is meant to stay. To detach it, remove every "
-            "pin of the link: the commands do that. Where a pin is in another mount "
+            "pin of the link: the commands do that. If a pin is in another mount "
             "namespace, the command detaches the link instead."
         ),
         why=(
-            "A file descriptor and a pin are one reference each to a struct bpf_link; "
+            "A file descriptor and a pin each hold one reference to a struct bpf_link; "
             "bpf_link_put() (kernel/bpf/syscall.c) detaches the program with the last "
-            "one. Other ways to hold a reference last an instant."
+            "one. Other references last only an instant."
         ),
         subjects=lambda context: context.programmed,
         check=_pinned_only,
@@ -279,26 +279,25 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="xdp-upper-program",
         severity=INFO,
-        title="a device above has an XDP program",
+        title="an upper device has an XDP program",
         predicate=(
-            "some device of adj_list.upper (one level) has a program in xdp_state[], "
-            "and dev_xdp_attach() of this kernel asks for it"
+            "some device in adj_list.upper (one level) has a program in xdp_state[], "
+            "and dev_xdp_attach() of this kernel checks for it"
         ),
         sees=(
             'Attach and detach by netlink, in any mode, fail with "File exists" '
             "(EEXIST)."
         ),
         fix=(
-            "Nothing to do if the program above is wanted. To attach one here, detach "
-            "the programs above first, from the top down: the commands do that and no "
-            "more."
+            "Nothing to do if the upper program is wanted. To attach one here, first "
+            "detach the upper programs, from the top down: the commands do only that."
         ),
         why=(
-            "dev_xdp_attach() (net/core/dev.c) since v5.15 walks "
-            "netdev_for_each_upper_dev_rcu(): bonds, bridges, teams, VLANs, macvlans "
-            "alike. It asks before it looks whether something is attached or "
-            "detached. Whether this kernel does so is read from its text: by the "
-            "message that dev_xdp_attach() refers to."
+            "Since v5.15, dev_xdp_attach() (net/core/dev.c) walks "
+            "netdev_for_each_upper_dev_rcu(): bonds, bridges, teams, VLANs and "
+            "macvlans alike. It does so before it looks at whether a program is "
+            "attached or detached. Whether this kernel does so is read from its code, "
+            "which refers to the message or does not."
         ),
         subjects=lambda context: context.lowers,
         check=_upper,
@@ -306,18 +305,19 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="netkit-default-attach",
         severity=INFO,
-        title="netkit refuses XDP with no mode given",
+        title="netkit refuses XDP if no mode is given",
         predicate="kind is netkit && netdev_ops->ndo_bpf && no generic program",
         sees=(
-            "`ip link set dev NAME xdp ...` fails with EOPNOTSUPP and no message, as "
-            "`xdpdrv` does."
+            "`ip link set dev NAME xdp ...` fails with EOPNOTSUPP and no message, and "
+            "so does `xdpdrv`."
         ),
-        fix="Say generic mode: `ip link set dev NAME xdpgeneric ...`.",
+        fix="Ask for generic mode: `ip link set dev NAME xdpgeneric ...`.",
         why=(
-            "Newer kernels (v7.0 or v7.1) have ndo_bpf in netkit for AF_XDP alone: "
+            "Newer kernels (v7.0 or v7.1) have ndo_bpf in netkit for AF_XDP only: "
             "netkit_xsk() (drivers/net/netkit.c) refuses XDP_SETUP_PROG. "
-            "dev_xdp_mode() (net/core/dev.c) sees an ndo_bpf and takes no mode for "
-            "native. Before, netkit had none, and no mode meant generic."
+            "dev_xdp_mode() (net/core/dev.c) sees an ndo_bpf, so no mode means native "
+            "mode. Earlier kernels have no ndo_bpf in netkit, and no mode means "
+            "generic mode."
         ),
         subjects=lambda context: context.paired,
         check=_netkit,

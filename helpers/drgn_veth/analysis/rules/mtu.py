@@ -152,23 +152,23 @@ RULES: Tuple[Rule, ...] = (
             "kind is veth && no native program && peer->mtu > max_mtu, where max_mtu "
             "is PAGE_SIZE - (XDP_PACKET_HEADROOM + NET_IP_ALIGN) - "
             "peer->hard_header_len - SKB_DATA_ALIGN(sizeof(struct skb_shared_info)), "
-            "and PAGE_SIZE * MAX_SKB_FRAGS more for a program that takes fragments"
+            "plus PAGE_SIZE * MAX_SKB_FRAGS for a program that supports fragments"
         ),
         sees=(
-            'An attach in native mode, or with no mode given, fails with "Numerical '
-            'result out of range" (ERANGE). Generic mode is taken.'
+            'An attach in native mode, or without a mode, fails with "Numerical result '
+            'out of range" (ERANGE). Generic mode works.'
         ),
         fix=(
-            "Use a program that takes fragments (section xdp.frags, since v5.18), "
-            "which leaves the MTU alone; or lower the MTU. The commands lower it on "
-            "both ends, so that neither is too large for the other. If an end is a "
-            "port of a bond or team, they lower it there, for all its ports."
+            "Use a program that supports fragments (section xdp.frags, since v5.18) "
+            "and keep the MTU, or lower the MTU. The commands lower it on both ends, "
+            "so that neither is too large for the other. If an end is a port of a bond "
+            "or team, they lower it there, for all its ports."
         ),
         why=(
             "A native program sees a packet in one page, with room before and after "
             "it; veth_xdp_set() (drivers/net/veth.c) does not let the peer send more "
             "than fits. The device's own MTU does not matter for its own program. All "
-            "numbers are taken from the target."
+            "numbers come from the target."
         ),
         subjects=lambda context: context.veths,
         check=_peer_mtu,
@@ -179,20 +179,20 @@ RULES: Tuple[Rule, ...] = (
         title="the peer's MTU cannot be raised under a native program",
         predicate=(
             "kind is veth && native program && peer->max_mtu < 65535, unless "
-            "xdp-max-mtu-stale speaks of the device"
+            "xdp-max-mtu-stale applies to the device"
         ),
         sees=(
             '`ip link set dev PEER mtu N` fails with "mtu greater than device '
             'maximum" (EINVAL).'
         ),
         fix=(
-            "Detach the program, or use one that takes fragments; set the MTU; attach "
-            "again."
+            "Detach the program, or use one that supports fragments; set the MTU; "
+            "attach again."
         ),
         why=(
             "veth_xdp_set() (drivers/net/veth.c) sets max_mtu of the peer when a "
-            "program is attached, and ETH_MAX_MTU again when it is detached; "
-            "dev_validate_mtu() (net/core/dev.c) keeps to it."
+            "program is attached, and resets it to ETH_MAX_MTU when the program is "
+            "detached; dev_validate_mtu() (net/core/dev.c) enforces it."
         ),
         subjects=lambda context: context.native,
         check=_frozen,
@@ -200,28 +200,28 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="xdp-max-mtu-stale",
         severity=WARNING,
-        title="the peer's greatest MTU is that of an earlier program",
+        title="the peer's MTU limit is that of an earlier program",
         predicate=(
             "xdp_state[XDP_MODE_DRV] of a veth && peer->max_mtu != max_mtu as "
-            "veth_xdp_set() computes it for this program. It is a warning if "
-            "peer->mtu > max_mtu, else an info."
+            "veth_xdp_set() computes it for this program. It is a warning if peer->mtu "
+            "> max_mtu, otherwise an info."
         ),
         sees=(
-            "After a program that takes fragments was replaced by one that does not: "
-            "packets of which the program sees the first part only. After the "
-            "reverse: the MTU cannot be raised, though it could."
+            "If a program without support for fragments has replaced one with it, the "
+            "program sees only the first part of large packets. In the reverse case, "
+            "the MTU cannot be raised, although the program would allow it."
         ),
         fix=(
             "Detach the program and attach it again: the kernel then computes max_mtu "
-            "anew. For a moment no program runs. If the peer's MTU is too large for "
-            "this program, lower it first, or the attach is refused: the command does "
-            "both."
+            "anew. No program runs in between. If the peer's MTU is too large for this "
+            "program, it must be lowered first, or the kernel refuses the attach: the "
+            "command does both."
         ),
         why=(
             "veth_xdp_set() (drivers/net/veth.c) of v5.18 to v7.2 sets max_mtu of the "
-            "peer only for the first program, and leaves it when one replaces "
-            "another; v7.3 sets it each time. Whether a program takes fragments is "
-            "its aux->xdp_has_frags."
+            "peer only for the first program, and leaves it when another program "
+            "replaces that one; v7.3 sets it each time. Whether a program supports "
+            "fragments is its aux->xdp_has_frags."
         ),
         subjects=lambda context: context.native,
         check=_stale,
@@ -235,24 +235,25 @@ RULES: Tuple[Rule, ...] = (
             "veth_priv.dropped > 0, else an info."
         ),
         sees=(
-            "Large packets are lost one way: rx_dropped of the one end and tx_dropped "
-            "of the other grow. TCP between the two ends themselves does not suffer, "
-            "as both say their MSS and the smaller one is taken, and packets that are "
-            "to be segmented (GSO) pass. What is lost is UDP, and what is forwarded "
-            "to the larger end and is not GSO: such connections open, and stall once "
-            "they send data."
+            "Large packets are lost in one direction: rx_dropped of one end and "
+            "tx_dropped of the other grow. TCP between the two ends themselves is not "
+            "affected, because both announce their MSS and use the smaller one, and "
+            "packets still to be segmented (GSO) pass. UDP is lost, and so is what is "
+            "forwarded to the larger end without GSO: such connections open, then "
+            "stall once they send data."
         ),
         fix=(
-            "Give both ends the same MTU. The command lowers the larger one, or that "
-            "of the bond or team that it is a port of, and so of all its ports."
+            "Give both ends the same MTU. The command lowers the larger one. If that "
+            "end is a port of a bond or team, it lowers the MTU there, and so of all "
+            "its ports."
         ),
         why=(
-            "veth_forward_skb() hands a packet to __dev_forward_skb(), which drops "
-            "what __is_skb_forwardable() (include/linux/netdevice.h) finds longer "
+            "veth_forward_skb() hands a packet to __dev_forward_skb(), which drops it "
+            "if __is_skb_forwardable() (include/linux/netdevice.h) finds it longer "
             "than mtu + hard_header_len + 4 of the receiving end; veth_xmit() "
             "(drivers/net/veth.c) then counts it in veth_priv.dropped of the sending "
-            "end. That also counts what found the peer down or its ring full, and "
-            "never goes back to 0. netkit does not compare."
+            "end. That counter also includes packets lost because the peer was down or "
+            "its ring was full, and it is never reset. netkit does not compare MTUs."
         ),
         subjects=lambda context: context.veths,
         check=_mismatch,

@@ -203,21 +203,23 @@ RULES: Tuple[Rule, ...] = (
             "peer->real_num_tx_queues"
         ),
         sees=(
-            'An attach in native mode, or with no mode given, fails with "No space '
-            'left on device" (ENOSPC). Generic mode is taken.'
+            'An attach in native mode, or without a mode, fails with "No space left on '
+            'device" (ENOSPC). Generic mode works.'
         ),
         fix=(
-            "Give the device as many RX queues as its peer has TX queues, or the peer "
-            "as few TX queues as the device has RX queues (ethtool -L, since v5.15; "
-            "before, make the pair anew with numrxqueues and numtxqueues for both "
-            "ends). Leave its RX queues as they are if xdp-stale-program is found."
+            "Give the device at least as many RX queues as its peer has TX queues, or "
+            "give the peer no more TX queues than the device has RX queues (ethtool "
+            "-L, since v5.15; on older kernels, create the pair again with numrxqueues "
+            "and numtxqueues for both ends). Do not add RX queues if xdp-stale-program "
+            "is found."
         ),
         why=(
-            "In native mode veth hands a packet of TX queue N to RX queue N of its "
-            "peer, so veth_xdp_set() (drivers/net/veth.c) wants one for each. What no "
-            "mode given means is decided by dev_xdp_mode() (net/core/dev.c): native "
-            "wherever the driver has ndo_bpf, as veth has. A device's own TX queues "
-            "do not matter for its own program."
+            "In native mode, veth hands a packet from TX queue N to RX queue N of its "
+            "peer, so veth_xdp_set() (drivers/net/veth.c) requires one RX queue for "
+            "each TX queue. What an attach without a mode means is up to "
+            "dev_xdp_mode() (net/core/dev.c): native mode wherever the driver has "
+            "ndo_bpf, as veth does. A device's own TX queues do not matter for its own "
+            "program."
         ),
         subjects=lambda context: context.veths,
         check=_native_queues,
@@ -225,7 +227,7 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="queues-one-sided",
         severity=INFO,
-        title="numbers of queues differ, as if given for one end only",
+        title="queue counts differ, as if given for one end only",
         predicate=(
             "ethtool_ops->set_channels && the ends differ && (real_num_rx_queues and "
             "real_num_tx_queues are the number of possible CPUs || both are 1, "
@@ -233,21 +235,21 @@ RULES: Tuple[Rule, ...] = (
             "of possible CPUs)"
         ),
         sees=(
-            "After `ip link add A numtxqueues 4 numrxqueues 4 type veth peer name B` "
-            "B uses as many queues as there are possible CPUs; with the numbers after "
-            "`peer name B`, B uses 1 of each all the same. Native XDP on one end may "
-            "then be refused."
+            "After `ip link add A numtxqueues 4 numrxqueues 4 type veth peer name B`, "
+            "B uses as many queues as there are possible CPUs. If the numbers stand "
+            "after `peer name B` instead, B still uses only 1 of each. The kernel may "
+            "then refuse native XDP on one end."
         ),
         fix=(
             "Give numtxqueues and numrxqueues for both ends, or set them with ethtool "
-            "-L, one command for each end. None is needed where the numbers are meant "
-            "to differ."
+            "-L, one command for each end. Nothing to do if the counts are meant to "
+            "differ."
         ),
         why=(
-            "veth_newlink() (drivers/net/veth.c) calls veth_init_queues() for the "
-            "peer with the attributes of the first end, since v5.15: if these have "
-            "numbers, the peer uses all queues that it was made with, by default one "
-            "for each possible CPU (veth_get_num_queues()); if not, one."
+            "Since v5.15, veth_newlink() (drivers/net/veth.c) calls veth_init_queues() "
+            "for the peer with the attributes of the first end: if these give numbers, "
+            "the peer uses all queues that it was created with, by default one for "
+            "each possible CPU (veth_get_num_queues()); if not, it uses one."
         ),
         subjects=lambda context: context.veths,
         check=_one_sided,
@@ -255,27 +257,28 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="queues-cpus",
         severity=INFO,
-        title="numbers of queues do not go with the number of CPUs",
+        title="queue counts do not match the number of CPUs",
         predicate=(
             "real_num_rx_queues or real_num_tx_queues > possible CPUs || (native "
             "program && real_num_rx_queues < online CPUs)"
         ),
         sees=(
             "Queues beyond the number of CPUs cost memory (with a native program, a "
-            "ring of 256 entries each) and gain nothing. With fewer RX queues than "
-            "CPUs, frames that different CPUs redirect here wait for each other."
+            "ring of 256 entries each) and gain nothing. If there are fewer RX queues "
+            "than CPUs, frames that different CPUs redirect to the peer wait for each "
+            "other."
         ),
         fix=(
             "Nothing to do. If redirects are slow, give the pair as many queues as "
-            "there are CPUs when it is made, or before a program is attached: on "
+            "there are CPUs when you create it, or before you attach a program: on "
             "kernels with the bug of xdp-queue-without-program, RX queues that are "
             "added under a native program do not run it."
         ),
         why=(
             "veth_xdp_xmit() (drivers/net/veth.c) puts a redirected frame into the "
             "ring that veth_select_rxq() chooses, smp_processor_id() % "
-            "real_num_rx_queues, under the ring's producer_lock. A packet that was "
-            "sent keeps its TX queue's number (veth_xmit())."
+            "real_num_rx_queues, under the ring's producer_lock. A packet that the "
+            "peer sends keeps the number of its TX queue (veth_xmit())."
         ),
         subjects=lambda context: context.veths,
         check=_cpus,

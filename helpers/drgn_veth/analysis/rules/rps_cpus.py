@@ -70,22 +70,22 @@ RULES: Tuple[Rule, ...] = (
         severity=INFO,
         title="RPS differs between the two ends: each serves one direction",
         predicate=(
-            "_rx[].rps_map of one end of a pair != that of the other end; of a veth "
-            "those of RX queues that are used (rps-queue-off-by-one)"
+            "_rx[].rps_map of one end of a pair != that of the other end; for a veth, "
+            "only RX queues that are used count (rps-queue-off-by-one)"
         ),
         sees=(
-            "Packets of one direction are spread over CPUs, those of the other are "
-            "not, or over other CPUs. A mask on the host's end does nothing for what "
-            "the host sends into the container."
+            "Packets in one direction are spread over CPUs; those in the other "
+            "direction are not, or over other CPUs. A mask on the host's end does "
+            "nothing for what the host sends into the container."
         ),
         fix=(
-            "Nothing to do, unless the mask is on the wrong end: it belongs on the "
-            "one that receives."
+            "Nothing to do, unless the mask is on the wrong end: it belongs on the end "
+            "that receives."
         ),
         why=(
-            "RPS is a matter of who receives: veth_forward_skb() (drivers/net/veth.c) "
-            "and netkit_xmit() (drivers/net/netkit.c) make the peer skb->dev and hand "
-            "the packet to netif_rx(), which asks get_rps_cpu() (net/core/dev.c) with "
+            "RPS belongs to the receiver: veth_forward_skb() (drivers/net/veth.c) and "
+            "netkit_xmit() (drivers/net/netkit.c) set skb->dev to the peer and hand "
+            "the packet to netif_rx(), which calls get_rps_cpu() (net/core/dev.c) with "
             "the peer's _rx[]."
         ),
         subjects=lambda context: context.steered,
@@ -94,22 +94,23 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="generic-xdp-cpu",
         severity=INFO,
-        title="a generic XDP program runs on the CPUs of RPS",
+        title="a generic XDP program runs on the CPUs that RPS picks",
         predicate="xdp_state[XDP_MODE_SKB] && some _rx[i].rps_map",
         sees=(
-            "The generic program runs, and takes CPU time, where RPS sends the "
-            "packets. It cannot take load off these CPUs by dropping early."
+            "The generic program runs, and takes CPU time, on the CPUs to which RPS "
+            "sends the packets. It cannot relieve these CPUs by dropping packets "
+            "early."
         ),
         fix=(
-            "Nothing to do. In native mode the program runs before RPS, on the CPU "
+            "Nothing to do. In native mode, the program runs before RPS, on the CPU "
             "that sends."
         ),
         why=(
-            "do_xdp_generic() is called in __netif_receive_skb_core() "
-            "(net/core/dev.c), after netif_rx() or netif_receive_skb() has asked "
-            "get_rps_cpu(): on the CPU that RPS chose. veth_poll() "
-            "(drivers/net/veth.c) runs a native program before, on the CPU that "
-            "scheduled it. tun runs generic programs in tun_get_user(), before RPS."
+            "__netif_receive_skb_core() (net/core/dev.c) calls do_xdp_generic() after "
+            "netif_rx() or netif_receive_skb() has called get_rps_cpu(), so on the CPU "
+            "that RPS picked. veth_poll() (drivers/net/veth.c) runs a native program "
+            "earlier, on the CPU that scheduled it. tun runs generic programs in "
+            "tun_get_user(), before RPS."
         ),
         subjects=lambda context: context.steered,
         check=_generic_cpu,

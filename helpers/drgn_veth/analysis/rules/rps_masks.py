@@ -210,17 +210,17 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="rps-queue-out-of-range",
         severity=WARNING,
-        title="RPS leaves out packets of its peer's higher TX queues",
+        title="RPS skips packets from its peer's higher TX queues",
         predicate=(
             "kind is veth && peer->real_num_tx_queues >= real_num_rx_queues + 2 && "
             "some _rx[i].rps_map (or, with a rps_sock_flow_table, "
             "_rx[i].rps_flow_table). It is an info if an end is down."
         ),
         sees=(
-            "RPS is set, and some flows stay on one CPU all the same: each flow keeps "
-            "its TX queue. With more than one RX queue the log has, once for each "
-            "boot, `NAME received packet on queue N, but number of RX queues is M`; "
-            "with one it has nothing."
+            "RPS is set, yet some flows stay on one CPU: each flow keeps its TX queue. "
+            "If the device has more than one RX queue, the log has, once per boot, "
+            "`NAME received packet on queue N, but number of RX queues is M`; with one "
+            "RX queue it has nothing."
         ),
         fix=(
             "Give the peer as many TX queues as the device has RX queues: the command "
@@ -228,13 +228,13 @@ RULES: Tuple[Rule, ...] = (
         ),
         why=(
             "Nothing on the way through veth resets skb->queue_mapping. The sender "
-            "writes the TX queue into it, counted from 0; the receiving side reads "
-            "the same field as the RX queue plus 1, 0 for none. So "
+            "writes the TX queue into it, counted from 0; the receiving side reads the "
+            "same field as the RX queue plus 1, with 0 for none. So "
             "netif_get_rxqueue() and get_rps_cpu() (net/core/dev.c) take TX queue N "
             "for RX queue N - 1. If the device has no such queue, get_rps_cpu() gives "
-            "up: the packet stays on the CPU that it is on, and neither RPS nor RFS "
-            "sees it. That is so for all TX queues from real_num_rx_queues + 1 on. "
-            "The warning is a WARN_ONCE, and asks for more than one RX queue first."
+            "up: the packet stays on its CPU, without RPS or RFS. This affects all TX "
+            "queues from real_num_rx_queues + 1 on. The message is a WARN_ONCE, and "
+            "requires more than one RX queue."
         ),
         subjects=_steered_veths,
         check=_out_of_range,
@@ -242,37 +242,36 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="rps-queue-off-by-one",
         severity=WARNING,
-        title="RPS masks differ, and each is used for the next TX queue",
+        title="RPS masks differ, and each applies to the next TX queue",
         predicate=(
             "kind is veth && veth_xmit() does not write the RX queue into a packet && "
-            "(1 <= n < peer->real_num_tx_queues && n < "
-            "real_num_rx_queues && _rx[n].rps_map != _rx[n - 1].rps_map || k >= 1 && k "
-            "+ 1 >= peer->real_num_tx_queues && _rx[k].rps_map && it is not the same "
-            "as that of some RX queue that is used: _rx[0], and _rx[i] with i + 1 < "
-            "peer->real_num_tx_queues). It is an info if an end is down, or if each "
-            "queue whose own mask is not used has no mask. It is undecided, and an "
-            "info, if the code of veth_xmit() cannot be read."
+            "(1 <= n < peer->real_num_tx_queues && n < real_num_rx_queues && "
+            "_rx[n].rps_map != _rx[n - 1].rps_map || k >= 1 && k + 1 >= "
+            "peer->real_num_tx_queues && _rx[k].rps_map && it differs from that of "
+            "some RX queue that is used: _rx[0], and _rx[i] with i + 1 < "
+            "peer->real_num_tx_queues). It is an info if an end is down, or if every "
+            "queue whose own mask is not used has no mask. If the code of veth_xmit() "
+            "could not be read, this is undecided and an info."
         ),
         sees=(
-            "The mask of rx-N does nothing for TX queue N of the peer: that of "
-            "rx-(N-1) is taken. That of rx-0 serves two TX queues, and that of rx-K, "
-            "but for rx-0, none if the peer has no TX queue K+1: such as a mask on "
-            "rx-1 where the peer has one or two TX queues."
+            "The mask of rx-N does not apply to the peer's TX queue N: the mask of "
+            "rx-(N-1) does. The mask of rx-0 serves two TX queues. The mask of any "
+            "other rx-K serves none if the peer has no TX queue K+1: a mask on rx-1, "
+            "for example, if the peer has one or two TX queues."
         ),
         fix=(
             "Give every rx-N the same mask. The command writes the union of all masks "
             "to every RX queue, including those without one."
         ),
         why=(
-            "As in rps-queue-out-of-range: the receiving side takes "
-            "skb->queue_mapping for the RX queue plus 1 (get_rps_cpu(), "
-            "net/core/dev.c), and veth leaves the TX queue's number in it. Some "
-            "kernels write the RX queue plus 1: skb_record_rx_queue() in veth_xmit() "
-            "(drivers/net/veth.c), from v4.19 to v5.11 where the RX queue has a native "
-            "program, from v5.12 to v5.16 and in stable kernels of that time always. "
-            "There each mask is used for the TX queue of its number, and nothing is "
-            "found. "
-            "The code of veth_xmit() tells which kernel this is."
+            "As in rps-queue-out-of-range: the receiving side reads skb->queue_mapping "
+            "as the RX queue plus 1 (get_rps_cpu(), net/core/dev.c), but veth leaves "
+            "the number of the TX queue in it. Some kernels write the RX queue plus 1, "
+            "by skb_record_rx_queue() in veth_xmit() (drivers/net/veth.c): v4.19 to "
+            "v5.11 if the RX queue has a native program; v5.12 to v5.16, and stable "
+            "kernels of that time, always. There each mask applies to the TX queue of "
+            "its number, and the rule finds nothing. The code of veth_xmit() shows "
+            "which kernel this is."
         ),
         subjects=_steered_veths,
         check=_off_by_one,

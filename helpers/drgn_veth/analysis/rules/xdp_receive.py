@@ -133,25 +133,25 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="xdp-queue-without-program",
         severity=ERROR,
-        title="some RX queues run no program, though one is attached",
+        title="some RX queues run no program, although one is attached",
         predicate=(
             "native program && flags & IFF_UP && i < real_num_rx_queues && "
-            "rq[i].xdp_prog == NULL && rq[i].napi != NULL. It is undecided, and an "
-            "info, while somebody holds rtnl_mutex."
+            "rq[i].xdp_prog == NULL && rq[i].napi != NULL. While a task holds "
+            "rtnl_mutex, this is undecided and an info."
         ),
         sees=(
-            "A program that drops or counts does not get part of the packets since "
-            "`ethtool -L` gave the device more RX queues. Nothing is logged."
+            "Since `ethtool -L` added RX queues to the device, a program that drops or "
+            "counts packets misses some of them. Nothing is logged."
         ),
         fix=(
-            "Take the new queues away again, or, if the peer sends to them, detach the "
-            "program and attach it again; no program runs meanwhile."
+            "Remove the new queues again. If the peer sends to them, detach the "
+            "program and attach it again; no program runs in between."
         ),
         why=(
             "veth_set_channels() (drivers/net/veth.c) of v5.15 to v7.1, and of "
-            "6.12.107, starts NAPI on the new queues with veth_enable_xdp_range() and "
-            "does not set their xdp_prog; veth_xdp_rcv() passes a packet on where "
-            "there is none. Fixed in v7.2 and in some stable kernels, such as 6.1.192."
+            "6.12.107, starts NAPI on the new queues with veth_enable_xdp_range(), but "
+            "does not set their xdp_prog; veth_xdp_rcv() passes packets on if there is "
+            "none. Fixed in v7.2 and in some stable kernels, such as 6.1.192."
         ),
         subjects=lambda context: context.native,
         check=_without_program,
@@ -159,25 +159,25 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="xdp-stale-program",
         severity=WARNING,
-        title="queues that are not in use still name a program",
+        title="unused queues still have a program",
         predicate=(
             "kind is veth && real_num_rx_queues <= i < num_rx_queues && "
             "rq[i].xdp_prog != NULL"
         ),
         sees=(
-            "Nothing, until `ethtool -L` gives the device more RX queues: then a "
-            "program that was detached, and may be freed, runs on their packets. They "
-            "are dropped for no reason, or the kernel crashes in veth_xdp_rcv()."
+            "Nothing, until `ethtool -L` adds RX queues to the device. Then a program "
+            "that was detached, and may be freed, runs on their packets: they are "
+            "dropped for no apparent reason, or the kernel crashes in veth_xdp_rcv()."
         ),
         fix=(
-            "Leave rx as it is; make the pair anew, or boot a fixed kernel, before it "
-            "is raised. Only as long as that very program is attached as many RX "
-            "queues as before are safe."
+            "Do not raise the number of RX queues. Before you do, create the pair "
+            "again or boot a fixed kernel. Only while that very program is attached is "
+            "it safe to go back to the earlier number of RX queues."
         ),
         why=(
             "veth_set_channels() (drivers/net/veth.c) of v5.15 to v7.1, and of "
-            "6.12.107, stops NAPI on queues that go (veth_disable_xdp_range()) and "
-            "leaves their xdp_prog, which counts no reference. Fixed kernels clear it "
+            "6.12.107, stops NAPI on removed queues (veth_disable_xdp_range()) but "
+            "leaves their xdp_prog, which holds no reference. Fixed kernels clear it "
             "(v7.2, 6.1.192)."
         ),
         subjects=lambda context: context.veths,
@@ -189,24 +189,25 @@ RULES: Tuple[Rule, ...] = (
         title="packets bypass a native program",
         predicate=(
             "native program && (peer->real_num_tx_queues > real_num_rx_queues || "
-            "peer->features & NETIF_F_ALL_TSO). It is undecided, and an info, while "
-            "somebody holds rtnl_mutex."
+            "peer->features & NETIF_F_ALL_TSO). While a task holds rtnl_mutex, this is "
+            "undecided and an info."
         ),
         sees=(
-            "The program does not get packets of the peer's TX queues from "
-            "real_num_rx_queues on; or, with TSO on the peer, hardly any."
+            "The program does not see packets from the peer's TX queues numbered "
+            "real_num_rx_queues and above; if the peer has TSO, it sees hardly any."
         ),
         fix=(
             "Give the peer as many TX queues as the device has RX queues. Against TSO, "
-            "detach the program and attach it again: that takes TSO from the peer. For "
-            "a moment no program runs."
+            "detach the program and attach it again: that disables TSO on the peer. No "
+            "program runs in between."
         ),
         why=(
-            "veth_xmit() (drivers/net/veth.c) takes rq[N] for TX queue N if N < "
-            "real_num_rx_queues, else the packet goes to netif_rx(), where no native "
-            "program is. It also wants veth_skb_is_eligible_for_gro() since v5.13, "
-            "which a sender with TSO is not. veth_xdp_set(), veth_set_channels() and "
-            "veth_fix_features() are to keep both from happening."
+            "For TX queue N, veth_xmit() (drivers/net/veth.c) uses rq[N] if N < "
+            "real_num_rx_queues; otherwise the packet goes to netif_rx(), which runs "
+            "no native program. Since v5.13 it also requires "
+            "veth_skb_is_eligible_for_gro(), which is false if the sender has TSO. "
+            "veth_xdp_set(), veth_set_channels() and veth_fix_features() should "
+            "prevent both."
         ),
         subjects=lambda context: context.native,
         check=_overflow,

@@ -156,29 +156,30 @@ RULES: Tuple[Rule, ...] = (
         severity=ERROR,
         title="XDP_TX is lost: the peer has no native program",
         predicate=(
-            "native program && both are up && every peer rq[i].xdp_prog == NULL. It "
-            "is an error if an XDP frame waits in a peer rq[i].xdp_ring whose NAPI is "
-            "not scheduled; a warning if some rq[i].stats.vs.xdp_tx_err > 0, which "
-            "counts what was lost so far, by whichever program; else an info."
+            "native program && both ends are up && every peer rq[i].xdp_prog == NULL. "
+            "It is an error if an XDP frame waits in a peer rq[i].xdp_ring whose NAPI "
+            "is not scheduled. It is a warning if some rq[i].stats.vs.xdp_tx_err > 0, "
+            "which counts all losses so far, whichever program caused them. Otherwise "
+            "it is an info."
         ),
         sees=(
             "Packets for which the program returns XDP_TX vanish. `ethtool -S` counts "
-            "xdp_tx_errors if the peer has no NAPI at all; if its NAPI runs for GRO "
-            "alone, it counts xdp_tx as if all were well."
+            "xdp_tx_errors if the peer has no NAPI at all; if the peer's NAPI runs for "
+            "GRO alone, it counts xdp_tx as if all were well."
         ),
         fix=(
-            "Attach a native program to the peer; one that returns XDP_PASS will do. "
-            "GRO at the peer does not help."
+            "Attach a native program to the peer; one that returns XDP_PASS is enough. "
+            "GRO on the peer does not help."
         ),
         why=(
             "veth_xdp_xmit() (drivers/net/veth.c) puts frames into a ring of the "
-            "receiving end, which is there only with NAPI: with a native program or, "
-            "since v5.13, with GRO. Otherwise it answers ENXIO, and "
+            "receiving end. That ring exists only with NAPI: with a native program or, "
+            "since v5.13, with GRO. Without it, veth_xdp_xmit() returns ENXIO, and "
             "veth_xdp_flush_bq() drops the frames. veth_xdp_flush() then wakes the "
-            "receiver only if its rq has an xdp_prog: with GRO alone the frames stay "
-            "in the ring until something else schedules that NAPI, and 256 fill it "
-            "(measured on 6.1, 6.12 and 7.3: 0 of 8 came back). XDP_REDIRECT takes "
-            "another way, for which GRO is enough: see xdp-redirect-not-ready."
+            "receiver only if its rq has an xdp_prog: with GRO alone, the frames stay "
+            "in the ring until something else schedules that NAPI, and 256 frames fill "
+            "it (measured on 6.1, 6.12 and 7.3: 0 of 8 frames came back). XDP_REDIRECT "
+            "takes another path, for which GRO is enough: see xdp-redirect-not-ready."
         ),
         subjects=lambda context: context.native,
         check=_tx_lost,
@@ -186,27 +187,28 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="xdp-redirect-not-ready",
         severity=INFO,
-        title="XDP_REDIRECT to it is lost",
+        title="XDP_REDIRECT to the device loses packets",
         predicate=(
-            "kind is veth && both ends are up && a device of its namespace other than "
+            "kind is veth && both ends are up && a device in its namespace other than "
             "the two has a native program && (every peer rq[i].napi == NULL || "
             "!(xdp_features & NETDEV_XDP_ACT_NDO_XMIT), since v6.3)"
         ),
         sees=(
-            "Packets that a native program redirects to this device vanish; "
-            "tracepoint xdp:xdp_redirect_err or xdp:xdp_devmap_xmit tells."
+            "Packets that a native program redirects to this device vanish; the "
+            "tracepoints xdp:xdp_redirect_err and xdp:xdp_devmap_xmit report it."
         ),
         fix=(
-            "Switch GRO on at the peer (since v5.13), or attach a native program "
-            "there that returns XDP_PASS. The device needs as many RX queues as its "
-            "peer has TX queues."
+            "Enable GRO on the peer (since v5.13), or attach a native program there "
+            "that returns XDP_PASS. The device needs as many RX queues as its peer has "
+            "TX queues."
         ),
         why=(
-            "__xdp_enqueue() (kernel/bpf/devmap.c) asks for NETDEV_XDP_ACT_NDO_XMIT "
-            "since v6.3, which veth_set_xdp_features() (drivers/net/veth.c) gives to "
-            "a device whose peer has a program or wants GRO, and no more TX queues "
-            "than the device has RX queues. veth_xdp_xmit() then needs NAPI at the "
-            "peer, as in xdp-tx-lost. A generic program's redirect does not need it."
+            "__xdp_enqueue() (kernel/bpf/devmap.c) requires NETDEV_XDP_ACT_NDO_XMIT "
+            "since v6.3. veth_set_xdp_features() (drivers/net/veth.c) sets it on a "
+            "device whose peer has a program or GRO enabled, and no more TX queues "
+            "than the device has RX queues. veth_xdp_xmit() then needs NAPI on the "
+            "peer, as in xdp-tx-lost. A redirect by a generic program does not need "
+            "it."
         ),
         subjects=_redirect_targets,
         check=_redirect,
