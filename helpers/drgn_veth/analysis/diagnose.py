@@ -74,4 +74,4 @@ def undecided_errors(findings: Sequence[Finding]) -> Optional[str]:
     rules = ", ".join(sorted({finding.rule for finding in open_ones}))
     devices = {finding.device for finding in open_ones}
     where = "all devices" if None in devices else count(len(devices), "device")
-    return f"not decided on {where}, and no error for --check: {rules}"
+    return f"undecided on {where}, and so no error for --check: {rules}"

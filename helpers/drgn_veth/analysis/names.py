@@ -43,3 +43,13 @@ class Names:
         if isinstance(netns, Unreadable) or netns == seen_from.netns:
             return name_of(device)
         return f"{name_of(device)} (netns {self._netns.get(netns, netns)})"
+
+    def of_peer(self, what: str, peer: Device, seen_from: Device) -> str:
+        """
+        Return something of a peer: ``peer veth1's MTU``, or ``the MTU of peer eth0
+        (netns pod1)``.
+        """
+        name = self.name(peer, seen_from)
+        if name == name_of(peer):
+            return f"peer {name}'s {what}"
+        return f"the {what} of peer {name}"

@@ -230,8 +230,8 @@ CASES: Dict[str, Case] = {
         pair(queues(14, 14), queues(48, 48)),
         "info",
         "veth0",
-        "native XDP would be refused: 14 real RX queues here, 48 real TX queues of its "
-        "peer eth0 (netns pod1)",
+        "native XDP would be refused: only 14 real RX queues here, but peer eth0 "
+        "(netns pod1) has 48 real TX queues",
         (("real_num_rx_queues", 14), ("peer_real_num_tx_queues", 48)),
         KernelAnswer(
             "veth_xdp_set",
@@ -262,9 +262,9 @@ CASES: Dict[str, Case] = {
         pair(queues(2, 3), queues(4, 4)),
         "info",
         "eth0",
-        "counts differ: 4 real RX queues and 4 TX here (one for each of 4 possible "
-        "CPUs), 2 and 3 of its peer veth0 (netns 4026531840); as when queues are given "
-        "for one end only",
+        "queue counts differ: 4 real RX queues and 4 TX here (one for each of 4 "
+        "possible CPUs), but peer veth0 (netns 4026531840) has 2 and 3, as if counts "
+        "were given for one end only",
         (
             ("real_num_rx_queues", 4),
             ("real_num_tx_queues", 4),
@@ -308,8 +308,8 @@ CASES: Dict[str, Case] = {
         pair(queues(1, 5), queues(1, 1)),
         "info",
         "veth0",
-        "1 real RX queue and 5 TX, 4 possible CPUs: more queues than CPUs can serve at "
-        "a time",
+        "1 real RX queue and 5 TX for 4 possible CPUs: more queues than CPUs can serve "
+        "at a time",
         (
             ("real_num_rx_queues", 1),
             ("real_num_tx_queues", 5),
@@ -342,8 +342,8 @@ CASES: Dict[str, Case] = {
         ),
         "warning",
         "veth0",
-        "veth_poll() of rx-2-3 looks at TX queues that its peer eth0 (netns pod1) does "
-        "not have: it was made with 2",
+        "veth_poll() of rx-2-3 accesses TX queues that peer eth0 (netns pod1) does not "
+        "have: it was created with 2",
         (
             ("real_num_rx_queues", 4),
             ("peer_num_tx_queues", 2),
@@ -404,8 +404,8 @@ CASES: Dict[str, Case] = {
         pair({"veth": Veth(0, 0, stopped=(STUCK, STUCK._replace(queue=2)))}),
         "error",
         "veth0",
-        "TX queue 1-2 is stopped for good: its peer eth0 (netns pod1) has nothing left "
-        "to receive, and nothing wakes it",
+        "TX queue 1-2 is stopped for good: peer eth0 (netns pod1) has nothing left to "
+        "receive, and nothing will wake the queue",
         (
             ("_tx[].state & __QUEUE_STATE_DRV_XOFF", "1-2"),
             ("peer_rq[].xdp_ring", "empty"),
@@ -452,8 +452,8 @@ CASES: Dict[str, Case] = {
         pair(queues(4, 4), {**queues(2, 2), **rps((0, 2, 3), ())}),
         "warning",
         "eth0",
-        "RPS leaves out what comes from 1 of 4 TX queues of its peer veth0 (netns "
-        "4026531840): 2 real RX queues here",
+        "RPS skips packets from 1 of the 4 TX queues of peer veth0 (netns 4026531840): "
+        "only 2 RX queues here",
         (
             ("real_num_rx_queues", 2),
             ("peer_real_num_tx_queues", 4),
@@ -492,8 +492,8 @@ CASES: Dict[str, Case] = {
         pair(queues(2, 2), {**queues(2, 2), **rps((0, 3), (33,))}),
         "warning",
         "eth0",
-        "packets of TX queue 1 of its peer veth0 (netns 4026531840) are steered by "
-        "rx-0 (CPUs 0,3), not by rx-1 (CPU 33)",
+        "rx-0 (CPUs 0,3), not rx-1 (CPU 33), steers packets from TX queue 1 of peer "
+        "veth0 (netns 4026531840)",
         (
             ("real_num_rx_queues", 2),
             ("peer_real_num_tx_queues", 2),
@@ -523,15 +523,15 @@ CASES: Dict[str, Case] = {
             (pair(queues(2, 2), {**queues(2, 2), **rps((0, 3), BAD)}), "rps_map"),
             (pair(queues(2, 2), {**queues(2, 2), "rps": BAD}), "_rx[]"),
         ],
-        fix_effect="writes 2,00000009 (CPUs 0,3,33), the union of all masks, to each "
-        "of 2 RX queues",
+        fix_effect="writes 2,00000009 (CPUs 0,3,33), the union of all masks, to all 2 "
+        "RX queues",
     ),
     "rps-which-end": Case(
         pair(b={**rps((0, 1))}),
         "info",
         "eth0",
-        "its RPS (0-1) steers what its peer veth0 (netns 4026531840) sends; what it "
-        "sends itself is steered by that of its peer (none)",
+        "its RPS (0-1) steers what peer veth0 (netns 4026531840) sends; the peer's RPS "
+        "(none) steers what this end sends",
         (("rps_map", "0-1"), ("peer_rps_map", "")),
         KernelAnswer("get_rps_cpu"),
         (),
@@ -556,8 +556,8 @@ CASES: Dict[str, Case] = {
         pair(None, None, BR0._replace(**generic(), **rps((0, 1)))),
         "info",
         "br0",
-        "its generic program runs after RPS: on CPUs 0-1, and where a packet is not "
-        "steered on the CPU that has it",
+        "its generic program runs on the CPUs that RPS picks (0-1), or on the "
+        "receiving CPU if RPS skips the packet",
         (("prog_id", 7), ("rps_map", "0-1")),
         KernelAnswer("__netif_receive_skb_core"),
         (),
@@ -632,8 +632,8 @@ CASES: Dict[str, Case] = {
         pair({**queues(1, 1, 4, 4), **native(), "veth": STALE}),
         "warning",
         "veth0",
-        "rx-1-2, not in use, still name a program: it runs again, freed or not, once "
-        "they are in use",
+        "unused rx-1-2 still have a program: once in use again, they run it, even if "
+        "it was freed",
         (
             ("real_num_rx_queues", 1),
             ("rq[].xdp_prog", ("rx-1: 0x77", "rx-2: 0x77")),
@@ -656,8 +656,8 @@ CASES: Dict[str, Case] = {
         pair({**queues(1, 1, 4, 4), **native()}, queues(2, 3)),
         "error",
         "veth0",
-        "2 of 3 TX queues of its peer eth0 (netns pod1) bypass its native program: 1 "
-        "real RX queue here",
+        "packets from 2 of the 3 TX queues of peer eth0 (netns pod1) bypass the native "
+        "program: only 1 real RX queue here",
         (("real_num_rx_queues", 1), ("peer_real_num_tx_queues", 3)),
         KernelAnswer("veth_xmit"),
         ("ip netns exec pod1 ethtool -L eth0 tx 1",),
@@ -677,8 +677,8 @@ CASES: Dict[str, Case] = {
         pair(native(True, True, errors=10), {"xdp": Xdp(None, None, None, rqs(False))}),
         "warning",
         "veth0",
-        "its native program has lost 20 packets by XDP_TX so far: eth0 (netns pod1) "
-        "has no native program",
+        "its native program has lost 20 packets by XDP_TX so far: peer eth0 (netns "
+        "pod1) has no native program",
         (
             ("rq[].stats.vs.xdp_tx_err", 20),
             ("peer_rq[].xdp_prog != NULL", 0),
@@ -710,7 +710,7 @@ CASES: Dict[str, Case] = {
         pair({"features": Features(0, 0, 0)}, None, NIC._replace(xdp=WITH_XDP)),
         "info",
         "veth0",
-        "XDP_REDIRECT to it is lost, and native programs run in its namespace: its "
+        "XDP_REDIRECT to it loses packets, and native programs run in its namespace: "
         "peer eth0 (netns pod1) has no NAPI",
         (("xdp_features", "0x0"), ("peer_rq[].napi != NULL", 0)),
         KernelAnswer("__xdp_enqueue", "EOPNOTSUPP"),
@@ -751,8 +751,8 @@ CASES: Dict[str, Case] = {
         pair({"mtu": 1500}, {"mtu": 3507}),
         "info",
         "veth0",
-        "native XDP would be refused: the MTU of its peer eth0 (netns pod1) is 3507, "
-        "more than 3506 (73138 for a program that takes fragments)",
+        "native XDP would be refused: peer eth0 (netns pod1) has MTU 3507, the limit "
+        "is 3506 (73138 for a program that supports fragments)",
         (("peer_mtu", 3507), ("max_mtu", 3506), ("max_mtu with frags", 73138)),
         KernelAnswer(
             "veth_xdp_set", "ERANGE", "veth: Peer MTU is too large to set XDP"
@@ -774,8 +774,7 @@ CASES: Dict[str, Case] = {
         pair(native(), {"max_mtu": 3506}),
         "info",
         "veth0",
-        "its native program keeps the MTU of its peer eth0 (netns pod1) at 3506 or "
-        "less",
+        "its native program limits the MTU of peer eth0 (netns pod1) to 3506",
         (("peer_max_mtu", 3506), ("peer_mtu", 1500)),
         KernelAnswer("dev_validate_mtu", "EINVAL", "mtu greater than device maximum"),
         (),
@@ -791,8 +790,8 @@ CASES: Dict[str, Case] = {
         pair(native(), {"max_mtu": 73138, "mtu": 9000}),
         "warning",
         "veth0",
-        "the MTU of its peer eth0 (netns pod1) is 9000, and its native program does "
-        "not take fragments: 3506 would be the most",
+        "peer eth0 (netns pod1) has MTU 9000, but the native program does not support "
+        "fragments: the limit should be 3506",
         (
             ("xdp_has_frags", False),
             ("peer_max_mtu", 73138),
@@ -821,8 +820,8 @@ CASES: Dict[str, Case] = {
         pair({"mtu": 9000, "veth": Veth(12, 0)}),
         "warning",
         "veth0",
-        "its MTU is 9000, that of its peer eth0 (netns pod1) 1500: larger packets are "
-        "lost one way; it has dropped 12",
+        "its MTU is 9000, but peer eth0 (netns pod1) has 1500: larger packets are lost "
+        "in one direction; it has dropped 12 so far",
         (("mtu", 9000), ("peer_mtu", 1500), ("dropped", 12)),
         KernelAnswer("__is_skb_forwardable"),
         ("ip link set dev veth0 mtu 1500",),
@@ -842,7 +841,7 @@ CASES: Dict[str, Case] = {
         pair({"operstate": "LOWERLAYERDOWN"}, {"flags": DOWN}),
         "warning",
         "veth0",
-        "it is up, and its peer eth0 (netns pod1) is down: no carrier, no traffic",
+        "it is up, but its peer eth0 (netns pod1) is down: no carrier, no traffic",
         (
             ("flags & IFF_UP", 1),
             ("peer_flags & IFF_UP", 0),
@@ -862,7 +861,7 @@ CASES: Dict[str, Case] = {
         pair({"peer": None}),
         "error",
         "veth0",
-        "it is a veth that has no peer",
+        "this veth has no peer",
         (("peer", None),),
         KernelAnswer(
             "veth_xdp_set", "ENOTCONN", "veth: Cannot set XDP when peer is detached"
@@ -880,8 +879,8 @@ CASES: Dict[str, Case] = {
         pair(None, generic()),
         "info",
         "eth0",
-        "native XDP, and so an attach with no mode given, is refused: it has a generic "
-        "program",
+        "native XDP, and so an attach without a mode, is refused: a generic program is "
+        "attached",
         (("xdp_state[XDP_MODE_SKB] prog_id", 7),),
         KernelAnswer(
             "dev_xdp_attach",
@@ -923,7 +922,7 @@ CASES: Dict[str, Case] = {
         link(0, (PIN,)),
         "info",
         "veth0",
-        "BPF link 3 holds its program, and only a pin holds the link: no process has "
+        "BPF link 3 holds its program, and only a pin holds the link; no process has "
         "it open",
         (("link_id", 3), ("link.refcnt", 1), ("pins", (PIN,))),
         KernelAnswer("bpf_link_put"),
@@ -938,8 +937,8 @@ CASES: Dict[str, Case] = {
         pair({"uppers": (BOND.ref,)}, None, BOND._replace(xdp=WITH_XDP)),
         "info",
         "veth0",
-        "XDP cannot be attached, nor detached by netlink: bond0 (netns 4026531840, "
-        "ifindex 9), above it, has a program",
+        "XDP cannot be attached, nor detached by netlink: upper device bond0 (netns "
+        "4026531840, ifindex 9) has a program",
         (("prog_id of upper bond0 (netns 4026531840, ifindex 9)", (7,)),),
         KernelAnswer("dev_xdp_attach", "EEXIST", UPPER),
         (),
@@ -972,8 +971,8 @@ CASES: Dict[str, Case] = {
         pair(None, {"driver": CHANNELS._replace(ndo_bpf=False)}, kind="netkit"),
         "info",
         "veth0",
-        "an attach with no mode given is refused: it means native mode, which netkit "
-        "does not have; generic mode works",
+        "an attach without a mode is refused: it means native mode, which netkit does "
+        "not support; generic mode works",
         (("netdev_ops->ndo_bpf", "netkit_xsk"),),
         KernelAnswer("netkit_xsk", "EOPNOTSUPP"),
         (),
@@ -1070,8 +1069,9 @@ def test_second_end_alone_was_given_queues() -> None:
     (finding,) = found("queues-one-sided", pair(queues(1, 1, 4, 4), queues(1, 1, 3, 2)))
     assert finding.device is not None and finding.device.name == "eth0"
     assert finding.summary == (
-        "counts differ: 1 real RX queue and 1 TX here (made with 3 and 2), 1 and 1 of "
-        "its peer veth0 (netns 4026531840); as when queues are given for one end only"
+        "queue counts differ: 1 real RX queue and 1 TX here (created with 3 and 2), "
+        "but peer veth0 (netns 4026531840) has 1 and 1, as if counts were given for "
+        "one end only"
     )
     assert finding.fix == (
         "ip netns exec pod1 ethtool -L eth0 rx 3 tx 2",
@@ -1143,8 +1143,8 @@ def test_native_program_with_fewer_queues_than_cpus() -> None:
     for target in (TARGET, MANY_CPUS):
         (finding,) = found("queues-cpus", pair(few, target=target))
         assert finding.summary == (
-            "1 real RX queue and 1 TX, 4 online CPUs: CPUs that redirect frames to its "
-            "peer's end share RX queues, and a lock each"
+            "1 real RX queue and 1 TX for 4 online CPUs: CPUs that redirect frames to "
+            "its peer share RX queues and their locks"
         )
         assert finding.evidence[-1] == ("online_cpus", 4)
         assert finding.fix == ()
@@ -1190,21 +1190,21 @@ def test_nothing_is_logged_with_one_rx_queue() -> None:
         "rps-queue-out-of-range", pair({**queues(1, 1), **rps((0,))}, queues(4, 4))
     )
     assert finding.kernel == KernelAnswer("get_rps_cpu")
-    assert "2 of 4 TX queues" in finding.summary
+    assert "2 of the 4 TX queues" in finding.summary
 
 
 def test_rfs_alone_is_left_out_too() -> None:
     flows = {**queues(1, 1), **rps((), flows=64)}
     both = TARGET._replace(rps_sock_flow_entries=1024)
     (finding,) = found("rps-queue-out-of-range", pair(flows, queues(4, 4), target=both))
-    assert finding.summary.startswith("RFS leaves out what comes from 2 of 4 TX queues")
+    assert finding.summary.startswith("RFS skips packets from 2 of the 4 TX queues")
     assert finding.evidence[2:] == (
         ("rps_flow_table", "64"),
         ("rps_sock_flow_table", 1024),
     )
     masks = {**queues(1, 1), **rps((0,), flows=64)}
     (finding,) = found("rps-queue-out-of-range", pair(masks, queues(4, 4), target=both))
-    assert finding.summary.startswith("RPS leaves out")
+    assert finding.summary.startswith("RPS skips packets")
 
 
 @pytest.mark.parametrize(
@@ -1266,7 +1266,7 @@ def test_poll_that_is_not_known(poll: Any, reason: str) -> None:
     assert finding.severity == "info"
     assert finding.undecided is not None and reason in finding.undecided
     assert finding.summary == (
-        "TX queue 1-2, once stopped, may stay so: NAPI of rx-1-2 of its peer eth0 "
+        "TX queue 1-2, once stopped, may stay stopped: NAPI of rx-1-2 on peer eth0 "
         "(netns pod1) runs for GRO alone"
     )
 
@@ -1309,7 +1309,7 @@ def test_only_the_index_of_the_xdp_rxq_is_out_of_range() -> None:
     (finding,) = found(
         "veth-poll-out-of-range", pair(case, queues(1, 1, 1, 2), kernel=by_rxq)
     )
-    assert finding.summary.startswith("veth_poll() of rx-3 looks at")
+    assert finding.summary.startswith("veth_poll() of rx-3 accesses")
     # No program that would have to be detached.
     assert finding.fix == ("ethtool -L veth0 rx 2",)
 
@@ -1373,8 +1373,8 @@ def test_tx_queue_that_could_be_stuck() -> None:
     assert finding.device is not None and finding.device.name == "veth0"
     assert finding.severity == "info" and finding.undecided is None
     assert finding.summary == (
-        "TX queue 1-2, once stopped (with a qdisc), stays so: NAPI of rx-1-2 of its "
-        "peer eth0 (netns pod1) wakes TX queue 0"
+        "TX queue 1-2, once stopped (with a qdisc), stays stopped: NAPI of rx-1-2 on "
+        "peer eth0 (netns pod1) wakes TX queue 0 instead"
     )
     # What is so now is more than what could be.
     whole = pair(
@@ -1556,7 +1556,7 @@ def test_gro_at_the_peer_does_not_help() -> None:
         "xdp-tx-lost", pair(native(), {"xdp": Xdp(None, None, None, stuck)})
     )
     assert finding.severity == "error"
-    assert "waits in RX queue 0 of its peer eth0 (netns pod1)" in finding.summary
+    assert "wait in RX queue 0 of peer eth0 (netns pod1)" in finding.summary
     assert finding.kernel == KernelAnswer("veth_xdp_flush", None)
     assert finding.fix == ()
 
@@ -1700,7 +1700,7 @@ def test_stale_max_mtu_that_hurts(mtu: int, severity: str) -> None:
     assert finding.severity == severity
     lower = ["ip netns exec pod1 ip link set dev eth0 mtu 3506"]
     assert finding.fix == (again("veth0", *lower[: severity == "warning"]),)
-    assert (f"is {mtu}, " in finding.summary) == (severity == "warning")
+    assert (f"has MTU {mtu}, " in finding.summary) == (severity == "warning")
 
 
 @pytest.mark.parametrize("dropped", [0, BAD, None])
@@ -1711,7 +1711,7 @@ def test_mismatch_that_has_dropped_nothing(dropped: Any) -> None:
         "mtu-mismatch", pair({"mtu": 9000, "veth": veth}, {"veth": Veth(5, 0)})
     )
     assert finding.severity == "info"
-    assert finding.summary.endswith("larger packets would be lost one way")
+    assert finding.summary.endswith("larger packets would be lost in one direction")
     assert finding.evidence[-1] == ("dropped", dropped or 0)
     assert finding.undecided is None
 
@@ -1742,7 +1742,7 @@ def test_somebody_is_changing_it(rule: str, snapshot: Snapshot) -> None:
     (finding,) = found(rule, snapshot._replace(kernel=HELD))
     assert finding.severity == "info"
     assert finding.undecided == (
-        "ip (812) holds rtnl_mutex: it may have been changing this"
+        "ip (812) holds rtnl_mutex and may have been changing this"
     )
     # Nothing may be broken.
     assert finding.fix == () and finding.fix_effect is None
@@ -1768,7 +1768,7 @@ def test_two_uppers_of_one_name() -> None:
     refs = tuple(upper.ref for upper in uppers)
     (finding,) = found("xdp-upper-program", pair({"uppers": refs}, None, *uppers))
     names = [f"mv (netns {POD + i}, ifindex 7)" for i in range(2)]
-    assert f": {', '.join(names)}, above it, have programs" in finding.summary
+    assert f": upper devices {', '.join(names)} have programs" in finding.summary
     assert dict(finding.evidence) == {f"prog_id of upper {n}": (7,) for n in names}
 
 
@@ -1798,7 +1798,7 @@ def test_peer_in_another_namespace(netns: Any, names: Any, said: str) -> None:
     whole = whole._replace(namespaces=(host, pod._replace(names=names)))
     (finding,) = found("peer-down", whole)
     assert finding.summary == (
-        f"it is up, and its peer {said} is down: no carrier, no traffic"
+        f"it is up, but its peer {said} is down: no carrier, no traffic"
     )
 
 
@@ -1839,7 +1839,7 @@ STORY = pair({**queues(2, 2), **generic()}, {**queues(4, 4), "mtu": 9000})
     [
         ("xdp-native-queues", EEXIST, "veth0 has program 7 in generic mode"),
         ("xdp-peer-mtu", EEXIST, "veth0 has program 7 in generic mode"),
-        ("xdp-mode-conflict", ERANGE, "mtu of the peer eth0 is 9000, more than 3506"),
+        ("xdp-mode-conflict", ERANGE, "peer eth0 has mtu 9000, the limit is 3506"),
     ],
 )
 def test_what_refuses_then(rule: str, then: KernelAnswer, because: str) -> None:
@@ -2286,7 +2286,7 @@ def test_json_of_a_finding() -> None:
         "commands": ["ip link set dev veth0 xdpgeneric off"],
     }
     because = record["then"].pop("because")
-    assert because.startswith("mtu of the peer eth0 is 9000, more than 3506")
+    assert because.startswith("peer eth0 has mtu 9000, the limit is 3506")
     assert record["then"] == ERANGE._asdict()
     poll = CASES["veth-poll-out-of-range"].fires
     (record,) = [
@@ -2333,20 +2333,21 @@ def test_screen() -> None:
         "found: 1 warning, 3 infos; --explain RULE says more\n"
         "\n"
         "warning  mtu-mismatch  4026531840 3: veth0\n"
-        "    its MTU is 9000, that of its peer eth0 (netns pod1) 1500: larger packets "
-        "are lost one way; it has dropped 3\n"
+        "    its MTU is 9000, but peer eth0 (netns pod1) has 1500: larger packets are "
+        "lost in one direction; it has dropped 3 so\n"
+        "    far\n"
         "    $ ip link set dev veth0 mtu 1500\n"
         "info     generic-xdp-cpu  4026531840 9: br0\n"
-        "    its generic program runs after RPS: on CPU 0, and where a packet is not "
-        "steered on the CPU that has it\n"
+        "    its generic program runs on the CPUs that RPS picks (0), or on the "
+        "receiving CPU if RPS skips the packet\n"
         "info     xdp-native-queues  4026531840 3: veth0\n"
-        "    native XDP would be refused: 1 real RX queue here, 2 real TX queues of "
-        "its peer eth0 (netns pod1)\n"
+        "    native XDP would be refused: only 1 real RX queue here, but peer eth0 "
+        "(netns pod1) has 2 real TX queues\n"
         "    $ ip netns exec pod1 ethtool -L eth0 tx 1\n"
         "info     xdp-peer-mtu  4026532281 2: eth0\n"
-        "    native XDP would be refused: the MTU of its peer veth0 (netns 4026531840) "
-        "is 9000, more than 3506 (73138 for a\n"
-        "    program that takes fragments)\n"
+        "    native XDP would be refused: peer veth0 (netns 4026531840) has MTU 9000, "
+        "the limit is 3506 (73138 for a program that\n"
+        "    supports fragments)\n"
         "    $ ip link set dev veth0 mtu 1500"
     )
 
@@ -2356,12 +2357,13 @@ def test_screen_tells_undo_from_fix() -> None:
     screen = render_findings.findings(diagnose(STORY), unfold=True)
     assert (
         "info     xdp-mode-conflict  4026531840 3: veth0\n"
-        "    native XDP, and so an attach with no mode given, is refused: it has a "
-        "generic program\n"
-        "    to undo it, which detaches the program: ip link set dev veth0 xdpgeneric "
-        "off\n"
+        "    native XDP, and so an attach without a mode, is refused: a generic "
+        "program is attached\n"
+        "    to undo it, which detaches the program: "
+        "ip link set dev veth0 xdpgeneric off\n"
         '    a native attach would then fail with ERANGE "veth: Peer MTU is too large '
-        'to set XDP": mtu of the peer eth0 is 9000,\n'
+        'to set XDP": peer eth0 has mtu 9000, the\n'
+        "    limit is 3506: "
     ) in screen
     assert (
         "    $ ip netns exec pod1 ethtool -L eth0 tx 2\n"
@@ -2372,8 +2374,8 @@ def test_screen_tells_undo_from_fix() -> None:
     masks = CASES["rps-queue-off-by-one"].fires
     screen = render_findings.findings(diagnose(masks))
     assert (
-        "    this writes 2,00000009 (CPUs 0,3,33), the union of all masks, to each of "
-        "2 RX queues:\n"
+        "    this writes 2,00000009 (CPUs 0,3,33), the union of all masks, to all 2 RX "
+        "queues:\n"
         "    $ ip netns exec pod1 sh -c "
     ) in screen
 
@@ -2505,14 +2507,14 @@ def test_infos_are_folded() -> None:
     assert lines[2:] == [
         (
             "info     xdp-native-queues  14, such as 4026531840 0: veth0: native XDP "
-            "would be refused: 14 real RX queues here, 48"
+            "would be refused: only 14 real RX queues here,"
         ),
-        "    real TX queues of its peer eth0 (netns pod1)",
+        "    but peer eth0 (netns pod1) has 48 real TX queues",
         (
             "info     mtu-frozen  14, such as 4026531840 0: veth0: its native program "
-            "keeps the MTU of its peer eth0 (netns pod1) at"
+            "limits the MTU of peer eth0 (netns pod1) to"
         ),
-        "    3506 or less",
+        "    3506",
     ]
     assert lines[0] == "found: 28 infos; --explain RULE says more"
     unfolded = render_findings.findings(found, unfold=True)
@@ -2578,10 +2580,10 @@ def test_undecided_are_counted_apart() -> None:
     assert undecided_errors([one("no-peer"), poll]) is None
     everywhere = held._replace(device=None)
     assert undecided_errors([held, held, *many(3, held)]) == (
-        "not decided on 4 devices, and no error for --check: no-peer"
+        "undecided on 4 devices, and so no error for --check: no-peer"
     )
     assert undecided_errors([everywhere]) == (
-        "not decided on all devices, and no error for --check: no-peer"
+        "undecided on all devices, and so no error for --check: no-peer"
     )
 
 

@@ -96,7 +96,10 @@ def tcp_data_split(q: Question) -> Optional[str]:
     if not q.program or q.need_program("frags"):
         return None
     if need(q.device.tcp_data_split, f"tcp-data-split of {q.name}"):
-        return f"tcp-data-split of {q.name} is on; the program does not take fragments"
+        return (
+            f"tcp-data-split of {q.name} is on, and the program does not support "
+            "fragments"
+        )
     return None
 
 

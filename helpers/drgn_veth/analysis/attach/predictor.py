@@ -61,8 +61,8 @@ class Predictor:
         kernel = snapshot.kernel
         if kernel is None or not kernel.xdp_state:
             raise TooOldError(
-                "this kernel has no net_device.xdp_state (it is older than v5.9), and "
-                "decides in another way, which is not known here"
+                "this kernel has no net_device.xdp_state: it is older than v5.9, and "
+                "such kernels are not supported here"
             )
         self.questions = Questions(snapshot)
         self._kernel = kernel
@@ -96,7 +96,7 @@ class Predictor:
             if refused is not None:
                 return refused
         return q.accepted(
-            "generic_xdp_install", "generic mode asks nothing of a device"
+            "generic_xdp_install", "generic mode has no device requirements"
         )
 
     def _attach(self, q: Question, variant: Variant) -> Answer:
@@ -108,7 +108,7 @@ class Predictor:
         if refused is not None:
             return refused
         if q.is_current():
-            return q.accepted("dev_xdp_attach", "nothing changes, no driver is called")
+            return q.accepted("dev_xdp_attach", "nothing changes; no driver is called")
         refused = first(q, core.NO_OPERATION)
         return self._install(q, variant) if refused is None else refused
 
@@ -143,7 +143,7 @@ class Predictor:
         if len(answers) == 1:
             return next(iter(answers.values()))
         either = tuple(answers.values())
-        why = "this kernel's code could not be read, which would tell"
+        why = "only this kernel's code could tell, and it could not be read"
         if isinstance(self._kernel.messages, Unreadable):
             why = f"{why}: {self._kernel.messages.reason}"
         return Answer(None, None, None, why, (), either)
@@ -170,15 +170,15 @@ class Predictor:
                 "netlink": ("__dev_get_by_index", "ENODEV"),
                 "link": ("bpf_xdp_link_attach", "EINVAL"),
             }[via]
-            why = f"nobody can name {q.name} now: {device.off_list}"
+            why = f"{q.name} cannot be found by name now: {device.off_list}"
             return refusal(errno, None, function, why)
         if program and program.frags is True and not self._kernel.xdp_frags:
             return refusal(
                 "EINVAL",
                 None,
                 "bpf_prog_load",
-                "this kernel does not know BPF_F_XDP_HAS_FRAGS: no such program can be "
-                "loaded",
+                "this kernel does not support BPF_F_XDP_HAS_FRAGS: no such program can "
+                "be loaded",
             )
         try:
             # bpf_xdp_link_attach() decides nothing of its own.

@@ -291,5 +291,5 @@ class Question:
         if self.flags & XDP_FLAGS_MODES or answer.function is None:
             return answer
         meant = "has" if self.mode == DRV else "has no"
-        mode = f"no mode means {self.mode}, since its driver {meant} ndo_bpf"
+        mode = f"no mode means {self.mode} mode: its driver {meant} ndo_bpf"
         return answer._replace(because=f"{answer.because} ({mode})")

@@ -52,8 +52,8 @@ def _poll_out_of_range(context: Context, end: End) -> Optional[Symptom]:
     if not beyond:
         return None
     symptom = Symptom(
-        f"veth_poll() of rx-{number_list(beyond)} looks at TX queues that its peer "
-        f"{context.name(peer, device)} does not have: it was made with {allocated}",
+        f"veth_poll() of rx-{number_list(beyond)} accesses TX queues that peer "
+        f"{context.name(peer, device)} does not have: it was created with {allocated}",
         (
             ("real_num_rx_queues", rx),
             ("peer_num_tx_queues", allocated),
@@ -68,8 +68,8 @@ def _poll_out_of_range(context: Context, end: End) -> Optional[Symptom]:
         # The check is the difference between harm and none.
         return symptom._replace(
             severity=INFO,
-            undecided="whether veth_poll() of this kernel looks at its peer's TX "
-            f"queues, and checks their number, is in its code alone ({how.reason})",
+            undecided="only the code of veth_poll() shows whether it accesses its "
+            f"peer's TX queues, and checks their number ({how.reason})",
         )
     return symptom
 
@@ -129,8 +129,8 @@ def _could_stick(context: Context, end: End) -> Optional[Symptom]:
         return None
     numbers = number_list(asleep)
     symptom = Symptom(
-        f"TX queue {numbers}, once stopped (with a qdisc), stays so: NAPI of "
-        f"rx-{numbers} of its peer {context.name(peer, device)} wakes TX queue 0",
+        f"TX queue {numbers}, once stopped (with a qdisc), stays stopped: NAPI of "
+        f"rx-{numbers} on peer {context.name(peer, device)} wakes TX queue 0 instead",
         (
             ("real_num_tx_queues", real),
             ("peer_rq[].napi != NULL", numbers),
@@ -144,10 +144,10 @@ def _could_stick(context: Context, end: End) -> Optional[Symptom]:
         if context.has_message("veth_xmit", BACK_PRESSURE) is not True:
             return None
         return symptom._replace(
-            summary=f"TX queue {numbers}, once stopped, may stay so: NAPI of "
-            f"rx-{numbers} of its peer {context.name(peer, device)} runs for GRO alone",
-            undecided=f"whether veth_poll() of this kernel wakes TX queue {numbers}, "
-            f"or TX queue 0 only, is in its code alone ({how.reason})",
+            summary=f"TX queue {numbers}, once stopped, may stay stopped: NAPI of "
+            f"rx-{numbers} on peer {context.name(peer, device)} runs for GRO alone",
+            undecided="only the code of veth_poll() shows whether it wakes TX queue "
+            f"{numbers}, or TX queue 0 only ({how.reason})",
         )
     return symptom
 
@@ -176,10 +176,10 @@ def _stuck(context: Context, end: End) -> Optional[Symptom]:
                 need(tx.peer_ring_empty, "peer_rq[].xdp_ring")
                 need(tx.peer_napi_scheduled, "peer_rq[].xdp_napi.state")
         return _could_stick(context, end)
-    of = "its peer" if peer is None else f"its peer {context.name(peer, device)}"
+    of = "its peer" if peer is None else f"peer {context.name(peer, device)}"
     return Symptom(
         f"TX queue {number_list(stuck)} is stopped for good: {of} has nothing left to "
-        "receive, and nothing wakes it",
+        "receive, and nothing will wake the queue",
         (
             ("_tx[].state & __QUEUE_STATE_DRV_XOFF", number_list(stuck)),
             ("peer_rq[].xdp_ring", "empty"),

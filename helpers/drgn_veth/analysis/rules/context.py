@@ -165,6 +165,10 @@ class Context:
         """Return the name of a device, with its namespace if that is another one."""
         return self._names.name(device, seen_from)
 
+    def of_peer(self, what: str, peer: Device, device: Device) -> str:
+        """Return something of the peer of a device: ``peer veth1's MTU``."""
+        return self._names.of_peer(what, peer, device)
+
     def refusal(self, device: Device, key: str, mode: str = DRV) -> Optional[Answer]:
         """
         Return how a decision of the kernel refuses an attach, whatever stands before
@@ -269,7 +273,7 @@ class Context:
         return symptom._replace(
             evidence=(*symptom.evidence, ("rtnl_mutex.owner", who)),
             severity=INFO,
-            undecided=f"{who} holds rtnl_mutex: it may have been changing this",
+            undecided=f"{who} holds rtnl_mutex and may have been changing this",
             fix=Remedy(),
         )
 

@@ -3,6 +3,7 @@
 
 from typing import Iterator, Optional, Sequence, Tuple
 
+from ...core.english import plural
 from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, XdpLink, XdpProgram
 from ..names import where
@@ -44,8 +45,8 @@ def _mode_conflict(context: Context, end: End) -> Optional[Symptom]:
     if refusal is None or program is None:
         return None
     return Symptom(
-        "native XDP, and so an attach with no mode given, is refused: it has a generic "
-        "program",
+        "native XDP, and so an attach without a mode, is refused: a generic program is "
+        "attached",
         (("xdp_state[XDP_MODE_SKB] prog_id", program.id),),
         kernel_answer(refusal),
         undo=context.undo_program(device, "generic", program),
@@ -100,7 +101,7 @@ def _pinned_only(context: Context, end: End) -> Optional[Symptom]:
             continue
         held = "only a pin holds" if len(pins) == 1 else f"only {len(pins)} pins hold"
         return Symptom(
-            f"{_link_words(link.id)} holds its program, and {held} the link: no "
+            f"{_link_words(link.id)} holds its program, and {held} the link; no "
             "process has it open",
             (("link_id", link.id), ("link.refcnt", len(pins)), ("pins", pins)),
             KernelAnswer("bpf_link_put"),
@@ -174,8 +175,9 @@ def _upper(context: Context, end: End) -> Optional[Symptom]:
         undo = Undo(f"which detaches {what} above it", refusal.fix)
     names = ", ".join(name for name, _ in above)
     symptom = Symptom(
-        f"XDP cannot be attached, nor detached by netlink: {names}, above "
-        f"it, {'has a program' if len(above) == 1 else 'have programs'}",
+        "XDP cannot be attached, nor detached by netlink: "
+        f"{plural('upper device', len(above))} {names} "
+        f"{'has a program' if len(above) == 1 else 'have programs'}",
         tuple((f"prog_id of upper {name}", ids) for name, ids in above),
         kernel_answer(refusal),
         undo=undo,
@@ -198,8 +200,8 @@ def _netkit(context: Context, end: End) -> Optional[Symptom]:
     if refusal is None:
         return None
     return Symptom(
-        "an attach with no mode given is refused: it means native mode, which netkit "
-        "does not have; generic mode works",
+        "an attach without a mode is refused: it means native mode, which netkit does "
+        "not support; generic mode works",
         (("netdev_ops->ndo_bpf", "netkit_xsk"),),
         kernel_answer(refusal),
     )

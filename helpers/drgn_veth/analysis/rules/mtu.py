@@ -33,14 +33,14 @@ def _peer_mtu(context: Context, end: End) -> Optional[Symptom]:
     if refusal is None or context.is_native(device):
         return None
     summary = (
-        f"native XDP would be refused: the MTU of its peer "
-        f"{context.name(peer, device)} is {mtu}, more than {most}"
+        f"native XDP would be refused: peer {context.name(peer, device)} has MTU "
+        f"{mtu}, the limit is {most}"
     )
     evidence: Evidence = (("peer_mtu", mtu), ("max_mtu", most))
     if context.kernel.xdp_frags:
         with_frags = context.max_mtu(peer, True)
         evidence = (*evidence, ("max_mtu with frags", with_frags))
-        summary += f" ({with_frags} for a program that takes fragments)"
+        summary += f" ({with_frags} for a program that supports fragments)"
     return Symptom(
         summary,
         evidence,
@@ -66,8 +66,7 @@ def _frozen(context: Context, end: End) -> Optional[Symptom]:
     if most >= ETH_MAX_MTU or _is_stale(context, end):
         return None
     return Symptom(
-        f"its native program keeps the MTU of its peer {context.name(peer, device)} "
-        f"at {most} or less",
+        f"its native program limits {context.of_peer('MTU', peer, device)} to {most}",
         (("peer_max_mtu", most), ("peer_mtu", peer.mtu)),
         KernelAnswer("dev_validate_mtu", "EINVAL", "mtu greater than device maximum"),
     )
@@ -85,7 +84,7 @@ def _stale(context: Context, end: End) -> Optional[Symptom]:
     if most == right:
         return None
     mtu = need(peer.mtu, "peer_mtu")
-    takes = "takes" if frags else "does not take"
+    supports = "supports" if frags else "does not support"
     peer_name = context.name(peer, device)
     fix = context.attach_again(device, lowered=mtu > right)
     if mtu > right:
@@ -95,13 +94,13 @@ def _stale(context: Context, end: End) -> Optional[Symptom]:
             device = device._replace(mtu=right)
         fix = context.fixes.lower_both_mtus(device, peer, right).and_then(fix)
         summary = (
-            f"the MTU of its peer {peer_name} is {mtu}, and its native program {takes} "
-            f"fragments: {right} would be the most"
+            f"peer {peer_name} has MTU {mtu}, but the native program {supports} "
+            f"fragments: the limit should be {right}"
         )
     else:
         summary = (
-            f"its peer {peer_name} may have an MTU of {most} by an earlier program; "
-            f"this one {takes} fragments: {right} would be the most"
+            f"an earlier program limited {context.of_peer('MTU', peer, device)} to "
+            f"{most}; this one {supports} fragments: the limit should be {right}"
         )
     return Symptom(
         summary,
@@ -130,11 +129,11 @@ def _mismatch(context: Context, end: End) -> Optional[Symptom]:
     dropped = 0 if device.veth is None else device.veth.dropped
     drops = not isinstance(dropped, Unreadable) and dropped > 0
     return Symptom(
-        f"its MTU is {mtu}, that of its peer {context.name(peer, device)} {other}: "
+        f"its MTU is {mtu}, but peer {context.name(peer, device)} has {other}: larger "
         + (
-            f"larger packets are lost one way; it has dropped {dropped}"
+            f"packets are lost in one direction; it has dropped {dropped} so far"
             if drops
-            else "larger packets would be lost one way"
+            else "packets would be lost in one direction"
         ),
         (("mtu", mtu), ("peer_mtu", other), ("dropped", dropped)),
         KernelAnswer("__is_skb_forwardable"),

@@ -24,7 +24,7 @@ def _peer_down(context: Context, end: End) -> Optional[Symptom]:
     if peer is None or not is_up(device) or is_up(peer, "peer_"):
         return None
     return Symptom(
-        f"it is up, and its peer {context.name(peer, device)} is down: no carrier, no "
+        f"it is up, but its peer {context.name(peer, device)} is down: no carrier, no "
         "traffic",
         (
             ("flags & IFF_UP", 1),
@@ -40,7 +40,7 @@ def _no_peer(context: Context, end: End) -> Optional[Symptom]:
     refusal = decision("veth-peer")
     return context.unless_torn(
         Symptom(
-            "it is a veth that has no peer",
+            "this veth has no peer",
             (("peer", None),),
             KernelAnswer(refusal.function, refusal.errno, refusal.message),
         )

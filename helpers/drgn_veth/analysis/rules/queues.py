@@ -30,8 +30,8 @@ def _native_queues(context: Context, end: End) -> Optional[Symptom]:
     if refusal is None or context.is_native(device):
         return None
     return Symptom(
-        f"native XDP would be refused: {count(rx, 'real RX queue')} here, "
-        f"{count(tx, 'real TX queue')} of its peer {context.name(peer, device)}",
+        f"native XDP would be refused: only {count(rx, 'real RX queue')} here, but "
+        f"peer {context.name(peer, device)} has {count(tx, 'real TX queue')}",
         (("real_num_rx_queues", rx), ("peer_real_num_tx_queues", tx)),
         kernel_answer(refusal),
         remedy(refusal),
@@ -82,7 +82,7 @@ def _as_one_sided(
         and allocated != each
         and peer_allocated == each
     ):
-        why = f"made with {allocated.rx} and {allocated.tx}"
+        why = f"created with {allocated.rx} and {allocated.tx}"
         return _OneSided(why, allocated, True)
     return None
 
@@ -134,9 +134,9 @@ def _one_sided(context: Context, end: End) -> Optional[Symptom]:
     if found is None:
         return None
     return Symptom(
-        f"counts differ: {count(real.rx, 'real RX queue')} and {real.tx} TX here "
-        f"({found.why}), {peer_real.rx} and {peer_real.tx} of its peer "
-        f"{context.name(peer, device)}; as when queues are given for one end only",
+        f"queue counts differ: {count(real.rx, 'real RX queue')} and {real.tx} TX here "
+        f"({found.why}), but peer {context.name(peer, device)} has {peer_real.rx} and "
+        f"{peer_real.tx}, as if counts were given for one end only",
         (
             ("real_num_rx_queues", real.rx),
             ("real_num_tx_queues", real.tx),
@@ -167,8 +167,8 @@ def _cpus(context: Context, end: End) -> Optional[Symptom]:
     if max(rx, tx) > cpus:
         said: Tuple[str, int] = ("possible_cpus", cpus)
         summary = (
-            f"{have}, {count(cpus, 'possible CPU')}: more queues than CPUs can serve "
-            "at a time"
+            f"{have} for {count(cpus, 'possible CPU')}: more queues than CPUs can "
+            "serve at a time"
         )
     elif rx < cpus and context.is_native(device):
         online = len(need_of_kernel(context.target.online_cpus, "online_cpus"))
@@ -176,8 +176,8 @@ def _cpus(context: Context, end: End) -> Optional[Symptom]:
             return None
         said = ("online_cpus", online)
         summary = (
-            f"{have}, {count(online, 'online CPU')}: CPUs that redirect frames to its "
-            "peer's end share RX queues, and a lock each"
+            f"{have} for {count(online, 'online CPU')}: CPUs that redirect frames to "
+            "its peer share RX queues and their locks"
         )
     else:
         return None

@@ -3,7 +3,7 @@
 
 from typing import Optional, Tuple
 
-from ...core.english import cpu_words
+from ...core.english import number_list
 from ..need import need
 from .context import Context, End
 from .finding import (
@@ -37,9 +37,8 @@ def _which_end(context: Context, end: End) -> Optional[Symptom]:
     if has_rps(theirs, "peer_") and device.net_device not in context.first_ends:
         return None  # Said once, of the other end.
     return Symptom(
-        f"its RPS ({mine}) steers what its peer {context.name(peer, device)} sends; "
-        "what it sends itself is steered by that of its peer "
-        f"({other or 'none'})",
+        f"its RPS ({mine}) steers what peer {context.name(peer, device)} sends; the "
+        f"peer's RPS ({other or 'none'}) steers what this end sends",
         (("rps_map", mine), ("peer_rps_map", other)),
         KernelAnswer("get_rps_cpu"),
     )
@@ -57,8 +56,9 @@ def _generic_cpu(context: Context, end: End) -> Optional[Symptom]:
     if not has_rps(queues):
         return None
     return Symptom(
-        f"its generic program runs after RPS: on {cpu_words(union(queues))}, and "
-        "where a packet is not steered on the CPU that has it",
+        "its generic program runs on the CPUs that RPS picks "
+        f"({number_list(union(queues))}), or on the receiving CPU if RPS skips the "
+        "packet",
         (("prog_id", program.id), ("rps_map", rps_words(queues))),
         KernelAnswer("__netif_receive_skb_core"),
     )

@@ -73,8 +73,9 @@ def _out_of_range(context: Context, end: End) -> Optional[Symptom]:
             f"queues is {rx}"
         )
     return Symptom(
-        f"{what} leaves out what comes from {lost} of {count(tx, 'TX queue')} of its "
-        f"peer {context.name(peer, device)}: {count(rx, 'real RX queue')} here",
+        f"{what} skips packets from {lost} of "
+        f"{context.of_peer(count(tx, 'TX queue'), peer, device)}: only "
+        f"{count(rx, 'RX queue')} here",
         (
             ("real_num_rx_queues", rx),
             ("peer_real_num_tx_queues", tx),
@@ -140,7 +141,7 @@ def _same_masks(context: Context, device: Device, queues: Sequence[RpsQueue]) ->
     cpus = union(queues)
     effect = (
         f"writes {rps_mask(cpus)} ({cpu_words(cpus)}), the union of all masks, to "
-        f"each of {count(len(queues), 'RX queue')}"
+        f"all {count(len(queues), 'RX queue')}"
     )
     return Remedy(context.fixes.rps_all(device.ref, cpus), effect)
 
@@ -170,8 +171,8 @@ def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
         # A queue that was to be left alone is the lesser evil.
         n, meant, taken = next((one for one in differing if one[1]), differing[0])
         summary = (
-            f"packets of TX queue {n} of its peer {context.name(peer, device)} are "
-            f"steered by rx-{n - 1} ({_words(taken)}), not by rx-{n} ({_words(meant)})"
+            f"rx-{n - 1} ({_words(taken)}), not rx-{n} ({_words(meant)}), steers "
+            f"packets from TX queue {n} of peer {context.name(peer, device)}"
         )
         if not meant:
             severity = INFO
@@ -183,8 +184,8 @@ def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
         if found is None:
             return None
         summary = (
-            f"the mask of rx-{found.queue} ({_words(found.cpus)}) steers nothing: its "
-            f"peer {context.name(peer, device)} has {count(tx, 'real TX queue')}, and "
+            f"the mask of rx-{found.queue} ({_words(found.cpus)}) steers nothing: peer "
+            f"{context.name(peer, device)} has {count(tx, 'real TX queue')}, and "
             f"rx-{found.used}, which is used, has {_words(found.used_cpus)}"
         )
     symptom = Symptom(

@@ -85,8 +85,8 @@ def _stale(context: Context, end: End) -> Optional[Symptom]:
     queues = [one.queue for one in stale]
     attached = device.veth.prog
     return Symptom(
-        f"rx-{number_list(queues)}, not in use, still name a program: it runs again, "
-        "freed or not, once they are in use",
+        f"unused rx-{number_list(queues)} still have a program: once in use again, "
+        "they run it, even if it was freed",
         (
             ("real_num_rx_queues", rx.real),
             ("rq[].xdp_prog", tuple(f"rx-{one.queue}: {one.prog:#x}" for one in stale)),
@@ -108,8 +108,9 @@ def _overflow(context: Context, end: End) -> Optional[Symptom]:
     name = context.name(peer, device)
     if tx > rx:
         symptom = Symptom(
-            f"{tx - rx} of {count(tx, 'TX queue')} of its peer {name} bypass its "
-            f"native program: {count(rx, 'real RX queue')} here",
+            f"packets from {tx - rx} of "
+            f"{context.of_peer(count(tx, 'TX queue'), peer, device)} bypass the native "
+            f"program: only {count(rx, 'real RX queue')} here",
             (("real_num_rx_queues", rx), ("peer_real_num_tx_queues", tx)),
             KernelAnswer("veth_xmit"),
             context.fixes.set_channels(peer, device, tx=rx),
@@ -120,7 +121,7 @@ def _overflow(context: Context, end: End) -> Optional[Symptom]:
         return None
     return context.unless_torn(
         Symptom(
-            f"its peer {name} has TSO: what it sends bypasses the native program",
+            f"peer {name} has TSO: its packets bypass the native program",
             (("peer_features & NETIF_F_ALL_TSO", f"{features & NETIF_F_ALL_TSO:#x}"),),
             KernelAnswer("veth_skb_is_eligible_for_gro"),
             # veth_xdp_set() takes TSO from what the peer may have.
@@ -133,7 +134,7 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="xdp-queue-without-program",
         severity=ERROR,
-        title="some RX queues run no program, although one is attached",
+        title="some RX queues run no program, though one is attached",
         predicate=(
             "native program && flags & IFF_UP && i < real_num_rx_queues && "
             "rq[i].xdp_prog == NULL && rq[i].napi != NULL. While a task holds "

@@ -74,8 +74,8 @@ def _tx_lost(context: Context, end: End) -> Optional[Symptom]:
     if waiting:
         severity = ERROR
         what = (
-            f"what its native program sent by XDP_TX waits in RX queue "
-            f"{number_list(waiting)} of its peer {name}, and nothing takes it"
+            f"packets that its native program sent by XDP_TX wait in RX queue "
+            f"{number_list(waiting)} of peer {name}, and nothing takes them"
         )
     elif lost:
         # It may have been long ago, by another program.
@@ -83,14 +83,14 @@ def _tx_lost(context: Context, end: End) -> Optional[Symptom]:
         assert isinstance(errors, int)
         what = f"its native program has lost {count(errors, 'packet')} by XDP_TX so far"
     else:
-        what = "what its native program sends by XDP_TX would be lost"
+        what = "packets that its native program sends by XDP_TX would be lost"
     if not waiting and unsure is not None:
         severity = INFO
         undecided = f"peer_rq[].xdp_ring could not be read: {unsure.reason}"
     elif not waiting and isinstance(errors, Unreadable):
         undecided = f"rq[].stats.vs.xdp_tx_err could not be read: {errors.reason}"
     return Symptom(
-        f"{what}: {name} has no native program",
+        f"{what}: peer {name} has no native program",
         (
             (
                 "rq[].stats.vs.xdp_tx_err",
@@ -130,17 +130,18 @@ def _redirect(context: Context, end: End) -> Optional[Symptom]:
         return None
     name = context.name(peer, device)
     if napi:
-        why = "its xdp_features have no NDO_XMIT"
+        why = "its xdp_features lack NDO_XMIT"
         fix = Remedy()
     else:
-        why = f"its peer {name} has no NAPI"
+        why = f"peer {name} has no NAPI"
         fix = _fix_napi(context, peer, device)
     if refuses:
         answer = KernelAnswer("__xdp_enqueue", "EOPNOTSUPP")
     else:
         answer = KernelAnswer("veth_xdp_xmit", "ENXIO")
     return Symptom(
-        f"XDP_REDIRECT to it is lost, and native programs run in its namespace: {why}",
+        "XDP_REDIRECT to it loses packets, and native programs run in its namespace: "
+        f"{why}",
         (
             ("xdp_features", None if act is None else f"{act:#x}"),
             ("peer_rq[].napi != NULL", len(napi)),

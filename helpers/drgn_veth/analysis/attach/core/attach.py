@@ -24,7 +24,7 @@ __all__ = ("CHECKS", "CORE", "NO_OPERATION", "uppers_with_program")
 
 def _link_flags(q: Question) -> Optional[str]:
     if q.via == "link" and q.flags & ~XDP_FLAGS_MODES:
-        return f"flags {q.flags:#x} of a link have bits that are no mode"
+        return f"flags {q.flags:#x} of a link have bits other than a mode"
     return None
 
 
@@ -33,7 +33,7 @@ def _ambiguous(q: Question) -> Optional[str]:
         return None
     programs = q.program_count(q.device)
     if programs > 1:
-        return f"no mode is given, and {q.name} has {programs} programs"
+        return f"no mode was given, and {q.name} has {programs} programs"
     return None
 
 
@@ -67,7 +67,7 @@ def uppers_with_program(q: Question) -> List[Device]:
 def _upper(q: Question) -> Optional[str]:
     for upper in uppers_with_program(q):
         programs = count(len(q.known_programs(upper)), "XDP program")
-        return f"{q.name_of(upper.ref)}, which is above {q.name}, has {programs}"
+        return f"{q.name_of(upper.ref)}, an upper device of {q.name}, has {programs}"
     return None
 
 
@@ -243,7 +243,7 @@ def _detaches_other_mode(q: Question) -> Iterator[Tuple[int, str]]:
 
 def _offload_without_hw(q: Question) -> Optional[str]:
     if q.program and q.mode != HW and q.need_program("offload_requested"):
-        return f"the program was loaded to be offloaded, and {q.mode} mode is asked for"
+        return f"the program was loaded for offload, but {q.mode} mode was requested"
     return None
 
 
@@ -260,7 +260,7 @@ def _other_device(q: Question) -> Optional[str]:
 
 def _bound_in_skb(q: Question) -> Optional[str]:
     if q.program and q.mode == SKB and q.need_program("dev_bound"):
-        return "the program was loaded for one device, and generic mode is asked for"
+        return "the program is bound to a device, but generic mode was requested"
     return None
 
 

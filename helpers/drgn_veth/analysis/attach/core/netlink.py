@@ -25,19 +25,19 @@ def _unknown_flags(q: Question) -> Optional[str]:
 def many_modes(q: Question) -> Optional[str]:
     """Whether flags name more than one mode (a decision's *holds*)."""
     if bin(q.flags & XDP_FLAGS_MODES).count("1") > 1:
-        return f"flags {q.flags:#x} name more than one mode"
+        return f"flags {q.flags:#x} select more than one mode"
     return None
 
 
 def _replace_nothing(q: Question) -> Optional[str]:
     if q.flags & XDP_FLAGS_REPLACE and q.expected is None:
-        return "XDP_FLAGS_REPLACE is set, and IFLA_XDP_EXPECTED_FD is not given"
+        return "XDP_FLAGS_REPLACE is set without IFLA_XDP_EXPECTED_FD"
     return None
 
 
 def _offloaded_in_skb(q: Question) -> Optional[str]:
     if q.program and q.mode == SKB and q.need_program("offload_requested"):
-        return "the program was loaded to be offloaded, and generic mode is asked for"
+        return "the program was loaded for offload, but generic mode was requested"
     return None
 
 

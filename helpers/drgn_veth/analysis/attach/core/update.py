@@ -27,7 +27,9 @@ def _other_type(q: Question) -> Optional[str]:
     have = need(current.expected_attach_type, "expected_attach_type of its program")
     want = q.need_program("expected_attach_type")
     if have != want:
-        return f"expected_attach_type is {want}, that of the link's program is {have}"
+        return (
+            f"expected_attach_type is {want}, but that of the link's program is {have}"
+        )
     return None
 
 

@@ -33,18 +33,13 @@ def decide_in_driver(q: Question) -> Answer:
     name = q.driver_name
     driver = None if name is None else DRIVERS.get(name)
     if driver is None:
-        known = (
-            "its driver, which has no name here,"
-            if name is None
-            else f"the driver {name}"
-        )
+        who = "the driver (name unknown)" if name is None else f"driver {name}"
         return Answer(
-            None, None, None, f"as far as the core goes, yes; then {known} decides"
+            None, None, None, f"passes the core checks; {who} has the final say"
         )
     if q.mode == HW:
-        return refusal(
-            "EINVAL", None, driver.ndo_bpf, f"{name} knows no command XDP_SETUP_PROG_HW"
-        )
+        why = f"{name} does not support offload (XDP_SETUP_PROG_HW)"
+        return refusal("EINVAL", None, driver.ndo_bpf, why)
     said = q.kernel.messages
     in_code = None if isinstance(said, Unreadable) else dict(said).get(driver.ndo_bpf)
     answers: List[Answer] = []
@@ -54,14 +49,14 @@ def decide_in_driver(q: Question) -> Answer:
             answers.append(answer)
     if len(answers) == 1:
         return answers[0]
-    why = f"the text of {driver.function}() could not be read, which would tell"
+    why = f"only the code of {driver.function}() could tell, and it could not be read"
     if len({answer.errno for answer in answers}) == 1:
-        because = f"{answers[0].because}; the message, or none: {why}"
+        because = f"{answers[0].because}; whether with a message: {why}"
         return answers[0]._replace(because=because, either=tuple(answers))
     return Answer(None, None, None, why, (), tuple(answers))
 
 
 def _accepted(q: Question, driver: DriverDecisions) -> Answer:
     if driver.accepts is None:
-        return q.accepted(driver.function, f"{driver.name} takes any")
+        return q.accepted(driver.function, f"{driver.name} accepts any program")
     return driver.accepts(q, decide_in_driver)

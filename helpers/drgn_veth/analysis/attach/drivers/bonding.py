@@ -27,7 +27,7 @@ _BOND_XDP_HASH_MODES = ("802.3ad", "balance-xor")
 
 def _bond(q: Question) -> Bond:
     if q.device.bond is None:
-        raise CannotTell(f"what the bond {q.name} keeps itself was not read")
+        raise CannotTell(f"the private data of bond {q.name} was not read")
     return q.device.bond
 
 
@@ -41,7 +41,7 @@ def _bond_mode(q: Question) -> Optional[str]:
         if policy != "vlan+srcmac":
             return None
         mode = f"{mode} with xmit_hash_policy {policy}"
-    return f"the bond {q.name} is in mode {mode}"
+    return f"bond {q.name} is in mode {mode}"
 
 
 _DECISIONS: Tuple[Decision, ...] = (
@@ -65,14 +65,14 @@ def _slave_operations(q: Question) -> Optional[str]:
         ("ndo_xdp_xmit", driver.ndo_xdp_xmit),
     ):
         if not need(there, f"{name} of {q.name}"):
-            return f"the driver of the slave {q.name} has no {name}"
+            return f"the driver of slave {q.name} has no {name}"
     return None
 
 
 def _slave_program(q: Question) -> Optional[str]:
     programs = q.program_count(q.device)
     if programs:
-        return f"the slave {q.name} has {count(programs, 'XDP program')}"
+        return f"slave {q.name} has {count(programs, 'XDP program')}"
     return None
 
 
@@ -129,10 +129,10 @@ def _ask_slaves(q: Question, decide: Decide) -> Answer:
         if answer.errno != 0:
             if answer.errno is None:
                 return answer
-            because = f"of the slave {slave.name}: {answer.because}"
+            because = f"slave {slave.name}: {answer.because}"
             return answer._replace(because=because)
         slaves += 1
-    words = f"each slave takes it, of {slaves}" if slaves else "it has no slaves"
+    words = f"accepted by {count(slaves, 'slave')}" if slaves else "it has no slaves"
     return q.accepted("bond_xdp_set", words)
 
 

@@ -11,7 +11,7 @@ __all__ = ("DRIVER",)
 
 
 def _netkit(q: Question) -> Optional[str]:
-    return "netkit has an ndo_bpf for AF_XDP alone; generic mode works"
+    return "netkit has an ndo_bpf for AF_XDP only; generic mode works"
 
 
 # Since Linux kernel commit ("netkit: Add xsk support for af_xdp applications") (in

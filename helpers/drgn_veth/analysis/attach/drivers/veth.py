@@ -62,7 +62,7 @@ def _veth_peer(q: Question) -> Device:
 
 def _peer_detached(q: Question) -> Optional[str]:
     if q.program and need(q.device.peer, f"peer of {q.name}") is None:
-        return f"{q.name} has no peer any more"
+        return f"{q.name} no longer has a peer"
     return None
 
 
@@ -73,9 +73,7 @@ def _peer_mtu(q: Question) -> Optional[str]:
     mtu = need(peer.mtu, f"mtu of {q.name_of(peer.ref)}")
     most, words = _veth_max_mtu(q.kernel, peer, q.need_program("frags"))
     if mtu > most:
-        return (
-            f"mtu of the peer {q.name_of(peer.ref)} is {mtu}, more than {most}: {words}"
-        )
+        return f"peer {q.name_of(peer.ref)} has mtu {mtu}, the limit is {most}: {words}"
     return None
 
 
@@ -98,7 +96,7 @@ def _rx_queues(q: Question) -> Optional[str]:
     rx, tx = _queue_counts(q, peer)
     if rx < tx:
         return (
-            f"{q.name} has {count(rx, 'real RX queue')}, its peer "
+            f"{q.name} has only {count(rx, 'real RX queue')}, but its peer "
             f"{q.name_of(peer.ref)} has {count(tx, 'real TX queue')}"
         )
     return None
@@ -137,7 +135,7 @@ _DECISIONS: Tuple[Decision, ...] = (
 
 def _accepts(q: Question, decide: Decide) -> Answer:
     if not q.program:
-        why = "veth lets go of a program whatever it is"
+        why = "veth never refuses a detach"
         return q.accepted("veth_xdp_set", why)
     peer = _veth_peer(q)
     rx, tx = _queue_counts(q, peer)

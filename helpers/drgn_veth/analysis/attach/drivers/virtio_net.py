@@ -51,7 +51,7 @@ def _offloads(q: Question, offloads: Sequence[Tuple[int, str]]) -> Optional[str]
         return None
     on = [name for bit, name in offloads if features >> bit & 1]
     if on:
-        return f"{q.name} has {', '.join(on)} and not CTRL_GUEST_OFFLOADS"
+        return f"{q.name} has {', '.join(on)} but not CTRL_GUEST_OFFLOADS"
     return None
 
 
@@ -68,7 +68,7 @@ def _any_header_sg(q: Question) -> Optional[str]:
     if features >> VIRTIO_NET_F_MRG_RXBUF & 1 and not (
         features >> VIRTIO_F_ANY_LAYOUT & 1 or features >> VIRTIO_F_VERSION_1 & 1
     ):
-        return f"{q.name} has MRG_RXBUF, and neither ANY_LAYOUT nor VERSION_1"
+        return f"{q.name} has MRG_RXBUF, but neither ANY_LAYOUT nor VERSION_1"
     return None
 
 
@@ -77,7 +77,7 @@ def _virtio_mtu_any(q: Question) -> Optional[str]:
     header = need(q.kernel.padded_vnet_hdr_size, "sizeof(struct padded_vnet_hdr)")
     mtu = need(q.device.mtu, f"mtu of {q.name}")
     if header is None:
-        raise CannotTell("virtnet_xdp_set() does not show the MTU that it allows")
+        raise CannotTell("the code of virtnet_xdp_set() does not show its MTU limit")
     if mtu > page - header:
         return f"mtu {mtu} > {page} (page) - {header} (struct padded_vnet_hdr)"
     return None
@@ -100,7 +100,7 @@ def _virtio_mtu_plain(q: Question) -> Optional[str]:
         return (
             f"mtu {mtu} > {most}: {page} (page) - {page - most - ETH_HLEN} (headroom, "
             f"struct skb_shared_info) - {ETH_HLEN} (Ethernet), and the program does "
-            "not take fragments"
+            "not support fragments"
         )
     return None
 
