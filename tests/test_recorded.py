@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import Any, Dict, List, Optional, Tuple
 
-from drgn_veth.analysis.rules.base import decision
+from drgn_veth.analysis.attach.questions import decision
 import golden
 import jsonschema
 import pytest

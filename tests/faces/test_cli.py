@@ -211,7 +211,7 @@ def test_check_of_what_is_undecided(
         if "partial report" not in line
     ]
     assert line.endswith(
-        "not decided on 1 device, and no error for --check: xdp-queue-overflow, "
+        "undecided on 1 device, and so no error for --check: xdp-queue-overflow, "
         "xdp-queue-without-program, xdp-tx-lost"
     )
     assert report(lost) == 0

@@ -8,7 +8,7 @@ from typing import List
 
 from drgn_veth.analysis.diagnose import diagnose, undecided_errors
 from drgn_veth.analysis.rules import RULES_BY_ID
-from drgn_veth.analysis.rules.base import Finding, KernelAnswer, Then, Undo
+from drgn_veth.analysis.rules.finding import Finding, KernelAnswer, Then, Undo
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Veth
 from drgn_veth.render import findings as render_findings

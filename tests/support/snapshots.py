@@ -3,7 +3,7 @@
 
 from typing import Any, Dict, Optional, Tuple
 
-from drgn_veth.analysis.rules.poll import BACK_PRESSURE
+from drgn_veth.core.messages import BACK_PRESSURE
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import (
     Device,

@@ -25,9 +25,10 @@ from drgn import (
     offsetof,
 )
 from drgn.helpers.linux.net import for_each_net, for_each_netdev
-from drgn_veth.analysis.rules.poll import BACK_PRESSURE
 from drgn_veth.btf import use_btf
-from drgn_veth.core.messages import XDP_ATTACH_MESSAGES
+from drgn_veth.core.messages import BACK_PRESSURE, XDP_ATTACH_MESSAGES
+from drgn_veth.core.skbuff import skb_data_align
+from drgn_veth.core.uapi import VIRTIO_F_VERSION_1, XDP_PACKET_HEADROOM
 from drgn_veth.disasm import x86_64
 from drgn_veth.disasm.follow import code_accesses, code_constants, code_writes
 from drgn_veth.disasm.veth_poll import veth_poll_members
@@ -53,19 +54,14 @@ from drgn_veth.readers.netdev import (
     netdev_for_each_upper_dev,
 )
 from drgn_veth.readers.skb import (
-    XDP_PACKET_HEADROOM,
     max_skb_frags,
     net_ip_align,
     page_size,
-    skb_data_align,
     skb_shared_info_size,
     smp_cache_bytes,
 )
 from drgn_veth.readers.veth import veth_rq_has_napi, veth_rq_poll, veth_rqs
-from drgn_veth.readers.virtio_net import (
-    VIRTIO_F_VERSION_1,
-    virtio_net_features,
-)
+from drgn_veth.readers.virtio_net import virtio_net_features
 import pytest
 
 from tests.support.booted import Dump

@@ -3,8 +3,13 @@
 
 __all__ = (
     "attach",
+    "commands",
     "diagnose",
     "filters",
+    "modules",
+    "names",
+    "need",
     "remedies",
     "rules",
+    "shell",
 )

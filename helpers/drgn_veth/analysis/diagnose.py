@@ -8,10 +8,12 @@ Applies the rules (:mod:`drgn_veth.analysis.rules`) to a Snapshot. Pure function
 
 from typing import List, Optional, Sequence, Tuple
 
+from ..core.english import count
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Snapshot
 from .rules import RULES, RULES_BY_ID
-from .rules.base import ERROR, SEVERITIES, Context, Finding, count
+from .rules.context import Context
+from .rules.finding import ERROR, SEVERITIES, Finding
 
 __all__ = ("diagnose", "has_error", "keep_findings", "undecided_errors")
 
@@ -72,4 +74,4 @@ def undecided_errors(findings: Sequence[Finding]) -> Optional[str]:
     rules = ", ".join(sorted({finding.rule for finding in open_ones}))
     devices = {finding.device for finding in open_ones}
     where = "all devices" if None in devices else count(len(devices), "device")
-    return f"not decided on {where}, and no error for --check: {rules}"
+    return f"undecided on {where}, and so no error for --check: {rules}"

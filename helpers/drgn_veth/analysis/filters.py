@@ -9,7 +9,7 @@ A smaller Snapshot out of a Snapshot. Pure functions.
 import fnmatch
 import posixpath
 import re
-from typing import Collection, FrozenSet, List, Optional, Sequence, Set
+from typing import Any, Collection, FrozenSet, Iterable, List, Optional, Sequence, Set
 
 from ..core.unreadable import Unreadable
 from ..model import Device, Namespace, Snapshot
@@ -39,6 +39,13 @@ def _some(values: Set[str], most: int = 12) -> str:
     return ", ".join(listed[:most]) + more
 
 
+def _expect(given: Iterable[object], there: Set[Any], otherwise: str) -> None:
+    for one in given:
+        if one not in there:
+            listed = _some(set(map(str, there))) or "none"
+            raise FilterError(f"{otherwise} {one}; there are {listed}")
+
+
 def keep(
     snapshot: Snapshot,
     netns: Optional[Collection[int]] = None,
@@ -59,21 +66,11 @@ def keep(
     devices = list(snapshot.devices)
     if netns is not None:
         there = {n.inum for n in snapshot.namespaces if isinstance(n.inum, int)}
-        for inum in netns:
-            if inum not in there:
-                raise FilterError(
-                    f"no network namespace has the inode number {inum}; "
-                    f"there are {_some(set(map(str, there)))}"
-                )
+        _expect(netns, there, "no network namespace has the inode number")
         devices = [device for device in devices if device.netns in netns]
     if kinds:
         kinds_there = {d.kind for d in devices if isinstance(d.kind, str)}
-        for kind in kinds:
-            if kind not in kinds_there:
-                raise FilterError(
-                    f"no device is of kind {kind}; there are "
-                    f"{_some(kinds_there) or 'none'}"
-                )
+        _expect(kinds, kinds_there, "no device is of kind")
         devices = [device for device in devices if device.kind in kinds]
     for name in names:
         if not any(fnmatch.fnmatchcase(n, name) for d in devices for n in _names(d)):

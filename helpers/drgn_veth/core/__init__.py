@@ -6,8 +6,11 @@ __all__ = (
     "english",
     "errors",
     "messages",
+    "netdev_features",
     "salvage",
+    "skbuff",
     "struct_layout",
     "text",
+    "uapi",
     "unreadable",
 )

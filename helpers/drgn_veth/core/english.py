@@ -3,15 +3,30 @@
 Numbers in few words
 --------------------
 
-CPUs and queues as the kernel lists them.
+How many, and which: CPUs and queues are listed as the kernel lists them.
 """
 
-from typing import Dict, Iterable, List, Tuple
+from typing import Dict, Iterable, List, Sequence, Tuple
 
-__all__ = ("number_list", "per_queue")
+__all__ = ("count", "cpu_words", "number_list", "per_queue", "plural")
 
 # More ways to steer than that do not fit anywhere; JSON has all.
 _MOST_GROUPS = 16
+
+
+def plural(noun: str, number: int) -> str:
+    """Return a noun as it stands behind a number: ``queue``, ``queues``."""
+    return noun if number == 1 else f"{noun}s"
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number of things: ``1 queue``, ``2 queues``."""
+    return f"{number} {plural(noun, number)}"
+
+
+def cpu_words(cpus: Sequence[int]) -> str:
+    """Return ascending CPUs as a sentence has them: ``CPUs 0-3``."""
+    return f"{plural('CPU', len(cpus))} {number_list(cpus)}"
 
 
 def number_list(numbers: Iterable[int]) -> str:

@@ -1,54 +1,153 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the kernel says about an XDP attach, by function. Plain data."""
+"""
+Messages in the kernel's source
+-------------------------------
 
-__all__ = ("XDP_ATTACH_ALWAYS", "XDP_ATTACH_FUNCTIONS", "XDP_ATTACH_MESSAGES")
+What is looked for in the kernel's code: what it says about an XDP attach, and other
+strings that tell which code a kernel has. Plain data. A message that no code is
+searched for stands where the decision is that gives it.
+"""
+
+from typing import Mapping, Tuple
+
+__all__ = (
+    "AMBIGUOUS",
+    "BACK_PRESSURE",
+    "BOND_MODE",
+    "BOUND_IN_SKB",
+    "CPUMAP",
+    "DEVMAP",
+    "DRIVER_MESSAGES",
+    "EXISTS",
+    "LINK_FLAGS",
+    "LINK_IN_PLACE",
+    "MEMORY_PROVIDER",
+    "NOT_EXPECTED",
+    "NO_OPERATION",
+    "NO_REPLACE",
+    "OFFLOAD_WITHOUT_HW",
+    "OFFLOAD_WITHOUT_HW_OLD",
+    "ONE_MODE",
+    "OTHER_DEVICE",
+    "OTHER_MODE",
+    "PROGRAM_IN_PLACE",
+    "TCP_DATA_SPLIT",
+    "UPPER",
+    "VIRTIO_GRO_HW_CSUM",
+    "VIRTIO_LRO",
+    "VIRTIO_LRO_CSUM",
+    "VIRTIO_MTU",
+    "VIRTIO_MTU_FRAGS",
+    "XDP_ATTACH_ALWAYS",
+    "XDP_ATTACH_FUNCTIONS",
+    "XDP_ATTACH_MESSAGES",
+)
 
 # net/core/dev.c: the first two since v5.9, where they took over from the last.
 XDP_ATTACH_FUNCTIONS = ("dev_xdp_attach", "dev_xdp_install", "dev_change_xdp_fd")
 
-# What those give to netlink_ext_ack, in the order of the checks in v7.2, and then
-# what became of it since.
-XDP_ATTACH_MESSAGES = (
-    b"Invalid XDP flags for BPF link attachment",
-    b"Only one XDP mode flag can be set",
-    b"More than one program loaded, unset mode is ambiguous",
-    b"XDP_FLAGS_REPLACE is not specified",
-    b"Can't replace active BPF XDP link",
-    b"Cannot attach when an upper device already has a program",
-    b"Can't replace active XDP program with BPF link",
-    b"Active program does not match expected",
-    b"XDP program already attached",
-    b"Underlying driver does not support XDP in native mode",
-    b"Native and generic XDP can't be active at the same time",
-    b"Using offloaded program without HW_MODE flag is not supported",
-    b"Program bound to different device",
-    b"Can't attach device-bound programs in generic mode",
-    b"BPF_XDP_DEVMAP programs can not be attached to a device",
-    b"BPF_XDP_CPUMAP programs can not be attached to a device",
-    b"unable to install XDP to device using tcp-data-split",
-    b"unable to install XDP to device using memory provider",
-    # Since Linux kernel commit 2b3486bc2d23 ("bpf: Introduce device-bound XDP
-    # programs") (in v6.3), a program may be bound to a device, but not offloaded.
-    b"Using device-bound program without HW_MODE flag is not supported",
-    # Before v5.9.
-    b"underlying driver does not support XDP in native mode",
-    b"native and generic XDP can't be active at the same time",
-    b"using device-bound program without HW_MODE flag is not supported",
+LINK_FLAGS = "Invalid XDP flags for BPF link attachment"
+ONE_MODE = "Only one XDP mode flag can be set"
+AMBIGUOUS = "More than one program loaded, unset mode is ambiguous"
+NO_REPLACE = "XDP_FLAGS_REPLACE is not specified"
+LINK_IN_PLACE = "Can't replace active BPF XDP link"
+UPPER = "Cannot attach when an upper device already has a program"
+PROGRAM_IN_PLACE = "Can't replace active XDP program with BPF link"
+NOT_EXPECTED = "Active program does not match expected"
+EXISTS = "XDP program already attached"
+NO_OPERATION = "Underlying driver does not support XDP in native mode"
+OTHER_MODE = "Native and generic XDP can't be active at the same time"
+OFFLOAD_WITHOUT_HW = "Using offloaded program without HW_MODE flag is not supported"
+OTHER_DEVICE = "Program bound to different device"
+BOUND_IN_SKB = "Can't attach device-bound programs in generic mode"
+DEVMAP = "BPF_XDP_DEVMAP programs can not be attached to a device"
+CPUMAP = "BPF_XDP_CPUMAP programs can not be attached to a device"
+TCP_DATA_SPLIT = "unable to install XDP to device using tcp-data-split"
+MEMORY_PROVIDER = "unable to install XDP to device using memory provider"
+# Since Linux kernel commit 2b3486bc2d23 ("bpf: Introduce device-bound XDP programs")
+# (in v6.3), a program may be bound to a device, but not offloaded.
+OFFLOAD_WITHOUT_HW_OLD = (
+    "Using device-bound program without HW_MODE flag is not supported"
+)
+
+# net/core/dev.c, of that: what is given to netlink_ext_ack, in the order of the checks
+# in v7.2, then what became of it since.
+XDP_ATTACH_MESSAGES: Tuple[bytes, ...] = tuple(
+    message.encode()
+    for message in (
+        LINK_FLAGS,
+        ONE_MODE,
+        AMBIGUOUS,
+        NO_REPLACE,
+        LINK_IN_PLACE,
+        UPPER,
+        PROGRAM_IN_PLACE,
+        NOT_EXPECTED,
+        EXISTS,
+        NO_OPERATION,
+        OTHER_MODE,
+        OFFLOAD_WITHOUT_HW,
+        OTHER_DEVICE,
+        BOUND_IN_SKB,
+        DEVMAP,
+        CPUMAP,
+        TCP_DATA_SPLIT,
+        MEMORY_PROVIDER,
+        OFFLOAD_WITHOUT_HW_OLD,
+        # Before v5.9.
+        "underlying driver does not support XDP in native mode",
+        "native and generic XDP can't be active at the same time",
+        "using device-bound program without HW_MODE flag is not supported",
+    )
 )
 
 # What dev_xdp_attach(), or dev_xdp_install() for it, has said since v5.9.
 XDP_ATTACH_ALWAYS = frozenset(
-    {
-        b"Invalid XDP flags for BPF link attachment",
-        b"Only one XDP mode flag can be set",
-        b"XDP_FLAGS_REPLACE is not specified",
-        b"Can't replace active BPF XDP link",
-        b"Can't replace active XDP program with BPF link",
-        b"Active program does not match expected",
-        b"XDP program already attached",
-        b"Native and generic XDP can't be active at the same time",
-        b"BPF_XDP_DEVMAP programs can not be attached to a device",
-        b"BPF_XDP_CPUMAP programs can not be attached to a device",
-        b"Underlying driver does not support XDP in native mode",
-    }
+    message.encode()
+    for message in (
+        LINK_FLAGS,
+        ONE_MODE,
+        NO_REPLACE,
+        LINK_IN_PLACE,
+        PROGRAM_IN_PLACE,
+        NOT_EXPECTED,
+        EXISTS,
+        OTHER_MODE,
+        DEVMAP,
+        CPUMAP,
+        NO_OPERATION,
+    )
 )
+
+# drivers/net/veth.c: veth_xmit(). Since Linux kernel commit dc82a33297fc ("veth: apply
+# qdisc backpressure on full ptr_ring to reduce TX drops") (in v6.16), with KERN_CRIT.
+BACK_PRESSURE = "\x012%s(%s): Invalid return code(%d)"
+
+# drivers/net/bonding/bond_main.c: bond_xdp_set()
+BOND_MODE = "No native XDP support for the current bonding mode"
+
+# drivers/net/virtio_net.c: virtnet_xdp_set()
+_VIRTIO_OFFLOADS = (
+    "virtio_net: Can't set XDP while host is implementing {0}, disable {0} first"
+)
+VIRTIO_LRO = _VIRTIO_OFFLOADS.format("LRO")
+VIRTIO_LRO_CSUM = _VIRTIO_OFFLOADS.format("LRO/CSUM")
+VIRTIO_GRO_HW_CSUM = _VIRTIO_OFFLOADS.format("GRO_HW/CSUM")
+VIRTIO_MTU = "virtio_net: MTU too large to enable XDP"
+VIRTIO_MTU_FRAGS = "virtio_net: MTU too large to enable XDP without frags"
+
+# What kernels differ in, by function of a driver: which of these it refers to.
+DRIVER_MESSAGES: Mapping[str, Tuple[bytes, ...]] = {
+    "bond_xdp": (BOND_MODE.encode(),),
+    "virtnet_xdp": tuple(
+        message.encode()
+        for message in (
+            VIRTIO_LRO,
+            VIRTIO_LRO_CSUM,
+            VIRTIO_GRO_HW_CSUM,
+            VIRTIO_MTU,
+            VIRTIO_MTU_FRAGS,
+        )
+    ),
+    "veth_xmit": (BACK_PRESSURE.encode(),),
+}

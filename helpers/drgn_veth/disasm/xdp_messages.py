@@ -9,7 +9,7 @@ give tell which code it has.
 
 import contextlib
 import operator
-from typing import Dict, FrozenSet, Iterable, Iterator, Sequence, Set
+from typing import Dict, FrozenSet, Iterable, Iterator, Optional, Sequence, Set
 
 from drgn import FaultError, IntegerLike, Program
 from drgn.helpers.common.prog import takes_program_or_default
@@ -30,6 +30,11 @@ _MAX_CALLED = 64
 # What a driver's function calls nearby is of the same source file.
 _NEARBY = 1 << 15
 
+# Of a message; and what it is made of: KERN_SOH begins one that printk() has.
+_LONGEST = 256
+_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\x01\t\n"
+_WORD = 8
+
 # The kernel's image and its modules: what 32 bits, sign-extended, can refer to, up to
 # where there are error codes.
 _IMAGE = range(0xFFFFFFFF80000000, 0xFFFFFFFFFFFFF000)
@@ -42,9 +47,33 @@ def _is_at(prog: Program, address: int, text: bytes) -> bool:
         return False
 
 
+def _text_at(prog: Program, address: int) -> Optional[bytes]:
+    # The text that is there, None if it is none.
+    text = b""
+    size = _WORD
+    while len(text) < _LONGEST:
+        try:
+            part, end, _ = prog.read(address + len(text), size).partition(b"\0")
+        except FaultError:
+            if size == 1:
+                return None
+            size = 1  # What is behind the string may not be there.
+            continue
+        if part.translate(None, _PRINTABLE):
+            return None
+        text += part
+        if end:
+            return text or None
+    return None
+
+
 def _messages_at(
-    prog: Program, addresses: Iterable[int], messages: Sequence[bytes]
+    prog: Program, addresses: Iterable[int], messages: Optional[Sequence[bytes]]
 ) -> Iterator[bytes]:
+    if messages is None:
+        texts = (_text_at(prog, at) for at in addresses if at in _IMAGE)
+        yield from (text for text in texts if text is not None)
+        return
     strings = [message + b"\0" for message in messages]
     longest = max(map(len, strings), default=0)
     for address in sorted(addresses):
@@ -87,7 +116,7 @@ def _messages_of(
     prog: Program,
     starts: Iterable[int],
     others: Iterable[int],
-    messages: Sequence[bytes],
+    messages: Optional[Sequence[bytes]],
 ) -> FrozenSet[bytes]:
     text = Text(prog)
     addresses: Set[int] = set()
@@ -118,11 +147,14 @@ def messages_in(
 
 
 @takes_program_or_default
-def xdp_message_places(prog: Program) -> Dict[str, FrozenSet[bytes]]:
+def xdp_message_places(
+    prog: Program, messages: Optional[Sequence[bytes]] = XDP_ATTACH_MESSAGES
+) -> Dict[str, FrozenSet[bytes]]:
     """
-    Return which of :data:`XDP_ATTACH_MESSAGES` each of
-    :data:`XDP_ATTACH_FUNCTIONS` can give.
+    Return which messages each of :data:`XDP_ATTACH_FUNCTIONS` can give.
 
+    :param messages: Strings, without the NUL at the end; None: all that their code
+        refers to, messages or not, so that a new one needs not be known here
     :return: By name of the function; one that this kernel does not have, or has
         only inlined into another, is left out, as is ``dev_change_xdp_fd`` since v5.9
     :raises LookupError: if it has none of them
@@ -131,10 +163,10 @@ def xdp_message_places(prog: Program) -> Dict[str, FrozenSet[bytes]]:
     """
     require_x86_64(prog)
     # As a rule these two have all; else they were taken apart, or are not there.
-    whole = _places(prog, ("dev_xdp_attach", "dev_xdp_install"), ("",))
+    whole = _places(prog, ("dev_xdp_attach", "dev_xdp_install"), ("",), messages)
     if len(whole) == 2 and XDP_ATTACH_ALWAYS <= frozenset().union(*whole.values()):
         return whole
-    found = _places(prog, XDP_ATTACH_FUNCTIONS, _PARTS)
+    found = _places(prog, XDP_ATTACH_FUNCTIONS, _PARTS, messages)
     if not found:
         raise LookupError(f"no function {' or '.join(XDP_ATTACH_FUNCTIONS)}")
     if "dev_xdp_attach" in found:
@@ -143,12 +175,15 @@ def xdp_message_places(prog: Program) -> Dict[str, FrozenSet[bytes]]:
 
 
 def _places(
-    prog: Program, names: Sequence[str], parts: Sequence[str]
+    prog: Program,
+    names: Sequence[str],
+    parts: Sequence[str],
+    messages: Optional[Sequence[bytes]],
 ) -> Dict[str, FrozenSet[bytes]]:
     functions = {name: _addresses(prog, name, parts) for name in names}
     everywhere = [at for starts in functions.values() for at in starts.values()]
     return {
-        name: _messages_of(prog, starts.values(), everywhere, XDP_ATTACH_MESSAGES)
+        name: _messages_of(prog, starts.values(), everywhere, messages)
         for name, starts in functions.items()
         if starts
     }

@@ -13,7 +13,7 @@ from drgn import Program
 
 from ..analysis import diagnose, filters
 from ..analysis.rules import RULES_BY_ID
-from ..analysis.rules.base import Finding
+from ..analysis.rules.finding import Finding
 from ..analysis.rules.page import explain
 from ..model import Snapshot, unreadable_in
 from ..render import csv, findings, json

@@ -15,17 +15,12 @@ from drgn import Architecture, Program, offsetof, sizeof
 from drgn.helpers.common.prog import takes_program_or_default
 
 __all__ = (
-    "XDP_PACKET_HEADROOM",
     "max_skb_frags",
     "net_ip_align",
     "page_size",
-    "skb_data_align",
     "skb_shared_info_size",
     "smp_cache_bytes",
 )
-
-# include/uapi/linux/bpf.h. It is a macro and user space API.
-XDP_PACKET_HEADROOM = 256
 
 _MIN_CACHE_LINE = 16
 
@@ -95,13 +90,3 @@ def net_ip_align(prog: Program) -> int:
     if prog.platform is None or prog.platform.arch == Architecture.UNKNOWN:
         raise ValueError("the architecture is not known")
     return 0 if prog.platform.arch in _UNALIGNED_IS_FINE else _NET_IP_ALIGN
-
-
-def skb_data_align(size: int, smp_cache_bytes: int) -> int:
-    """
-    Return ``SKB_DATA_ALIGN(size)``.
-
-    :param size: Bytes
-    :param smp_cache_bytes: ``SMP_CACHE_BYTES``, a power of two
-    """
-    return size + smp_cache_bytes - 1 & -smp_cache_bytes

@@ -13,36 +13,11 @@ from drgn import Object, container_of
 from .driver import netdev_driver_name, netdev_parent
 
 __all__ = (
-    "VIRTIO_F_ANY_LAYOUT",
-    "VIRTIO_F_VERSION_1",
     "VIRTIO_NET_DRIVER",
-    "VIRTIO_NET_F_CTRL_GUEST_OFFLOADS",
-    "VIRTIO_NET_F_GUEST_CSUM",
-    "VIRTIO_NET_F_GUEST_ECN",
-    "VIRTIO_NET_F_GUEST_TSO4",
-    "VIRTIO_NET_F_GUEST_TSO6",
-    "VIRTIO_NET_F_GUEST_UFO",
-    "VIRTIO_NET_F_GUEST_USO4",
-    "VIRTIO_NET_F_GUEST_USO6",
-    "VIRTIO_NET_F_MRG_RXBUF",
     "virtio_net_features",
 )
 
 VIRTIO_NET_DRIVER = b"virtio_net"
-
-# include/uapi/linux/virtio_net.h and virtio_config.h: numbers of bits. They are macros
-# and user space API: no symbol has them, and they do not change.
-VIRTIO_NET_F_GUEST_CSUM = 1
-VIRTIO_NET_F_CTRL_GUEST_OFFLOADS = 2
-VIRTIO_NET_F_GUEST_TSO4 = 7
-VIRTIO_NET_F_GUEST_TSO6 = 8
-VIRTIO_NET_F_GUEST_ECN = 9
-VIRTIO_NET_F_GUEST_UFO = 10
-VIRTIO_NET_F_MRG_RXBUF = 15
-VIRTIO_F_ANY_LAYOUT = 27
-VIRTIO_F_VERSION_1 = 32
-VIRTIO_NET_F_GUEST_USO4 = 54
-VIRTIO_NET_F_GUEST_USO6 = 55
 
 
 def virtio_net_features(dev: Object) -> int:

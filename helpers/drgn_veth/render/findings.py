@@ -21,7 +21,8 @@ from typing import (
     Tuple,
 )
 
-from ..analysis.rules.base import INFO, SEVERITIES, Finding, Then, Undo, count
+from ..analysis.rules.finding import INFO, SEVERITIES, Finding, Then, Undo
+from ..core.english import count
 from ..core.unreadable import Unreadable
 from ..model import DeviceRef
 from . import words

@@ -12,7 +12,7 @@ terminal.
 import json
 from typing import Any, Dict, Iterable, Iterator, Optional, Sequence, Tuple
 
-from ..analysis.rules.base import Finding
+from ..analysis.rules.finding import Finding
 from ..core.unreadable import Maybe
 from ..model import Snapshot, Task, unreadable_in
 from .attempts import Attempt

@@ -12,7 +12,7 @@ import functools
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..analysis.attach.question import Answer, errno_name
-from ..analysis.rules.base import Finding, Then
+from ..analysis.rules.finding import Finding, Then
 from ..core.unreadable import Unreadable
 from ..model import NOT_IN_JSON, Device, DeviceRef, Namespace, Pair, Xdp
 from .attempts import Attempt

@@ -8,7 +8,7 @@ from drgn import Program
 from drgn.helpers.common.prog import takes_program_or_default
 
 from ..core.errors import attempt
-from ..core.messages import XDP_ATTACH_ALWAYS
+from ..core.messages import DRIVER_MESSAGES, XDP_ATTACH_ALWAYS
 from ..core.text import decode
 from ..core.unreadable import Maybe, Unreadable
 from ..disasm.veth_poll import veth_poll_members
@@ -31,23 +31,6 @@ __all__ = ("read_kernel",)
 
 T = TypeVar("T")
 
-# What kernels differ in, by function: which of these it refers to.
-_DRIVER_MESSAGES = {
-    "bond_xdp": (b"No native XDP support for the current bonding mode",),
-    "virtnet_xdp": (
-        *(
-            b"virtio_net: Can't set XDP while host is implementing %b, disable %b first"
-            % (offloads, offloads)
-            for offloads in (b"LRO", b"LRO/CSUM", b"GRO_HW/CSUM")
-        ),
-        b"virtio_net: MTU too large to enable XDP",
-        b"virtio_net: MTU too large to enable XDP without frags",
-    ),
-    # Since Linux kernel commit dc82a33297fc ("veth: apply qdisc backpressure on full
-    # ptr_ring to reduce TX drops") (in v6.16).
-    "veth_xmit": (b"\x012%s(%s): Invalid return code(%d)",),
-}
-
 
 def _once(prog: Program, what: str, read: Callable[[], T]) -> Maybe[T]:
     # Code does not change: it is read once per program, as layouts are.
@@ -62,7 +45,7 @@ def _once(prog: Program, what: str, read: Callable[[], T]) -> Maybe[T]:
 def _messages(
     prog: Program, functions: Mapping[str, int]
 ) -> Maybe[Tuple[Tuple[str, FrozenSet[str]], ...]]:
-    places = _once(prog, "xdp_message_places", lambda: xdp_message_places(prog))
+    places = _once(prog, "xdp_message_places", lambda: xdp_message_places(prog, None))
     if isinstance(places, Unreadable):
         return places
     found = dict(places)
@@ -75,7 +58,7 @@ def _messages(
             f"the code of dev_xdp_attach() lacks {len(missing)} messages that every "
             "kernel has: it is damaged, or somebody changed it"
         )
-    for name, messages in _DRIVER_MESSAGES.items():
+    for name, messages in DRIVER_MESSAGES.items():
         address = functions.get(name)
         if address:
             read = functools.partial(driver_messages, prog, address, messages)

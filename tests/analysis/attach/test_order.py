@@ -10,6 +10,7 @@ from typing import Any, Dict, Tuple
 
 from drgn_veth.analysis.attach import core as attach
 from drgn_veth.analysis.attach import drivers as attach_drivers
+from drgn_veth.analysis.attach.drivers import bonding
 import pytest
 
 from tests.support.attach.orders import all_cases, wrong_orders, wrong_updates
@@ -37,7 +38,7 @@ def _lists() -> Dict[str, Tuple[Any, ...]]:
     return {
         **{name: getattr(attach, name) for name in core},
         **{name: d.decisions for name, d in attach_drivers.DRIVERS.items()},
-        "BOND_SLAVE": attach_drivers.BOND_SLAVE,
+        "BOND_SLAVE": bonding.BOND_SLAVE,
     }
 
 
@@ -46,7 +47,7 @@ def _mutate(patch: pytest.MonkeyPatch, name: str, decisions: Tuple[Any, ...]) ->
         driver = attach_drivers.DRIVERS[name]._replace(decisions=decisions)
         patch.setitem(attach_drivers.DRIVERS, name, driver)
     elif name == "BOND_SLAVE":
-        patch.setattr(attach_drivers, name, decisions)
+        patch.setattr(bonding, name, decisions)
     else:
         patch.setattr(attach, name, decisions)
 

@@ -6,7 +6,7 @@ value is another), and on some where a value that it needs could not be read.
 
 from drgn_veth.analysis.diagnose import diagnose
 from drgn_veth.analysis.rules import RULES, RULES_BY_ID
-from drgn_veth.analysis.rules.base import Finding
+from drgn_veth.analysis.rules.finding import Finding
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Snapshot, Veth
 import pytest

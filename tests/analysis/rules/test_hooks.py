@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules about who holds the XDP hook: modes, links, devices above."""
 
-from drgn_veth.analysis.rules.base import KernelAnswer, Undo
+from drgn_veth.analysis.rules.finding import KernelAnswer, Undo
 from drgn_veth.model import Xdp, XdpLink
 
 from tests.support.rules import CASES

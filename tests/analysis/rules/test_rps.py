@@ -3,7 +3,8 @@
 
 from typing import Any, Optional, Sequence
 
-from drgn_veth.analysis.rules.base import KernelAnswer, rps_words
+from drgn_veth.analysis.rules.finding import KernelAnswer
+from drgn_veth.analysis.rules.values import rps_words
 from drgn_veth.model import RecordsRxQueue
 import pytest
 

@@ -2,7 +2,7 @@
 """What the kernel would refuse after a fix."""
 
 from drgn_veth.analysis.diagnose import diagnose
-from drgn_veth.analysis.rules.base import KernelAnswer
+from drgn_veth.analysis.rules.finding import KernelAnswer
 from drgn_veth.core.unreadable import Unreadable
 import pytest
 

@@ -3,7 +3,7 @@
 
 from typing import Any, Tuple
 
-from drgn_veth.analysis.rules.base import KernelAnswer
+from drgn_veth.analysis.rules.finding import KernelAnswer
 from drgn_veth.model import Device, Features, StaleProgram, Veth, Xdp, XdpQueue
 import pytest
 

@@ -9,7 +9,7 @@ tell; a file for each file of the rules.
 
 from typing import Dict
 
-from drgn_veth.analysis.rules.base import Finding
+from drgn_veth.analysis.rules.finding import Finding
 
 from tests.support.rules import hooks, mtu, pair, poll, queues, rps, xdp
 from tests.support.rules.case import Case, found

@@ -3,7 +3,7 @@
 
 from typing import Dict
 
-from drgn_veth.analysis.rules.base import KernelAnswer, Undo
+from drgn_veth.analysis.rules.finding import KernelAnswer, Undo
 from drgn_veth.model import Xdp
 
 from tests.support.rules.case import Case

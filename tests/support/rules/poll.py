@@ -3,7 +3,7 @@
 
 from typing import Dict
 
-from drgn_veth.analysis.rules.base import KernelAnswer
+from drgn_veth.analysis.rules.finding import KernelAnswer
 from drgn_veth.model import Veth, Xdp
 
 from tests.support.rules.case import AGAIN, Case, again

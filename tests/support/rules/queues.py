@@ -3,7 +3,7 @@
 
 from typing import Dict
 
-from drgn_veth.analysis.rules.base import KernelAnswer
+from drgn_veth.analysis.rules.finding import KernelAnswer
 
 from tests.support.rules.case import Case
 from tests.support.snapshots import (

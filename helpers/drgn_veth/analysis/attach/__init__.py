@@ -3,7 +3,11 @@
 
 __all__ = (
     "core",
+    "decision",
+    "driver",
     "drivers",
     "predictor",
     "question",
+    "questions",
+    "variants",
 )

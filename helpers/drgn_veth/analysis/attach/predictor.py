@@ -8,7 +8,6 @@ Asks the decisions of :mod:`drgn_veth.analysis.attach.core` and
 where that is not known, of all kernels that it can be. Pure functions.
 """
 
-import itertools
 from typing import (
     Callable,
     Dict,
@@ -17,31 +16,23 @@ from typing import (
     Iterator,
     List,
     Mapping,
-    NamedTuple,
     Optional,
     Sequence,
     Tuple,
 )
 
+from ...core.uapi import XDP_FLAGS_REPLACE, XDP_FLAGS_UPDATE_IF_NOEXIST
 from ...core.unreadable import Maybe, Unreadable
-from ...model import Device, Kernel, LoadedProgram, Snapshot, Task
-from ..remedies import Fixes
-from . import core as attach
+from ...model import Device, LoadedProgram, Snapshot, Task
+from ..need import CannotTell
+from . import core
+from .decision import Decision, first
 from .drivers import decide_in_driver
-from .question import (
-    MODE_FLAGS,
-    NOEXIST,
-    REPLACE,
-    SKB,
-    Answer,
-    CannotTell,
-    Decision,
-    Question,
-    first,
-    refusal,
-)
+from .question import MODE_FLAGS, SKB, Answer, Question, refusal
+from .questions import Questions
+from .variants import Variant, variants
 
-__all__ = ("MODES", "VIAS", "Past", "Predictor", "TooOldError", "fresh_program")
+__all__ = ("MODES", "VIAS", "Predictor", "TooOldError")
 
 #: The ways to ask, in the words of the JSON contract.
 MODES = ("default", "generic", "driver", "offload")
@@ -55,82 +46,8 @@ class TooOldError(Exception):
     """A kernel before v5.9: it decides otherwise, and keeps no ``xdp_state``."""
 
 
-def fresh_program(frags: bool = False) -> LoadedProgram:
-    """Return a program that is attached nowhere, and was loaded for no device."""
-    return LoadedProgram(0, 0, "", frags, 0, False, False, 0, False)
-
-
-#: Decisions that not every kernel takes: those that it does not take are not in its
-#: text. Of the others, only the place differs.
-_NOT_EVERYWHERE = frozenset(
-    {
-        "ambiguous",
-        "upper",
-        "offload-without-hw-old",
-        "offload-without-hw",
-        "other-device",
-        "bound-in-skb",
-    }
-)
-
-
-class _Variant(NamedTuple):
-    # What differs between kernels in code alone.
-    install: FrozenSet[str]  # of attach.CHECKS, what dev_xdp_install() does
-    absent: FrozenSet[str]
-    refuses_program_maps: bool
-
-
-def _variants(kernel: Kernel) -> List[_Variant]:
-    # All kernels that this one can be.
-    checks = frozenset(decision.key for decision in attach.CHECKS)
-    messages = (
-        None if isinstance(kernel.messages, Unreadable) else dict(kernel.messages)
-    )
-    if messages is not None and messages.get("dev_xdp_attach"):
-        early = messages["dev_xdp_attach"]
-        install = messages.get("dev_xdp_install", frozenset())
-        there = early | install
-        absent = frozenset(
-            decision.key
-            for decision in (*attach.CORE, *attach.CHECKS)
-            if decision.key in _NOT_EVERYWHERE and decision.message not in there
-        )
-        late = frozenset(
-            decision.key
-            for decision in attach.CHECKS
-            if decision.message in install and decision.message not in early
-        )
-        return [_Variant(late, absent, "upper" in absent)]
-    variants = []
-    # Kernels that know of programs that are bound and not offloaded have the new
-    # message; all others neither it nor the two decisions about them.
-    never = frozenset({"offload-without-hw-old"}) if kernel.dev_bound else _BOUND
-    for in_install, upper, ambiguous in itertools.product((False, True), repeat=3):
-        missing = {"upper": upper, "ambiguous": ambiguous}
-        variants.append(
-            _Variant(
-                checks if in_install else frozenset(),
-                never | {key for key, there in missing.items() if not there},
-                # Generic XDP takes such maps since v5.15, when uppers were looked at.
-                refuses_program_maps=not upper,
-            )
-        )
-    return variants
-
-
-_BOUND = frozenset({"offload-without-hw", "other-device", "bound-in-skb"})
-
-
 def _only(decisions: Sequence[Decision], keys: Callable[[str], bool]) -> List[Decision]:
     return [decision for decision in decisions if keys(decision.key)]
-
-
-class Past(NamedTuple):
-    """What one decision says, and what the kernel answers once that is mended."""
-
-    refusal: Answer
-    then: Answer
 
 
 class Predictor:
@@ -144,74 +61,59 @@ class Predictor:
         kernel = snapshot.kernel
         if kernel is None or not kernel.xdp_state:
             raise TooOldError(
-                "this kernel has no net_device.xdp_state (it is older than v5.9), and "
-                "decides in another way, which is not known here"
+                "this kernel has no net_device.xdp_state: it is older than v5.9, and "
+                "such kernels are not supported here"
             )
+        self.questions = Questions(snapshot)
         self._kernel = kernel
-        self._by_address = {device.net_device: device for device in snapshot.devices}
-        self._fixes = Fixes(snapshot)
         programs = snapshot.programs
         self._programs: Dict[int, LoadedProgram] = {
             program.id: program
             for program in (() if isinstance(programs, Unreadable) else programs)
             if not isinstance(program.id, Unreadable) and program.id
         }
-        self._variants = _variants(kernel)
-        self._fresh = {frags: fresh_program(frags) for frags in (False, True)}
+        self._variants = variants(kernel)
 
     @property
     def blocked_by(self) -> Maybe[Optional[Task]]:
         """Who holds rtnl_mutex: the answer would come only after it lets go."""
         return self._kernel.rtnl_owner
 
-    def _question(
-        self,
-        device: Device,
-        via: str,
-        flags: int,
-        program: Optional[LoadedProgram],
-        expected: Optional[int] = None,
-    ) -> Question:
-        return Question(
-            self._kernel, self._by_address, self._fixes, device, via, flags, program,
-            expected,
-        )  # fmt: skip
-
     ### The order
 
-    def _install(self, q: Question, variant: _Variant) -> Answer:
-        late = _only(attach.CHECKS, variant.install.__contains__)
+    def _install(self, q: Question, variant: Variant) -> Answer:
+        late = _only(core.CHECKS, variant.install.__contains__)
         late = [decision._replace(function="dev_xdp_install") for decision in late]
         refused = first(q, [d for d in late if d.key not in variant.absent])
         if refused is None:
-            refused = first(q, attach.INSTALL)
+            refused = first(q, core.INSTALL)
         if refused is not None:
             return refused
         if q.mode != SKB:
             return decide_in_driver(q)
         if variant.refuses_program_maps:
-            refused = first(q, attach.GENERIC)
+            refused = first(q, core.GENERIC)
             if refused is not None:
                 return refused
         return q.accepted(
-            "generic_xdp_install", "generic mode asks nothing of a device"
+            "generic_xdp_install", "generic mode has no device requirements"
         )
 
-    def _attach(self, q: Question, variant: _Variant) -> Answer:
+    def _attach(self, q: Question, variant: Variant) -> Answer:
         early = [
-            *attach.CORE,
-            *_only(attach.CHECKS, lambda key: key not in variant.install),
+            *core.CORE,
+            *_only(core.CHECKS, lambda key: key not in variant.install),
         ]
         refused = first(q, [d for d in early if d.key not in variant.absent])
         if refused is not None:
             return refused
         if q.is_current():
-            return q.accepted("dev_xdp_attach", "nothing changes, no driver is called")
-        refused = first(q, attach.NO_OPERATION)
+            return q.accepted("dev_xdp_attach", "nothing changes; no driver is called")
+        refused = first(q, core.NO_OPERATION)
         return self._install(q, variant) if refused is None else refused
 
     def _decide(
-        self, q: Question, decide: Callable[[Question, _Variant], Answer]
+        self, q: Question, decide: Callable[[Question, Variant], Answer]
     ) -> Answer:
         answer = self._decide_once(q, decide)
         if answer.fix and answer.decision and len(q.passed) < _MOST_OBSTACLES:
@@ -229,7 +131,7 @@ class Predictor:
             return answer
 
     def _decide_once(
-        self, q: Question, decide: Callable[[Question, _Variant], Answer]
+        self, q: Question, decide: Callable[[Question, Variant], Answer]
     ) -> Answer:
         answers: Dict[Tuple[object, ...], Answer] = {}
         for variant in self._variants:
@@ -241,7 +143,7 @@ class Predictor:
         if len(answers) == 1:
             return next(iter(answers.values()))
         either = tuple(answers.values())
-        why = "this kernel's code could not be read, which would tell"
+        why = "only this kernel's code could tell, and it could not be read"
         if isinstance(self._kernel.messages, Unreadable):
             why = f"{why}: {self._kernel.messages.reason}"
         return Answer(None, None, None, why, (), either)
@@ -262,24 +164,25 @@ class Predictor:
         :param program: None to detach
         :param expected: Identifier of the program of ``IFLA_XDP_EXPECTED_FD``
         """
-        q = self._question(device, via, flags, program, expected)
+        q = self.questions.question(device, via, flags, program, expected)
         if device.off_list is not None:
             function, errno = {
                 "netlink": ("__dev_get_by_index", "ENODEV"),
                 "link": ("bpf_xdp_link_attach", "EINVAL"),
             }[via]
-            why = f"nobody can name {q.name} now: {device.off_list}"
+            why = f"{q.name} cannot be found by name now: {device.off_list}"
             return refusal(errno, None, function, why)
         if program and program.frags is True and not self._kernel.xdp_frags:
             return refusal(
                 "EINVAL",
                 None,
                 "bpf_prog_load",
-                "this kernel does not know BPF_F_XDP_HAS_FRAGS: no such program can be "
-                "loaded",
+                "this kernel does not support BPF_F_XDP_HAS_FRAGS: no such program can "
+                "be loaded",
             )
         try:
-            refused = first(q, attach.NETLINK if via == "netlink" else attach.LINK)
+            # bpf_xdp_link_attach() decides nothing of its own.
+            refused = first(q, core.NETLINK) if via == "netlink" else None
         except CannotTell as e:
             return Answer(Unreadable(str(e)), None, None, str(e))
         return self._decide(q, self._attach) if refused is None else refused
@@ -301,8 +204,10 @@ class Predictor:
         :param frags: Whether the program takes fragments, if none is given
         :param program: The program; None: a fresh one
         """
-        flags = MODE_FLAGS[mode] | (NOEXIST if via == "netlink" else 0)
-        return self.ask(device, via, flags, program or self._fresh[frags])
+        flags = MODE_FLAGS[mode] | (
+            XDP_FLAGS_UPDATE_IF_NOEXIST if via == "netlink" else 0
+        )
+        return self.ask(device, via, flags, program or self.questions.fresh[frags])
 
     def attach_after(
         self,
@@ -319,31 +224,20 @@ class Predictor:
         :param mended: Decisions that do not refuse any more: key, device
         :param gone: Programs that were detached: device, mode
         """
-        program = program or self._fresh[False]
-        q = self._question(
-            device, "netlink", MODE_FLAGS[mode] | NOEXIST, program
+        program = program or self.questions.fresh[False]
+        q = self.questions.question(
+            device, "netlink", MODE_FLAGS[mode] | XDP_FLAGS_UPDATE_IF_NOEXIST, program
         ).without(mended, gone)
         return self._decide_once(q, self._attach)
 
-    def past(self, device: Device, mode: str, decision: Decision) -> Optional[Past]:
+    def then(self, device: Device, mode: str, refused: Answer) -> Answer:
         """
-        Return how one decision refuses an attach, and the answer to the attach once
-        that was mended; None if it does not refuse, or that cannot be told.
+        Return the answer to an attach once what one decision refuses was mended.
 
-        The answer to :meth:`attach()` is that of the first decision that refuses; this
-        looks at one, whatever stands before it.
+        :param refused: What it says: see :meth:`.questions.Questions.refusal()`
         """
-        flags = MODE_FLAGS[mode] | NOEXIST
-        q = self._question(device, "netlink", flags, self._fresh[False])
-        try:
-            refused = first(q, [decision])
-        except CannotTell:
-            return None
-        if refused is None or refused.decision is None:
-            return None
-        mended = (refused.decision,)
-        then = self.attach_after(device, mode, mended, refused.detaches)
-        return Past(refused, then)
+        mended = () if refused.decision is None else (refused.decision,)
+        return self.attach_after(device, mode, mended, refused.detaches)
 
     def replace(
         self,
@@ -360,8 +254,8 @@ class Predictor:
         :param expected: Identifier of the program that is to be replaced, and no
             other (``XDP_FLAGS_REPLACE``)
         """
-        flags = MODE_FLAGS[mode] | (0 if expected is None else REPLACE)
-        program = program or self._fresh[frags]
+        flags = MODE_FLAGS[mode] | (0 if expected is None else XDP_FLAGS_REPLACE)
+        program = program or self.questions.fresh[frags]
         return self.ask(device, "netlink", flags, program, expected)
 
     def detach(self, device: Device, mode: str) -> Answer:
@@ -389,8 +283,8 @@ class Predictor:
         :param detached: The link was detached, or its device is gone
         :raises ValueError: if no link holds a program in this mode
         """
-        program = program or self._fresh[frags]
-        q = self._question(device, "link", MODE_FLAGS[mode], program, expected)
+        program = program or self.questions.fresh[frags]
+        q = self.questions.question(device, "link", MODE_FLAGS[mode], program, expected)
         if program.frags is True and not self._kernel.xdp_frags:
             return self.ask(device, "link", q.flags, program)
         if detached:
@@ -399,7 +293,7 @@ class Predictor:
         try:
             if not q.has_link():
                 raise ValueError(f"{q.name} has no link in {mode} mode")
-            refused = first(q, attach.UPDATE)
+            refused = first(q, core.UPDATE)
             same = refused is None and q.is_current()
         except CannotTell as e:
             return Answer(Unreadable(str(e)), None, None, str(e))
@@ -416,7 +310,7 @@ class Predictor:
         :param mode: The link's, one of :data:`MODES`
         :raises ValueError: if no link holds a program in this mode
         """
-        q = self._question(device, "link", MODE_FLAGS[mode], None)
+        q = self.questions.question(device, "link", MODE_FLAGS[mode], None)
         try:
             if not q.has_link():
                 raise ValueError(f"{q.name} has no link in {mode} mode")
@@ -461,7 +355,9 @@ class Predictor:
 
     def _has_link(self, device: Device, mode: str) -> bool:
         try:
-            return self._question(device, "link", MODE_FLAGS[mode], None).has_link()
+            return self.questions.question(
+                device, "link", MODE_FLAGS[mode], None
+            ).has_link()
         except CannotTell:
             return False
 

@@ -10,60 +10,54 @@ What the decisions of :mod:`drgn_veth.analysis.attach.core` and
 import errno as _errno
 from typing import (
     Any,
-    Callable,
     FrozenSet,
     Iterable,
     Iterator,
+    List,
     Mapping,
     NamedTuple,
     Optional,
-    Sequence,
     Tuple,
-    TypeVar,
 )
 
+from ...core.uapi import (
+    XDP_FLAGS_DRV_MODE,
+    XDP_FLAGS_HW_MODE,
+    XDP_FLAGS_MODES,
+    XDP_FLAGS_SKB_MODE,
+)
 from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, DeviceRef, Kernel, LoadedProgram, XdpProgram
-from ..remedies import Fixes
+from ..need import CannotTell, need
+from ..remedies import Fixes, Remedy
 
 __all__ = (
     "DRV",
     "HW",
+    "MODES",
     "MODE_FLAGS",
-    "NOEXIST",
-    "REPLACE",
     "SKB",
-    "XDP_FLAGS_MASK",
-    "XDP_FLAGS_MODES",
     "Answer",
-    "CannotTell",
-    "Decision",
     "Question",
     "errno_name",
-    "first",
-    "fix_tcp_data_split",
-    "memory_provider",
     "refusal",
-    "tcp_data_split",
 )
 
-T = TypeVar("T")
+_NO_REMEDY = Remedy()
 
 # enum bpf_xdp_mode, in the words of the JSON contract.
 SKB = "generic"
 DRV = "driver"
 HW = "offload"
+MODES = (SKB, DRV, HW)
 
-# include/uapi/linux/if_link.h
-NOEXIST = 1  # XDP_FLAGS_UPDATE_IF_NOEXIST
-REPLACE = 16  # XDP_FLAGS_REPLACE
-MODE_FLAGS: Mapping[str, int] = {"default": 0, SKB: 2, DRV: 4, HW: 8}
-XDP_FLAGS_MODES = 0xE
-XDP_FLAGS_MASK = 0x1F
-
-
-class CannotTell(Exception):
-    """A value that a decision takes could not be read."""
+#: Bits of ``XDP_FLAGS_*`` by mode, in the words of the JSON contract.
+MODE_FLAGS: Mapping[str, int] = {
+    "default": 0,
+    SKB: XDP_FLAGS_SKB_MODE,
+    DRV: XDP_FLAGS_DRV_MODE,
+    HW: XDP_FLAGS_HW_MODE,
+}
 
 
 class Answer(NamedTuple):
@@ -80,24 +74,7 @@ class Answer(NamedTuple):
     #: The decision, and the device that it is about.
     decision: Optional[Tuple[str, int]] = None
     detaches: FrozenSet[Tuple[int, str]] = frozenset()
-
-
-class Decision(NamedTuple):
-    """
-    One decision of the kernel.
-
-    *holds* returns why it would refuse, None if it would not; *fix* returns commands
-    after which it would not, *detaches* which programs these detach.
-    """
-
-    key: str
-    function: str
-    errno: str
-    message: Optional[str]
-    holds: Callable[["Question"], Optional[str]]
-    fix: Callable[["Question"], Tuple[str, ...]] = lambda q: ()
-    #: Programs that *fix* detaches: device, mode.
-    detaches: Callable[["Question"], Iterable[Tuple[int, str]]] = lambda q: ()
+    effect: Optional[str] = None  #: what *fix* does besides, after "this "
 
 
 def errno_name(errno: int) -> str:
@@ -113,33 +90,13 @@ def refusal(
     message: Optional[str],
     function: str,
     because: str,
-    fix: Tuple[str, ...] = (),
+    remedy: Remedy = _NO_REMEDY,
 ) -> Answer:
     """Return the answer of a kernel that refuses."""
     number: int = getattr(_errno, errno)
-    return Answer(number, message, function, because, fix)
-
-
-def first(q: "Question", decisions: Sequence[Decision]) -> Optional[Answer]:
-    """
-    Return the answer of the first decision that refuses, None if none does.
-
-    :raises CannotTell: if a value is missing before one does
-    """
-    for decision in decisions:
-        key = (decision.key, q.device.net_device)
-        because = None if key in q.passed else decision.holds(q)
-        if because is not None:
-            answer = refusal(
-                decision.errno,
-                decision.message,
-                decision.function,
-                because,
-                decision.fix(q),
-            )
-            gone = frozenset(decision.detaches(q))
-            return answer._replace(decision=key, detaches=gone)
-    return None
+    return Answer(
+        number, message, function, because, remedy.commands, effect=remedy.effect
+    )
 
 
 class Question:
@@ -214,20 +171,9 @@ class Question:
             self.above,
         )
 
-    @staticmethod
-    def need(value: Maybe[T], what: str) -> T:
-        """
-        Return a value.
-
-        :raises CannotTell: if it could not be read
-        """
-        if isinstance(value, Unreadable):
-            raise CannotTell(f"{what} could not be read: {value.reason}")
-        return value
-
     def need_program(self, member: str) -> Any:
         """Return a member of the program: see :meth:`need()`."""
-        return self.need(getattr(self.program, member), f"{member} of the program")
+        return need(getattr(self.program, member), f"{member} of the program")
 
     @staticmethod
     def name_of(ref: DeviceRef) -> str:
@@ -239,12 +185,13 @@ class Question:
     @property
     def name(self) -> str:
         """The device's name."""
-        return self.name_of(self.device.ref)
+        name = self.device.name
+        return self.name_of(self.device.ref) if isinstance(name, Unreadable) else name
 
     @property
     def driver_name(self) -> Optional[str]:
         """The driver's name, None if there is none."""
-        return self.need(self.device.driver.name, f"the driver of {self.name}")
+        return need(self.device.driver.name, f"the driver of {self.name}")
 
     @property
     def mode(self) -> str:
@@ -255,7 +202,7 @@ class Question:
             return DRV
         if self.flags & MODE_FLAGS[SKB]:
             return SKB
-        ndo_bpf = self.need(self.device.driver.ndo_bpf, f"ndo_bpf of {self.name}")
+        ndo_bpf = need(self.device.driver.ndo_bpf, f"ndo_bpf of {self.name}")
         return DRV if ndo_bpf else SKB
 
     def current(self, mode: Optional[str] = None) -> Optional[XdpProgram]:
@@ -263,9 +210,7 @@ class Question:
         mode = mode or self.mode
         if (self.device.net_device, mode) in self.gone:
             return None
-        return self.need(
-            getattr(self.device.xdp, mode), f"{mode} program of {self.name}"
-        )
+        return need(getattr(self.device.xdp, mode), f"{mode} program of {self.name}")
 
     def has_link(self) -> bool:
         """Return whether a BPF link holds the program in the mode that is meant."""
@@ -279,24 +224,44 @@ class Question:
             return self.program is None and current is None
         if not self.program.prog:
             return False
-        return bool(self.need(current.id, "id of its program") == self.program.id)
+        return bool(need(current.id, "id of its program") == self.program.id)
 
     def program_count(self, device: Device) -> int:
-        """Return dev_xdp_prog_count()."""
+        """
+        Return dev_xdp_prog_count().
+
+        :raises CannotTell: if a mode could not be read
+        """
         count = 0
-        for mode in (SKB, DRV, HW):
+        for mode in MODES:
             if (device.net_device, mode) in self.gone:
                 continue
             program = getattr(device.xdp, mode)
             what = f"{mode} program of {self.name_of(device.ref)}"
-            count += self.need(program, what) is not None
+            count += need(program, what) is not None
         return count
+
+    def known_programs(self, device: Device) -> List[XdpProgram]:
+        """Return the programs that a device is known to have."""
+        programs = [
+            getattr(device.xdp, mode)
+            for mode in MODES
+            if (device.net_device, mode) not in self.gone
+        ]
+        return [program for program in programs if isinstance(program, XdpProgram)]
+
+    def detaches(self, mode: str) -> Remedy:
+        """Return the command that detaches the program that is attached in a mode."""
+        current = self.current(mode)
+        if current is None:
+            return Remedy()
+        return Remedy(self.fixes.detach(self.device.ref, mode, current))
 
     def uppers(self, device: Optional[Device] = None) -> Iterator[Device]:
         """Yield the devices directly above one (by default, the one in question)."""
         device = device or self.device
         what = f"devices above {self.name_of(device.ref)}"
-        for ref in self.need(device.uppers, what):
+        for ref in need(device.uppers, what):
             yield self.device_at(ref)
 
     def device_at(self, ref: DeviceRef) -> Device:
@@ -326,26 +291,5 @@ class Question:
         if self.flags & XDP_FLAGS_MODES or answer.function is None:
             return answer
         meant = "has" if self.mode == DRV else "has no"
-        mode = f"no mode means {self.mode}, since its driver {meant} ndo_bpf"
+        mode = f"no mode means {self.mode} mode: its driver {meant} ndo_bpf"
         return answer._replace(because=f"{answer.because} ({mode})")
-
-
-def tcp_data_split(q: Question) -> Optional[str]:
-    """Whether the core refuses for tcp-data-split (a decision's *holds*)."""
-    if not q.program or q.need_program("frags"):
-        return None
-    if q.need(q.device.tcp_data_split, f"tcp-data-split of {q.name}"):
-        return f"tcp-data-split of {q.name} is on; the program does not take fragments"
-    return None
-
-
-def fix_tcp_data_split(q: Question) -> Tuple[str, ...]:
-    """Return the command that switches tcp-data-split off (a decision's *fix*)."""
-    return q.fixes.tcp_data_split_off(q.device.ref)
-
-
-def memory_provider(q: Question) -> Optional[str]:
-    """Whether the core refuses for a memory provider (a decision's *holds*)."""
-    if q.need(q.device.memory_provider, f"memory provider of {q.name}"):
-        return f"an RX queue of {q.name} has a memory provider"
-    return None

@@ -3,26 +3,24 @@
 The rules of diagnosis
 ----------------------
 
-What can be wrong with veths, XDP and RPS, by subject. Each rule carries what is to be
+What can be wrong with veths, XDP and RPS, by subject: what a module here has in
+``RULES`` is applied. Each rule carries what is to be
 known of it: ``--explain`` prints that, and ``python -m drgn_veth.analysis.rules`` makes
 docs/rules.md of it.
 """
 
 from typing import Dict, Tuple
 
-from . import hooks, links, mtu, queues, rps, xdp
-from .base import SEVERITIES, Rule
+from .. import modules
+from .finding import SEVERITIES
+from .rule import Rule
 
 __all__ = ("RULES", "RULES_BY_ID")
 
 #: All rules, worst first.
 RULES: Tuple[Rule, ...] = tuple(
     sorted(
-        (
-            rule
-            for subject in (hooks, links, mtu, queues, rps, xdp)
-            for rule in subject.RULES
-        ),
+        (rule for rules in modules.each(__name__, __path__, "RULES") for rule in rules),
         key=lambda rule: (SEVERITIES.index(rule.severity), rule.id),
     )
 )

@@ -1,28 +1,28 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules on who has the XDP hook of a device."""
 
-from typing import Iterator, List, Optional, Sequence, Tuple
+from typing import Iterator, Optional, Sequence, Tuple
 
+from ...core.english import plural
 from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, XdpLink, XdpProgram
-from ..remedies import shell_quote
-from .base import (
+from ..names import where
+from ..need import CannotTell, need
+from ..shell import shell_quote
+from .context import Context, End
+from .finding import (
     INFO,
-    Context,
-    End,
-    Evidence,
     KernelAnswer,
-    Rule,
     Symptom,
     Undo,
-    decision,
-    need,
-    where,
+    Value,
+    kernel_answer,
 )
+from .rule import Rule
 
 __all__ = ("RULES",)
 
-# xdp_state[], in the words of the JSON contract.
+
 _MODES = (("generic", "SKB"), ("driver", "DRV"), ("offload", "HW"))
 
 
@@ -41,15 +41,16 @@ def _mode_conflict(context: Context, end: End) -> Optional[Symptom]:
     if not need(device.driver.ndo_bpf, "netdev_ops->ndo_bpf"):
         return None
     program = need(device.xdp.generic, "xdp_state[XDP_MODE_SKB]")
-    if program is None:
+    refusal = context.refusal(device, "other-mode")
+    if refusal is None or program is None:
         return None
     return Symptom(
-        "native XDP, and so an attach with no mode given, is refused: it has a generic "
-        "program",
+        "native XDP, and so an attach without a mode, is refused: a generic program is "
+        "attached",
         (("xdp_state[XDP_MODE_SKB] prog_id", program.id),),
-        context.answer("other-mode"),
+        kernel_answer(refusal),
         undo=context.undo_program(device, "generic", program),
-        then=context.then(device, "other-mode"),
+        then=context.then(device, refusal),
     )
 
 
@@ -65,12 +66,14 @@ def _link_owns(context: Context, end: End) -> Optional[Symptom]:
     for mode, name, program in _programs(device):
         if isinstance(program, Unreadable):
             missing = missing or (name, program)
-        elif program.via == "link":
+            continue
+        refusal = context.refusal(device, "link-in-place", mode)
+        if refusal is not None:
             return Symptom(
                 f"{_link_words(program.link_id)} holds its {mode} program: nothing "
                 "else can replace or detach it",
                 (("link_id", program.link_id), ("prog_id", program.id)),
-                context.answer("link-in-place"),
+                kernel_answer(refusal),
                 undo=context.undo_program(device, mode, program),
             )
     if missing is not None:
@@ -98,7 +101,7 @@ def _pinned_only(context: Context, end: End) -> Optional[Symptom]:
             continue
         held = "only a pin holds" if len(pins) == 1 else f"only {len(pins)} pins hold"
         return Symptom(
-            f"{_link_words(link.id)} holds its program, and {held} the link: no "
+            f"{_link_words(link.id)} holds its program, and {held} the link; no "
             "process has it open",
             (("link_id", link.id), ("link.refcnt", len(pins)), ("pins", pins)),
             KernelAnswer("bpf_link_put"),
@@ -126,59 +129,59 @@ def _may_go_native(device: Device) -> bool:
     return device.xdp.driver is None and device.driver.ndo_bpf is True
 
 
-def _undo_uppers(context: Context, device: Device) -> Optional[Undo]:
-    past = context.past(device, "upper")
-    if past is None or not past.refusal.fix:
-        return None
-    commands = past.refusal.fix
-    programs = [
-        mode
-        for address, mode in past.refusal.detaches
-        if getattr(context.by_address[address].xdp, mode) is not None
-    ]
-    if len(commands) != len(programs):
-        return None  # One of them would stay, and refuse as before.
-    what = "the program" if len(commands) == 1 else "the programs"
-    return Undo(f"which detaches {what} above it", commands)
+def _missing_above(context: Context, device: Device) -> Tuple[str, Unreadable]:
+    # What keeps it open whether a device above has a program.
+    for ref in need(device.uppers, "adj_list.upper"):
+        upper = context.by_address.get(ref.net_device)
+        if upper is None:
+            return "adj_list.upper", Unreadable("it was not found in any namespace")
+        for _, name, program in _programs(upper):
+            if isinstance(program, Unreadable):
+                return f"upper {name}", program
+    raise AssertionError("nothing is missing")
+
+
+def _programs_above(context: Context, device: Device) -> Iterator[Tuple[str, Value]]:
+    for ref in need(device.uppers, "adj_list.upper"):
+        upper = context.by_address.get(ref.net_device)
+        if upper is None:
+            continue
+        ids = tuple(
+            "?" if isinstance(program.id, Unreadable) else program.id
+            for _, _, program in _programs(upper)
+            if isinstance(program, XdpProgram)
+        )
+        if ids:
+            # Names are those of a namespace: two uppers may have the same one.
+            yield where(upper), ids
 
 
 def _upper(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
-    made = decision("upper")
-    known = context.has_message(made.function, made.message)
+    known = context.questions.has_decision("upper")
     if known is False:
         return None
-    missing: Optional[Tuple[str, Unreadable]] = None
-    names: List[str] = []
-    evidence: Evidence = ()
-    for ref in need(device.uppers, "adj_list.upper"):
-        upper = context.by_address.get(ref.net_device)
-        if upper is None:
-            why = Unreadable("it was not found in any namespace")
-            missing = missing or ("adj_list.upper", why)
-            continue
-        ids: List[int] = []
-        for _, name, program in _programs(upper):
-            value = program if isinstance(program, Unreadable) else program.id
-            if isinstance(value, Unreadable):
-                missing = missing or (f"upper {name}", value)
-            else:
-                ids.append(value)
-        if ids:
-            # Names are those of a namespace: two uppers may have the same one.
-            names.append(where(upper))
-            evidence += ((f"prog_id of upper {where(upper)}", tuple(ids)),)
-    if not names:
-        if missing is not None:
-            need(missing[1], missing[0])
+    try:
+        refusal = context.refusal(device, "upper")
+    except CannotTell:
+        name, why = _missing_above(context, device)
+        raise CannotTell(name, why) from None
+    if refusal is None:
         return None
+    above = list(_programs_above(context, device))
+    undo = None
+    if refusal.fix:
+        what = "the program" if len(refusal.fix) == 1 else "the programs"
+        undo = Undo(f"which detaches {what} above it", refusal.fix)
+    names = ", ".join(name for name, _ in above)
     symptom = Symptom(
-        f"XDP cannot be attached, nor detached by netlink: {', '.join(names)}, above "
-        f"it, {'has a program' if len(names) == 1 else 'have programs'}",
-        evidence,
-        KernelAnswer(made.function, made.errno, made.message),
-        undo=_undo_uppers(context, device),
-        then=context.then(device, made.key) if _may_go_native(device) else None,
+        "XDP cannot be attached, nor detached by netlink: "
+        f"{plural('upper device', len(above))} {names} "
+        f"{'has a program' if len(above) == 1 else 'have programs'}",
+        tuple((f"prog_id of upper {name}", ids) for name, ids in above),
+        kernel_answer(refusal),
+        undo=undo,
+        then=context.then(device, refusal) if _may_go_native(device) else None,
     )
     if isinstance(known, Unreadable):
         return symptom._replace(
@@ -193,11 +196,14 @@ def _netkit(context: Context, end: End) -> Optional[Symptom]:
         return None
     if not need(device.driver.ndo_bpf, "netdev_ops->ndo_bpf"):
         return None
+    refusal = context.refusal(device, "netkit")
+    if refusal is None:
+        return None
     return Symptom(
-        "an attach with no mode given is refused: it means native mode, which netkit "
-        "does not have; generic mode works",
+        "an attach without a mode is refused: it means native mode, which netkit does "
+        "not support; generic mode works",
         (("netdev_ops->ndo_bpf", "netkit_xsk"),),
-        context.answer("netkit"),
+        kernel_answer(refusal),
     )
 
 
@@ -205,26 +211,26 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="xdp-mode-conflict",
         severity=INFO,
-        title="native XDP refused: a generic program is in place",
+        title="native XDP refused: a generic program is attached",
         predicate=(
-            "xdp_state[XDP_MODE_SKB] && netdev_ops->ndo_bpf. Not said of the reverse, "
-            "a native program where generic mode is wanted: nobody runs into that by "
-            "leaving out the mode."
+            "xdp_state[XDP_MODE_SKB] && netdev_ops->ndo_bpf. The rule does not report "
+            "the reverse, a native program where generic mode is wanted: nobody runs "
+            "into that by giving no mode."
         ),
         sees=(
-            'An attach in native mode, or with no mode given, fails with "File '
-            'exists" (EEXIST).'
+            'An attach in native mode, or without a mode, fails with "File exists" '
+            "(EEXIST)."
         ),
         fix=(
-            "Nothing to do if the generic program is wanted; another one can take its "
-            "place in generic mode. For native mode, detach it first: the command does "
-            "that and no more."
+            "Nothing to do if the generic program is wanted; another one can replace "
+            "it in generic mode. For native mode, detach it first: the command does "
+            "only that."
         ),
         why=(
             "A device runs a generic or a native program, not both: dev_xdp_attach() "
-            "(net/core/dev.c), in newer kernels dev_xdp_install(), looks at the other "
-            "one's xdp_state[]. dev_xdp_mode() takes no mode for native wherever the "
-            "driver has ndo_bpf."
+            "(net/core/dev.c), or dev_xdp_install() in newer kernels, checks "
+            "xdp_state[] of the other mode. dev_xdp_mode() takes no mode as native "
+            "mode wherever the driver has ndo_bpf."
         ),
         subjects=lambda context: context.programmed,
         check=_mode_conflict,
@@ -235,20 +241,20 @@ RULES: Tuple[Rule, ...] = (
         title="a BPF link holds the program",
         predicate="xdp_state[m].link",
         sees=(
-            "Every attach and detach of that mode by netlink, `ip link set dev NAME "
-            'xdp off` too, fails with "Device or resource busy" (EBUSY), and so does '
+            'Every attach and detach of that mode by netlink fails with "Device or '
+            'resource busy" (EBUSY), even `ip link set dev NAME xdp off`, and so does '
             "a second link."
         ),
         fix=(
-            "Nothing to do: a link is there to keep others away. Its owner can "
-            "replace the program by BPF_LINK_UPDATE. To remove the program, stop "
-            "the process that owns the link, or remove the pin; the command detaches "
-            "the link by force."
+            "Nothing to do: a link is there to keep others away. Its owner can replace "
+            "the program by BPF_LINK_UPDATE. To remove the program, stop the process "
+            "that owns the link, or remove the pin; the command detaches the link by "
+            "force."
         ),
         why=(
-            "dev_xdp_attach() (net/core/dev.c) refuses whatever is not this link once "
-            "xdp_state[m].link is set. The link is let go with its last reference, by "
-            "BPF_LINK_DETACH, or with the device."
+            "Once xdp_state[m].link is set, dev_xdp_attach() (net/core/dev.c) refuses "
+            "everything that does not come from this link. The link goes away with its "
+            "last reference, by BPF_LINK_DETACH, or with the device."
         ),
         subjects=lambda context: context.programmed,
         check=_link_owns,
@@ -256,18 +262,18 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="xdp-link-pinned-only",
         severity=INFO,
-        title="a BPF link that only a pin holds",
+        title="only a pin holds a BPF link",
         predicate="xdp_state[m].link && link.refcnt == the number of its pins in bpffs",
-        sees="A program stays attached, and no process is there that would own it.",
+        sees="A program stays attached, although no process owns it.",
         fix=(
             "Nothing to do if the program is meant to stay. To detach it, remove every "
-            "pin of the link: the commands do that. Where a pin is in another mount "
+            "pin of the link: the commands do that. If a pin is in another mount "
             "namespace, the command detaches the link instead."
         ),
         why=(
-            "A file descriptor and a pin are one reference each to a struct bpf_link; "
+            "A file descriptor and a pin each hold one reference to a struct bpf_link; "
             "bpf_link_put() (kernel/bpf/syscall.c) detaches the program with the last "
-            "one. Other ways to hold a reference last an instant."
+            "one. Other references last only an instant."
         ),
         subjects=lambda context: context.programmed,
         check=_pinned_only,
@@ -275,26 +281,25 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="xdp-upper-program",
         severity=INFO,
-        title="a device above has an XDP program",
+        title="an upper device has an XDP program",
         predicate=(
-            "some device of adj_list.upper (one level) has a program in xdp_state[], "
-            "and dev_xdp_attach() of this kernel asks for it"
+            "some device in adj_list.upper (one level) has a program in xdp_state[], "
+            "and dev_xdp_attach() of this kernel checks for it"
         ),
         sees=(
             'Attach and detach by netlink, in any mode, fail with "File exists" '
             "(EEXIST)."
         ),
         fix=(
-            "Nothing to do if the program above is wanted. To attach one here, detach "
-            "the programs above first, from the top down: the commands do that and no "
-            "more."
+            "Nothing to do if the upper program is wanted. To attach one here, first "
+            "detach the upper programs, from the top down: the commands do only that."
         ),
         why=(
-            "dev_xdp_attach() (net/core/dev.c) since v5.15 walks "
-            "netdev_for_each_upper_dev_rcu(): bonds, bridges, teams, VLANs, macvlans "
-            "alike. It asks before it looks whether something is attached or "
-            "detached. Whether this kernel does so is read from its text: by the "
-            "message that dev_xdp_attach() refers to."
+            "Since v5.15, dev_xdp_attach() (net/core/dev.c) walks "
+            "netdev_for_each_upper_dev_rcu(): bonds, bridges, teams, VLANs and "
+            "macvlans alike. It does so before it looks at whether a program is "
+            "attached or detached. Whether this kernel does so is read from its code, "
+            "which refers to the message or does not."
         ),
         subjects=lambda context: context.lowers,
         check=_upper,
@@ -302,18 +307,19 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="netkit-default-attach",
         severity=INFO,
-        title="netkit refuses XDP with no mode given",
+        title="netkit refuses XDP if no mode is given",
         predicate="kind is netkit && netdev_ops->ndo_bpf && no generic program",
         sees=(
-            "`ip link set dev NAME xdp ...` fails with EOPNOTSUPP and no message, as "
-            "`xdpdrv` does."
+            "`ip link set dev NAME xdp ...` fails with EOPNOTSUPP and no message, and "
+            "so does `xdpdrv`."
         ),
-        fix="Say generic mode: `ip link set dev NAME xdpgeneric ...`.",
+        fix="Ask for generic mode: `ip link set dev NAME xdpgeneric ...`.",
         why=(
-            "Newer kernels (v7.0 or v7.1) have ndo_bpf in netkit for AF_XDP alone: "
+            "Newer kernels (v7.0 or v7.1) have ndo_bpf in netkit for AF_XDP only: "
             "netkit_xsk() (drivers/net/netkit.c) refuses XDP_SETUP_PROG. "
-            "dev_xdp_mode() (net/core/dev.c) sees an ndo_bpf and takes no mode for "
-            "native. Before, netkit had none, and no mode meant generic."
+            "dev_xdp_mode() (net/core/dev.c) sees an ndo_bpf, so no mode means native "
+            "mode. Earlier kernels have no ndo_bpf in netkit, and no mode means "
+            "generic mode."
         ),
         subjects=lambda context: context.paired,
         check=_netkit,

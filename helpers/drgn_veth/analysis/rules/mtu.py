@@ -1,42 +1,25 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules on the MTU."""
 
-from typing import List, Optional, Tuple
+from typing import Optional, Tuple
 
+from ...core.uapi import ETH_MAX_MTU
 from ...core.unreadable import Unreadable
-from ...model import Device
-from .base import (
-    ATTACHES_AGAIN,
+from ..need import CannotTell, need
+from .context import Context, End
+from .finding import (
     INFO,
     WARNING,
-    Context,
-    End,
     Evidence,
     KernelAnswer,
-    Rule,
     Symptom,
-    Undecidable,
-    is_up,
-    need,
-    same,
+    kernel_answer,
+    remedy,
 )
+from .rule import Rule
+from .values import is_up, same
 
 __all__ = ("RULES",)
-
-_ETH_MAX_MTU = 65535  # include/uapi/linux/if_ether.h: what veth_setup() allows
-
-
-def _lowered(context: Context, device: Device, peer: Device, most: int) -> List[str]:
-    # Whose MTU Fixes.lower_both_mtus() lowers.
-    mtu = most if isinstance(device.mtu, Unreadable) else min(most, device.mtu)
-    names: List[str] = []
-    for end in (device, peer):
-        owner = context.fixes.mtu_owner(end)
-        if owner is None or isinstance(owner.mtu, Unreadable) or owner.mtu <= mtu:
-            continue
-        name = context.name(owner, device)
-        names.append(name if owner is end else f"{name} and all its ports")
-    return list(dict.fromkeys(names))
 
 
 def _peer_mtu(context: Context, end: End) -> Optional[Symptom]:
@@ -46,35 +29,31 @@ def _peer_mtu(context: Context, end: End) -> Optional[Symptom]:
         return None
     most = context.max_mtu(peer, False)
     mtu = need(peer.mtu, "peer_mtu")
-    if mtu <= most or context.is_native(device):
+    refusal = context.refusal(device, "veth-mtu")
+    if refusal is None or context.is_native(device):
         return None
     summary = (
-        f"native XDP would be refused: the MTU of its peer "
-        f"{context.name(peer, device)} is {mtu}, more than {most}"
+        f"native XDP would be refused: peer {context.name(peer, device)} has MTU "
+        f"{mtu}, the limit is {most}"
     )
     evidence: Evidence = (("peer_mtu", mtu), ("max_mtu", most))
     if context.kernel.xdp_frags:
         with_frags = context.max_mtu(peer, True)
         evidence = (*evidence, ("max_mtu with frags", with_frags))
-        summary += f" ({with_frags} for a program that takes fragments)"
-    lowered = _lowered(context, device, peer, most)
-    effect = None
-    if lowered != [context.name(peer, device)]:
-        effect = f"lowers the MTU of {' and of '.join(lowered)}"
+        summary += f" ({with_frags} for a program that supports fragments)"
     return Symptom(
         summary,
         evidence,
-        context.answer("veth-mtu"),
-        context.fixes.lower_both_mtus(device, peer, most),
-        fix_effect=effect,
-        then=context.then(device, "veth-mtu"),
+        kernel_answer(refusal),
+        remedy(refusal),
+        then=context.then(device, refusal),
     )
 
 
 def _is_stale(context: Context, end: End) -> bool:
     try:
         return _stale(context, end) is not None
-    except Undecidable:
+    except CannotTell:
         return False
 
 
@@ -84,11 +63,10 @@ def _frozen(context: Context, end: End) -> Optional[Symptom]:
     if peer is None or not context.is_native(device):
         return None
     most = need(peer.max_mtu, "peer_max_mtu")
-    if most >= _ETH_MAX_MTU or _is_stale(context, end):
+    if most >= ETH_MAX_MTU or _is_stale(context, end):
         return None
     return Symptom(
-        f"its native program keeps the MTU of its peer {context.name(peer, device)} "
-        f"at {most} or less",
+        f"its native program limits {context.of_peer('MTU', peer, device)} to {most}",
         (("peer_max_mtu", most), ("peer_mtu", peer.mtu)),
         KernelAnswer("dev_validate_mtu", "EINVAL", "mtu greater than device maximum"),
     )
@@ -106,27 +84,23 @@ def _stale(context: Context, end: End) -> Optional[Symptom]:
     if most == right:
         return None
     mtu = need(peer.mtu, "peer_mtu")
-    takes = "takes" if frags else "does not take"
+    supports = "supports" if frags else "does not support"
     peer_name = context.name(peer, device)
     fix = context.attach_again(device, lowered=mtu > right)
-    effect = ATTACHES_AGAIN
     if mtu > right:
         # In one command: else the attach might be refused, and the program gone. The
         # peer's need not be as small as the device's own.
         if not isinstance(device.mtu, Unreadable) and device.mtu < right:
             device = device._replace(mtu=right)
-        first = context.fixes.lower_both_mtus(device, peer, right)
-        fix = (" && ".join((*first, *fix)),) if first and fix else ()
-        lowered = _lowered(context, device, peer, right)
-        effect = f"lowers the MTU of {' and of '.join(lowered)}, {effect}"
+        fix = context.fixes.lower_both_mtus(device, peer, right).and_then(fix)
         summary = (
-            f"the MTU of its peer {peer_name} is {mtu}, and its native program {takes} "
-            f"fragments: {right} would be the most"
+            f"peer {peer_name} has MTU {mtu}, but the native program {supports} "
+            f"fragments: the limit should be {right}"
         )
     else:
         summary = (
-            f"its peer {peer_name} may have an MTU of {most} by an earlier program; "
-            f"this one {takes} fragments: {right} would be the most"
+            f"an earlier program limited {context.of_peer('MTU', peer, device)} to "
+            f"{most}; this one {supports} fragments: the limit should be {right}"
         )
     return Symptom(
         summary,
@@ -139,7 +113,6 @@ def _stale(context: Context, end: End) -> Optional[Symptom]:
         KernelAnswer("veth_xdp_set"),
         fix,
         severity=WARNING if mtu > right else INFO,
-        fix_effect=effect,
     )
 
 
@@ -155,22 +128,17 @@ def _mismatch(context: Context, end: End) -> Optional[Symptom]:
         return None
     dropped = 0 if device.veth is None else device.veth.dropped
     drops = not isinstance(dropped, Unreadable) and dropped > 0
-    owner = context.fixes.mtu_owner(device)
-    effect = None
-    if owner is not None and owner is not device:
-        effect = f"lowers the MTU of all ports of {context.name(owner, device)}"
     return Symptom(
-        f"its MTU is {mtu}, that of its peer {context.name(peer, device)} {other}: "
+        f"its MTU is {mtu}, but peer {context.name(peer, device)} has {other}: larger "
         + (
-            f"larger packets are lost one way; it has dropped {dropped}"
+            f"packets are lost in one direction; it has dropped {dropped} so far"
             if drops
-            else "larger packets would be lost one way"
+            else "packets would be lost in one direction"
         ),
         (("mtu", mtu), ("peer_mtu", other), ("dropped", dropped)),
         KernelAnswer("__is_skb_forwardable"),
         context.fixes.lower_mtu(device, other),
         severity=WARNING if drops else INFO,
-        fix_effect=effect,
     )
 
 
@@ -183,23 +151,23 @@ RULES: Tuple[Rule, ...] = (
             "kind is veth && no native program && peer->mtu > max_mtu, where max_mtu "
             "is PAGE_SIZE - (XDP_PACKET_HEADROOM + NET_IP_ALIGN) - "
             "peer->hard_header_len - SKB_DATA_ALIGN(sizeof(struct skb_shared_info)), "
-            "and PAGE_SIZE * MAX_SKB_FRAGS more for a program that takes fragments"
+            "plus PAGE_SIZE * MAX_SKB_FRAGS for a program that supports fragments"
         ),
         sees=(
-            'An attach in native mode, or with no mode given, fails with "Numerical '
-            'result out of range" (ERANGE). Generic mode is taken.'
+            'An attach in native mode, or without a mode, fails with "Numerical result '
+            'out of range" (ERANGE). Generic mode works.'
         ),
         fix=(
-            "Use a program that takes fragments (section xdp.frags, since v5.18), "
-            "which leaves the MTU alone; or lower the MTU. The commands lower it on "
-            "both ends, so that neither is too large for the other. If an end is a "
-            "port of a bond or team, they lower it there, for all its ports."
+            "Use a program that supports fragments (section xdp.frags, since v5.18) "
+            "and keep the MTU, or lower the MTU. The commands lower it on both ends, "
+            "so that neither is too large for the other. If an end is a port of a bond "
+            "or team, they lower it there, for all its ports."
         ),
         why=(
             "A native program sees a packet in one page, with room before and after "
             "it; veth_xdp_set() (drivers/net/veth.c) does not let the peer send more "
             "than fits. The device's own MTU does not matter for its own program. All "
-            "numbers are taken from the target."
+            "numbers come from the target."
         ),
         subjects=lambda context: context.veths,
         check=_peer_mtu,
@@ -210,20 +178,20 @@ RULES: Tuple[Rule, ...] = (
         title="the peer's MTU cannot be raised under a native program",
         predicate=(
             "kind is veth && native program && peer->max_mtu < 65535, unless "
-            "xdp-max-mtu-stale speaks of the device"
+            "xdp-max-mtu-stale applies to the device"
         ),
         sees=(
             '`ip link set dev PEER mtu N` fails with "mtu greater than device '
             'maximum" (EINVAL).'
         ),
         fix=(
-            "Detach the program, or use one that takes fragments; set the MTU; attach "
-            "again."
+            "Detach the program, or use one that supports fragments; set the MTU; "
+            "attach again."
         ),
         why=(
             "veth_xdp_set() (drivers/net/veth.c) sets max_mtu of the peer when a "
-            "program is attached, and ETH_MAX_MTU again when it is detached; "
-            "dev_validate_mtu() (net/core/dev.c) keeps to it."
+            "program is attached, and resets it to ETH_MAX_MTU when the program is "
+            "detached; dev_validate_mtu() (net/core/dev.c) enforces it."
         ),
         subjects=lambda context: context.native,
         check=_frozen,
@@ -231,28 +199,28 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="xdp-max-mtu-stale",
         severity=WARNING,
-        title="the peer's greatest MTU is that of an earlier program",
+        title="the peer's MTU limit is that of an earlier program",
         predicate=(
             "xdp_state[XDP_MODE_DRV] of a veth && peer->max_mtu != max_mtu as "
-            "veth_xdp_set() computes it for this program. It is a warning if "
-            "peer->mtu > max_mtu, else an info."
+            "veth_xdp_set() computes it for this program. It is a warning if peer->mtu "
+            "> max_mtu, otherwise an info."
         ),
         sees=(
-            "After a program that takes fragments was replaced by one that does not: "
-            "packets of which the program sees the first part only. After the "
-            "reverse: the MTU cannot be raised, though it could."
+            "If a program without support for fragments has replaced one with it, the "
+            "program sees only the first part of large packets. In the reverse case, "
+            "the MTU cannot be raised, although the program would allow it."
         ),
         fix=(
             "Detach the program and attach it again: the kernel then computes max_mtu "
-            "anew. For a moment no program runs. If the peer's MTU is too large for "
-            "this program, lower it first, or the attach is refused: the command does "
-            "both."
+            "anew. No program runs in between. If the peer's MTU is too large for this "
+            "program, it must be lowered first, or the kernel refuses the attach: the "
+            "command does both."
         ),
         why=(
             "veth_xdp_set() (drivers/net/veth.c) of v5.18 to v7.2 sets max_mtu of the "
-            "peer only for the first program, and leaves it when one replaces "
-            "another; v7.3 sets it each time. Whether a program takes fragments is "
-            "its aux->xdp_has_frags."
+            "peer only for the first program, and leaves it when another program "
+            "replaces that one; v7.3 sets it each time. Whether a program supports "
+            "fragments is its aux->xdp_has_frags."
         ),
         subjects=lambda context: context.native,
         check=_stale,
@@ -266,24 +234,25 @@ RULES: Tuple[Rule, ...] = (
             "veth_priv.dropped > 0, else an info."
         ),
         sees=(
-            "Large packets are lost one way: rx_dropped of the one end and tx_dropped "
-            "of the other grow. TCP between the two ends themselves does not suffer, "
-            "as both say their MSS and the smaller one is taken, and packets that are "
-            "to be segmented (GSO) pass. What is lost is UDP, and what is forwarded "
-            "to the larger end and is not GSO: such connections open, and stall once "
-            "they send data."
+            "Large packets are lost in one direction: rx_dropped of one end and "
+            "tx_dropped of the other grow. TCP between the two ends themselves is not "
+            "affected, because both announce their MSS and use the smaller one, and "
+            "packets still to be segmented (GSO) pass. UDP is lost, and so is what is "
+            "forwarded to the larger end without GSO: such connections open, then "
+            "stall once they send data."
         ),
         fix=(
-            "Give both ends the same MTU. The command lowers the larger one, or that "
-            "of the bond or team that it is a port of, and so of all its ports."
+            "Give both ends the same MTU. The command lowers the larger one. If that "
+            "end is a port of a bond or team, it lowers the MTU there, and so of all "
+            "its ports."
         ),
         why=(
-            "veth_forward_skb() hands a packet to __dev_forward_skb(), which drops "
-            "what __is_skb_forwardable() (include/linux/netdevice.h) finds longer "
+            "veth_forward_skb() hands a packet to __dev_forward_skb(), which drops it "
+            "if __is_skb_forwardable() (include/linux/netdevice.h) finds it longer "
             "than mtu + hard_header_len + 4 of the receiving end; veth_xmit() "
             "(drivers/net/veth.c) then counts it in veth_priv.dropped of the sending "
-            "end. That also counts what found the peer down or its ring full, and "
-            "never goes back to 0. netkit does not compare."
+            "end. That counter also includes packets lost because the peer was down or "
+            "its ring was full, and it is never reset. netkit does not compare MTUs."
         ),
         subjects=lambda context: context.veths,
         check=_mismatch,

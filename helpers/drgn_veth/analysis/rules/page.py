@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What is to be known of the rules, for a terminal and as a page (docs/rules.md)."""
+"""The text of the rules, for a terminal and as a page (docs/rules.md)."""
 
 import textwrap
 from typing import Iterator, List, Sequence, Tuple
 
-from . import RULES
-from .base import Rule
+from .. import rules
+from .rule import Rule
 
 __all__ = ("explain", "markdown")
 
@@ -16,34 +16,33 @@ _INTRO = """\
 
 # The rules of diagnosis
 
-`veth_report.py` applies them to what it has read, and shows what they find under its
-table, worst first; its JSON has all of them in `findings`. `--explain RULE` prints what
-is said here of one.
+`veth_report.py` applies these rules to what it has read. It shows what they find below
+its table, worst first; its JSON has every finding in `findings`. `--explain RULE`
+prints the text below on one rule.
 
-- An **error** is something that is broken now. `--check` exits 1 if there is one.
-- A **warning** is something that will hurt the traffic that is set up now.
+- An **error**: something is broken now. `--check` exits 1 if there is one.
+- A **warning**: something will hurt the traffic that is set up now.
 - An **info** matters only once somebody wants what it is about, such as native XDP on
-  a veth that runs none. On the screen the infos of one rule are folded to their number
-  and an example (`--findings all` unfolds them).
+  a veth that runs none. The screen folds the infos of one rule into their number and an
+  example (`--findings all` unfolds them).
 
-A rule that cannot be decided since a value could not be read says so, as an info, with
-the value and the reason (`undecided` in the JSON). These are counted apart on the
-screen, and do not make `--check` exit 1: it names those rules on standard error. A
-device that is being torn down or moved, and so is on no list of its namespace, is not
-looked at.
+If a value that a rule needs could not be read, the rule reports an info with the value
+and the reason (`undecided` in the JSON). The screen counts these separately. They do
+not make `--check` exit 1, but it names their rules on standard error. Rules ignore a
+device that is being torn down or moved, and so is on no list of its namespace.
 
-Evidence has the names of the kernel's struct members; those that begin with `peer_` are
-the peer's.
+Evidence uses the names of the kernel's struct members; names that begin with `peer_`
+are those of the peer.
 
-Commands are for a shell of the host, and run in the right network namespace. There is
-none where no command helps, or where nothing leads into the namespace.
+Commands are for a shell on the host, and run in the right network namespace. There is
+no command if none helps, or if nothing leads into the namespace.
 
 - A command after `$` fixes the finding (`fix` in the JSON). A line before it names side
   effects ("this lowers the MTU of ...", `fix_effect`).
-- A command after "to undo it" fixes nothing: it undoes a state that may be just what
-  somebody wanted, and the line says what is lost (`undo`).
-- "a native attach would then fail with ..." is how the kernel still refuses native XDP
-  once these commands were run (`then`), as predicted by `xdp_attach.py`.
+- A command after "to undo it" fixes nothing: it undoes a state that somebody may have
+  wanted, and the line says what is lost (`undo`).
+- "a native attach would then fail with ..." says how the kernel still refuses native
+  XDP after these commands (`then`), as `xdp_attach.py` predicts.
 
 ## All rules, worst first
 """
@@ -58,7 +57,7 @@ def _parts(rule: Rule) -> Sequence[Tuple[str, str]]:
 
 
 def explain(rule: Rule) -> str:
-    """Return what is to be known of a rule, for a terminal."""
+    """Return the text of a rule, for a terminal."""
     lines = _wrapped(f"{rule.id} ({rule.severity}): {rule.title}")
     for name, text in (("When", rule.predicate), *_parts(rule)):
         lines += ["", f"{name}:"]
@@ -88,8 +87,8 @@ def _section(rule: Rule) -> Iterator[str]:
 def markdown() -> str:
     """Return docs/rules.md."""
     lines = ["| rule | worst severity | |", "|---|---|---|"]
-    for rule in RULES:
+    for rule in rules.RULES:
         lines.append(f"| [{rule.id}](#{rule.id}) | {rule.severity} | {rule.title} |")
-    for rule in RULES:
+    for rule in rules.RULES:
         lines.extend(_section(rule))
     return _INTRO + "\n" + "\n".join(lines) + "\n"

@@ -3,15 +3,14 @@
 
 from typing import NamedTuple, Optional
 
+from ...core.messages import BACK_PRESSURE
 from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, XdpQueue
-from .base import Context, need
+from ..need import need
+from .context import Context
+from .values import of_code
 
-__all__ = ("BACK_PRESSURE", "Wakes", "gro_is_safe", "wakes")
-
-# Since Linux kernel commit dc82a33297fc ("veth: apply qdisc backpressure on full
-# ptr_ring to reduce TX drops") (in v6.16), veth_xmit() has this message (KERN_CRIT).
-BACK_PRESSURE = "\x012%s(%s): Invalid return code(%d)"
+__all__ = ("Wakes", "gro_is_safe", "wakes")
 
 
 class Wakes(NamedTuple):
@@ -24,7 +23,7 @@ class Wakes(NamedTuple):
         """
         Return the number of the TX queue that the NAPI of an RX queue wakes.
 
-        :raises Undecidable: if it could not be read
+        :raises CannotTell: if it could not be read
         """
         if self.by_rxq:
             return need(queue.rxq_index, "rq[].xdp_rxq.queue_index")
@@ -38,10 +37,7 @@ def wakes(context: Context) -> Maybe[Optional[Wakes]]:
         stops = True
     if stops is False:
         return None
-    kernel = context.snapshot.kernel
-    members = None if kernel is None else kernel.veth_poll
-    if members is None:
-        return Unreadable("its address is not known")
+    members = of_code(context.questions.kernel.veth_poll, "its address is not known")
     if isinstance(members, Unreadable):
         return members
     if "_tx" not in members:

@@ -3,17 +3,17 @@
 
 from typing import Optional, Tuple
 
-from .base import (
+from ..attach.questions import decision
+from ..remedies import Remedy
+from .context import Context, End
+from .finding import (
     ERROR,
     WARNING,
-    Context,
-    End,
     KernelAnswer,
-    Rule,
     Symptom,
-    decision,
-    is_up,
 )
+from .rule import Rule
+from .values import is_up
 
 __all__ = ("RULES",)
 
@@ -24,7 +24,7 @@ def _peer_down(context: Context, end: End) -> Optional[Symptom]:
     if peer is None or not is_up(device) or is_up(peer, "peer_"):
         return None
     return Symptom(
-        f"it is up, and its peer {context.name(peer, device)} is down: no carrier, no "
+        f"it is up, but its peer {context.name(peer, device)} is down: no carrier, no "
         "traffic",
         (
             ("flags & IFF_UP", 1),
@@ -32,7 +32,7 @@ def _peer_down(context: Context, end: End) -> Optional[Symptom]:
             ("operstate", device.operstate),
         ),
         None,
-        context.fixes.up(peer.ref),
+        Remedy(context.fixes.up(peer.ref)),
     )
 
 
@@ -40,7 +40,7 @@ def _no_peer(context: Context, end: End) -> Optional[Symptom]:
     refusal = decision("veth-peer")
     return context.unless_torn(
         Symptom(
-            "it is a veth that has no peer",
+            "this veth has no peer",
             (("peer", None),),
             KernelAnswer(refusal.function, refusal.errno, refusal.message),
         )
@@ -51,7 +51,7 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         id="peer-down",
         severity=WARNING,
-        title="the device is up, its peer is down",
+        title="the device is up, but its peer is down",
         predicate="kind is veth or netkit && flags & IFF_UP && !(peer->flags & IFF_UP)",
         sees=(
             "The device has no carrier (NO-CARRIER, operstate LOWERLAYERDOWN), and "
@@ -59,10 +59,10 @@ RULES: Tuple[Rule, ...] = (
         ),
         fix="Set the peer up, in its own namespace.",
         why=(
-            "veth_open() and veth_close() (drivers/net/veth.c), netkit_open() and "
-            "netkit_close() (drivers/net/netkit.c) set the carrier of both ends: "
-            "there is one only while both are up. A device that moves to another "
-            "namespace is set down, and nobody sets it up there."
+            "veth_open() and veth_close() (drivers/net/veth.c), and netkit_open() and "
+            "netkit_close() (drivers/net/netkit.c), set the carrier of both ends; it "
+            "is on only while both ends are up. The kernel sets a device down when it "
+            "moves to another namespace, and does not set it up there."
         ),
         subjects=lambda context: context.paired,
         check=_peer_down,
@@ -72,22 +72,19 @@ RULES: Tuple[Rule, ...] = (
         severity=ERROR,
         title="a veth without a peer",
         predicate=(
-            "kind is veth && priv->peer == NULL && the device is on the list of its "
-            "namespace. It is undecided, and an info, while somebody holds rtnl_mutex."
+            "kind is veth && priv->peer == NULL && the device is on its namespace's "
+            "list. While a task holds rtnl_mutex, this is undecided and an info."
         ),
         sees=(
-            "No carrier; everything that it sends is dropped; `ip link set up` and an "
-            "attach of native XDP fail with ENOTCONN."
+            "No carrier. The device drops every packet that it sends; `ip link set up` "
+            "and an attach of native XDP fail with ENOTCONN."
         ),
-        fix=(
-            "There is no command that gives it a peer: delete it, and make the pair "
-            "anew."
-        ),
+        fix="No command gives the device a peer: delete it and create the pair again.",
         why=(
-            "veth_newlink() (drivers/net/veth.c) sets the peer of both after both are "
-            "registered, veth_dellink() clears both before it unregisters them, all "
-            "under rtnl_mutex. At any other time a registered veth has a peer. (A "
-            "netkit may be made without one.)"
+            "veth_newlink() (drivers/net/veth.c) sets the peer of both ends once both "
+            "are registered; veth_dellink() clears both before it unregisters them. "
+            "Both run under rtnl_mutex. At any other time, a registered veth has a "
+            "peer. (A netkit device can be created without one.)"
         ),
         subjects=lambda context: context.orphans,
         check=_no_peer,

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+What the kernel's core answers to an XDP attach
+-----------------------------------------------
+
+The kernel's own decisions, in the kernel's order, as lists: one entry a decision. Pure
+functions of a Snapshot; all numbers that are compared are the target's.
+
+Follows do_setlink() (net/core/rtnetlink.c), bpf_xdp_link_attach(),
+bpf_xdp_link_update(), dev_xdp_attach(), dev_xdp_install() and generic_xdp_install()
+(net/core/dev.c). The drivers' own decisions are in
+:mod:`drgn_veth.analysis.attach.drivers`;
+:mod:`drgn_veth.analysis.attach.predictor` asks them all.
+"""
+
+from .attach import CHECKS, CORE, NO_OPERATION
+from .install import GENERIC, INSTALL
+from .netlink import NETLINK
+from .update import UPDATE
+
+__all__ = (
+    "CHECKS",
+    "CORE",
+    "GENERIC",
+    "INSTALL",
+    "NETLINK",
+    "NO_OPERATION",
+    "UPDATE",
+)

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Decisions of the kernel about an XDP attach
+-------------------------------------------
+
+A decision is data: what it is called, where it is made, what it answers, and a pure
+function of a :class:`~drgn_veth.analysis.attach.question.Question` that says whether it
+refuses.
+"""
+
+from typing import Callable, Iterable, Iterator, NamedTuple, Optional, Sequence, Tuple
+
+from ...model import Device, Kernel
+from ..need import need
+from ..remedies import Remedy
+from .question import MODES, Answer, Question, refusal
+
+__all__ = (
+    "Decision",
+    "all_modes",
+    "first",
+    "fix_tcp_data_split",
+    "memory_provider",
+    "tcp_data_split",
+)
+
+
+def _always(kernel: Kernel) -> Optional[bool]:
+    return True
+
+
+class Decision(NamedTuple):
+    """
+    One decision of the kernel.
+
+    *holds* returns why it would refuse, None if it would not; *fix* returns the remedy
+    after which it would not, *detaches* which programs this detaches.
+    """
+
+    key: str
+    function: str
+    errno: str
+    message: Optional[str]
+    holds: Callable[[Question], Optional[str]]
+    fix: Callable[[Question], Remedy] = lambda q: Remedy()
+    #: Programs that *fix* detaches: device, mode.
+    detaches: Callable[[Question], Iterable[Tuple[int, str]]] = lambda q: ()
+    #: Whether a kernel takes it, where only its types are known; None: these do not
+    #: tell. The message tells, where its code is known. By default, every kernel does.
+    in_kernel: Callable[[Kernel], Optional[bool]] = _always
+    #: Of all decisions of a driver with the same word, a kernel takes one: the one
+    #: whose message the driver's code has.
+    one_of: Optional[str] = None
+    #: Kernels whose code does not have the message take it, and say nothing.
+    may_be_silent: bool = False
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether every kernel takes it."""
+        return self.in_kernel is _always
+
+
+def first(q: Question, decisions: Sequence[Decision]) -> Optional[Answer]:
+    """
+    Return the answer of the first decision that refuses, None if none does.
+
+    :raises CannotTell: if a value is missing before one does
+    """
+    for decision in decisions:
+        key = (decision.key, q.device.net_device)
+        because = None if key in q.passed else decision.holds(q)
+        if because is not None:
+            answer = refusal(
+                decision.errno,
+                decision.message,
+                decision.function,
+                because,
+                decision.fix(q),
+            )
+            gone = frozenset(decision.detaches(q))
+            return answer._replace(decision=key, detaches=gone)
+    return None
+
+
+def all_modes(device: Device) -> Iterator[Tuple[int, str]]:
+    """Yield all programs that a device may have: device, mode."""
+    for mode in MODES:
+        yield device.net_device, mode
+
+
+### What the core asks of each device that a program is installed on.
+
+
+def tcp_data_split(q: Question) -> Optional[str]:
+    """Whether the core refuses for tcp-data-split (a decision's *holds*)."""
+    if not q.program or q.need_program("frags"):
+        return None
+    if need(q.device.tcp_data_split, f"tcp-data-split of {q.name}"):
+        return (
+            f"tcp-data-split of {q.name} is on, and the program does not support "
+            "fragments"
+        )
+    return None
+
+
+def fix_tcp_data_split(q: Question) -> Remedy:
+    """Return the command that switches tcp-data-split off (a decision's *fix*)."""
+    return Remedy(q.fixes.tcp_data_split_off(q.device.ref))
+
+
+def memory_provider(q: Question) -> Optional[str]:
+    """Whether the core refuses for a memory provider (a decision's *holds*)."""
+    if need(q.device.memory_provider, f"memory provider of {q.name}"):
+        return f"an RX queue of {q.name} has a memory provider"
+    return None

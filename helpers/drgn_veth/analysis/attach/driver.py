@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a driver decides on an XDP attach, and which of its decisions a kernel takes."""
+
+import itertools
+from typing import (
+    Callable,
+    Dict,
+    FrozenSet,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
+
+from .decision import Decision
+from .question import Answer, Question
+
+__all__ = ("Decide", "DriverDecisions", "lists_of")
+
+#: Asks the driver of a device.
+Decide = Callable[[Question], Answer]
+
+
+class DriverDecisions(NamedTuple):
+    """What a driver decides."""
+
+    name: str  #: of the driver, as the kernel has it
+    ndo_bpf: str  #: its name in the source
+    function: str  #: that sets a program
+    decisions: Tuple[Decision, ...] = ()
+    #: The answer if no decision refuses; None: it takes any program. The second
+    #: argument asks the driver of another device.
+    accepts: Optional[Callable[[Question, Decide], Answer]] = None
+
+
+def _as_said(decision: Decision, said: Optional[FrozenSet[str]]) -> Sequence[Decision]:
+    # With its message, without it, or perhaps either.
+    if not decision.may_be_silent:
+        return (decision,)
+    silent = decision._replace(message=None)
+    if said is None:
+        return decision, silent
+    return (decision,) if decision.message in said else (silent,)
+
+
+def _one_of(
+    group: Sequence[Decision], said: Optional[FrozenSet[str]]
+) -> Sequence[Decision]:
+    there = [one for one in group if said is not None and one.message in said]
+    # If its text has none of them, it could not be read in whole.
+    return there or group
+
+
+def lists_of(
+    decisions: Sequence[Decision], said: Optional[FrozenSet[str]]
+) -> List[Tuple[Decision, ...]]:
+    """
+    Return the lists of decisions that this kernel's driver may have: one, if its code
+    was read.
+
+    :param said: Messages that the driver's code refers to, None if that is not known
+    """
+    groups: Dict[str, List[Decision]] = {}
+    for decision in decisions:
+        if decision.one_of is not None:
+            groups.setdefault(decision.one_of, []).append(decision)
+    lists: List[Tuple[Decision, ...]] = []
+    for chosen in itertools.product(*(_one_of(g, said) for g in groups.values())):
+        there = [d for d in decisions if d.one_of is None or d in chosen]
+        lists.extend(itertools.product(*(_as_said(d, said) for d in there)))
+    return lists

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+What drivers answer to an XDP attach
+------------------------------------
+
+The decisions of ``ndo_bpf`` (``XDP_SETUP_PROG``) of those drivers whose decisions are
+known, a driver a file: its ``DRIVER`` is all that there is to say of it. Of all others
+it is said that they decide.
+"""
+
+from typing import Dict, List
+
+from ....core.unreadable import Unreadable
+from ... import modules
+from ..decision import first
+from ..driver import DriverDecisions, lists_of
+from ..question import HW, Answer, Question, refusal
+
+__all__ = ("DRIVERS", "decide_in_driver")
+
+#: By name of the driver.
+DRIVERS: Dict[str, DriverDecisions] = {
+    driver.name: driver for driver in modules.each(__name__, __path__, "DRIVER")
+}
+
+
+def decide_in_driver(q: Question) -> Answer:
+    """
+    Return the driver's answer, in driver or offload mode.
+
+    :raises CannotTell: if a value is missing
+    """
+    name = q.driver_name
+    driver = None if name is None else DRIVERS.get(name)
+    if driver is None:
+        who = "the driver (name unknown)" if name is None else f"driver {name}"
+        return Answer(
+            None, None, None, f"passes the core checks; {who} has the final say"
+        )
+    if q.mode == HW:
+        why = f"{name} does not support offload (XDP_SETUP_PROG_HW)"
+        return refusal("EINVAL", None, driver.ndo_bpf, why)
+    said = q.kernel.messages
+    in_code = None if isinstance(said, Unreadable) else dict(said).get(driver.ndo_bpf)
+    answers: List[Answer] = []
+    for decisions in lists_of(driver.decisions, in_code):
+        answer = first(q, decisions) or _accepted(q, driver)
+        if answer not in answers:
+            answers.append(answer)
+    if len(answers) == 1:
+        return answers[0]
+    why = f"only the code of {driver.function}() could tell, and it could not be read"
+    if len({answer.errno for answer in answers}) == 1:
+        because = f"{answers[0].because}; whether with a message: {why}"
+        return answers[0]._replace(because=because, either=tuple(answers))
+    return Answer(None, None, None, why, (), tuple(answers))
+
+
+def _accepted(q: Question, driver: DriverDecisions) -> Answer:
+    if driver.accepts is None:
+        return q.accepted(driver.function, f"{driver.name} accepts any program")
+    return driver.accepts(q, decide_in_driver)

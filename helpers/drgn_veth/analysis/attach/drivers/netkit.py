@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""netkit_xsk() (drivers/net/netkit.c)."""
+
+from typing import Optional
+
+from ..decision import Decision
+from ..driver import DriverDecisions
+from ..question import Question
+
+__all__ = ("DRIVER",)
+
+
+def _netkit(q: Question) -> Optional[str]:
+    return "netkit has an ndo_bpf for AF_XDP only; generic mode works"
+
+
+# Since Linux kernel commit ("netkit: Add xsk support for af_xdp applications") (in
+# v7.0 or v7.1). Before, netkit has no ndo_bpf, and no mode means generic.
+DRIVER = DriverDecisions(
+    "netkit",
+    "netkit_xsk",
+    "netkit_xsk",
+    (Decision("netkit", "netkit_xsk", "EOPNOTSUPP", None, _netkit),),
+)

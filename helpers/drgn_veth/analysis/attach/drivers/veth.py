@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""veth_xdp_set() (drivers/net/veth.c)."""
+
+from typing import NamedTuple, Optional, Tuple
+
+from ....core.english import count
+from ....core.skbuff import skb_data_align
+from ....core.uapi import XDP_PACKET_HEADROOM
+from ....core.unreadable import Maybe, Unreadable
+from ....model import Device, Kernel
+from ...need import CannotTell, need
+from ...remedies import Remedy
+from ..decision import Decision
+from ..driver import Decide, DriverDecisions
+from ..question import Answer, Question
+
+__all__ = ("DRIVER", "veth_max_mtu")
+
+
+class _MaxMtu(NamedTuple):
+    mtu: int
+    words: str  # how it comes about
+
+
+def _veth_max_mtu(kernel: Kernel, peer: Device, frags: bool) -> _MaxMtu:
+    page = need(kernel.page_size, "PAGE_SIZE")
+    align = need(kernel.net_ip_align, "NET_IP_ALIGN")
+    line = need(kernel.smp_cache_bytes, "SMP_CACHE_BYTES")
+    info = need(kernel.skb_shared_info_size, "sizeof(struct skb_shared_info)")
+    header = need(peer.hard_header_len, "hard_header_len of the peer")
+    info = skb_data_align(info, line)
+    mtu = page - (XDP_PACKET_HEADROOM + align) - header - info
+    words = (
+        f"{page} (page) - {XDP_PACKET_HEADROOM + align} (headroom) - {header} "
+        f"(hard_header_len) - {info} (struct skb_shared_info)"
+    )
+    if frags:
+        frags_count = need(kernel.max_skb_frags, "MAX_SKB_FRAGS")
+        mtu += page * frags_count
+        words += f" + {page} * {frags_count} (frags)"
+    return _MaxMtu(mtu, words)
+
+
+def veth_max_mtu(kernel: Kernel, peer: Device, frags: bool) -> Maybe[int]:
+    """
+    Return the largest MTU that native XDP on a veth allows its peer, in bytes, as
+    veth_xdp_set() computes it.
+
+    :param frags: Whether the program takes fragments
+    """
+    try:
+        return _veth_max_mtu(kernel, peer, frags).mtu
+    except CannotTell as e:
+        return Unreadable(str(e))
+
+
+def _veth_peer(q: Question) -> Device:
+    ref = need(q.device.peer, f"peer of {q.name}")
+    assert ref is not None  # or the first decision would have refused
+    return q.device_at(ref)
+
+
+def _peer_detached(q: Question) -> Optional[str]:
+    if q.program and need(q.device.peer, f"peer of {q.name}") is None:
+        return f"{q.name} no longer has a peer"
+    return None
+
+
+def _peer_mtu(q: Question) -> Optional[str]:
+    if not q.program:
+        return None
+    peer = _veth_peer(q)
+    mtu = need(peer.mtu, f"mtu of {q.name_of(peer.ref)}")
+    most, words = _veth_max_mtu(q.kernel, peer, q.need_program("frags"))
+    if mtu > most:
+        return f"peer {q.name_of(peer.ref)} has mtu {mtu}, the limit is {most}: {words}"
+    return None
+
+
+def _fix_peer_mtu(q: Question) -> Remedy:
+    peer = _veth_peer(q)
+    most = _veth_max_mtu(q.kernel, peer, q.need_program("frags")).mtu
+    return q.fixes.lower_both_mtus(q.device, peer, most, say_peer=False)
+
+
+def _queue_counts(q: Question, peer: Device) -> Tuple[int, int]:
+    rx = need(q.device.queues.rx.real, f"real_num_rx_queues of {q.name}")
+    name = q.name_of(peer.ref)
+    return rx, need(peer.queues.tx.real, f"real_num_tx_queues of {name}")
+
+
+def _rx_queues(q: Question) -> Optional[str]:
+    if not q.program:
+        return None
+    peer = _veth_peer(q)
+    rx, tx = _queue_counts(q, peer)
+    if rx < tx:
+        return (
+            f"{q.name} has only {count(rx, 'real RX queue')}, but its peer "
+            f"{q.name_of(peer.ref)} has {count(tx, 'real TX queue')}"
+        )
+    return None
+
+
+def _fix_rx_queues(q: Question) -> Remedy:
+    return q.fixes.more_rx_than_tx(q.device, _veth_peer(q))
+
+
+_DECISIONS: Tuple[Decision, ...] = (
+    Decision(
+        "veth-peer",
+        "veth_xdp_set",
+        "ENOTCONN",
+        "veth: Cannot set XDP when peer is detached",
+        _peer_detached,
+    ),
+    Decision(
+        "veth-mtu",
+        "veth_xdp_set",
+        "ERANGE",
+        "veth: Peer MTU is too large to set XDP",
+        _peer_mtu,
+        _fix_peer_mtu,
+    ),
+    Decision(
+        "veth-queues",
+        "veth_xdp_set",
+        "ENOSPC",
+        "veth: XDP expects number of rx queues not less than peer tx queues",
+        _rx_queues,
+        _fix_rx_queues,
+    ),
+)
+
+
+def _accepts(q: Question, decide: Decide) -> Answer:
+    if not q.program:
+        why = "veth never refuses a detach"
+        return q.accepted("veth_xdp_set", why)
+    peer = _veth_peer(q)
+    rx, tx = _queue_counts(q, peer)
+    most = _veth_max_mtu(q.kernel, peer, q.need_program("frags")).mtu
+    mtu = need(peer.mtu, "mtu of the peer")
+    why = (
+        f"{count(rx, 'real RX queue')} here >= {count(tx, 'real TX queue')} of "
+        f"{q.name_of(peer.ref)}, whose mtu {mtu} <= {most}"
+    )
+    return q.accepted("veth_xdp_set", why)
+
+
+DRIVER = DriverDecisions("veth", "veth_xdp", "veth_xdp_set", _DECISIONS, _accepts)

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Questions about the devices of a Snapshot, and what one decision says of them."""
+
+from typing import Dict, FrozenSet, Mapping, Optional
+
+from ...core.uapi import XDP_FLAGS_UPDATE_IF_NOEXIST
+from ...core.unreadable import Maybe, Unreadable
+from ...model import Device, Kernel, LoadedProgram, Snapshot
+from ..remedies import Fixes
+from . import core
+from .decision import Decision, first
+from .drivers import DRIVERS
+from .question import DRV, MODE_FLAGS, Answer, Question
+
+__all__ = ("Questions", "decision", "fresh_program")
+
+_NOT_READ = Unreadable("the kernel's constants were not read")
+_UNKNOWN = Kernel(
+    _NOT_READ, _NOT_READ, _NOT_READ, _NOT_READ, _NOT_READ, _NOT_READ, False, False,
+    False, Unreadable("the kernel's code was not read"), _NOT_READ, None,
+)  # fmt: skip
+
+
+def fresh_program(frags: bool = False) -> LoadedProgram:
+    """Return a program that is attached nowhere, and was loaded for no device."""
+    return LoadedProgram(0, 0, "", frags, 0, False, False, 0, False)
+
+
+def decision(key: str) -> Decision:
+    """
+    Return a decision of the core or of a driver.
+
+    :raises KeyError: if there is none
+    """
+    return _DECISIONS[key]
+
+
+_DECISIONS: Mapping[str, Decision] = {
+    decision.key: decision
+    for decisions in (
+        core.CORE,
+        core.CHECKS,
+        core.NO_OPERATION,
+        core.INSTALL,
+        *(driver.decisions for driver in DRIVERS.values()),
+    )
+    for decision in decisions
+}
+
+
+class Questions:
+    """Makes questions to the kernel of a Snapshot, and asks single decisions."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.kernel = _UNKNOWN if snapshot.kernel is None else snapshot.kernel
+        self.by_address: Dict[int, Device] = {
+            device.net_device: device for device in snapshot.devices
+        }
+        self.fixes = Fixes(snapshot)
+        messages = self.kernel.messages
+        self._messages: Maybe[Mapping[str, FrozenSet[str]]] = (
+            messages if isinstance(messages, Unreadable) else dict(messages)
+        )
+        #: A program that is attached nowhere, by whether it takes fragments.
+        self.fresh = {frags: fresh_program(frags) for frags in (False, True)}
+
+    def question(
+        self,
+        device: Device,
+        via: str,
+        flags: int,
+        program: Optional[LoadedProgram],
+        expected: Optional[int] = None,
+    ) -> Question:
+        """Return a question; see :meth:`.predictor.Predictor.ask()`."""
+        return Question(
+            self.kernel, self.by_address, self.fixes, device, via, flags, program,
+            expected,
+        )  # fmt: skip
+
+    def has_message(self, function: str, message: Optional[str]) -> Maybe[bool]:
+        """Return whether a function of this kernel refers to a message."""
+        if isinstance(self._messages, Unreadable):
+            return self._messages
+        there = self._messages.get(function)
+        if there is None:
+            return Unreadable(f"the messages of {function}() were not looked for")
+        return message in there
+
+    def has_decision(self, key: str) -> Maybe[bool]:
+        """Return whether this kernel takes a decision, as its code says."""
+        made = decision(key)
+        return made.everywhere or self.has_message(made.function, made.message)
+
+    def refusal(self, device: Device, key: str, mode: str = DRV) -> Optional[Answer]:
+        """
+        Return how one decision refuses an attach that replaces nothing, whatever stands
+        before it; None if it does not.
+
+        :param key: Of the decision
+        :param mode: ``generic``, ``driver`` or ``offload``
+        :raises CannotTell: if a value is missing
+        """
+        made = decision(key)
+        flags = MODE_FLAGS[mode] | XDP_FLAGS_UPDATE_IF_NOEXIST
+        q = self.question(device, "netlink", flags, self.fresh[False])
+        refused = first(q, (made,))
+        # Some kernels take it in dev_xdp_install().
+        if refused and self.has_message("dev_xdp_install", made.message) is True:
+            return refused._replace(function="dev_xdp_install")
+        return refused

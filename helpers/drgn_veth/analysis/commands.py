@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Commands
+--------
+
+Command lines for a shell of the host, each with the network namespace that it has to
+run in. Pure functions of a Snapshot.
+"""
+
+import os
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+
+from ..core.unreadable import Maybe, Unreadable
+from ..model import Device, DeviceRef, Namespace, Snapshot, Task, XdpProgram
+from .shell import rps_mask, shell_quote
+
+__all__ = ("Commands",)
+
+_NETNS_RUN = ("/run/netns/", "/var/run/netns/")
+
+# ip's word for each mode.
+_IP_MODE = {"generic": "xdpgeneric", "driver": "xdpdrv", "offload": "xdpoffload"}
+
+
+def _known(value: Maybe[Optional[str]]) -> Optional[str]:
+    return None if isinstance(value, Unreadable) else value
+
+
+class Commands:
+    """Makes commands for the devices of a Snapshot; none where nothing leads to one."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._namespaces: Dict[Maybe[int], Namespace] = {
+            namespace.inum: namespace for namespace in snapshot.namespaces
+        }
+
+    def _way_in(self, namespace: Optional[Namespace]) -> Optional[Sequence[str]]:
+        # The command that runs another one in a namespace; None if there is no way.
+        if namespace is None or namespace.dying:
+            return None
+        if namespace.init:
+            return ()
+        if not isinstance(namespace.mounts, Unreadable):
+            for path in namespace.mounts:
+                folder, name = os.path.split(path)
+                if f"{folder}/" in _NETNS_RUN:
+                    return ("ip", "netns", "exec", name)
+            for path in namespace.mounts:
+                return ("nsenter", f"--net={path}")
+        process = namespace.process
+        if isinstance(process, Task) and not isinstance(process.pid, Unreadable):
+            return ("nsenter", f"--net=/proc/{process.pid}/ns/net")
+        return None
+
+    def command(self, device: DeviceRef, *argv: str) -> Tuple[str, ...]:
+        """
+        Return a command line that runs where a device is, in a tuple; an empty one if
+        nothing is known that leads there.
+
+        :param argv: Command and arguments
+        """
+        if device.off_list is not None or isinstance(device.netns, Unreadable):
+            return ()
+        way = self._way_in(self._namespaces.get(device.netns))
+        if way is None:
+            return ()
+        return (" ".join(shell_quote(word) for word in (*way, *argv)),)
+
+    def _named(self, device: DeviceRef, *argv: str) -> Tuple[str, ...]:
+        # A "{}" in argv is the device's name.
+        name = _known(device.name)
+        if not name:
+            return ()
+        return self.command(device, *(name if word == "{}" else word for word in argv))
+
+    def channels(
+        self, device: DeviceRef, rx: Optional[int] = None, tx: Optional[int] = None
+    ) -> Tuple[str, ...]:
+        """Return the one command that sets the numbers of RX and TX queues."""
+        counts = [
+            word
+            for direction, number in (("rx", rx), ("tx", tx))
+            if number is not None
+            for word in (direction, str(number))
+        ]
+        if not counts:
+            return ()
+        return self._named(device, "ethtool", "-L", "{}", *counts)
+
+    def mtu(self, device: DeviceRef, mtu: int) -> Tuple[str, ...]:
+        """Return the command that sets the MTU."""
+        return self._named(device, "ip", "link", "set", "dev", "{}", "mtu", str(mtu))
+
+    def up(self, device: DeviceRef) -> Tuple[str, ...]:
+        """Return the command that sets a device up."""
+        return self._named(device, "ip", "link", "set", "dev", "{}", "up")
+
+    def tcp_data_split_off(self, device: DeviceRef) -> Tuple[str, ...]:
+        """Return the command that switches tcp-data-split off."""
+        return self._named(device, "ethtool", "-G", "{}", "tcp-data-split", "off")
+
+    def no_master(self, device: DeviceRef) -> Tuple[str, ...]:
+        """Return the command that takes a device from its master."""
+        return self._named(device, "ip", "link", "set", "dev", "{}", "nomaster")
+
+    def ethtool_feature(
+        self, device: DeviceRef, name: str, on: bool
+    ) -> Tuple[str, ...]:
+        """Return the command that switches an offload such as ``gro``."""
+        return self._named(device, "ethtool", "-K", "{}", name, "on" if on else "off")
+
+    def rps(
+        self, device: DeviceRef, queue: int, cpus: Iterable[int]
+    ) -> Tuple[str, ...]:
+        """Return the command that sets the RPS mask of an RX queue."""
+        name = _known(device.name)
+        if not name:
+            return ()
+        path = f"/sys/class/net/{name}/queues/rx-{queue}/rps_cpus"
+        return self._in_sysfs(device, f'echo {rps_mask(cpus)} >"$0"', path)
+
+    def detach(
+        self, device: DeviceRef, mode: str, program: XdpProgram
+    ) -> Tuple[str, ...]:
+        """
+        Return the command that detaches an XDP program.
+
+        :param mode: ``generic``, ``driver`` or ``offload``
+        """
+        if program.via == "link":
+            if isinstance(program.link_id, Unreadable) or not program.link_id:
+                return ()
+            # Links are in no namespace.
+            return (f"bpftool link detach id {program.link_id}",)
+        return self._named(
+            device, "ip", "link", "set", "dev", "{}", _IP_MODE[mode], "off"
+        )
+
+    def detach_all(self, device: Device) -> Tuple[str, ...]:
+        """
+        Return the commands that detach all XDP programs of a device, none if one of
+        them cannot be detached.
+        """
+        commands: List[str] = []
+        for mode in ("generic", "driver", "offload"):
+            program = getattr(device.xdp, mode)
+            if isinstance(program, XdpProgram):
+                detach = self.detach(device.ref, mode, program)
+                if not detach:
+                    return ()
+                commands.extend(detach)
+        return tuple(commands)
+
+    def _in_sysfs(self, device: DeviceRef, script: str, path: str) -> Tuple[str, ...]:
+        # A script, and a path in sysfs that is its $0: the script's shell need not know
+        # how a name is quoted.
+        if isinstance(device.netns, Unreadable):
+            return ()
+        way = self._way_in(self._namespaces.get(device.netns))
+        # /sys shows the namespace that it was mounted in. ip mounts it anew.
+        if not way or way[0] == "ip":
+            return self.command(device, "sh", "-c", script, path)
+        script = f"mount -t sysfs sysfs /sys && {script}"
+        return self.command(device, "unshare", "--mount", "sh", "-c", script, path)
+
+    def rps_all(self, device: DeviceRef, cpus: Iterable[int]) -> Tuple[str, ...]:
+        """Return the command that gives all RX queues the same RPS mask."""
+        name = _known(device.name)
+        if not name:
+            return ()
+        script = f'for f in "$0"/rx-*/rps_cpus; do echo {rps_mask(cpus)} >"$f"; done'
+        return self._in_sysfs(device, script, f"/sys/class/net/{name}/queues")
+
+    def attach_again(
+        self,
+        device: DeviceRef,
+        mode: str,
+        program: XdpProgram,
+        between: Tuple[str, ...] = (),
+    ) -> Tuple[str, ...]:
+        """
+        Return the command that detaches a program and attaches the same one again, with
+        a pin that keeps it in between; none if a link holds it.
+
+        It is one command: if a step fails, the next one is not taken. If that is the
+        attach, the program is kept by its pin.
+
+        :param between: Commands that are to be run while it is detached
+        """
+        name = _known(device.name)
+        ident = program.id
+        if program.via == "link" or isinstance(ident, Unreadable) or not name:
+            return ()
+        xdp = _IP_MODE[mode]
+        off = self.command(device, "bpftool", "net", "detach", xdp, "dev", name)
+        on = self.command(
+            device, "bpftool", "net", "attach", xdp, "id", str(ident), "dev", name
+        )
+        if not off or not on:
+            return ()
+        pin = f"/sys/fs/bpf/drgn-veth-{ident}"
+        again = on[0]
+        if between:
+            # It is attached again even if these fail.
+            again = f"{{ {'; '.join((*between, *on))}; }}"
+        steps = (f"bpftool prog pin id {ident} {pin}", *off, again, f"rm {pin}")
+        return (" && ".join(steps),)

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A Snapshot as rules look at it: what several of them ask for, computed once."""
+
+import contextlib
+from typing import Dict, FrozenSet, List, NamedTuple, Optional, Set, Tuple
+
+from ...core.unreadable import Maybe, Unreadable
+from ...model import Device, Kernel, Snapshot, Task, XdpLink, XdpProgram
+from ..attach.drivers.veth import veth_max_mtu
+from ..attach.predictor import Predictor, TooOldError
+from ..attach.question import DRV, Answer
+from ..attach.questions import Questions, fresh_program
+from ..names import Names
+from ..need import CannotTell, need, need_of_kernel
+from ..remedies import ATTACHES_AGAIN, Remedy
+from .finding import INFO, Symptom, Then, Undo, refused
+
+__all__ = ("Context", "End")
+
+
+class End(NamedTuple):
+    """A device and its peer."""
+
+    device: Device
+    peer: Maybe[Optional[Device]]
+
+
+class Context:
+    """
+    A Snapshot as rules look at it.
+
+    What is being torn down or moved is left out: a device that is on no list of its
+    namespace, and pairs with one.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.target = snapshot.target
+        #: What tells how the kernel answers an attach, None for one before v5.9.
+        self.predictor: Optional[Predictor] = None
+        with contextlib.suppress(TooOldError):
+            self.predictor = Predictor(snapshot)
+        #: What tells how one decision answers it, of any kernel.
+        self.questions = (
+            Questions(snapshot) if self.predictor is None else self.predictor.questions
+        )
+        self.fixes = self.questions.fixes
+        self.by_address = self.questions.by_address
+        self.first_ends: Set[int] = {pair.a.net_device for pair in snapshot.pairs}
+        #: Pairs of any kind, each from both ends; and those of veths.
+        self.paired: List[End] = []
+        self.veths: List[End] = []
+        #: veths that have no peer.
+        self.orphans: List[End] = []
+        #: veths with a native program, and those where it cannot be told.
+        self.native: List[End] = []
+        #: Devices of any kind with a program, with some RPS or RFS, with uppers.
+        self.programmed: List[End] = []
+        self.steered: List[End] = []
+        self.lowers: List[End] = []
+        #: Whether some veth has a TX queue that is stopped.
+        self.has_stopped = False
+        for device in snapshot.devices:
+            if device.off_list is None:
+                self._add(device)
+        self.links: Dict[int, List[XdpLink]] = {}
+        for link in snapshot.links:
+            self.links.setdefault(link.device.net_device, []).append(link)
+        self._native_in: Optional[Dict[int, FrozenSet[int]]] = None
+        self._max_mtu: Dict[Tuple[int, bool], Maybe[int]] = {}
+        self._names = Names(snapshot)
+
+    def _peer(self, device: Device) -> Maybe[Optional[Device]]:
+        ref = device.peer
+        if ref is None or isinstance(ref, Unreadable):
+            return ref
+        return self.by_address.get(ref.net_device) or Unreadable(
+            "it was not found in any namespace"
+        )
+
+    def _add(self, device: Device) -> None:
+        kind = device.kind
+        peer = None if device.peer is None else self._peer(device)
+        end = End(device, peer)
+        going = isinstance(peer, Device) and peer.off_list is not None
+        if kind == "veth" and peer is None:
+            self.orphans.append(end)
+        elif peer is not None and not going:
+            self.paired.append(end)
+            if kind == "veth":
+                self.veths.append(end)
+        if device.veth is not None and isinstance(device.veth.stopped, tuple):
+            self.has_stopped |= bool(device.veth.stopped)
+        xdp = device.xdp
+        if not (xdp.driver is None and xdp.generic is None and xdp.offload is None):
+            self.programmed.append(end)
+        if kind == "veth" and peer is not None and not going:
+            if xdp.driver is not None or self._bond_program(device):
+                self.native.append(end)
+        rps = device.rps
+        # One that could not be read counts.
+        if isinstance(rps, Unreadable) or any(q.cpus or q.flow_entries for q in rps):
+            self.steered.append(end)
+        if device.uppers:
+            self.lowers.append(end)
+
+    def _bond_program(self, device: Device) -> Maybe[int]:
+        # bond_xdp_set() gives the bond's program to its slaves' drivers, and leaves
+        # their xdp_state empty.
+        master = device.master
+        if master is None or isinstance(master, Unreadable) or device.veth is None:
+            return 0
+        bond = self.by_address.get(master.net_device)
+        if bond is None or bond.kind != "bond" or bond.xdp.driver is None:
+            return 0
+        return device.veth.prog
+
+    def native_in(self, netns: Maybe[int]) -> FrozenSet[int]:
+        """Return the addresses of the devices of a namespace that have a native
+        program."""
+        if self._native_in is None:
+            found: Dict[int, Set[int]] = {}
+            for end in self.programmed:
+                place = end.device.netns
+                if end.device.xdp.driver is None or isinstance(place, Unreadable):
+                    continue
+                found.setdefault(place, set()).add(end.device.net_device)
+            self._native_in = {key: frozenset(ones) for key, ones in found.items()}
+        none: FrozenSet[int] = frozenset()
+        return (
+            none if isinstance(netns, Unreadable) else self._native_in.get(netns, none)
+        )
+
+    def is_native(self, device: Device) -> bool:
+        """
+        Return whether a device has a native program, its own or that of its bond.
+
+        :raises CannotTell: if that could not be read
+        """
+        if need(device.xdp.driver, "xdp_state[XDP_MODE_DRV]") is not None:
+            return True
+        return need(self._bond_program(device), "_xdp_prog") != 0
+
+    @property
+    def kernel(self) -> Kernel:
+        """
+        What is known of the kernel's code.
+
+        :raises CannotTell: if nothing is
+        """
+        if self.snapshot.kernel is None:
+            why = Unreadable("the kernel's constants were not read")
+            raise CannotTell("kernel", why, everywhere=True)
+        return self.snapshot.kernel
+
+    def peer(self, end: End) -> Optional[Device]:
+        """
+        Return the peer, None if there is none.
+
+        :raises CannotTell: if it could not be read, or was not found
+        """
+        return need(end.peer, "peer")
+
+    def name(self, device: Device, seen_from: Device) -> str:
+        """Return the name of a device, with its namespace if that is another one."""
+        return self._names.name(device, seen_from)
+
+    def of_peer(self, what: str, peer: Device, device: Device) -> str:
+        """Return something of the peer of a device: ``peer veth1's MTU``."""
+        return self._names.of_peer(what, peer, device)
+
+    def refusal(self, device: Device, key: str, mode: str = DRV) -> Optional[Answer]:
+        """
+        Return how a decision of the kernel refuses an attach, whatever stands before
+        it; None if it does not.
+
+        :raises CannotTell: if a value is missing
+        """
+        return self.questions.refusal(device, key, mode)
+
+    def then(self, device: Device, refusal: Answer) -> Optional[Then]:
+        """
+        Return how a native attach is refused still, once what a decision refuses was
+        mended; None if it is not, or that cannot be told.
+        """
+        if self.predictor is None:
+            return None
+        return refused(self.predictor.then(device, DRV, refusal))
+
+    def undo_program(
+        self, device: Device, mode: str, program: XdpProgram
+    ) -> Optional[Undo]:
+        """
+        Return what detaches a program, None if the kernel would refuse that, or there
+        is no way to it.
+        """
+        predictor = self.predictor
+        if predictor is not None:
+            answer = (
+                predictor.link_detach(device, mode)
+                if program.via == "link"
+                else predictor.detach(device, mode)
+            )
+            if refused(answer) is not None:
+                return None
+        commands = self.fixes.detach(device.ref, mode, program)
+        return Undo("which detaches the program", commands) if commands else None
+
+    def attach_again(
+        self, device: Device, between: Tuple[str, ...] = (), lowered: bool = False
+    ) -> Remedy:
+        """
+        Return the command that detaches the native program of a device and attaches it
+        again, none if it is not known, or the kernel might refuse a step.
+
+        :param between: Commands that are to be run while it is detached
+        :param lowered: Whether the MTU of its peer is set to what is allowed before
+        """
+        program = device.xdp.driver
+        predictor = self.predictor
+        if program is None or isinstance(program, Unreadable) or predictor is None:
+            return Remedy()
+        if isinstance(program.frags, Unreadable):
+            return Remedy()
+        fresh = fresh_program(program.frags)
+        if not isinstance(program.id, Unreadable):
+            fresh = predictor.programs().get(program.id, fresh)
+        address = device.net_device
+        mended = (("veth-mtu", address),) if lowered else ()
+        gone = frozenset({(address, DRV)})
+        for answer in (
+            predictor.detach(device, DRV),
+            predictor.attach_after(device, DRV, mended, gone, fresh),
+        ):
+            if answer.errno != 0:
+                return Remedy()
+        commands = self.fixes.attach_again(device.ref, DRV, program, between)
+        return Remedy(commands, ATTACHES_AGAIN)
+
+    def max_mtu(self, peer: Device, frags: bool) -> int:
+        """
+        Return the largest MTU that veth_xdp_set() allows a peer.
+
+        :raises CannotTell: if a number that it takes could not be read
+        """
+        header = need(peer.hard_header_len, "peer_hard_header_len")
+        try:
+            most = self._max_mtu[header, frags]
+        except KeyError:
+            most = veth_max_mtu(self.kernel, peer, frags)
+            self._max_mtu[header, frags] = most
+        return need_of_kernel(most, "max_mtu")
+
+    def has_message(self, function: str, message: str) -> Maybe[bool]:
+        """Return whether a function of this kernel refers to a message."""
+        return self.questions.has_message(function, message)
+
+    def unless_torn(self, symptom: Symptom) -> Symptom:
+        """
+        Return a symptom, undecided if somebody was changing devices.
+
+        Whoever holds rtnl_mutex may leave such a state for an instant: there is then
+        nothing to mend.
+        """
+        kernel = self.snapshot.kernel
+        if kernel is None or kernel.rtnl_owner is None:
+            return symptom
+        owner = kernel.rtnl_owner
+        if isinstance(owner, Unreadable):
+            known = ("rtnl_mutex.owner", owner)
+            return symptom._replace(evidence=(*symptom.evidence, known))
+        who = _task_words(owner)
+        return symptom._replace(
+            evidence=(*symptom.evidence, ("rtnl_mutex.owner", who)),
+            severity=INFO,
+            undecided=f"{who} holds rtnl_mutex and may have been changing this",
+            fix=Remedy(),
+        )
+
+
+def _task_words(task: Task) -> str:
+    comm = "a task" if isinstance(task.comm, Unreadable) else task.comm
+    return comm if isinstance(task.pid, Unreadable) else f"{comm} ({task.pid})"

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a rule of diagnosis says."""
+
+from typing import NamedTuple, Optional, Tuple, Union
+
+from ...core.unreadable import Maybe, Unreadable
+from ...model import DeviceRef
+from ..attach.question import Answer, errno_name
+from ..remedies import Remedy
+
+__all__ = (
+    "ERROR",
+    "INFO",
+    "SEVERITIES",
+    "WARNING",
+    "Evidence",
+    "Finding",
+    "KernelAnswer",
+    "Symptom",
+    "Then",
+    "Undo",
+    "Value",
+    "kernel_answer",
+    "refused",
+    "remedy",
+)
+
+ERROR = "error"  # something is broken now
+WARNING = "warning"  # it will hurt the traffic that is set up now
+INFO = "info"  # it matters once somebody wants it
+
+#: Worst first.
+SEVERITIES = (ERROR, WARNING, INFO)
+
+#: A value that was compared: a number, a text, several of them; or not to be had.
+Value = Union[Maybe[Union[int, str, None]], Tuple[Union[int, str], ...]]
+#: Names as in the kernel's structs; those of the peer begin with ``peer_``.
+Evidence = Tuple[Tuple[str, Value], ...]
+
+
+class KernelAnswer(NamedTuple):
+    """What the kernel answers, or does, and where."""
+
+    function: str
+    errno: Optional[str] = None
+    message: Optional[str] = None
+
+
+class Undo(NamedTuple):
+    """Commands that only undo a state, which may be just what somebody wanted."""
+
+    effect: str  # after "to undo it, ": "which detaches the program"
+    commands: Tuple[str, ...]
+
+
+class Then(NamedTuple):
+    """Why a native attach still fails, once the commands were run."""
+
+    answer: KernelAnswer
+    because: str
+
+
+class Finding(NamedTuple):
+    """Something that a rule found."""
+
+    rule: str
+    severity: str
+    device: Optional[DeviceRef]  # None: it is about the kernel
+    summary: str
+    evidence: Evidence
+    kernel: Optional[KernelAnswer]
+    fix: Tuple[str, ...]  # commands that cure it
+    undecided: Optional[str] = None  # which value is missing to decide it, and why
+    fix_effect: Optional[str] = None  # what they do besides, after "this "
+    undo: Optional[Undo] = None
+    then: Optional[Then] = None  # None: the attach is taken, or that cannot be told
+
+
+class Symptom(NamedTuple):
+    """What a rule says of a device."""
+
+    summary: str
+    evidence: Evidence
+    kernel: Optional[KernelAnswer] = None
+    fix: Remedy = Remedy()
+    severity: Optional[str] = None  # None: the rule's
+    undecided: Optional[str] = None
+    undo: Optional[Undo] = None
+    then: Optional[Then] = None
+
+
+def kernel_answer(answer: Answer) -> KernelAnswer:
+    """Return an answer to an attach as findings have it."""
+    errno = answer.errno
+    name = errno_name(errno) if isinstance(errno, int) else None
+    return KernelAnswer(answer.function or "", name, answer.message)
+
+
+def refused(answer: Answer) -> Optional[Then]:
+    """Return an answer if it is a refusal for sure, None otherwise."""
+    errno = answer.errno
+    if isinstance(errno, Unreadable) or not errno or answer.function is None:
+        return None
+    return Then(kernel_answer(answer), answer.because)
+
+
+def remedy(answer: Answer) -> Remedy:
+    """Return what changes an answer."""
+    return Remedy(answer.fix, answer.effect)

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Rules on frames that a native XDP program sends, and that get lost."""
+
+from typing import Iterator, Optional, Sequence, Tuple
+
+from ...core.english import count, number_list
+from ...core.netdev_features import (
+    NETIF_F_GRO,
+)
+from ...core.uapi import NETDEV_XDP_ACT_NDO_XMIT
+from ...core.unreadable import Maybe, Unreadable
+from ...model import Device, XdpQueue
+from ..need import need
+from ..remedies import Remedy
+from .context import Context, End
+from .finding import (
+    ERROR,
+    INFO,
+    WARNING,
+    KernelAnswer,
+    Symptom,
+)
+from .poll import gro_is_safe
+from .rule import Rule
+from .values import is_up, napi_queues
+
+__all__ = ("RULES",)
+
+
+def _fix_napi(context: Context, device: Device, peer: Device) -> Remedy:
+    # Since v5.13 GRO alone makes NAPI run; what tells it here is a newer change.
+    wanted = device.features.wanted
+    if not gro_is_safe(context, peer, device):
+        return Remedy()
+    if device.driver.set_channels is not True or isinstance(wanted, Unreadable):
+        return Remedy()
+    if wanted & NETIF_F_GRO:
+        return Remedy()
+    return Remedy(context.fixes.ethtool_feature(device.ref, "gro", True))
+
+
+def _tx_errors(queues: Sequence[XdpQueue]) -> Maybe[Optional[int]]:
+    # None: this kernel does not count them.
+    errors = 0
+    for queue in queues:
+        if queue.tx_errors is None or isinstance(queue.tx_errors, Unreadable):
+            return queue.tx_errors
+        errors += queue.tx_errors
+    return errors
+
+
+def _tx_lost(context: Context, end: End) -> Optional[Symptom]:
+    device = end.device
+    peer = context.peer(end)
+    if peer is None or not context.is_native(device):
+        return None
+    if not is_up(device) or not is_up(peer, "peer_"):
+        return None
+    receivers = need(peer.xdp.queues, "peer_rq") or ()
+    if any(need(q.prog_id, "peer_rq[].xdp_prog") is not None for q in receivers):
+        return None
+    napi = napi_queues(peer, "peer_")
+    # Since v5.13 frames get into the ring of a NAPI that runs for GRO alone.
+    waiting = tuple(q.queue for q in receivers if q.waiting is True)
+    unsure = next(
+        (q.waiting for q in receivers if isinstance(q.waiting, Unreadable)), None
+    )
+    queues = need(device.xdp.queues, "rq")
+    errors = _tx_errors(queues or ())
+    lost = isinstance(errors, int) and errors > 0
+    name = context.name(peer, device)
+    undecided = None
+    severity = INFO
+    if waiting:
+        severity = ERROR
+        what = (
+            f"packets that its native program sent by XDP_TX wait in RX queue "
+            f"{number_list(waiting)} of peer {name}, and nothing takes them"
+        )
+    elif lost:
+        # It may have been long ago, by another program.
+        severity = WARNING
+        assert isinstance(errors, int)
+        what = f"its native program has lost {count(errors, 'packet')} by XDP_TX so far"
+    else:
+        what = "packets that its native program sends by XDP_TX would be lost"
+    if not waiting and unsure is not None:
+        severity = INFO
+        undecided = f"peer_rq[].xdp_ring could not be read: {unsure.reason}"
+    elif not waiting and isinstance(errors, Unreadable):
+        undecided = f"rq[].stats.vs.xdp_tx_err could not be read: {errors.reason}"
+    return Symptom(
+        f"{what}: peer {name} has no native program",
+        (
+            (
+                "rq[].stats.vs.xdp_tx_err",
+                "not counted by this kernel" if errors is None else errors,
+            ),
+            ("peer_rq[].xdp_prog != NULL", 0),
+            ("peer_rq[].napi != NULL", len(napi)),
+            ("peer_rq[].xdp_ring waits", waiting or unsure or ()),
+        ),
+        KernelAnswer("veth_xdp_flush", None)
+        if napi
+        else KernelAnswer("veth_xdp_xmit", "ENXIO"),
+        severity=severity,
+        undecided=undecided,
+    )
+
+
+def _redirect_targets(context: Context) -> Iterator[End]:
+    # veths in a namespace where some other pair's device, or a device of another kind,
+    # has a native program that may redirect to them.
+    for end in context.veths:
+        device, peer = end.device, end.peer
+        there = context.native_in(device.netns)
+        if isinstance(peer, Device) and there - {device.net_device, peer.net_device}:
+            yield end
+
+
+def _redirect(context: Context, end: End) -> Optional[Symptom]:
+    device = end.device
+    peer = context.peer(end)
+    if peer is None or not is_up(device) or not is_up(peer, "peer_"):
+        return None
+    act = need(device.features.xdp, "xdp_features")
+    napi = napi_queues(peer, "peer_")
+    refuses = act is not None and not act & NETDEV_XDP_ACT_NDO_XMIT
+    if napi and not refuses:
+        return None
+    name = context.name(peer, device)
+    if napi:
+        why = "its xdp_features lack NDO_XMIT"
+        fix = Remedy()
+    else:
+        why = f"peer {name} has no NAPI"
+        fix = _fix_napi(context, peer, device)
+    if refuses:
+        answer = KernelAnswer("__xdp_enqueue", "EOPNOTSUPP")
+    else:
+        answer = KernelAnswer("veth_xdp_xmit", "ENXIO")
+    return Symptom(
+        "XDP_REDIRECT to it loses packets, and native programs run in its namespace: "
+        f"{why}",
+        (
+            ("xdp_features", None if act is None else f"{act:#x}"),
+            ("peer_rq[].napi != NULL", len(napi)),
+        ),
+        answer,
+        fix,
+    )
+
+
+RULES: Tuple[Rule, ...] = (
+    Rule(
+        id="xdp-tx-lost",
+        severity=ERROR,
+        title="XDP_TX is lost: the peer has no native program",
+        predicate=(
+            "native program && both ends are up && every peer rq[i].xdp_prog == NULL. "
+            "It is an error if an XDP frame waits in a peer rq[i].xdp_ring whose NAPI "
+            "is not scheduled. It is a warning if some rq[i].stats.vs.xdp_tx_err > 0, "
+            "which counts all losses so far, whichever program caused them. Otherwise "
+            "it is an info."
+        ),
+        sees=(
+            "Packets for which the program returns XDP_TX vanish. `ethtool -S` counts "
+            "xdp_tx_errors if the peer has no NAPI at all; if the peer's NAPI runs for "
+            "GRO alone, it counts xdp_tx as if all were well."
+        ),
+        fix=(
+            "Attach a native program to the peer; one that returns XDP_PASS is enough. "
+            "GRO on the peer does not help."
+        ),
+        why=(
+            "veth_xdp_xmit() (drivers/net/veth.c) puts frames into a ring of the "
+            "receiving end. That ring exists only with NAPI: with a native program or, "
+            "since v5.13, with GRO. Without it, veth_xdp_xmit() returns ENXIO, and "
+            "veth_xdp_flush_bq() drops the frames. veth_xdp_flush() then wakes the "
+            "receiver only if its rq has an xdp_prog: with GRO alone, the frames stay "
+            "in the ring until something else schedules that NAPI, and 256 frames fill "
+            "it (measured on 6.1, 6.12 and 7.3: 0 of 8 frames came back). XDP_REDIRECT "
+            "takes another path, for which GRO is enough: see xdp-redirect-not-ready."
+        ),
+        subjects=lambda context: context.native,
+        check=_tx_lost,
+    ),
+    Rule(
+        id="xdp-redirect-not-ready",
+        severity=INFO,
+        title="XDP_REDIRECT to the device loses packets",
+        predicate=(
+            "kind is veth && both ends are up && a device in its namespace other than "
+            "the two has a native program && (every peer rq[i].napi == NULL || "
+            "!(xdp_features & NETDEV_XDP_ACT_NDO_XMIT), since v6.3)"
+        ),
+        sees=(
+            "Packets that a native program redirects to this device vanish; the "
+            "tracepoints xdp:xdp_redirect_err and xdp:xdp_devmap_xmit report it."
+        ),
+        fix=(
+            "Enable GRO on the peer (since v5.13), or attach a native program there "
+            "that returns XDP_PASS. The device needs as many RX queues as its peer has "
+            "TX queues."
+        ),
+        why=(
+            "__xdp_enqueue() (kernel/bpf/devmap.c) requires NETDEV_XDP_ACT_NDO_XMIT "
+            "since v6.3. veth_set_xdp_features() (drivers/net/veth.c) sets it on a "
+            "device whose peer has a program or GRO enabled, and no more TX queues "
+            "than the device has RX queues. veth_xdp_xmit() then needs NAPI on the "
+            "peer, as in xdp-tx-lost. A redirect by a generic program does not need "
+            "it."
+        ),
+        subjects=_redirect_targets,
+        check=_redirect,
+    ),
+)
