@@ -258,7 +258,7 @@ def test_explain_needs_no_target(tmp_path: Path) -> None:
 
 def test_explain_an_unknown_rule() -> None:
     done = run("--explain", "nosuch")
-    one_line(done, 2, "no rule is called 'nosuch'; there are ")
+    one_line(done, 2, "no rule is called 'nosuch'; the rules are ")
     assert all(rule in done.stderr for rule in RULES_BY_ID)
 
 

@@ -220,7 +220,7 @@ def test_slice_does_not_replace_a_file(core: Path) -> None:
             path.unlink()
             (core.parent / "other").write_text("old")
             path.symlink_to("other")
-        refused(run(argv), SLICE, f"{path} exists already; --force replaces it")
+        refused(run(argv), SLICE, f"{path} already exists; --force replaces it")
         assert path.read_text() == "old"
     path.unlink()
     assert run(argv).returncode == 0
@@ -229,7 +229,7 @@ def test_slice_does_not_replace_a_file(core: Path) -> None:
 
 def test_file_that_appears_meanwhile(tmp_path: Path) -> None:
     path = tmp_path / "slice"
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="already exists"):
         with output.replacing(str(path), [], replace=False) as f:
             f.write(b"slice")
             path.write_text("other")
