@@ -153,7 +153,7 @@ def test_output_is_what_tells_symbols(script: Path, option: str, core: Path) -> 
     symbols.write_text("ffffffff81000000 T _stext\n")
     argv = command(script, symbols, "-c", core, option, symbols)
     refused(run(argv), script)
-    # drgn knows nothing of --system-map, and tells the script nothing of -s.
+    # --system-map is an option of the script, -s one of drgn.
     if option == "-s":
         argv = command(script, symbols, drgn=["-c", core, "-s", symbols])
         refused(run(argv), script)
@@ -194,7 +194,7 @@ def test_files_that_symbols_were_loaded_from() -> None:
     assert path in opening.inputs(prog, args)
 
 
-# Output that is there, or is no file
+# Output that exists already, or is not a file
 
 
 @by_name
@@ -253,7 +253,7 @@ def test_output_to_a_pipe(script: Path, core: Path) -> None:
     assert child.returncode == 0
     assert len(done.stdout) > 100
     if script == SLICE:
-        # What it says of it is not in it.
+        # The summary is not in the output.
         assert done.stdout.startswith(b"\x7fELF") and b" devices in " in done.stderr
     else:
         assert done.stderr == b""
@@ -461,7 +461,7 @@ def test_reader_that_goes_away(
             child.stdout.close()
             said = child.stderr.read()
         if args == ["/dev/stdout"]:
-            said = b""  # What was written is told there.
+            said = b""  # The summary is on standard error.
         assert (child.returncode, said) == (0, b"")
 
 
