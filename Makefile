@@ -17,8 +17,8 @@ help:
 	@echo 'make test-vm   the same claims on booted kernels (root, a Debian mirror)'
 	@echo 'make vmcore KERNEL=6.1 SCENE=zoo [SET="N=100"]'
 	@echo '               make a real crash dump, with the truth beside it'
-	@echo 'make vmcores   make the recorded cores anew'
-	@echo 'make golden    write what the commands print of them anew'
+	@echo 'make vmcores   record the cores in vmcores/ again'
+	@echo 'make golden    update the golden output of the recorded cores'
 	@echo 'make bench     speed and memory, as ratios'
 	@echo 'make lint types'
 	@echo 'make docs      build the pages: docs/_build/html/index.html'
@@ -84,8 +84,7 @@ lint: $(VENV)/.lint
 types: $(VENV)/.lint
 	$(BIN)/mypy helpers drgn_scripts docs tests vmcores
 
-# Anew each time: pages of modules that are gone would stay. The examples in docs/ and in
-# docstrings are tests of make test.
+# From scratch, or pages of removed modules would stay. make test runs the examples.
 docs: $(VENV)/.docs
 	rm -rf docs/_build docs/_reference
 	$(BIN)/sphinx-build -q -n -W --keep-going -j auto -b html docs docs/_build/html

@@ -3,9 +3,9 @@
 The start of a script
 ---------------------
 
-What has to happen before drgn is imported, and so before anything of the package
-:mod:`drgn_veth`, which imports it: signals, and the releases of Python and drgn. This
-module imports neither.
+What has to happen before drgn is imported: signal handlers, and a check of the versions
+of Python and drgn. The package :mod:`drgn_veth` imports drgn, so this module is outside
+of it.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, Iterator, List, NoReturn, Optional, Tupl
 
 __all__ = ("OLDEST_DRGN", "at_signal", "last_step", "restore_signals", "start")
 
-#: The oldest release of drgn that the helpers run on; pyproject.toml has it, too.
+#: The oldest supported drgn, as in pyproject.toml.
 OLDEST_DRGN = (0, 0, 33)
 
 _WANTED = "drgn>=" + ".".join(map(str, OLDEST_DRGN))
@@ -31,7 +31,7 @@ _late: Optional[List[int]] = None  # signals since the last step began
 
 @contextlib.contextmanager
 def at_signal(undo: Callable[[], None]) -> Iterator[None]:
-    """Call a function if a signal ends the process meanwhile."""
+    """Call a function if a signal ends the process in this block."""
     _undo.append(undo)
     try:
         yield
@@ -42,7 +42,7 @@ def at_signal(undo: Callable[[], None]) -> Iterator[None]:
 @contextlib.contextmanager
 def last_step() -> Iterator[None]:
     """
-    Do what completes the work, such as giving the output its name.
+    Complete the work in this block, for example by naming the output file.
 
     A signal during this step or after it comes too late and is ignored. If the step
     fails, the signal ends the process then.
@@ -62,8 +62,8 @@ def _end(number: int, _: object) -> None:
     if _late is not None:
         _late.append(number)
         return
-    # An exception could be raised anywhere: in an import, in a callback out of C, at
-    # the interpreter's end. There Python prints it.
+    # Do not raise an exception: in an import, in a callback from C or at exit, Python
+    # would print it.
     for undo in _undo:
         with contextlib.suppress(OSError):
             undo()
@@ -72,7 +72,7 @@ def _end(number: int, _: object) -> None:
 
 def _end_at_signals() -> None:
     for number in _SIGNALS:
-        # nohup and a shell's & ignore some of them: leave it at that.
+        # nohup and a shell's & ignore some signals: keep them ignored.
         handler = signal.getsignal(number)
         if handler in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _end)
@@ -81,10 +81,10 @@ def _end_at_signals() -> None:
 
 def restore_signals() -> None:
     """
-    Give signals the handlers back that they had before the script.
+    Restore the signal handlers from before the script.
 
-    After the last step they stay ignored until the process ends, unless it is a shell,
-    which goes on.
+    After the last step, signals stay ignored until the process ends, except in an
+    interactive shell.
     """
     global _late
     shell = hasattr(sys, "ps1") or sys.flags.interactive
@@ -132,9 +132,9 @@ def _check_drgn() -> str:
 
 def start(face: str, prog: Any) -> NoReturn:
     """
-    Run a script and exit. If what it needs cannot be imported, print one line.
+    Run a script and exit. If an import fails, print one line.
 
-    From here on a signal ends the script at once and silently.
+    From here on, a signal ends the script at once and silently.
 
     :param face: Module of :mod:`drgn_veth.faces` whose ``main()`` is the script
     :param prog: Program that drgn has set up, None without drgn

@@ -59,7 +59,7 @@ def test_findings(recorded: Recorded, report: Dict[str, Any]) -> None:
     """What the scene has set up to go wrong, and nothing else."""
     found = report["findings"]
     if recorded.about["scene"] != "zoo":
-        # Nothing is broken in it: it has what decides an attach.
+        # Nothing in it is broken: this scene has states that decide an attach.
         assert not [f for f in found if f["severity"] == "error"]
         return
     worse = {(f["rule"], f["device"]["name"]) for f in found if f["severity"] != "info"}
@@ -80,7 +80,7 @@ def test_findings(recorded: Recorded, report: Dict[str, Any]) -> None:
         "peer_real_num_tx_queues": 48,
     }
     assert seed["kernel"]["errno"] == "ENOSPC"
-    # Nothing is undecided for want of a value.
+    # No finding is undecided because a value is missing.
     assert not [
         f for f in found if {"unreadable"} in map(_keys, f["evidence"].values())
     ]
@@ -132,8 +132,8 @@ def test_findings_agree_with_the_predictor(
         for f in report["findings"]
         if f["rule"] in REFUSALS.values()
     }
-    # Of these no rule speaks: they have a native program, their own or their bond's, or
-    # cannot have one, or are a bond, which is refused for its slaves.
+    # No rule is about these: they have a native program, their own or their bond's, or
+    # cannot have one, or are a bond, which is refused because of its slaves.
     silent = {
         (d["netns"], d["ifindex"])
         for d in report["devices"]
@@ -158,7 +158,7 @@ def test_findings_agree_with_the_predictor(
         elif finding["fix"] or "undo" in finding:
             assert rest == [] or place in silent
     assert told >= (2 if recorded.about["scene"] == "zoo" else 0)
-    # And the other way round.
+    # And vice versa.
     for place, chain in chains.items():
         for answer in chain if place not in silent else ():
             mine = _said(answer)

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Golden output: what each command prints of a recorded core, in each format.
+"""Golden output: what each command prints for a recorded core, in each format.
 
-``golden.py [NAME...]`` (``make golden``) writes ``NAME.golden/`` anew, for all recorded
-cores or those named. Boots nothing. tests/test_recorded.py compares.
+``golden.py [NAME...]`` (``make golden``) writes ``NAME.golden/`` for all recorded cores
+or those named. It boots nothing. tests/test_recorded.py compares.
 """
 
 import difflib
@@ -34,8 +34,8 @@ _DEVICES: Mapping[str, Sequence[str]] = {
 }
 _SCENE_DEVICES = "DEVICES"
 
-#: What is in a folder, and by which script and arguments it is made. JSON is large, and
-#: kept under xz.
+#: The files in a folder, and the script and arguments that print each. JSON is large,
+#: so it is compressed.
 OUTPUTS: Mapping[str, Tuple[Any, Sequence[str]]] = {
     "pairs.txt": (_REPORT, ()),
     "all.txt": (_REPORT, ("--all",)),
@@ -49,17 +49,17 @@ OUTPUTS: Mapping[str, Tuple[Any, Sequence[str]]] = {
 
 
 def folder_of(name: str) -> Path:
-    """Return where the golden output of a recorded core is."""
+    """Return the folder with the golden output of a recorded core."""
     return HERE / f"{name}.golden"
 
 
 def outputs(name: str, prog: Program, snapshot: Snapshot) -> Iterator[Tuple[str, str]]:
     """
-    Yield what the commands print, by the name of the file that keeps it.
+    Yield the name of each file, and what its command prints.
 
     :param name: Of the recorded core, such as ``6.12-zoo``
     :param prog: The core, opened
-    :param snapshot: Taken of it: once for all commands
+    :param snapshot: Of this core, shared by all commands
     """
     devices = _DEVICES[name.rpartition("-")[2]]
     with (
@@ -93,7 +93,7 @@ def write(name: str, core: Path) -> None:
     for file, text in outputs(name, prog, take_snapshot(prog)):
         path = folder / file
         if path.exists() and read(name, file) == text:
-            continue  # Another xz may pack the same otherwise.
+            continue  # Another release of xz may compress it differently.
         data = text.encode()
         if file.endswith(".xz"):
             data = lzma.compress(data, preset=9 | lzma.PRESET_EXTREME)
@@ -101,7 +101,7 @@ def write(name: str, core: Path) -> None:
 
 
 def _expanded(records: Sequence[str]) -> List[str]:
-    # Records of a JSON document, which are a line each, as a line a member.
+    # Expands records of a JSON document, one a line, into one line a member.
     lines: List[str] = []
     for record in records:
         try:
@@ -115,9 +115,9 @@ def _expanded(records: Sequence[str]) -> List[str]:
 
 def difference(file: str, golden: str, now: str, most: int = 60) -> str:
     """
-    Return what differs, "" if nothing does.
+    Return the difference, "" if there is none.
 
-    :param most: Lines
+    :param most: How many lines to return
     """
     if golden == now:
         return ""

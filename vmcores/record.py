@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Make the recorded cores anew: ``make vmcores``.
+"""Record the cores again: ``make vmcores``.
 
-For each kernel and scene, the lab boots the kernel, sets the scene and lets it panic;
-vmcore_slice.py makes a small core of the dump, and the truth of the same boot, what the
-kernel answered to XDP attaches, and golden output (golden.py) are put beside it.
+For each kernel and scene, the lab boots the kernel, sets up the scene and makes it
+panic. vmcore_slice.py makes a small core of the dump. Next to it go the truth of the
+same boot, the kernel's answers to XDP attaches, and golden output (golden.py).
 """
 
 import json

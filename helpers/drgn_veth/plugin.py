@@ -3,8 +3,8 @@
 The plugin
 ----------
 
-drgn imports this at every start once drgn-veth is installed (entry point
-``drgn.plugins``): nothing is done here before a kernel is looked at.
+Once drgn-veth is installed, drgn imports this module at every start (entry point
+``drgn.plugins``). So it does nothing until a kernel is opened.
 """
 
 from drgn import Program, ProgramFlags
@@ -13,7 +13,7 @@ __all__ = ("drgn_prog_set",)
 
 
 def drgn_prog_set(prog: Program) -> None:
-    """Offer types from BTF to a kernel (a hook of drgn)."""
+    """Offer types from BTF for a kernel (a hook of drgn)."""
     if prog.flags & ProgramFlags.IS_LINUX_KERNEL:
         from .btf.plugin_finders import offer_btf
 

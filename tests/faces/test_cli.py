@@ -193,7 +193,7 @@ def test_check(report: Any, capsys: pytest.CaptureFixture[str]) -> None:
         assert report(sick, "--check", *extra) == 1
     assert capsys.readouterr().err == ""
     assert report(sick, "--check", "--device", "veth0") == 1
-    # Of a pair that is shown for its other end, too; not of one that is not shown.
+    # An error counts if the pair is shown because of its other end.
     other = device(HOST, 9, "br0", kind="bridge")
     assert report(pair({"peer": None}, None, other), "--check", "--kind", "bridge") == 0
 
@@ -201,7 +201,7 @@ def test_check(report: Any, capsys: pytest.CaptureFixture[str]) -> None:
 def test_check_of_what_is_undecided(
     report: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is no error, and not passed over in silence."""
+    """It is no error, and a warning names the rules."""
     missing = Unreadable("page not in dump")
     lost = pair({"xdp": Xdp(None, missing, None, missing)})
     assert report(lost, "--check") == 0
@@ -259,7 +259,7 @@ def test_explain_needs_no_target(tmp_path: Path) -> None:
 
 def test_explain_an_unknown_rule() -> None:
     done = run("--explain", "nosuch")
-    one_line(done, 2, "no rule is called 'nosuch'; there are ")
+    one_line(done, 2, "no rule is called 'nosuch'; the rules are ")
     assert all(rule in done.stderr for rule in RULES_BY_ID)
 
 
@@ -278,7 +278,7 @@ def test_output_that_is_no_name(core: Path, tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == [work]
 
 
-# Names of a recorded core that somebody chose
+# Hostile names in a recorded core
 
 
 def test_csv_of_hostile_names(core: Path, tmp_path: Path) -> None:
@@ -401,7 +401,7 @@ def test_truncated_elf(core: Path, tmp_path: Path, size: int) -> None:
 
 
 def test_elf_with_its_end_missing(core: Path, tmp_path: Path) -> None:
-    """Most can be read: a report, and a line that says that it is cut."""
+    """Most can be read: a report, and a line that says that the dump is truncated."""
     path = tmp_path / "vmcore"
     path.write_bytes(core.read_bytes()[:-1])
     done = run("-c", path, "--format", "json")

@@ -157,7 +157,7 @@ def test_output_is_what_tells_symbols(script: Path, option: str, core: Path) -> 
     symbols.write_text("ffffffff81000000 T _stext\n")
     argv = command(script, symbols, "-c", core, option, symbols)
     refused(run(argv), script)
-    # drgn knows nothing of --system-map, and tells the script nothing of -s.
+    # --system-map is an option of the script, -s one of drgn.
     if option == "-s":
         argv = command(script, symbols, drgn=["-c", core, "-s", symbols])
         refused(run(argv), script)
@@ -198,7 +198,7 @@ def test_files_that_symbols_were_loaded_from() -> None:
     assert path in opening.inputs(prog, args)
 
 
-# Output that is there, or is no file
+# Output that exists already, or is not a file
 
 
 @by_name
@@ -224,7 +224,7 @@ def test_slice_does_not_replace_a_file(core: Path) -> None:
             path.unlink()
             (core.parent / "other").write_text("old")
             path.symlink_to("other")
-        refused(run(argv), SLICE, f"{path} exists already; --force replaces it")
+        refused(run(argv), SLICE, f"{path} already exists; --force replaces it")
         assert path.read_text() == "old"
     path.unlink()
     assert run(argv).returncode == 0
@@ -233,7 +233,7 @@ def test_slice_does_not_replace_a_file(core: Path) -> None:
 
 def test_file_that_appears_meanwhile(tmp_path: Path) -> None:
     path = tmp_path / "slice"
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="already exists"):
         with output.replacing(str(path), [], replace=False) as f:
             f.write(b"slice")
             path.write_text("other")
@@ -265,7 +265,7 @@ def test_output_to_a_pipe(script: Path, core: Path) -> None:
     assert written(child)[0] == 0
     assert len(said) > 100
     if script == SLICE:
-        # What it says of it is not in it.
+        # The summary is not in the output.
         assert said.startswith(b"\x7fELF") and b" devices in " in error
     else:
         assert error == b""
@@ -484,7 +484,7 @@ def test_reader_that_goes_away(
             run = start_warm(*argv[1:])
             said, status = part(run, count), run.wait()
         if args == ["/dev/stdout"]:
-            said = b""  # What was written is told there.
+            said = b""  # The summary is on standard error.
         assert (status, said) == (0, b"")
 
 

@@ -166,10 +166,10 @@ def test_hostile_names(core: Path) -> None:
         (["nosuch"], "no device in any network namespace has the name 'nosuch'"),
         (["veth_xxx0", "--netns", "pod1"], "no device in the network namespace pod1"),
         (["lo", "--netns", "nowhere"], "has the name, path or inode number nowhere"),
-        (["xnata", "--program", "4294967295"], "identifier 4294967295 is loaded"),
-        (["xnata", "--all"], "name a device, or several; or --all"),
-        ([], "name a device, or several; or --all"),
-        (["xnata", "--detach", "--via", "link"], "--detach is by netlink"),
+        (["xnata", "--program", "4294967295"], "ID 4294967295 is loaded"),
+        (["xnata", "--all"], "name one or more devices, or use --all"),
+        ([], "name one or more devices, or use --all"),
+        (["xnata", "--detach", "--via", "link"], "--detach uses netlink"),
     ],
 )
 def test_wrong_use(core: Path, args: Any, said: str) -> None:

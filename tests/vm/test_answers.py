@@ -124,6 +124,6 @@ def test_bad_input(one_zoo: Dump) -> None:
     line = said("eth0")
     assert "(pod1)" in line and "(pod2)" in line and "--netns" in line
     assert "no network namespace has the name" in said("eth0", "--netns", "nowhere")
-    assert "identifier 4000000 is loaded" in said("xnata", "--program", "4000000")
+    assert "ID 4000000 is loaded" in said("xnata", "--program", "4000000")
     assert "name a device" in said()
     assert "name a device" in said("lo", "--all")

@@ -235,7 +235,7 @@ def test_filters(one_zoo: Dump) -> None:
         (("--device", "nosuch*"), "no device matches 'nosuch*'"),
         (("--kind", "nosuch"), "no device is of kind nosuch"),
         (("--output", "/nosuch/file"), "cannot write /nosuch/file"),
-        (("-c", "other"), "drgn has chosen the target already"),
+        (("-c", "other"), "drgn has already chosen the target"),
     ],
 )
 def test_wrong_use(one_zoo: Dump, args: Any, needle: str) -> None:

@@ -3,8 +3,8 @@
 What is wrong with a target
 ---------------------------
 
-A dump that is cut, damaged or packed, or no dump of a kernel at all: the reason, for
-the one line that a script prints.
+A dump may be truncated, damaged or compressed, or no kernel dump at all. Here is the
+reason, for the one line that a script prints.
 """
 
 from typing import Callable, Optional, TypeVar
@@ -37,7 +37,7 @@ _PROCESS_NOTES = (3, 6)  # NT_PRPSINFO, NT_AUXV: only the core of a process has 
 
 def of_core(prog: Program, look: Callable[[str], Optional[T]]) -> Optional[T]:
     """
-    Look at the file of the dump that a program looks at.
+    Examine the dump file of a program.
 
     :param look: Takes its path
     :return: What *look* returns, None if there is no such file
@@ -66,7 +66,7 @@ def _wrong_with_vmcoreinfo(prog: Program) -> Optional[str]:
 
 
 def what_is_wrong_with(prog: Program) -> Optional[str]:
-    """Return why a dump that drgn opened is not whole, None if it is."""
+    """Return why a dump that drgn opened is incomplete, None if it is not."""
     wrong = of_core(
         prog, lambda path: what_is_wrong(path) or _wrong_with_vmcoreinfo(prog)
     )
@@ -74,7 +74,7 @@ def what_is_wrong_with(prog: Program) -> Optional[str]:
 
 
 def warn_of_part(prog: Program) -> None:
-    """Warn if the dump is not whole, once it is known that some of it can be read."""
+    """Warn if the dump is incomplete, after some of it could be read."""
     wrong = what_is_wrong_with(prog)
     if wrong is not None:
         warn(wrong)
@@ -82,15 +82,15 @@ def warn_of_part(prog: Program) -> None:
 
 def unread(prog: Program, why: str) -> TargetError:
     """
-    Return the error for a target of which too little can be read.
+    Return the error for a target that cannot be read.
 
-    :param why: What was missing; if the file is not whole, that is the reason
+    :param why: What was missing; an incomplete file takes precedence as the reason
     """
     return TargetError(what_is_wrong_with(prog) or why)
 
 
 def why_not_opened(path: str, error: BaseException) -> str:
-    """Return what a file is that drgn does not open, and what drgn says."""
+    """Return why drgn does not open a file: what the file is, and what drgn says."""
     said = reason(error)
     try:
         known = what_is_wrong(path) or how_to_unpack(path)
@@ -115,9 +115,9 @@ def _has_notes_of_a_kernel(path: str) -> bool:
 
 def check_kernel(prog: Program) -> None:
     """
-    See that a program looks at a Linux kernel.
+    Check that the target is a Linux kernel.
 
-    :raises TargetError: if it does not
+    :raises TargetError: if it is not
     """
     if prog.flags & ProgramFlags.IS_LINUX_KERNEL:
         return
@@ -127,6 +127,6 @@ def check_kernel(prog: Program) -> None:
     elif of_core(prog, _has_notes_of_a_kernel):
         raise TargetError(f"{prog.core_dump_path}: it {_NO_VMCOREINFO}")
     raise TargetError(
-        "this is not a Linux kernel but a user process (or its core): give a "
-        "kernel crash dump with -c, or nothing for the running kernel"
+        "this is not a Linux kernel but a user process (or its core): use -c with a "
+        "kernel crash dump, or no option for the running kernel"
     )

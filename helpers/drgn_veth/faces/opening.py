@@ -3,8 +3,8 @@
 Opening a target
 ----------------
 
-What the scripts look at: what drgn was told to, or what their own options say. If it
-cannot be read, one line says why, before anything else happens.
+The target is the one that drgn has opened, or the one that the script's options choose.
+If it cannot be read, one line says why, before anything else happens.
 """
 
 import argparse
@@ -39,7 +39,7 @@ __all__ = ("inputs", "open_target", "take")
 
 
 def _words_for_drgn() -> List[str]:
-    # The command line before the script: drgn takes sys.argv away from it.
+    # The options of drgn itself, which it removes from sys.argv.
     try:
         with open("/proc/self/cmdline", "rb") as f:
             words = [os.fsdecode(word) for word in f.read().split(b"\0")[:-1]]
@@ -53,9 +53,9 @@ def _words_for_drgn() -> List[str]:
 
 def inputs(prog: Optional[Program], args: argparse.Namespace) -> List[str]:
     """
-    Return the files that are read: the dump, and whatever tells symbols and types.
+    Return the input files: the dump, and those with symbols and types.
 
-    :param prog: The program that is looked at, None if it is not there yet
+    :param prog: The program, None if none is open yet
     """
     paths: List[Optional[str]] = [args.core, args.system_map, *args.symbols]
     if prog is not None:
@@ -77,7 +77,7 @@ def _set_target(prog: Program, args: argparse.Namespace) -> None:
             connect = prog.set_qemu_qmp
         except AttributeError:
             raise UsageError(
-                f"drgn {drgn.__version__} cannot look into QEMU guests: 0.2 can"
+                f"drgn {drgn.__version__} does not support QEMU guests; 0.2 does"
             ) from None
         connect(args.qemu)
     else:
@@ -85,7 +85,7 @@ def _set_target(prog: Program, args: argparse.Namespace) -> None:
 
 
 def _check_core(path: str) -> None:
-    # A FIFO would never be opened. What else is wrong, whoever opens it says.
+    # Opening a FIFO would block. Other errors are reported when the core is opened.
     with contextlib.suppress(OSError):
         mode = os.stat(path).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode) or stat.S_ISDIR(mode)):
@@ -93,7 +93,8 @@ def _check_core(path: str) -> None:
 
 
 def _lost_memory(path: str) -> Optional[int]:
-    # Where the memory that is missing from a dump begins, if opening it is safe.
+    # The physical address from which on a dump lacks memory. Refuse a dump that would
+    # crash this process.
     tables = missing_from_kdump(path)
     lost = None if tables else lost_memory(path)
     if tables or (lost is not None and not can_be_opened(path)):
@@ -102,11 +103,11 @@ def _lost_memory(path: str) -> Optional[int]:
 
 
 def _up_to(prog: Program, lost: int) -> Program:
-    # What can be read of a dump without the risk that this process dies of it.
+    # The part of a dump that can be read without a SIGBUS.
     part = without_memory_from(prog, lost)
     if part is None:
         raise TargetError(
-            f"{what_is_wrong_with(prog)}; drgn 0.1 or later reads what there is of it"
+            f"{what_is_wrong_with(prog)}; drgn 0.1 or later can read the rest"
         )
     return part
 
@@ -118,7 +119,7 @@ def _open(args: argparse.Namespace) -> Program:
         _check_core(args.core)
     prog = Program()
     where = args.core or args.qemu or "the running kernel"
-    # Whoever needs a missing symbol reports it, in one line.
+    # A symbol that is missing is reported when it is needed.
     logging.getLogger("drgn").setLevel(logging.CRITICAL + 1)
     try:
         lost = _lost_memory(args.core) if args.core else None
@@ -147,7 +148,7 @@ def _open(args: argparse.Namespace) -> Program:
 
 
 def _without_lost_memory(prog: Program) -> Program:
-    # The same for a program that drgn has set up.
+    # As in _open(), for a program that drgn has set up.
     lost = of_core(prog, lost_memory)
     if lost is None:
         return prog
@@ -159,16 +160,16 @@ def _without_lost_memory(prog: Program) -> Program:
 
 def open_target(prog: Optional[Program], args: argparse.Namespace) -> Program:
     """
-    Return the program to look at.
+    Return the program to read.
 
-    :param prog: What drgn has set up, None without drgn
+    :param prog: The program that drgn has set up, None without drgn
     :raises TargetError: if it cannot be opened or is not a Linux kernel
     """
     if prog is None:
         prog = _open(args)
     elif args.core or args.qemu or args.symbols:
         raise UsageError(
-            "drgn has chosen the target already: give -c, -s and --qemu to drgn, "
+            "drgn has already chosen the target: pass -c, -s and --qemu to drgn, "
             "before the script's name"
         )
     else:
@@ -195,9 +196,9 @@ def _get_types(prog: Program, system_map: Optional[str]) -> None:
 
 def take(prog: Program) -> Snapshot:
     """
-    Read all there is.
+    Take a Snapshot, and warn if the dump is incomplete.
 
-    :raises TargetError: if there is nothing
+    :raises TargetError: if nothing can be read
     """
     try:
         snapshot = take_something(prog)

@@ -3,7 +3,7 @@
 Options that the scripts have in common
 ---------------------------------------
 
-What to look at, which devices, and where the output goes.
+Which target to read, and where the output goes.
 """
 
 import argparse
@@ -15,7 +15,7 @@ __all__ = ("add_output_options", "add_target_options", "check_format", "new_pars
 
 
 def new_parser(script: str, description: str, epilog: str) -> argparse.ArgumentParser:
-    """Return a parser whose texts stay as they are written."""
+    """Return a parser that prints description and epilog as they are written."""
     return argparse.ArgumentParser(
         prog=script,
         description=description,
@@ -25,13 +25,12 @@ def new_parser(script: str, description: str, epilog: str) -> argparse.ArgumentP
 
 
 def add_target_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what to look at, for a start without drgn."""
+    """Add the options that choose the target, for a start without drgn."""
     group = parser.add_argument_group(
         "target",
-        # Not wrapped by argparse where a script has its own formatter.
-        "Started by drgn (drgn -c CORE -s VMLINUX SCRIPT), the script looks at what\n"
-        "drgn was told to look at. Started by python3, it takes these; without any it\n"
-        "looks at the running kernel.",
+        # new_parser() does not wrap lines.
+        "Under drgn (drgn -c CORE -s VMLINUX SCRIPT), the script uses drgn's target.\n"
+        "Under python3, these options choose it; the default is the running kernel.",
     )
     only_one = group.add_mutually_exclusive_group()
     only_one.add_argument("-c", "--core", metavar="PATH", help="a crash dump")
@@ -50,8 +49,8 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--system-map",
         metavar="FILE",
-        help="symbols of the kernel, where a dump does not tell them: its System.map, "
-        "or its vmlinux, which may be without debug symbols",
+        help="the kernel's symbols, if the dump lacks them: System.map or vmlinux of "
+        "exactly this kernel; this vmlinux needs no debug symbols",
     )
 
 
@@ -60,16 +59,16 @@ def add_output_options(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--output",
         metavar="FILE",
-        help="write there instead of to standard output; the file appears only "
-        "when it is complete, and replaces one that exists, but never one that is read",
+        help="write to FILE instead of standard output; FILE appears only when it is "
+        "complete, and replaces an existing file, but never an input",
     )
 
 
 def check_format(format: str) -> None:
     """
-    See that what a format takes is installed.
+    Check that the packages that a format needs are installed.
 
-    :raises UsageError: if it is not
+    :raises UsageError: if they are not
     """
     if format == "table" and importlib.util.find_spec("tabulate") is None:
         raise UsageError(

@@ -22,7 +22,7 @@ __all__ = ("check_output", "is_replaced", "replacing", "write_output")
 
 
 def _identity(status: os.stat_result) -> Optional[Tuple[int, ...]]:
-    # What tells a file with content from all others, whatever it is called.
+    # What identifies a file with content, whatever its name.
     if stat.S_ISREG(status.st_mode):
         return status.st_dev, status.st_ino
     if stat.S_ISBLK(status.st_mode):
@@ -31,7 +31,7 @@ def _identity(status: os.stat_result) -> Optional[Tuple[int, ...]]:
 
 
 def _identity_of(path: Optional[str]) -> Optional[Tuple[int, ...]]:
-    # Of a path, or of standard output; None if there is no such file.
+    # None: no such file. Without a path, look at standard output.
     try:
         if path is not None:
             return _identity(os.stat(path))
@@ -44,7 +44,7 @@ def check_output(
     path: Optional[str], inputs: Iterable[str], replace: bool = True
 ) -> None:
     """
-    Refuse to write to what is read, and to replace a file that is not to be replaced.
+    Refuse to write to an input, or to replace a file without permission.
 
     :param path: File, None for standard output
     :param inputs: The files that are read
@@ -61,7 +61,7 @@ def check_output(
                 f"cannot write to {where}: it is the input {one}; choose another output"
             )
     if path is not None and not replace and is_replaced(path):
-        raise UsageError(f"{path} exists already; --force replaces it")
+        raise UsageError(f"{path} already exists; --force replaces it")
 
 
 def _own_descriptor(path: str) -> Optional[int]:
@@ -93,7 +93,7 @@ def _default_mode(path: str) -> int:
 
 @contextlib.contextmanager
 def _written_to(path: str) -> Iterator[BinaryIO]:
-    # A name such as /dev/stderr or a FIFO. Nobody may be reading it any more.
+    # For /dev/stderr, a FIFO and the like. The reader may have gone away.
     own = _own_descriptor(path)
     with contextlib.suppress(BrokenPipeError):
         with open(path if own is None else os.dup(own), "wb") as f:
@@ -101,7 +101,7 @@ def _written_to(path: str) -> Iterator[BinaryIO]:
 
 
 def _unnamed_file(folder: str) -> Optional[BinaryIO]:
-    # The kernel removes it, however this process ends. Not every file system can.
+    # The kernel removes it however this process ends. Some file systems cannot.
     try:
         return open(os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600), "w+b")
     except OSError:
@@ -109,7 +109,7 @@ def _unnamed_file(folder: str) -> Optional[BinaryIO]:
 
 
 def _link(f: BinaryIO, path: str) -> None:
-    # A plain link() does not follow /proc/self/fd/N; linkat() does if it is told to.
+    # link() does not follow /proc/self/fd/N; linkat() does with AT_SYMLINK_FOLLOW.
     folder = os.open(os.path.dirname(path), os.O_PATH)
     try:
         os.link(f"/proc/self/fd/{f.fileno()}", path, src_dir_fd=folder)
@@ -118,7 +118,7 @@ def _link(f: BinaryIO, path: str) -> None:
 
 
 def _linked(temporary: str, goal: str) -> bool:
-    # Give a file a name that nothing else has. FAT has no links.
+    # Name a file without replacing another. FAT has no links.
     try:
         os.link(temporary, goal)
         return True
@@ -132,7 +132,7 @@ def _linked(temporary: str, goal: str) -> bool:
 
 @contextlib.contextmanager
 def _new_file(goal: str, replace: bool) -> Iterator[BinaryIO]:
-    # A file that gets its name when it is complete.
+    # A file that gets its name once it is complete.
     mode = _default_mode(goal)
     folder = os.path.dirname(goal)
     temporary = os.path.join(folder, f".drgn-veth-{secrets.token_hex(8)}")
@@ -166,7 +166,7 @@ def replacing(
     path: str, inputs: Iterable[str] = (), replace: bool = True
 ) -> Iterator[BinaryIO]:
     """
-    Open a file to write that takes its place only when it is complete.
+    Open a file for writing that appears only when it is complete.
 
     :param inputs: The files that are read: none of them is written to
     :param replace: Whether a file that exists may be replaced
@@ -197,14 +197,14 @@ def _to_stdout(text: str) -> None:
     try:
         out.flush()
         try:
-            # Not by out.buffer: with python -u that is a file that may write less
-            # than it is given, and nobody looks.
+            # Not out.buffer: under python -u it is a raw file, which may write less
+            # than it is given.
             binary = open(out.fileno(), "wb", closefd=False)
         except io.UnsupportedOperation:
             out.write(text)  # Not a file: a notebook has its own.
             return
         with binary:
-            # A terminal may not have the letters of a device's name.
+            # The terminal's encoding may lack characters of a device's name.
             binary.write(text.encode(out.encoding, "backslashreplace"))
     except BrokenPipeError:
         pass  # The reader has seen enough.
@@ -216,7 +216,7 @@ def _to_stdout(text: str) -> None:
 
 def write_output(text: str, path: Optional[str], inputs: Iterable[str] = ()) -> None:
     """
-    Write the output, in whole or not at all.
+    Write the output completely or not at all.
 
     :param path: File, None for standard output
     :param inputs: The files that are read: none of them is written to

@@ -3,10 +3,10 @@
 Slices
 ------
 
-A small core that has only the memory that a full report reads, byte for byte: what
-else lies on a page is not in it. A second program sees the target's physical memory
-through a segment that notes what goes through; drgn walks the page tables in it
-itself, so that they are in the slice, too. See docs/slices.md.
+A slice is a small core with only the memory that a full report reads, byte for byte,
+without the rest of each page. A second program sees the target's physical memory
+through a segment that records every read; drgn walks the page tables in it, so that
+they are in the slice too. See docs/slices.md.
 """
 
 from typing import BinaryIO, Dict, List, Sequence, Tuple
@@ -34,8 +34,8 @@ class SliceError(Exception):
 
 
 class _Recorder:
-    # The physical memory of a target, and which bytes of it were asked for. Pages
-    # are kept: of a live target, all reads see the same moment of a page.
+    # The physical memory of a target, and which bytes of it were read. It keeps pages,
+    # so that all reads of a live target's page see it at the same moment.
     def __init__(self, source: Program) -> None:
         self._source = source
         self._pages: Dict[int, bytes] = {}
@@ -55,7 +55,7 @@ class _Recorder:
         try:
             data = b"".join([self._page(n) for n in range(first, last + 1)])
         except FaultError:
-            # Pages that are not there may be beside what is asked for.
+            # Only a part of these pages may be missing.
             data = self._source.read(address, count, True)
             start = 0
         else:
@@ -88,7 +88,7 @@ class _Recorder:
 
 
 class Slice:
-    """What is needed to make a report again, and the report's Snapshot."""
+    """What a report needs, and its Snapshot."""
 
     def __init__(
         self,
@@ -120,53 +120,55 @@ def _second_program(source: Program, recorder: _Recorder) -> Tuple[Program, byte
         become_kernel = prog.set_linux_kernel_custom
     except AttributeError:
         raise SliceError(
-            f"drgn {drgn.__version__} cannot make slices (it can read them): 0.1 can"
+            f"drgn {drgn.__version__} can read slices, but not make them; 0.1 can"
         ) from None
     become_kernel(vmcoreinfo, False)
     prog.add_memory_segment(0, _PHYSICAL, recorder.read, True)
     return prog, vmcoreinfo
 
 
-def _told(value: object) -> object:
-    # What could not be read cannot be read in the slice for another reason: it is
-    # not there.
+def _without_reasons(value: object) -> object:
+    # What could not be read in the target is missing from the slice: another reason.
     if isinstance(value, Unreadable):
         return Unreadable("")
     if isinstance(value, Snapshot):
         incomplete = tuple((what, "") for what, _ in value.incomplete)
         value = value._replace(incomplete=incomplete)
     if isinstance(value, tuple):
-        return tuple(_told(member) for member in value)
+        return tuple(_without_reasons(member) for member in value)
     return value
 
 
 def check_slice(path: str, slice: Slice) -> None:
     """
-    Make the report of a slice, and see that it is the report it was made from.
+    Make the report of a slice, and compare it with the one it was made from.
 
     :param path: The slice, as it was written
-    :raises SliceError: if it is not
+    :raises SliceError: if they differ
     """
     prog = Program()
     prog.set_core_dump(path)
     use = use_btf(prog)
     if not use.types:
-        raise SliceError(f"the slice does not tell its types: {use.missing}")
-    if _told(take_something(prog)) != _told(slice.snapshot):
-        raise SliceError("the report of the slice is not the report of the target")
+        raise SliceError(f"the slice has no types: {use.missing}")
+    taken = take_something(prog)
+    if _without_reasons(taken) != _without_reasons(slice.snapshot):
+        raise SliceError(
+            "the report of the slice differs from the report of the target"
+        )
 
 
 def slice_target(source: Program) -> Slice:
     """
-    Make a report of a target, and keep what it read.
+    Make a report of a target, and keep the memory that it read.
 
     :param source: A kernel: a dump, a guest, or the running one
-    :raises SliceError: if this drgn cannot, or the types or symbols of the target
-        are not to be had
+    :raises SliceError: if this drgn or this platform is not supported
+    :raises UnreadTargetError: if the target has no types or symbols
     """
     platform = source.platform
     if platform is None or platform.arch.name not in EM:
-        raise SliceError(f"slices of {platform} are not known")
+        raise SliceError(f"cannot make slices for {platform}")
     recorder = _Recorder(source)
     prog, vmcoreinfo = _second_program(source, recorder)
     given = Carried({}, {})
@@ -174,8 +176,8 @@ def slice_target(source: Program) -> Slice:
         given = Carried(symbols_of(source), {})
     use = use_btf(prog, given=given)
     if use.types and use.missing:
-        # Types of modules, out of the debug symbols of the first program. Begin
-        # anew: a program decides only once.
+        # Take the types of modules from the debug symbols of the first program. Start
+        # again: use_btf() decides once for a program.
         given = Carried(given.symbols, module_types_of(source, prog))
         recorder = _Recorder(source)
         prog, _ = _second_program(source, recorder)

@@ -37,7 +37,7 @@ _TRACEBACK = "DRGN_VETH_TRACEBACK"
 
 
 class UsageError(Exception):
-    """The command cannot be carried out as it was given."""
+    """The command line asks for something that cannot be done."""
 
 
 class TargetError(Exception):
@@ -45,7 +45,7 @@ class TargetError(Exception):
 
 
 def warn(message: str) -> None:
-    """Say something on standard error, in one line whatever is in it."""
+    """Print a message on standard error, in one line whatever it contains."""
     if sys.stderr is None:  # closed; print() would take standard output
         return
     name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
@@ -54,7 +54,8 @@ def warn(message: str) -> None:
 
 
 def _flush_stdout() -> int:
-    # What argparse has printed. At its end Python would complain in its own way.
+    # argparse may have printed something. If Python flushed it, it would print a
+    # traceback.
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -78,18 +79,18 @@ def _status(main: Callable[[Optional[Program]], int], prog: Optional[Program]) -
         warn(str(e))
         return EXIT_TARGET
     except BrokenPipeError:
-        return EXIT_OK  # argparse, whose reader has gone away.
+        return EXIT_OK  # argparse printed, and the reader has gone away.
     except SystemExit as e:
         return e.code if isinstance(e.code, int) else EXIT_USAGE
     except KeyboardInterrupt:
         return _INTERRUPTED
     except Exception as e:
-        # What is read is untrusted, and may get us where nobody has been.
+        # A dump is untrusted, and may lead to code paths that nobody has tested.
         if os.environ.get(_TRACEBACK):
             raise
         warn(
-            f"this should not have happened: {type(e).__name__}: {e}; please report "
-            f"it with what {_TRACEBACK}=1 shows"
+            f"internal error: {type(e).__name__}: {e}; please report it with the "
+            f"output of {_TRACEBACK}=1"
         )
         return EXIT_TARGET
 

@@ -3,7 +3,7 @@
 Debug symbols that are given
 ----------------------------
 
-The files of ``-s``: drgn loads them, and a file that it ignores gives a warning.
+drgn loads the files of ``-s``; a file that it ignores gives a warning.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ __all__ = ("check_symbols", "debug_files", "load_symbols")
 
 
 class _Kept(logging.Handler):
-    # What drgn says, in place of printing it.
+    # Keeps the messages of drgn instead of printing them.
     def __init__(self) -> None:
         super().__init__()
         self.said: List[str] = []
@@ -39,8 +39,8 @@ def _what_drgn_says() -> Iterator[List[str]]:
     logger.addHandler(kept)
     logger.setLevel(logging.WARNING)
     logger.propagate = False
-    # A message that is not UTF-8, as a damaged OSRELEASE makes it, is one that drgn
-    # cannot log. Python then prints a traceback.
+    # drgn cannot log a message that is not UTF-8, as with a damaged OSRELEASE: Python
+    # would print a traceback.
     hook = sys.unraisablehook
     sys.unraisablehook = lambda _: None
     try:
@@ -54,7 +54,7 @@ def _what_drgn_says() -> Iterator[List[str]]:
 
 def check_symbols(path: str) -> None:
     """
-    See that a path is a file.
+    Check that a path is a file.
 
     :raises UsageError: if it is not
     """
@@ -63,7 +63,7 @@ def check_symbols(path: str) -> None:
     except OSError as e:
         raise UsageError(f"-s {path}: {e.strerror}") from None
     if not stat.S_ISREG(mode):
-        raise UsageError(f"-s {path}: not a file; give a vmlinux or a module's file")
+        raise UsageError(f"-s {path}: not a file; expected a vmlinux or a module")
 
 
 def _why_ignored(path: str, said: str) -> Optional[str]:
@@ -83,7 +83,7 @@ def load_symbols(prog: Program, paths: Sequence[str]) -> None:
         try:
             prog.load_debug_info(paths, main=True)
         except MissingDebugInfoError:
-            pass  # Whoever needs a missing symbol reports it.
+            pass  # A symbol that is missing is reported when it is needed.
         except Exception as e:
             if not is_read_error(e):
                 raise

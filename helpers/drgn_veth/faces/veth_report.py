@@ -25,9 +25,8 @@ from .status import EXIT_FOUND, EXIT_OK, UsageError, warn
 __all__ = ("main",)
 
 _DESCRIPTION = """\
-Report the veth and netkit pairs of a kernel: who is whose peer, in which network
-namespace, with how many queues, which XDP programs and RPS maps; and what is wrong
-with them.
+Report the veth and netkit pairs of a kernel: both ends, their network namespaces,
+queues, XDP programs and RPS masks; and diagnose what is wrong with them.
 """
 
 _EPILOG = """\
@@ -37,34 +36,34 @@ examples:
   drgn scripts/veth_report.py --netns pod1 --netns host --all
                                    all devices of two namespaces, running kernel
   drgn --qemu qmp.sock scripts/veth_report.py --device 'veth*'
-                                   those with such a name, in a QEMU guest
+                                   devices by name, in a QEMU guest
   python3 scripts/veth_report.py -c vmcore -s vmlinux --format json
   python3 scripts/veth_report.py --explain xdp-native-queues
                                    what a finding means; needs no dump
 
 in the table:
   netns      inode number of the network namespace: readlink /proc/PID/ns/net
-  queues     real/max: how many the device uses, and was made with
+  queues     real/max: how many the device uses, and how many it was created with
   XDP        mode (generic, driver, offload), name#id of the program; "link" if
-             a BPF link holds it, "frags" if it takes packets in many buffers
-  RPS CPUs   where received packets are steered: rx0:1-2 is queue 0 only
+             a BPF link holds it, "frags" if it supports multi-buffer packets
+  RPS CPUs   where RPS steers received packets; "rx0:1-2" is queue 0 only
   ?          could not be read; --format json says why
 
-under it, worst first, and all of them in JSON:
+findings, below the table, worst first (JSON has all of them):
   error      something is broken now
-  warning    it will hurt the traffic that is set up now
-  info       it matters once somebody wants it, such as native XDP; those of one rule
-             are folded
-  undecided  an input could not be read, or is not in any dump; counted apart
-  $          a command that fixes it, for a shell of the host; "this ..." above it names
-             what else it does
-  to undo it a command that only undoes a state, which may be just what somebody wants
-  then       what the kernel would still answer to a native attach after that
+  warning    it will hurt traffic as things are set up now
+  info       it matters for something that you may want, such as native XDP; infos of
+             one rule are folded
+  undecided  an input could not be read, or is not in any dump; counted separately
+  $          a command that fixes it, for a shell on the host; a line "this ..." above
+             it names side effects
+  to undo it a command that only undoes a state, which may be intended
+  then       what the kernel would still answer to a native attach afterwards
 
 exit status:
-  0  the report was printed, perhaps with values that could not be read
-  1  --check, and an error was found (the report was printed)
-  2  wrong use: options, a filter that matches nothing, an output that fails
+  0  the report was printed, even if some values could not be read
+  1  --check found an error (the report was printed)
+  2  wrong use: bad options, a filter that matches nothing, or the output failed
   3  the target could not be read at all
 """
 
@@ -72,19 +71,18 @@ exit status:
 def _parser() -> argparse.ArgumentParser:
     parser = new_parser("veth_report.py", _DESCRIPTION, _EPILOG)
     parser.add_argument(
-        "--all", action="store_true", help="list devices of every kind, not the pairs"
+        "--all", action="store_true", help="list devices of every kind instead of pairs"
     )
     only = parser.add_argument_group(
-        "filters", "A pair is shown if either of its ends passes all of them."
+        "filters", "A pair is shown if either of its ends matches all of them."
     )
     only.add_argument(
         "--netns",
         metavar="NETNS",
         action="append",
         default=[],
-        help="devices in this network namespace: its inode number, its name in "
-        "`ip netns`, a path that it is mounted at, or host for the first one; may be "
-        "repeated",
+        help="devices in this network namespace: inode number, name (`ip netns`), "
+        "path of a mount, or host for the initial one; may be repeated",
     )
     only.add_argument(
         "--device",
@@ -104,28 +102,27 @@ def _parser() -> argparse.ArgumentParser:
         "--findings",
         choices=("folded", "all", "none"),
         default="folded",
-        help="how findings are shown below the table: the infos of one rule folded to "
-        "their number and an example (the default), each for itself, nothing",
+        help="findings below the table: folded shows the infos of one rule as a count "
+        "and an example (the default), all shows each finding, none shows none",
     )
     rules.add_argument(
         "--check",
         action="store_true",
-        help="exit 1 if an error is found in what passes the filters; one that could "
-        "not be decided is named on standard error",
+        help="exit 1 if there is an error in what the filters match; rules that could "
+        "not be decided are named on standard error",
     )
     rules.add_argument(
         "--explain",
         metavar="RULE",
-        help="print what a rule looks at, what it means and what to do, and exit",
+        help="explain a rule: what it checks, what it means, what to do; then exit",
     )
     output = parser.add_argument_group("output")
     output.add_argument(
         "--format",
         choices=("table", "json", "csv"),
         default="table",
-        help="table is for people, the default; json is documented in docs/; csv is "
-        "for spreadsheets: a single quote stands before a cell that begins with = + - "
-        "or @",
+        help="table (the default) for people; json, see docs/json.md; csv for "
+        "spreadsheets: a cell that begins with = + - or @ gets a single quote in front",
     )
     add_output_options(output)
     add_target_options(parser)
@@ -170,7 +167,8 @@ def _explanation(rule: str) -> str:
         return explain(RULES_BY_ID[rule])
     except KeyError:
         raise UsageError(
-            f"--explain: no rule is called {rule!r}; there are {', '.join(RULES_BY_ID)}"
+            f"--explain: no rule is called {rule!r}; the rules are "
+            f"{', '.join(RULES_BY_ID)}"
         ) from None
 
 
@@ -197,7 +195,7 @@ def main(prog: Optional[Program], argv: Optional[List[str]] = None) -> int:
     if missing:
         what, why = missing[0]
         warn(
-            f"partial report: {len(missing)} could not be read, the first is "
+            f"partial report: {len(missing)} values could not be read; the first is "
             f"{what}: {why}"
         )
     if args.check:

@@ -27,37 +27,37 @@ from .status import EXIT_OK, UsageError, warn
 __all__ = ("main",)
 
 _DESCRIPTION = """\
-Write a small core that has only the memory that a full veth report reads: what can be
-sent to a colleague instead of the dump. drgn opens it with plain -c, and the report
-needs no debug symbols.
+Write a slice: a small core with only the memory that a full veth report reads, to send
+to a colleague instead of the dump. drgn opens it with plain -c, and the report needs no
+debug symbols.
 """
 
 _EPILOG = """\
 examples:
   drgn -c vmcore scripts/vmcore_slice.py veth.core.xz
   drgn -c vmcore -s vmlinux -s veth.ko.debug scripts/vmcore_slice.py veth.core
-                                   where the dump tells no symbols or types
+                                   if the dump lacks symbols or types
   xz -d veth.core.xz && drgn -c veth.core scripts/veth_report.py
 
 what is in it, byte for byte and no more:
   the structs that the report reads (struct net, net_device, queues, RPS and XPS
   maps, BPF programs' struct bpf_prog and bpf_prog_aux), with the names, aliases and
   MAC addresses of all devices and the names of XDP programs; the paths that network
-  namespaces are mounted at and BPF links are pinned at; number and name of one
-  process in each namespace that is mounted nowhere, and of who holds rtnl_mutex;
+  namespaces are mounted at and BPF links are pinned at; PID and name of one process
+  in each namespace that has no mount, and of the task that holds rtnl_mutex;
   code of dev_xdp_attach() and of a driver; the kernel's types (BTF) and symbol names
   (kallsyms), which are those of its package; the names and types of the loaded
   modules; page tables on the way there; VMCOREINFO (release, build, addresses)
 
 what is not in it:
   memory of user processes; packets; sockets; keys; the kernel's log; instructions
-  of BPF programs and contents of maps; IP addresses and routes; what else lies on a
-  page with the above
+  of BPF programs and contents of maps; IP addresses and routes; anything else on the
+  pages of the above
 
 exit status:
-  0  the slice was written, and its report is the report of the target
-  2  wrong use: options, FILE exists (--force replaces it) or is an input, an
-     output that fails, a drgn before 0.1
+  0  the slice was written, and gives the same report as the target
+  2  wrong use: bad options; FILE exists (--force replaces it) or is an input; the
+     output failed; drgn is older than 0.1
   3  the target could not be read
 """
 
@@ -79,8 +79,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _write(taken: Slice, path: str, inputs: Sequence[str], force: bool) -> str:
-    # drgn opens files only: first as it is, to see that it does what it should. It has
-    # no name: whatever ends this process, no kernel memory stays behind.
+    # drgn opens files only, and not compressed ones: check the slice in a plain file.
+    # It has no name, so that no kernel memory stays on disk if this process is killed.
     with tempfile.TemporaryFile(prefix="drgn-veth-", suffix=".core") as plain:
         taken.write(plain)
         plain.flush()
@@ -101,7 +101,7 @@ def main(prog: Optional[Program], argv: Optional[List[str]] = None) -> int:
     args = _parser().parse_args(argv)
     before = opening.inputs(prog, args)
     check_output(args.slice, before, args.force)
-    check_output(None, before)  # It is told there what was written.
+    check_output(None, before)  # A summary goes to standard output.
     to_device = not is_replaced(args.slice) and os.path.exists(args.slice)
     target = opening.open_target(prog, args)
     try:
@@ -113,10 +113,10 @@ def main(prog: Optional[Program], argv: Optional[List[str]] = None) -> int:
     except SliceError as e:
         raise UsageError(str(e)) from None
     except OSError as e:
-        # Of the output, replacing() has told.
+        # replacing() has reported errors of the output.
         raise UsageError(
-            f"cannot write to {tempfile.gettempdir()}: {e.strerror}; TMPDIR names "
-            "another folder for what is not compressed yet"
+            f"cannot write to {tempfile.gettempdir()}: {e.strerror}; set TMPDIR to "
+            "a folder with room for the uncompressed slice"
         ) from None
     missing = sum(1 for _ in unreadable_in(taken.snapshot))
     if missing:
@@ -127,7 +127,7 @@ def main(prog: Optional[Program], argv: Optional[List[str]] = None) -> int:
         f"{sum(len(data) for _, data in taken.segments)} bytes of kernel memory"
     )
     if to_device:
-        warn(said)  # It may have been written to standard output.
+        warn(said)  # The slice itself may be on standard output.
     else:
         write_output(f"{said}\n", None, opening.inputs(target, args))
     return EXIT_OK

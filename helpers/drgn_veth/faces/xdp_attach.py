@@ -25,8 +25,9 @@ from .status import EXIT_OK, TargetError, UsageError
 __all__ = ("main",)
 
 _DESCRIPTION = """\
-Say what the kernel would answer to an XDP attach, in each mode: the error and its
-message, which function decides and by which numbers, and what would change it.
+Predict what the kernel would answer to an XDP attach in each mode: the error and its
+message, the function that decides, the values it compares, and what would change the
+answer.
 """
 
 _EPILOG = """\
@@ -37,13 +38,13 @@ examples:
                                    a program with fragments, running kernel
   drgn -c vmcore scripts/xdp_attach.py --all --format json
 
-Nothing is attached, and nothing is changed: the answer comes from the kernel's memory,
-by the decisions of its source in the kernel's order. It is that of a program that is
-attached nowhere yet, and was loaded for no device; --program ID names another one.
+Nothing is attached or changed: the answers come from kernel memory and from the checks
+in the kernel's source, in the kernel's order. They are for a new program that is
+attached nowhere and bound to no device; --program ID selects a loaded one.
 
 exit status:
   0  the answers were printed, whatever they are
-  2  wrong use: options, no such device or program, a name that several devices have
+  2  wrong use: bad options, no such device or program, an ambiguous name
   3  the target could not be read at all, or is older than v5.9
 """
 
@@ -63,14 +64,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NETNS",
         action="append",
         default=[],
-        help="the network namespace that the devices are in: its inode number, its "
-        "name in `ip netns`, a path that it is mounted at, or host for the first one; "
-        "may be repeated: selects the devices of every one",
+        help="network namespace of the devices: inode number, name (`ip netns`), path "
+        "of a mount, or host for the initial one; may be repeated",
     )
     parser.add_argument(
         "--mode",
         choices=predictor.MODES,
-        help="only this mode; default is to give none",
+        help="only this mode; default means that no mode is given",
     )
     parser.add_argument(
         "--via",
@@ -80,13 +80,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--frags",
         action="store_true",
-        help="the program takes packets in fragments (xdp.frags)",
+        help="the program supports fragments (section xdp.frags)",
     )
     parser.add_argument(
         "--program",
         metavar="ID",
         type=int,
-        help="a loaded program, by its identifier, in place of a fresh one",
+        help="a loaded program, by its ID, instead of a new one",
     )
     ops = parser.add_mutually_exclusive_group()
     ops.add_argument(
@@ -94,8 +94,8 @@ def _parser() -> argparse.ArgumentParser:
         dest="op",
         action="store_const",
         const="replace",
-        help="replace what is attached: by netlink (ip -force link), or by an update "
-        "of the link that holds it",
+        help="replace what is attached: by netlink (ip -force link), or by updating "
+        "the link that holds it",
     )
     ops.add_argument(
         "--detach",
@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         "--format",
         choices=("table", "json"),
         default="table",
-        help="table is for people, the default; json is documented in docs/",
+        help="table (the default) for people; json, see docs/json.md",
     )
     add_output_options(output)
     add_target_options(parser)
@@ -128,7 +128,7 @@ def _program(
     except KeyError:
         there = ", ".join(map(str, sorted(programs))) or "none"
         raise UsageError(
-            f"no XDP program with the identifier {number} is loaded; there are {there}"
+            f"no XDP program with ID {number} is loaded; there are {there}"
         ) from None
 
 
@@ -177,13 +177,15 @@ def main(prog: Optional[Program], argv: Optional[List[str]] = None) -> int:
     check_output(args.output, opening.inputs(prog, args))
     check_format(args.format)
     if bool(args.device) == args.all:
-        raise UsageError("name a device, or several; or --all without a name")
+        raise UsageError("name one or more devices, or use --all without a name")
     if args.program is not None and args.frags:
-        raise UsageError("--frags is about a fresh program, --program names one")
+        raise UsageError(
+            "--frags describes a new program, --program names a loaded one"
+        )
     if args.op == "detach" and (args.program is not None or args.frags):
-        raise UsageError("--detach asks with no program")
+        raise UsageError("--detach takes no program")
     if args.op == "detach" and args.via == "link":
-        raise UsageError("--detach is by netlink: a link is not asked, it is closed")
+        raise UsageError("--detach uses netlink: a BPF link detaches when it is closed")
     target = opening.open_target(prog, args)
     taken = opening.take(target)
     try:

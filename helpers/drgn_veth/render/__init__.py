@@ -3,8 +3,8 @@
 Renderers
 ---------
 
-Pure functions of a Snapshot into text. Whatever came from kernel memory is
-escaped here, for where it goes, and nowhere else.
+Pure functions from a Snapshot to text. Strings from kernel memory are escaped here, for
+their destination, and nowhere else.
 """
 
 __all__ = (

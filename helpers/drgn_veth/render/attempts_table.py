@@ -28,12 +28,12 @@ _WHY_WIDTH = _WIDTH - _MODE_WIDTH - _ANSWER_WIDTH - 4
 
 
 def blocked(blocked_by: Maybe[Optional[Task]]) -> List[str]:
-    """Return a line that says what the attach would wait for, if it would."""
+    """Return a line that says which task an attach would wait for, if any."""
     if blocked_by is None:
         return []
     if isinstance(blocked_by, Unreadable):
         why = for_terminal(blocked_by.reason)
-        return [f"whether the attach would block is not known: rtnl_mutex: {why}"]
+        return [f"cannot tell whether the attach would block: rtnl_mutex: {why}"]
     task = f"{words.cell(blocked_by.comm)} (pid {words.cell(blocked_by.pid)})"
     line = f"the attach would block: rtnl_mutex is held by {task}; after that:"
     return [textwrap.fill(line, _WIDTH) + "\n"]
@@ -50,18 +50,18 @@ def _outcome(answer: Answer) -> str:
     return errno_name(errno) if errno else "ok"
 
 
-def _told(answer: Answer, by_netlink: bool) -> List[str]:
-    # What who asks gets to see.
+def _outcome_lines(answer: Answer, by_netlink: bool) -> List[str]:
+    # What user space gets to see.
     lines = [_outcome(answer)]
     errno = answer.errno
     if isinstance(errno, int) and errno:
         lines[0] += f": {os.strerror(errno)}"
     if answer.message is not None:
-        # Over a link the kernel hands it to nobody.
+        # The kernel does not return it over a link.
         text = f'"{answer.message}"'
         if any(one.message is None for one in answer.either):
             text += " or no message"
-        lines.append(text if by_netlink else f"(told to nobody: {text})")
+        lines.append(text if by_netlink else f"(not returned: {text})")
     return lines
 
 
@@ -69,7 +69,7 @@ def _why(answer: Answer) -> List[str]:
     where = f"{answer.function}(): " if answer.function else ""
     lines = [f"{where}{for_terminal(answer.because)}"]
     if answer.errno is None:
-        # Else they differ in the message alone.
+        # Otherwise they differ only in the message.
         for one in answer.either:
             lines.append(f"{_outcome(one)} if {_why(one)[0]}")
     lines.extend(f"  {for_terminal(command)}" for command in answer.fix)
@@ -95,7 +95,7 @@ def _wrapped(lines: Iterable[str], width: int) -> str:
 
 
 def _by_way(attempts: Sequence[Attempt]) -> List[Tuple[str, Sequence[Attempt]]]:
-    # A mode's attempts, those with the same answer together.
+    # The attempts of a mode, grouped by answer.
     groups: Dict[Answer, List[Attempt]] = {}
     for attempt in attempts:
         groups.setdefault(attempt.answer, []).append(attempt)
@@ -133,7 +133,7 @@ def one_device(attempts: Sequence[Attempt]) -> str:
         for label, same in _by_way(of_mode):
             answer = same[0].answer
             by_netlink = any(attempt.via == "netlink" for attempt in same)
-            told = _wrapped(_told(answer, by_netlink), _ANSWER_WIDTH)
+            told = _wrapped(_outcome_lines(answer, by_netlink), _ANSWER_WIDTH)
             rows.append([label, told, _wrapped(_why(answer), _WHY_WIDTH)])
     table = tabulate.tabulate(
         rows,

@@ -3,8 +3,8 @@
 Columns
 -------
 
-What tables and CSV files say of a device: one list, :data:`COLUMNS`. A fact is a column
-in a CSV file; in a table, a cell holds several facts, a line each.
+What tables and CSV files show of a device: one list, :data:`COLUMNS`. A fact is a
+column in a CSV file. In a table, a cell holds several facts, one a line.
 """
 
 from typing import (
@@ -57,9 +57,9 @@ class Column(NamedTuple):
     """A fact about a device."""
 
     name: str  #: in the header of a CSV file
-    text: Callable[[Device], str]  #: in a CSV file; "" if there is nothing to say
+    text: Callable[[Device], str]  #: in a CSV file; "" for nothing
     cell: Optional[Cell] = None  #: where it is in a table, None if in none
-    #: What it says there. By default it is the text, or no line if that is "".
+    #: Its lines there. By default one with the text, none if the text is "".
     lines: Optional[Callable[[Device], Sequence[str]]] = None
 
 
@@ -133,7 +133,7 @@ COLUMNS: Sequence[Column] = (
 
 
 def lines(column: Column, device: Device) -> Sequence[str]:
-    """Return what a column says of a device in a table."""
+    """Return the lines of a column in a table."""
     if column.lines is not None:
         return column.lines(device)
     text = column.text(device)
@@ -141,7 +141,7 @@ def lines(column: Column, device: Device) -> Sequence[str]:
 
 
 def of_ref(ref: DeviceRef) -> Dict[str, str]:
-    """Return the columns that are known of a device that another one names."""
+    """Return the columns that a reference to a device has."""
     return {
         "netns": words.cell(ref.netns),
         "ifindex": words.cell(ref.ifindex),
@@ -159,9 +159,9 @@ def rows_of_pairs(
     """
     Yield a row for each pair: one end, and then the other.
 
-    :param devices: Where the ends are looked up: a filter may have left out one of them
-    :param known: What is said of an end
-    :param unknown: What is said of an end that is not among the devices
+    :param devices: Where the ends are looked up: a filter may have removed one
+    :param known: Returns the cells of an end
+    :param unknown: Returns the cells of an end that is not among the devices
     """
     by_address = {device.net_device: device for device in devices}
     for pair in pairs:

@@ -6,7 +6,7 @@ CSV
 One row a device or a pair.
 
 Device names are untrusted. A spreadsheet runs a cell that begins like a formula, so
-such a cell gets a single quote before it, as OWASP advises against CSV injection.
+such a cell gets a single quote in front, as OWASP advises against CSV injection.
 """
 
 import csv
@@ -52,8 +52,7 @@ def pairs(snapshot: Snapshot, all_devices: Sequence[Device]) -> str:
     """
     Return a row for each pair: the columns of a device for each end.
 
-    :param all_devices: Where the ends are looked up: a filter may have left out
-        one of them
+    :param all_devices: Where the ends are looked up: a filter may have removed one
     """
     header = ["kind"] + [f"{side}_{name}" for side in "ab" for name in _HEADER]
     ends = rows_of_pairs(snapshot.pairs, all_devices, _row, _unknown)

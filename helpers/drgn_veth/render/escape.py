@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Escaping of strings out of kernel memory."""
+"""Escaping of strings from kernel memory."""
 
 __all__ = ("for_terminal",)
 
@@ -13,8 +13,8 @@ def _escaped(char: str) -> str:
 
 def for_terminal(text: str) -> str:
     """
-    Return a string that a terminal, a pager or a log can be given: control
-    characters, and what else moves, hides or reorders text, as escapes.
+    Return a string that is safe for a terminal, a pager or a log: control characters,
+    and others that move, hide or reorder text, become escapes.
 
     >>> for_terminal("veth0\\x1b[31m")
     'veth0\\\\x1b[31m'

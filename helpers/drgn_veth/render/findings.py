@@ -3,8 +3,8 @@
 Findings on a screen
 --------------------
 
-Worst first, at most 120 columns wide; only a word of a command that is longer than that
-is left whole, so that the command can be copied.
+Worst first, at most 120 columns wide. A longer word of a command is not wrapped, so
+that the command can be copied.
 """
 
 from collections import Counter
@@ -32,7 +32,7 @@ __all__ = ("findings",)
 
 _WIDTH = 120
 _INDENT = " " * 4
-# More errors or warnings of one rule than that are a count.
+# Of more errors or warnings of one rule, the rest is only counted.
 _MOST = 10
 
 
@@ -53,7 +53,7 @@ def _wrapped(text: str, first: str = "", rest: str = _INDENT) -> List[str]:
 
 
 def _shell_words(command: str) -> Iterator[str]:
-    # The words of a command as they are written, quotes and all.
+    # The words of a command as written, with their quotes.
     word = ""
     quote = ""
     escaped = False
@@ -84,7 +84,7 @@ def _command(command: str, mark: str = "$") -> Iterator[str]:
 
 
 def _undo(undo: Undo) -> Iterator[str]:
-    # Without the "$" of commands that cure.
+    # Without "$": these commands fix nothing.
     said = f"to undo it, {undo.effect}:"
     if len(undo.commands) == 1:
         line = f"{_INDENT}{said} {for_terminal(undo.commands[0])}"
@@ -123,7 +123,7 @@ def _whole(finding: Finding) -> Iterator[str]:
 
 
 def _missing(finding: Finding) -> Optional[str]:
-    # Why a finding could not be decided, if that is all that it says.
+    # Why a finding could not be decided, if it says nothing else.
     if finding.undecided is not None and len(finding.evidence) == 1:
         _, value = finding.evidence[0]
         if isinstance(value, Unreadable):
@@ -145,7 +145,7 @@ def _folded(group: Sequence[Finding]) -> List[str]:
 
 
 def _names(names: Sequence[str]) -> str:
-    # As many as one line takes.
+    # As many as fit in one line.
     line = f"{_INDENT}in {names[0]}"
     for i, name in enumerate(names[1:], 1):
         more = f" and {len(names) - i} more"
@@ -159,7 +159,7 @@ def _names(names: Sequence[str]) -> str:
 def _grouped(
     findings: Iterable[Finding], key: Callable[[Finding], Hashable]
 ) -> List[List[Finding]]:
-    # In the order in which the first of each group comes.
+    # Groups in the order of their first members.
     groups: Dict[Hashable, List[Finding]] = {}
     for finding in findings:
         groups.setdefault(key(finding), []).append(finding)
@@ -201,8 +201,8 @@ def findings(found: Sequence[Finding], unfold: bool = False) -> str:
     Return findings, "" if there are none.
 
     :param found: In the order of :func:`~drgn_veth.analysis.diagnose.diagnose()`
-    :param unfold: Show each for itself, rather than the infos of one rule as a number
-        and an example
+    :param unfold: Show each finding, instead of the infos of one rule as a count and an
+        example
     """
     if not found:
         return ""

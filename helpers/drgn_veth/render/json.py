@@ -3,10 +3,9 @@
 JSON
 ----
 
-The contract of ``--format json``; docs/drgn-veth-1.schema.json and
-docs/drgn-veth-1-attempts.schema.json say it in JSON Schema. A record a line, so that
-two reports can be compared with diff. ASCII only, so that no name can do harm to a
-terminal.
+The contract of ``--format json``: docs/drgn-veth-1.schema.json and
+docs/drgn-veth-1-attempts.schema.json. Each record is a line, so that diff can compare
+two reports. The text is ASCII, so that no name can harm a terminal.
 """
 
 import json

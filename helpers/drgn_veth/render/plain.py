@@ -3,9 +3,9 @@
 Records as JSON has them
 ------------------------
 
-A record becomes an object with its members, in its order. :data:`SHAPES` and
-:data:`~drgn_veth.model.NOT_IN_JSON` list where that is not so; a member that neither
-names is in the JSON once it is in the record.
+A record becomes an object with its members, in their order. :data:`SHAPES` and
+:data:`~drgn_veth.model.NOT_IN_JSON` list the exceptions: any other member of a record
+is in the JSON.
 """
 
 import functools
@@ -23,16 +23,16 @@ _Json = Dict[str, Any]
 
 
 class Shape(NamedTuple):
-    """How the JSON of a record differs from it."""
+    """How the JSON of a record differs from the record."""
 
     left_out: Tuple[str, ...] = ()
-    #: Members that are absent if they have this value.
+    #: Members that are absent if they have the given value.
     absent: Mapping[str, object] = {}
     #: Members that come last.
     last: Tuple[str, ...] = ()
-    #: Members that have another form.
+    #: Members that are converted otherwise.
     forms: Mapping[str, Callable[[Any], Any]] = {}
-    #: Members that are objects, of which the members stand in the place.
+    #: Members whose own members take their place.
     spread: Tuple[str, ...] = ()
 
 

@@ -3,7 +3,7 @@
 Tables
 ------
 
-The screens of ``veth_report.py``, at most 120 columns wide whatever is in them.
+The screens of ``veth_report.py``, never wider than 120 columns.
 """
 
 import textwrap
@@ -49,8 +49,8 @@ _IN = {
 
 
 def _render(layout: _Layout, rows: Sequence[Sequence[str]]) -> str:
-    # Names such as "1e5" are no numbers. tabulate could wrap the cells itself
-    # (maxcolwidths), which takes as long as all the rest of a report.
+    # Names such as "1e5" are not numbers. tabulate could wrap cells itself
+    # (maxcolwidths), but that takes as long as the rest of the report.
     return tabulate.tabulate(
         rows,
         headers=[cell.header for cell, _ in layout],
@@ -89,8 +89,7 @@ def pairs(snapshot: Snapshot, all_devices: Sequence[Device]) -> str:
     """
     Return the pairs, both ends side by side.
 
-    :param all_devices: Where the ends are looked up: a filter may have left out
-        one of them
+    :param all_devices: Where the ends are looked up: a filter may have removed one
     """
     rows = rows_of_pairs(snapshot.pairs, all_devices, _end, _unknown_end)
     return _render((*_END, *_END), list(rows))
@@ -119,7 +118,7 @@ def totals(snapshot: Snapshot) -> str:
     by_kind = ", ".join(
         f"{count} {words.cell(kind)}" for kind, count in sorted(kinds.items())
     )
-    # What could not be read is counted for itself, below.
+    # Unreadable values are counted separately, below.
     modes = {
         mode: sum(
             isinstance(getattr(device.xdp, mode), XdpProgram)

@@ -3,7 +3,7 @@
 Words
 -----
 
-How one value, or a few that belong together, read in a table or a CSV file.
+How a value, or a few that belong together, are shown in a table or a CSV file.
 """
 
 from typing import List, Optional, Tuple
@@ -52,7 +52,7 @@ def queue_count(count: QueueCount) -> str:
 
 
 def state(device: Device) -> str:
-    """Return whether a device is up, and has a carrier, as ``ip link`` does."""
+    """Return whether a device is up and has a carrier, as ``ip link`` shows it."""
     flags = device.flags
     if isinstance(flags, Unreadable):
         return UNKNOWN
