@@ -45,20 +45,21 @@ def test_screen() -> None:
         "found: 1 warning, 3 infos; --explain RULE says more\n"
         "\n"
         "warning  mtu-mismatch  4026531840 3: veth0\n"
-        "    its MTU is 9000, that of its peer eth0 (netns pod1) 1500: larger packets "
-        "are lost one way; it has dropped 3\n"
+        "    its MTU is 9000, but peer eth0 (netns pod1) has 1500: larger packets are "
+        "lost in one direction; it has dropped 3 so\n"
+        "    far\n"
         "    $ ip link set dev veth0 mtu 1500\n"
         "info     generic-xdp-cpu  4026531840 9: br0\n"
-        "    its generic program runs after RPS: on CPU 0, and where a packet is not "
-        "steered on the CPU that has it\n"
+        "    its generic program runs on the CPUs that RPS picks (0), or on the "
+        "receiving CPU if RPS skips the packet\n"
         "info     xdp-native-queues  4026531840 3: veth0\n"
-        "    native XDP would be refused: 1 real RX queue here, 2 real TX queues of "
-        "its peer eth0 (netns pod1)\n"
+        "    native XDP would be refused: only 1 real RX queue here, but peer eth0 "
+        "(netns pod1) has 2 real TX queues\n"
         "    $ ip netns exec pod1 ethtool -L eth0 tx 1\n"
         "info     xdp-peer-mtu  4026532281 2: eth0\n"
-        "    native XDP would be refused: the MTU of its peer veth0 (netns 4026531840) "
-        "is 9000, more than 3506 (73138 for a\n"
-        "    program that takes fragments)\n"
+        "    native XDP would be refused: peer veth0 (netns 4026531840) has MTU 9000, "
+        "the limit is 3506 (73138 for a program that\n"
+        "    supports fragments)\n"
         "    $ ip link set dev veth0 mtu 1500"
     )
 
@@ -68,12 +69,13 @@ def test_screen_tells_undo_from_fix() -> None:
     screen = render_findings.findings(diagnose(STORY), unfold=True)
     assert (
         "info     xdp-mode-conflict  4026531840 3: veth0\n"
-        "    native XDP, and so an attach with no mode given, is refused: it has a "
-        "generic program\n"
-        "    to undo it, which detaches the program: ip link set dev veth0 xdpgeneric "
-        "off\n"
+        "    native XDP, and so an attach without a mode, is refused: a generic "
+        "program is attached\n"
+        "    to undo it, which detaches the program: "
+        "ip link set dev veth0 xdpgeneric off\n"
         '    a native attach would then fail with ERANGE "veth: Peer MTU is too large '
-        'to set XDP": mtu of the peer eth0 is 9000,\n'
+        'to set XDP": peer eth0 has mtu 9000, the\n'
+        "    limit is 3506: "
     ) in screen
     assert (
         "    $ ip netns exec pod1 ethtool -L eth0 tx 2\n"
@@ -84,8 +86,8 @@ def test_screen_tells_undo_from_fix() -> None:
     masks = CASES["rps-queue-off-by-one"].fires
     screen = render_findings.findings(diagnose(masks))
     assert (
-        "    this writes 2,00000009 (CPUs 0,3,33), the union of all masks, to each of "
-        "2 RX queues:\n"
+        "    this writes 2,00000009 (CPUs 0,3,33), the union of all masks, to all 2 RX "
+        "queues:\n"
         "    $ ip netns exec pod1 sh -c "
     ) in screen
 
@@ -141,14 +143,14 @@ def test_infos_are_folded() -> None:
     assert lines[2:] == [
         (
             "info     xdp-native-queues  14, such as 4026531840 0: veth0: native XDP "
-            "would be refused: 14 real RX queues here, 48"
+            "would be refused: only 14 real RX queues here,"
         ),
-        "    real TX queues of its peer eth0 (netns pod1)",
+        "    but peer eth0 (netns pod1) has 48 real TX queues",
         (
             "info     mtu-frozen  14, such as 4026531840 0: veth0: its native program "
-            "keeps the MTU of its peer eth0 (netns pod1) at"
+            "limits the MTU of peer eth0 (netns pod1) to"
         ),
-        "    3506 or less",
+        "    3506",
     ]
     assert lines[0] == "found: 28 infos; --explain RULE says more"
     unfolded = render_findings.findings(found, unfold=True)
@@ -214,10 +216,10 @@ def test_undecided_are_counted_apart() -> None:
     assert undecided_errors([one("no-peer"), poll]) is None
     everywhere = held._replace(device=None)
     assert undecided_errors([held, held, *many(3, held)]) == (
-        "not decided on 4 devices, and no error for --check: no-peer"
+        "undecided on 4 devices, and so no error for --check: no-peer"
     )
     assert undecided_errors([everywhere]) == (
-        "not decided on all devices, and no error for --check: no-peer"
+        "undecided on all devices, and so no error for --check: no-peer"
     )
 
 

@@ -66,7 +66,7 @@ def test_json_of_a_finding() -> None:
         "commands": ["ip link set dev veth0 xdpgeneric off"],
     }
     because = record["then"].pop("because")
-    assert because.startswith("mtu of the peer eth0 is 9000, more than 3506")
+    assert because.startswith("peer eth0 has mtu 9000, the limit is 3506")
     assert record["then"] == ERANGE._asdict()
     poll = CASES["veth-poll-out-of-range"].fires
     (record,) = [

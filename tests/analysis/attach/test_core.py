@@ -84,7 +84,7 @@ def test_unknown_driver(mode: str) -> None:
     case.change("veth", driver=ALL_OPERATIONS._replace(name="ixgbe"))
     said = case.ask()
     assert said.errno is None and not said.either
-    assert said.because == "as far as the core goes, yes; then the driver ixgbe decides"
+    assert said.because == "passes the core checks; driver ixgbe has the final say"
     case.attached("driver", "link")
     assert case.ask().errno == errno.EBUSY  # The core does not ask it.
 
@@ -137,7 +137,7 @@ def test_uppers_are_detached_from_the_top() -> None:
 
 def test_mode_that_is_meant_is_said() -> None:
     case = Case("I", "veth", "default")
-    assert "no mode means driver, since its driver has ndo_bpf" in case.ask().because
+    assert "no mode means driver mode: its driver has ndo_bpf" in case.ask().because
     veth_queues(case)
     assert "no mode means driver" in case.ask().because
     case.mode = "driver"
@@ -148,7 +148,7 @@ def test_one_is_one() -> None:
     case = Case("I", "veth", "driver")
     assert "1 real RX queue here >= 1 real TX queue of peer" in case.ask().because
     case = Case("I", "bond", "driver")
-    assert case.ask().because == "each slave takes it, of 1"
+    assert case.ask().because == "accepted by 1 slave"
 
 
 def test_off_list() -> None:

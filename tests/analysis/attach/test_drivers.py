@@ -136,7 +136,7 @@ def test_first_slave_that_refuses() -> None:
     slave_queues(case)
     said = case.ask()
     assert said.message == SAYS["slave-queues"][1]
-    assert said.because.startswith("of the slave slave: ")
+    assert said.because.startswith("slave slave: ")
     # And when that is mended, the other one.
     assert said.then is not None and said.then.message == SAYS["slave-program"][1]
 
@@ -161,7 +161,7 @@ def test_bonds_within_bonds() -> None:
     case.change("bond", bond=Bond("balance-rr", "layer2", (inner.ref,)))
     said = case.ask()
     assert said.errno == errno.EOPNOTSUPP
-    assert said.because == "of the slave inner: the bond inner is in mode balance-alb"
+    assert said.because == "slave inner: bond inner is in mode balance-alb"
     for slaves in ((case.devices["bond"].ref,), (inner.ref,)):
         case.change("inner", bond=Bond("balance-rr", "layer2", slaves))
         assert isinstance(case.ask().errno, Unreadable)

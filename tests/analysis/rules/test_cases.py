@@ -117,7 +117,7 @@ def test_somebody_is_changing_it(rule: str, snapshot: Snapshot) -> None:
     (finding,) = found(rule, snapshot._replace(kernel=HELD))
     assert finding.severity == "info"
     assert finding.undecided == (
-        "ip (812) holds rtnl_mutex: it may have been changing this"
+        "ip (812) holds rtnl_mutex and may have been changing this"
     )
     # Nothing may be broken.
     assert finding.fix == () and finding.fix_effect is None

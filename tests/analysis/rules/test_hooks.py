@@ -42,7 +42,7 @@ def test_two_uppers_of_one_name() -> None:
     refs = tuple(upper.ref for upper in uppers)
     (finding,) = found("xdp-upper-program", pair({"uppers": refs}, None, *uppers))
     names = [f"mv (netns {POD + i}, ifindex 7)" for i in range(2)]
-    assert f": {', '.join(names)}, above it, have programs" in finding.summary
+    assert f": upper devices {', '.join(names)} have programs" in finding.summary
     assert dict(finding.evidence) == {f"prog_id of upper {n}": (7,) for n in names}
 
 

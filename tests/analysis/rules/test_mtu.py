@@ -125,7 +125,7 @@ def test_stale_max_mtu_that_hurts(mtu: int, severity: str) -> None:
     assert finding.severity == severity
     lower = ["ip netns exec pod1 ip link set dev eth0 mtu 3506"]
     assert finding.fix == (again("veth0", *lower[: severity == "warning"]),)
-    assert (f"is {mtu}, " in finding.summary) == (severity == "warning")
+    assert (f"has MTU {mtu}, " in finding.summary) == (severity == "warning")
 
 
 @pytest.mark.parametrize("dropped", [0, BAD, None])
@@ -136,7 +136,7 @@ def test_mismatch_that_has_dropped_nothing(dropped: Any) -> None:
         "mtu-mismatch", pair({"mtu": 9000, "veth": veth}, {"veth": Veth(5, 0)})
     )
     assert finding.severity == "info"
-    assert finding.summary.endswith("larger packets would be lost one way")
+    assert finding.summary.endswith("larger packets would be lost in one direction")
     assert finding.evidence[-1] == ("dropped", dropped or 0)
     assert finding.undecided is None
 

@@ -25,5 +25,5 @@ def test_peer_in_another_namespace(netns: Any, names: Any, said: str) -> None:
     whole = whole._replace(namespaces=(host, pod._replace(names=names)))
     (finding,) = found("peer-down", whole)
     assert finding.summary == (
-        f"it is up, and its peer {said} is down: no carrier, no traffic"
+        f"it is up, but its peer {said} is down: no carrier, no traffic"
     )

@@ -45,7 +45,7 @@ def test_poll_that_is_not_known(poll: Any, reason: str) -> None:
     assert finding.severity == "info"
     assert finding.undecided is not None and reason in finding.undecided
     assert finding.summary == (
-        "TX queue 1-2, once stopped, may stay so: NAPI of rx-1-2 of its peer eth0 "
+        "TX queue 1-2, once stopped, may stay stopped: NAPI of rx-1-2 on peer eth0 "
         "(netns pod1) runs for GRO alone"
     )
 
@@ -88,7 +88,7 @@ def test_only_the_index_of_the_xdp_rxq_is_out_of_range() -> None:
     (finding,) = found(
         "veth-poll-out-of-range", pair(case, queues(1, 1, 1, 2), kernel=by_rxq)
     )
-    assert finding.summary.startswith("veth_poll() of rx-3 looks at")
+    assert finding.summary.startswith("veth_poll() of rx-3 accesses")
     # No program that would have to be detached.
     assert finding.fix == ("ethtool -L veth0 rx 2",)
 
@@ -119,8 +119,8 @@ def test_tx_queue_that_could_be_stuck() -> None:
     assert finding.device is not None and finding.device.name == "veth0"
     assert finding.severity == "info" and finding.undecided is None
     assert finding.summary == (
-        "TX queue 1-2, once stopped (with a qdisc), stays so: NAPI of rx-1-2 of its "
-        "peer eth0 (netns pod1) wakes TX queue 0"
+        "TX queue 1-2, once stopped (with a qdisc), stays stopped: NAPI of rx-1-2 on "
+        "peer eth0 (netns pod1) wakes TX queue 0 instead"
     )
     # What is so now is more than what could be.
     whole = pair(

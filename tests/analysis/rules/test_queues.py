@@ -27,8 +27,9 @@ def test_second_end_alone_was_given_queues() -> None:
     (finding,) = found("queues-one-sided", pair(queues(1, 1, 4, 4), queues(1, 1, 3, 2)))
     assert finding.device is not None and finding.device.name == "eth0"
     assert finding.summary == (
-        "counts differ: 1 real RX queue and 1 TX here (made with 3 and 2), 1 and 1 of "
-        "its peer veth0 (netns 4026531840); as when queues are given for one end only"
+        "queue counts differ: 1 real RX queue and 1 TX here (created with 3 and 2), "
+        "but peer veth0 (netns 4026531840) has 1 and 1, as if counts were given for "
+        "one end only"
     )
     assert finding.fix == (
         "ip netns exec pod1 ethtool -L eth0 rx 3 tx 2",
@@ -100,8 +101,8 @@ def test_native_program_with_fewer_queues_than_cpus() -> None:
     for target in (TARGET, MANY_CPUS):
         (finding,) = found("queues-cpus", pair(few, target=target))
         assert finding.summary == (
-            "1 real RX queue and 1 TX, 4 online CPUs: CPUs that redirect frames to its "
-            "peer's end share RX queues, and a lock each"
+            "1 real RX queue and 1 TX for 4 online CPUs: CPUs that redirect frames to "
+            "its peer share RX queues and their locks"
         )
         assert finding.evidence[-1] == ("online_cpus", 4)
         assert finding.fix == ()

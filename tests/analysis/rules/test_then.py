@@ -24,7 +24,7 @@ from tests.support.snapshots import (
     [
         ("xdp-native-queues", EEXIST, "veth0 has program 7 in generic mode"),
         ("xdp-peer-mtu", EEXIST, "veth0 has program 7 in generic mode"),
-        ("xdp-mode-conflict", ERANGE, "mtu of the peer eth0 is 9000, more than 3506"),
+        ("xdp-mode-conflict", ERANGE, "peer eth0 has mtu 9000, the limit is 3506"),
     ],
 )
 def test_what_refuses_then(rule: str, then: KernelAnswer, because: str) -> None:

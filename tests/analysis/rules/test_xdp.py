@@ -140,7 +140,7 @@ def test_gro_at_the_peer_does_not_help() -> None:
         "xdp-tx-lost", pair(native(), {"xdp": Xdp(None, None, None, stuck)})
     )
     assert finding.severity == "error"
-    assert "waits in RX queue 0 of its peer eth0 (netns pod1)" in finding.summary
+    assert "wait in RX queue 0 of peer eth0 (netns pod1)" in finding.summary
     assert finding.kernel == KernelAnswer("veth_xdp_flush", None)
     assert finding.fix == ()
 

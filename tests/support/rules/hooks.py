@@ -29,8 +29,8 @@ CASES: Dict[str, Case] = {
         pair(None, generic()),
         "info",
         "eth0",
-        "native XDP, and so an attach with no mode given, is refused: it has a generic "
-        "program",
+        "native XDP, and so an attach without a mode, is refused: a generic program is "
+        "attached",
         (("xdp_state[XDP_MODE_SKB] prog_id", 7),),
         KernelAnswer(
             "dev_xdp_attach",
@@ -72,7 +72,7 @@ CASES: Dict[str, Case] = {
         link(0, (PIN,)),
         "info",
         "veth0",
-        "BPF link 3 holds its program, and only a pin holds the link: no process has "
+        "BPF link 3 holds its program, and only a pin holds the link; no process has "
         "it open",
         (("link_id", 3), ("link.refcnt", 1), ("pins", (PIN,))),
         KernelAnswer("bpf_link_put"),
@@ -87,8 +87,8 @@ CASES: Dict[str, Case] = {
         pair({"uppers": (BOND.ref,)}, None, BOND._replace(xdp=WITH_XDP)),
         "info",
         "veth0",
-        "XDP cannot be attached, nor detached by netlink: bond0 (netns 4026531840, "
-        "ifindex 9), above it, has a program",
+        "XDP cannot be attached, nor detached by netlink: upper device bond0 (netns "
+        "4026531840, ifindex 9) has a program",
         (("prog_id of upper bond0 (netns 4026531840, ifindex 9)", (7,)),),
         KernelAnswer("dev_xdp_attach", "EEXIST", UPPER),
         (),
@@ -121,8 +121,8 @@ CASES: Dict[str, Case] = {
         pair(None, {"driver": CHANNELS._replace(ndo_bpf=False)}, kind="netkit"),
         "info",
         "veth0",
-        "an attach with no mode given is refused: it means native mode, which netkit "
-        "does not have; generic mode works",
+        "an attach without a mode is refused: it means native mode, which netkit does "
+        "not support; generic mode works",
         (("netdev_ops->ndo_bpf", "netkit_xsk"),),
         KernelAnswer("netkit_xsk", "EOPNOTSUPP"),
         (),

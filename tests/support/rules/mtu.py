@@ -16,8 +16,8 @@ CASES: Dict[str, Case] = {
         pair({"mtu": 1500}, {"mtu": 3507}),
         "info",
         "veth0",
-        "native XDP would be refused: the MTU of its peer eth0 (netns pod1) is 3507, "
-        "more than 3506 (73138 for a program that takes fragments)",
+        "native XDP would be refused: peer eth0 (netns pod1) has MTU 3507, the limit "
+        "is 3506 (73138 for a program that supports fragments)",
         (("peer_mtu", 3507), ("max_mtu", 3506), ("max_mtu with frags", 73138)),
         KernelAnswer(
             "veth_xdp_set", "ERANGE", "veth: Peer MTU is too large to set XDP"
@@ -39,8 +39,7 @@ CASES: Dict[str, Case] = {
         pair(native(), {"max_mtu": 3506}),
         "info",
         "veth0",
-        "its native program keeps the MTU of its peer eth0 (netns pod1) at 3506 or "
-        "less",
+        "its native program limits the MTU of peer eth0 (netns pod1) to 3506",
         (("peer_max_mtu", 3506), ("peer_mtu", 1500)),
         KernelAnswer("dev_validate_mtu", "EINVAL", "mtu greater than device maximum"),
         (),
@@ -56,8 +55,8 @@ CASES: Dict[str, Case] = {
         pair(native(), {"max_mtu": 73138, "mtu": 9000}),
         "warning",
         "veth0",
-        "the MTU of its peer eth0 (netns pod1) is 9000, and its native program does "
-        "not take fragments: 3506 would be the most",
+        "peer eth0 (netns pod1) has MTU 9000, but the native program does not support "
+        "fragments: the limit should be 3506",
         (
             ("xdp_has_frags", False),
             ("peer_max_mtu", 73138),
@@ -86,8 +85,8 @@ CASES: Dict[str, Case] = {
         pair({"mtu": 9000, "veth": Veth(12, 0)}),
         "warning",
         "veth0",
-        "its MTU is 9000, that of its peer eth0 (netns pod1) 1500: larger packets are "
-        "lost one way; it has dropped 12",
+        "its MTU is 9000, but peer eth0 (netns pod1) has 1500: larger packets are lost "
+        "in one direction; it has dropped 12 so far",
         (("mtu", 9000), ("peer_mtu", 1500), ("dropped", 12)),
         KernelAnswer("__is_skb_forwardable"),
         ("ip link set dev veth0 mtu 1500",),

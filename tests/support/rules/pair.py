@@ -15,7 +15,7 @@ CASES: Dict[str, Case] = {
         pair({"operstate": "LOWERLAYERDOWN"}, {"flags": DOWN}),
         "warning",
         "veth0",
-        "it is up, and its peer eth0 (netns pod1) is down: no carrier, no traffic",
+        "it is up, but its peer eth0 (netns pod1) is down: no carrier, no traffic",
         (
             ("flags & IFF_UP", 1),
             ("peer_flags & IFF_UP", 0),
@@ -35,7 +35,7 @@ CASES: Dict[str, Case] = {
         pair({"peer": None}),
         "error",
         "veth0",
-        "it is a veth that has no peer",
+        "this veth has no peer",
         (("peer", None),),
         KernelAnswer(
             "veth_xdp_set", "ENOTCONN", "veth: Cannot set XDP when peer is detached"

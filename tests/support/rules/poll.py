@@ -31,8 +31,8 @@ CASES: Dict[str, Case] = {
         ),
         "warning",
         "veth0",
-        "veth_poll() of rx-2-3 looks at TX queues that its peer eth0 (netns pod1) does "
-        "not have: it was made with 2",
+        "veth_poll() of rx-2-3 accesses TX queues that peer eth0 (netns pod1) does not "
+        "have: it was created with 2",
         (
             ("real_num_rx_queues", 4),
             ("peer_num_tx_queues", 2),
@@ -93,8 +93,8 @@ CASES: Dict[str, Case] = {
         pair({"veth": Veth(0, 0, stopped=(STUCK, STUCK._replace(queue=2)))}),
         "error",
         "veth0",
-        "TX queue 1-2 is stopped for good: its peer eth0 (netns pod1) has nothing left "
-        "to receive, and nothing wakes it",
+        "TX queue 1-2 is stopped for good: peer eth0 (netns pod1) has nothing left to "
+        "receive, and nothing will wake the queue",
         (
             ("_tx[].state & __QUEUE_STATE_DRV_XOFF", "1-2"),
             ("peer_rq[].xdp_ring", "empty"),

@@ -24,8 +24,8 @@ CASES: Dict[str, Case] = {
         pair(queues(14, 14), queues(48, 48)),
         "info",
         "veth0",
-        "native XDP would be refused: 14 real RX queues here, 48 real TX queues of its "
-        "peer eth0 (netns pod1)",
+        "native XDP would be refused: only 14 real RX queues here, but peer eth0 "
+        "(netns pod1) has 48 real TX queues",
         (("real_num_rx_queues", 14), ("peer_real_num_tx_queues", 48)),
         KernelAnswer(
             "veth_xdp_set",
@@ -56,9 +56,9 @@ CASES: Dict[str, Case] = {
         pair(queues(2, 3), queues(4, 4)),
         "info",
         "eth0",
-        "counts differ: 4 real RX queues and 4 TX here (one for each of 4 possible "
-        "CPUs), 2 and 3 of its peer veth0 (netns 4026531840); as when queues are given "
-        "for one end only",
+        "queue counts differ: 4 real RX queues and 4 TX here (one for each of 4 "
+        "possible CPUs), but peer veth0 (netns 4026531840) has 2 and 3, as if counts "
+        "were given for one end only",
         (
             ("real_num_rx_queues", 4),
             ("real_num_tx_queues", 4),
@@ -102,8 +102,8 @@ CASES: Dict[str, Case] = {
         pair(queues(1, 5), queues(1, 1)),
         "info",
         "veth0",
-        "1 real RX queue and 5 TX, 4 possible CPUs: more queues than CPUs can serve at "
-        "a time",
+        "1 real RX queue and 5 TX for 4 possible CPUs: more queues than CPUs can serve "
+        "at a time",
         (
             ("real_num_rx_queues", 1),
             ("real_num_tx_queues", 5),

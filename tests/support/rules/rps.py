@@ -15,8 +15,8 @@ CASES: Dict[str, Case] = {
         pair(queues(4, 4), {**queues(2, 2), **rps((0, 2, 3), ())}),
         "warning",
         "eth0",
-        "RPS leaves out what comes from 1 of 4 TX queues of its peer veth0 (netns "
-        "4026531840): 2 real RX queues here",
+        "RPS skips packets from 1 of the 4 TX queues of peer veth0 (netns 4026531840): "
+        "only 2 RX queues here",
         (
             ("real_num_rx_queues", 2),
             ("peer_real_num_tx_queues", 4),
@@ -55,8 +55,8 @@ CASES: Dict[str, Case] = {
         pair(queues(2, 2), {**queues(2, 2), **rps((0, 3), (33,))}),
         "warning",
         "eth0",
-        "packets of TX queue 1 of its peer veth0 (netns 4026531840) are steered by "
-        "rx-0 (CPUs 0,3), not by rx-1 (CPU 33)",
+        "rx-0 (CPUs 0,3), not rx-1 (CPU 33), steers packets from TX queue 1 of peer "
+        "veth0 (netns 4026531840)",
         (
             ("real_num_rx_queues", 2),
             ("peer_real_num_tx_queues", 2),
@@ -86,15 +86,15 @@ CASES: Dict[str, Case] = {
             (pair(queues(2, 2), {**queues(2, 2), **rps((0, 3), BAD)}), "rps_map"),
             (pair(queues(2, 2), {**queues(2, 2), "rps": BAD}), "_rx[]"),
         ],
-        fix_effect="writes 2,00000009 (CPUs 0,3,33), the union of all masks, to each "
-        "of 2 RX queues",
+        fix_effect="writes 2,00000009 (CPUs 0,3,33), the union of all masks, to all 2 "
+        "RX queues",
     ),
     "rps-which-end": Case(
         pair(b={**rps((0, 1))}),
         "info",
         "eth0",
-        "its RPS (0-1) steers what its peer veth0 (netns 4026531840) sends; what it "
-        "sends itself is steered by that of its peer (none)",
+        "its RPS (0-1) steers what peer veth0 (netns 4026531840) sends; the peer's RPS "
+        "(none) steers what this end sends",
         (("rps_map", "0-1"), ("peer_rps_map", "")),
         KernelAnswer("get_rps_cpu"),
         (),
@@ -119,8 +119,8 @@ CASES: Dict[str, Case] = {
         pair(None, None, BR0._replace(**generic(), **rps((0, 1)))),
         "info",
         "br0",
-        "its generic program runs after RPS: on CPUs 0-1, and where a packet is not "
-        "steered on the CPU that has it",
+        "its generic program runs on the CPUs that RPS picks (0-1), or on the "
+        "receiving CPU if RPS skips the packet",
         (("prog_id", 7), ("rps_map", "0-1")),
         KernelAnswer("__netif_receive_skb_core"),
         (),

@@ -84,8 +84,8 @@ CASES: Dict[str, Case] = {
         pair({**queues(1, 1, 4, 4), **native(), "veth": STALE}),
         "warning",
         "veth0",
-        "rx-1-2, not in use, still name a program: it runs again, freed or not, once "
-        "they are in use",
+        "unused rx-1-2 still have a program: once in use again, they run it, even if "
+        "it was freed",
         (
             ("real_num_rx_queues", 1),
             ("rq[].xdp_prog", ("rx-1: 0x77", "rx-2: 0x77")),
@@ -108,8 +108,8 @@ CASES: Dict[str, Case] = {
         pair({**queues(1, 1, 4, 4), **native()}, queues(2, 3)),
         "error",
         "veth0",
-        "2 of 3 TX queues of its peer eth0 (netns pod1) bypass its native program: 1 "
-        "real RX queue here",
+        "packets from 2 of the 3 TX queues of peer eth0 (netns pod1) bypass the native "
+        "program: only 1 real RX queue here",
         (("real_num_rx_queues", 1), ("peer_real_num_tx_queues", 3)),
         KernelAnswer("veth_xmit"),
         ("ip netns exec pod1 ethtool -L eth0 tx 1",),
@@ -129,8 +129,8 @@ CASES: Dict[str, Case] = {
         pair(native(True, True, errors=10), {"xdp": Xdp(None, None, None, rqs(False))}),
         "warning",
         "veth0",
-        "its native program has lost 20 packets by XDP_TX so far: eth0 (netns pod1) "
-        "has no native program",
+        "its native program has lost 20 packets by XDP_TX so far: peer eth0 (netns "
+        "pod1) has no native program",
         (
             ("rq[].stats.vs.xdp_tx_err", 20),
             ("peer_rq[].xdp_prog != NULL", 0),
@@ -162,7 +162,7 @@ CASES: Dict[str, Case] = {
         pair({"features": Features(0, 0, 0)}, None, NIC._replace(xdp=WITH_XDP)),
         "info",
         "veth0",
-        "XDP_REDIRECT to it is lost, and native programs run in its namespace: its "
+        "XDP_REDIRECT to it loses packets, and native programs run in its namespace: "
         "peer eth0 (netns pod1) has no NAPI",
         (("xdp_features", "0x0"), ("peer_rq[].napi != NULL", 0)),
         KernelAnswer("__xdp_enqueue", "EOPNOTSUPP"),
