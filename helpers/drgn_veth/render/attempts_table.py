@@ -72,6 +72,8 @@ def _why(answer: Answer) -> List[str]:
         # Otherwise they differ only in the message.
         for one in answer.either:
             lines.append(f"{_outcome(one)} if {_why(one)[0]}")
+    if answer.fix_effect is not None:
+        lines.append(f"this {for_terminal(answer.fix_effect)}:")
     lines.extend(f"  {for_terminal(command)}" for command in answer.fix)
     if answer.then is not None:
         first, *others = _why(answer.then)

@@ -67,7 +67,7 @@ SHAPES: Mapping[type, Shape] = {
     Then: Shape(spread=("answer",)),
     Answer: Shape(
         left_out=("decision", "detaches"),
-        absent={"either": (), "then": None},
+        absent={"either": (), "then": None, "fix_effect": None},
         forms={"errno": _errno},
         spread=("errno",),
     ),

@@ -74,7 +74,8 @@ class Answer(NamedTuple):
     #: The decision, and the device that it is about.
     decision: Optional[Tuple[str, int]] = None
     detaches: FrozenSet[Tuple[int, str]] = frozenset()
-    effect: Optional[str] = None  #: what *fix* does besides, after "this "
+    #: What *fix* does besides, after "this ".
+    fix_effect: Optional[str] = None
 
 
 def errno_name(errno: int) -> str:
@@ -95,7 +96,12 @@ def refusal(
     """Return the answer of a kernel that refuses."""
     number: int = getattr(_errno, errno)
     return Answer(
-        number, message, function, because, remedy.commands, effect=remedy.effect
+        number,
+        message,
+        function,
+        because,
+        remedy.commands,
+        fix_effect=remedy.effect,
     )
 
 

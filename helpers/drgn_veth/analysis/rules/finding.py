@@ -106,4 +106,4 @@ def refused(answer: Answer) -> Optional[Then]:
 
 def remedy(answer: Answer) -> Remedy:
     """Return what changes an answer."""
-    return Remedy(answer.fix, answer.effect)
+    return Remedy(answer.fix, answer.fix_effect)
