@@ -352,6 +352,8 @@ class Layout(Generic[R]):
 
         :param count: How many; the caller has bounded it
         """
+        if count == 1:  # The usual case.
+            return (self.read(address),)
         try:
             data = self.prog.read(address, self.size * count)
         except Exception:  # Whatever it was, it will be said of each member.

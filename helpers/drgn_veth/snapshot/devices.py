@@ -147,8 +147,9 @@ class DeviceRecords:
         else:
             record = self._veth_queues.record
             queues = tuple([record(i, raw) for i, raw in enumerate(raws)])
-            if any(queue.napi is True for queue in queues):
-                self._add_napi(found, queues)
+            with_napi = [queue.queue for queue in queues if queue.napi is True]
+            if with_napi:
+                self._add_napi(found, with_napi[0])
         no_xdp = self._layouts.no_xdp
         if no_xdp is not None and found.raw.xdp_state == no_xdp:
             return Xdp(None, None, None, queues)
@@ -158,13 +159,12 @@ class DeviceRecords:
         )
         return Xdp(generic, driver, offload, queues)
 
-    def _add_napi(self, found: Found, queues: Tuple[XdpQueue, ...]) -> None:
+    def _add_napi(self, found: Found, queue: int) -> None:
         self.with_napi.append(found.address)
         if "veth_poll" in self.functions:
             return
-        first = next(queue.queue for queue in queues if queue.napi is True)
         dev = self._layouts.dev(found.address)
-        poll = attempt(lambda: veth_rq_poll(veth_rqs(dev) + first).value_())
+        poll = attempt(lambda: veth_rq_poll(veth_rqs(dev) + queue).value_())
         if not isinstance(poll, Unreadable):
             self.functions["veth_poll"] = poll
 
