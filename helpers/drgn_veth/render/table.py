@@ -11,6 +11,7 @@ from typing import Dict, List, Sequence, Tuple
 
 import tabulate
 
+from ..core.english import count
 from ..core.unreadable import Unreadable
 from ..model import Device, DeviceRef, Snapshot, XdpProgram, unreadable_in
 from . import words
@@ -100,10 +101,6 @@ def devices(snapshot: Snapshot) -> str:
     return _render(_DEVICE, [_cells(_DEVICE, device) for device in snapshot.devices])
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def _has_rps(device: Device) -> bool:
     if isinstance(device.rps, Unreadable):
         return False
@@ -116,7 +113,7 @@ def totals(snapshot: Snapshot) -> str:
     for pair in snapshot.pairs:
         kinds[pair.kind] = kinds.get(pair.kind, 0) + 1
     by_kind = ", ".join(
-        f"{count} {words.cell(kind)}" for kind, count in sorted(kinds.items())
+        f"{number} {words.cell(kind)}" for kind, number in sorted(kinds.items())
     )
     # Unreadable values are counted separately, below.
     modes = {
@@ -129,10 +126,10 @@ def totals(snapshot: Snapshot) -> str:
     rps = sum(_has_rps(device) for device in snapshot.devices)
     missing = sum(1 for _ in unreadable_in(snapshot))
     line = (
-        f"{_count(len(snapshot.pairs), 'pair')}{f' ({by_kind})' if by_kind else ''}, "
-        f"{_count(len(snapshot.devices), 'device')} in "
-        f"{_count(len(snapshot.namespaces), 'namespace')}; XDP: "
-        + ", ".join(f"{count} {mode}" for mode, count in modes.items())
-        + f"; RPS on {_count(rps, 'device')}"
+        f"{count(len(snapshot.pairs), 'pair')}{f' ({by_kind})' if by_kind else ''}, "
+        f"{count(len(snapshot.devices), 'device')} in "
+        f"{count(len(snapshot.namespaces), 'namespace')}; XDP: "
+        + ", ".join(f"{number} {mode}" for mode, number in modes.items())
+        + f"; RPS on {count(rps, 'device')}"
     )
-    return f"{line}; {_count(missing, 'value')} unreadable" if missing else line
+    return f"{line}; {count(missing, 'value')} unreadable" if missing else line
