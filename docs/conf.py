@@ -40,12 +40,17 @@ autodoc_preserve_defaults = True
 # classes, and constants without a comment of their own.
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:.*", r"(_?drgn|typing|collections|argparse|enum|pathlib|contextlib)\b.*"),
+    (
+        "py:.*",
+        r"(_?drgn|typing|collections|argparse|contextlib|enum|int|pathlib|struct)\b.*",
+    ),
     ("py:.*", r"(FaultError|Object|ObjectAbsentError|Program)"),
     ("py:.*", r"(bool|bytes|dict|float|frozenset|int|list|object|str|tuple|type)"),
-    ("py:class", r"drgn_veth\..*\.(T|_\w+)"),
+    ("py:class", r"drgn_veth\..*\.([A-Z]|_\w+)"),
     ("py:data", r"[A-Z_]+"),
 ]
+# The annotation "type" is Python's, and also the name of several members.
+suppress_warnings = ["ref.python"]
 
 
 def _without_field_numbers(

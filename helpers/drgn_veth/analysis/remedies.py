@@ -27,7 +27,7 @@ from .names import Names
 
 __all__ = ("ATTACHES_AGAIN", "Fixes", "Remedy")
 
-#: What :meth:`Fixes.attach_again()` does besides.
+#: What ``attach_again()`` does besides.
 ATTACHES_AGAIN = "detaches the program for a moment and attaches it again"
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
 Bits of ``net_device.features`` (include/linux/netdev_features.h)
-----------------------------------------------------------------
+-----------------------------------------------------------------
 
 No user space API: the order of the enumerators says which bit is which.
 """

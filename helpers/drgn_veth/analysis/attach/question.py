@@ -178,7 +178,11 @@ class Question:
         )
 
     def need_program(self, member: str) -> Any:
-        """Return a member of the program: see :meth:`need()`."""
+        """
+        Return a member of the program.
+
+        :raises CannotTell: if it could not be read
+        """
         return need(getattr(self.program, member), f"{member} of the program")
 
     @staticmethod

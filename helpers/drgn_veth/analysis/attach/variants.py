@@ -14,7 +14,7 @@ __all__ = ("Variant", "variants")
 class Variant(NamedTuple):
     """A kernel that the one of a Snapshot may be."""
 
-    #: Keys of :data:`~drgn_veth.analysis.attach.core.CHECKS` that dev_xdp_install()
+    #: Keys of ``CHECKS`` (:mod:`drgn_veth.analysis.attach.core`) that dev_xdp_install()
     #: decides, and not dev_xdp_attach().
     install: FrozenSet[str]
     absent: FrozenSet[str]  #: keys of decisions that it does not take
