@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import Any, Dict, List, Optional, Tuple
 
-from drgn_veth.analysis.attach.questions import decision
+from drgn_veth.analysis.attach.decide import decision
 import golden
 import jsonschema
 import pytest

@@ -4,7 +4,7 @@
 import json
 from typing import List
 
-from drgn_veth.analysis.attach.questions import decision
+from drgn_veth.analysis.attach.decide import decision
 from drgn_veth.analysis.diagnose import diagnose
 from drgn_veth.model import Snapshot
 from drgn_veth.render import json as render_json

@@ -11,9 +11,9 @@ message.
 import collections
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
+from drgn_veth.analysis.attach.decide import fresh_program
 from drgn_veth.analysis.attach.predictor import Predictor
 from drgn_veth.analysis.attach.question import MODE_FLAGS, Answer, errno_name
-from drgn_veth.analysis.attach.questions import fresh_program
 from drgn_veth.model import Device, Snapshot, XdpProgram
 
 __all__ = ("FRESH", "Answers", "before_anyone_asked", "compare_answers")

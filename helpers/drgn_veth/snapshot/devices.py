@@ -44,7 +44,7 @@ from ..readers.veth import VethRq, veth_rq_poll, veth_rqs
 from ..readers.xdp import XdpMode
 from ..readers.xps import XPS_CPUS, XPS_RXQS, netdev_xps_queues
 from .discover import NO_VETH, Discovery, Found
-from .drivers import Drivers
+from .driver import Drivers
 from .layouts import Layouts, NetDevice, RxQueue
 from .queue_arrays import confirmed_count, confirmed_queues
 from .veth_queues import VethQueues

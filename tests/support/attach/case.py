@@ -3,9 +3,9 @@
 
 from typing import Any, Dict, Optional, Sequence, Tuple
 
+from drgn_veth.analysis.attach.decide import fresh_program
 from drgn_veth.analysis.attach.predictor import Predictor
 from drgn_veth.analysis.attach.question import Answer
-from drgn_veth.analysis.attach.questions import fresh_program
 from drgn_veth.model import (
     Bond,
     Device,

@@ -3,7 +3,7 @@
 
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
-from drgn_veth.analysis.attach.questions import decision
+from drgn_veth.analysis.attach.decide import decision
 from drgn_veth.analysis.diagnose import diagnose
 from drgn_veth.analysis.rules.finding import Evidence, Finding, KernelAnswer, Undo
 from drgn_veth.model import Snapshot

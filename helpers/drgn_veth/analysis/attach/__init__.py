@@ -4,10 +4,10 @@
 __all__ = (
     "core",
     "decision",
-    "driver",
+    "driver_decisions",
     "drivers",
     "predictor",
     "question",
-    "questions",
+    "decide",
     "variants",
 )

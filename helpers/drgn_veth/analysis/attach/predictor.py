@@ -26,10 +26,10 @@ from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, LoadedProgram, Snapshot, Task
 from ..need import CannotTell
 from . import core
+from .decide import Questions
 from .decision import Decision, first
 from .drivers import decide_in_driver
 from .question import MODE_FLAGS, SKB, Answer, Question, refusal
-from .questions import Questions
 from .variants import Variant, variants
 
 __all__ = ("MODES", "VIAS", "Predictor", "TooOldError")
@@ -234,7 +234,7 @@ class Predictor:
         """
         Return the answer to an attach once what one decision refuses was mended.
 
-        :param refused: What it says: see :meth:`.questions.Questions.refusal()`
+        :param refused: What it says: see :meth:`.decide.Questions.refusal()`
         """
         mended = () if refused.decision is None else (refused.decision,)
         return self.attach_after(device, mode, mended, refused.detaches)

@@ -6,10 +6,10 @@ from typing import Dict, FrozenSet, List, NamedTuple, Optional, Set, Tuple
 
 from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, Kernel, Snapshot, Task, XdpLink, XdpProgram
+from ..attach.decide import Questions, fresh_program
 from ..attach.drivers.veth import veth_max_mtu
 from ..attach.predictor import Predictor, TooOldError
 from ..attach.question import DRV, Answer
-from ..attach.questions import Questions, fresh_program
 from ..names import Names
 from ..need import CannotTell, need, need_of_kernel
 from ..remedies import ATTACHES_AGAIN, Remedy

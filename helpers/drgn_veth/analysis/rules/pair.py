@@ -3,7 +3,7 @@
 
 from typing import Optional, Tuple
 
-from ..attach.questions import decision
+from ..attach.decide import decision
 from ..remedies import Remedy
 from .context import Context, End
 from .finding import (

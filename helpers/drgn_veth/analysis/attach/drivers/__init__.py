@@ -13,7 +13,7 @@ from typing import Dict, List
 from ....core.unreadable import Unreadable
 from ... import modules
 from ..decision import first
-from ..driver import DriverDecisions, lists_of
+from ..driver_decisions import DriverDecisions, lists_of
 from ..question import HW, Answer, Question, refusal
 
 __all__ = ("DRIVERS", "decide_in_driver")

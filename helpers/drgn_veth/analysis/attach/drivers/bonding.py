@@ -16,7 +16,7 @@ from ..decision import (
     memory_provider,
     tcp_data_split,
 )
-from ..driver import Decide, DriverDecisions
+from ..driver_decisions import Decide, DriverDecisions
 from ..question import Answer, Question
 
 __all__ = ("BOND_SLAVE", "DRIVER")

@@ -4,7 +4,7 @@
 from typing import Optional
 
 from ..decision import Decision
-from ..driver import DriverDecisions
+from ..driver_decisions import DriverDecisions
 from ..question import Question
 
 __all__ = ("DRIVER",)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """tun_xdp_set() (drivers/net/tun.c)."""
 
-from ..driver import DriverDecisions
+from ..driver_decisions import DriverDecisions
 
 __all__ = ("DRIVER",)
 

@@ -11,7 +11,7 @@ from ....model import Device, Kernel
 from ...need import CannotTell, need
 from ...remedies import Remedy
 from ..decision import Decision
-from ..driver import Decide, DriverDecisions
+from ..driver_decisions import Decide, DriverDecisions
 from ..question import Answer, Question
 
 __all__ = ("DRIVER", "veth_max_mtu")

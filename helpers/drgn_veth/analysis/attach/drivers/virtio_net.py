@@ -23,7 +23,7 @@ from ....core.uapi import (
 from ...need import CannotTell, need
 from ...remedies import Remedy
 from ..decision import Decision
-from ..driver import Decide, DriverDecisions
+from ..driver_decisions import Decide, DriverDecisions
 from ..question import Answer, Question
 
 __all__ = ("DRIVER",)
