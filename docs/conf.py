@@ -3,7 +3,7 @@
 
 from pathlib import Path
 import sys
-from typing import Any, List
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY / "helpers"))
@@ -54,7 +54,7 @@ suppress_warnings = ["ref.python"]
 
 
 def _without_field_numbers(
-    app: object, what: str, name: str, obj: object, options: object, lines: List[str]
+    app: object, what: str, name: str, obj: object, options: object, lines: list[str]
 ) -> None:
     # What Python says of a member of a named tuple.
     if lines and lines[0].startswith("Alias for field number"):

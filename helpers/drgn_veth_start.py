@@ -8,11 +8,12 @@ of Python and drgn. The package :mod:`drgn_veth` imports drgn, so this module is
 of it.
 """
 
+from collections.abc import Iterator
 import contextlib
 import os
 import signal
 import sys
-from typing import Any, Callable, Dict, Iterator, List, NoReturn, Optional, Tuple
+from typing import Any, Callable, NoReturn, Optional
 
 __all__ = ("OLDEST_DRGN", "at_signal", "last_step", "restore_signals", "start")
 
@@ -24,9 +25,9 @@ _OLDEST_PYTHON = (3, 9)
 _EXIT_USAGE = 2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-_undo: List[Callable[[], None]] = []
-_before: Dict[int, Any] = {}  # handlers of signals
-_late: Optional[List[int]] = None  # signals since the last step began
+_undo: list[Callable[[], None]] = []
+_before: dict[int, Any] = {}  # handlers of signals
+_late: Optional[list[int]] = None  # signals since the last step began
 
 
 @contextlib.contextmanager
@@ -104,7 +105,7 @@ def _fail(message: str) -> NoReturn:
     sys.exit(_EXIT_USAGE)
 
 
-def _release(version: str) -> Tuple[int, ...]:
+def _release(version: str) -> tuple[int, ...]:
     # "0.0.33", "0.3.0+12.gdeadbeef", "0.0.33rc1"
     numbers = []
     for part in version.split("+")[0].split("."):

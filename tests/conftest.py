@@ -8,11 +8,13 @@ before and after it panics. Two kernels boot at a time.
 """
 
 import collections
+from collections import Counter
+from collections.abc import Iterator
 import concurrent.futures
 from pathlib import Path
 import subprocess
 import sys
-from typing import Any, Callable, Counter, Dict, Iterator, List, Tuple
+from typing import Any, Callable
 
 import lab
 import pytest
@@ -49,7 +51,7 @@ class _Booted:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._pool = concurrent.futures.ThreadPoolExecutor(_JOBS)
-        self._dumps: Dict[Any, concurrent.futures.Future[Dump]] = {}
+        self._dumps: dict[Any, concurrent.futures.Future[Dump]] = {}
 
     def start(self, kernel: str, scene: str, **kwargs: Any) -> None:
         folder = self._folder / f"{kernel}-{scene}"
@@ -64,7 +66,7 @@ class _Booted:
         self._pool.shutdown(cancel_futures=True)
 
 
-def _kernels(scene: str) -> List[str]:
+def _kernels(scene: str) -> list[str]:
     # Which kernels set a scene.
     newest = [OLDER_INSTEAD.get((scene, kernel), kernel) for kernel in KERNELS]
     return newest + OLDER_BUILDS.get(scene, [])
@@ -72,7 +74,7 @@ def _kernels(scene: str) -> List[str]:
 
 #: The scenes, in the order in which they boot; the arguments of make_dump() for each,
 #: and the fixtures that use it.
-SCENES: Dict[str, Tuple[Dict[str, Any], Tuple[str, ...]]] = {
+SCENES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "zoo": (
         {"early_hooks": [look_before_asking], "hooks": [look_at_guest]},
         ("zoo", "one_zoo", "lab_dump", "old_dump", "new_dump", "asked"),
@@ -123,11 +125,11 @@ def rules(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     return booted.get(request.param, "rules")
 
 
-_runs = pytest.StashKey[Dict[str, RulesRun]]()
+_runs = pytest.StashKey[dict[str, RulesRun]]()
 
 
 @pytest.fixture(scope="session")
-def all_rules(booted: _Booted, pytestconfig: pytest.Config) -> Dict[str, RulesRun]:
+def all_rules(booted: _Booted, pytestconfig: pytest.Config) -> dict[str, RulesRun]:
     """What the rules found and fixed, by kernel; printed at the end of the run."""
     runs = pytestconfig.stash.setdefault(_runs, {})
     for kernel in _kernels("rules"):
@@ -212,16 +214,16 @@ def tally(pytestconfig: pytest.Config) -> Tally:
     return pytestconfig.stash.setdefault(TALLIES, {})
 
 
-_answers = pytest.StashKey[Dict[str, Answers]]()
+_answers = pytest.StashKey[dict[str, Answers]]()
 
 
 @pytest.fixture(scope="session")
-def answer_tally(pytestconfig: pytest.Config) -> Dict[str, Answers]:
+def answer_tally(pytestconfig: pytest.Config) -> dict[str, Answers]:
     """Collects compared answers, which are printed at the end of the run."""
     return pytestconfig.stash.setdefault(_answers, {})
 
 
-def _tell_answers(terminalreporter: Any, tally: Dict[str, Answers]) -> None:
+def _tell_answers(terminalreporter: Any, tally: dict[str, Answers]) -> None:
     terminalreporter.section("predictions compared with the kernel's answers")
     errors: Counter[str] = collections.Counter()
     total = 0
@@ -239,7 +241,7 @@ def _tell_answers(terminalreporter: Any, tally: Dict[str, Answers]) -> None:
         terminalreporter.line(f"  {number:6} {error}")
 
 
-def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # LAB_KERNELS may name no old kernel, or no new one: their tests do not exist then,
     # as a skipped test counts as a failed one.
     items[:] = [item for item in items if not item.name.endswith("[NOTSET]")]
@@ -248,9 +250,9 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
             item.add_marker("vm")
 
 
-def _tell_rules(terminalreporter: Any, runs: Dict[str, RulesRun]) -> None:
+def _tell_rules(terminalreporter: Any, runs: dict[str, RulesRun]) -> None:
     terminalreporter.section("rules of which a kernel showed the symptom")
-    shown_by: Dict[str, List[str]] = {}
+    shown_by: dict[str, list[str]] = {}
     for kernel, run in runs.items():
         shown = [s["rule"] for s in run.symptoms if s["shown"] is True]
         terminalreporter.line(f"{kernel}: {len(shown)} of {len(run.symptoms)} states")

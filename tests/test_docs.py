@@ -5,7 +5,6 @@ import doctest
 import importlib
 from pathlib import Path
 import pkgutil
-from typing import List
 
 import drgn_veth
 import pytest
@@ -33,7 +32,7 @@ def core() -> Path:
 
 def _fenced(text: str) -> str:
     # The code between fences, with as many lines as the page.
-    kept: List[str] = []
+    kept: list[str] = []
     inside = False
     for line in text.splitlines():
         fence = line.startswith("```")

@@ -2,10 +2,10 @@
 """The rules of the house that a program can check."""
 
 import ast
+from collections.abc import Iterator, Mapping, Sequence
 import functools
 from pathlib import Path
 import re
-from typing import Iterator, List, Mapping, Sequence, Set, Tuple
 
 import drgn_veth
 import pytest
@@ -40,7 +40,7 @@ def imports(source: str) -> Iterator[str]:
                 yield from (f"{dots}{alias.name}" for alias in node.names)
 
 
-def full_names(source: str, package: Tuple[str, ...]) -> Iterator[Tuple[str, ...]]:
+def full_names(source: str, package: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Yield the full names of what a module of a package imports."""
     for name in imports(source):
         dots = len(name) - len(name.lstrip("."))
@@ -52,7 +52,7 @@ TESTS = [path for path in SOURCES if name(path).startswith("tests/")]
 SHARED = ("tests", "support")
 
 
-def other_tests(source: str, package: Tuple[str, ...]) -> List[str]:
+def other_tests(source: str, package: tuple[str, ...]) -> list[str]:
     """Return what a module of a package imports of the tests, but for support."""
     return [
         ".".join(name)
@@ -100,8 +100,8 @@ def test_license_line(path: Path) -> None:
 def test_module_says_what_it_exports(path: Path) -> None:
     tree = ast.parse(path.read_text())
     assert ast.get_docstring(tree)
-    exported: Set[str] = set()
-    defined: Set[str] = set()
+    exported: set[str] = set()
+    defined: set[str] = set()
     for node in tree.body:
         if isinstance(node, ast.Assign):
             targets = [t.id for t in node.targets if isinstance(t, ast.Name)]
@@ -157,19 +157,19 @@ PURE = {"analysis", "model", "render"}
 OURS = {"drgn_veth", "drgn_veth_start"}
 
 
-def place(path: Path) -> Tuple[str, ...]:
+def place(path: Path) -> tuple[str, ...]:
     """Return the dotted name of a module within the package."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts
 
 
-def imported(path: Path) -> Iterator[Tuple[str, ...]]:
+def imported(path: Path) -> Iterator[tuple[str, ...]]:
     """Yield what a module imports, as full names."""
     package = ("drgn_veth", *path.relative_to(PACKAGE).parts[:-1])
     yield from full_names(path.read_text(), package)
 
 
-def room_of(name: Tuple[str, ...]) -> str:
+def room_of(name: tuple[str, ...]) -> str:
     """Return the room of a module of ours, given its full name."""
     if name[0] == "drgn_veth_start":
         return name[0]
@@ -226,7 +226,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 
 def test_rooms_form_no_circle() -> None:
-    done: Set[str] = {"drgn_veth_start"}
+    done: set[str] = {"drgn_veth_start"}
     while len(done) <= len(ROOMS):
         ready = {r for r, may in ROOMS.items() if r not in done and done >= set(may)}
         assert ready, set(ROOMS) - done

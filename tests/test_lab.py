@@ -2,12 +2,12 @@
 """The rooms of the lab, without booting anything."""
 
 import ast
+from collections.abc import Iterator
 import importlib.util
 import os
 from pathlib import Path
 import shutil
 import sysconfig
-from typing import Iterator
 
 from lab.host import vmcore
 import pytest

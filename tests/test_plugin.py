@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 import subprocess
 import sys
-from typing import Dict
 
 import pytest
 
@@ -26,7 +25,7 @@ def core(request: pytest.FixtureRequest) -> Path:
     return recorded_core(request.param).core
 
 
-def run(core: Path, env: Dict[str, str], *args: str) -> str:
+def run(core: Path, env: dict[str, str], *args: str) -> str:
     argv = [sys.executable, "-m", "drgn", "-q", "-c", str(core)]
     done = subprocess.run(
         [*argv, "--no-default-symbols", *args],

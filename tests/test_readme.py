@@ -6,7 +6,6 @@ import re
 import shlex
 import subprocess
 import sys
-from typing import List
 from unittest import mock
 
 import pytest
@@ -26,7 +25,7 @@ def core() -> Path:
     return recorded_core(NAME).core
 
 
-def _blocks() -> List[str]:
+def _blocks() -> list[str]:
     """Return the indented blocks, without their indentation."""
     found = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", README, re.M)
     return [re.sub(r"^ {4}", "", block, flags=re.M).strip("\n") for block in found]

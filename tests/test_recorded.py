@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 import subprocess
 import sys
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Optional
 
 from drgn_veth.analysis.attach.decide import decision
 import golden
@@ -31,10 +31,10 @@ def run(
 
 
 @pytest.fixture(scope="session")
-def report(recorded: Recorded) -> Dict[str, Any]:
+def report(recorded: Recorded) -> dict[str, Any]:
     done = run(recorded.core, "--format", "json")
     assert (done.returncode, done.stderr) == (0, "")
-    said: Dict[str, Any] = json.loads(done.stdout)
+    said: dict[str, Any] = json.loads(done.stdout)
     return said
 
 
@@ -44,7 +44,7 @@ def test_there_is_one_for_each_kernel() -> None:
     assert any(name.startswith("7.") for name in series)
 
 
-def test_every_value(recorded: Recorded, report: Dict[str, Any], tally: Tally) -> None:
+def test_every_value(recorded: Recorded, report: dict[str, Any], tally: Tally) -> None:
     comparison = oracle.compare(report, recorded.truth)
     tally[f"{recorded.name} core"] = comparison
     assert not comparison.differences, "\n".join(comparison.differences)
@@ -55,7 +55,7 @@ def test_every_value(recorded: Recorded, report: Dict[str, Any], tally: Tally) -
     jsonschema.validate(report, SCHEMA, cls=jsonschema.Draft202012Validator)
 
 
-def test_findings(recorded: Recorded, report: Dict[str, Any]) -> None:
+def test_findings(recorded: Recorded, report: dict[str, Any]) -> None:
     """What the scene has set up to go wrong, and nothing else."""
     found = report["findings"]
     if recorded.about["scene"] != "zoo":
@@ -92,10 +92,10 @@ def _keys(value: object) -> object:
 
 NO_OPERATION = ("EOPNOTSUPP", "Underlying driver does not support XDP in native mode")
 
-_Answer = Tuple[Optional[str], Optional[str]]
+_Answer = tuple[Optional[str], Optional[str]]
 
 #: Rules that say how the kernel refuses native XDP, by its answer.
-REFUSALS: Dict[_Answer, str] = {
+REFUSALS: dict[_Answer, str] = {
     ("ENOSPC", decision("veth-queues").message): "xdp-native-queues",
     ("ERANGE", decision("veth-mtu").message): "xdp-peer-mtu",
     ("EEXIST", decision("other-mode").message): "xdp-mode-conflict",
@@ -104,7 +104,7 @@ REFUSALS: Dict[_Answer, str] = {
 }
 
 
-def _chain(attempt: Dict[str, Any]) -> List[Dict[str, Any]]:
+def _chain(attempt: dict[str, Any]) -> list[dict[str, Any]]:
     # The answer to an attach, and those that come after its fixes.
     chain = [attempt]
     while "then" in chain[-1]:
@@ -112,12 +112,12 @@ def _chain(attempt: Dict[str, Any]) -> List[Dict[str, Any]]:
     return chain
 
 
-def _said(answer: Dict[str, Any]) -> _Answer:
+def _said(answer: dict[str, Any]) -> _Answer:
     return answer["error"], answer["message"]
 
 
 def test_findings_agree_with_the_predictor(
-    recorded: Recorded, report: Dict[str, Any]
+    recorded: Recorded, report: dict[str, Any]
 ) -> None:
     """What rules say of native XDP, and of what comes then, is what it answers."""
     done = run(recorded.core, "--all", "--format", "json", script=ATTACH_SCRIPT)

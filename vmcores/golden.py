@@ -6,13 +6,14 @@
 or those named. It boots nothing. tests/test_recorded.py compares.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 import difflib
 import json
 import lzma
 from pathlib import Path
 import sys
 import tempfile
-from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any
 from unittest import mock
 
 from drgn import Program
@@ -36,7 +37,7 @@ _SCENE_DEVICES = "DEVICES"
 
 #: The files in a folder, and the script and arguments that print each. JSON is large,
 #: so it is compressed.
-OUTPUTS: Mapping[str, Tuple[Any, Sequence[str]]] = {
+OUTPUTS: Mapping[str, tuple[Any, Sequence[str]]] = {
     "pairs.txt": (_REPORT, ()),
     "all.txt": (_REPORT, ("--all",)),
     "pairs.csv": (_REPORT, ("--format", "csv")),
@@ -53,7 +54,7 @@ def folder_of(name: str) -> Path:
     return HERE / f"{name}.golden"
 
 
-def outputs(name: str, prog: Program, snapshot: Snapshot) -> Iterator[Tuple[str, str]]:
+def outputs(name: str, prog: Program, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     """
     Yield the name of each file, and what its command prints.
 
@@ -100,9 +101,9 @@ def write(name: str, core: Path) -> None:
         path.write_bytes(data)
 
 
-def _expanded(records: Sequence[str]) -> List[str]:
+def _expanded(records: Sequence[str]) -> list[str]:
     # Expands records of a JSON document, one a line, into one line a member.
-    lines: List[str] = []
+    lines: list[str] = []
     for record in records:
         try:
             value = json.loads(record.rstrip(","))
@@ -123,7 +124,7 @@ def difference(file: str, golden: str, now: str, most: int = 60) -> str:
         return ""
     old, new = golden.splitlines(), now.splitlines()
     if ".json" in file:
-        there: Tuple[Dict[str, None], Dict[str, None]]
+        there: tuple[dict[str, None], dict[str, None]]
         there = dict.fromkeys(old), dict.fromkeys(new)
         old = _expanded([line for line in old if line not in there[1]])
         new = _expanded([line for line in new if line not in there[0]])
@@ -133,7 +134,7 @@ def difference(file: str, golden: str, now: str, most: int = 60) -> str:
     return "\n".join(lines or ["the same records in another order"])
 
 
-def main(names: List[str]) -> int:
+def main(names: list[str]) -> int:
     """Write the golden output of the cores that are named, or of all."""
     suffix = ".core.xz"
     for packed in sorted(HERE.glob(f"*{suffix}")):

@@ -7,12 +7,12 @@ panic. vmcore_slice.py makes a small core of the dump. Next to it go the truth o
 same boot, the kernel's answers to XDP attaches, and golden output (golden.py).
 """
 
+from collections.abc import Mapping, Sequence
 import json
 import lzma
 from pathlib import Path
 import subprocess
 import sys
-from typing import List, Mapping, Sequence
 
 import golden
 import lab
@@ -45,7 +45,7 @@ def record(kernel: str, scene: str) -> str:
     made = lab.make(kernel, scene)
     assert made.answers is not None
     name = f"{made.kernel.short_series}-{scene}"
-    symbols: List[object] = ["-s", made.kernel.vmlinux]
+    symbols: list[object] = ["-s", made.kernel.vmlinux]
     symbols += ["-s", made.kernel.debug_modules["veth"]]
     core = HERE / f"{name}.core"
     packed = HERE / f"{name}.core.xz"
@@ -77,7 +77,7 @@ def record(kernel: str, scene: str) -> str:
     return name
 
 
-def main(kernels: List[str]) -> int:
+def main(kernels: list[str]) -> int:
     """Record the kernels that are named, or all."""
     for kernel in kernels or list(SCENES):
         for scene in SCENES[kernel]:

@@ -11,7 +11,6 @@ from pathlib import Path
 import shutil
 import sys
 import tempfile
-from typing import List
 
 __all__ = ("main", "unpack")
 
@@ -28,7 +27,7 @@ def unpack(packed: Path, folder: Path) -> Path:
     return goal
 
 
-def main(arguments: List[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Unpack what the arguments name."""
     if len(arguments) != 2:
         print("usage: unpack.py NAME.core.xz FOLDER", file=sys.stderr)

@@ -11,14 +11,11 @@ They are named tuples because these are frozen and slotted on every Python that
 drgn runs on, and are made several times faster than frozen dataclasses.
 """
 
+from collections.abc import Iterator, Mapping
 import enum
 from typing import (
-    FrozenSet,
-    Iterator,
-    Mapping,
     NamedTuple,
     Optional,
-    Tuple,
 )
 
 from .core.unreadable import Maybe, Unreadable
@@ -63,7 +60,7 @@ class Target(NamedTuple):
     arch: str
     types: str  # where the types came from: dwarf, btf, dwarf+btf
     possible_cpus: Maybe[int]
-    online_cpus: Maybe[Tuple[int, ...]]
+    online_cpus: Maybe[tuple[int, ...]]
     rps_sock_flow_entries: Maybe[int]
 
 
@@ -97,13 +94,13 @@ class Kernel(NamedTuple):
     dev_bound: bool  # bpf_prog_aux.dev_bound, since v6.3
     # Messages of the core, and of the drivers that there are, by the function whose
     # text refers to them; a function that is not there has none.
-    messages: Maybe[Tuple[Tuple[str, FrozenSet[str]], ...]]
+    messages: Maybe[tuple[tuple[str, frozenset[str]], ...]]
     padded_vnet_hdr_size: Maybe[Optional[int]]  # sizeof(struct padded_vnet_hdr)
     # Who holds rtnl_mutex.
     rtnl_owner: Maybe[Optional[Task]]
     # What veth_poll() accesses to wake a TX queue: see drgn_veth.disasm.veth_poll.
     # None: no veth has NAPI.
-    veth_poll: Maybe[Optional[FrozenSet[str]]] = None
+    veth_poll: Maybe[Optional[frozenset[str]]] = None
     # When veth_xmit() writes the RX queue into a packet. None: there is no veth.
     records_rx_queue: Maybe[Optional[RecordsRxQueue]] = None
 
@@ -116,8 +113,8 @@ class Namespace(NamedTuple):
     device_count: int
     # cleanup_net() has taken it off net_namespace_list; a peer led to it.
     dying: bool = False
-    names: Maybe[Tuple[str, ...]] = ()  # as `ip netns` has them
-    mounts: Maybe[Tuple[str, ...]] = ()  # paths that it is mounted at
+    names: Maybe[tuple[str, ...]] = ()  # as `ip netns` has them
+    mounts: Maybe[tuple[str, ...]] = ()  # paths that it is mounted at
     # A process in it; looked for only where nothing is mounted.
     process: Maybe[Optional[Task]] = None
 
@@ -177,14 +174,14 @@ class Xdp(NamedTuple):
     generic: Maybe[Optional[XdpProgram]]
     driver: Maybe[Optional[XdpProgram]]
     offload: Maybe[Optional[XdpProgram]]
-    queues: Maybe[Optional[Tuple[XdpQueue, ...]]]  # None: not a veth
+    queues: Maybe[Optional[tuple[XdpQueue, ...]]]  # None: not a veth
 
 
 class RpsQueue(NamedTuple):
     """RPS and RFS of one real RX queue (``struct netdev_rx_queue``)."""
 
     queue: int
-    cpus: Maybe[Tuple[int, ...]]
+    cpus: Maybe[tuple[int, ...]]
     flow_entries: Maybe[int]
 
 
@@ -192,8 +189,8 @@ class XpsQueue(NamedTuple):
     """XPS of one real TX queue, as sysfs shows it: who chooses this queue."""
 
     queue: int
-    cpus: Maybe[Tuple[int, ...]]
-    rx_queues: Maybe[Tuple[int, ...]]
+    cpus: Maybe[tuple[int, ...]]
+    rx_queues: Maybe[tuple[int, ...]]
 
 
 class Driver(NamedTuple):
@@ -236,8 +233,8 @@ class Veth(NamedTuple):
 
     dropped: Maybe[int]  # packets that it could not hand to its peer
     prog: Maybe[int]  # _xdp_prog, struct bpf_prog *; 0: none
-    stale: Maybe[Tuple[StaleProgram, ...]] = ()
-    stopped: Maybe[Tuple[StoppedTxQueue, ...]] = ()
+    stale: Maybe[tuple[StaleProgram, ...]] = ()
+    stopped: Maybe[tuple[StoppedTxQueue, ...]] = ()
 
 
 class Bond(NamedTuple):
@@ -245,7 +242,7 @@ class Bond(NamedTuple):
 
     mode: Maybe[str]
     xmit_policy: Maybe[str]
-    slaves: Maybe[Tuple[DeviceRef, ...]]  # in the order of the kernel's list
+    slaves: Maybe[tuple[DeviceRef, ...]]  # in the order of the kernel's list
 
 
 class VirtioNet(NamedTuple):
@@ -260,11 +257,11 @@ class Device(NamedTuple):
     netns: Maybe[int]
     ifindex: Maybe[int]
     name: Maybe[str]
-    altnames: Maybe[Tuple[str, ...]]
+    altnames: Maybe[tuple[str, ...]]
     alias: Maybe[Optional[str]]
     net_device: int
     kind: Maybe[Optional[str]]
-    flags: Maybe[Tuple[str, ...]]
+    flags: Maybe[tuple[str, ...]]
     operstate: Maybe[str]
     mtu: Maybe[int]
     min_mtu: Maybe[int]
@@ -274,14 +271,14 @@ class Device(NamedTuple):
     queues: Queues
     peer: Maybe[Optional[DeviceRef]]
     xdp: Xdp
-    rps: Maybe[Tuple[RpsQueue, ...]]
-    xps: Maybe[Tuple[XpsQueue, ...]]
+    rps: Maybe[tuple[RpsQueue, ...]]
+    xps: Maybe[tuple[XpsQueue, ...]]
     off_list: Optional[str] = None
     # What decides an XDP attach, and what the rules of diagnosis compare.
     driver: Driver = Driver(None, False, False, False)
     features: Features = Features(0, 0, None)
     hard_header_len: Maybe[int] = 0
-    uppers: Maybe[Tuple[DeviceRef, ...]] = ()  # adj_list.upper: one level
+    uppers: Maybe[tuple[DeviceRef, ...]] = ()  # adj_list.upper: one level
     memory_provider: Maybe[bool] = False  # of some real RX queue
     tcp_data_split: Maybe[bool] = False  # cfg.hds_config is ENABLED
     veth: Optional[Veth] = None
@@ -308,7 +305,7 @@ class XdpLink(NamedTuple):
 
     id: Maybe[int]
     device: DeviceRef
-    pins: Maybe[Tuple[str, ...]]  # paths
+    pins: Maybe[tuple[str, ...]]  # paths
     holders: Maybe[int]  # references that are no pins: files that processes have open
     here: bool = True  # the first process sees all pins by these paths
 
@@ -332,18 +329,18 @@ class Snapshot(NamedTuple):
     """All that one pass over the kernel found."""
 
     target: Target
-    namespaces: Tuple[Namespace, ...]
-    devices: Tuple[Device, ...]
-    pairs: Tuple[Pair, ...]
+    namespaces: tuple[Namespace, ...]
+    devices: tuple[Device, ...]
+    pairs: tuple[Pair, ...]
     # Walks that could not be finished, which no single value stands for.
-    incomplete: Tuple[Tuple[str, str], ...] = ()
+    incomplete: tuple[tuple[str, str], ...] = ()
     kernel: Optional[Kernel] = None
-    links: Tuple[XdpLink, ...] = ()
-    programs: Maybe[Tuple[LoadedProgram, ...]] = ()
+    links: tuple[XdpLink, ...] = ()
+    programs: Maybe[tuple[LoadedProgram, ...]] = ()
 
 
 #: Members that the JSON leaves out: a finding that needs one says if it is missing.
-NOT_IN_JSON: Mapping[type, FrozenSet[str]] = {
+NOT_IN_JSON: Mapping[type, frozenset[str]] = {
     Namespace: frozenset({"process"}),
     XdpProgram: frozenset({"expected_attach_type"}),
     XdpQueue: frozenset({"registered", "tx_errors", "waiting", "rxq_index"}),
@@ -363,7 +360,7 @@ NOT_IN_JSON: Mapping[type, FrozenSet[str]] = {
 }
 
 
-def _below(value: object, where: str) -> Iterator[Tuple[str, str]]:
+def _below(value: object, where: str) -> Iterator[tuple[str, str]]:
     if value.__class__ is Unreadable:
         yield where, value.reason
     elif isinstance(value, tuple):
@@ -387,7 +384,7 @@ def device_place(device: Device) -> str:
     return f"devices[({_number(device.netns)}, {_number(device.ifindex)})]"
 
 
-def unreadable_in(snapshot: Snapshot) -> Iterator[Tuple[str, str]]:
+def unreadable_in(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     """Yield where a value is missing, in the terms of the JSON, and why."""
     yield from snapshot.incomplete
     yield from _below(snapshot.target, "target")

@@ -22,6 +22,7 @@ read. It makes no drgn objects at all, and so is what no program in Python with 
 go below.
 """
 
+from collections.abc import Sequence
 import json
 import os
 from pathlib import Path
@@ -30,7 +31,7 @@ import statistics
 import subprocess
 import sys
 import time
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any
 
 __all__ = ("main",)
 
@@ -84,7 +85,7 @@ print(json.dumps([count, time.perf_counter() - start]))
 """
 
 
-def _run(argv: Sequence[object], text: str = "") -> Tuple[float, int, str]:
+def _run(argv: Sequence[object], text: str = "") -> tuple[float, int, str]:
     """Run a program; return its seconds, peak memory in KiB, and output."""
     start = time.perf_counter()
     process = subprocess.Popen(
@@ -105,7 +106,7 @@ def _run(argv: Sequence[object], text: str = "") -> Tuple[float, int, str]:
     return seconds, usage.ru_maxrss, output
 
 
-def _median(runs: List[Tuple[float, int, str]]) -> Tuple[float, float]:
+def _median(runs: list[tuple[float, int, str]]) -> tuple[float, float]:
     return (
         statistics.median(seconds for seconds, _, _ in runs),
         statistics.median(memory for _, memory, _ in runs) / 1024,
@@ -121,7 +122,7 @@ def _crash() -> str:
     return path
 
 
-def _inside(drgn: Sequence[object], what: str) -> Tuple[int, float]:
+def _inside(drgn: Sequence[object], what: str) -> tuple[int, float]:
     code = _INSIDE.format(helpers=str(REPOSITORY / "helpers"), what=what)
     _, _, output = _run([*drgn, "-e", code])
     count, seconds = json.loads(output)
@@ -137,8 +138,8 @@ def main() -> int:
     """Measure, print, and return 1 if a goal is not met."""
     import lab
 
-    drgn: Dict[int, List[object]] = {}
-    btf: List[object] = []
+    drgn: dict[int, list[object]] = {}
+    btf: list[object] = []
     made: Any = None
     for size in SIZES:
         made = lab.make(KERNEL, "scale", env={"N": str(size)}, memory_mb=2048)
@@ -151,10 +152,10 @@ def main() -> int:
     large, small = SIZES
 
     # Turn about, so that a busy moment of the machine falls on both.
-    inside: Dict[Tuple[str, int], List[float]] = {}
-    whole: List[Tuple[float, int, str]] = []
-    whole_btf: List[Tuple[float, int, str]] = []
-    crash: List[Tuple[float, int, str]] = []
+    inside: dict[tuple[str, int], list[float]] = {}
+    whole: list[tuple[float, int, str]] = []
+    whole_btf: list[tuple[float, int, str]] = []
+    crash: list[tuple[float, int, str]] = []
     crash_path = _crash()
     for _ in range(ROUNDS):
         whole.append(_run([*drgn[large], SCRIPT]))

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 import time
 import tracemalloc
-from typing import Callable, List, Optional
+from typing import Callable, Optional
 
 from drgn import (
     Architecture,
@@ -422,7 +422,7 @@ def test_any_records(data: bytes) -> None:
     ),
     st.integers(0, len(GOOD)),
 )
-def test_some_bytes_changed(changes: List[List[int]], cut: int) -> None:
+def test_some_bytes_changed(changes: list[list[int]], cut: int) -> None:
     data = bytearray(GOOD)
     for at, value in changes:
         data[at] = value
@@ -464,7 +464,7 @@ def test_real_module() -> None:
     st.lists(st.tuples(st.integers(0, len(VETH) - 1), st.integers(0, 255)), max_size=6),
     st.integers(0, len(VETH)) | st.just(len(VETH)),
 )
-def test_changed_module(changes: List[List[int]], cut: int) -> None:
+def test_changed_module(changes: list[list[int]], cut: int) -> None:
     data = bytearray(VETH)
     for at, value in changes:
         data[at] = value

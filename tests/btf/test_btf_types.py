@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Each kind of BTF, from blobs made by hand."""
 
-from typing import Any, List, Optional, Tuple
+from typing import Any, Optional
 
 from drgn import (
     Architecture,
@@ -53,7 +53,7 @@ def blob(platform: Platform) -> Blob:
     return Blob("<" if _is_little(platform) else ">")
 
 
-def _members(type: Type) -> List[Tuple[Any, ...]]:
+def _members(type: Type) -> list[tuple[Any, ...]]:
     assert type.members is not None
     return [(m.name, m.bit_offset, m.bit_field_size) for m in type.members]
 
@@ -166,7 +166,7 @@ def test_enums(blob: Blob, platform: Platform) -> None:
     forward = blob.enum("f", [])
     types = make(blob, platform)
 
-    def values(id: int) -> List[Tuple[str, int]]:
+    def values(id: int) -> list[tuple[str, int]]:
         enumerators = types.type(id).enumerators
         assert enumerators is not None
         return [(name, value) for name, value in enumerators]

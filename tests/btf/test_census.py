@@ -2,9 +2,10 @@
 """On real kernels, BTF tells what DWARF tells."""
 
 from collections import Counter
+from collections.abc import Iterable
 import json
 import random
-from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
+from typing import Any, Optional
 from unittest import mock
 
 from drgn import FindObjectFlags, Program, Type
@@ -39,8 +40,8 @@ def _vmlinux_types(prog: Program) -> BtfTypes:
     return BtfTypes(prog, Btf(prog.read(start, stop - start), byteorder(prog)))
 
 
-def _named(types: BtfTypes, ids: Iterable[int]) -> Dict[str, List[int]]:
-    found: Dict[str, List[int]] = {}
+def _named(types: BtfTypes, ids: Iterable[int]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
     for id in ids:
         record = types.btf.record(id)
         if record.kind in _KEYWORDS and types.btf.string(record.name):
@@ -54,8 +55,8 @@ class _Used:
 
     def __init__(self, dump: LabDump) -> None:
         self.prog = prog = dump.program()
-        self.objects: List[Tuple[str, FindObjectFlags]] = []
-        self.types: List[BtfTypes] = []
+        self.objects: list[tuple[str, FindObjectFlags]] = []
+        self.types: list[BtfTypes] = []
         prog.register_object_finder("recorder", self._record, enable_index=0)
         with mock.patch("drgn_veth.btf.BtfTypes", self._make_types):
             use_btf(prog)
@@ -75,7 +76,7 @@ class _Used:
     ) -> None:
         self.objects.append((name, flags))
 
-    def names(self) -> Set[str]:
+    def names(self) -> set[str]:
         """Return the types of the kernel that were made."""
         (vmlinux,) = self.types
         return set(_named(vmlinux, vmlinux._made))
@@ -91,12 +92,12 @@ def used(lab_dump: LabDump) -> _Used:
     return _Used(lab_dump)
 
 
-_Names = Dict[str, List[Type]]
+_Names = dict[str, list[Type]]
 
 
 def _compare(
     names: _Names, dwarf: Program, most: int = 1 << 20
-) -> Tuple["Counter[str]", List[str]]:
+) -> tuple["Counter[str]", list[str]]:
     counts: Counter[str] = Counter()
     wrong = []
     for name, types in names.items():
@@ -116,7 +117,7 @@ def _compare(
     return counts, wrong
 
 
-def _only_enums(wrong: List[str]) -> bool:
+def _only_enums(wrong: list[str]) -> bool:
     return all(text.startswith("enum ") and "Enumerator" in text for text in wrong)
 
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Types that are made into BTF, and read out of it again."""
 
-from typing import List
-
 from drgn import (
     Architecture,
     Object,
@@ -49,7 +47,7 @@ class _Made:
         self.int = prog.int_type("int", 4, True)
         self.types = list(self._types())
 
-    def _types(self) -> List[Type]:
+    def _types(self) -> list[Type]:
         prog, int_ = self.prog, self.int
         const, volatile = Qualifiers.CONST, Qualifiers.VOLATILE
         u32 = prog.int_type("unsigned int", 4, False)

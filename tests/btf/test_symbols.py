@@ -4,7 +4,6 @@
 from pathlib import Path
 import struct
 import sys
-from typing import Dict
 
 from drgn import (
     Architecture,
@@ -80,7 +79,7 @@ def test_no_system_map(text: str, match: str, tmp_path: Path) -> None:
         _map(tmp_path, text)
 
 
-def _elf(symbols: Dict[str, int], bits: int, order: str) -> bytes:
+def _elf(symbols: dict[str, int], bits: int, order: str) -> bytes:
     wide = bits == 64
     names, table = b"\0", b"" + bytes(24 if wide else 16)
     for name, value in symbols.items():
@@ -156,7 +155,7 @@ def test_missing_system_map(tmp_path: Path) -> None:
 def test_kallsyms_is_what_drgn_reads(new_dump: LabDump) -> None:
     prog = new_dump.program()
     index = load_vmlinux_kallsyms(prog)
-    expected: Dict[str, set[int]] = {}
+    expected: dict[str, set[int]] = {}
     for symbol in index(prog, None, None, False):
         expected.setdefault(symbol.name, set()).add(symbol.address)
     known = vmcoreinfo_symbols(prog)
@@ -194,7 +193,7 @@ class Image:
     BASE = 0xFFFFFFFF81000000
     SIZE = 1 << 21
 
-    def __init__(self, symbols: Dict[str, int], marker: str) -> None:
+    def __init__(self, symbols: dict[str, int], marker: str) -> None:
         self.memory = bytearray(self.SIZE)
         self._end = 1 << 20
         # Each character stands for itself: nothing is packed.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What cannot be read is said, what is wrong with us is raised."""
 
-from typing import Iterator, List
+from collections.abc import Iterator
 
 from drgn import FaultError
 from drgn_veth.core.errors import WalkError, attempt
@@ -32,7 +32,7 @@ def test_attempt() -> None:
 
 def test_salvage() -> None:
     salvage = Salvage("pages: ")
-    found: List[int] = list(salvage.walk(broken_walk()))
+    found: list[int] = list(salvage.walk(broken_walk()))
     assert found == [1, 2]
     with pytest.raises(WalkError, match=r"^pages: no page"):
         salvage.finish()

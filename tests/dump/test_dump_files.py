@@ -6,7 +6,6 @@ from pathlib import Path
 import shutil
 import struct
 import subprocess
-from typing import List
 
 from drgn import Program
 from drgn_veth.dump.elfcore import EM, Note, write_core
@@ -253,7 +252,7 @@ def test_damaged_line_of_vmcoreinfo(core: Path, tmp_path: Path, line: str) -> No
     one_line(run("-c", path), 3, "VMCOREINFO")
 
 
-def guest_core(path: Path, notes: List[Note]) -> None:
+def guest_core(path: Path, notes: list[Note]) -> None:
     with open(path, "wb") as f:
         write_core(f, EM["X86_64"], True, notes, [(0, bytes(4096))])
 
@@ -266,7 +265,7 @@ def guest_core(path: Path, notes: List[Note]) -> None:
     ],
     ids=["qemu", "other"],
 )
-def test_dump_of_a_guest_without_vmcoreinfo(tmp_path: Path, notes: List[Note]) -> None:
+def test_dump_of_a_guest_without_vmcoreinfo(tmp_path: Path, notes: list[Note]) -> None:
     path = tmp_path / "vmcore"
     guest_core(path, notes)
     done = run("-c", path)

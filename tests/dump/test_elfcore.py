@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Cores that are written, and notes that are read: right ones and broken ones."""
 
+from collections.abc import Sequence
 import io
 from pathlib import Path
 import random
 import struct
 import time
 import tracemalloc
-from typing import List, Sequence, Tuple
 
 from drgn import FaultError, Program
 from drgn_veth.btf.carried import Carried, carried_by
@@ -34,7 +34,7 @@ NOTES = [VMCOREINFO, Note(b"", 7, b""), Note(b"abc", 1 << 31, b"12345")]
 NOTES += CARRIED.notes()
 SEGMENTS = [(0x1003, b"one"), (0x2000, b"two" * 5000), (1 << 45, b"\0")]
 
-_Segments = Sequence[Tuple[int, bytes]]
+_Segments = Sequence[tuple[int, bytes]]
 
 
 def _core(
@@ -48,7 +48,7 @@ def _core(
     return out.getvalue()
 
 
-def _notes(path: Path, data: bytes) -> List[Note]:
+def _notes(path: Path, data: bytes) -> list[Note]:
     """Read notes within bounds of time and memory."""
     path.write_bytes(data)
     tracemalloc.start()

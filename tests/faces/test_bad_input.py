@@ -6,7 +6,6 @@ from pathlib import Path
 import shutil
 import struct
 import sys
-from typing import List
 
 import pytest
 
@@ -77,7 +76,7 @@ def test_qemu_socket_that_is_not_there() -> None:
 @pytest.mark.parametrize(
     "args", [["--nosuch"], ["--kind"], ["--format", "xml"], ["extra"]]
 )
-def test_wrong_options(args: List[str]) -> None:
+def test_wrong_options(args: list[str]) -> None:
     done = run(*args)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr

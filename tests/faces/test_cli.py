@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from typing import Any, List
+from typing import Any
 
 from drgn import Program
 from drgn_veth.analysis.rules import RULES_BY_ID
@@ -106,7 +106,7 @@ def test_closed_output(core: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("args", [["-c", "/nosuch"], ["--nosuch"]], ids=["-c", "usage"])
-def test_closed_error(args: List[str]) -> None:
+def test_closed_error(args: list[str]) -> None:
     done = closed("2>&-", *args)
     assert done.returncode in (2, 3)
     assert (done.stdout, done.stderr) == ("", "")
@@ -305,10 +305,10 @@ def test_csv_of_hostile_names(core: Path, tmp_path: Path) -> None:
 def test_several_namespaces(core: Path) -> None:
     """--netns may be repeated, like --device."""
 
-    def devices(*args: str) -> List[Any]:
+    def devices(*args: str) -> list[Any]:
         done = run_warm(SCRIPT, "--all", "--format", "json", *args, core=core)
         assert (done.returncode, done.stderr) == (0, "")
-        found: List[Any] = json.loads(done.stdout)["devices"]
+        found: list[Any] = json.loads(done.stdout)["devices"]
         return found
 
     one, two = devices("--netns", "pod1"), devices("--netns", "/run/netns/pod2")

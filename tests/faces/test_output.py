@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any, Callable, List, Tuple
+from typing import Any, Callable
 
 from drgn import Program
 from drgn_veth.faces import opening, output
@@ -43,9 +43,9 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def command(script: Path, output: object, *args: object, drgn: Any = ()) -> List[str]:
+def command(script: Path, output: object, *args: object, drgn: Any = ()) -> list[str]:
     """Return the command line that writes to a file, by python3 or by drgn."""
-    argv: List[object] = [sys.executable]
+    argv: list[object] = [sys.executable]
     if drgn:
         argv += ["-m", "drgn", "-q", "--no-default-symbols", *drgn]
     argv += [
@@ -57,7 +57,7 @@ def command(script: Path, output: object, *args: object, drgn: Any = ()) -> List
     return [str(arg) for arg in (*argv, *args)]
 
 
-def run(argv: List[str], **kwargs: Any) -> "subprocess.CompletedProcess[str]":
+def run(argv: list[str], **kwargs: Any) -> "subprocess.CompletedProcess[str]":
     # Scripts look at the command line of drgn, which a run that is warm does not have.
     if argv[1] != "-m" and kwargs.keys() <= {"stdout", "cwd"}:
         return run_warm(*argv[1:], timeout=120, **kwargs)
@@ -241,7 +241,7 @@ def test_file_that_appears_meanwhile(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def written(child: Running) -> Tuple[int, bytes, bytes]:
+def written(child: Running) -> tuple[int, bytes, bytes]:
     """Return the status of a run, and what it wrote; little to standard error."""
     assert child.stdout and child.stderr
     with child.stdout, child.stderr:
@@ -381,7 +381,7 @@ def test_shell_goes_on_after_the_last_step() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
 
 
-def pieces(*folders: Path) -> List[Path]:
+def pieces(*folders: Path) -> list[Path]:
     return sorted(path for folder in folders for path in folder.iterdir())
 
 
@@ -441,7 +441,7 @@ def part(child: Any, count: int) -> bytes:
     return said
 
 
-ENOUGH: List[Tuple[str, List[str]]] = [
+ENOUGH: list[tuple[str, list[str]]] = [
     ("veth_report", ["--all"]),
     ("veth_report", ["--all", "--format", "json"]),
     ("veth_report", ["--all", "--format", "csv"]),
@@ -461,7 +461,7 @@ ENOUGH: List[Tuple[str, List[str]]] = [
     [(*one, False) for one in ENOUGH] + [(*ENOUGH[n], True) for n in (1, 4)],
 )
 def test_reader_that_goes_away(
-    name: str, args: List[str], unbuffered: bool, core: Path
+    name: str, args: list[str], unbuffered: bool, core: Path
 ) -> None:
     """One that reads a byte, and one that reads nothing, as ``| head`` may."""
     argv = [sys.executable, *["-u"][: int(unbuffered)]]

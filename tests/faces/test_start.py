@@ -5,7 +5,7 @@ from pathlib import Path
 import signal
 import subprocess
 import sys
-from typing import Any, Callable, List
+from typing import Any, Callable
 
 from drgn_veth_start import OLDEST_DRGN, _release
 import pytest
@@ -188,7 +188,7 @@ IN_MAIN = """
 def test_interrupted_at_work(
     script: Path, delay: float, core: Path, tmp_path: Path
 ) -> None:
-    args: List[object] = ["-c", core]
+    args: list[object] = ["-c", core]
     if script.stem == "xdp_attach":
         args.append("--all")
     elif script.stem == "vmcore_slice":

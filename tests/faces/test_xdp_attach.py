@@ -4,7 +4,7 @@
 import json
 from pathlib import Path
 import subprocess
-from typing import Any, Dict
+from typing import Any
 
 import jsonschema
 import pytest
@@ -47,10 +47,10 @@ def refused(core: Path, *args: str) -> str:
     return line
 
 
-def document(core: Path, *args: str) -> Dict[str, Any]:
+def document(core: Path, *args: str) -> dict[str, Any]:
     done = run(core, *args, "--format", "json")
     assert (done.returncode, done.stderr) == (0, "")
-    found: Dict[str, Any] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout)
     jsonschema.validate(found, SCHEMA)
     return found
 

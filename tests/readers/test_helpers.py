@@ -7,7 +7,8 @@ Each public reader, asked at a prompt as a user would, says what the Snapshot sa
 which is compared with the kernel's own tools elsewhere. On the recorded cores.
 """
 
-from typing import Any, Dict, Iterator, Optional
+from collections.abc import Iterator
+from typing import Any, Optional
 
 from drgn import Object
 import drgn_veth
@@ -23,7 +24,7 @@ class Opened:
     def __init__(self, core: Recorded) -> None:
         self.prog = core.prog
         self.snapshot = core.snapshot
-        self.devices: Dict[int, Object] = {
+        self.devices: dict[int, Object] = {
             dev.value_(): dev
             for net in drgn_veth.for_each_net_bounded(self.prog)
             for dev in drgn_veth.for_each_netdev_bounded(net)

@@ -7,7 +7,8 @@ A Snapshot reads them by a layout. What that gives is what drgn's own objects gi
 what the readers beside the declarations say. On the recorded cores.
 """
 
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple, Type
+from collections.abc import Iterator, Mapping
+from typing import Any, Callable
 
 from drgn import FaultError, Object, Program, TypeKind
 import drgn_veth
@@ -33,7 +34,7 @@ def prog(request: pytest.FixtureRequest) -> Program:
     return recorded_core(request.param).prog
 
 
-def structs(prog: Program) -> Iterator[Tuple[Layout[Any], Type[Members], Object]]:
+def structs(prog: Program) -> Iterator[tuple[Layout[Any], type[Members], Object]]:
     """Yield what a Snapshot reads: how, and a pointer to it."""
     layouts = Layouts(prog)
     assert layouts.name_node is not None and layouts.veth_priv is not None
@@ -89,7 +90,7 @@ def test_layouts_give_what_objects_give(prog: Program) -> None:
 
 
 #: What readers give for what a layout gives, as an address or a number.
-READERS: Mapping[Tuple[Type[Members], str], Callable[[Object], Any]] = {
+READERS: Mapping[tuple[type[Members], str], Callable[[Object], Any]] = {
     (NetDevice, "net"): netns.dev_net,
     (NetDevice, "rx"): lambda dev: queues.netdev_rx_queue(dev, 0),
     (NetDevice, "num_rx"): queues.netdev_num_rx_queues,
@@ -106,7 +107,7 @@ READERS: Mapping[Tuple[Type[Members], str], Callable[[Object], Any]] = {
 
 
 def test_layouts_give_what_readers_give(prog: Program) -> None:
-    compared: Dict[Tuple[Type[Members], str], int] = {}
+    compared: dict[tuple[type[Members], str], int] = {}
     for layout, declared, struct in structs(prog):
         record = layout.read(struct.value_())
         for key in [key for key in READERS if key[0] is declared]:
@@ -124,14 +125,14 @@ def test_layouts_give_what_readers_give(prog: Program) -> None:
 
 
 @pytest.mark.parametrize("declared", DECLARED, ids=lambda declared: declared.__name__)
-def test_members_are_declared_in_whole(declared: Type[Members]) -> None:
+def test_members_are_declared_in_whole(declared: type[Members]) -> None:
     """Each belongs to what a Snapshot reads, and nothing is declared twice."""
     assert declared.__doc__
     found = members_of(declared)
     assert found
     for composed in (NetDevice, RxQueue):
         parts = [part for part in composed.__mro__ if part in DECLARED]
-        names: List[str] = [name for part in parts for name in vars(part)]
+        names: list[str] = [name for part in parts for name in vars(part)]
         named = [name for name in names if not name.startswith("__")]
         assert sorted(named) == sorted(members_of(composed))
     for member in found.values():

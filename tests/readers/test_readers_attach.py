@@ -8,8 +8,9 @@ none, and kernels that the lab does not boot. What the readers say of real ones 
 compared with the kernel's own tools in tests/vm/test_readers.py.
 """
 
+from collections.abc import Mapping, Sequence
 import struct
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Optional
 
 import drgn
 from drgn import (
@@ -53,8 +54,8 @@ class Toy:
     def __init__(self) -> None:
         flags = PlatformFlags.IS_64_BIT | PlatformFlags.IS_LITTLE_ENDIAN
         self.prog = Program(Platform(drgn.Architecture.X86_64, flags))
-        self._types: Dict[str, Type] = {}
-        self._variables: Dict[str, Object] = {}
+        self._types: dict[str, Type] = {}
+        self._variables: dict[str, Object] = {}
         self._memory = bytearray(SIZE)
         self._used = 0
         self.prog.add_memory_segment(BASE, SIZE, self._read)
@@ -195,9 +196,9 @@ class Tree:
         for index, entry in slots.items():
             self.toy.put(at + 8 * index, "Q", entry)
 
-    def all(self) -> Tuple[List[int], str]:
+    def all(self) -> tuple[list[int], str]:
         """Return what was reached, and what was said."""
-        found: List[int] = []
+        found: list[int] = []
         try:
             for pointer in for_each_idr_pointer(self.idr):
                 found.append(pointer.value_())
@@ -302,11 +303,11 @@ class Ring:
         """Let next of one node point to another one."""
         self.toy.put(here, "Q", there)
 
-    def all(self) -> Tuple[List[int], str]:
+    def all(self) -> tuple[list[int], str]:
         """Return what was reached, sorted, and what was said."""
         prog = self.toy.prog
         head = Object(prog, "struct list_head *", self.head)
-        found: List[int] = []
+        found: list[int] = []
         try:
             for entry in for_each_entry_bounded(head, "struct entry", "node"):
                 found.append(entry.number.value_())
@@ -359,9 +360,9 @@ class Chain:
             toy.put(here, "Q", there)
             toy.put(there + 8, "Q", here)
 
-    def all(self, tags: int = 0) -> Tuple[List[int], str]:
+    def all(self, tags: int = 0) -> tuple[list[int], str]:
         """Return what was reached, and what was said."""
-        found: List[int] = []
+        found: list[int] = []
         try:
             for node in bounded_hlist(self.toy.prog, self.head, tags=tags, limit=20):
                 found.append(node)
@@ -543,7 +544,7 @@ def test_path_of_what_is_gone(toy: Toy) -> None:
 @pytest.mark.parametrize(
     "names", [[b"a/b"], [b"a\0b"], [b"a", b""], [b"x" * 256], [b"y" * 255] * 16]
 )
-def test_path_that_is_none(toy: Toy, names: List[bytes]) -> None:
+def test_path_that_is_none(toy: Toy, names: list[bytes]) -> None:
     with pytest.raises(WalkError):
         Files(toy).path(names)
 
@@ -596,7 +597,7 @@ class Tasks:
         self.head = toy.variable("init_task", "struct task_struct")
         self.all = [self.head]
         self.nodes = offsetof(toy.prog.type("struct task_struct"), "tasks")
-        self.nsproxies: Dict[int, int] = {0: 0, NOWHERE: NOWHERE}
+        self.nsproxies: dict[int, int] = {0: 0, NOWHERE: NOWHERE}
 
     def add(self, pid: int, net: int, comm: bytes = b"x", flags: int = 0) -> int:
         task = self.toy.place("struct task_struct")
@@ -702,7 +703,7 @@ class Programs:
     def set(self, **values: int) -> None:
         self.toy.set("struct bpf_prog_aux", self.aux, **values)
 
-    def maps(self, *maps: Tuple[int, int]) -> None:
+    def maps(self, *maps: tuple[int, int]) -> None:
         array = self.toy.place("void *", len(maps) or 1)
         for i, (kind, size) in enumerate(maps):
             map = self.toy.place("struct bpf_map")
@@ -741,7 +742,7 @@ def test_bound_programs_of_an_old_kernel(toy: Toy) -> None:
         (((16, 4), (1, 8)), False),
     ],
 )
-def test_maps(toy: Toy, maps: Sequence[Tuple[int, int]], may: bool) -> None:
+def test_maps(toy: Toy, maps: Sequence[tuple[int, int]], may: bool) -> None:
     programs = Programs(toy)
     toy.constant("BPF_MAP_TYPE_DEVMAP", 14)
     toy.constant("BPF_MAP_TYPE_CPUMAP", 16)

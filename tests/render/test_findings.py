@@ -4,7 +4,6 @@
 import re
 import shlex
 import subprocess
-from typing import List
 
 from drgn_veth.analysis.diagnose import diagnose, undecided_errors
 from drgn_veth.analysis.rules import RULES_BY_ID
@@ -119,7 +118,7 @@ def test_no_command_is_shown_as_a_cure_where_nothing_is_broken() -> None:
         assert "$" not in render_findings.findings(found(rule, CASES[rule].fires))
 
 
-def many(count: int, *findings: Finding) -> List[Finding]:
+def many(count: int, *findings: Finding) -> list[Finding]:
     return [
         finding._replace(device=device(HOST, i, f"veth{i}").ref)
         for finding in findings
@@ -271,7 +270,7 @@ def test_screen_fits_whatever_is_in_it() -> None:
     ],
     ids=["words", "script", "one"],
 )
-def test_long_command_can_be_copied(words: List[str]) -> None:
+def test_long_command_can_be_copied(words: list[str]) -> None:
     finding = one("mtu-mismatch")._replace(fix=(shlex.join(words),))
     lines = render_findings.findings([finding]).splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("    $ "))

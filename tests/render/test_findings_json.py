@@ -2,7 +2,6 @@
 """Findings as JSON."""
 
 import json
-from typing import List
 
 from drgn_veth.analysis.attach.decide import decision
 from drgn_veth.analysis.diagnose import diagnose
@@ -86,7 +85,7 @@ def test_json_of_a_finding() -> None:
 def test_schema_refuses_another_shape() -> None:
     case = CASES["xdp-native-queues"].fires
     report = json.loads(render_json.render(case, diagnose(case)))
-    wrongs: List[Changes] = [
+    wrongs: list[Changes] = [
         {"severity": "bad"},
         {"fix": "x"},
         {"evidence": {"a": {}}},

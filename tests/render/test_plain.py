@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The list of what JSON has otherwise than the records."""
 
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional
 
 from drgn_veth.core.unreadable import Maybe, Unreadable
 from drgn_veth.model import NOT_IN_JSON, DeviceRef, Namespace, Xdp
@@ -23,13 +23,13 @@ def test_what_is_left_out_is_there(kind: type) -> None:
 
 
 class Inner(NamedTuple):
-    cpus: Tuple[int, ...]
+    cpus: tuple[int, ...]
     why: Maybe[Optional[str]]
 
 
 class Outer(NamedTuple):
     name: str
-    inner: Maybe[Tuple[Inner, ...]]
+    inner: Maybe[tuple[Inner, ...]]
 
 
 def test_a_new_record_needs_no_entry() -> None:

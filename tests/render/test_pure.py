@@ -6,7 +6,6 @@ import io
 import json
 from pathlib import Path
 import struct
-from typing import Dict, List, Tuple
 
 from drgn_veth.analysis.filters import (
     FilterError,
@@ -49,11 +48,11 @@ from tests.support.snapshots import BAD, HOST, POD, device, snapshot
 
 
 def walked(
-    nodes: Dict[int, Tuple[Maybe[int], Maybe[int]]], limit: int = 100
-) -> Tuple[List[int], str]:
+    nodes: dict[int, tuple[Maybe[int], Maybe[int]]], limit: int = 100
+) -> tuple[list[int], str]:
     head = 1
 
-    def read(pos: int) -> Tuple[Maybe[int], Maybe[int], int]:
+    def read(pos: int) -> tuple[Maybe[int], Maybe[int], int]:
         following, previous = nodes.get(pos, (BAD, BAD))
         return following, previous, pos
 
@@ -66,7 +65,7 @@ def walked(
     return found, ""
 
 
-def ring(count: int) -> Dict[int, Tuple[Maybe[int], Maybe[int]]]:
+def ring(count: int) -> dict[int, tuple[Maybe[int], Maybe[int]]]:
     nodes = list(range(1, count + 2))
     return {
         node: (nodes[(i + 1) % len(nodes)], nodes[i - 1])

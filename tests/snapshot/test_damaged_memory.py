@@ -8,8 +8,9 @@ nothing else is lost with it. More of it is tried on whole dumps in
 tests/vm/test_hostile.py.
 """
 
+from collections.abc import Iterator, Mapping
 import contextlib
-from typing import Any, Dict, Iterator, List, Mapping, Tuple, Type
+from typing import Any
 
 from drgn import FaultError, Object, Program
 from drgn_veth.analysis.attach.predictor import MODES, Predictor
@@ -32,7 +33,7 @@ from tests.support.memory import Altered, altered_core
 from tests.support.recorded import CORES, recorded_core
 
 NEWEST = [name for name in CORES if name.endswith("-zoo")][-1]
-TABLES: Mapping[str, Type[Members]] = {
+TABLES: Mapping[str, type[Members]] = {
     "net_device": NetDevice,
     "rx_queue": RxQueue,
     "tx_queue": TxQueue,
@@ -60,7 +61,7 @@ def whole() -> Snapshot:
     return recorded_core(NEWEST).snapshot
 
 
-def devices_of(prog: Program) -> Dict[str, Object]:
+def devices_of(prog: Program) -> dict[str, Object]:
     net = next(for_each_net_bounded(prog))
     return {
         dev.name.string_().decode("utf-8", "replace"): dev
@@ -124,13 +125,13 @@ SOME = ("xmixa", "xmixb", "rpsa", "rpsb", "alta")
 
 def structs_of(
     altered: Altered, dev: Object, table: str
-) -> Tuple[Layout[Any], List[int]]:
+) -> tuple[Layout[Any], list[int]]:
     """Return the layout of a struct, and where those of a device are."""
     known = Layouts(altered.original)
     assert known.veth_priv is not None and known.name_node is not None
     priv = veth_priv(dev)
     count = dev.real_num_rx_queues.value_()
-    structs: Mapping[str, Tuple[Layout[Any], Object, int]] = {
+    structs: Mapping[str, tuple[Layout[Any], Object, int]] = {
         "net_device": (known.net_device, dev, 1),
         "rx_queue": (known.rx_queue, dev._rx, count),
         "tx_queue": (known.tx_queue, dev._tx, 1),
@@ -142,7 +143,7 @@ def structs_of(
     return layout, [first.value_() + i * layout.size for i in range(count)]
 
 
-def is_whole_but_for(snapshot: Snapshot, whole: Snapshot, some: List[int]) -> None:
+def is_whole_but_for(snapshot: Snapshot, whole: Snapshot, some: list[int]) -> None:
     """Nothing of other devices is lost, but for what they say of these."""
     assert len(snapshot.devices) == len(whole.devices)
     theirs = {device.net_device: device for device in whole.devices}

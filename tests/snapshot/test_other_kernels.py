@@ -7,9 +7,10 @@ Recorded cores whose types, in their own BTF, and memory are made those of anoth
 kernel: the report has to say of them what it says of the core as it is.
 """
 
+from collections.abc import Iterator
 import json
 import struct
-from typing import Any, Dict, Iterator, List
+from typing import Any
 
 from drgn import Object, Program
 from drgn_veth.analysis.attach.predictor import Predictor, TooOldError
@@ -38,18 +39,18 @@ def devices_of(prog: Program) -> Iterator[Object]:
         yield from for_each_netdev_bounded(net)
 
 
-def report(snapshot: Snapshot) -> Dict[str, Any]:
+def report(snapshot: Snapshot) -> dict[str, Any]:
     """Return the report of a Snapshot, when all renderers have taken it."""
     found = diagnose(snapshot)
     assert findings.findings(found, unfold=True)
     table.devices(snapshot)
     table.pairs(snapshot, snapshot.devices)
     csv.devices(snapshot)
-    said: Dict[str, Any] = json.loads(render_json.render(snapshot, found))
+    said: dict[str, Any] = json.loads(render_json.render(snapshot, found))
     return said
 
 
-def by_address(snapshot: Snapshot) -> Dict[int, Device]:
+def by_address(snapshot: Snapshot) -> dict[int, Device]:
     return {device.net_device: device for device in snapshot.devices}
 
 
@@ -167,7 +168,7 @@ def rhel8(request: pytest.FixtureRequest) -> "tuple[Recorded, Altered]":
     return recorded, with_pointer(recorded)
 
 
-def _add_interrupt_table(prog: Program, reads: List[int]) -> None:
+def _add_interrupt_table(prog: Program, reads: list[int]) -> None:
     # As in QEMU's ELF dumps, where a read at NULL succeeds.
     def read(address: int, count: int, offset: int, physical: bool) -> bytes:
         reads.append(address)
@@ -178,7 +179,7 @@ def _add_interrupt_table(prog: Program, reads: List[int]) -> None:
 
 def test_xdp_state_is_a_pointer(rhel8: "tuple[Recorded, Altered]") -> None:
     recorded, altered = rhel8
-    reads: List[int] = []
+    reads: list[int] = []
     _add_interrupt_table(altered.prog, reads)
     ops = [dev_xdp_prog, dev_xdp_link]
     for dev in devices_of(altered.prog):
@@ -200,7 +201,7 @@ def test_xdp_state_is_a_pointer(rhel8: "tuple[Recorded, Altered]") -> None:
 def test_no_stray_pointer_gives_a_value(rhel8: "tuple[Recorded, Altered]") -> None:
     """A pointer that leads to where no kernel keeps anything."""
     _, altered = rhel8
-    reads: List[int] = []
+    reads: list[int] = []
     _add_interrupt_table(altered.prog, reads)
     device = next(
         dev for dev in devices_of(altered.prog) if dev_xdp_prog(dev, XdpMode.SKB)

@@ -9,7 +9,8 @@ message.
 """
 
 import collections
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Optional
 
 from drgn_veth.analysis.attach.decide import fresh_program
 from drgn_veth.analysis.attach.predictor import Predictor
@@ -25,8 +26,8 @@ class Answers(NamedTuple):
     """How the predictor stood up."""
 
     compared: "collections.Counter[str]"  # answers, by operation and way
-    differences: List[str]
-    errors: "collections.Counter[Tuple[str, Optional[str]]]"  # what the kernel said
+    differences: list[str]
+    errors: "collections.Counter[tuple[str, Optional[str]]]"  # what the kernel said
 
 
 def _mode(device: Device, flags: int) -> str:
@@ -38,7 +39,7 @@ def _mode(device: Device, flags: int) -> str:
 
 def _with_own(
     snapshot: Snapshot, device: Device, answer: Mapping[str, Any]
-) -> Tuple[Snapshot, Device]:
+) -> tuple[Snapshot, Device]:
     # The device as it is while a program of the prober's is attached to it.
     current = Predictor(snapshot).programs()[answer["current"]]
     link = answer["link"]
@@ -55,7 +56,7 @@ def _with_own(
         expected_attach_type=current.expected_attach_type,
     )
     mode = _mode(device, MODE_FLAGS[answer["mode"]])
-    changed: Dict[str, Any] = {mode: program}
+    changed: dict[str, Any] = {mode: program}
     device = device._replace(xdp=device.xdp._replace(**changed))
     devices = tuple(
         device if one.net_device == device.net_device else one
@@ -71,7 +72,7 @@ FRESH = {"ask_plain": False, "ask_frags": True}
 
 def before_anyone_asked(
     snapshot: Snapshot, document: Mapping[str, Any]
-) -> Tuple[Snapshot, Dict[str, Any]]:
+) -> tuple[Snapshot, dict[str, Any]]:
     """
     Return a Snapshot from before the prober ran with the programs that it loaded to ask
     with, and the answers about those and about what was there before.
@@ -99,7 +100,7 @@ class _Asker:
         self.predictor = Predictor(snapshot)
         self.devices = {(d.netns, d.ifindex): d for d in snapshot.devices}
         self.programs = self.predictor.programs()
-        self.detached: Set[int] = set()
+        self.detached: set[int] = set()
 
     def _expected(self, device: Device, answer: Mapping[str, Any]) -> Optional[int]:
         if answer["expected"] is None:
@@ -152,12 +153,12 @@ def compare_answers(snapshot: Snapshot, document: Mapping[str, Any]) -> Answers:
     """Predict every answer of a document and compare."""
     asker = _Asker(snapshot)
     compared: collections.Counter[str] = collections.Counter()
-    errors: collections.Counter[Tuple[str, Optional[str]]] = collections.Counter()
-    differences: List[str] = []
+    errors: collections.Counter[tuple[str, Optional[str]]] = collections.Counter()
+    differences: list[str] = []
     for answer in document["answers"]:
         predicted = asker.predict(answer)
         compared[f"{answer['op']} {answer['via']}"] += 1
-        said: Dict[str, Any] = dict(answer)
+        said: dict[str, Any] = dict(answer)
         error = errno_name(said["errno"]) if said["errno"] else "success"
         errors[error, said["message"]] += 1
         same = predicted.errno == said["errno"]

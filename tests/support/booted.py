@@ -2,6 +2,7 @@
 """A booted kernel with a scene, and the reports of it from every side."""
 
 import base64
+from collections.abc import Sequence
 import json
 import lzma
 import mmap
@@ -9,7 +10,7 @@ import os
 from pathlib import Path
 import subprocess
 import sys
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any
 
 import lab
 
@@ -126,32 +127,32 @@ class Dump:
         self.vmcore = made.vmcore
         self.vmlinux = made.kernel.vmlinux
         self.veth = made.kernel.debug_modules["veth"]
-        self.truth: Dict[str, Any] = json.loads(made.truth.read_text())
+        self.truth: dict[str, Any] = json.loads(made.truth.read_text())
 
     @property
-    def symbols(self) -> List[object]:
+    def symbols(self) -> list[object]:
         return ["-s", self.vmlinux, "-s", self.veth]
 
     def report_text(self, source: str, types: str = "dwarf") -> str:
         name = source if types == "dwarf" else f"{source}.{types}"
         return (self.made.folder / f"report.{name}.json").read_text()
 
-    def report(self, source: str = "kdump", types: str = "dwarf") -> Dict[str, Any]:
+    def report(self, source: str = "kdump", types: str = "dwarf") -> dict[str, Any]:
         """
         Return a report.
 
         :param types: ``dwarf``, ``btf``, or ``slice`` for the one from a slice
         """
-        report: Dict[str, Any] = json.loads(self.report_text(source, types))
+        report: dict[str, Any] = json.loads(self.report_text(source, types))
         return report
 
     @property
     def is_old(self) -> bool:
         return self.made.kernel.short_series == _OLD_SERIES
 
-    def words_in(self, what: str) -> List[str]:
+    def words_in(self, what: str) -> list[str]:
         """Return which of the WORDS a file has: "elf", "slice.elf", "slice.kcore"."""
-        said: Dict[str, List[str]] = json.loads(
+        said: dict[str, list[str]] = json.loads(
             (self.made.folder / "words.json").read_text()
         )
         return said[what]
@@ -171,7 +172,7 @@ def symbols_of(guest: lab.Guest) -> Sequence[object]:
     return ("-s", guest.kernel.vmlinux, "-s", debug)
 
 
-def words_in(path: Path) -> List[str]:
+def words_in(path: Path) -> list[str]:
     """Return which of the WORDS a file has."""
     with open(path, "rb") as f:
         with mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as content:
@@ -197,7 +198,7 @@ def _reports(
     _report((*target, *NO_SYMBOLS), folder, f"{source}.btf")
 
 
-def _slice(target: Sequence[object], folder: Path, source: str) -> List[str]:
+def _slice(target: Sequence[object], folder: Path, source: str) -> list[str]:
     path = folder / f"slice.{source}.core"
     run_on(SLICE_SCRIPT, target, path)
     _report(("-c", path, *NO_SYMBOLS), folder, f"{source}.slice")
@@ -226,9 +227,9 @@ def look_at_guest(guest: lab.Guest, folder: Path) -> None:
     symbols = symbols_of(guest)
     is_old = guest.kernel.short_series == _OLD_SERIES
     needed = symbols if is_old else NO_SYMBOLS
-    words: Dict[str, List[str]] = {}
+    words: dict[str, list[str]] = {}
     dump = folder / "vmcore.elf"
-    of_source: Tuple[Tuple[str, Sequence[object]], ...] = (
+    of_source: tuple[tuple[str, Sequence[object]], ...] = (
         ("qemu", ("--qemu", guest.qmp_socket)),
         ("elf", ("-c", dump)),
     )
@@ -261,4 +262,4 @@ def make_dump(kernel: str, scene: str, out_dir: Path, **kwargs: Any) -> Dump:
 
 
 #: Comparisons, by what they compare.
-Tally = Dict[str, "oracle.Comparison"]
+Tally = dict[str, "oracle.Comparison"]

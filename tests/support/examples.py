@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Examples (``>>>``) of docs and docstrings, run as at a drgn prompt."""
 
+from collections.abc import Iterable
 import contextlib
 import doctest
 import io
 from pathlib import Path
 import sys
-from typing import Any, Dict, Iterable, List
+from typing import Any
 from unittest import mock
 
 import drgn
@@ -16,12 +17,12 @@ import drgn.cli
 __all__ = ("examples_in", "known_at_prompt", "run_examples")
 
 
-def examples_in(text: str) -> List[doctest.Example]:
+def examples_in(text: str) -> list[doctest.Example]:
     """Return the examples of a text."""
     return doctest.DocTestParser().get_examples(text)
 
 
-def known_at_prompt(core: Path) -> Dict[str, Any]:
+def known_at_prompt(core: Path) -> dict[str, Any]:
     """Open a core, and return what a drgn prompt knows."""
     prog = Program()
     prog.set_core_dump(core)
@@ -30,7 +31,7 @@ def known_at_prompt(core: Path) -> Dict[str, Any]:
 
 
 def run_examples(
-    examples: Iterable[doctest.Example], known: Dict[str, Any], where: str
+    examples: Iterable[doctest.Example], known: dict[str, Any], where: str
 ) -> None:
     """
     Run examples one after the other, and see that each prints what is said.

@@ -3,7 +3,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, NamedTuple
 
 import lab
 
@@ -27,29 +27,29 @@ OF_A_PAIR = ("queues-one-sided",)
 class RulesRun(NamedTuple):
     """What the rules found, and what came of the fixes."""
 
-    symptoms: List[Dict[str, Any]]
-    before: List[Dict[str, Any]]
-    after: List[Dict[str, Any]]
+    symptoms: list[dict[str, Any]]
+    before: list[dict[str, Any]]
+    after: list[dict[str, Any]]
     #: For each symptom with a finding: its commands, what they leave of the symptom,
     #: and what the kernel then answers to a native attach.
-    fixed: List[Dict[str, Any]]
+    fixed: list[dict[str, Any]]
     has_channels: bool
 
 
-def _findings(guest: lab.Guest, folder: Path, name: str) -> List[Dict[str, Any]]:
+def _findings(guest: lab.Guest, folder: Path, name: str) -> list[dict[str, Any]]:
     path = folder / f"findings.{name}.json"
     target = ("--qemu", guest.qmp_socket, *symbols_of(guest))
     run_on(SCRIPT, target, "--format", "json", "--output", path)
-    findings: List[Dict[str, Any]] = json.loads(path.read_text())["findings"]
+    findings: list[dict[str, Any]] = json.loads(path.read_text())["findings"]
     return findings
 
 
-def _said(text: str, word: str = "symptom: ") -> List[Dict[str, Any]]:
+def _said(text: str, word: str = "symptom: ") -> list[dict[str, Any]]:
     lines = [line for line in text.splitlines() if line.startswith(word)]
     return [json.loads(line[len(word) :]) for line in lines]
 
 
-def _is_of(finding: Dict[str, Any], symptom: Dict[str, Any]) -> bool:
+def _is_of(finding: dict[str, Any], symptom: dict[str, Any]) -> bool:
     device = finding["device"]
     if finding["rule"] != symptom["rule"] or device is None:
         return False
@@ -76,8 +76,8 @@ def try_fixes(guest: lab.Guest, folder: Path) -> None:
                 status, output = guest.try_run(command)
                 if status:
                     failed.append(f"{command}: {output.strip()}")
-            again: List[Dict[str, Any]] = []
-            answers: List[Dict[str, Any]] = []
+            again: list[dict[str, Any]] = []
+            answers: list[dict[str, Any]] = []
             if commands:
                 measure = "python3 /lab/guest/symptoms.py"
                 rule, name = symptom["rule"], symptom["name"]

@@ -10,7 +10,7 @@ split one. libkdumpfile opens them like any other.
 
 from pathlib import Path
 import struct
-from typing import BinaryIO, Dict, NamedTuple, Optional, Tuple
+from typing import BinaryIO, NamedTuple, Optional
 
 from drgn_veth.dump.elfcore import EM, read_notes, write_core
 
@@ -33,11 +33,11 @@ class Kdump(NamedTuple):
     size: int
 
 
-def _pages_of(f: BinaryIO) -> Dict[int, bytes]:
+def _pages_of(f: BinaryIO) -> dict[int, bytes]:
     # A slice has runs of bytes: what is beside them is zero.
     header = struct.unpack("<16sHHIQQQIHHHHHH", f.read(64))
     table, count = header[5], header[10]
-    pages: Dict[int, bytearray] = {}
+    pages: dict[int, bytearray] = {}
     for number in range(count):
         f.seek(table + number * 56)
         kind, _, offset, _, address, size, _, _ = struct.unpack("<IIQQQQQQ", f.read(56))
@@ -67,7 +67,7 @@ def write_whole_pages(core: Path, path: Path) -> None:
 def write_kdump(
     core: Path,
     path: Path,
-    part: Optional[Tuple[float, float]] = None,
+    part: Optional[tuple[float, float]] = None,
     lost: float = 0,
     order: str = "<",
 ) -> Kdump:

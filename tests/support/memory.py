@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A program that sees the memory of a dump, with changes."""
 
-from typing import Dict, Iterator, List, Optional, Tuple
+from collections.abc import Iterator
+from typing import Optional
 
 import drgn
 from drgn import FaultError, Object, Program
@@ -42,9 +43,9 @@ class Altered:
         self.original = original
         #: What the core carries, to be changed like its memory.
         self.given: Carried = carried_by(self.original)
-        self._changes: Dict[int, Dict[int, int]] = {}  # page, address: byte
-        self._missing: Dict[int, List[Tuple[int, int]]] = {}  # page: first, end
-        self._known: Dict[Tuple[int, int], bytes] = {}
+        self._changes: dict[int, dict[int, int]] = {}  # page, address: byte
+        self._missing: dict[int, list[tuple[int, int]]] = {}  # page: first, end
+        self._known: dict[tuple[int, int], bytes] = {}
         self.reads = 0
         self._last_read = 0
         self._probe = self._second_program()
@@ -119,7 +120,7 @@ class Altered:
                 raise
         return self._last_read
 
-    def _physical_ranges(self, address: int, size: int) -> Iterator[Tuple[int, int]]:
+    def _physical_ranges(self, address: int, size: int) -> Iterator[tuple[int, int]]:
         # Where a range of virtual addresses is: page for page.
         end = address + size
         while address < end:

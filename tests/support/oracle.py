@@ -10,9 +10,10 @@ must be of a kind in :data:`NO_SECOND_SOURCE`.
 """
 
 import collections
+from collections.abc import Iterator
 import json
 import re
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple, Optional
 
 __all__ = ("DYING", "NO_SECOND_SOURCE", "Comparison", "compare", "kind_of", "leaves")
 
@@ -35,15 +36,15 @@ _PSEUDO_FLAGS = ("NO-CARRIER", "M-DOWN")
 _MODES = {1: "driver", 2: "generic", 3: "offload"}
 _PEERED = ("veth", "netkit")
 
-Path = Tuple[str, ...]
-Key = Tuple[int, int]
+Path = tuple[str, ...]
+Key = tuple[int, int]
 
 
 class Comparison(NamedTuple):
     """How a report stood up."""
 
     compared: "collections.Counter[str]"  # values, by second source
-    differences: List[str]
+    differences: list[str]
     alone: "collections.Counter[str]"  # values without a second source, by kind
 
 
@@ -52,29 +53,29 @@ def _kernel_text(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _tool_json(command: Dict[str, Any]) -> Any:
+def _tool_json(command: dict[str, Any]) -> Any:
     assert command["status"] == 0, command
     return json.loads(command["stdout"] or "[]", strict=False)
 
 
-def _cpu_mask(text: str) -> List[int]:
+def _cpu_mask(text: str) -> list[int]:
     mask = int(text.replace(",", ""), 16)
     return [bit for bit in range(mask.bit_length()) if mask >> bit & 1]
 
 
-def _cpu_list(text: str) -> List[int]:
-    cpus: List[int] = []
+def _cpu_list(text: str) -> list[int]:
+    cpus: list[int] = []
     for part in text.split(","):
         first, _, last = part.partition("-")
         cpus.extend(range(int(first), int(last or first) + 1))
     return cpus
 
 
-def _channels(text: str) -> Dict[str, Dict[str, Dict[str, int]]]:
+def _channels(text: str) -> dict[str, dict[str, dict[str, int]]]:
     # The text of `ethtool -l *`: {device: {"Pre-set maximums": {"RX": 4, ...}, ...}}
-    devices: Dict[str, Dict[str, Dict[str, int]]] = {}
-    section: Dict[str, int] = {}
-    device: Dict[str, Dict[str, int]] = {}
+    devices: dict[str, dict[str, dict[str, int]]] = {}
+    section: dict[str, int] = {}
+    device: dict[str, dict[str, int]] = {}
     for line in text.splitlines():
         start = re.fullmatch(r"Channel parameters for (.*):", line)
         value = re.fullmatch(r"(RX|TX|Other|Combined):\s+(\d+|n/a)", line)
@@ -91,10 +92,10 @@ def _channels(text: str) -> Dict[str, Dict[str, Dict[str, int]]]:
 class _Expected:
     """The values of a truth, by device, with who said so."""
 
-    def __init__(self, truth: Dict[str, Any]) -> None:
+    def __init__(self, truth: dict[str, Any]) -> None:
         self.truth = truth
-        self.links: Dict[Key, Dict[str, Any]] = {}
-        self.by_name: Dict[Tuple[int, str], Key] = {}
+        self.links: dict[Key, dict[str, Any]] = {}
+        self.by_name: dict[tuple[int, str], Key] = {}
         for inum_text, namespace in truth["namespaces"].items():
             inum = int(inum_text)
             for link in _tool_json(namespace["ip_link"]):
@@ -116,14 +117,14 @@ class _Expected:
             if e["type"] == "xdp"
         }
 
-    def reference(self, key: Key) -> Dict[str, Any]:
+    def reference(self, key: Key) -> dict[str, Any]:
         name = _kernel_text(self.links[key]["ifname"])
         reference = {"netns": key[0], "ifindex": key[1], "name": name}
         if key[0] == self.dying:
             reference["off_list"] = DYING
         return reference
 
-    def target(self) -> Iterator[Tuple[Path, str, Any]]:
+    def target(self) -> Iterator[tuple[Path, str, Any]]:
         truth = self.truth
         yield ("release",), "uname", truth["kernel"]["release"]
         yield ("arch",), "uname", truth["kernel"]["machine"]
@@ -133,7 +134,7 @@ class _Expected:
         entries = int(truth["sysctl"]["net.core.rps_sock_flow_entries"])
         yield ("rps_sock_flow_entries",), "sysctl", entries
 
-    def namespaces(self) -> Dict[int, Dict[str, Any]]:
+    def namespaces(self) -> dict[int, dict[str, Any]]:
         return {
             int(inum): {
                 "init": namespace["init"],
@@ -143,7 +144,7 @@ class _Expected:
             for inum, namespace in self.truth["namespaces"].items()
         }
 
-    def pairs(self) -> List[Tuple[str, Key, Key]]:
+    def pairs(self) -> list[tuple[str, Key, Key]]:
         found = set()
         for key, link in self.links.items():
             kind = link.get("linkinfo", {}).get("info_kind")
@@ -153,7 +154,7 @@ class _Expected:
                 found.add((kind, a, b))
         return sorted(found)
 
-    def _peer(self, key: Key, link: Dict[str, Any]) -> Optional[Key]:
+    def _peer(self, key: Key, link: dict[str, Any]) -> Optional[Key]:
         if link.get("linkinfo", {}).get("info_kind") not in _PEERED:
             return None
         if "link" in link:
@@ -166,7 +167,7 @@ class _Expected:
         nsids = self.truth["namespaces"][str(key[0])]["nsids"]
         return nsids[str(nsid)], link["link_index"]
 
-    def _ip(self, key: Key) -> Iterator[Tuple[Path, str, Any]]:
+    def _ip(self, key: Key) -> Iterator[tuple[Path, str, Any]]:
         link = self.links[key]
         source = "iproute2"
         yield ("netns",), source, key[0]
@@ -198,7 +199,7 @@ class _Expected:
         yield ("peer",), source, None if peer is None else self.reference(peer)
         yield from self._xdp(key, link)
 
-    def _xdp(self, key: Key, link: Dict[str, Any]) -> Iterator[Tuple[Path, str, Any]]:
+    def _xdp(self, key: Key, link: dict[str, Any]) -> Iterator[tuple[Path, str, Any]]:
         xdp = link.get("xdp", {})
         attached = xdp.get("attached") or ([xdp] if xdp else [])
         by_mode = {_MODES[entry["mode"]]: entry["prog"] for entry in attached}
@@ -231,13 +232,13 @@ class _Expected:
             via = "netlink" if link_id is None else "link"
             yield ("xdp", mode, "via"), "bpftool", via
 
-    def _bpftool_net(self, key: Key) -> Iterator[Tuple[Path, str, Any]]:
+    def _bpftool_net(self, key: Key) -> Iterator[tuple[Path, str, Any]]:
         for shown in _tool_json(self.truth["namespaces"][str(key[0])]["bpftool_net"]):
             for entry in shown.get("xdp", []):
                 if entry["ifindex"] == key[1] and "id" in entry:
                     yield ("xdp", entry["mode"], "id"), "bpftool", entry["id"]
 
-    def _sysfs(self, key: Key) -> Iterator[Tuple[Path, str, Any]]:
+    def _sysfs(self, key: Key) -> Iterator[tuple[Path, str, Any]]:
         namespace = self.truth["namespaces"][str(key[0])]
         files = namespace["sysfs"].get(self.links[key]["ifname"])
         assert files is not None, f"no sysfs for {self.links[key]['ifname']!r}"
@@ -256,8 +257,8 @@ class _Expected:
                 yield from self._sysfs_queue(way, i, queues[f"{way}-{i}"])
 
     def _sysfs_queue(
-        self, way: str, i: int, files: Dict[str, Any]
-    ) -> Iterator[Tuple[Path, str, Any]]:
+        self, way: str, i: int, files: dict[str, Any]
+    ) -> Iterator[tuple[Path, str, Any]]:
         place = ("rps" if way == "rx" else "xps", str(i))
         yield (*place, "queue"), "sysfs", i
         if way == "rx":
@@ -273,7 +274,7 @@ class _Expected:
                 assert said == {"errno": "ENOENT"}, said
                 yield (*place, ours), _NOBODY, None
 
-    def _ethtool(self, key: Key) -> Iterator[Tuple[Path, str, Any]]:
+    def _ethtool(self, key: Key) -> Iterator[tuple[Path, str, Any]]:
         shown = self.channels(key[0]).get(self.links[key]["ifname"])
         if (
             shown is None
@@ -288,11 +289,11 @@ class _Expected:
                 value = shown[section][way.upper()]
                 yield ("queues", way, ours), "ethtool", value
 
-    def channels(self, inum: int) -> Dict[str, Dict[str, Dict[str, int]]]:
+    def channels(self, inum: int) -> dict[str, dict[str, dict[str, int]]]:
         command = self.truth["namespaces"][str(inum)]["ethtool_channels"]
         return _channels(command["stdout"])
 
-    def device(self, key: Key) -> Iterator[Tuple[Path, str, Any]]:
+    def device(self, key: Key) -> Iterator[tuple[Path, str, Any]]:
         if key[0] == self.dying:
             yield ("off_list",), "scene", DYING
         yield from self._ip(key)
@@ -314,7 +315,7 @@ class _Expected:
 _WHOLE = ("altnames", "flags", "cpus", "rx_queues", "master", "peer", "online_cpus")
 
 
-def leaves(value: Any, path: Path = ()) -> Iterator[Tuple[Path, Any]]:
+def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Yield the values of a record, with where each is."""
     whole = bool(path) and path[-1] in _WHOLE
     if isinstance(value, dict) and not whole:
@@ -336,8 +337,8 @@ def _check(
     result: Comparison,
     where: str,
     place: str,
-    ours: Dict[str, Any],
-    expected: Iterator[Tuple[Path, str, Any]],
+    ours: dict[str, Any],
+    expected: Iterator[tuple[Path, str, Any]],
 ) -> None:
     have = dict(leaves(ours))
     told = set()
@@ -363,7 +364,7 @@ def _check(
             )
 
 
-def compare(report: Dict[str, Any], truth: Dict[str, Any]) -> Comparison:
+def compare(report: dict[str, Any], truth: dict[str, Any]) -> Comparison:
     """Compare every value of a report with what the guest's tools said."""
     expected = _Expected(truth)
     result = Comparison(collections.Counter(), [], collections.Counter())

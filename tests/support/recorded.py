@@ -13,7 +13,7 @@ import json
 import lzma
 from pathlib import Path
 import shutil
-from typing import Any, Dict, List
+from typing import Any
 
 from drgn import Program
 from drgn_veth.btf import use_btf
@@ -27,7 +27,7 @@ VMCORES = Path(__file__).resolve().parent.parent.parent / "vmcores"
 UNPACKED = VMCORES.parent / "build"
 
 #: Names of the recorded cores.
-CORES: List[str] = sorted(
+CORES: list[str] = sorted(
     path.name[: -len(".core.xz")] for path in VMCORES.glob("*.core.xz")
 )
 
@@ -45,21 +45,21 @@ class Recorded:
         return json.loads(lzma.decompress(packed))
 
     @functools.cached_property
-    def truth(self) -> Dict[str, Any]:
+    def truth(self) -> dict[str, Any]:
         """What the kernel's own tools said."""
-        found: Dict[str, Any] = self._unpacked("truth")
+        found: dict[str, Any] = self._unpacked("truth")
         return found
 
     @functools.cached_property
-    def answers(self) -> Dict[str, Any]:
+    def answers(self) -> dict[str, Any]:
         """What the kernel answered to attaches."""
-        found: Dict[str, Any] = self._unpacked("answers")
+        found: dict[str, Any] = self._unpacked("answers")
         return found
 
     @functools.cached_property
-    def about(self) -> Dict[str, Any]:
+    def about(self) -> dict[str, Any]:
         """How it was made."""
-        found: Dict[str, Any] = json.loads((VMCORES / f"{self.name}.json").read_text())
+        found: dict[str, Any] = json.loads((VMCORES / f"{self.name}.json").read_text())
         return found
 
     @functools.cached_property

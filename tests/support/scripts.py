@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The scripts, run as a user runs them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 import signal
 import struct
 import subprocess
 import sys
 import textwrap
-from typing import Any, Optional, Sequence
+from typing import Any, Optional
 
 import pytest
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Snapshots that are made by hand: a device, a pair, a node, with changes."""
 
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Optional
 
 from drgn_veth.core.messages import BACK_PRESSURE
 from drgn_veth.core.unreadable import Unreadable
@@ -127,7 +127,7 @@ def snapshot(*devices: Device, **changes: Any) -> Snapshot:
 
 WHY = BAD.reason
 CHANNELS = Driver("veth", True, True, True)
-OLD: Dict[str, Any] = {"driver": CHANNELS._replace(set_channels=False)}
+OLD: dict[str, Any] = {"driver": CHANNELS._replace(set_channels=False)}
 TARGET = Target("6.1.0", "kdump", "x86_64", "btf", 4, (0, 1, 2, 3), 0)
 MANY_CPUS = TARGET._replace(possible_cpus=128)
 UPPER = "Cannot attach when an upper device already has a program"
@@ -149,7 +149,7 @@ DOWN = ("BROADCAST", "MULTICAST")
 NO_XDP = Xdp(None, None, None, ())
 GRO = 1 << 14
 TSO = 1 << 16
-Changes = Dict[str, Any]
+Changes = dict[str, Any]
 
 
 def queues(rx: Any, tx: Any, num_rx: Any = None, num_tx: Any = None) -> Changes:
@@ -157,7 +157,7 @@ def queues(rx: Any, tx: Any, num_rx: Any = None, num_tx: Any = None) -> Changes:
     return {"queues": count}
 
 
-def rqs(*napi: Any, prog: Any = None, errors: Any = 0) -> Tuple[XdpQueue, ...]:
+def rqs(*napi: Any, prog: Any = None, errors: Any = 0) -> tuple[XdpQueue, ...]:
     return tuple(
         XdpQueue(
             i, prog if on else None, on, bool(on), errors, False, i if on is True else 0

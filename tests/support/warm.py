@@ -8,6 +8,7 @@ one process imports everything, opens cores, and forks for each run: a process w
 own streams, signals and exit status. How a script starts is tested in new processes.
 """
 
+from collections.abc import Sequence
 import contextlib
 import functools
 import importlib
@@ -22,7 +23,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from typing import IO, Any, Dict, List, NoReturn, Optional, Sequence, Tuple, Union
+from typing import IO, Any, NoReturn, Optional, Union
 
 __all__ = ("Running", "run_warm", "start_warm")
 
@@ -55,7 +56,7 @@ class Running:
 
 
 @functools.cache
-def _server() -> Tuple[socket.socket, "subprocess.Popen[bytes]"]:
+def _server() -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
     # Start the process that forks. It ends when this one does, and closes the channel.
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     code = "import sys; from tests.support import warm; warm.serve(int(sys.argv[1]))"
@@ -115,7 +116,7 @@ def run_warm(
 ) -> "subprocess.CompletedProcess[str]":
     """Run to the end, as :func:`subprocess.run`; see :func:`start_warm`."""
     running = start_warm(*argv, **kwargs)
-    said: Dict[str, bytes] = {}
+    said: dict[str, bytes] = {}
 
     def read(name: str, stream: IO[bytes]) -> None:
         with stream:
@@ -163,7 +164,7 @@ def serve(number: int) -> None:
                 os.close(fd)
 
 
-def _attend(asked: Dict[str, Any], fds: List[int], prog: Any) -> NoReturn:
+def _attend(asked: dict[str, Any], fds: list[int], prog: Any) -> NoReturn:
     # A process that waits for the run, as no thread may be there when one forks.
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -192,7 +193,7 @@ def _opened(core: str) -> Any:
     return prog
 
 
-def _run(argv: List[str], cwd: str, fds: List[int], prog: Any) -> NoReturn:
+def _run(argv: list[str], cwd: str, fds: list[int], prog: Any) -> NoReturn:
     # The end of the process is that of an interpreter.
     status = 1
     try:
@@ -213,7 +214,7 @@ def _run(argv: List[str], cwd: str, fds: List[int], prog: Any) -> NoReturn:
         os._exit(status)
 
 
-def _status_of(argv: List[str], prog: Any) -> int:
+def _status_of(argv: list[str], prog: Any) -> int:
     import drgn
     import drgn.cli
 

@@ -3,7 +3,7 @@
 
 import json
 import re
-from typing import Any, Dict
+from typing import Any
 
 import drgn as drgn_module
 from drgn_veth.btf import use_btf
@@ -17,9 +17,9 @@ from tests.support.booted import KERNELS, NO_SYMBOLS, REPOSITORY, Dump, drgn, ru
 SCRIPT = REPOSITORY / "scripts" / "xdp_attach.py"
 
 
-def _document(dump: Dump) -> Dict[str, Any]:
+def _document(dump: Dump) -> dict[str, Any]:
     assert dump.made.answers is not None
-    document: Dict[str, Any] = json.loads(dump.made.answers.read_text())
+    document: dict[str, Any] = json.loads(dump.made.answers.read_text())
     return document
 
 
@@ -34,7 +34,7 @@ def _snapshot(dump: Dump, symbols: bool) -> Snapshot:
 
 @pytest.mark.parametrize("symbols", [True, False], ids=["dwarf", "btf"])
 def test_every_answer(
-    asked: Dump, symbols: bool, answer_tally: Dict[str, Answers]
+    asked: Dump, symbols: bool, answer_tally: dict[str, Answers]
 ) -> None:
     """errno, and over netlink the message: all of them."""
     compared = compare_answers(_snapshot(asked, symbols), _document(asked))
@@ -46,7 +46,7 @@ def test_every_answer(
 
 
 def test_every_answer_before_anyone_asked(
-    zoo: Dump, answer_tally: Dict[str, Answers]
+    zoo: Dump, answer_tally: dict[str, Answers]
 ) -> None:
     """By a dump that was taken before the first question."""
     prog = drgn_module.Program()
@@ -60,7 +60,7 @@ def test_every_answer_before_anyone_asked(
 
 
 @pytest.mark.vm
-def test_enough_answers(answer_tally: Dict[str, Answers]) -> None:
+def test_enough_answers(answer_tally: dict[str, Answers]) -> None:
     """After the test above: at least 4,000 on four kernels."""
     total = sum(sum(one.compared.values()) for one in answer_tally.values())
     assert total >= 1000 * len(KERNELS)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Memory that is not as it should be: real dumps, seen with changes."""
 
+from collections.abc import Iterator
 import json
 import random
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Callable
 
 from drgn import Object
 from drgn.helpers.linux.net import for_each_net, for_each_netdev
@@ -37,7 +38,7 @@ def altered(memory: Altered) -> Iterator[Altered]:
     memory.reset()
 
 
-def _devices(altered: Altered) -> Dict[str, Object]:
+def _devices(altered: Altered) -> dict[str, Object]:
     prog = altered.original
     init = prog["init_net"].address_of_()
     return {
@@ -324,9 +325,9 @@ def test_impossible_rps(altered: Altered) -> None:
         assert isinstance(rps[0].cpus, Unreadable)
 
 
-def _regions(altered: Altered) -> List[Tuple[int, int]]:
+def _regions(altered: Altered) -> list[tuple[int, int]]:
     # Everything that a report reads of some devices.
-    regions: List[Tuple[int, int]] = []
+    regions: list[tuple[int, int]] = []
 
     def add(pointer: Any, size: int) -> None:
         if pointer:

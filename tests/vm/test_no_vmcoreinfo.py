@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A machine of QEMU's without the device vmcoreinfo: no kernel is needed for that."""
 
+from collections.abc import Iterator
 from pathlib import Path
 import socket
 import subprocess
 import sys
 import time
-from typing import Iterator
 
 import pytest
 

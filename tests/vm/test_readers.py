@@ -3,7 +3,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 from drgn import Program
 from drgn_veth.btf import use_btf
@@ -47,17 +47,17 @@ def program(dump: Dump, types: str) -> Program:
     return prog
 
 
-def nets(prog: Program) -> Dict[int, int]:
+def nets(prog: Program) -> dict[int, int]:
     return {net.value_(): net_inum(net) for net in for_each_net_bounded(prog)}
 
 
-def said(dump: Dump, what: str) -> List[Dict[str, Any]]:
+def said(dump: Dump, what: str) -> list[dict[str, Any]]:
     records = [record for record in dump.truth["xdp"] if record["what"] == what]
     assert records
     return records
 
 
-def dying_namespaces(dump: Dump) -> List[int]:
+def dying_namespaces(dump: Dump) -> list[int]:
     lines = (dump.made.folder / "scene.log").read_text().splitlines()
     return [int(line.split()[-1]) for line in lines if "dying: namespace" in line]
 
@@ -128,9 +128,9 @@ def test_dying(dying: Dump, types: str) -> None:
 @pytest.fixture(scope="module", params=KERNELS)
 def corners(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Tuple[Dump, Dict[str, Any]]:
+) -> tuple[Dump, dict[str, Any]]:
     """A kernel with what scenes do not have, and what it says of it."""
-    answers: Dict[str, Any] = {}
+    answers: dict[str, Any] = {}
 
     def look(guest: lab.Guest, folder: Path) -> None:
         told = guest.run("python3 /lab/corners.py")
@@ -149,13 +149,13 @@ def corners(
 
 @pytest.fixture(scope="module", params=TYPES)
 def cornered(
-    request: pytest.FixtureRequest, corners: Tuple[Dump, Dict[str, Any]]
-) -> Tuple[Program, Dict[str, Any]]:
+    request: pytest.FixtureRequest, corners: tuple[Dump, dict[str, Any]]
+) -> tuple[Program, dict[str, Any]]:
     dump, answers = corners
     return program(dump, request.param), answers
 
 
-def test_mounts(cornered: Tuple[Program, Dict[str, Any]]) -> None:
+def test_mounts(cornered: tuple[Program, dict[str, Any]]) -> None:
     """Copies are given once; what is not on any path any more is not."""
     prog, told = cornered
     expected = [
@@ -171,7 +171,7 @@ def test_mounts(cornered: Tuple[Program, Dict[str, Any]]) -> None:
     assert len(nets(prog)) - len({inum for inum, _ in expected}) == 6
 
 
-def test_processes(cornered: Tuple[Program, Dict[str, Any]]) -> None:
+def test_processes(cornered: tuple[Program, dict[str, Any]]) -> None:
     prog, told = cornered
     inums = nets(prog)
     found = net_processes(prog, set(inums))
@@ -185,7 +185,7 @@ def test_processes(cornered: Tuple[Program, Dict[str, Any]]) -> None:
     assert net_processes(prog, set()) == {}
 
 
-def test_links(cornered: Tuple[Program, Dict[str, Any]]) -> None:
+def test_links(cornered: tuple[Program, dict[str, Any]]) -> None:
     prog, told = cornered
     links = {link.link.address_of_().value_(): link for link in for_each_xdp_link(prog)}
     pins = bpf_link_pins(prog, set(links))
@@ -202,7 +202,7 @@ def test_links(cornered: Tuple[Program, Dict[str, Any]]) -> None:
     assert bpf_link_pins(prog, {one}) == {one: pins[one]}
 
 
-def test_programs(cornered: Tuple[Program, Dict[str, Any]]) -> None:
+def test_programs(cornered: tuple[Program, dict[str, Any]]) -> None:
     prog, told = cornered
     found = {}
     for xdp in for_each_xdp_prog(prog):

@@ -5,11 +5,12 @@ symbols with their sizes, the strings of vmlinux, the code of the limits, the gu
 own tools.
 """
 
+from collections.abc import Iterator
 import contextlib
 import json
 import mmap
 import struct
-from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple
+from typing import Any, Optional
 
 from drgn import (
     Architecture,
@@ -113,7 +114,7 @@ def _program(dump: Dump, types: str) -> Program:
 
 
 @pytest.fixture(scope="module", params=("dwarf", "btf"))
-def kernel(request: pytest.FixtureRequest, zoo: Dump) -> Tuple[Program, Dump]:
+def kernel(request: pytest.FixtureRequest, zoo: Dump) -> tuple[Program, Dump]:
     return _program(zoo, request.param), zoo
 
 
@@ -122,7 +123,7 @@ def with_symbols(zoo: Dump) -> Program:
     return _program(zoo, "dwarf")
 
 
-def _devices(prog: Program) -> Iterator[Tuple[int, Object]]:
+def _devices(prog: Program) -> Iterator[tuple[int, Object]]:
     for net in for_each_net(prog):
         for dev in for_each_netdev(net):
             yield net.ns.inum.value_(), dev
@@ -133,11 +134,11 @@ def _of_driver(prog: Program, driver: bytes) -> Object:
 
 
 def _scan(
-    prog: Program, start: int, size: int, messages: Tuple[bytes, ...]
-) -> FrozenSet[bytes]:
+    prog: Program, start: int, size: int, messages: tuple[bytes, ...]
+) -> frozenset[bytes]:
     """Try each four bytes of a function as an address, absolute or relative."""
     code = prog.read(start, size)
-    found: Set[bytes] = set()
+    found: set[bytes] = set()
     for at in range(size - 3):
         (value,) = struct.unpack_from("<i", code, at)
         for address in (value, start + at + 4 + value):
@@ -164,14 +165,14 @@ def test_what_is_followed_is_what_is_there(with_symbols: Program) -> None:
         assert messages == messages_in(prog, function, XDP_ATTACH_MESSAGES)
 
 
-def test_no_kernel_here_records_the_rx_queue(kernel: Tuple[Program, Dump]) -> None:
+def test_no_kernel_here_records_the_rx_queue(kernel: tuple[Program, Dump]) -> None:
     """All have 710ad98c363a: what its twin of test_veth_xmit() finds is not there."""
     prog, _ = kernel
     xmit = netdev_op(_of_driver(prog, b"veth"), "ndo_start_xmit")
     assert veth_xmit_records_rx_queue(prog, xmit) is RecordsRxQueue.NEVER
 
 
-def test_every_message_has_its_place(kernel: Tuple[Program, Dump]) -> None:
+def test_every_message_has_its_place(kernel: tuple[Program, Dump]) -> None:
     """Those that are in the image have one place each, and no others have one."""
     prog, dump = kernel
     places = xdp_message_places(prog)
@@ -189,7 +190,7 @@ def test_every_message_has_its_place(kernel: Tuple[Program, Dump]) -> None:
 
 
 def test_checks_of_the_program_are_in_one_function(
-    kernel: Tuple[Program, Dump],
+    kernel: tuple[Program, Dump],
 ) -> None:
     """They moved together."""
     places = xdp_message_places(kernel[0])
@@ -228,7 +229,7 @@ _FENTRY = b"\x0f\x1f\x44\x00\x00"
 _RET = b"\xc3"
 
 
-def _made(code: Dict[int, bytes], **functions: int) -> Program:
+def _made(code: dict[int, bytes], **functions: int) -> Program:
     """Make a program that has some code and symbols, at offsets."""
     memory = bytearray(b"\xcc" * (1 << 18))
     for offset, data in code.items():
@@ -422,7 +423,7 @@ def test_other_architecture() -> None:
         xdp_message_places(prog)
 
 
-def _functions(prog: Program, around: str) -> List[Tuple[int, int]]:
+def _functions(prog: Program, around: str) -> list[tuple[int, int]]:
     middle = prog.symbol(around).address
     found = {
         symbol.address: symbol.size
@@ -468,7 +469,7 @@ def _expected_write(instruction: Any) -> Optional[Write]:
     return None
 
 
-def _disassemble(prog: Program, start: int, size: int) -> Iterator[Tuple[Any, int]]:
+def _disassemble(prog: Program, start: int, size: int) -> Iterator[tuple[Any, int]]:
     """Yield capstone's instructions, and where each ends."""
     import capstone
 
@@ -523,10 +524,10 @@ def test_decoder(with_symbols: Program, around: str) -> None:
     assert called > 10
 
 
-def test_drivers_messages(kernel: Tuple[Program, Dump]) -> None:
+def test_drivers_messages(kernel: tuple[Program, Dump]) -> None:
     prog, dump = kernel
 
-    def messages(driver: bytes) -> FrozenSet[bytes]:
+    def messages(driver: bytes) -> frozenset[bytes]:
         ndo_bpf = netdev_op(_of_driver(prog, driver), "ndo_bpf")
         return driver_messages(prog, ndo_bpf, _OF_DRIVERS)
 
@@ -552,7 +553,7 @@ def _bond_has_xdp(prog: Program) -> bool:
         return False
 
 
-def test_veth_poll(kernel: Tuple[Program, Dump]) -> None:
+def test_veth_poll(kernel: tuple[Program, Dump]) -> None:
     """Kernels whose veth_xmit() stops a TX queue are those whose veth_poll() wakes one;
     what it accesses is what another decoder shows of it."""
     prog, dump = kernel
@@ -590,7 +591,7 @@ def _queues_with_napi(dev: Object) -> Iterator[Object]:
             yield first + queue
 
 
-def test_veth_limits(kernel: Tuple[Program, Dump]) -> None:
+def test_veth_limits(kernel: tuple[Program, Dump]) -> None:
     """They are in the code of veth_xdp_set(), but for the peer's header."""
     prog, _ = kernel
     limit = (
@@ -605,7 +606,7 @@ def test_veth_limits(kernel: Tuple[Program, Dump]) -> None:
     assert frags == (limit + page_size(prog) * max_skb_frags(prog) in constants)
 
 
-def test_virtio_net(kernel: Tuple[Program, Dump]) -> None:
+def test_virtio_net(kernel: tuple[Program, Dump]) -> None:
     prog, dump = kernel
     dev = _of_driver(prog, b"virtio_net")
     features = virtio_net_features(dev)
@@ -623,7 +624,7 @@ def test_virtio_net(kernel: Tuple[Program, Dump]) -> None:
         virtio_net_features(_of_driver(prog, b"veth"))
 
 
-def _links(dump: Dump) -> Dict[Tuple[int, str], Dict[str, Any]]:
+def _links(dump: Dump) -> dict[tuple[int, str], dict[str, Any]]:
     return {
         (int(inum), link["ifname"]): link
         for inum, namespace in dump.truth["namespaces"].items()
@@ -636,11 +637,11 @@ def _name(dev: Object) -> str:
     return dev.name.string_().decode("utf-8", "replace")
 
 
-def test_stacked_devices(kernel: Tuple[Program, Dump]) -> None:
+def test_stacked_devices(kernel: tuple[Program, Dump]) -> None:
     """Who is above whom, as ip link says it of the upper or of the lower."""
     prog, dump = kernel
     links = _links(dump)
-    expected: Set[Tuple[int, str, str]] = set()
+    expected: set[tuple[int, str, str]] = set()
     for (inum, name), link in links.items():
         if "master" in link:
             expected.add((inum, link["master"], name))
@@ -648,8 +649,8 @@ def test_stacked_devices(kernel: Tuple[Program, Dump]) -> None:
         if link.get("linkinfo", {}).get("info_kind") in ("vlan", "macvlan", "ipvlan"):
             expected.add((inum, name, link["link"]))
     assert len(expected) >= 6
-    below: Set[Tuple[int, str, str]] = set()
-    above: Set[Tuple[int, str, str]] = set()
+    below: set[tuple[int, str, str]] = set()
+    above: set[tuple[int, str, str]] = set()
     for inum, dev in _devices(prog):
         lowers = netdev_for_each_lower_dev(dev)
         below.update((inum, _name(dev), _name(lower)) for lower in lowers)
@@ -658,7 +659,7 @@ def test_stacked_devices(kernel: Tuple[Program, Dump]) -> None:
     assert below == above == expected
 
 
-def test_bonds(kernel: Tuple[Program, Dump]) -> None:
+def test_bonds(kernel: tuple[Program, Dump]) -> None:
     prog, dump = kernel
     links = _links(dump)
     bonds = 0
@@ -676,7 +677,7 @@ def test_bonds(kernel: Tuple[Program, Dump]) -> None:
     assert bonds == 2
 
 
-def test_drivers(kernel: Tuple[Program, Dump]) -> None:
+def test_drivers(kernel: tuple[Program, Dump]) -> None:
     prog, dump = kernel
     links = _links(dump)
     kinds = 0
@@ -699,7 +700,7 @@ def test_drivers(kernel: Tuple[Program, Dump]) -> None:
     assert netdev_op(_of_driver(prog, b"veth"), "ndo_no_such_thing") == 0
 
 
-def test_memory_of_queues(kernel: Tuple[Program, Dump]) -> None:
+def test_memory_of_queues(kernel: tuple[Program, Dump]) -> None:
     """Nobody has set up any, where the kernel can tell."""
     prog, _ = kernel
     dev = _of_driver(prog, b"virtio_net")

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 import shutil
 import time
-from typing import Any, Callable, Dict
+from typing import Any, Callable
 
 import jsonschema
 import lab
@@ -147,7 +147,7 @@ def test_without_types_of_veth(zoo: Dump) -> None:
     assert report == whole
 
 
-def _link(report: Dict[str, Any], name: str) -> Dict[str, Any]:
+def _link(report: dict[str, Any], name: str) -> dict[str, Any]:
     (device,) = (d for d in report["devices"] if d["name"] == name)
     return device
 
@@ -206,10 +206,10 @@ def test_filters(one_zoo: Dump) -> None:
     whole = one_zoo.report()
     inum = next(n["inum"] for n in whole["namespaces"] if not n["init"])
 
-    def filtered(*args: object) -> Dict[str, Any]:
+    def filtered(*args: object) -> dict[str, Any]:
         done = one_zoo.run("--format", "json", *args)
         assert done.returncode == 0, done.stderr
-        report: Dict[str, Any] = json.loads(done.stdout)
+        report: dict[str, Any] = json.loads(done.stdout)
         return report
 
     part = filtered("--netns", inum)

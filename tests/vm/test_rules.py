@@ -10,7 +10,8 @@ run in the guest as they are printed, have to make both go away. What the kernel
 answers to a native attach has to be what the finding says.
 """
 
-from typing import Any, Dict, List, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Any
 
 from drgn_veth.analysis.attach.question import errno_name
 from drgn_veth.analysis.rules import RULES
@@ -52,14 +53,14 @@ def run(rules: Dump) -> RulesRun:
     return rules_run(rules)
 
 
-Findings = Sequence[Dict[str, Any]]
+Findings = Sequence[dict[str, Any]]
 
 #: What is measured is the state alone: whether it does harm is in the kernel's code.
 STATE_ONLY = ("veth-poll-out-of-range",)
 
 
-def _at(findings: Findings, rule: str, place: Dict[str, Any]) -> List[Any]:
-    def is_there(device: Dict[str, Any]) -> bool:
+def _at(findings: Findings, rule: str, place: dict[str, Any]) -> list[Any]:
+    def is_there(device: dict[str, Any]) -> bool:
         if rule in OF_A_PAIR:  # The scene calls them ...a and ...b.
             return bool(device["name"][:-1] == place["name"][:-1])
         where = (device["netns"], device["ifindex"])
@@ -155,9 +156,9 @@ def test_what_the_kernel_answers_then(run: RulesRun) -> None:
         assert asked["rnqa"] is None
 
 
-def _made_worse(run: RulesRun) -> List[str]:
+def _made_worse(run: RulesRun) -> list[str]:
     # What is found after the fixes, and was not before.
-    def place(finding: Dict[str, Any]) -> Tuple[Any, ...]:
+    def place(finding: dict[str, Any]) -> tuple[Any, ...]:
         device = finding["device"] or {}
         return finding["rule"], device.get("netns"), device.get("ifindex")
 
@@ -169,7 +170,7 @@ def _made_worse(run: RulesRun) -> List[str]:
     ]
 
 
-def test_every_rule_has_its_symptom(all_rules: Dict[str, RulesRun]) -> None:
+def test_every_rule_has_its_symptom(all_rules: dict[str, RulesRun]) -> None:
     shown = {
         symptom["rule"]
         for run in all_rules.values()

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Slices: the report of the dump, in a small core with nothing else in it."""
 
+from collections.abc import Iterator
 import contextlib
 import functools
 import json
 import lzma
 from pathlib import Path
 import random
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Callable
 
 from drgn import FaultError, Program
 from drgn.helpers.linux.net import for_each_netdev
@@ -41,11 +42,11 @@ class _Slices:
         self.dump = dump
         self._folder = folder
 
-    def symbols(self, given: str) -> "List[object]":
+    def symbols(self, given: str) -> "list[object]":
         return self.dump.symbols if given == "dwarf" else list(NO_SYMBOLS)
 
     @functools.cache  # noqa: B019
-    def packed(self, given: str) -> Tuple[Path, str]:
+    def packed(self, given: str) -> tuple[Path, str]:
         """Return the slice as it was written, and what was said."""
         path = self._folder / f"{given}.core.xz"
         target = ("-c", self.dump.vmcore, *self.symbols(given))
@@ -77,7 +78,7 @@ def _of(core: Path, *args: object, **kwargs: Any) -> str:
 def _as_slice(dump: Dump, source: str, types: str) -> str:
     """Return the report of a target as a slice's should be, byte for byte."""
     text = dump.report_text(source, types)
-    said: Dict[str, str] = dump.report(source, types)["target"]
+    said: dict[str, str] = dump.report(source, types)["target"]
     for key, value in (("kind", "elf"), ("types", "btf")):
         old = f'"{key}": {json.dumps(said[key])}'
         assert text.count(old, 0, text.index('"namespaces"')) == 1
@@ -136,7 +137,7 @@ def test_no_packet_and_no_process_in_it(slices: _Slices, given: str) -> None:
         assert dump.words_in(f"slice.{source}") == []
 
 
-def _segments(core: Path) -> List[Tuple[int, int]]:
+def _segments(core: Path) -> list[tuple[int, int]]:
     """Return the physical addresses where segments of a core begin and end."""
     content = core.read_bytes()
     table = int.from_bytes(content[32:40], "little")

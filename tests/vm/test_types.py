@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The report from BTF is the report from debug symbols, wherever it looks."""
 
-from typing import Any, Dict, Iterator, Tuple
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.support.booted import NO_SYMBOLS, SCRIPT, SOURCES, Dump, drgn, run_alone
 
-_Path = Tuple[Any, ...]
+_Path = tuple[Any, ...]
 
 
-def _unreadable(value: Any, path: _Path = ()) -> Iterator[Tuple[_Path, str]]:
+def _unreadable(value: Any, path: _Path = ()) -> Iterator[tuple[_Path, str]]:
     if isinstance(value, dict):
         if set(value) == {"unreadable"}:
             yield path, value["unreadable"]
@@ -22,7 +23,7 @@ def _unreadable(value: Any, path: _Path = ()) -> Iterator[Tuple[_Path, str]]:
             yield from _unreadable(inner, (*path, i))
 
 
-def assert_same(found: Dict[str, Any], expected: Dict[str, Any], whole: bool) -> None:
+def assert_same(found: dict[str, Any], expected: dict[str, Any], whole: bool) -> None:
     """
     Compare reports, apart from which types were used.
 

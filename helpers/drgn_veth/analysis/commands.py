@@ -7,8 +7,9 @@ Command lines for a shell of the host, each with the network namespace that it h
 run in. Pure functions of a Snapshot.
 """
 
+from collections.abc import Iterable, Sequence
 import os
-from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Optional
 
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, DeviceRef, Namespace, Snapshot, Task, XdpProgram
@@ -30,7 +31,7 @@ class Commands:
     """Makes commands for the devices of a Snapshot; none where nothing leads to one."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._namespaces: Dict[Maybe[int], Namespace] = {
+        self._namespaces: dict[Maybe[int], Namespace] = {
             namespace.inum: namespace for namespace in snapshot.namespaces
         }
 
@@ -52,7 +53,7 @@ class Commands:
             return ("nsenter", f"--net=/proc/{process.pid}/ns/net")
         return None
 
-    def command(self, device: DeviceRef, *argv: str) -> Tuple[str, ...]:
+    def command(self, device: DeviceRef, *argv: str) -> tuple[str, ...]:
         """
         Return a command line that runs where a device is, in a tuple; an empty one if
         nothing is known that leads there.
@@ -66,7 +67,7 @@ class Commands:
             return ()
         return (" ".join(shell_quote(word) for word in (*way, *argv)),)
 
-    def _named(self, device: DeviceRef, *argv: str) -> Tuple[str, ...]:
+    def _named(self, device: DeviceRef, *argv: str) -> tuple[str, ...]:
         # A "{}" in argv is the device's name.
         name = _known(device.name)
         if not name:
@@ -75,7 +76,7 @@ class Commands:
 
     def channels(
         self, device: DeviceRef, rx: Optional[int] = None, tx: Optional[int] = None
-    ) -> Tuple[str, ...]:
+    ) -> tuple[str, ...]:
         """Return the one command that sets the numbers of RX and TX queues."""
         counts = [
             word
@@ -87,31 +88,31 @@ class Commands:
             return ()
         return self._named(device, "ethtool", "-L", "{}", *counts)
 
-    def mtu(self, device: DeviceRef, mtu: int) -> Tuple[str, ...]:
+    def mtu(self, device: DeviceRef, mtu: int) -> tuple[str, ...]:
         """Return the command that sets the MTU."""
         return self._named(device, "ip", "link", "set", "dev", "{}", "mtu", str(mtu))
 
-    def up(self, device: DeviceRef) -> Tuple[str, ...]:
+    def up(self, device: DeviceRef) -> tuple[str, ...]:
         """Return the command that sets a device up."""
         return self._named(device, "ip", "link", "set", "dev", "{}", "up")
 
-    def tcp_data_split_off(self, device: DeviceRef) -> Tuple[str, ...]:
+    def tcp_data_split_off(self, device: DeviceRef) -> tuple[str, ...]:
         """Return the command that switches tcp-data-split off."""
         return self._named(device, "ethtool", "-G", "{}", "tcp-data-split", "off")
 
-    def no_master(self, device: DeviceRef) -> Tuple[str, ...]:
+    def no_master(self, device: DeviceRef) -> tuple[str, ...]:
         """Return the command that takes a device from its master."""
         return self._named(device, "ip", "link", "set", "dev", "{}", "nomaster")
 
     def ethtool_feature(
         self, device: DeviceRef, name: str, on: bool
-    ) -> Tuple[str, ...]:
+    ) -> tuple[str, ...]:
         """Return the command that switches an offload such as ``gro``."""
         return self._named(device, "ethtool", "-K", "{}", name, "on" if on else "off")
 
     def rps(
         self, device: DeviceRef, queue: int, cpus: Iterable[int]
-    ) -> Tuple[str, ...]:
+    ) -> tuple[str, ...]:
         """Return the command that sets the RPS mask of an RX queue."""
         name = _known(device.name)
         if not name:
@@ -121,7 +122,7 @@ class Commands:
 
     def detach(
         self, device: DeviceRef, mode: str, program: XdpProgram
-    ) -> Tuple[str, ...]:
+    ) -> tuple[str, ...]:
         """
         Return the command that detaches an XDP program.
 
@@ -136,12 +137,12 @@ class Commands:
             device, "ip", "link", "set", "dev", "{}", _IP_MODE[mode], "off"
         )
 
-    def detach_all(self, device: Device) -> Tuple[str, ...]:
+    def detach_all(self, device: Device) -> tuple[str, ...]:
         """
         Return the commands that detach all XDP programs of a device, none if one of
         them cannot be detached.
         """
-        commands: List[str] = []
+        commands: list[str] = []
         for mode in ("generic", "driver", "offload"):
             program = getattr(device.xdp, mode)
             if isinstance(program, XdpProgram):
@@ -151,7 +152,7 @@ class Commands:
                 commands.extend(detach)
         return tuple(commands)
 
-    def _in_sysfs(self, device: DeviceRef, script: str, path: str) -> Tuple[str, ...]:
+    def _in_sysfs(self, device: DeviceRef, script: str, path: str) -> tuple[str, ...]:
         # A script, and a path in sysfs that is its $0: the script's shell need not know
         # how a name is quoted.
         if isinstance(device.netns, Unreadable):
@@ -163,7 +164,7 @@ class Commands:
         script = f"mount -t sysfs sysfs /sys && {script}"
         return self.command(device, "unshare", "--mount", "sh", "-c", script, path)
 
-    def rps_all(self, device: DeviceRef, cpus: Iterable[int]) -> Tuple[str, ...]:
+    def rps_all(self, device: DeviceRef, cpus: Iterable[int]) -> tuple[str, ...]:
         """Return the command that gives all RX queues the same RPS mask."""
         name = _known(device.name)
         if not name:
@@ -176,8 +177,8 @@ class Commands:
         device: DeviceRef,
         mode: str,
         program: XdpProgram,
-        between: Tuple[str, ...] = (),
-    ) -> Tuple[str, ...]:
+        between: tuple[str, ...] = (),
+    ) -> tuple[str, ...]:
         """
         Return the command that detaches a program and attaches the same one again, with
         a pin that keeps it in between; none if a link holds it.

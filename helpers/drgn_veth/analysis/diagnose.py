@@ -6,7 +6,8 @@ Diagnosis
 Applies the rules (:mod:`drgn_veth.analysis.rules`) to a Snapshot. Pure functions.
 """
 
-from typing import List, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Optional
 
 from ..core.english import count
 from ..core.unreadable import Maybe, Unreadable
@@ -20,11 +21,11 @@ __all__ = ("diagnose", "has_error", "keep_findings", "undecided_errors")
 _RANK = {severity: i for i, severity in enumerate(SEVERITIES)}
 
 
-def _number(value: Maybe[int]) -> Tuple[bool, int]:
+def _number(value: Maybe[int]) -> tuple[bool, int]:
     return (True, 0) if isinstance(value, Unreadable) else (False, value)
 
 
-def _sort_key(finding: Finding) -> Tuple[object, ...]:
+def _sort_key(finding: Finding) -> tuple[object, ...]:
     rank = _RANK[finding.severity]
     device = finding.device
     if device is None:
@@ -33,16 +34,16 @@ def _sort_key(finding: Finding) -> Tuple[object, ...]:
     return rank, finding.rule, True, place, device.net_device
 
 
-def diagnose(snapshot: Snapshot) -> Tuple[Finding, ...]:
+def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
     """Return what the rules find: worst first, then by rule, then by device."""
     context = Context(snapshot)
-    findings: List[Finding] = []
+    findings: list[Finding] = []
     for rule in RULES:
         findings.extend(rule.findings(context))
     return tuple(sorted(findings, key=_sort_key))
 
 
-def keep_findings(findings: Sequence[Finding], kept: Snapshot) -> Tuple[Finding, ...]:
+def keep_findings(findings: Sequence[Finding], kept: Snapshot) -> tuple[Finding, ...]:
     """
     Return the findings on what a filter has kept: its devices, and the other ends of
     its pairs.

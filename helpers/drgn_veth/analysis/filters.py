@@ -6,10 +6,11 @@ Filters
 A smaller Snapshot out of a Snapshot. Pure functions.
 """
 
+from collections.abc import Collection, Iterable, Sequence
 import fnmatch
 import posixpath
 import re
-from typing import Any, Collection, FrozenSet, Iterable, List, Optional, Sequence, Set
+from typing import Any, Optional
 
 from ..core.unreadable import Unreadable
 from ..model import Device, Namespace, Snapshot
@@ -33,13 +34,13 @@ def _names(device: Device) -> Sequence[str]:
     return names
 
 
-def _some(values: Set[str], most: int = 12) -> str:
+def _some(values: set[str], most: int = 12) -> str:
     listed = sorted(values)
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
     return ", ".join(listed[:most]) + more
 
 
-def _expect(given: Iterable[object], there: Set[Any], otherwise: str) -> None:
+def _expect(given: Iterable[object], there: set[Any], otherwise: str) -> None:
     for one in given:
         if one not in there:
             listed = _some(set(map(str, there))) or "none"
@@ -194,7 +195,7 @@ def find_netns(snapshot: Snapshot, given: str) -> int:
 
 def find_all_netns(
     snapshot: Snapshot, given: Sequence[str]
-) -> Optional[FrozenSet[int]]:
+) -> Optional[frozenset[int]]:
     """
     Return the inode numbers of network namespaces, None if none is given.
 
@@ -225,7 +226,7 @@ def named(
         where = f"in the network namespace {' or '.join(netns)}"
     if not names:
         return devices
-    found: List[Device] = []
+    found: list[Device] = []
     for given in names:
         name = _as_in_snapshot(given)
         same = [device for device in devices if name in _names(device)]

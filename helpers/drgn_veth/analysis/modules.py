@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the modules of a folder have: a file that is there is registered."""
 
+from collections.abc import Iterable, Iterator
 import importlib
 import pkgutil
-from typing import Any, Iterable, Iterator
+from typing import Any
 
 __all__ = ("each",)
 

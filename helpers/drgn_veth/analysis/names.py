@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What devices are called in a sentence."""
 
-from typing import Dict
-
 from ..core.unreadable import Unreadable
 from ..model import Device, Snapshot
 
@@ -29,7 +27,7 @@ class Names:
     """Names the devices of a Snapshot."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._netns: Dict[int, str] = {
+        self._netns: dict[int, str] = {
             namespace.inum: namespace.names[0]
             for namespace in snapshot.namespaces
             if isinstance(namespace.inum, int)

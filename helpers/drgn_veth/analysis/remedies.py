@@ -8,14 +8,10 @@ which command mends a state: the decisions of an XDP attach and the rules of dia
 both ask here. Pure functions of a Snapshot.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import (
-    Dict,
-    Iterator,
-    List,
     NamedTuple,
     Optional,
-    Sequence,
-    Tuple,
     Union,
 )
 
@@ -34,7 +30,7 @@ ATTACHES_AGAIN = "detaches the program for a moment and attaches it again"
 class Remedy(NamedTuple):
     """Commands that mend something; none where no command does."""
 
-    commands: Tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
     effect: Optional[str] = None  # what they do besides, after "this "
 
     def and_then(self, other: "Remedy") -> "Remedy":
@@ -81,7 +77,7 @@ class Fixes(Commands):
     def __init__(self, snapshot: Snapshot) -> None:
         super().__init__(snapshot)
         self._names = Names(snapshot)
-        self._by_address: Dict[int, Device] = {
+        self._by_address: dict[int, Device] = {
             device.net_device: device for device in snapshot.devices
         }
 
@@ -209,8 +205,8 @@ class Fixes(Commands):
             return Remedy(commands)
         return Remedy(commands, f"lowers the MTU of {' and of '.join(lowered)}")
 
-    def _lowered(self, device: Device, peer: Device, mtu: int) -> List[str]:
-        names: List[str] = []
+    def _lowered(self, device: Device, peer: Device, mtu: int) -> list[str]:
+        names: list[str] = []
         for end in (device, peer):
             owner = self._to_lower(end, mtu)
             if owner is not None:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """How words are written for a shell, and masks of CPUs for the kernel."""
 
+from collections.abc import Iterable
 import re
 import shlex
-from typing import Iterable, List
 
 __all__ = ("rps_mask", "shell_quote")
 
@@ -36,7 +36,7 @@ def _octal(c: str) -> str:
 def rps_mask(cpus: Iterable[int]) -> str:
     """Return a mask of CPUs as the kernel's bitmap_parse() takes it: ``2,00000009``."""
     mask = sum(1 << cpu for cpu in set(cpus))
-    groups: List[str] = []
+    groups: list[str] = []
     while mask or not groups:
         groups.insert(0, f"{mask & 0xFFFFFFFF:08x}")
         mask >>= 32

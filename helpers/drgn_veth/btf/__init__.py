@@ -8,19 +8,10 @@ so a dump has them, too. :func:`use_btf()` makes drgn find them there. Readers d
 not know about it.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 import functools
 import itertools
-from typing import (
-    Any,
-    Callable,
-    Dict,
-    Iterable,
-    Mapping,
-    NamedTuple,
-    Optional,
-    Sequence,
-    Tuple,
-)
+from typing import Any, Callable, NamedTuple, Optional
 
 from drgn import Object, Program
 
@@ -93,7 +84,7 @@ def _symbol_of_drgn(prog: Program, name: str) -> Optional[int]:
 
 def _symbols(
     prog: Program, system_map: Optional[SystemMap], given: Mapping[str, int]
-) -> Tuple[Optional[KernelSymbols], _AddressOf]:
+) -> tuple[Optional[KernelSymbols], _AddressOf]:
     if given:
         static = SystemMap(given, "what the core carries").moved(
             vmcoreinfo_symbols(prog)
@@ -155,8 +146,8 @@ def _is_loaded(prog: Program, name: str) -> bool:
 
 
 def _lacking(
-    prog: Program, wanted: Sequence[Tuple[str, str]] = MODULE_TYPES
-) -> Iterable[Tuple[str, str]]:
+    prog: Program, wanted: Sequence[tuple[str, str]] = MODULE_TYPES
+) -> Iterable[tuple[str, str]]:
     # Types of modules that a report would miss.
     for type, module in wanted:
         if not _has_type(prog, type) and _is_loaded(prog, module):
@@ -207,7 +198,7 @@ def _use_alone(
         return itertools.chain((vmlinux(),), modules(name))
 
     finder = BtfFinder(types_with, address_of)
-    finders: Dict[str, Callable[..., Any]] = {
+    finders: dict[str, Callable[..., Any]] = {
         "type": finder.find_type,
         "object": finder.find_object,
     }

@@ -8,8 +8,9 @@ where kallsyms is) or types of modules (before v5.11 they have no BTF) carries t
 ELF notes of ours, which drgn and other readers pass over.
 """
 
+from collections.abc import Iterator, Mapping
 import contextlib
-from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional
 
 from drgn import Program
 
@@ -45,7 +46,7 @@ class Carried(NamedTuple):
             yield Note(_NAME, _MODULE_BTF, module.encode() + b"\0" + data)
 
 
-def _symbols_in(data: bytes) -> Iterator[Tuple[str, int]]:
+def _symbols_in(data: bytes) -> Iterator[tuple[str, int]]:
     for line in data.splitlines():
         fields = line.split()
         with contextlib.suppress(ValueError):
@@ -62,8 +63,8 @@ def _notes_of(path: str) -> Iterator[Note]:
 
 def carried_by(prog: Program) -> Carried:
     """Return what the core of a program carries, perhaps nothing."""
-    symbols: Dict[str, int] = {}
-    modules: Dict[str, bytes] = {}
+    symbols: dict[str, int] = {}
+    modules: dict[str, bytes] = {}
     path = prog.core_dump_path
     for note in _notes_of(path) if path is not None else ():
         if note.name != _NAME:
@@ -83,7 +84,7 @@ def _address(prog: Program, name: str) -> Optional[int]:
         return None
 
 
-def symbols_of(prog: Program) -> Dict[str, int]:
+def symbols_of(prog: Program) -> dict[str, int]:
     """Return the symbols that a report looks up, as a program has them."""
     found = {name: _address(prog, name) for name in sorted(WANTED)}
     known = {name: address for name, address in found.items() if address is not None}
@@ -91,14 +92,14 @@ def symbols_of(prog: Program) -> Dict[str, int]:
     return {**known, "_stext": vmcoreinfo_symbols(prog)["_stext"]}
 
 
-def module_types_of(source: Program, target: Program) -> Dict[str, bytes]:
+def module_types_of(source: Program, target: Program) -> dict[str, bytes]:
     """
     Return types of modules that a program has, as BTF for one that has not.
 
     :param source: Has debug symbols, of the modules too
     :param target: Sees the same memory; its vmlinux BTF is what they build on
     """
-    types: Dict[str, List[str]] = {}
+    types: dict[str, list[str]] = {}
     for name, module in (*MODULE_TYPES, *OPTIONAL_MODULE_TYPES):
         types.setdefault(module, []).append(name)
     order = byteorder(target)

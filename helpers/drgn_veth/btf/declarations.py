@@ -8,7 +8,7 @@ variables. This is the one place that declares them; one that a kernel does not
 have, or whose type it does not have, does no harm.
 """
 
-from typing import Mapping, Tuple
+from collections.abc import Mapping
 
 __all__ = ("FUNCTIONS", "MODULE_TYPES", "OPTIONAL_MODULE_TYPES", "VARIABLES")
 
@@ -45,15 +45,15 @@ VARIABLES: Mapping[str, str] = {
 }
 
 # Types of modules that the readers use, and the module that has each.
-MODULE_TYPES: Tuple[Tuple[str, str], ...] = (("struct veth_priv", "veth"),)
+MODULE_TYPES: tuple[tuple[str, str], ...] = (("struct veth_priv", "veth"),)
 
 # Those that only predictions use, of kernels that have BTF for modules: nobody is told
 # when they are missing.
-OPTIONAL_MODULE_TYPES: Tuple[Tuple[str, str], ...] = (("struct bonding", "bonding"),)
+OPTIONAL_MODULE_TYPES: tuple[tuple[str, str], ...] = (("struct bonding", "bonding"),)
 
 # Functions whose code the readers look at, with the names that compilers give them: see
 # drgn_veth.core.messages.
-FUNCTIONS: Tuple[str, ...] = tuple(
+FUNCTIONS: tuple[str, ...] = tuple(
     name + suffix
     for name in ("dev_change_xdp_fd", "dev_xdp_attach", "dev_xdp_install")
     for suffix in ("", ".isra.0", ".constprop.0", ".part.0")

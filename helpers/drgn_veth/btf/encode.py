@@ -8,8 +8,9 @@ cannot give (kernels before v5.11 have no BTF of modules) can then travel with i
 Follows Documentation/bpf/btf.rst.
 """
 
+from collections.abc import Iterable, Sequence
 import struct
-from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Optional
 
 from drgn import Qualifiers, Type, TypeKind
 
@@ -31,7 +32,7 @@ _QUALIFIERS = (
     (Qualifiers.RESTRICT, Kind.RESTRICT),
 )
 
-_KIND: Dict[TypeKind, Kind] = {
+_KIND: dict[TypeKind, Kind] = {
     TypeKind.INT: Kind.INT,
     TypeKind.BOOL: Kind.INT,
     TypeKind.FLOAT: Kind.FLOAT,
@@ -46,10 +47,10 @@ class _Encoder:
     def __init__(self, base: Btf, byteorder: str) -> None:
         self._base = base
         self._order = struct_order(byteorder)
-        self._records: List[Optional[bytes]] = []
+        self._records: list[Optional[bytes]] = []
         self._strings = bytearray()
-        self._string_at: Dict[str, int] = {"": 0}
-        self._named: Dict[Tuple[TypeKind, str], int] = {}
+        self._string_at: dict[str, int] = {"": 0}
+        self._named: dict[tuple[TypeKind, str], int] = {}
 
     def _pack(self, *words: int) -> bytes:
         return struct.pack(
@@ -184,7 +185,7 @@ class _Encoder:
 
     def _function(self, type: Type) -> bytes:
         result = self.id(type.type)
-        parameters: Sequence[Tuple[Optional[str], int]] = [
+        parameters: Sequence[tuple[Optional[str], int]] = [
             (parameter.name, self.id(parameter.type)) for parameter in type.parameters
         ]
         head = self._head(Kind.FUNC_PROTO, None, len(parameters), False, result)

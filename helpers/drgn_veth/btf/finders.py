@@ -8,17 +8,11 @@ kernel's own symbol table. A finder returns nothing for what it does not have;
 whatever is wrong with the BTF, drgn hears "not found".
 """
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 import logging
 from typing import (
     Callable,
-    Dict,
-    FrozenSet,
-    Iterable,
-    Iterator,
-    Mapping,
     Optional,
-    Sequence,
-    Tuple,
 )
 
 from drgn import FindObjectFlags, Object, Program, Symbol, Type, TypeKind, TypeKindSet
@@ -36,9 +30,9 @@ _logger = logging.getLogger("drgn")
 SymbolTable = Callable[[Program, Optional[str], Optional[int], bool], Sequence[Symbol]]
 
 # TypeError: BTF may say that a list is no list.
-_ERRORS: Tuple[type[BaseException], ...] = (*READ_ERRORS, TypeError)
+_ERRORS: tuple[type[BaseException], ...] = (*READ_ERRORS, TypeError)
 
-_KINDS: Mapping[int, FrozenSet[TypeKind]] = {
+_KINDS: Mapping[int, frozenset[TypeKind]] = {
     Kind.INT: frozenset((TypeKind.INT, TypeKind.BOOL, TypeKind.FLOAT)),
     Kind.STRUCT: frozenset((TypeKind.STRUCT,)),
     Kind.UNION: frozenset((TypeKind.UNION,)),
@@ -47,7 +41,7 @@ _KINDS: Mapping[int, FrozenSet[TypeKind]] = {
     Kind.TYPEDEF: frozenset((TypeKind.TYPEDEF,)),
     Kind.FLOAT: frozenset((TypeKind.FLOAT,)),
 }
-_NO_KINDS: FrozenSet[TypeKind] = frozenset()
+_NO_KINDS: frozenset[TypeKind] = frozenset()
 
 
 class BtfFinder:
@@ -66,10 +60,10 @@ class BtfFinder:
     ) -> None:
         self._types_with = types_with
         self._address_of = address_of
-        self._found: Dict[Tuple[str, TypeKindSet], Optional[Type]] = {}
-        self._objects: Dict[Tuple[str, FindObjectFlags], Optional[Object]] = {}
+        self._found: dict[tuple[str, TypeKindSet], Optional[Type]] = {}
+        self._objects: dict[tuple[str, FindObjectFlags], Optional[Object]] = {}
 
-    def _with_name(self, name: str) -> Iterator[Tuple[BtfTypes, int]]:
+    def _with_name(self, name: str) -> Iterator[tuple[BtfTypes, int]]:
         for types in self._types_with(name):
             for id in types.btf.find(name):
                 yield types, id

@@ -10,9 +10,10 @@ unpack 200,000 names to find thirty.
 """
 
 from array import array
+from collections.abc import Iterable, Iterator, Mapping
 import re
 import sys
-from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional
 
 from drgn import FaultError, PlatformFlags, Program
 
@@ -90,7 +91,7 @@ class _Memory:
         return self.numbers(self.prog.read(address, size), typecode)
 
 
-def _tokens(memory: _Memory, tables: Tables) -> List[bytes]:
+def _tokens(memory: _Memory, tables: Tables) -> list[bytes]:
     index = memory.read_numbers(tables.token_index, _TOKENS, "H")
     size = tables.token_index - tables.token_table
     if not index[-1] < size <= _MAX_TOKENS:
@@ -176,7 +177,7 @@ class Kallsyms:
         # The first character is what nm(1) shows.
         return b"".join([self._tokens[token] for token in entry])[1:]
 
-    def _find(self, names: Iterable[str]) -> Dict[str, int]:
+    def _find(self, names: Iterable[str]) -> dict[str, int]:
         wanted = {name.encode() for name in names}
         first = bytearray(_TOKENS)
         last = bytearray(_TOKENS)
@@ -185,7 +186,7 @@ class Kallsyms:
             last[token] = any(
                 name.endswith(text) or text.endswith(name) for name in wanted
             )
-        found: Dict[str, int] = {}
+        found: dict[str, int] = {}
         # As _entries() does, 200,000 times: most are passed over at one glance.
         packed = self._names
         pos = 0
@@ -204,9 +205,9 @@ class Kallsyms:
             raise BtfError("the names of kallsyms are cut off") from None
         return found
 
-    def all(self) -> Dict[str, int]:
+    def all(self) -> dict[str, int]:
         """Return the addresses of all symbols."""
-        found: Dict[str, int] = {}
+        found: dict[str, int] = {}
         try:
             for index, entry in enumerate(self._entries()):
                 name = self._unpack(entry).decode("utf-8", "backslashreplace")
@@ -219,7 +220,7 @@ class Kallsyms:
 # Without VMCOREINFO
 
 
-def _chunks(prog: Program, start: int) -> Iterator[Tuple[int, bytes]]:
+def _chunks(prog: Program, start: int) -> Iterator[tuple[int, bytes]]:
     # What can be read, in pieces that overlap.
     for address in range(start, start + _MAX_SCAN, _CHUNK):
         try:
@@ -236,7 +237,7 @@ def _chunks(prog: Program, start: int) -> Iterator[Tuple[int, bytes]]:
         yield address, bytes(found)
 
 
-def _index_of(table: bytes) -> List[int]:
+def _index_of(table: bytes) -> list[int]:
     # Where each of the strings begins.
     starts = [0]
     for _ in range(_TOKENS - 1):
@@ -244,7 +245,7 @@ def _index_of(table: bytes) -> List[int]:
     return starts
 
 
-def _scan_for_tokens(memory: _Memory, start: int) -> Iterator[Tuple[int, int]]:
+def _scan_for_tokens(memory: _Memory, start: int) -> Iterator[tuple[int, int]]:
     # Where the token table and the token index may be.
     digit = ord("0")
     for address, chunk in _chunks(memory.prog, start):
@@ -269,7 +270,7 @@ def _scan_for_tokens(memory: _Memory, start: int) -> Iterator[Tuple[int, int]]:
 
 def _markers(
     memory: _Memory, token_table: int, typecode: str
-) -> Tuple[int, "array[int]"]:
+) -> tuple[int, "array[int]"]:
     # They end where the tokens begin, and go up from 0.
     width = array(typecode).itemsize
     size = width * _MAX_SYMBOLS // _MARKER_EVERY

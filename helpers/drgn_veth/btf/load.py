@@ -7,10 +7,11 @@ The kernel's lies between two symbols, those of its modules hang on a list
 (kernel/bpf/btf.c). The running kernel shows the same bytes in sysfs.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 import functools
 import os
-from typing import Callable, Dict, Iterator, Mapping, Optional, Sequence
+from typing import Callable, Optional
 
 from drgn import Object, Program, ProgramFlags
 
@@ -106,7 +107,7 @@ class ModuleBtf:
         self._given = given
         self._modules: Optional[Sequence[ModuleTypes]] = None
         #: By module, or by "" for all of them, why there is no BTF.
-        self.problems: Dict[str, str] = {}
+        self.problems: dict[str, str] = {}
 
     def __call__(self, name: str) -> Iterator[BtfTypes]:
         """Iterate over the types of each module in whose BTF a name occurs."""

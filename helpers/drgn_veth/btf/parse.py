@@ -9,10 +9,11 @@ raises :exc:`BtfError`.
 """
 
 from array import array
+from collections.abc import Iterator, Sequence
 import enum
 import struct
 import sys
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple, Optional
 
 from ..core.byte_order import struct_order
 
@@ -160,7 +161,7 @@ class Btf:
         if byteorder != sys.byteorder:
             self._words.byteswap()
         self._starts, self._names, self._kinds = self._walk()
-        self._enumerators: Optional[Dict[int, Tuple[int, int]]] = None
+        self._enumerators: Optional[dict[int, tuple[int, int]]] = None
 
     def _check_strings(self, base: Optional["Btf"]) -> None:
         strings = self._strings
@@ -169,7 +170,7 @@ class Btf:
         if not strings or strings[-1] or (not base and strings[0]):
             raise BtfError("the strings of BTF do not begin and end with NUL")
 
-    def _walk(self) -> Tuple["array[int]", bytes, bytearray]:
+    def _walk(self) -> tuple["array[int]", bytes, bytearray]:
         # 100,000 turns: what is not needed here is not done here.
         words = self._words
         starts = array(_WORD)
@@ -261,7 +262,7 @@ class Btf:
                 yield self._first_string
             yield from self.base._string_offsets(name)
 
-    def find(self, name: str) -> List[int]:
+    def find(self, name: str) -> list[int]:
         """Return the types with a name, without those of the base."""
         found = []
         names = self._names
@@ -281,14 +282,14 @@ class Btf:
             yield self.first_id + index
             index = self._kinds.find(kind, index + 1)
 
-    def find_enumerator(self, name: str) -> Optional[Tuple[int, int]]:
+    def find_enumerator(self, name: str) -> Optional[tuple[int, int]]:
         """
         Return the enumeration that has an enumerator, and which it is there.
 
         Those of the base are not looked at.
         """
         if self._enumerators is None:
-            found: Dict[int, Tuple[int, int]] = {}
+            found: dict[int, tuple[int, int]] = {}
             for kind, each in ((Kind.ENUM, 2), (Kind.ENUM64, 3)):
                 for id in self.of_kind(kind):
                     names = self.record(id).tail[::each]

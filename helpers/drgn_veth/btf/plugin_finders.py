@@ -8,7 +8,8 @@ will be wanted. These finders are the last that drgn asks: what reaches them no 
 symbols have, and only then is BTF looked for, once.
 """
 
-from typing import Any, Callable, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any, Callable, Optional
 
 from drgn import Object, Program, Symbol, Type
 

@@ -7,7 +7,7 @@ A type is looked through before it is made, and refused if it contains itself, i
 absurdly large, or has members that are not within it.
 """
 
-from typing import Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import NamedTuple, Optional
 
 from .parse import Btf, BtfError, Kind, Record
 
@@ -50,7 +50,7 @@ class Member(NamedTuple):
     bit_field_size: int  # 0: it is none
 
 
-def _bits_of_int(record: Record) -> Tuple[int, int]:
+def _bits_of_int(record: Record) -> tuple[int, int]:
     # Offset and size within the bytes: old BTF has bit-fields that way.
     word = record.tail[0]
     return word >> 16 & 0xFF, word & 0xFF
@@ -71,10 +71,10 @@ class SoundTypes:
         self._btf = btf
         self._base = base
         self._address_size = address_size
-        self._extents: Dict[Tuple[int, bool], Extent] = {}
-        self._looking: Set[Tuple[int, bool]] = set()
+        self._extents: dict[tuple[int, bool], Extent] = {}
+        self._looking: set[tuple[int, bool]] = set()
 
-    def members(self, record: Record) -> List[Member]:
+    def members(self, record: Record) -> list[Member]:
         """Return the members of a struct or union."""
         tail = record.tail
         members = []

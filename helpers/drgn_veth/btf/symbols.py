@@ -7,21 +7,15 @@ From the kernel's own table, or else from a ``System.map`` or the symbol table o
 a vmlinux, moved to where KASLR put the kernel.
 """
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 import mmap
 import os
 import re
 import stat
 import struct
 from typing import (
-    Dict,
-    Iterable,
-    Iterator,
-    List,
-    Mapping,
     Optional,
     Protocol,
-    Sequence,
-    Tuple,
 )
 
 from drgn import (
@@ -71,7 +65,7 @@ _SHT_SYMTAB = 2
 _SHN_UNDEF = 0
 
 
-def vmcoreinfo_symbols(prog: Program) -> Dict[str, int]:
+def vmcoreinfo_symbols(prog: Program) -> dict[str, int]:
     """
     Return the addresses that VMCOREINFO tells.
 
@@ -190,7 +184,7 @@ class SystemMap:
                 raise BtfError(f"{path} is empty")
             is_elf = f.read(len(_ELF_MAGIC)) == _ELF_MAGIC
             f.seek(0)
-            addresses: Dict[str, int] = {}
+            addresses: dict[str, int] = {}
             hint = ""
             try:
                 if is_elf:
@@ -238,7 +232,7 @@ class SystemMap:
         return self.found
 
 
-def _from_text(data: bytes) -> Iterator[Tuple[str, int]]:
+def _from_text(data: bytes) -> Iterator[tuple[str, int]]:
     for line in data.splitlines():
         fields = line.split()
         if len(fields) == 3:  # In /proc/kallsyms, modules have a fourth.
@@ -247,7 +241,7 @@ def _from_text(data: bytes) -> Iterator[Tuple[str, int]]:
             raise ValueError
 
 
-def _from_elf(data: mmap.mmap) -> Iterator[Tuple[str, int]]:
+def _from_elf(data: mmap.mmap) -> Iterator[tuple[str, int]]:
     order = "<" if data[5] == 1 else ">"
     # Of a section: type, offset, size, link. Of a symbol: name, section, value.
     if data[4] == 2:
@@ -328,7 +322,7 @@ def _symbols_of(module: Object) -> Iterable[Symbol]:
 
 def module_symbols(prog: Program) -> SymbolIndex:
     """Return the symbols of the kernel's modules, as far as they can be read."""
-    found: List[Symbol] = []
+    found: list[Symbol] = []
     salvage = Salvage()
     modules = salvage.read(_modules, prog)
     for module in salvage.walk(modules or ()):

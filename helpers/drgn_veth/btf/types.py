@@ -9,7 +9,7 @@ at. What drgn could not bear, it never gets to see: a type is looked through
 """
 
 import functools
-from typing import Callable, Dict, List, Optional, Tuple, Union
+from typing import Callable, Optional, Union
 
 from drgn import (
     Architecture,
@@ -65,11 +65,11 @@ class BtfTypes:
             8 if platform.flags & PlatformFlags.IS_64_BIT else 4,
             base._sound if base else None,
         )
-        self._made: Dict[int, Type] = {}
+        self._made: dict[int, Type] = {}
         self._tells_signed: Optional[bool] = None
         self._signed_chars: Optional[bool] = None
         self._is_x86 = platform.arch in (Architecture.X86_64, Architecture.I386)
-        self._make_leaf: Dict[int, Callable[[Record], Type]] = {
+        self._make_leaf: dict[int, Callable[[Record], Type]] = {
             Kind.VOID: lambda record: prog.void_type(),
             Kind.INT: self._int,
             Kind.FLOAT: self._float,
@@ -88,7 +88,7 @@ class BtfTypes:
 
     def _type(self, id: int) -> Type:
         # The caller has looked through it.
-        wrappers: List[Tuple[int, Record]] = []
+        wrappers: list[tuple[int, Record]] = []
         while True:
             owner = self._owner(id)
             made = owner._made.get(id)
@@ -192,7 +192,7 @@ class BtfTypes:
             value >= 0xFFFFF000 for value in record.tail[1::2]
         )
 
-    def _enumerators(self, record: Record, is_signed: bool) -> List[TypeEnumerator]:
+    def _enumerators(self, record: Record, is_signed: bool) -> list[TypeEnumerator]:
         tail = record.tail
         names = map(self.btf.string, tail[:: 2 if record.kind == Kind.ENUM else 3])
         if record.kind == Kind.ENUM:
@@ -266,7 +266,7 @@ class BtfTypes:
 
     # Finding
 
-    def _find(self, name: str) -> List[int]:
+    def _find(self, name: str) -> list[int]:
         return self.btf.find(name) + (self.base._find(name) if self.base else [])
 
     def enumerator(self, name: str) -> Optional[Object]:

@@ -6,7 +6,7 @@ Numbers in few words
 How many, and which: CPUs and queues are listed as the kernel lists them.
 """
 
-from typing import Dict, Iterable, List, Sequence, Tuple
+from collections.abc import Iterable, Sequence
 
 __all__ = ("count", "cpu_words", "number_list", "per_queue", "plural")
 
@@ -31,7 +31,7 @@ def cpu_words(cpus: Sequence[int]) -> str:
 
 def number_list(numbers: Iterable[int]) -> str:
     """Return ascending numbers as the kernel lists CPUs: ``0-3,6``."""
-    runs: List[List[int]] = []
+    runs: list[list[int]] = []
     for number in numbers:
         if runs and runs[-1][1] + 1 == number:
             runs[-1][1] = number
@@ -40,12 +40,12 @@ def number_list(numbers: Iterable[int]) -> str:
     return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
 
 
-def per_queue(values: Iterable[Tuple[int, str]]) -> str:
+def per_queue(values: Iterable[tuple[int, str]]) -> str:
     """
     Return what each RX queue has: ``0-3`` if all have the same, ``rx0:0-1 rx2-3:3``
     otherwise, ``""`` if none has anything.
     """
-    groups: Dict[str, List[int]] = {}
+    groups: dict[str, list[int]] = {}
     count = 0
     for queue, words in values:
         groups.setdefault(words, []).append(queue)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What can go wrong while reading a kernel, in one place."""
 
-from typing import Callable, Tuple, Type, TypeVar, Union
+from typing import Callable, TypeVar, Union
 
 import drgn
 
@@ -29,7 +29,7 @@ class WalkError(ValueError):
 # What a reader raises on memory, types or symbols that are not as they should
 # be. OSError: a truncated dump gives it. TypeError: a member is something else in
 # this kernel.
-READ_ERRORS: Tuple[Type[BaseException], ...] = (
+READ_ERRORS: tuple[type[BaseException], ...] = (
     drgn.FaultError,
     drgn.ObjectAbsentError,
     LookupError,

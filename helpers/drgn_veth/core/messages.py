@@ -8,7 +8,7 @@ strings that tell which code a kernel has. Plain data. A message that no code is
 searched for stands where the decision is that gives it.
 """
 
-from typing import Mapping, Tuple
+from collections.abc import Mapping
 
 __all__ = (
     "AMBIGUOUS",
@@ -72,7 +72,7 @@ OFFLOAD_WITHOUT_HW_OLD = (
 
 # net/core/dev.c, of that: what is given to netlink_ext_ack, in the order of the checks
 # in v7.2, then what became of it since.
-XDP_ATTACH_MESSAGES: Tuple[bytes, ...] = tuple(
+XDP_ATTACH_MESSAGES: tuple[bytes, ...] = tuple(
     message.encode()
     for message in (
         LINK_FLAGS,
@@ -137,7 +137,7 @@ VIRTIO_MTU = "virtio_net: MTU too large to enable XDP"
 VIRTIO_MTU_FRAGS = "virtio_net: MTU too large to enable XDP without frags"
 
 # What kernels differ in, by function of a driver: which of these it refers to.
-DRIVER_MESSAGES: Mapping[str, Tuple[bytes, ...]] = {
+DRIVER_MESSAGES: Mapping[str, tuple[bytes, ...]] = {
     "bond_xdp": (BOND_MODE.encode(),),
     "virtnet_xdp": tuple(
         message.encode()

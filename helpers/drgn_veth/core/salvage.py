@@ -7,7 +7,8 @@ One bad page must not cost what lies behind it. A walk over kernel memory gives 
 it can reach, and raises one error after that.
 """
 
-from typing import Callable, Iterable, Iterator, Optional, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Callable, Optional, TypeVar
 
 from .errors import WalkError, is_read_error, reason
 

@@ -18,21 +18,16 @@ theirs. mypy sees the values of a record as what the declarations give.
 """
 
 import collections
+from collections.abc import Iterable, Mapping
 import enum
 import re
 import struct
 from typing import (
     Any,
     Callable,
-    Dict,
     Generic,
-    Iterable,
-    List,
-    Mapping,
     NamedTuple,
     Optional,
-    Tuple,
-    Type,
     TypeVar,
     Union,
     cast,
@@ -76,7 +71,7 @@ class Member(NamedTuple):
     """A member of a struct that a Layout decodes."""
 
     #: Paths such as ``"xps_maps[0]"``; the first that this kernel has is taken.
-    paths: Tuple[str, ...]
+    paths: tuple[str, ...]
     #: What it has to be. A member of another kind is not read.
     kind: Kind = Kind.NUMBER
     #: Whether some kernels do not have it; the value is None there.
@@ -133,7 +128,7 @@ def array_or_pointer(path: str) -> Maybe[Union[bytes, int, None]]:
     )
 
 
-def members_of(declared: Type[Members]) -> Dict[str, Member]:
+def members_of(declared: type[Members]) -> dict[str, Member]:
     """Return the members that a class and those that it inherits from declare."""
     return {
         name: member
@@ -241,14 +236,14 @@ class Layout(Generic[R]):
         optional.
     """
 
-    def __init__(self, prog: Program, type: drgn.Type, declared: Type[R]) -> None:
+    def __init__(self, prog: Program, type: drgn.Type, declared: type[R]) -> None:
         self.prog = prog
         self.size = sizeof(type)
         #: Where each value is in the struct, in bytes.
-        self.offset: Dict[str, int] = {}
-        self._missing: Dict[str, Optional[Unreadable]] = {}
+        self.offset: dict[str, int] = {}
+        self._missing: dict[str, Optional[Unreadable]] = {}
         absent = self._missing
-        codes: Dict[str, str] = {}
+        codes: dict[str, str] = {}
         for name, member in members_of(declared).items():
             place = _place(type, member)
             if place is None or isinstance(place, Unreadable):
@@ -262,7 +257,7 @@ class Layout(Generic[R]):
             (self.offset[name], struct.Struct(self._order + codes[name]))
             for name in present
         ]
-        self._columns: Dict[str, struct.Struct] = {}
+        self._columns: dict[str, struct.Struct] = {}
         text = self._order
         position = 0
         for name in present:
@@ -276,9 +271,9 @@ class Layout(Generic[R]):
         )
         self._make = cast("Callable[[Iterable[object]], R]", record._make)
 
-    def _apart(self, codes: Mapping[str, str]) -> List[str]:
+    def _apart(self, codes: Mapping[str, str]) -> list[str]:
         # The values in the order of the struct, without those that others overlap.
-        present: List[str] = []
+        present: list[str] = []
         end = 0
         for name in sorted(self.offset, key=self.offset.__getitem__):
             if self.offset[name] < end:
@@ -293,7 +288,7 @@ class Layout(Generic[R]):
         """Return the record of a struct that was read already."""
         return self._make(self._struct.unpack_from(data, offset) + self._absent)
 
-    def decode_array(self, data: Union[bytes, memoryview]) -> List[R]:
+    def decode_array(self, data: Union[bytes, memoryview]) -> list[R]:
         """Return the records of an array of structs that was read already."""
         make, absent = self._make, self._absent
         return [make(values + absent) for values in self._struct.iter_unpack(data)]
@@ -314,7 +309,7 @@ class Layout(Generic[R]):
         return self._make(self._struct.unpack(data) + self._absent)
 
     def _read_members(self, address: int) -> R:
-        values: List[Any] = []
+        values: list[Any] = []
         for offset, one in self._fields:
             data = attempt(self.prog.read, address + offset, one.size)
             if isinstance(data, Unreadable):
@@ -323,7 +318,7 @@ class Layout(Generic[R]):
                 values.append(one.unpack(data)[0])
         return self._make((*values, *self._absent))
 
-    def column(self, name: str, data: Union[bytes, memoryview]) -> List[int]:
+    def column(self, name: str, data: Union[bytes, memoryview]) -> list[int]:
         """
         Return one value of each struct of an array that was read already.
 

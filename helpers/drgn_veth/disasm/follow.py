@@ -8,8 +8,9 @@ it refers to, reads, writes and calls. It reads little more than that function, 
 sizes of symbols, and sees what is inlined.
 """
 
+from collections.abc import Iterable
 import operator
-from typing import Dict, FrozenSet, Iterable, NamedTuple, Set
+from typing import NamedTuple
 
 from drgn import Architecture, IntegerLike, Program
 from drgn.helpers.common.prog import takes_program_or_default
@@ -32,10 +33,10 @@ _FUNCTION_ALIGNMENT = 16
 class Reached(NamedTuple):
     """What the code of a function reaches."""
 
-    refers_to: Set[int]
-    functions: Set[int]  # that are called, or jumped to in the end
-    accesses: Set[Access]
-    writes: Set[Write]
+    refers_to: set[int]
+    functions: set[int]  # that are called, or jumped to in the end
+    accesses: set[Access]
+    writes: set[Write]
 
 
 def follow(text: Text, start: int, others: Iterable[int]) -> Reached:
@@ -48,7 +49,7 @@ def follow(text: Text, start: int, others: Iterable[int]) -> Reached:
     """
     reached = Reached(set(), set(), set(), set())
     apart = set(others) - {start}
-    seen: Set[int] = set()
+    seen: set[int] = set()
     waiting = [start]
     while waiting:
         at = waiting.pop()
@@ -83,7 +84,7 @@ def follow(text: Text, start: int, others: Iterable[int]) -> Reached:
 
 def followed(prog: Program, text: Text, start: int) -> Reached:
     """Return the same, once for each function: code does not change."""
-    known: Dict[int, Reached] = prog.cache.setdefault("drgn_veth.followed", {})
+    known: dict[int, Reached] = prog.cache.setdefault("drgn_veth.followed", {})
     try:
         return known[start]
     except KeyError:
@@ -107,7 +108,7 @@ def _reached(prog: Program, function: IntegerLike) -> Reached:
 
 
 @takes_program_or_default
-def code_constants(prog: Program, function: IntegerLike) -> FrozenSet[int]:
+def code_constants(prog: Program, function: IntegerLike) -> frozenset[int]:
     """
     Return the numbers of 32 or 64 bits in the code of a function, itself, and the
     addresses that it refers to.
@@ -122,7 +123,7 @@ def code_constants(prog: Program, function: IntegerLike) -> FrozenSet[int]:
 
 
 @takes_program_or_default
-def code_accesses(prog: Program, function: IntegerLike) -> FrozenSet[Access]:
+def code_accesses(prog: Program, function: IntegerLike) -> frozenset[Access]:
     """
     Return where in memory the code of a function, itself, reads or writes: operands
     that are a fixed way from where a register points, as the members of a struct are.
@@ -134,7 +135,7 @@ def code_accesses(prog: Program, function: IntegerLike) -> FrozenSet[Access]:
 
 
 @takes_program_or_default
-def code_writes(prog: Program, function: IntegerLike) -> FrozenSet[Write]:
+def code_writes(prog: Program, function: IntegerLike) -> frozenset[Write]:
     """
     Return where in memory the code of a function, itself, writes: see
     :func:`code_accesses()`. Only instructions of one opcode byte are decoded so, which

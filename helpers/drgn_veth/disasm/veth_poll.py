@@ -7,8 +7,6 @@ Which TX queue of its peer veth_poll() (drivers/net/veth.c) wakes when it has ma
 room: kernels differ in that by code alone.
 """
 
-from typing import FrozenSet
-
 from drgn import IntegerLike, Program, offsetof
 from drgn.helpers.common.prog import takes_program_or_default
 
@@ -22,7 +20,7 @@ _INT = False
 
 
 @takes_program_or_default
-def veth_poll_members(prog: Program, poll: IntegerLike) -> FrozenSet[str]:
+def veth_poll_members(prog: Program, poll: IntegerLike) -> frozenset[str]:
     """
     Return which members decide on the TX queue that veth_poll() wakes: those of them
     that its code accesses.

@@ -7,7 +7,7 @@ Decodes one instruction at a time: how long it is, where it leads, what it refer
 reads and writes.
 """
 
-from typing import Dict, FrozenSet, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional
 
 from drgn import Program
 
@@ -23,7 +23,7 @@ _ENDBR64 = b"\xf3\x0f\x1e\xfa"
 _MASK = (1 << 64) - 1
 
 
-def _opcodes(*ranges: Tuple[int, int]) -> FrozenSet[int]:
+def _opcodes(*ranges: tuple[int, int]) -> frozenset[int]:
     return frozenset(op for first, last in ranges for op in range(first, last + 1))
 
 
@@ -111,7 +111,7 @@ class _Instruction(NamedTuple):
     falls_through: bool
     jump: Optional[int] = None
     call: Optional[int] = None
-    refers_to: Tuple[int, ...] = ()
+    refers_to: tuple[int, ...] = ()
     is_breakpoint: bool = False
     access: Optional[Access] = None
     write: Optional[Write] = None
@@ -122,7 +122,7 @@ class _Operand(NamedTuple):
     end: int
     extension: int
     relative: Optional[int] = None  # to the instruction's end
-    refers_to: Tuple[int, ...] = ()
+    refers_to: tuple[int, ...] = ()
     offset: Optional[int] = None  # from a register that is not the stack pointer
 
 
@@ -131,7 +131,7 @@ class Text:
 
     def __init__(self, prog: Program) -> None:
         self._prog = prog
-        self._chunks: Dict[int, bytes] = {}
+        self._chunks: dict[int, bytes] = {}
 
     def _chunk(self, number: int) -> bytes:
         try:

@@ -7,9 +7,10 @@ Kernels with the same types may differ in code alone. The messages that a functi
 give tell which code it has.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 import contextlib
 import operator
-from typing import Dict, FrozenSet, Iterable, Iterator, Optional, Sequence, Set
+from typing import Optional
 
 from drgn import FaultError, IntegerLike, Program
 from drgn.helpers.common.prog import takes_program_or_default
@@ -100,8 +101,8 @@ def _address(prog: Program, function: str) -> int:
 
 def _addresses(
     prog: Program, function: str, parts: Sequence[str] = _PARTS
-) -> Dict[str, int]:
-    found: Dict[str, int] = {}
+) -> dict[str, int]:
+    found: dict[str, int] = {}
     for part in parts:
         if part in _CHANGED and function in found:
             continue
@@ -117,9 +118,9 @@ def _messages_of(
     starts: Iterable[int],
     others: Iterable[int],
     messages: Optional[Sequence[bytes]],
-) -> FrozenSet[bytes]:
+) -> frozenset[bytes]:
     text = Text(prog)
-    addresses: Set[int] = set()
+    addresses: set[int] = set()
     for start in starts:
         addresses |= follow(text, start, others).refers_to
     return frozenset(_messages_at(prog, addresses, messages))
@@ -128,7 +129,7 @@ def _messages_of(
 @takes_program_or_default
 def messages_in(
     prog: Program, function: str, messages: Sequence[bytes]
-) -> FrozenSet[bytes]:
+) -> frozenset[bytes]:
     """
     Return which messages the code of a function refers to; what is inlined into it
     belongs to it, what it calls does not.
@@ -149,7 +150,7 @@ def messages_in(
 @takes_program_or_default
 def xdp_message_places(
     prog: Program, messages: Optional[Sequence[bytes]] = XDP_ATTACH_MESSAGES
-) -> Dict[str, FrozenSet[bytes]]:
+) -> dict[str, frozenset[bytes]]:
     """
     Return which messages each of :data:`XDP_ATTACH_FUNCTIONS` can give.
 
@@ -179,7 +180,7 @@ def _places(
     names: Sequence[str],
     parts: Sequence[str],
     messages: Optional[Sequence[bytes]],
-) -> Dict[str, FrozenSet[bytes]]:
+) -> dict[str, frozenset[bytes]]:
     functions = {name: _addresses(prog, name, parts) for name in names}
     everywhere = [at for starts in functions.values() for at in starts.values()]
     return {
@@ -192,7 +193,7 @@ def _places(
 @takes_program_or_default
 def driver_messages(
     prog: Program, ndo_bpf: IntegerLike, messages: Sequence[bytes]
-) -> FrozenSet[bytes]:
+) -> frozenset[bytes]:
     """
     Return which messages a function of a driver can give, itself or through what it
     calls that lies near it, which wants no symbols.

@@ -7,11 +7,12 @@ As much of them as is needed to write a core that drgn opens, and to find notes 
 one. 64-bit only, as the kernels that this is about.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 import itertools
 import os
 import struct
-from typing import BinaryIO, Iterator, Mapping, NamedTuple, Sequence, Tuple
+from typing import BinaryIO, NamedTuple
 
 __all__ = ("EM", "Note", "read_notes", "still_open", "write_core")
 
@@ -60,7 +61,7 @@ def write_core(
     machine: int,
     little: bool,
     notes: Sequence[Note],
-    segments: Sequence[Tuple[int, bytes]],
+    segments: Sequence[tuple[int, bytes]],
 ) -> None:
     """
     Write an ELF core with physical memory: p_paddr tells where it is, p_vaddr is an
@@ -112,7 +113,7 @@ def _read_at(f: BinaryIO, size: int, offset: int, count: int) -> bytes:
     return f.read(min(count, size - offset))
 
 
-def _note_segments(f: BinaryIO) -> Iterator[Tuple[str, bytes]]:
+def _note_segments(f: BinaryIO) -> Iterator[tuple[str, bytes]]:
     # Byte order and content of each PT_NOTE.
     size = f.seek(0, os.SEEK_END)
     ident = _read_at(f, size, 0, 16)

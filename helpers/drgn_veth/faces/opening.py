@@ -13,7 +13,7 @@ import logging
 import os
 import stat
 import sys
-from typing import List, Optional
+from typing import Optional
 
 import drgn
 from drgn import Program
@@ -38,7 +38,7 @@ from .symbols import check_symbols, debug_files, load_symbols
 __all__ = ("inputs", "open_target", "take")
 
 
-def _words_for_drgn() -> List[str]:
+def _words_for_drgn() -> list[str]:
     # The options of drgn itself, which it removes from sys.argv.
     try:
         with open("/proc/self/cmdline", "rb") as f:
@@ -51,13 +51,13 @@ def _words_for_drgn() -> List[str]:
     return before + joined + [word.partition("=")[2] for word in joined]
 
 
-def inputs(prog: Optional[Program], args: argparse.Namespace) -> List[str]:
+def inputs(prog: Optional[Program], args: argparse.Namespace) -> list[str]:
     """
     Return the input files: the dump, and those with symbols and types.
 
     :param prog: The program, None if none is open yet
     """
-    paths: List[Optional[str]] = [args.core, args.system_map, *args.symbols]
+    paths: list[Optional[str]] = [args.core, args.system_map, *args.symbols]
     if prog is not None:
         paths += [core_of(prog), *_words_for_drgn()]
         for module in prog.modules():

@@ -6,13 +6,14 @@ Where the output goes
 To standard output or to a file: never over an input, and whole or not at all.
 """
 
+from collections.abc import Iterable, Iterator
 import contextlib
 import io
 import os
 import secrets
 import stat
 import sys
-from typing import BinaryIO, Iterable, Iterator, Optional, Tuple
+from typing import BinaryIO, Optional
 
 from drgn_veth_start import at_signal, last_step
 
@@ -21,7 +22,7 @@ from .status import UsageError
 __all__ = ("check_output", "is_replaced", "replacing", "write_output")
 
 
-def _identity(status: os.stat_result) -> Optional[Tuple[int, ...]]:
+def _identity(status: os.stat_result) -> Optional[tuple[int, ...]]:
     # What identifies a file with content, whatever its name.
     if stat.S_ISREG(status.st_mode):
         return status.st_dev, status.st_ino
@@ -30,7 +31,7 @@ def _identity(status: os.stat_result) -> Optional[Tuple[int, ...]]:
     return None
 
 
-def _identity_of(path: Optional[str]) -> Optional[Tuple[int, ...]]:
+def _identity_of(path: Optional[str]) -> Optional[tuple[int, ...]]:
     # None: no such file. Without a path, look at standard output.
     try:
         if path is not None:

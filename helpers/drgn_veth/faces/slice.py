@@ -9,7 +9,8 @@ through a segment that records every read; drgn walks the page tables in it, so 
 they are in the slice too. See docs/slices.md.
 """
 
-from typing import BinaryIO, Dict, List, Sequence, Tuple
+from collections.abc import Sequence
+from typing import BinaryIO
 
 import drgn
 from drgn import FaultError, Program
@@ -38,8 +39,8 @@ class _Recorder:
     # so that all reads of a live target's page see it at the same moment.
     def __init__(self, source: Program) -> None:
         self._source = source
-        self._pages: Dict[int, bytes] = {}
-        self._ranges: List[Tuple[int, int]] = []
+        self._pages: dict[int, bytes] = {}
+        self._ranges: list[tuple[int, int]] = []
 
     def _page(self, number: int) -> bytes:
         try:
@@ -63,9 +64,9 @@ class _Recorder:
         self._ranges.append((address, address + count))
         return data[start : start + count]
 
-    def segments(self) -> List[Tuple[int, bytes]]:
+    def segments(self) -> list[tuple[int, bytes]]:
         """Return what was read: address and content, ascending, apart."""
-        merged: List[List[int]] = []
+        merged: list[list[int]] = []
         for start, end in sorted(self._ranges):
             if merged and start <= merged[-1][1]:
                 merged[-1][1] = max(merged[-1][1], end)
@@ -95,7 +96,7 @@ class Slice:
         machine: int,
         little: bool,
         notes: Sequence[Note],
-        segments: Sequence[Tuple[int, bytes]],
+        segments: Sequence[tuple[int, bytes]],
         snapshot: Snapshot,
         use: BtfUse,
     ) -> None:
@@ -111,7 +112,7 @@ class Slice:
         write_core(f, self._machine, self._little, self._notes, self.segments)
 
 
-def _second_program(source: Program, recorder: _Recorder) -> Tuple[Program, bytes]:
+def _second_program(source: Program, recorder: _Recorder) -> tuple[Program, bytes]:
     platform = source.platform
     assert platform is not None
     vmcoreinfo = source["VMCOREINFO"].string_()

@@ -6,12 +6,13 @@ Debug symbols that are given
 drgn loads the files of ``-s``; a file that it ignores gives a warning.
 """
 
+from collections.abc import Iterator, Sequence
 import contextlib
 import logging
 import os
 import stat
 import sys
-from typing import Iterator, List, Optional, Sequence
+from typing import Optional
 
 from drgn import MissingDebugInfoError, Program
 
@@ -25,14 +26,14 @@ class _Kept(logging.Handler):
     # Keeps the messages of drgn instead of printing them.
     def __init__(self) -> None:
         super().__init__()
-        self.said: List[str] = []
+        self.said: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         self.said.append(record.getMessage())
 
 
 @contextlib.contextmanager
-def _what_drgn_says() -> Iterator[List[str]]:
+def _what_drgn_says() -> Iterator[list[str]]:
     logger = logging.getLogger("drgn")
     kept = _Kept()
     level, propagate = logger.level, logger.propagate
@@ -98,7 +99,7 @@ def load_symbols(prog: Program, paths: Sequence[str]) -> None:
                 )
 
 
-def debug_files(prog: Program) -> List[str]:
+def debug_files(prog: Program) -> list[str]:
     """Return the files that debug symbols were loaded from."""
     files = (
         module.debug_file_path or module.loaded_file_path for module in prog.modules()

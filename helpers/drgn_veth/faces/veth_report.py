@@ -7,7 +7,8 @@ The report: a table, CSV or JSON, and what is wrong.
 """
 
 import argparse
-from typing import List, Optional, Sequence
+from collections.abc import Sequence
+from typing import Optional
 
 from drgn import Program
 
@@ -172,7 +173,7 @@ def _explanation(rule: str) -> str:
         ) from None
 
 
-def main(prog: Optional[Program], argv: Optional[List[str]] = None) -> int:
+def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     """Run the script, and return its exit status."""
     args = _parser().parse_args(argv)
     check_output(args.output, opening.inputs(prog, args))

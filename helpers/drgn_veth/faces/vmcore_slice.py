@@ -7,11 +7,12 @@ Writes a slice (:mod:`drgn_veth.faces.slice`) to a file.
 """
 
 import argparse
+from collections.abc import Sequence
 import lzma
 import os
 import shutil
 import tempfile
-from typing import List, Optional, Sequence
+from typing import Optional
 
 from drgn import Program
 
@@ -96,7 +97,7 @@ def _write(taken: Slice, path: str, inputs: Sequence[str], force: bool) -> str:
             return f"{out.tell()} bytes" if out.seekable() else "written"
 
 
-def main(prog: Optional[Program], argv: Optional[List[str]] = None) -> int:
+def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     """Run the script, and return its exit status."""
     args = _parser().parse_args(argv)
     before = opening.inputs(prog, args)

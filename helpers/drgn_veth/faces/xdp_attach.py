@@ -7,7 +7,8 @@ What the kernel would answer to an XDP attach: a table or JSON.
 """
 
 import argparse
-from typing import Dict, Iterator, List, Optional, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Optional
 
 from drgn import Program
 
@@ -164,14 +165,14 @@ def _table(
     if args.all:
         parts.append(attempts_table.all_devices(answers))
     else:
-        of_device: Dict[int, List[Attempt]] = {}
+        of_device: dict[int, list[Attempt]] = {}
         for one in answers:
             of_device.setdefault(one.device.net_device, []).append(one)
         parts += [attempts_table.one_device(group) for group in of_device.values()]
     return "\n".join(parts)
 
 
-def main(prog: Optional[Program], argv: Optional[List[str]] = None) -> int:
+def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     """Run the script, and return its exit status."""
     args = _parser().parse_args(argv)
     check_output(args.output, opening.inputs(prog, args))

@@ -8,8 +8,6 @@ Distributions may make pointers of them, and the length of a flexible one is els
 Upstream: all, as drgn has neither.
 """
 
-from typing import List
-
 from drgn import Object, TypeKind
 
 __all__ = ("array_values", "expect_array")
@@ -26,7 +24,7 @@ def expect_array(member: Object) -> Object:
     return member
 
 
-def array_values(flexible: Object, count: int, limit: int, what: str) -> List[int]:
+def array_values(flexible: Object, count: int, limit: int, what: str) -> list[int]:
     """
     Return the first elements of a flexible array of integers or pointers.
 

@@ -8,8 +8,6 @@ The private data of a bond (drivers/net/bonding).
 Upstream: all but the hint where the types are.
 """
 
-from typing import Tuple
-
 from drgn import Object
 from drgn.helpers.linux.net import netdev_priv
 
@@ -60,7 +58,7 @@ def bond_priv(dev: Object) -> Object:
     return netdev_priv(dev, type)
 
 
-def _name(names: Tuple[str, ...], value: int, what: str) -> str:
+def _name(names: tuple[str, ...], value: int, what: str) -> str:
     if not 0 <= value < len(names):
         raise ValueError(f"{what} is {value}, which is none that is known")
     return names[value]

@@ -10,7 +10,8 @@ not: each entry has to point back to where the walk came from.
 Upstream: nothing; drgn's own ``list_for_each_entry()`` does where a list is whole.
 """
 
-from typing import Callable, Iterator, Optional, Set, Tuple, TypeVar, Union
+from collections.abc import Iterator
+from typing import Callable, Optional, TypeVar, Union
 
 from drgn import Object, Program, Type, offsetof, sizeof
 
@@ -36,7 +37,7 @@ def bounded_list(
     head: int,
     first: Maybe[int],
     last: Maybe[int],
-    read: Callable[[int], Tuple[Maybe[int], Maybe[int], T]],
+    read: Callable[[int], tuple[Maybe[int], Maybe[int], T]],
     limit: int = MAX_LIST_ENTRIES,
 ) -> Iterator[T]:
     """
@@ -57,7 +58,7 @@ def bounded_list(
     :raises WalkError: after all that could be reached, if the list is broken,
         in a loop, or longer than *limit*
     """
-    seen: Set[int] = set()
+    seen: set[int] = set()
     broken = ""
     stuck: Optional[int] = None
     for direction, end in enumerate((first, last)):
@@ -152,7 +153,7 @@ def bounded_nodes(prog: Program, head: int, entry: Callable[[int], T]) -> Iterat
     """
     word = sizeof(prog.type("void *"))
 
-    def node(at: int) -> Tuple[Maybe[int], Maybe[int]]:
+    def node(at: int) -> tuple[Maybe[int], Maybe[int]]:
         return attempt(prog.read_word, at), attempt(prog.read_word, at + word)
 
     return bounded_list(head, *node(head), lambda at: (*node(at), entry(at)))
@@ -178,7 +179,7 @@ def for_each_entry_bounded(
     node_type = head.type_
     offset = offsetof(type, member)
 
-    def read(pos: int) -> Tuple[Maybe[int], Maybe[int], Object]:
+    def read(pos: int) -> tuple[Maybe[int], Maybe[int], Object]:
         node = Object(prog, node_type, pos)
         return (
             attempt(lambda: node.next.value_()),

@@ -8,7 +8,7 @@ Those that attach XDP programs (kernel/bpf/syscall.c and net/core/dev.c).
 Upstream: all but for_each_xdp_link(), whose walk is bounded.
 """
 
-from typing import Iterator
+from collections.abc import Iterator
 
 from drgn import Object, Program, cast, container_of
 from drgn.helpers.common.prog import takes_program_or_default

@@ -10,7 +10,7 @@ kernel/bpf/syscall.c), and what the kernel asks of one before it attaches it
 Upstream: all but for_each_xdp_prog(), whose walk is bounded.
 """
 
-from typing import Iterator
+from collections.abc import Iterator
 
 from drgn import NULL, Object, Program, cast
 from drgn.helpers.common.prog import takes_program_or_default

@@ -8,8 +8,6 @@ The CPUs of a target. drgn's own helpers take ``nr_cpu_ids`` for 1 where it is a
 Upstream: the fall-back of nr_cpu_ids(), for drgn's ``for_each_cpu()``.
 """
 
-from typing import Tuple
-
 from drgn import FaultError, Object, Program, sizeof
 from drgn.helpers.common.prog import takes_program_or_default
 from drgn.helpers.linux.cpumask import cpu_online_mask, cpu_possible_mask
@@ -19,7 +17,7 @@ __all__ = ("nr_cpu_ids", "num_possible_cpus", "online_cpus")
 _MAX_CPUS = 1 << 16  # NR_CPUS is 8192 at most; CPUs in maps are u16
 
 
-def _cpus_of(mask: Object) -> Tuple[int, ...]:
+def _cpus_of(mask: Object) -> tuple[int, ...]:
     width = 8 * sizeof(mask.bits.type_.type)
     words = -(-nr_cpu_ids(mask.prog_) // width)
     return tuple(
@@ -56,7 +54,7 @@ def num_possible_cpus(prog: Program) -> int:
 
 
 @takes_program_or_default
-def online_cpus(prog: Program) -> Tuple[int, ...]:
+def online_cpus(prog: Program) -> tuple[int, ...]:
     """
     Return the CPUs that are online, ascending; after a panic, those that were online
     before it.

@@ -9,8 +9,8 @@ reach. Follows include/linux/xarray.h.
 Upstream: nothing; drgn's own ``idr_for_each()`` does where a tree is whole.
 """
 
+from collections.abc import Iterator
 import struct
-from typing import Iterator, List, Tuple
 
 from drgn import Object, offsetof, sizeof
 
@@ -47,7 +47,7 @@ class _Node:
 
     def read(
         self, node: int, above: int, owner: int, salvage: Salvage
-    ) -> Tuple[int, Tuple[int, ...]]:
+    ) -> tuple[int, tuple[int, ...]]:
         """Return its shift and its slots, none if they cannot be believed."""
         prog = self._prog
         # The walk can do without parent and count: they only confirm.
@@ -87,7 +87,7 @@ def for_each_idr_pointer(idr: Object) -> Iterator[Object]:
     nodes = entries = 0
     # Each node covers less than the one above it: a loop ends.
     head = idr.idr_rt.xa_head.value_()
-    stack: List[Tuple[int, int, int]] = [(head, node.top_shift, 0)]
+    stack: list[tuple[int, int, int]] = [(head, node.top_shift, 0)]
     while stack:
         entry, above, owner = stack.pop()
         if entry & _KIND == 0:

@@ -10,9 +10,10 @@ Upstream: all but the bounded walks: for_each_altname(), netdev_for_each_lower_d
 netdev_for_each_upper_dev().
 """
 
+from collections.abc import Iterator
 import functools
 import ipaddress
-from typing import Iterator, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional
 
 from drgn import NULL, Object, Program, container_of
 from drgn.helpers.common.prog import takes_program_or_default
@@ -192,7 +193,7 @@ def dev_get_flags(dev: Object) -> int:
 
 
 @functools.cache
-def netdev_flag_names(flags: int) -> Tuple[str, ...]:
+def netdev_flag_names(flags: int) -> tuple[str, ...]:
     """
     Return the names of flags, without ``IFF_``, in iproute2's order.
 

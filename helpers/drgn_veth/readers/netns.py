@@ -9,7 +9,7 @@ net/core/dev.c.
 Upstream: all but the two bounded walks.
 """
 
-from typing import Iterator
+from collections.abc import Iterator
 
 from drgn import Object, Program
 from drgn.helpers.common.prog import takes_program_or_default

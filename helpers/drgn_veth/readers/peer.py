@@ -10,7 +10,8 @@ all.
 Upstream: all but the hint of the kind.
 """
 
-from typing import Callable, Mapping, Optional
+from collections.abc import Mapping
+from typing import Callable, Optional
 
 from drgn import NULL, Object
 

@@ -9,8 +9,6 @@ include/net/rps.h.
 Upstream: all but the members.
 """
 
-from typing import Tuple
-
 from drgn import NULL, Object, Program, TypeKind
 from drgn.helpers.common.prog import takes_program_or_default
 
@@ -68,7 +66,7 @@ def netdev_rps_map(dev: Object, queue: int) -> Object:
     return rx_queue_rps_map(netdev_rx_queue(dev, queue))
 
 
-def rps_map_cpus(map: Object) -> Tuple[int, ...]:
+def rps_map_cpus(map: Object) -> tuple[int, ...]:
     """
     Return the CPUs of an RPS map, in its order: what sysfs ``rps_cpus`` shows,
     without those that were offline when it was written.

@@ -11,8 +11,6 @@ net/core/net-sysfs.c).
 Upstream: all but the members.
 """
 
-from typing import Dict, List, Tuple
-
 from drgn import NULL, Object
 
 from ..core.struct_layout import Members, optional_pointer
@@ -72,7 +70,7 @@ def netdev_xps_maps(dev: Object, type: int) -> Object:
         return NULL(dev.prog_, "void *")
 
 
-def _shape(dev: Object, maps: Object, type: int) -> Tuple[int, int]:
+def _shape(dev: Object, maps: Object, type: int) -> tuple[int, int]:
     # How many CPUs or RX queues, and traffic classes, the maps are for.
     limit = nr_cpu_ids(dev.prog_) if type == XPS_CPUS else netdev_num_rx_queues(dev)
     # Since Linux kernel commits 5478fcd0f483 ("net: embed nr_ids in the xps
@@ -89,7 +87,7 @@ def _shape(dev: Object, maps: Object, type: int) -> Tuple[int, int]:
     return nr_ids, num_tc
 
 
-def netdev_xps_queues(dev: Object, type: int) -> Dict[int, Tuple[int, ...]]:
+def netdev_xps_queues(dev: Object, type: int) -> dict[int, tuple[int, ...]]:
     """
     Return, by TX queue, the CPUs or RX queues that XPS lets choose it.
 
@@ -109,8 +107,8 @@ def netdev_xps_queues(dev: Object, type: int) -> Dict[int, Tuple[int, ...]]:
     count = nr_ids * num_tc
     addresses = array_values(maps.attr_map, count, count, "xps_dev_maps.nr_ids")
     map_type = prog.type("struct xps_map *")
-    tc_of: Dict[int, int] = {}
-    found: Dict[int, List[int]] = {}
+    tc_of: dict[int, int] = {}
+    found: dict[int, list[int]] = {}
     for index, address in enumerate(addresses):
         if not address:
             continue
@@ -128,7 +126,7 @@ def netdev_xps_queues(dev: Object, type: int) -> Dict[int, Tuple[int, ...]]:
     return {txq: tuple(ids) for txq, ids in found.items()}
 
 
-def netdev_xps_cpus(dev: Object, queue: int) -> Tuple[int, ...]:
+def netdev_xps_cpus(dev: Object, queue: int) -> tuple[int, ...]:
     """
     Return the CPUs that XPS lets choose a TX queue (sysfs ``xps_cpus``).
 
@@ -138,7 +136,7 @@ def netdev_xps_cpus(dev: Object, queue: int) -> Tuple[int, ...]:
     return netdev_xps_queues(dev, XPS_CPUS).get(queue, ())
 
 
-def netdev_xps_rxqs(dev: Object, queue: int) -> Tuple[int, ...]:
+def netdev_xps_rxqs(dev: Object, queue: int) -> tuple[int, ...]:
     """
     Return the RX queues that XPS lets choose a TX queue (sysfs ``xps_rxqs``).
 

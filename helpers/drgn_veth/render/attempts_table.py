@@ -6,9 +6,10 @@ Answers to XDP attaches, as tables
 The screens of ``xdp_attach.py``, at most 120 columns wide.
 """
 
+from collections.abc import Iterable, Sequence
 import os
 import textwrap
-from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Optional
 
 import tabulate
 
@@ -27,7 +28,7 @@ _ANSWER_WIDTH = 38
 _WHY_WIDTH = _WIDTH - _MODE_WIDTH - _ANSWER_WIDTH - 4
 
 
-def blocked(blocked_by: Maybe[Optional[Task]]) -> List[str]:
+def blocked(blocked_by: Maybe[Optional[Task]]) -> list[str]:
     """Return a line that says which task an attach would wait for, if any."""
     if blocked_by is None:
         return []
@@ -50,7 +51,7 @@ def _outcome(answer: Answer) -> str:
     return errno_name(errno) if errno else "ok"
 
 
-def _outcome_lines(answer: Answer, by_netlink: bool) -> List[str]:
+def _outcome_lines(answer: Answer, by_netlink: bool) -> list[str]:
     # What user space gets to see.
     lines = [_outcome(answer)]
     errno = answer.errno
@@ -65,7 +66,7 @@ def _outcome_lines(answer: Answer, by_netlink: bool) -> List[str]:
     return lines
 
 
-def _why(answer: Answer) -> List[str]:
+def _why(answer: Answer) -> list[str]:
     where = f"{answer.function}(): " if answer.function else ""
     lines = [f"{where}{for_terminal(answer.because)}"]
     if answer.errno is None:
@@ -82,7 +83,7 @@ def _why(answer: Answer) -> List[str]:
 
 
 def _wrapped(lines: Iterable[str], width: int) -> str:
-    wrapped: List[str] = []
+    wrapped: list[str] = []
     for line in lines:
         indent = line[: len(line) - len(line.lstrip())]
         wrapped.extend(
@@ -96,12 +97,12 @@ def _wrapped(lines: Iterable[str], width: int) -> str:
     return "\n".join(wrapped)
 
 
-def _by_way(attempts: Sequence[Attempt]) -> List[Tuple[str, Sequence[Attempt]]]:
+def _by_way(attempts: Sequence[Attempt]) -> list[tuple[str, Sequence[Attempt]]]:
     # The attempts of a mode, grouped by answer.
-    groups: Dict[Answer, List[Attempt]] = {}
+    groups: dict[Answer, list[Attempt]] = {}
     for attempt in attempts:
         groups.setdefault(attempt.answer, []).append(attempt)
-    rows: List[Tuple[str, Sequence[Attempt]]] = []
+    rows: list[tuple[str, Sequence[Attempt]]] = []
     for same in groups.values():
         label = same[0].mode
         if len(same) != len(attempts):
@@ -127,7 +128,7 @@ def one_device(attempts: Sequence[Attempt]) -> str:
     attached = words.xdp(device)
     if attached:
         lines.append(f"attached: {', '.join(attached)}")
-    by_mode: Dict[str, List[Attempt]] = {}
+    by_mode: dict[str, list[Attempt]] = {}
     for attempt in attempts:
         by_mode.setdefault(attempt.mode, []).append(attempt)
     rows = []
@@ -150,9 +151,9 @@ def one_device(attempts: Sequence[Attempt]) -> str:
 def all_devices(attempts: Sequence[Attempt]) -> str:
     """Return the answers for many devices: a line a device, a column a mode."""
     modes = list(dict.fromkeys(attempt.mode for attempt in attempts))
-    rows: Dict[int, List[str]] = {}
-    cells: Dict[Tuple[int, str], List[str]] = {}
-    devices: Dict[int, Device] = {}
+    rows: dict[int, list[str]] = {}
+    cells: dict[tuple[int, str], list[str]] = {}
+    devices: dict[int, Device] = {}
     for attempt in attempts:
         address = attempt.device.net_device
         devices[address] = attempt.device

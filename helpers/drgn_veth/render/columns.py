@@ -7,16 +7,11 @@ What tables and CSV files show of a device: one list, :data:`COLUMNS`. A fact is
 column in a CSV file. In a table, a cell holds several facts, one a line.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import (
     Callable,
-    Dict,
-    Iterable,
-    Iterator,
-    List,
     NamedTuple,
     Optional,
-    Sequence,
-    Tuple,
 )
 
 from ..core.unreadable import Maybe, Unreadable
@@ -63,17 +58,17 @@ class Column(NamedTuple):
     lines: Optional[Callable[[Device], Sequence[str]]] = None
 
 
-def _joined(texts: Maybe[Tuple[str, ...]]) -> str:
+def _joined(texts: Maybe[tuple[str, ...]]) -> str:
     if isinstance(texts, Unreadable):
         return words.UNKNOWN
     return " ".join(words.cell(text) for text in texts)
 
 
-def _index_and_name(device: Device) -> List[str]:
+def _index_and_name(device: Device) -> list[str]:
     return [f"{words.cell(device.ifindex)}: {words.cell(device.name)}"]
 
 
-def _in_master(device: Device) -> List[str]:
+def _in_master(device: Device) -> list[str]:
     master = device.master
     if master is None:
         return []
@@ -81,14 +76,14 @@ def _in_master(device: Device) -> List[str]:
     return [f"in {name}"]
 
 
-def _off_list(device: Device) -> List[str]:
+def _off_list(device: Device) -> list[str]:
     return [] if device.off_list is None else [f"({device.off_list})"]
 
 
 def _labelled(
     label: str, text: Callable[[Device], str]
-) -> Callable[[Device], List[str]]:
-    def labelled(device: Device) -> List[str]:
+) -> Callable[[Device], list[str]]:
+    def labelled(device: Device) -> list[str]:
         said = text(device)
         return [f"{label} {said}"] if said else []
 
@@ -140,7 +135,7 @@ def lines(column: Column, device: Device) -> Sequence[str]:
     return [text] if text else []
 
 
-def of_ref(ref: DeviceRef) -> Dict[str, str]:
+def of_ref(ref: DeviceRef) -> dict[str, str]:
     """Return the columns that a reference to a device has."""
     return {
         "netns": words.cell(ref.netns),
@@ -153,9 +148,9 @@ def of_ref(ref: DeviceRef) -> Dict[str, str]:
 def rows_of_pairs(
     pairs: Iterable[Pair],
     devices: Iterable[Device],
-    known: Callable[[Device], List[str]],
-    unknown: Callable[[DeviceRef], List[str]],
-) -> Iterator[List[str]]:
+    known: Callable[[Device], list[str]],
+    unknown: Callable[[DeviceRef], list[str]],
+) -> Iterator[list[str]]:
     """
     Yield a row for each pair: one end, and then the other.
 
@@ -165,7 +160,7 @@ def rows_of_pairs(
     """
     by_address = {device.net_device: device for device in devices}
     for pair in pairs:
-        row: List[str] = []
+        row: list[str] = []
         for ref in (pair.a, pair.b):
             device = by_address.get(ref.net_device)
             row += unknown(ref) if device is None else known(device)

@@ -9,9 +9,9 @@ Device names are untrusted. A spreadsheet runs a cell that begins like a formula
 such a cell gets a single quote in front, as OWASP advises against CSV injection.
 """
 
+from collections.abc import Iterable, Sequence
 import csv
 import io
-from typing import Iterable, List, Sequence
 
 from ..model import Device, DeviceRef, Snapshot
 from . import words
@@ -34,11 +34,11 @@ def _text(rows: Iterable[Sequence[str]]) -> str:
     return out.getvalue()
 
 
-def _row(device: Device) -> List[str]:
+def _row(device: Device) -> list[str]:
     return [column.text(device) for column in COLUMNS]
 
 
-def _unknown(ref: DeviceRef) -> List[str]:
+def _unknown(ref: DeviceRef) -> list[str]:
     known = of_ref(ref)
     return [known.get(name, words.UNKNOWN) for name in _HEADER]
 

@@ -8,17 +8,11 @@ that the command can be copied.
 """
 
 from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 import textwrap
 from typing import (
     Callable,
-    Dict,
-    Hashable,
-    Iterable,
-    Iterator,
-    List,
     Optional,
-    Sequence,
-    Tuple,
 )
 
 from ..analysis.rules.finding import INFO, SEVERITIES, Finding, Then, Undo
@@ -42,7 +36,7 @@ def _device(ref: Optional[DeviceRef]) -> str:
     return f"{words.cell(ref.netns)} {words.cell(ref.ifindex)}: {words.cell(ref.name)}"
 
 
-def _wrapped(text: str, first: str = "", rest: str = _INDENT) -> List[str]:
+def _wrapped(text: str, first: str = "", rest: str = _INDENT) -> list[str]:
     return textwrap.wrap(
         for_terminal(text),
         _WIDTH,
@@ -136,7 +130,7 @@ def _such(group: Sequence[Finding]) -> str:
     return f"{such} {_device(group[0].device)}"
 
 
-def _folded(group: Sequence[Finding]) -> List[str]:
+def _folded(group: Sequence[Finding]) -> list[str]:
     first = group[0]
     said = first.summary
     if first.undecided is not None:
@@ -158,9 +152,9 @@ def _names(names: Sequence[str]) -> str:
 
 def _grouped(
     findings: Iterable[Finding], key: Callable[[Finding], Hashable]
-) -> List[List[Finding]]:
+) -> list[list[Finding]]:
     # Groups in the order of their first members.
-    groups: Dict[Hashable, List[Finding]] = {}
+    groups: dict[Hashable, list[Finding]] = {}
     for finding in findings:
         groups.setdefault(key(finding), []).append(finding)
     return list(groups.values())
@@ -178,7 +172,7 @@ def _undecided(found: Sequence[Finding]) -> Iterator[str]:
         yield f"{INFO:<8} {rest} more undecided; --findings all lists them"
 
 
-def _key(finding: Finding) -> Tuple[str, str, bool]:
+def _key(finding: Finding) -> tuple[str, str, bool]:
     return finding.severity, finding.rule, finding.undecided is not None
 
 

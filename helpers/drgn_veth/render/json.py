@@ -8,8 +8,9 @@ docs/drgn-veth-1-attempts.schema.json. Each record is a line, so that diff can c
 two reports. The text is ASCII, so that no name can harm a terminal.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 import json
-from typing import Any, Dict, Iterable, Iterator, Optional, Sequence, Tuple
+from typing import Any, Optional
 
 from ..analysis.rules.finding import Finding
 from ..core.unreadable import Maybe
@@ -24,7 +25,7 @@ SCHEMA = "drgn-veth/1"
 
 def _sections(
     snapshot: Snapshot, findings: Sequence[Finding]
-) -> Iterator[Tuple[str, Any]]:
+) -> Iterator[tuple[str, Any]]:
     # A list of records is an iterator.
     yield "schema", SCHEMA
     yield "target", plain(snapshot.target)
@@ -36,7 +37,7 @@ def _sections(
     yield "unreadable", ({"what": what, "why": why} for what, why in missing)
 
 
-def document(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> Dict[str, Any]:
+def document(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> dict[str, Any]:
     """Return a Snapshot as the contract has it, in plain dicts and lists."""
     return {
         name: list(part) if isinstance(part, Iterator) else part
@@ -44,7 +45,7 @@ def document(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> Dict[str, 
     }
 
 
-def _text(sections: Iterable[Tuple[str, Any]]) -> str:
+def _text(sections: Iterable[tuple[str, Any]]) -> str:
     parts = []
     for name, part in sections:
         if isinstance(part, Iterator):

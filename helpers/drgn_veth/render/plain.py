@@ -8,8 +8,9 @@ A record becomes an object with its members, in their order. :data:`SHAPES` and
 is in the JSON.
 """
 
+from collections.abc import Mapping
 import functools
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, NamedTuple, Optional
 
 from ..analysis.attach.question import Answer, errno_name
 from ..analysis.rules.finding import Finding, Then
@@ -19,21 +20,21 @@ from .attempts import Attempt
 
 __all__ = ("SHAPES", "Shape", "plain")
 
-_Json = Dict[str, Any]
+_Json = dict[str, Any]
 
 
 class Shape(NamedTuple):
     """How the JSON of a record differs from the record."""
 
-    left_out: Tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     #: Members that are absent if they have the given value.
     absent: Mapping[str, object] = {}
     #: Members that come last.
-    last: Tuple[str, ...] = ()
+    last: tuple[str, ...] = ()
     #: Members that are converted otherwise.
     forms: Mapping[str, Callable[[Any], Any]] = {}
     #: Members whose own members take their place.
-    spread: Tuple[str, ...] = ()
+    spread: tuple[str, ...] = ()
 
 
 def _end(ref: DeviceRef) -> _Json:
@@ -49,7 +50,7 @@ def _errno(errno: object) -> _Json:
     return {"errno": plain(errno), "error": name}
 
 
-def _evidence(evidence: Tuple[Tuple[str, object], ...]) -> _Json:
+def _evidence(evidence: tuple[tuple[str, object], ...]) -> _Json:
     return {name: plain(value) for name, value in evidence}
 
 
@@ -84,15 +85,15 @@ _AS_IT_STANDS = Shape()
 class _Member(NamedTuple):
     name: str
     place: int
-    absent: Tuple[object, ...]  # the values with which it is absent
+    absent: tuple[object, ...]  # the values with which it is absent
     form: Callable[[Any], Any]
     spread: bool
 
 
 @functools.cache
-def _members(kind: type) -> Optional[List[_Member]]:
+def _members(kind: type) -> Optional[list[_Member]]:
     # What the JSON of a kind of record has, None for a tuple that is no record.
-    fields: Optional[Tuple[str, ...]] = getattr(kind, "_fields", None)
+    fields: Optional[tuple[str, ...]] = getattr(kind, "_fields", None)
     if fields is None:
         return None
     shape = SHAPES.get(kind, _AS_IT_STANDS)

@@ -6,8 +6,8 @@ Tables
 The screens of ``veth_report.py``, never wider than 120 columns.
 """
 
+from collections.abc import Sequence
 import textwrap
-from typing import Dict, List, Sequence, Tuple
 
 import tabulate
 
@@ -32,7 +32,7 @@ from .columns import (
 __all__ = ("devices", "pairs", "totals")
 
 #: The columns of a table, and how wide each is at most.
-_Layout = Sequence[Tuple[Cell, int]]
+_Layout = Sequence[tuple[Cell, int]]
 
 # One end of a pair. Both together are 120 columns: 2 * (17 + 10 + 10 + 16), and
 # two blanks between each two of the eight columns. tabulate wants two blanks more
@@ -66,7 +66,7 @@ def _wrapped(texts: Sequence[str], width: int) -> str:
     )
 
 
-def _cells(layout: _Layout, device: Device) -> List[str]:
+def _cells(layout: _Layout, device: Device) -> list[str]:
     return [
         _wrapped([t for column in _IN[cell] for t in lines(column, device)], width)
         or "-"
@@ -74,11 +74,11 @@ def _cells(layout: _Layout, device: Device) -> List[str]:
     ]
 
 
-def _end(device: Device) -> List[str]:
+def _end(device: Device) -> list[str]:
     return _cells(_END, device)
 
 
-def _unknown_end(ref: DeviceRef) -> List[str]:
+def _unknown_end(ref: DeviceRef) -> list[str]:
     known = of_ref(ref)
     who = [known["netns"], f"{known['ifindex']}: {known['name']}"]
     if known["off_list"]:
@@ -109,7 +109,7 @@ def _has_rps(device: Device) -> bool:
 
 def totals(snapshot: Snapshot) -> str:
     """Return one line that says how much there is."""
-    kinds: Dict[str, int] = {}
+    kinds: dict[str, int] = {}
     for pair in snapshot.pairs:
         kinds[pair.kind] = kinds.get(pair.kind, 0) + 1
     by_kind = ", ".join(

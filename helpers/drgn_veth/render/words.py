@@ -6,7 +6,7 @@ Words
 How a value, or a few that belong together, are shown in a table or a CSV file.
 """
 
-from typing import List, Optional, Tuple
+from typing import Optional
 
 from ..core.english import number_list, per_queue
 from ..core.unreadable import Maybe, Unreadable
@@ -83,9 +83,9 @@ def _program(mode: str, program: Maybe[Optional[XdpProgram]]) -> Optional[str]:
     return f"{mode} {cell(program.name)}#{cell(program.id)}{link}{frags}"
 
 
-def xdp(device: Device) -> List[str]:
+def xdp(device: Device) -> list[str]:
     """Return the XDP programs of a device, one a line, with their mode."""
-    modes: Tuple[Tuple[str, Maybe[Optional[XdpProgram]]], ...] = (
+    modes: tuple[tuple[str, Maybe[Optional[XdpProgram]]], ...] = (
         ("generic", device.xdp.generic),
         ("driver", device.xdp.driver),
         ("offload", device.xdp.offload),

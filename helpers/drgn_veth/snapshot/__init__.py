@@ -12,9 +12,9 @@ are found (:mod:`drgn_veth.snapshot.discover`) before any is recorded
 (:mod:`drgn_veth.snapshot.devices`), since they name each other.
 """
 
+from collections.abc import Iterator, Mapping
 import contextlib
 import gc
-from typing import Dict, Iterator, List, Mapping, Tuple
 
 from drgn import Program, ProgramFlags
 from drgn.helpers.common.prog import takes_program_or_default
@@ -51,7 +51,7 @@ class UnreadTargetError(Exception):
     """There is nothing that a report could be made of."""
 
 
-def _sort_key(ref: Device) -> Tuple[bool, int, bool, int]:
+def _sort_key(ref: Device) -> tuple[bool, int, bool, int]:
     netns, ifindex = ref.netns, ref.ifindex
     return (
         isinstance(netns, Unreadable),
@@ -61,7 +61,7 @@ def _sort_key(ref: Device) -> Tuple[bool, int, bool, int]:
     )
 
 
-def _inum_key(namespace: Namespace) -> Tuple[bool, int]:
+def _inum_key(namespace: Namespace) -> tuple[bool, int]:
     inum = namespace.inum
     return (True, 0) if isinstance(inum, Unreadable) else (False, inum)
 
@@ -80,12 +80,12 @@ def _without_gc() -> Iterator[None]:
 
 
 def _pairs(
-    devices: List[Device], found: Mapping[int, Found]
-) -> Tuple[List[Pair], List[Tuple[str, str]]]:
+    devices: list[Device], found: Mapping[int, Found]
+) -> tuple[list[Pair], list[tuple[str, str]]]:
     # Devices are in order, so that the first end of a pair is met first.
-    pairs: List[Pair] = []
-    halves: List[Tuple[str, str]] = []
-    partner: Dict[int, int] = {}
+    pairs: list[Pair] = []
+    halves: list[tuple[str, str]] = []
+    partner: dict[int, int] = {}
     for device in devices:
         peer = device.peer
         if not isinstance(peer, DeviceRef) or not isinstance(device.kind, str):

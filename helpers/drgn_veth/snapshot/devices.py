@@ -8,7 +8,7 @@ does not have (XDP, XPS, an alias); what it has is asked of the readers.
 """
 
 import functools
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional
 
 from drgn import Object
 
@@ -59,7 +59,7 @@ __all__ = ("DeviceRecords",)
 class _Shape(NamedTuple):
     # What a device has in common with many others.
     queues: Queues
-    flags: Maybe[Tuple[str, ...]]
+    flags: Maybe[tuple[str, ...]]
     operstate: Maybe[str]
     driver: Driver
     features: Features
@@ -78,7 +78,7 @@ def _flags_and_operstate(
     state: Maybe[int],
     operstate: Maybe[int],
     masks: LinkState,
-) -> Tuple[Maybe[Tuple[str, ...]], Maybe[str]]:
+) -> tuple[Maybe[tuple[str, ...]], Maybe[str]]:
     told = attempt(flags_from, flags, gflags, state, operstate, masks)
     return (
         told if isinstance(told, Unreadable) else netdev_flag_names(told),
@@ -87,12 +87,12 @@ def _flags_and_operstate(
 
 
 @functools.lru_cache(maxsize=256)
-def _no_rps(real: int) -> Tuple[RpsQueue, ...]:
+def _no_rps(real: int) -> tuple[RpsQueue, ...]:
     return tuple([RpsQueue(i, (), 0) for i in range(real)])
 
 
 @functools.lru_cache(maxsize=256)
-def _no_xps(real: int) -> Tuple[XpsQueue, ...]:
+def _no_xps(real: int) -> tuple[XpsQueue, ...]:
     return tuple([XpsQueue(i, (), ()) for i in range(real)])
 
 
@@ -115,7 +115,7 @@ class DeviceRecords:
         self._prog = layouts.prog
         self._discovery = discovery
         self._rx_queue_pointer = self._prog.type("struct netdev_rx_queue *")
-        self._shapes: Dict[Tuple[object, ...], _Shape] = {}
+        self._shapes: dict[tuple[object, ...], _Shape] = {}
         #: The attached programs, and the links that hold them.
         self.programs = XdpPrograms(self._prog)
         self._veth_queues = VethQueues(layouts, self.programs)
@@ -123,9 +123,9 @@ class DeviceRecords:
         #: Functions of drivers that have devices, by name.
         self.functions = self._drivers.functions
         #: Veths of which some queue has NAPI: their peers can wait for it.
-        self.with_napi: List[int] = []
+        self.with_napi: list[int] = []
 
-    def _altnames(self, found: Found) -> Maybe[Tuple[str, ...]]:
+    def _altnames(self, found: Found) -> Maybe[tuple[str, ...]]:
         node = found.raw.name_node
         if isinstance(node, Unreadable):
             return node
@@ -140,8 +140,8 @@ class DeviceRecords:
         dev = self._layouts.dev(found.address)
         return attempt(lambda: _text_or_none(netdev_alias(dev)))
 
-    def _xdp(self, found: Found, raws: Maybe[Optional[List[VethRq]]]) -> Xdp:
-        queues: Maybe[Optional[Tuple[XdpQueue, ...]]]
+    def _xdp(self, found: Found, raws: Maybe[Optional[list[VethRq]]]) -> Xdp:
+        queues: Maybe[Optional[tuple[XdpQueue, ...]]]
         if raws is None or isinstance(raws, Unreadable):
             queues = raws
         else:
@@ -177,8 +177,8 @@ class DeviceRecords:
         )
 
     def _rx(
-        self, first: Maybe[int], queues: Maybe[List[RxQueue]]
-    ) -> Tuple[Maybe[Tuple[RpsQueue, ...]], Maybe[bool]]:
+        self, first: Maybe[int], queues: Maybe[list[RxQueue]]
+    ) -> tuple[Maybe[tuple[RpsQueue, ...]], Maybe[bool]]:
         # RPS of the RX queues, and whether one has a memory provider.
         if isinstance(queues, Unreadable):
             return queues, queues
@@ -195,7 +195,7 @@ class DeviceRecords:
         array = Object(self._prog, self._rx_queue_pointer, first)
         return tuple([self._rps_queue(array, i) for i in range(len(queues))]), provider
 
-    def _xps(self, found: Found, real: Maybe[int]) -> Maybe[Tuple[XpsQueue, ...]]:
+    def _xps(self, found: Found, real: Maybe[int]) -> Maybe[tuple[XpsQueue, ...]]:
         if isinstance(real, Unreadable):
             return real
         raw = found.raw
@@ -260,7 +260,7 @@ class DeviceRecords:
         return shape
 
     def _veth(
-        self, found: Found, stale: Maybe[Tuple[StaleProgram, ...]]
+        self, found: Found, stale: Maybe[tuple[StaleProgram, ...]]
     ) -> Optional[Veth]:
         priv = found.veth
         if priv is None:

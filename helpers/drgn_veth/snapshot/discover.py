@@ -7,16 +7,12 @@ By the lists of all namespaces, and by the pointers between peers, which may lea
 where no list does. Nothing that is found is believed unless something confirms it.
 """
 
+from collections.abc import Iterable
 import functools
 from typing import (
     Callable,
-    Dict,
-    Iterable,
-    List,
     NamedTuple,
     Optional,
-    Set,
-    Tuple,
     TypeVar,
 )
 
@@ -98,17 +94,17 @@ class Discovery:
         self._layouts = layouts
         self._prog = layouts.prog
         #: What was found, by address.
-        self.found: Dict[int, Found] = {}
+        self.found: dict[int, Found] = {}
         #: Walks that could not be finished, and why.
-        self.incomplete: List[Tuple[str, str]] = []
+        self.incomplete: list[tuple[str, str]] = []
         # Namespaces whose list of devices could not be walked in whole.
-        self._broken: Set[int] = set()
+        self._broken: set[int] = set()
         # Pointers to what is no device, and why not.
-        self._astray: Dict[int, Unreadable] = {}
+        self._astray: dict[int, Unreadable] = {}
         # By rtnl_link_ops.
-        self._kinds: Dict[Maybe[int], Maybe[bytes]] = {}
+        self._kinds: dict[Maybe[int], Maybe[bytes]] = {}
 
-    def _read_device(self, address: int) -> Tuple[NetDevice, Optional[VethPriv]]:
+    def _read_device(self, address: int) -> tuple[NetDevice, Optional[VethPriv]]:
         # The device, and the private data behind it if it is a veth's.
         try:
             data = self._prog.read(address, self._layouts.device_size)
@@ -121,7 +117,7 @@ class Discovery:
 
     def _read_node(
         self, node: int, owner: int
-    ) -> Tuple[Maybe[int], Maybe[int], Tuple[int, NetDevice, Optional[VethPriv]]]:
+    ) -> tuple[Maybe[int], Maybe[int], tuple[int, NetDevice, Optional[VethPriv]]]:
         address = node - self._layouts.dev_list
         raw, priv = self._read_device(address)
         item = (address, raw, priv)
@@ -169,7 +165,7 @@ class Discovery:
 
     def _veth(
         self, address: int, priv: Optional[VethPriv]
-    ) -> Tuple[Maybe[int], Maybe[int], Optional[VethPriv]]:
+    ) -> tuple[Maybe[int], Maybe[int], Optional[VethPriv]]:
         # Peer and receive queues of a veth, and all that it keeps itself.
         if self._layouts.veth_priv is None:
             dev = self._layouts.dev(address)
@@ -206,13 +202,13 @@ class Discovery:
             master = attempt(lambda: netdev_master_upper_dev_get(dev).value_())
         self.found[address] = Found(address, raw, ref, kind, peer, master, rqs, priv)
 
-    def namespaces(self) -> List[Tuple[int, Namespace]]:
+    def namespaces(self) -> list[tuple[int, Namespace]]:
         """
         Find all namespaces, and all devices in them or tied to these.
 
         :return: Addresses of ``struct net``, and what is known so far
         """
-        listed: Dict[int, Maybe[int]] = {}
+        listed: dict[int, Maybe[int]] = {}
         namespaces = []
         salvage = Salvage()
         for net in salvage.walk(for_each_net_bounded(self._prog)):
@@ -239,8 +235,8 @@ class Discovery:
         self,
         found: Found,
         peer: int,
-        listed: Dict[int, Maybe[int]],
-        namespaces: List[Tuple[int, Namespace]],
+        listed: dict[int, Maybe[int]],
+        namespaces: list[tuple[int, Namespace]],
     ) -> None:
         raw, priv = self._read_device(peer)
         # A stray pointer makes no device: a peer has this one for its peer, and is of
@@ -300,7 +296,7 @@ class Discovery:
 
     def references(
         self, walk: Callable[[Object], Iterable[Object]], found: Found
-    ) -> Maybe[Tuple[DeviceRef, ...]]:
+    ) -> Maybe[tuple[DeviceRef, ...]]:
         """
         Return the neighbours of a device.
 

@@ -7,7 +7,7 @@ Who drives a device, what that driver can do, and what a bond or a virtio_net de
 keeps itself.
 """
 
-from typing import Any, Dict
+from typing import Any
 
 from drgn import Object
 
@@ -54,7 +54,7 @@ class Drivers:
         self._layouts = layouts
         self._discovery = discovery
         #: Functions of drivers that have devices, by name.
-        self.functions: Dict[str, int] = {}
+        self.functions: dict[str, int] = {}
 
     def record(self, found: Found) -> Driver:
         """Return the record of the driver of a device."""
@@ -86,7 +86,7 @@ class Drivers:
     def complete(self, found: Found, device: Device) -> Device:
         """Return a record with what only some drivers have, or those of hardware."""
         dev = self._layouts.dev(found.address)
-        changes: Dict[str, Any] = {}
+        changes: dict[str, Any] = {}
         if found.kind == BOND_KIND:
             changes["bond"] = self._bond(found)
         elif device.driver.name == VIRTIO_NET_DRIVER.decode():

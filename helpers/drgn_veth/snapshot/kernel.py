@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the kernel's types, constants and code say of an XDP attach."""
 
+from collections.abc import Mapping
 import functools
-from typing import Callable, FrozenSet, Mapping, Optional, Tuple, TypeVar
+from typing import Callable, Optional, TypeVar
 
 from drgn import Program
 from drgn.helpers.common.prog import takes_program_or_default
@@ -44,7 +45,7 @@ def _once(prog: Program, what: str, read: Callable[[], T]) -> Maybe[T]:
 
 def _messages(
     prog: Program, functions: Mapping[str, int]
-) -> Maybe[Tuple[Tuple[str, FrozenSet[str]], ...]]:
+) -> Maybe[tuple[tuple[str, frozenset[str]], ...]]:
     places = _once(prog, "xdp_message_places", lambda: xdp_message_places(prog, None))
     if isinstance(places, Unreadable):
         return places
@@ -96,7 +97,7 @@ def _padded_vnet_hdr_size(
     return _once(prog, f"padded_vnet_hdr.{virtnet_xdp:#x}", read)
 
 
-def _veth_poll(prog: Program, poll: Optional[int]) -> Maybe[Optional[FrozenSet[str]]]:
+def _veth_poll(prog: Program, poll: Optional[int]) -> Maybe[Optional[frozenset[str]]]:
     if not poll:
         return None
     return _once(prog, f"veth_poll.{poll:#x}", lambda: veth_poll_members(prog, poll))

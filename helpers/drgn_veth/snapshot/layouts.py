@@ -7,7 +7,7 @@ The readers declare the members, each those of its subject. Here stands what is 
 a struct at once, and where this kernel has it: decided once for a program.
 """
 
-from typing import Optional, Type, TypeVar, Union
+from typing import Optional, TypeVar, Union
 
 import drgn
 from drgn import Object, Program, offsetof, sizeof
@@ -50,7 +50,7 @@ class RxQueue(RxQueueOwner, RxQueueRps, RxQueueMemory):
     """What is read of a ``struct netdev_rx_queue``."""
 
 
-def _layout(prog: Program, type: drgn.Type, declared: Type[R]) -> Layout[R]:
+def _layout(prog: Program, type: drgn.Type, declared: type[R]) -> Layout[R]:
     # Types that are not the same object may still be of one name: a program can get
     # more symbols while it is looked at.
     key = f"drgn_veth.layout.{type.type_name()}.{type.size}"

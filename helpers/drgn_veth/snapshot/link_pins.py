@@ -6,7 +6,8 @@ Pins of BPF links
 The files in a bpffs that hold BPF links. Follows kernel/bpf/inode.c.
 """
 
-from typing import Dict, Iterator, List, NamedTuple, Set, Tuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from drgn import Object, Program, offsetof
 from drgn.helpers.common.prog import takes_program_or_default
@@ -26,7 +27,7 @@ _MAX_NAMES = 1 << 10  # of one file
 
 class _LinkFiles:
     # The files in bpffs that hold links.
-    def __init__(self, prog: Program, addresses: Set[int]) -> None:
+    def __init__(self, prog: Program, addresses: set[int]) -> None:
         self._prog = prog
         self._addresses = addresses
         inode = prog.type("struct inode")
@@ -59,10 +60,10 @@ class _LinkFiles:
         link = read(inode + self._private)
         return link if link in self._addresses else 0
 
-    def of_super_block(self, sb: Object) -> Iterator[Tuple[int, Maybe[int]]]:
+    def of_super_block(self, sb: Object) -> Iterator[tuple[int, Maybe[int]]]:
         """Iterate over its inodes, each with the link that it holds."""
 
-        def entry(node: int) -> Tuple[int, Maybe[int]]:
+        def entry(node: int) -> tuple[int, Maybe[int]]:
             inode = node - self._list
             return inode, attempt(self._link, inode)
 
@@ -81,12 +82,12 @@ class LinkPin(NamedTuple):
 
     link: int  #: Address of the ``struct bpf_link``
     #: Sorted: one, unless it has hard links, or none if it was removed while in use.
-    paths: Tuple[str, ...]
+    paths: tuple[str, ...]
     here: bool  #: Whether the first process sees it by these paths
 
 
 @takes_program_or_default
-def for_each_bpf_link_pin(prog: Program, addresses: Set[int]) -> Iterator[LinkPin]:
+def for_each_bpf_link_pin(prog: Program, addresses: set[int]) -> Iterator[LinkPin]:
     """
     Iterate over the files that hold some BPF links: each takes one reference.
 
@@ -107,7 +108,7 @@ def for_each_bpf_link_pin(prog: Program, addresses: Set[int]) -> Iterator[LinkPi
             if isinstance(link, Unreadable):
                 salvage.lose(link.reason)
             elif link:
-                paths: List[str] = []
+                paths: list[str] = []
                 here = True
                 for dentry in salvage.walk(files.names(inode)):
                     found = salvage.read(mounts.path_anywhere, sb, dentry)
@@ -119,7 +120,7 @@ def for_each_bpf_link_pin(prog: Program, addresses: Set[int]) -> Iterator[LinkPi
 
 
 @takes_program_or_default
-def bpf_link_pins(prog: Program, addresses: Set[int]) -> Dict[int, Tuple[str, ...]]:
+def bpf_link_pins(prog: Program, addresses: set[int]) -> dict[int, tuple[str, ...]]:
     """
     Return where some BPF links are pinned: see :func:`for_each_bpf_link_pin()`.
 
@@ -128,7 +129,7 @@ def bpf_link_pins(prog: Program, addresses: Set[int]) -> Dict[int, Tuple[str, ..
     :raises LookupError: if the kernel has no such variables or types
     :raises WalkError: if not all could be reached
     """
-    found: Dict[int, List[str]] = {}
+    found: dict[int, list[str]] = {}
     for pin in for_each_bpf_link_pin(prog, addresses):
         found.setdefault(pin.link, []).extend(pin.paths)
     return {link: tuple(sorted(paths)) for link, paths in found.items()}

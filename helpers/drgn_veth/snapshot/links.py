@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The BPF links of a Snapshot, and who holds them."""
 
-from typing import Dict, Iterable, List, Tuple
+from collections.abc import Iterable
 
 from drgn import Object, Program
 
@@ -21,8 +21,8 @@ def _less(refs: int, files: int) -> int:
 
 
 def record_links(
-    prog: Program, links: Iterable[Tuple[Object, DeviceRef]]
-) -> Tuple[XdpLink, ...]:
+    prog: Program, links: Iterable[tuple[Object, DeviceRef]]
+) -> tuple[XdpLink, ...]:
     """
     Return the records of links.
 
@@ -36,7 +36,7 @@ def record_links(
         return ()
     pins = attempt(lambda: list(for_each_bpf_link_pin(prog, set(by_address))))
     # One file may have several paths, or none any more.
-    files: Dict[int, List[LinkPin]] = {address: [] for address in by_address}
+    files: dict[int, list[LinkPin]] = {address: [] for address in by_address}
     for pin in () if isinstance(pins, Unreadable) else pins:
         files[pin.link].append(pin)
     records = []

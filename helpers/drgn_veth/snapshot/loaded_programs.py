@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The XDP programs that are loaded, attached or not."""
 
-from typing import Tuple
-
 from drgn import Object, Program
 from drgn.helpers.common.prog import takes_program_or_default
 
@@ -29,6 +27,6 @@ def _record(prog: Object) -> LoadedProgram:
 
 
 @takes_program_or_default
-def read_programs(prog: Program) -> Tuple[LoadedProgram, ...]:
+def read_programs(prog: Program) -> tuple[LoadedProgram, ...]:
     """Return the records of all programs of type XDP, by identifier."""
     return tuple([_record(one) for one in bpf_prog.for_each_xdp_prog(prog)])

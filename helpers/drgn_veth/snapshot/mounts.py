@@ -10,7 +10,8 @@ A dentry keeps a short name in itself, behind what is left of names that were th
 before, so members are read one by one: the names of other files stay out of slices.
 """
 
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from collections.abc import Iterator
+from typing import NamedTuple, Optional
 
 from drgn import Object, Program, TypeKind, offsetof, sizeof
 
@@ -60,9 +61,9 @@ class Mounts:
         # A dentry that is in no hash table is of a file that is gone: d_unhashed().
         self._hashed = offsetof(dentry, "d_hash.pprev")
         self._first_error = (1 << 8 * sizeof(prog.type("void *"))) - _MAX_ERRNO
-        self._mounts: Dict[int, List[Mount]] = {}
-        self._dentries: Dict[int, Tuple[int, Optional[bytes]]] = {}
-        self._paths: Dict[Tuple[int, int], Optional[bytes]] = {}
+        self._mounts: dict[int, list[Mount]] = {}
+        self._dentries: dict[int, tuple[int, Optional[bytes]]] = {}
+        self._paths: dict[tuple[int, int], Optional[bytes]] = {}
 
     def first_namespace(self) -> int:
         """
@@ -128,7 +129,7 @@ class Mounts:
                 yield mount
         salvage.finish()
 
-    def _dentry(self, address: int) -> Tuple[int, Optional[bytes]]:
+    def _dentry(self, address: int) -> tuple[int, Optional[bytes]]:
         # Its parent, and its name: None if it is of a file that is gone.
         try:
             return self._dentries[address]
@@ -160,7 +161,7 @@ class Mounts:
             path
         """
         read = self._prog.read_word
-        below: List[Tuple[Tuple[int, int], Optional[bytes]]] = []
+        below: list[tuple[tuple[int, int], Optional[bytes]]] = []
         path: Optional[bytes] = b""
         for _ in range(_MAX_DEPTH):
             here = (mount, dentry)
@@ -186,7 +187,7 @@ class Mounts:
     def _join(
         self,
         path: Optional[bytes],
-        below: List[Tuple[Tuple[int, int], Optional[bytes]]],
+        below: list[tuple[tuple[int, int], Optional[bytes]]],
     ) -> Optional[bytes]:
         for here, name in reversed(below):
             path = None if path is None or name is None else b"%b/%b" % (path, name)
@@ -204,7 +205,7 @@ class Mounts:
         :return: As of :meth:`path()`
         :raises WalkError: if what is read is no path
         """
-        names: List[bytes] = []
+        names: list[bytes] = []
         for _ in range(_MAX_DEPTH):
             parent, name = self._dentry(dentry)
             if parent == dentry:
@@ -215,7 +216,7 @@ class Mounts:
             dentry = parent
         raise WalkError("a path does not end")
 
-    def _first_mounts(self, sb: Object) -> List[Mount]:
+    def _first_mounts(self, sb: Object) -> list[Mount]:
         # Those of the first process before others.
         key = sb.value_()
         if key not in self._mounts:
@@ -225,7 +226,7 @@ class Mounts:
             self._mounts[key] = found
         return self._mounts[key]
 
-    def path_anywhere(self, sb: Object, dentry: int) -> Tuple[Optional[bytes], bool]:
+    def path_anywhere(self, sb: Object, dentry: int) -> tuple[Optional[bytes], bool]:
         """
         Return the path of a file, by a mount of the first process if its file system
         has one there, or else by any mount, or else from the root of its file system.

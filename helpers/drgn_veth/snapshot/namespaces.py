@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the namespaces of a Snapshot are called."""
 
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from collections.abc import Mapping, Sequence
+from typing import Optional
 
 from drgn import Program
 
@@ -16,7 +17,7 @@ __all__ = ("name_namespaces",)
 
 
 def _task(
-    processes: Maybe[Mapping[int, Tuple[int, str]]], net: int
+    processes: Maybe[Mapping[int, tuple[int, str]]], net: int
 ) -> Maybe[Optional[Task]]:
     if isinstance(processes, Unreadable):
         return processes
@@ -24,13 +25,13 @@ def _task(
     return None if found is None else Task(*found)
 
 
-def _names(paths: Tuple[str, ...]) -> Tuple[str, ...]:
+def _names(paths: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted({name for name in map(netns_name, paths) if name is not None}))
 
 
 def name_namespaces(
-    prog: Program, found: Sequence[Tuple[int, Namespace]]
-) -> List[Namespace]:
+    prog: Program, found: Sequence[tuple[int, Namespace]]
+) -> list[Namespace]:
     """
     Return namespaces with their names.
 
@@ -42,7 +43,7 @@ def name_namespaces(
             namespace._replace(names=mounts, mounts=mounts) for _, namespace in found
         ]
 
-    def mounts_of(namespace: Namespace) -> Maybe[Tuple[str, ...]]:
+    def mounts_of(namespace: Namespace) -> Maybe[tuple[str, ...]]:
         inum = namespace.inum
         return inum if isinstance(inum, Unreadable) else mounts.get(inum, ())
 
@@ -53,7 +54,7 @@ def name_namespaces(
         if not (namespace.init or namespace.dying)
         and (isinstance(paths := mounts_of(namespace), Unreadable) or not paths)
     }
-    processes: Maybe[Dict[int, Tuple[int, str]]] = {}
+    processes: Maybe[dict[int, tuple[int, str]]] = {}
     if nameless:
         processes = attempt(net_processes, prog, nameless)
     named = []

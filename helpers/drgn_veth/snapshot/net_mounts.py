@@ -6,7 +6,8 @@ Mounts of network namespaces
 The files on which network namespaces are mounted, by which they are named.
 """
 
-from typing import Dict, Iterator, List, Optional, Set, Tuple
+from collections.abc import Iterator
+from typing import Optional
 
 from drgn import Object, Program
 from drgn.helpers.common.prog import takes_program_or_default
@@ -27,7 +28,7 @@ def _inum(prog: Program, dentry: int) -> Optional[int]:
 
 
 @takes_program_or_default
-def for_each_net_mount(prog: Program) -> Iterator[Tuple[int, str]]:
+def for_each_net_mount(prog: Program) -> Iterator[tuple[int, str]]:
     """
     Iterate over the files on which network namespaces are mounted.
 
@@ -44,13 +45,13 @@ def for_each_net_mount(prog: Program) -> Iterator[Tuple[int, str]]:
     first = mounts.first_namespace()
     salvage = Salvage("mounts of network namespaces: ")
     # By what is mounted, and on which file.
-    seen: Dict[Tuple[int, int], List[Mount]] = {}
+    seen: dict[tuple[int, int], list[Mount]] = {}
     super_block = prog["nsfs_mnt"].mnt_sb
     for mount in salvage.walk(mounts.of_super_block(super_block)):
         if mount.namespace == first:
             seen.setdefault((mount.root, mount.mountpoint), []).append(mount)
-    inums: Dict[int, Optional[int]] = {}
-    given: Set[Tuple[int, str]] = set()
+    inums: dict[int, Optional[int]] = {}
+    given: set[tuple[int, str]] = set()
     for (dentry, _), copies in seen.items():
         if dentry not in inums:
             inums[dentry] = salvage.read(_inum, prog, dentry)
@@ -66,7 +67,7 @@ def for_each_net_mount(prog: Program) -> Iterator[Tuple[int, str]]:
 
 
 @takes_program_or_default
-def net_mounts(prog: Program) -> Dict[int, Tuple[str, ...]]:
+def net_mounts(prog: Program) -> dict[int, tuple[str, ...]]:
     """
     Return the files on which each network namespace is mounted: see
     :func:`for_each_net_mount()`.
@@ -76,7 +77,7 @@ def net_mounts(prog: Program) -> Dict[int, Tuple[str, ...]]:
     :raises LookupError: if the kernel has no such variables or types
     :raises WalkError: if not all could be reached
     """
-    found: Dict[int, List[str]] = {}
+    found: dict[int, list[str]] = {}
     for inum, path in for_each_net_mount(prog):
         found.setdefault(inum, []).append(path)
     return {inum: tuple(sorted(paths)) for inum, paths in found.items()}

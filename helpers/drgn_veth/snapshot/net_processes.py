@@ -6,7 +6,8 @@ Processes in network namespaces
 By which a namespace is known that is mounted nowhere. Follows kernel/nsproxy.c.
 """
 
-from typing import Dict, Iterator, NamedTuple, Optional, Set, Tuple
+from collections.abc import Iterator
+from typing import NamedTuple, Optional
 
 from drgn import Program, offsetof, sizeof
 from drgn.helpers.common.prog import takes_program_or_default
@@ -43,7 +44,7 @@ class _Tasks:
         self._comm = offsetof(task, "comm")
         self._comm_size = sizeof(task.member("comm").type)
         self._net_ns = offsetof(prog.type("struct nsproxy"), "net_ns")
-        self._nets: Dict[int, Maybe[int]] = {0: 0}
+        self._nets: dict[int, Maybe[int]] = {0: 0}
 
     def _net(self, task: int) -> Maybe[int]:
         nsproxy = attempt(self._prog.read_word, task + self._nsproxy)
@@ -62,8 +63,8 @@ class _Tasks:
         comm = self._prog.read(task + self._comm, self._comm_size)
         return NetProcess(net, pid, decode(comm.partition(b"\0")[0]))
 
-    def __iter__(self) -> Iterator[Tuple[int, Maybe[int]]]:
-        def entry(node: int) -> Tuple[int, Maybe[int]]:
+    def __iter__(self) -> Iterator[tuple[int, Maybe[int]]]:
+        def entry(node: int) -> tuple[int, Maybe[int]]:
             task = node - self._tasks
             return task, self._net(task)
 
@@ -72,7 +73,7 @@ class _Tasks:
 
 
 @takes_program_or_default
-def for_each_net_process(prog: Program, wanted: Set[int]) -> Iterator[NetProcess]:
+def for_each_net_process(prog: Program, wanted: set[int]) -> Iterator[NetProcess]:
     """
     Iterate over one process in each of some network namespaces: the oldest whose first
     thread is there, which as a rule has the lowest PID.
@@ -103,7 +104,7 @@ def for_each_net_process(prog: Program, wanted: Set[int]) -> Iterator[NetProcess
 
 
 @takes_program_or_default
-def net_processes(prog: Program, wanted: Set[int]) -> Dict[int, Tuple[int, str]]:
+def net_processes(prog: Program, wanted: set[int]) -> dict[int, tuple[int, str]]:
     """
     Return a process in each of some network namespaces: see
     :func:`for_each_net_process()`.

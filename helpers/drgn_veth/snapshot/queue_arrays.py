@@ -6,7 +6,8 @@ Arrays of queues
 Each queue names its device. That confirms an array, and how long it is.
 """
 
-from typing import Iterable, List, Optional, Tuple, TypeVar
+from collections.abc import Iterable
+from typing import Optional, TypeVar
 
 from ..core.errors import attempt
 from ..core.struct_layout import Layout
@@ -26,14 +27,14 @@ _MANY_QUEUES = 256
 Q = TypeVar("Q", RxQueue, TxQueue, VethRq)
 
 
-def owned(queues: Iterable[Q], count: int, dev: int) -> Maybe[List[Q]]:
+def owned(queues: Iterable[Q], count: int, dev: int) -> Maybe[list[Q]]:
     """
     Return queues, if they are those of a device.
 
     :param count: How many there are
     :param dev: Address of the ``struct net_device``
     """
-    found: List[Q] = []
+    found: list[Q] = []
     lost = 0
     for queue in queues:
         if queue.dev != dev:
@@ -51,7 +52,7 @@ def owned(queues: Iterable[Q], count: int, dev: int) -> Maybe[List[Q]]:
 
 def read_queues(
     layout: Layout[Q], first: Maybe[int], real: Maybe[int], dev: int
-) -> Maybe[List[Q]]:
+) -> Maybe[list[Q]]:
     """
     Return what is read of each queue of a device.
 
@@ -106,7 +107,7 @@ def confirmed_count(
 
 def confirmed_queues(
     layout: Layout[Q], first: Maybe[int], count: QueueCount, dev: int
-) -> Tuple[QueueCount, Maybe[List[Q]]]:
+) -> tuple[QueueCount, Maybe[list[Q]]]:
     """Return numbers of queues as :func:`confirmed_count()`, and the queues in use."""
     real = count.real
     if isinstance(real, int) and real == count.allocated and real <= _MANY_QUEUES:

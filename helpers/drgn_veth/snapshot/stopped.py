@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """TX queues of a veth that wait for its peer's NAPI to wake them."""
 
+from collections.abc import Sequence
 import operator
-from typing import List, Sequence, Tuple
 
 from ..core.errors import attempt
 from ..core.unreadable import Maybe, Unreadable
@@ -23,14 +23,14 @@ def _record(layouts: Layouts, queue: int, rq: VethRq) -> StoppedTxQueue:
     )
 
 
-def _states(layouts: Layouts, first: int, count: int) -> List[int]:
+def _states(layouts: Layouts, first: int, count: int) -> list[int]:
     tx = layouts.tx_queue
     return tx.column("state", layouts.prog.read(first, tx.size * count))
 
 
 def _stopped(
     layouts: Layouts, discovery: Discovery, device: Device, peer: Device
-) -> Maybe[Tuple[StoppedTxQueue, ...]]:
+) -> Maybe[tuple[StoppedTxQueue, ...]]:
     real = device.queues.tx.real
     queues = peer.xdp.queues
     if isinstance(real, Unreadable) or real > MOST_QUEUES:
@@ -61,7 +61,7 @@ def _stopped(
 def add_stopped(
     layouts: Layouts,
     discovery: Discovery,
-    devices: List[Device],
+    devices: list[Device],
     with_napi: Sequence[int],
 ) -> None:
     """

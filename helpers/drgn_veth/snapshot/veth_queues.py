@@ -7,7 +7,7 @@ What each ``struct veth_rq`` holds: of those in use, XDP, NAPI and the ring; of 
 others, programs that were left there.
 """
 
-from typing import Dict, List, Optional, Tuple
+from typing import Optional
 
 from ..core.errors import attempt
 from ..core.unreadable import Maybe, Unreadable
@@ -49,17 +49,17 @@ class VethQueues:
     def __init__(self, layouts: Layouts, programs: XdpPrograms) -> None:
         self._layouts = layouts
         self._programs = programs
-        self._idle: Dict[int, XdpQueue] = {}
+        self._idle: dict[int, XdpQueue] = {}
 
     def _whole(
         self, found: Found, rqs: int, real: int, allocated: int
-    ) -> Tuple[Maybe[List[VethRq]], Tuple[StaleProgram, ...]]:
+    ) -> tuple[Maybe[list[VethRq]], tuple[StaleProgram, ...]]:
         # All in one read: those that are not in use are few, and next to the others.
         layout = self._layouts.veth_rq
         data = memoryview(self._layouts.prog.read(rqs, layout.size * allocated))
         rest = layout.size * real
         programs = layout.column("xdp_prog", data[rest:])
-        stale: Tuple[StaleProgram, ...] = ()
+        stale: tuple[StaleProgram, ...] = ()
         if any(programs):
             stale = tuple(
                 [StaleProgram(i, at) for i, at in enumerate(programs, real) if at]
@@ -68,7 +68,7 @@ class VethQueues:
 
     def read(
         self, found: Found, count: QueueCount
-    ) -> Tuple[Maybe[Optional[List[VethRq]]], Maybe[Tuple[StaleProgram, ...]]]:
+    ) -> tuple[Maybe[Optional[list[VethRq]]], Maybe[tuple[StaleProgram, ...]]]:
         """
         Return the queues in use, None if it is no veth, and the programs that are left
         in all others.
@@ -80,7 +80,7 @@ class VethQueues:
             return rqs, rqs
         if isinstance(real, Unreadable):
             return real, real
-        stale: Maybe[Tuple[StaleProgram, ...]] = ()
+        stale: Maybe[tuple[StaleProgram, ...]] = ()
         if isinstance(allocated, Unreadable):
             stale = allocated
         elif allocated > MOST_QUEUES and 0 < real < allocated:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The records of attached XDP programs."""
 
-from typing import Dict, Optional, Tuple
+from typing import Optional
 
 from drgn import Object, Program
 
@@ -22,9 +22,9 @@ class XdpPrograms:
     def __init__(self, prog: Program) -> None:
         self._pointer = prog.type("struct bpf_prog *")
         self._prog = prog
-        self._programs: Dict[int, XdpProgram] = {}
+        self._programs: dict[int, XdpProgram] = {}
         #: Links that hold a program: struct bpf_link * and what it holds it on.
-        self.links: Dict[int, Tuple[Object, DeviceRef]] = {}
+        self.links: dict[int, tuple[Object, DeviceRef]] = {}
 
     def _record(self, prog: Object) -> XdpProgram:
         return XdpProgram(

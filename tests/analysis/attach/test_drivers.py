@@ -2,7 +2,6 @@
 """Values that the drivers look at: MTU, queues, modes of bonds, features."""
 
 import errno
-from typing import Dict, FrozenSet, List
 
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Bond, QueueCount, Queues, StaleProgram, Veth
@@ -181,13 +180,13 @@ GUEST_CSUM = 1 << 1
         ("unknown message", [0, errno.EOPNOTSUPP]),
     ],
 )
-def test_checksums_of_virtio_net(driver: str, errnos: List[int]) -> None:
+def test_checksums_of_virtio_net(driver: str, errnos: list[int]) -> None:
     """Older drivers do not mind GUEST_CSUM: their message says which they are."""
     if driver in DRIVERS:
         case = case_with("A", driver)
     else:
         case = Case("A", "virtio", "driver")
-        said: Dict[str, FrozenSet[str]] = messages_of("A")
+        said: dict[str, frozenset[str]] = messages_of("A")
         if driver == "unknown message":
             said["virtnet_xdp"] = frozenset({"virtio_net: MTU too large to enable XDP"})
         case.kernel = case.kernel._replace(messages=tuple(said.items()))

@@ -6,7 +6,7 @@ neighbour, and that is noticed.
 
 import collections
 import itertools
-from typing import Any, Dict, Tuple
+from typing import Any
 
 from drgn_veth.analysis.attach import core as attach
 from drgn_veth.analysis.attach import drivers as attach_drivers
@@ -33,7 +33,7 @@ def test_how_many_are_tried() -> None:
     assert all(count > 150 for count in tried.values()), tried
 
 
-def _lists() -> Dict[str, Tuple[Any, ...]]:
+def _lists() -> dict[str, tuple[Any, ...]]:
     core = ("NETLINK", "CORE", "CHECKS", "NO_OPERATION", "INSTALL", "GENERIC", "UPDATE")
     return {
         **{name: getattr(attach, name) for name in core},
@@ -42,7 +42,7 @@ def _lists() -> Dict[str, Tuple[Any, ...]]:
     }
 
 
-def _mutate(patch: pytest.MonkeyPatch, name: str, decisions: Tuple[Any, ...]) -> None:
+def _mutate(patch: pytest.MonkeyPatch, name: str, decisions: tuple[Any, ...]) -> None:
     if name in attach_drivers.DRIVERS:
         driver = attach_drivers.DRIVERS[name]._replace(decisions=decisions)
         patch.setitem(attach_drivers.DRIVERS, name, driver)

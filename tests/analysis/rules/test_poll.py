@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules about veth_poll(): queues that it reads, and queues that it wakes."""
 
-from typing import Any, Optional, Tuple
+from typing import Any, Optional
 
 from drgn_veth.model import Features, Kernel, StoppedTxQueue, Veth, Xdp
 import pytest
@@ -191,7 +191,7 @@ def test_gro_that_would_do_harm() -> None:
     """What redirects are lost without wants NAPI at the peer, and not at any price."""
     other = BR0._replace(net_device=0xFFFF888000007000, xdp=WITH_XDP)
 
-    def fix(a: Changes, b: Changes, poll: Any) -> Tuple[str, ...]:
+    def fix(a: Changes, b: Changes, poll: Any) -> tuple[str, ...]:
         whole = pair(a, b, other, kernel=kernel(veth_poll=poll))
         (finding,) = found("xdp-redirect-not-ready", whole)
         return finding.fix

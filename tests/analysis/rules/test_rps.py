@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules about RPS and RFS."""
 
-from typing import Any, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any, Optional
 
 from drgn_veth.analysis.rules.finding import KernelAnswer
 from drgn_veth.analysis.rules.values import rps_words

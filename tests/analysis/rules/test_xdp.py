@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules about native programs: queues without one, and frames that are lost."""
 
-from typing import Any, Tuple
+from typing import Any
 
 from drgn_veth.analysis.rules.finding import KernelAnswer
 from drgn_veth.model import Device, Features, StaleProgram, Veth, Xdp, XdpQueue
@@ -70,7 +70,7 @@ def test_nothing_is_detached_that_cannot_be_attached_again() -> None:
         "xdp": Xdp(None, PROGRAM, None, (*rqs(True, prog=7), XdpQueue(1, None, True))),
     }
 
-    def fix(changes: Changes, peer: Changes, *others: Device) -> Tuple[str, ...]:
+    def fix(changes: Changes, peer: Changes, *others: Device) -> tuple[str, ...]:
         whole = pair({**grown, **changes}, {**queues(2, 2), **peer}, *others)
         (finding,) = found("xdp-queue-without-program", whole)
         return finding.fix

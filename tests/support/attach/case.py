@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A kernel, some devices, and a question."""
 
-from typing import Any, Dict, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Any, Optional
 
 from drgn_veth.analysis.attach.decide import fresh_program
 from drgn_veth.analysis.attach.predictor import Predictor
@@ -109,7 +110,7 @@ class Case:
         self.flags = 0
         self.program: Optional[LoadedProgram] = fresh_program()
         self.expected: Optional[int] = None
-        self._set: Dict[str, Any] = {}
+        self._set: dict[str, Any] = {}
         if mode is not None:
             self._set["mode"] = mode
         self.change("veth", peer=self.devices["peer"].ref)
@@ -138,7 +139,7 @@ class Case:
         self.once(f"{mode} program", via)
         device = self.devices[self.target]
         program = program_of({"generic": 21, "driver": 22, "offload": 23}[mode], via)
-        changed: Dict[str, Any] = {mode: program}
+        changed: dict[str, Any] = {mode: program}
         self.change(self.target, xdp=device.xdp._replace(**changed))
 
     def of_program(self, **changes: Any) -> None:
@@ -173,6 +174,6 @@ class Case:
         )
 
 
-def answer_of(case: Case) -> Tuple[Any, Optional[str], Optional[str]]:
+def answer_of(case: Case) -> tuple[Any, Optional[str], Optional[str]]:
     said = case.ask()
     return said.errno, said.function, said.message

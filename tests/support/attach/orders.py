@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Each decision alone, and before each other: what is wrong with the answers."""
 
+from collections.abc import Iterator, Sequence
 import errno
 import functools
 import itertools
-from typing import Any, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Optional
 
 from drgn_veth.analysis.attach.predictor import Predictor
 from drgn_veth.model import XdpProgram
@@ -42,7 +43,7 @@ def case_with(variant: str, driver: str) -> Case:
     return case
 
 
-def order_of(variant: str, driver: str) -> List[str]:
+def order_of(variant: str, driver: str) -> list[str]:
     order = [*ORDERS[variant], *DRIVERS[driver]]
     return [key for key in order if driver != "generic" or key != "upper"]
 
@@ -61,7 +62,7 @@ def _wrong(case: Case, keys: Sequence[str]) -> Iterator[str]:
 
 
 @functools.cache
-def all_cases() -> List[Tuple[str, str, Tuple[str, ...], Case]]:
+def all_cases() -> list[tuple[str, str, tuple[str, ...], Case]]:
     # Each decision alone, and each two that can be had at once.
     cases = []
     for variant, driver in itertools.product(ORDERS, DRIVERS):
@@ -97,7 +98,7 @@ def wrong_updates() -> Iterator[str]:
         case.change("veth", xdp=NO_XDP._replace(driver=held))
         return case
 
-    def update(case: Case, expected: Optional[int] = None) -> Tuple[Any, Any]:
+    def update(case: Case, expected: Optional[int] = None) -> tuple[Any, Any]:
         predictor = Predictor(case.snapshot())
         said = predictor.update(
             case.devices["veth"], "driver", program=case.program, expected=expected

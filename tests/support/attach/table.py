@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What each decision says, and which comes first, as KERNEL.md D has it."""
 
-from typing import Dict, FrozenSet, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Optional
 
 __all__ = (
     "BOND",
@@ -24,7 +25,7 @@ __all__ = (
 
 MOST = 3506  # of a veth's peer; K, measured
 # D.3: errno and message of each decision.
-SAYS: Dict[str, Tuple[str, Optional[str]]] = {
+SAYS: dict[str, tuple[str, Optional[str]]] = {
     "flags": ("EINVAL", None),
     "flags-modes": ("EINVAL", None),
     "flags-replace": ("EINVAL", None),
@@ -168,8 +169,8 @@ DRIVERS = {
 }
 
 
-def messages_of(variant: str, absent: Sequence[str] = ()) -> Dict[str, FrozenSet[str]]:
-    def said(keys: Sequence[str]) -> FrozenSet[str]:
+def messages_of(variant: str, absent: Sequence[str] = ()) -> dict[str, frozenset[str]]:
+    def said(keys: Sequence[str]) -> frozenset[str]:
         messages = (SAYS[key][1] for key in keys if key not in absent)
         return frozenset(message for message in messages if message is not None)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """One trouble for each decision."""
 
-from typing import Callable, Dict
+from typing import Callable
 
 from drgn_veth.model import QueueCount, Queues, VirtioNet
 
@@ -261,7 +261,7 @@ def set_features(case: Case, add: int, remove: int = 0) -> None:
     case.change("virtio", virtio_net=VirtioNet(features))
 
 
-TROUBLES: Dict[str, Callable[[Case], None]] = {
+TROUBLES: dict[str, Callable[[Case], None]] = {
     "flags": flags,
     "flags-modes": flags_modes,
     "flags-replace": flags_replace,

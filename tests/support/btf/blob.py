@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """BTF blobs made by hand, right or wrong."""
 
+from collections.abc import Sequence
 import struct
-from typing import List, Optional, Sequence, Tuple
+from typing import Optional
 
 from drgn_veth.btf.parse import Btf, Kind
 
@@ -69,12 +70,12 @@ class Blob:
         self,
         name: str,
         size: int,
-        members: Sequence[Tuple[str, int, int]],
+        members: Sequence[tuple[str, int, int]],
         kind: int = Kind.STRUCT,
         flag: bool = False,
     ) -> int:
         """Add a struct or union of (name, type, what is in the offset word)."""
-        tail: List[int] = []
+        tail: list[int] = []
         for member, type, offset in members:
             tail += [self.string(member), type, offset]
         return self.add(kind, name, size, tail, len(members), flag)
@@ -82,25 +83,25 @@ class Blob:
     def enum(
         self,
         name: str,
-        values: Sequence[Tuple[str, int]],
+        values: Sequence[tuple[str, int]],
         size: int = 4,
         flag: bool = False,
     ) -> int:
-        tail: List[int] = []
+        tail: list[int] = []
         for text, value in values:
             tail += [self.string(text), value]
         return self.add(Kind.ENUM, name, size, tail, len(values), flag)
 
     def enum64(
-        self, name: str, values: Sequence[Tuple[str, int]], flag: bool = False
+        self, name: str, values: Sequence[tuple[str, int]], flag: bool = False
     ) -> int:
-        tail: List[int] = []
+        tail: list[int] = []
         for text, value in values:
             tail += [self.string(text), value, value >> 32]
         return self.add(Kind.ENUM64, name, 8, tail, len(values), flag)
 
-    def proto(self, type: int, parameters: Sequence[Tuple[str, int]]) -> int:
-        tail: List[int] = []
+    def proto(self, type: int, parameters: Sequence[tuple[str, int]]) -> int:
+        tail: list[int] = []
         for name, parameter in parameters:
             tail += [self.string(name), parameter]
         return self.add(Kind.FUNC_PROTO, "", type, tail, len(parameters))

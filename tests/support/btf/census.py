@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Comparing types from BTF with the same types from DWARF."""
 
-from typing import Iterator, List, Tuple
+from collections.abc import Iterator
 
 from drgn import Type, TypeKind
 
@@ -101,7 +101,7 @@ def _reference(btf: Type, dwarf: Type, where: str) -> Iterator[str]:
             yield f"{where}: {_traits(btf)} for {_traits(dwarf)}"
 
 
-def _elements(type: Type) -> Tuple[int, Type]:
+def _elements(type: Type) -> tuple[int, Type]:
     # How many elements, in all dimensions: what makes BTF joins them into one.
     # Nor does BTF tell "[]" from "[0]".
     count = 1
@@ -126,8 +126,8 @@ def _size(type: Type) -> int:
     return type.type.size if type.kind == TypeKind.ENUM else type.size
 
 
-def _traits(type: Type) -> Tuple[object, ...]:
-    traits: List[object] = [type.size, type.byteorder]
+def _traits(type: Type) -> tuple[object, ...]:
+    traits: list[object] = [type.size, type.byteorder]
     if type.kind == TypeKind.INT:
         traits.append(type.is_signed)
     return tuple(traits)

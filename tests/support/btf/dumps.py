@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Dumps of booted kernels, with the debug symbols to compare types with."""
 
-from typing import Dict, NamedTuple
+from typing import NamedTuple
 
 from drgn import Program
 
@@ -16,7 +16,7 @@ class LabDump(NamedTuple):
     name: str
     vmcore: str
     vmlinux: str
-    modules: Dict[str, str]
+    modules: dict[str, str]
 
     def program(self, *debug_info: str) -> Program:
         """Open the dump with some debug symbols, or with none."""

@@ -2,7 +2,7 @@
 """Types of a dump, changed in its own BTF: how another kernel would have them."""
 
 from array import array
-from typing import Dict, Optional
+from typing import Optional
 
 from drgn_veth.btf.load import read_vmlinux_btf
 from drgn_veth.btf.parse import Btf, Kind
@@ -30,7 +30,7 @@ class Types:
     def __init__(self, altered: Altered) -> None:
         self._altered = altered
         prog = altered.original
-        self._at: Dict[str, int] = {}
+        self._at: dict[str, int] = {}
 
         def address_of(name: str) -> Optional[int]:
             self._at[name] = prog.symbol(name).address

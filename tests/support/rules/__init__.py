@@ -7,8 +7,6 @@ A Snapshot on which it fires, near twins on which it is silent, and some where i
 tell; a file for each file of the rules.
 """
 
-from typing import Dict
-
 from drgn_veth.analysis.rules.finding import Finding
 
 from tests.support.rules import hooks, mtu, pair, poll, queues, rps, xdp
@@ -16,7 +14,7 @@ from tests.support.rules.case import Case, found
 
 __all__ = ("CASES", "one")
 
-CASES: Dict[str, Case] = {
+CASES: dict[str, Case] = {
     **queues.CASES,
     **poll.CASES,
     **rps.CASES,

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What a rule is to say of a Snapshot."""
 
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple, Optional
 
 from drgn_veth.analysis.attach.decide import decision
 from drgn_veth.analysis.diagnose import diagnose
@@ -28,16 +29,16 @@ class Case(NamedTuple):
     summary: str
     evidence: Evidence
     kernel: Optional[KernelAnswer]
-    fix: Tuple[str, ...]
+    fix: tuple[str, ...]
     twins: Sequence[Snapshot]
     #: Snapshots with an unreadable value: which.
-    lost: Sequence[Tuple[Snapshot, str]] = ()
+    lost: Sequence[tuple[Snapshot, str]] = ()
     undecided: Optional[str] = None
     fix_effect: Optional[str] = None
     undo: Optional[Undo] = None
 
 
-def found(rule: str, snapshot: Snapshot) -> List[Finding]:
+def found(rule: str, snapshot: Snapshot) -> list[Finding]:
     return [finding for finding in diagnose(snapshot) if finding.rule == rule]
 
 

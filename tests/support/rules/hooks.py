@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Cases of the rules in hooks.py."""
 
-from typing import Dict
-
 from drgn_veth.analysis.rules.finding import KernelAnswer, Undo
 from drgn_veth.model import Xdp
 
@@ -24,7 +22,7 @@ from tests.support.snapshots import (
 
 __all__ = ("CASES",)
 
-CASES: Dict[str, Case] = {
+CASES: dict[str, Case] = {
     "xdp-mode-conflict": Case(
         pair(None, generic()),
         "info",

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Cases of the rules in mtu.py."""
 
-from typing import Dict
-
 from drgn_veth.analysis.rules.finding import KernelAnswer
 from drgn_veth.model import Veth
 
@@ -11,7 +9,7 @@ from tests.support.snapshots import BAD, DOWN, FRAGS, PROGRAM, kernel, native, p
 
 __all__ = ("CASES",)
 
-CASES: Dict[str, Case] = {
+CASES: dict[str, Case] = {
     "xdp-peer-mtu": Case(
         pair({"mtu": 1500}, {"mtu": 3507}),
         "info",

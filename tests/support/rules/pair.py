@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Cases of the rules in pair.py."""
 
-from typing import Dict
-
 from drgn_veth.analysis.rules.finding import KernelAnswer
 
 from tests.support.rules.case import Case
@@ -10,7 +8,7 @@ from tests.support.snapshots import BAD, BR0, DOWN, pair
 
 __all__ = ("CASES",)
 
-CASES: Dict[str, Case] = {
+CASES: dict[str, Case] = {
     "peer-down": Case(
         pair({"operstate": "LOWERLAYERDOWN"}, {"flags": DOWN}),
         "warning",

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Cases of the rules in poll.py."""
 
-from typing import Dict
-
 from drgn_veth.analysis.rules.finding import KernelAnswer
 from drgn_veth.model import Veth, Xdp
 
@@ -23,7 +21,7 @@ from tests.support.snapshots import (
 
 __all__ = ("CASES",)
 
-CASES: Dict[str, Case] = {
+CASES: dict[str, Case] = {
     "veth-poll-out-of-range": Case(
         pair(
             {**queues(4, 1), **native(True, True, True, True)},

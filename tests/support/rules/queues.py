@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Cases of the rules in queues.py."""
 
-from typing import Dict
-
 from drgn_veth.analysis.rules.finding import KernelAnswer
 
 from tests.support.rules.case import Case
@@ -19,7 +17,7 @@ from tests.support.snapshots import (
 
 __all__ = ("CASES",)
 
-CASES: Dict[str, Case] = {
+CASES: dict[str, Case] = {
     "xdp-native-queues": Case(
         pair(queues(14, 14), queues(48, 48)),
         "info",

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Cases of the rules in xdp.py."""
 
-from typing import Dict
-
 from drgn_veth.analysis.rules.finding import KernelAnswer
 from drgn_veth.model import Features, Veth, Xdp, XdpQueue
 
@@ -25,7 +23,7 @@ from tests.support.snapshots import (
 
 __all__ = ("CASES",)
 
-CASES: Dict[str, Case] = {
+CASES: dict[str, Case] = {
     "xdp-queue-without-program": Case(
         pair(
             {

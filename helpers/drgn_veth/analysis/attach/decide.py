@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Questions about the devices of a Snapshot, and what one decision says of them."""
 
-from typing import Dict, FrozenSet, Mapping, Optional
+from collections.abc import Mapping
+from typing import Optional
 
 from ...core.uapi import XDP_FLAGS_UPDATE_IF_NOEXIST
 from ...core.unreadable import Maybe, Unreadable
@@ -53,12 +54,12 @@ class Questions:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.kernel = _UNKNOWN if snapshot.kernel is None else snapshot.kernel
-        self.by_address: Dict[int, Device] = {
+        self.by_address: dict[int, Device] = {
             device.net_device: device for device in snapshot.devices
         }
         self.fixes = Fixes(snapshot)
         messages = self.kernel.messages
-        self._messages: Maybe[Mapping[str, FrozenSet[str]]] = (
+        self._messages: Maybe[Mapping[str, frozenset[str]]] = (
             messages if isinstance(messages, Unreadable) else dict(messages)
         )
         #: A program that is attached nowhere, by whether it takes fragments.

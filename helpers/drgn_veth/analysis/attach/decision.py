@@ -8,7 +8,8 @@ function of a :class:`~drgn_veth.analysis.attach.question.Question` that says wh
 refuses.
 """
 
-from typing import Callable, Iterable, Iterator, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Callable, NamedTuple, Optional
 
 from ...model import Device, Kernel
 from ..need import need
@@ -44,7 +45,7 @@ class Decision(NamedTuple):
     holds: Callable[[Question], Optional[str]]
     fix: Callable[[Question], Remedy] = lambda q: Remedy()
     #: Programs that *fix* detaches: device, mode.
-    detaches: Callable[[Question], Iterable[Tuple[int, str]]] = lambda q: ()
+    detaches: Callable[[Question], Iterable[tuple[int, str]]] = lambda q: ()
     #: Whether a kernel takes it, where only its types are known; None: these do not
     #: tell. The message tells, where its code is known. By default, every kernel does.
     in_kernel: Callable[[Kernel], Optional[bool]] = _always
@@ -82,7 +83,7 @@ def first(q: Question, decisions: Sequence[Decision]) -> Optional[Answer]:
     return None
 
 
-def all_modes(device: Device) -> Iterator[Tuple[int, str]]:
+def all_modes(device: Device) -> Iterator[tuple[int, str]]:
     """Yield all programs that a device may have: device, mode."""
     for mode in MODES:
         yield device.net_device, mode

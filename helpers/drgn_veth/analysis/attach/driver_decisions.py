@@ -1,16 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What a driver decides on an XDP attach, and which of its decisions a kernel takes."""
 
+from collections.abc import Sequence
 import itertools
 from typing import (
     Callable,
-    Dict,
-    FrozenSet,
-    List,
     NamedTuple,
     Optional,
-    Sequence,
-    Tuple,
 )
 
 from .decision import Decision
@@ -28,13 +24,13 @@ class DriverDecisions(NamedTuple):
     name: str  #: of the driver, as the kernel has it
     ndo_bpf: str  #: its name in the source
     function: str  #: that sets a program
-    decisions: Tuple[Decision, ...] = ()
+    decisions: tuple[Decision, ...] = ()
     #: The answer if no decision refuses; None: it takes any program. The second
     #: argument asks the driver of another device.
     accepts: Optional[Callable[[Question, Decide], Answer]] = None
 
 
-def _as_said(decision: Decision, said: Optional[FrozenSet[str]]) -> Sequence[Decision]:
+def _as_said(decision: Decision, said: Optional[frozenset[str]]) -> Sequence[Decision]:
     # With its message, without it, or perhaps either.
     if not decision.may_be_silent:
         return (decision,)
@@ -45,7 +41,7 @@ def _as_said(decision: Decision, said: Optional[FrozenSet[str]]) -> Sequence[Dec
 
 
 def _one_of(
-    group: Sequence[Decision], said: Optional[FrozenSet[str]]
+    group: Sequence[Decision], said: Optional[frozenset[str]]
 ) -> Sequence[Decision]:
     there = [one for one in group if said is not None and one.message in said]
     # If its text has none of them, it could not be read in whole.
@@ -53,19 +49,19 @@ def _one_of(
 
 
 def lists_of(
-    decisions: Sequence[Decision], said: Optional[FrozenSet[str]]
-) -> List[Tuple[Decision, ...]]:
+    decisions: Sequence[Decision], said: Optional[frozenset[str]]
+) -> list[tuple[Decision, ...]]:
     """
     Return the lists of decisions that this kernel's driver may have: one, if its code
     was read.
 
     :param said: Messages that the driver's code refers to, None if that is not known
     """
-    groups: Dict[str, List[Decision]] = {}
+    groups: dict[str, list[Decision]] = {}
     for decision in decisions:
         if decision.one_of is not None:
             groups.setdefault(decision.one_of, []).append(decision)
-    lists: List[Tuple[Decision, ...]] = []
+    lists: list[tuple[Decision, ...]] = []
     for chosen in itertools.product(*(_one_of(g, said) for g in groups.values())):
         there = [d for d in decisions if d.one_of is None or d in chosen]
         lists.extend(itertools.product(*(_as_said(d, said) for d in there)))

@@ -8,17 +8,10 @@ Asks the decisions of :mod:`drgn_veth.analysis.attach.core` and
 where that is not known, of all kernels that it can be. Pure functions.
 """
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import (
     Callable,
-    Dict,
-    FrozenSet,
-    Iterable,
-    Iterator,
-    List,
-    Mapping,
     Optional,
-    Sequence,
-    Tuple,
 )
 
 from ...core.uapi import XDP_FLAGS_REPLACE, XDP_FLAGS_UPDATE_IF_NOEXIST
@@ -46,7 +39,7 @@ class TooOldError(Exception):
     """A kernel before v5.9: it decides otherwise, and keeps no ``xdp_state``."""
 
 
-def _only(decisions: Sequence[Decision], keys: Callable[[str], bool]) -> List[Decision]:
+def _only(decisions: Sequence[Decision], keys: Callable[[str], bool]) -> list[Decision]:
     return [decision for decision in decisions if keys(decision.key)]
 
 
@@ -67,7 +60,7 @@ class Predictor:
         self.questions = Questions(snapshot)
         self._kernel = kernel
         programs = snapshot.programs
-        self._programs: Dict[int, LoadedProgram] = {
+        self._programs: dict[int, LoadedProgram] = {
             program.id: program
             for program in (() if isinstance(programs, Unreadable) else programs)
             if not isinstance(program.id, Unreadable) and program.id
@@ -133,7 +126,7 @@ class Predictor:
     def _decide_once(
         self, q: Question, decide: Callable[[Question, Variant], Answer]
     ) -> Answer:
-        answers: Dict[Tuple[object, ...], Answer] = {}
+        answers: dict[tuple[object, ...], Answer] = {}
         for variant in self._variants:
             try:
                 answer = decide(q, variant)
@@ -213,8 +206,8 @@ class Predictor:
         self,
         device: Device,
         mode: str,
-        mended: Iterable[Tuple[str, int]] = (),
-        gone: FrozenSet[Tuple[int, str]] = frozenset(),
+        mended: Iterable[tuple[str, int]] = (),
+        gone: frozenset[tuple[int, str]] = frozenset(),
         program: Optional[LoadedProgram] = None,
     ) -> Answer:
         """
@@ -326,7 +319,7 @@ class Predictor:
         vias: Sequence[str],
         kinds: Sequence[bool],
         program: Optional[LoadedProgram] = None,
-    ) -> Iterator[Tuple[str, str, str, bool, Answer]]:
+    ) -> Iterator[tuple[str, str, str, bool, Answer]]:
         """
         Yield the answers for a device: op, mode, via, frags, and the answer.
 

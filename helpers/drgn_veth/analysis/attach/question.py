@@ -7,17 +7,12 @@ What the decisions of :mod:`drgn_veth.analysis.attach.core` and
 :mod:`drgn_veth.analysis.attach.drivers` look at, and what they say.
 """
 
+from collections.abc import Iterable, Iterator, Mapping
 import errno as _errno
 from typing import (
     Any,
-    FrozenSet,
-    Iterable,
-    Iterator,
-    List,
-    Mapping,
     NamedTuple,
     Optional,
-    Tuple,
 )
 
 from ...core.uapi import (
@@ -67,13 +62,13 @@ class Answer(NamedTuple):
     message: Optional[str]  #: of the extended acknowledgement; None: none
     function: Optional[str]  #: that decides
     because: str
-    fix: Tuple[str, ...] = ()  #: commands that would change the answer
-    either: Tuple["Answer", ...] = ()  #: all that are possible, if it is one of them
+    fix: tuple[str, ...] = ()  #: commands that would change the answer
+    either: tuple["Answer", ...] = ()  #: all that are possible, if it is one of them
     #: What it would answer when *fix* was done, unless that is success.
     then: Optional["Answer"] = None
     #: The decision, and the device that it is about.
-    decision: Optional[Tuple[str, int]] = None
-    detaches: FrozenSet[Tuple[int, str]] = frozenset()
+    decision: Optional[tuple[str, int]] = None
+    detaches: frozenset[tuple[int, str]] = frozenset()
     #: What *fix* does besides, after "this ".
     fix_effect: Optional[str] = None
 
@@ -118,9 +113,9 @@ class Question:
         flags: int,
         program: Optional[LoadedProgram],
         expected: Optional[int] = None,
-        passed: FrozenSet[Tuple[str, int]] = frozenset(),
-        gone: FrozenSet[Tuple[int, str]] = frozenset(),
-        above: Tuple[int, ...] = (),
+        passed: frozenset[tuple[str, int]] = frozenset(),
+        gone: frozenset[tuple[int, str]] = frozenset(),
+        above: tuple[int, ...] = (),
     ) -> None:
         self.kernel = kernel
         self.by_address = by_address
@@ -155,8 +150,8 @@ class Question:
 
     def without(
         self,
-        decisions: Iterable[Tuple[str, int]],
-        gone: FrozenSet[Tuple[int, str]],
+        decisions: Iterable[tuple[str, int]],
+        gone: frozenset[tuple[int, str]],
     ) -> "Question":
         """
         Return the same question where those decisions are in favour.
@@ -251,7 +246,7 @@ class Question:
             count += need(program, what) is not None
         return count
 
-    def known_programs(self, device: Device) -> List[XdpProgram]:
+    def known_programs(self, device: Device) -> list[XdpProgram]:
         """Return the programs that a device is known to have."""
         programs = [
             getattr(device.xdp, mode)

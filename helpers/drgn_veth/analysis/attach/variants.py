@@ -2,7 +2,7 @@
 """What kernels differ in by code alone, as far as it decides on an XDP attach."""
 
 import itertools
-from typing import FrozenSet, List, NamedTuple
+from typing import NamedTuple
 
 from ...core.unreadable import Unreadable
 from ...model import Kernel
@@ -16,8 +16,8 @@ class Variant(NamedTuple):
 
     #: Keys of ``CHECKS`` (:mod:`drgn_veth.analysis.attach.core`) that dev_xdp_install()
     #: decides, and not dev_xdp_attach().
-    install: FrozenSet[str]
-    absent: FrozenSet[str]  #: keys of decisions that it does not take
+    install: frozenset[str]
+    absent: frozenset[str]  #: keys of decisions that it does not take
 
     @property
     def refuses_program_maps(self) -> bool:
@@ -26,7 +26,7 @@ class Variant(NamedTuple):
         return "upper" in self.absent
 
 
-def variants(kernel: Kernel) -> List[Variant]:
+def variants(kernel: Kernel) -> list[Variant]:
     """Return all kernels that this one may be: one, if its code was read."""
     messages = (
         None if isinstance(kernel.messages, Unreadable) else dict(kernel.messages)
@@ -46,7 +46,7 @@ def variants(kernel: Kernel) -> List[Variant]:
             if decision.message in install and decision.message not in early
         )
         return [Variant(late, absent)]
-    found: List[Variant] = []
+    found: list[Variant] = []
     in_types = {d.key: d.in_kernel(kernel) for d in (*core.CORE, *core.CHECKS)}
     never = frozenset(key for key, there in in_types.items() if there is False)
     perhaps = [key for key, there in in_types.items() if there is None]

@@ -9,8 +9,6 @@ known of it: ``--explain`` prints that, and ``python -m drgn_veth.analysis.rules
 docs/rules.md of it.
 """
 
-from typing import Dict, Tuple
-
 from .. import modules
 from .finding import SEVERITIES
 from .rule import Rule
@@ -18,11 +16,11 @@ from .rule import Rule
 __all__ = ("RULES", "RULES_BY_ID")
 
 #: All rules, worst first.
-RULES: Tuple[Rule, ...] = tuple(
+RULES: tuple[Rule, ...] = tuple(
     sorted(
         (rule for rules in modules.each(__name__, __path__, "RULES") for rule in rules),
         key=lambda rule: (SEVERITIES.index(rule.severity), rule.id),
     )
 )
 
-RULES_BY_ID: Dict[str, Rule] = {rule.id: rule for rule in RULES}
+RULES_BY_ID: dict[str, Rule] = {rule.id: rule for rule in RULES}

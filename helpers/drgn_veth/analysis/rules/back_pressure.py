@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules on veth_poll(), which wakes the TX queues of its peer."""
 
-from typing import Optional, Tuple
+from typing import Optional
 
 from ...core.english import number_list
 from ...core.messages import BACK_PRESSURE
@@ -189,7 +189,7 @@ def _stuck(context: Context, end: End) -> Optional[Symptom]:
     )
 
 
-RULES: Tuple[Rule, ...] = (
+RULES: tuple[Rule, ...] = (
     Rule(
         id="veth-poll-out-of-range",
         severity=WARNING,

@@ -2,7 +2,7 @@
 """A Snapshot as rules look at it: what several of them ask for, computed once."""
 
 import contextlib
-from typing import Dict, FrozenSet, List, NamedTuple, Optional, Set, Tuple
+from typing import NamedTuple, Optional
 
 from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, Kernel, Snapshot, Task, XdpLink, XdpProgram
@@ -46,28 +46,28 @@ class Context:
         )
         self.fixes = self.questions.fixes
         self.by_address = self.questions.by_address
-        self.first_ends: Set[int] = {pair.a.net_device for pair in snapshot.pairs}
+        self.first_ends: set[int] = {pair.a.net_device for pair in snapshot.pairs}
         #: Pairs of any kind, each from both ends; and those of veths.
-        self.paired: List[End] = []
-        self.veths: List[End] = []
+        self.paired: list[End] = []
+        self.veths: list[End] = []
         #: veths that have no peer.
-        self.orphans: List[End] = []
+        self.orphans: list[End] = []
         #: veths with a native program, and those where it cannot be told.
-        self.native: List[End] = []
+        self.native: list[End] = []
         #: Devices of any kind with a program, with some RPS or RFS, with uppers.
-        self.programmed: List[End] = []
-        self.steered: List[End] = []
-        self.lowers: List[End] = []
+        self.programmed: list[End] = []
+        self.steered: list[End] = []
+        self.lowers: list[End] = []
         #: Whether some veth has a TX queue that is stopped.
         self.has_stopped = False
         for device in snapshot.devices:
             if device.off_list is None:
                 self._add(device)
-        self.links: Dict[int, List[XdpLink]] = {}
+        self.links: dict[int, list[XdpLink]] = {}
         for link in snapshot.links:
             self.links.setdefault(link.device.net_device, []).append(link)
-        self._native_in: Optional[Dict[int, FrozenSet[int]]] = None
-        self._max_mtu: Dict[Tuple[int, bool], Maybe[int]] = {}
+        self._native_in: Optional[dict[int, frozenset[int]]] = None
+        self._max_mtu: dict[tuple[int, bool], Maybe[int]] = {}
         self._names = Names(snapshot)
 
     def _peer(self, device: Device) -> Maybe[Optional[Device]]:
@@ -115,18 +115,18 @@ class Context:
             return 0
         return device.veth.prog
 
-    def native_in(self, netns: Maybe[int]) -> FrozenSet[int]:
+    def native_in(self, netns: Maybe[int]) -> frozenset[int]:
         """Return the addresses of the devices of a namespace that have a native
         program."""
         if self._native_in is None:
-            found: Dict[int, Set[int]] = {}
+            found: dict[int, set[int]] = {}
             for end in self.programmed:
                 place = end.device.netns
                 if end.device.xdp.driver is None or isinstance(place, Unreadable):
                     continue
                 found.setdefault(place, set()).add(end.device.net_device)
             self._native_in = {key: frozenset(ones) for key, ones in found.items()}
-        none: FrozenSet[int] = frozenset()
+        none: frozenset[int] = frozenset()
         return (
             none if isinstance(netns, Unreadable) else self._native_in.get(netns, none)
         )
@@ -207,7 +207,7 @@ class Context:
         return Undo("which detaches the program", commands) if commands else None
 
     def attach_again(
-        self, device: Device, between: Tuple[str, ...] = (), lowered: bool = False
+        self, device: Device, between: tuple[str, ...] = (), lowered: bool = False
     ) -> Remedy:
         """
         Return the command that detaches the native program of a device and attaches it

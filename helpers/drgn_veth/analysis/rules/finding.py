@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What a rule of diagnosis says."""
 
-from typing import NamedTuple, Optional, Tuple, Union
+from typing import NamedTuple, Optional, Union
 
 from ...core.unreadable import Maybe, Unreadable
 from ...model import DeviceRef
@@ -33,9 +33,9 @@ INFO = "info"  # it matters once somebody wants it
 SEVERITIES = (ERROR, WARNING, INFO)
 
 #: A value that was compared: a number, a text, several of them; or not to be had.
-Value = Union[Maybe[Union[int, str, None]], Tuple[Union[int, str], ...]]
+Value = Union[Maybe[Union[int, str, None]], tuple[Union[int, str], ...]]
 #: Names as in the kernel's structs; those of the peer begin with ``peer_``.
-Evidence = Tuple[Tuple[str, Value], ...]
+Evidence = tuple[tuple[str, Value], ...]
 
 
 class KernelAnswer(NamedTuple):
@@ -50,7 +50,7 @@ class Undo(NamedTuple):
     """Commands that only undo a state, which may be just what somebody wanted."""
 
     effect: str  # after "to undo it, ": "which detaches the program"
-    commands: Tuple[str, ...]
+    commands: tuple[str, ...]
 
 
 class Then(NamedTuple):
@@ -69,7 +69,7 @@ class Finding(NamedTuple):
     summary: str
     evidence: Evidence
     kernel: Optional[KernelAnswer]
-    fix: Tuple[str, ...]  # commands that cure it
+    fix: tuple[str, ...]  # commands that cure it
     undecided: Optional[str] = None  # which value is missing to decide it, and why
     fix_effect: Optional[str] = None  # what they do besides, after "this "
     undo: Optional[Undo] = None

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules on who has the XDP hook of a device."""
 
-from typing import Iterator, Optional, Sequence, Tuple
+from collections.abc import Iterator, Sequence
+from typing import Optional
 
 from ...core.english import plural
 from ...core.unreadable import Maybe, Unreadable
@@ -26,7 +27,7 @@ __all__ = ("RULES",)
 _MODES = (("generic", "SKB"), ("driver", "DRV"), ("offload", "HW"))
 
 
-def _programs(device: Device) -> Iterator[Tuple[str, str, Maybe[XdpProgram]]]:
+def _programs(device: Device) -> Iterator[tuple[str, str, Maybe[XdpProgram]]]:
     for mode, word in _MODES:
         program: Maybe[Optional[XdpProgram]] = getattr(device.xdp, mode)
         if program is not None:
@@ -62,7 +63,7 @@ def _link_words(link: Maybe[Optional[int]]) -> str:
 
 def _link_owns(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
-    missing: Optional[Tuple[str, Unreadable]] = None
+    missing: Optional[tuple[str, Unreadable]] = None
     for mode, name, program in _programs(device):
         if isinstance(program, Unreadable):
             missing = missing or (name, program)
@@ -129,7 +130,7 @@ def _may_go_native(device: Device) -> bool:
     return device.xdp.driver is None and device.driver.ndo_bpf is True
 
 
-def _missing_above(context: Context, device: Device) -> Tuple[str, Unreadable]:
+def _missing_above(context: Context, device: Device) -> tuple[str, Unreadable]:
     # What keeps it open whether a device above has a program.
     for ref in need(device.uppers, "adj_list.upper"):
         upper = context.by_address.get(ref.net_device)
@@ -141,7 +142,7 @@ def _missing_above(context: Context, device: Device) -> Tuple[str, Unreadable]:
     raise AssertionError("nothing is missing")
 
 
-def _programs_above(context: Context, device: Device) -> Iterator[Tuple[str, Value]]:
+def _programs_above(context: Context, device: Device) -> Iterator[tuple[str, Value]]:
     for ref in need(device.uppers, "adj_list.upper"):
         upper = context.by_address.get(ref.net_device)
         if upper is None:
@@ -207,7 +208,7 @@ def _netkit(context: Context, end: End) -> Optional[Symptom]:
     )
 
 
-RULES: Tuple[Rule, ...] = (
+RULES: tuple[Rule, ...] = (
     Rule(
         id="xdp-mode-conflict",
         severity=INFO,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules on the MTU."""
 
-from typing import Optional, Tuple
+from typing import Optional
 
 from ...core.uapi import ETH_MAX_MTU
 from ...core.unreadable import Unreadable
@@ -142,7 +142,7 @@ def _mismatch(context: Context, end: End) -> Optional[Symptom]:
     )
 
 
-RULES: Tuple[Rule, ...] = (
+RULES: tuple[Rule, ...] = (
     Rule(
         id="xdp-peer-mtu",
         severity=INFO,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The text of the rules, for a terminal and as a page (docs/rules.md)."""
 
+from collections.abc import Iterator, Sequence
 import textwrap
-from typing import Iterator, List, Sequence, Tuple
 
 from .. import rules
 from .rule import Rule
@@ -48,7 +48,7 @@ no command if none helps, or if nothing leads into the namespace.
 """
 
 
-def _parts(rule: Rule) -> Sequence[Tuple[str, str]]:
+def _parts(rule: Rule) -> Sequence[tuple[str, str]]:
     return (
         ("What you see", rule.sees),
         ("What to do", rule.fix),
@@ -65,7 +65,7 @@ def explain(rule: Rule) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _wrapped(text: str, indent: str = "") -> List[str]:
+def _wrapped(text: str, indent: str = "") -> list[str]:
     return textwrap.wrap(
         text,
         _WIDTH,

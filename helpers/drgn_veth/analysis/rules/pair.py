@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules on the two ends of a pair as such."""
 
-from typing import Optional, Tuple
+from typing import Optional
 
 from ..attach.decide import decision
 from ..remedies import Remedy
@@ -47,7 +47,7 @@ def _no_peer(context: Context, end: End) -> Optional[Symptom]:
     )
 
 
-RULES: Tuple[Rule, ...] = (
+RULES: tuple[Rule, ...] = (
     Rule(
         id="peer-down",
         severity=WARNING,

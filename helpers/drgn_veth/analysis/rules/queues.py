@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules on numbers of queues."""
 
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional
 
 from ...core.english import count
 from ...model import Device
@@ -44,7 +44,7 @@ class _Counts(NamedTuple):
     tx: int
 
 
-def _counts(device: Device, whose: str) -> Tuple[_Counts, _Counts]:
+def _counts(device: Device, whose: str) -> tuple[_Counts, _Counts]:
     # Real, and allocated.
     rx, tx = device.queues
     return (
@@ -165,7 +165,7 @@ def _cpus(context: Context, end: End) -> Optional[Symptom]:
     cpus = need_of_kernel(context.target.possible_cpus, "possible_cpus")
     have = f"{count(rx, 'real RX queue')} and {tx} TX"
     if max(rx, tx) > cpus:
-        said: Tuple[str, int] = ("possible_cpus", cpus)
+        said: tuple[str, int] = ("possible_cpus", cpus)
         summary = (
             f"{have} for {count(cpus, 'possible CPU')}: more queues than CPUs can "
             "serve at a time"
@@ -193,7 +193,7 @@ def _cpus(context: Context, end: End) -> Optional[Symptom]:
     )
 
 
-RULES: Tuple[Rule, ...] = (
+RULES: tuple[Rule, ...] = (
     Rule(
         id="xdp-native-queues",
         severity=INFO,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules on which packets RPS steers, and what runs on its CPUs."""
 
-from typing import Optional, Tuple
+from typing import Optional
 
 from ...core.english import number_list
 from ..need import need
@@ -64,7 +64,7 @@ def _generic_cpu(context: Context, end: End) -> Optional[Symptom]:
     )
 
 
-RULES: Tuple[Rule, ...] = (
+RULES: tuple[Rule, ...] = (
     Rule(
         id="rps-which-end",
         severity=INFO,

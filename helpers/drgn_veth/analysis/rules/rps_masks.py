@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules on which RPS mask steers a packet."""
 
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Optional
 
 from ...core.english import count, cpu_words, per_queue
 from ...core.unreadable import Maybe, Unreadable
@@ -99,7 +100,7 @@ def _flow_words(queues: Sequence[RpsQueue]) -> str:
     )
 
 
-def _words(cpus: Tuple[int, ...]) -> str:
+def _words(cpus: tuple[int, ...]) -> str:
     return cpu_words(cpus) if cpus else "no RPS"
 
 
@@ -107,14 +108,14 @@ class _Unused(NamedTuple):
     """A mask that nothing uses, and another one that is used."""
 
     queue: int
-    cpus: Tuple[int, ...]
+    cpus: tuple[int, ...]
     used: int
-    used_cpus: Tuple[int, ...]
+    used_cpus: tuple[int, ...]
 
 
 def _unused(queues: Sequence[RpsQueue], used: int) -> Maybe[Optional[_Unused]]:
     missing: Optional[Unreadable] = None
-    masks: Dict[Tuple[int, ...], int] = {}
+    masks: dict[tuple[int, ...], int] = {}
     for queue in queues[:used]:
         if isinstance(queue.cpus, Unreadable):
             missing = missing or queue.cpus
@@ -158,7 +159,7 @@ def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
     queues = rps_queues(device)
     severity = _severity(device, peer)
     missing: Optional[Unreadable] = None
-    differing: List[Tuple[int, Tuple[int, ...], Tuple[int, ...]]] = []
+    differing: list[tuple[int, tuple[int, ...], tuple[int, ...]]] = []
     for n in range(1, min(rx, tx, len(queues))):
         meant, taken = queues[n].cpus, queues[n - 1].cpus
         if isinstance(meant, Unreadable):
@@ -207,7 +208,7 @@ def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
     return symptom._replace(severity=severity, fix=fix)
 
 
-RULES: Tuple[Rule, ...] = (
+RULES: tuple[Rule, ...] = (
     Rule(
         id="rps-queue-out-of-range",
         severity=WARNING,

@@ -7,7 +7,8 @@ A rule looks at one device at a time, with its peer, and finds something or not.
 several rules ask for is computed once, in a :class:`.context.Context`.
 """
 
-from typing import Callable, Iterable, Iterator, NamedTuple, Optional, Set
+from collections.abc import Iterable, Iterator
+from typing import Callable, NamedTuple, Optional
 
 from ...core.unreadable import Unreadable
 from ...model import DeviceRef
@@ -34,7 +35,7 @@ class Rule(NamedTuple):
     def findings(self, context: Context) -> Iterator[Finding]:
         """Yield what it finds."""
         check = self.check
-        missing: Set[str] = set()
+        missing: set[str] = set()
         for end in self.subjects(context):
             try:
                 symptom = check(context, end)

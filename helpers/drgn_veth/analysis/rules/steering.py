@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Which RPS masks are used, and what they steer."""
 
-from typing import Optional, Sequence, Set, Tuple
+from collections.abc import Sequence
+from typing import Optional
 
 from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, RecordsRxQueue, RpsQueue
@@ -20,7 +21,7 @@ __all__ = (
 )
 
 
-def rps_queues(device: Device, whose: str = "") -> Tuple[RpsQueue, ...]:
+def rps_queues(device: Device, whose: str = "") -> tuple[RpsQueue, ...]:
     """Return the RX queues of a device with their masks."""
     return need(device.rps, f"{whose}_rx[]")
 
@@ -55,7 +56,7 @@ def used(
     device: Device,
     peer: Maybe[Optional[Device]],
     whose: str = "",
-) -> Tuple[RpsQueue, ...]:
+) -> tuple[RpsQueue, ...]:
     """Return the RX queues whose masks steer anything."""
     queues = rps_queues(device, whose)
     if device.kind != "veth" or not isinstance(peer, Device):
@@ -72,9 +73,9 @@ def used(
     return queues[: min(rx, tx)]
 
 
-def union(queues: Sequence[RpsQueue]) -> Tuple[int, ...]:
+def union(queues: Sequence[RpsQueue]) -> tuple[int, ...]:
     """Return the CPUs of all masks that could be read."""
-    cpus: Set[int] = set()
+    cpus: set[int] = set()
     for queue in queues:
         if isinstance(queue.cpus, tuple):
             cpus.update(queue.cpus)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What several rules read of a device."""
 
-from typing import Optional, Sequence, Tuple, TypeVar
+from collections.abc import Sequence
+from typing import Optional, TypeVar
 
 from ...core.english import number_list, per_queue
 from ...core.unreadable import Maybe, Unreadable
@@ -44,7 +45,7 @@ def is_up(device: Device, whose: str = "") -> bool:
     return "UP" in need(device.flags, f"{whose}flags")
 
 
-def real_queues(device: Device, peer: Device) -> Tuple[int, int]:
+def real_queues(device: Device, peer: Device) -> tuple[int, int]:
     """Return the real RX queues of a device, and the real TX queues of its peer."""
     return (
         need(device.queues.rx.real, "real_num_rx_queues"),
@@ -52,7 +53,7 @@ def real_queues(device: Device, peer: Device) -> Tuple[int, int]:
     )
 
 
-def napi_queues(device: Device, whose: str = "") -> Tuple[int, ...]:
+def napi_queues(device: Device, whose: str = "") -> tuple[int, ...]:
     """Return the RX queues of a veth that have a NAPI context."""
     queues = need(device.xdp.queues, f"{whose}rq") or ()
     return tuple(q.queue for q in queues if need(q.napi, f"{whose}rq[].napi"))

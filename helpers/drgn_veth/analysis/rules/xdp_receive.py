@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules on packets that a native XDP program does not get."""
 
-from typing import Optional, Tuple
+from typing import Optional
 
 from ...core.english import count, number_list
 from ...core.netdev_features import (
@@ -130,7 +130,7 @@ def _overflow(context: Context, end: End) -> Optional[Symptom]:
     )
 
 
-RULES: Tuple[Rule, ...] = (
+RULES: tuple[Rule, ...] = (
     Rule(
         id="xdp-queue-without-program",
         severity=ERROR,

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules on frames that a native XDP program sends, and that get lost."""
 
-from typing import Iterator, Optional, Sequence, Tuple
+from collections.abc import Iterator, Sequence
+from typing import Optional
 
 from ...core.english import count, number_list
 from ...core.netdev_features import (
@@ -151,7 +152,7 @@ def _redirect(context: Context, end: End) -> Optional[Symptom]:
     )
 
 
-RULES: Tuple[Rule, ...] = (
+RULES: tuple[Rule, ...] = (
     Rule(
         id="xdp-tx-lost",
         severity=ERROR,

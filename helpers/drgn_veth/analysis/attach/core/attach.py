@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """dev_xdp_attach() (net/core/dev.c)."""
 
-from typing import Iterator, List, Optional, Tuple
+from collections.abc import Iterator
+from typing import Optional
 
 from ....core import messages
 from ....core.english import count
@@ -44,13 +45,13 @@ def _link_in_place(q: Question) -> Optional[str]:
     return None
 
 
-def uppers_with_program(q: Question) -> List[Device]:
+def uppers_with_program(q: Question) -> list[Device]:
     """
     Return the devices directly above the one in question that have an XDP program.
 
     :raises CannotTell: if none is known to have one, and some value is missing
     """
-    found: List[Device] = []
+    found: list[Device] = []
     missing: Optional[CannotTell] = None
     for ref in need(q.device.uppers, f"devices above {q.name}"):
         try:
@@ -71,10 +72,10 @@ def _upper(q: Question) -> Optional[str]:
     return None
 
 
-def _programmed_uppers(q: Question) -> List[Device]:
+def _programmed_uppers(q: Question) -> list[Device]:
     # From the top down: a device cannot be detached from while one above it has a
     # program.
-    found: List[Device] = []
+    found: list[Device] = []
     seen = {q.device.net_device}
 
     def visit(device: Device) -> None:
@@ -89,7 +90,7 @@ def _programmed_uppers(q: Question) -> List[Device]:
     return found
 
 
-def _known_uppers(q: Question) -> List[Device]:
+def _known_uppers(q: Question) -> list[Device]:
     try:
         return _programmed_uppers(q)
     except CannotTell:
@@ -97,7 +98,7 @@ def _known_uppers(q: Question) -> List[Device]:
 
 
 def _fix_upper(q: Question) -> Remedy:
-    commands: List[str] = []
+    commands: list[str] = []
     for upper in _known_uppers(q):
         detach = q.fixes.detach_all(upper)
         if not detach:
@@ -106,12 +107,12 @@ def _fix_upper(q: Question) -> Remedy:
     return Remedy(tuple(commands))
 
 
-def _detaches_uppers(q: Question) -> Iterator[Tuple[int, str]]:
+def _detaches_uppers(q: Question) -> Iterator[tuple[int, str]]:
     for upper in _known_uppers(q):
         yield from all_modes(upper)
 
 
-def _detaches_current(q: Question) -> Iterator[Tuple[int, str]]:
+def _detaches_current(q: Question) -> Iterator[tuple[int, str]]:
     yield q.device.net_device, q.mode
 
 
@@ -147,7 +148,7 @@ def _types_do_not_tell(kernel: Kernel) -> Optional[bool]:
     return None
 
 
-CORE: Tuple[Decision, ...] = (
+CORE: tuple[Decision, ...] = (
     Decision(
         "link-flags",
         "dev_xdp_attach",
@@ -237,7 +238,7 @@ def _fix_other_mode(q: Question) -> Remedy:
     return q.detaches(_other(q))
 
 
-def _detaches_other_mode(q: Question) -> Iterator[Tuple[int, str]]:
+def _detaches_other_mode(q: Question) -> Iterator[tuple[int, str]]:
     yield q.device.net_device, _other(q)
 
 
@@ -280,7 +281,7 @@ def _knows_bound_programs(kernel: Kernel) -> Optional[bool]:
     return kernel.dev_bound
 
 
-CHECKS: Tuple[Decision, ...] = (
+CHECKS: tuple[Decision, ...] = (
     Decision(
         "other-mode",
         "dev_xdp_attach",
@@ -350,7 +351,7 @@ def _no_operation(q: Question) -> Optional[str]:
     return None
 
 
-NO_OPERATION: Tuple[Decision, ...] = (
+NO_OPERATION: tuple[Decision, ...] = (
     Decision(
         "no-operation",
         "dev_xdp_attach",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """dev_xdp_install() and generic_xdp_install() (net/core/dev.c)."""
 
-from typing import Optional, Tuple
+from typing import Optional
 
 from ....core import messages
 from ..decision import (
@@ -14,7 +14,7 @@ from ..question import Question
 
 __all__ = ("GENERIC", "INSTALL")
 
-INSTALL: Tuple[Decision, ...] = (
+INSTALL: tuple[Decision, ...] = (
     Decision(
         "tcp-data-split",
         "dev_xdp_install",
@@ -40,6 +40,6 @@ def _program_maps(q: Question) -> Optional[str]:
 
 
 #: generic_xdp_install(), up to v5.14.
-GENERIC: Tuple[Decision, ...] = (
+GENERIC: tuple[Decision, ...] = (
     Decision("program-maps", "generic_xdp_install", "EINVAL", None, _program_maps),
 )

@@ -7,7 +7,7 @@ What is decided (net/core/rtnetlink.c) before dev_xdp_attach() is called. Only n
 comes this way: bpf_xdp_link_attach() decides nothing of its own.
 """
 
-from typing import Optional, Tuple
+from typing import Optional
 
 from ....core.uapi import XDP_FLAGS_MASK, XDP_FLAGS_MODES, XDP_FLAGS_REPLACE
 from ..decision import Decision
@@ -41,7 +41,7 @@ def _offloaded_in_skb(q: Question) -> Optional[str]:
     return None
 
 
-NETLINK: Tuple[Decision, ...] = (
+NETLINK: tuple[Decision, ...] = (
     Decision("flags", "do_setlink", "EINVAL", None, _unknown_flags),
     Decision("flags-modes", "do_setlink", "EINVAL", None, many_modes),
     Decision("flags-replace", "do_setlink", "EINVAL", None, _replace_nothing),

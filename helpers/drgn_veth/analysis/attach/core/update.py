@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """bpf_xdp_link_update() (net/core/dev.c): what is decided before dev_xdp_install()."""
 
-from typing import Optional, Tuple
+from typing import Optional
 
 from ...need import need
 from ..decision import Decision
@@ -33,7 +33,7 @@ def _other_type(q: Question) -> Optional[str]:
     return None
 
 
-UPDATE: Tuple[Decision, ...] = (
+UPDATE: tuple[Decision, ...] = (
     Decision(
         "wrong-old-program", "bpf_xdp_link_update", "EPERM", None, _wrong_old_program
     ),

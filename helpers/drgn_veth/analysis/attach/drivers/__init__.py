@@ -8,8 +8,6 @@ known, a driver a file: its ``DRIVER`` is all that there is to say of it. Of all
 it is said that they decide.
 """
 
-from typing import Dict, List
-
 from ....core.unreadable import Unreadable
 from ... import modules
 from ..decision import first
@@ -19,7 +17,7 @@ from ..question import HW, Answer, Question, refusal
 __all__ = ("DRIVERS", "decide_in_driver")
 
 #: By name of the driver.
-DRIVERS: Dict[str, DriverDecisions] = {
+DRIVERS: dict[str, DriverDecisions] = {
     driver.name: driver for driver in modules.each(__name__, __path__, "DRIVER")
 }
 
@@ -42,7 +40,7 @@ def decide_in_driver(q: Question) -> Answer:
         return refusal("EINVAL", None, driver.ndo_bpf, why)
     said = q.kernel.messages
     in_code = None if isinstance(said, Unreadable) else dict(said).get(driver.ndo_bpf)
-    answers: List[Answer] = []
+    answers: list[Answer] = []
     for decisions in lists_of(driver.decisions, in_code):
         answer = first(q, decisions) or _accepted(q, driver)
         if answer not in answers:

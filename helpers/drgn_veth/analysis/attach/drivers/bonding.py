@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """bond_xdp_set() (drivers/net/bonding/bond_main.c)."""
 
-from typing import Optional, Tuple
+from typing import Optional
 
 from ....core import messages
 from ....core.english import count
@@ -44,7 +44,7 @@ def _bond_mode(q: Question) -> Optional[str]:
     return f"bond {q.name} is in mode {mode}"
 
 
-_DECISIONS: Tuple[Decision, ...] = (
+_DECISIONS: tuple[Decision, ...] = (
     # Since Linux kernel commit ("bonding: return detailed error when loading native XDP
     # fails") (in v6.13 and stable kernels), it says why.
     Decision(
@@ -77,7 +77,7 @@ def _slave_program(q: Question) -> Optional[str]:
 
 
 #: Of each slave, in order.
-BOND_SLAVE: Tuple[Decision, ...] = (
+BOND_SLAVE: tuple[Decision, ...] = (
     Decision(
         "slave-operations",
         "bond_xdp_set",

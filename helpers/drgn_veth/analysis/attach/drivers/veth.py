@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """veth_xdp_set() (drivers/net/veth.c)."""
 
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional
 
 from ....core.english import count
 from ....core.skbuff import skb_data_align
@@ -83,7 +83,7 @@ def _fix_peer_mtu(q: Question) -> Remedy:
     return q.fixes.lower_both_mtus(q.device, peer, most, say_peer=False)
 
 
-def _queue_counts(q: Question, peer: Device) -> Tuple[int, int]:
+def _queue_counts(q: Question, peer: Device) -> tuple[int, int]:
     rx = need(q.device.queues.rx.real, f"real_num_rx_queues of {q.name}")
     name = q.name_of(peer.ref)
     return rx, need(peer.queues.tx.real, f"real_num_tx_queues of {name}")
@@ -106,7 +106,7 @@ def _fix_rx_queues(q: Question) -> Remedy:
     return q.fixes.more_rx_than_tx(q.device, _veth_peer(q))
 
 
-_DECISIONS: Tuple[Decision, ...] = (
+_DECISIONS: tuple[Decision, ...] = (
     Decision(
         "veth-peer",
         "veth_xdp_set",

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """virtnet_xdp_set() (drivers/net/virtio_net.c)."""
 
-from typing import Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Optional
 
 from ....core import messages
 from ....core.skbuff import skb_data_align
@@ -45,7 +46,7 @@ def _virtio_features(q: Question) -> int:
     return need(q.device.virtio_net.features, f"virtio features of {q.name}")
 
 
-def _offloads(q: Question, offloads: Sequence[Tuple[int, str]]) -> Optional[str]:
+def _offloads(q: Question, offloads: Sequence[tuple[int, str]]) -> Optional[str]:
     features = _virtio_features(q)
     if features >> VIRTIO_NET_F_CTRL_GUEST_OFFLOADS & 1:
         return None
@@ -119,7 +120,7 @@ def _fix_virtio_mtu_any(q: Question) -> Remedy:
     return Remedy(q.fixes.mtu(q.device.ref, page - header))
 
 
-_DECISIONS: Tuple[Decision, ...] = (
+_DECISIONS: tuple[Decision, ...] = (
     Decision(
         "virtio-offloads-lro",
         "virtnet_xdp_set",
