@@ -8,12 +8,13 @@ of Python and drgn. The package :mod:`drgn_veth` imports drgn, so this module is
 of it.
 """
 
-from collections.abc import Iterator
 import contextlib
 import os
 import signal
 import sys
-from typing import Any, Callable, NoReturn, Optional
+
+# Not list[int]: a Python that is too old has to get as far as the check.
+from typing import Any, Callable, Dict, Iterator, List, NoReturn, Optional, Tuple
 
 __all__ = ("OLDEST_DRGN", "at_signal", "last_step", "restore_signals", "start")
 
@@ -25,9 +26,10 @@ _OLDEST_PYTHON = (3, 9)
 _EXIT_USAGE = 2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-_undo: list[Callable[[], None]] = []
-_before: dict[int, Any] = {}  # handlers of signals
-_late: Optional[list[int]] = None  # signals since the last step began
+_undo: List[Callable[[], None]] = []
+_before: Dict[int, Any] = {}  # handlers of signals
+_late: Optional[List[int]] = None  # signals since the last step began
+_in_last_step = False
 
 
 @contextlib.contextmanager
@@ -45,11 +47,12 @@ def last_step() -> Iterator[None]:
     """
     Complete the work in this block, for example by naming the output file.
 
-    A signal during this step or after it comes too late and is ignored. If the step
-    fails, the signal ends the process then.
+    A signal during this step or after it comes too late and is ignored; a second one
+    after it ends the process. If the step fails, the signal ends the process then.
     """
-    global _late
+    global _late, _in_last_step
     _late = []
+    _in_last_step = True
     try:
         yield
     except BaseException:
@@ -57,12 +60,15 @@ def last_step() -> Iterator[None]:
         for number in missed:
             _end(number, None)
         raise
+    finally:
+        _in_last_step = False
 
 
 def _end(number: int, _: object) -> None:
     if _late is not None:
         _late.append(number)
-        return
+        if _in_last_step or len(_late) == 1:
+            return
     # Do not raise an exception: in an import, in a callback from C or at exit, Python
     # would print it.
     for undo in _undo:
@@ -105,7 +111,7 @@ def _fail(message: str) -> NoReturn:
     sys.exit(_EXIT_USAGE)
 
 
-def _release(version: str) -> tuple[int, ...]:
+def _release(version: str) -> Tuple[int, ...]:
     # "0.0.33", "0.3.0+12.gdeadbeef", "0.0.33rc1"
     numbers = []
     for part in version.split("+")[0].split("."):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import Any, Optional
 
-from drgn_veth.analysis.attach.decide import decision
+from drgn_veth.analysis.attach.ask import decision
 import golden
 import jsonschema
 import pytest

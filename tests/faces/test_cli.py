@@ -215,7 +215,7 @@ def test_check_of_what_is_undecided(
         "xdp-queue-without-program, xdp-tx-lost"
     )
     assert report(lost) == 0
-    assert "not decided" not in capsys.readouterr().err
+    assert "undecided" not in capsys.readouterr().err
 
 
 def test_findings_on_the_screen(

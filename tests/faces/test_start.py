@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The start of the scripts: an old drgn, a broken one, and signals at any moment."""
 
+import ast
 from pathlib import Path
 import signal
 import subprocess
 import sys
 from typing import Any, Callable
 
+import drgn_veth_start
 from drgn_veth_start import OLDEST_DRGN, _release
 import pytest
 
@@ -88,6 +90,18 @@ def test_oldest_drgn_is_what_pip_is_told() -> None:
 def test_old_python() -> None:
     done = started("sys.version_info = (3, 8, 18)", SCRIPTS[0], "-h")
     refused(done, SCRIPTS[0], "Python 3.9 or later is required")
+
+
+@pytest.mark.parametrize("path", [drgn_veth_start.__file__, *SCRIPTS], ids=str)
+def test_what_an_old_python_reads(path: str) -> None:
+    """Before the check of its version: 3.6 knows no list[int], 3.8 no such generics."""
+    tree = ast.parse(Path(path).read_text(), feature_version=(3, 6))
+    builtin = {"dict", "frozenset", "list", "set", "tuple", "type"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+            assert node.value.id not in builtin
+        if isinstance(node, ast.ImportFrom):
+            assert node.module != "collections.abc"
 
 
 @by_name

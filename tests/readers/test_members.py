@@ -22,7 +22,7 @@ import pytest
 from tests.support.recorded import CORES, recorded_core
 
 DECLARED = (
-    *(driver.NetDeviceDriver, netdev.NetDeviceLink, netns.NetDeviceNetns),
+    *(driver.NetDeviceDriver, netdev.NetDeviceShown, netns.NetDeviceNetns),
     *(queues.NetDeviceQueues, xdp.NetDeviceXdp, xps.NetDeviceXps),
     *(driver.RxQueueMemory, queues.RxQueueOwner, rps.RxQueueRps, queues.TxQueue),
     *(netdev.NameNode, veth.VethPriv, veth.VethRq),

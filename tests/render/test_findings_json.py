@@ -3,7 +3,7 @@
 
 import json
 
-from drgn_veth.analysis.attach.decide import decision
+from drgn_veth.analysis.attach.ask import decision
 from drgn_veth.analysis.diagnose import diagnose
 from drgn_veth.model import Snapshot
 from drgn_veth.render import json as render_json

@@ -12,7 +12,7 @@ import collections
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
-from drgn_veth.analysis.attach.decide import fresh_program
+from drgn_veth.analysis.attach.ask import fresh_program
 from drgn_veth.analysis.attach.predictor import Predictor
 from drgn_veth.analysis.attach.question import MODE_FLAGS, Answer, errno_name
 from drgn_veth.model import Device, Snapshot, XdpProgram

@@ -125,5 +125,5 @@ def test_bad_input(one_zoo: Dump) -> None:
     assert "(pod1)" in line and "(pod2)" in line and "--netns" in line
     assert "no network namespace has the name" in said("eth0", "--netns", "nowhere")
     assert "ID 4000000 is loaded" in said("xnata", "--program", "4000000")
-    assert "name a device" in said()
-    assert "name a device" in said("lo", "--all")
+    assert "name one or more devices" in said()
+    assert "name one or more devices" in said("lo", "--all")

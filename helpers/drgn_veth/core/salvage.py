@@ -30,7 +30,7 @@ class Salvage:
         self.lost: Optional[str] = None
 
     def lose(self, why: str) -> None:
-        """Keep why something is missing."""
+        """Keep why something is missing: the last reason, if there are several."""
         self.lost = why
 
     def _keep(self, error: Exception) -> None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from drgn import Architecture, IntegerLike, Program
 from drgn.helpers.common.prog import takes_program_or_default
 
-from .x86_64 import Access, Text, Write
+from .x86_64 import Access, Code, Write
 
 __all__ = (
     "Reached",
@@ -39,7 +39,7 @@ class Reached(NamedTuple):
     writes: set[Write]
 
 
-def follow(text: Text, start: int, others: Iterable[int]) -> Reached:
+def follow(code: Code, start: int, others: Iterable[int]) -> Reached:
     """
     Return what one function does.
 
@@ -57,11 +57,11 @@ def follow(text: Text, start: int, others: Iterable[int]) -> Reached:
         while at not in seen:
             # Also code after a call that does not return is not the function's.
             aligned = at % _FUNCTION_ALIGNMENT == 0 and at != start
-            if at in apart or (aligned and text.begins_function(at)):
+            if at in apart or (aligned and code.begins_function(at)):
                 reached.functions.add(at)
                 break
             seen.add(at)
-            found = text.decode(at)
+            found = code.decode(at)
             # Between functions, and so after a call that does not return, there are
             # such; anywhere else somebody has put it there (kprobes, ftrace).
             if found.is_breakpoint and not after_call:
@@ -82,13 +82,13 @@ def follow(text: Text, start: int, others: Iterable[int]) -> Reached:
     return reached
 
 
-def followed(prog: Program, text: Text, start: int) -> Reached:
+def followed(prog: Program, code: Code, start: int) -> Reached:
     """Return the same, once for each function: code does not change."""
     known: dict[int, Reached] = prog.cache.setdefault("drgn_veth.followed", {})
     try:
         return known[start]
     except KeyError:
-        reached = known[start] = follow(text, start, ())
+        reached = known[start] = follow(code, start, ())
         return reached
 
 
@@ -104,7 +104,7 @@ def require_x86_64(prog: Program) -> None:
 
 def _reached(prog: Program, function: IntegerLike) -> Reached:
     require_x86_64(prog)
-    return followed(prog, Text(prog), operator.index(function))
+    return followed(prog, Code(prog), operator.index(function))
 
 
 @takes_program_or_default

@@ -11,7 +11,7 @@ from typing import NamedTuple, Optional
 
 from drgn import Program
 
-__all__ = ("Access", "Text", "Write")
+__all__ = ("Access", "Code", "Write")
 
 _CHUNK = 64
 _MAX_TEXT = 1 << 16
@@ -126,7 +126,7 @@ class _Operand(NamedTuple):
     offset: Optional[int] = None  # from a register that is not the stack pointer
 
 
-class Text:
+class Code:
     """The code of a kernel, read in chunks, as far as one function may go."""
 
     def __init__(self, prog: Program) -> None:

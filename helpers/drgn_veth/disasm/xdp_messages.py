@@ -17,7 +17,7 @@ from drgn.helpers.common.prog import takes_program_or_default
 
 from ..core.messages import XDP_ATTACH_ALWAYS, XDP_ATTACH_FUNCTIONS, XDP_ATTACH_MESSAGES
 from .follow import follow, followed, require_x86_64
-from .x86_64 import Text
+from .x86_64 import Code
 
 __all__ = ("driver_messages", "messages_in", "xdp_message_places")
 
@@ -119,10 +119,10 @@ def _messages_of(
     others: Iterable[int],
     messages: Optional[Sequence[bytes]],
 ) -> frozenset[bytes]:
-    text = Text(prog)
+    code = Code(prog)
     addresses: set[int] = set()
     for start in starts:
-        addresses |= follow(text, start, others).refers_to
+        addresses |= follow(code, start, others).refers_to
     return frozenset(_messages_at(prog, addresses, messages))
 
 
@@ -206,13 +206,13 @@ def driver_messages(
     :raises NotImplementedError: on another architecture than x86-64
     """
     require_x86_64(prog)
-    text = Text(prog)
+    code = Code(prog)
     start = operator.index(ndo_bpf)
-    reached = followed(prog, text, start)
+    reached = followed(prog, code, start)
     addresses = set(reached.refers_to)
     near = {at for at in reached.functions if abs(at - start) <= _NEARBY}
     if len(near) > _MAX_CALLED:
         raise ValueError(f"{start:#x} calls {len(near)} functions")
     for function in near:
-        addresses |= followed(prog, text, function).refers_to
+        addresses |= followed(prog, code, function).refers_to
     return frozenset(_messages_at(prog, addresses, messages))

@@ -19,6 +19,7 @@ from ..btf import BtfUse, use_btf
 from ..btf.carried import Carried, module_types_of, symbols_of
 from ..btf.kallsyms import tables_in_vmcoreinfo
 from ..btf.symbols import vmcoreinfo_symbols
+from ..core.byte_order import byteorder
 from ..core.unreadable import Unreadable
 from ..dump.elfcore import EM, Note, write_core
 from ..model import Snapshot
@@ -187,10 +188,9 @@ def slice_target(source: Program) -> Slice:
         raise UnreadTargetError(f"the slice would have no types: {use.missing}")
     snapshot = take_something(prog)
     notes = [Note(b"VMCOREINFO", 0, vmcoreinfo), *given.notes()]
-    flags = platform.flags
     return Slice(
         EM[platform.arch.name],
-        bool(flags & flags.IS_LITTLE_ENDIAN),
+        byteorder(source) == "little",
         notes,
         recorder.segments(),
         snapshot,

@@ -49,8 +49,6 @@ exit status:
   3  the target could not be read at all, or is older than v5.9
 """
 
-_OPS = ("attach", "replace", "detach", "update")
-
 
 def _parser() -> argparse.ArgumentParser:
     parser = new_parser("xdp_attach.py", _DESCRIPTION, _EPILOG)

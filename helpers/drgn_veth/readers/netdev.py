@@ -27,7 +27,7 @@ __all__ = (
     "LinkState",
     "NAME_NODE_LIST",
     "NameNode",
-    "NetDeviceLink",
+    "NetDeviceShown",
     "dev_get_flags",
     "dev_valid_name",
     "flags_from",
@@ -105,7 +105,7 @@ ADJ_LIST_UPPER = "adj_list.upper"
 NAME_NODE_LIST = "list"
 
 
-class NetDeviceLink(Members):
+class NetDeviceShown(Members):
     """Members of ``struct net_device`` that ``ip link`` shows."""
 
     ifindex = number("ifindex")

@@ -6,7 +6,7 @@ Socket buffers
 The numbers that limits of XDP are made of (include/linux/skbuff.h), as the kernel that
 is looked at was built.
 
-Upstream: all but XDP_PACKET_HEADROOM.
+Upstream: all.
 """
 
 import math

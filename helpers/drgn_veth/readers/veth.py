@@ -5,13 +5,14 @@ veth
 
 The private data of a veth device (drivers/net/veth.c).
 
-Upstream: all but the members.
+Upstream: all but the members, the hint of veth_priv(), and what takes numbers.
 """
 
 from drgn import Object, Program, cast
 from drgn.helpers.common.prog import takes_program_or_default
 from drgn.helpers.linux.net import netdev_priv
 
+from ..core.errors import no_module_types
 from ..core.struct_layout import (
     Members,
     number,
@@ -93,7 +94,10 @@ def veth_priv(dev: Object) -> Object:
     :return: ``struct veth_priv *``
     :raises LookupError: if the types of the veth module are not loaded
     """
-    return netdev_priv(dev, "struct veth_priv")
+    try:
+        return netdev_priv(dev, "struct veth_priv")
+    except LookupError:
+        raise LookupError(no_module_types("struct veth_priv", "veth")) from None
 
 
 def veth_peer(dev: Object) -> Object:

@@ -12,7 +12,7 @@ from typing import Optional, TypeVar, Union
 import drgn
 from drgn import Object, Program, offsetof, sizeof
 
-from ..core.errors import READ_ERRORS, attempt, no_module_types, reason
+from ..core.errors import READ_ERRORS, attempt, reason
 from ..core.struct_layout import Layout, Members
 from ..core.unreadable import Unreadable
 from ..readers.driver import NetDeviceDriver, RxQueueMemory
@@ -20,7 +20,7 @@ from ..readers.netdev import (
     ADJ_LIST_UPPER,
     NAME_NODE_LIST,
     NameNode,
-    NetDeviceLink,
+    NetDeviceShown,
     link_state_masks,
 )
 from ..readers.netns import DEV_LIST, NetDeviceNetns
@@ -37,7 +37,7 @@ R = TypeVar("R", bound=Members)
 
 class NetDevice(
     NetDeviceNetns,
-    NetDeviceLink,
+    NetDeviceShown,
     NetDeviceDriver,
     NetDeviceQueues,
     NetDeviceXdp,
@@ -112,8 +112,6 @@ class Layouts:
         try:
             priv = veth_priv(self.dev(0))
             self.veth_rq = _layout(prog, prog.type("struct veth_rq"), VethRq)
-        except LookupError:
-            self.no_veth_priv = Unreadable(no_module_types("struct veth_priv", "veth"))
         except READ_ERRORS as e:
             self.no_veth_priv = Unreadable(reason(e))
         else:

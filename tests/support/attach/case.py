@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from typing import Any, Optional
 
-from drgn_veth.analysis.attach.decide import fresh_program
+from drgn_veth.analysis.attach.ask import fresh_program
 from drgn_veth.analysis.attach.predictor import Predictor
 from drgn_veth.analysis.attach.question import Answer
 from drgn_veth.model import (

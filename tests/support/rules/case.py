@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
-from drgn_veth.analysis.attach.decide import decision
+from drgn_veth.analysis.attach.ask import decision
 from drgn_veth.analysis.diagnose import diagnose
 from drgn_veth.analysis.rules.finding import Evidence, Finding, KernelAnswer, Undo
 from drgn_veth.model import Snapshot

@@ -2,12 +2,12 @@
 """The kernel's decisions about an XDP attach."""
 
 __all__ = (
+    "ask",
     "core",
     "decision",
     "driver_decisions",
     "drivers",
     "predictor",
     "question",
-    "decide",
     "variants",
 )

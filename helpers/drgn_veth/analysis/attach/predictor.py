@@ -19,7 +19,7 @@ from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, LoadedProgram, Snapshot, Task
 from ..need import CannotTell
 from . import core
-from .decide import Questions
+from .ask import Questions
 from .decision import Decision, first
 from .drivers import decide_in_driver
 from .question import MODE_FLAGS, SKB, Answer, Question, refusal
@@ -227,7 +227,7 @@ class Predictor:
         """
         Return the answer to an attach once what one decision refuses was mended.
 
-        :param refused: What it says: see :meth:`.decide.Questions.refusal()`
+        :param refused: What it says: see :meth:`.ask.Questions.refusal()`
         """
         mended = () if refused.decision is None else (refused.decision,)
         return self.attach_after(device, mode, mended, refused.detaches)

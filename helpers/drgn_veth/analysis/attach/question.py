@@ -96,7 +96,7 @@ def refusal(
         function,
         because,
         remedy.commands,
-        fix_effect=remedy.effect,
+        fix_effect=remedy.effect if remedy.commands else None,
     )
 
 

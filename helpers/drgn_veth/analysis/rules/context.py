@@ -6,7 +6,7 @@ from typing import NamedTuple, Optional
 
 from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, Kernel, Snapshot, Task, XdpLink, XdpProgram
-from ..attach.decide import Questions, fresh_program
+from ..attach.ask import Questions, fresh_program
 from ..attach.drivers.veth import veth_max_mtu
 from ..attach.predictor import Predictor, TooOldError
 from ..attach.question import DRV, Answer

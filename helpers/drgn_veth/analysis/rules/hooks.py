@@ -130,7 +130,9 @@ def _may_go_native(device: Device) -> bool:
     return device.xdp.driver is None and device.driver.ndo_bpf is True
 
 
-def _missing_above(context: Context, device: Device) -> tuple[str, Unreadable]:
+def _missing_above(
+    context: Context, device: Device
+) -> Optional[tuple[str, Unreadable]]:
     # What keeps it open whether a device above has a program.
     for ref in need(device.uppers, "adj_list.upper"):
         upper = context.by_address.get(ref.net_device)
@@ -139,7 +141,7 @@ def _missing_above(context: Context, device: Device) -> tuple[str, Unreadable]:
         for _, name, program in _programs(upper):
             if isinstance(program, Unreadable):
                 return f"upper {name}", program
-    raise AssertionError("nothing is missing")
+    return None
 
 
 def _programs_above(context: Context, device: Device) -> Iterator[tuple[str, Value]]:
@@ -165,8 +167,10 @@ def _upper(context: Context, end: End) -> Optional[Symptom]:
     try:
         refusal = context.refusal(device, "upper")
     except CannotTell:
-        name, why = _missing_above(context, device)
-        raise CannotTell(name, why) from None
+        missing = _missing_above(context, device)
+        if missing is None:
+            raise
+        raise CannotTell(*missing) from None
     if refusal is None:
         return None
     above = list(_programs_above(context, device))

@@ -3,7 +3,7 @@
 
 from typing import Optional
 
-from ..attach.decide import decision
+from ..attach.ask import decision
 from ..remedies import Remedy
 from .context import Context, End
 from .finding import (

@@ -68,7 +68,8 @@ class Rule(NamedTuple):
             self.id,
             INFO,
             device,
-            f"cannot be decided: {error.name} is unreadable",
+            "cannot be decided: "
+            + (str(error) if error.value is None else f"{error.name} is unreadable"),
             ((error.name, value),),
             None,
             (),

@@ -19,7 +19,20 @@ __all__ = ("DRIVER", "veth_max_mtu")
 
 class _MaxMtu(NamedTuple):
     mtu: int
-    words: str  # how it comes about
+    parts: tuple[int, ...]  # what it is made of
+    frags: Optional[int]  # how many pages more
+
+    @property
+    def words(self) -> str:
+        """How it comes about."""
+        page, headroom, header, info = self.parts
+        words = (
+            f"{page} (page) - {headroom} (headroom) - {header} (hard_header_len) - "
+            f"{info} (struct skb_shared_info)"
+        )
+        if self.frags is not None:
+            words += f" + {page} * {self.frags} (frags)"
+        return words
 
 
 def _veth_max_mtu(kernel: Kernel, peer: Device, frags: bool) -> _MaxMtu:
@@ -29,16 +42,10 @@ def _veth_max_mtu(kernel: Kernel, peer: Device, frags: bool) -> _MaxMtu:
     info = need(kernel.skb_shared_info_size, "sizeof(struct skb_shared_info)")
     header = need(peer.hard_header_len, "hard_header_len of the peer")
     info = skb_data_align(info, line)
-    mtu = page - (XDP_PACKET_HEADROOM + align) - header - info
-    words = (
-        f"{page} (page) - {XDP_PACKET_HEADROOM + align} (headroom) - {header} "
-        f"(hard_header_len) - {info} (struct skb_shared_info)"
-    )
-    if frags:
-        frags_count = need(kernel.max_skb_frags, "MAX_SKB_FRAGS")
-        mtu += page * frags_count
-        words += f" + {page} * {frags_count} (frags)"
-    return _MaxMtu(mtu, words)
+    headroom = XDP_PACKET_HEADROOM + align
+    pages = need(kernel.max_skb_frags, "MAX_SKB_FRAGS") if frags else None
+    mtu = page - headroom - header - info + page * (pages or 0)
+    return _MaxMtu(mtu, (page, headroom, header, info), pages)
 
 
 def veth_max_mtu(kernel: Kernel, peer: Device, frags: bool) -> Maybe[int]:
@@ -71,9 +78,10 @@ def _peer_mtu(q: Question) -> Optional[str]:
         return None
     peer = _veth_peer(q)
     mtu = need(peer.mtu, f"mtu of {q.name_of(peer.ref)}")
-    most, words = _veth_max_mtu(q.kernel, peer, q.need_program("frags"))
-    if mtu > most:
-        return f"peer {q.name_of(peer.ref)} has mtu {mtu}, the limit is {most}: {words}"
+    most = _veth_max_mtu(q.kernel, peer, q.need_program("frags"))
+    if mtu > most.mtu:
+        name = q.name_of(peer.ref)
+        return f"peer {name} has mtu {mtu}, the limit is {most.mtu}: {most.words}"
     return None
 
 

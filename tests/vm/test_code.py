@@ -490,9 +490,9 @@ def test_decoder_agrees_with_another(with_symbols: Program, around: str) -> None
     prog = with_symbols
     compared = accesses = writes = 0
     for start, size in _functions(prog, around):
-        text = x86_64.Text(prog)
+        code = x86_64.Code(prog)
         for its, end in _disassemble(prog, start, size):
-            mine = text.decode(its.address)
+            mine = code.decode(its.address)
             assert mine.end == end
             assert mine.access == _expected_access(its), str(its)
             assert mine.write == _expected_write(its), str(its)
@@ -511,10 +511,10 @@ def test_decoder(with_symbols: Program, around: str) -> None:
     starts = {start for start, _ in functions}
     called = 0
     for start, size in functions:
-        text = x86_64.Text(prog)
+        code = x86_64.Code(prog)
         at = start
         while at < start + size:
-            instruction = text.decode(at)
+            instruction = code.decode(at)
             if instruction.call is not None and abs(instruction.call - start) < 1 << 14:
                 if functions[0][0] <= instruction.call < functions[-1][0]:
                     assert instruction.call in starts
