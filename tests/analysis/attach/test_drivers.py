@@ -65,6 +65,7 @@ def test_mtu_where_it_is_not_known_whose_it_is() -> None:
     case = Case("I", "veth", "driver")
     case.change("peer", mtu=9000, master=Unreadable("fault"))
     assert case.ask().errno == errno.ERANGE and case.ask().fix == ()
+    assert case.ask().fix_effect is None  # of no command
     case.change("peer", master=plain_device(60, "top", kind="bond").ref)
     assert case.ask().fix == ()
 
