@@ -3,9 +3,9 @@
 Messages in the kernel's source
 -------------------------------
 
-What is looked for in the kernel's code: what it says about an XDP attach, and other
-strings that tell which code a kernel has. Plain data. A message that no code is
-searched for stands where the decision is that gives it.
+Strings to look for in the kernel's code: messages about an XDP attach, and others that
+show which code a kernel has. Plain data. A message that is never searched for is with
+the decision that returns it.
 """
 
 from collections.abc import Mapping
