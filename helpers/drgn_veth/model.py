@@ -81,7 +81,7 @@ class RecordsRxQueue(enum.Enum):
 
 
 class Kernel(NamedTuple):
-    """What the kernel's types, constants and code say of an XDP attach."""
+    """What the kernel's types, constants and code say about an XDP attach."""
 
     page_size: Maybe[int]
     skb_shared_info_size: Maybe[int]  # sizeof(struct skb_shared_info)
@@ -306,7 +306,7 @@ class XdpLink(NamedTuple):
     id: Maybe[int]
     device: DeviceRef
     pins: Maybe[tuple[str, ...]]  # paths
-    holders: Maybe[int]  # references that are no pins: files that processes have open
+    holders: Maybe[int]  # references that are not pins: files that processes have open
     here: bool = True  # the first process sees all pins by these paths
 
 

@@ -101,7 +101,7 @@ def test_header() -> None:
     for size in range(len(good)):
         refused(good[:size], "cut off")
     refused(b"", "cut off")
-    refused(blob.build(magic=0x1234), "this is no BTF")
+    refused(blob.build(magic=0x1234), "this is not BTF")
     refused(blob.build(magic=0x9FEB), "byte order")
     with pytest.raises(BtfError, match="byte order"):
         Btf(good, "big")
@@ -133,7 +133,7 @@ def test_unknown_kind(kind: int) -> None:
     blob.integer()
     blob.add(kind)
     blob.integer()
-    refused(blob.build(), f"type 2 is of a kind that is not known, {kind}")
+    refused(blob.build(), f"type 2 is of an unknown kind, {kind}")
 
 
 def test_too_many_members() -> None:

@@ -228,7 +228,7 @@ def test_what_is_no_type_is_refused(blob: Blob, platform: Platform) -> None:
     tag = blob.add(Kind.DECL_TAG, "tag", integer, [0xFFFFFFFF])
     types = make(blob, platform)
     for id in (function, variable, section, tag):
-        with pytest.raises(BtfError, match="is no type"):
+        with pytest.raises(BtfError, match="is not a type"):
             types.type(id)
     with pytest.raises(BtfError, match="no type 7"):
         types.type(tag + 1)

@@ -56,7 +56,7 @@ def test_system_map_is_moved(tmp_path: Path) -> None:
 
 def test_system_map_of_another_kernel(tmp_path: Path) -> None:
     other = TEXT.replace("ffffffff82000000", "ffffffff82000010")
-    with pytest.raises(BtfError, match="of another kernel: init_uts_ns"):
+    with pytest.raises(BtfError, match="from another kernel: init_uts_ns"):
         _map(tmp_path, other).moved(KNOWN)
     with pytest.raises(BtfError, match="does not say where"):
         _map(tmp_path, TEXT).moved({})
@@ -66,12 +66,12 @@ def test_system_map_of_another_kernel(tmp_path: Path) -> None:
     "text, match",
     [
         ("", "is empty"),
-        ("ffffffffffffffff B The real System.map is in -dbg\n", "which package"),
-        ("0 A x\nffffffff81000000 T _text\n", "no symbols of a kernel"),
-        ("root:x:0:0:root:/root:/bin/bash\n", "no System.map"),
-        ("zzz T _stext\n", "no System.map"),
-        ("\x7fELF", "no System.map and no vmlinux"),
-        ("\x7fELF" + 100 * "\x01", "no System.map and no vmlinux"),
+        ("ffffffffffffffff B The real System.map is in -dbg\n", "names the package"),
+        ("0 A x\nffffffff81000000 T _text\n", "no kernel symbols"),
+        ("root:x:0:0:root:/root:/bin/bash\n", "neither a System.map"),
+        ("zzz T _stext\n", "neither a System.map"),
+        ("\x7fELF", "neither a System.map nor a vmlinux"),
+        ("\x7fELF" + 100 * "\x01", "neither a System.map nor a vmlinux"),
     ],
 )
 def test_no_system_map(text: str, match: str, tmp_path: Path) -> None:

@@ -108,7 +108,9 @@ def cut(whole: Kdump, path: Path, size: int) -> Path:
 
 def test_a_kdump_without_its_last_byte(whole: Kdump, tmp_path: Path) -> None:
     path = cut(whole, tmp_path / "vmcore", whole.size - 1)
-    wanted = f"the file ends after {whole.size - 1} bytes, its pages take {whole.size}"
+    wanted = (
+        f"the file ends after {whole.size - 1} bytes, but its pages need {whole.size}"
+    )
     assert what_is_wrong(str(path)) == f"{wanted}; {CUT_WORDS}"
     partial(path, wanted)
 
@@ -119,7 +121,7 @@ def test_a_kdump_cut_within_its_pages(
 ) -> None:
     size = int(whole.pages + share * (whole.size - whole.pages))
     path = cut(whole, tmp_path / "vmcore", size)
-    unread(path, f"the file ends after {size} bytes, its pages take {whole.size}")
+    unread(path, f"the file ends after {size} bytes, but its pages need {whole.size}")
 
 
 @pytest.mark.parametrize("share", [0.9, 0.95, 0.98, 0.99, 0.9925, 0.995, 0.9975])
@@ -127,7 +129,7 @@ def test_a_kdump_cut_near_its_end(whole: Kdump, tmp_path: Path, share: float) ->
     """Pages behind the end are in the same mapping: reading one is SIGBUS."""
     size = int(whole.pages + share * (whole.size - whole.pages))
     path = cut(whole, tmp_path / "vmcore", size)
-    wanted = f"the file ends after {size} bytes, its pages take {whole.size}"
+    wanted = f"the file ends after {size} bytes, but its pages need {whole.size}"
     reports = [run("-c", path, "--format", "json")]
     if can_be_opened(str(path)):  # Else drgn dies of it before the script starts.
         reports.append(by_drgn(path, SCRIPT, "--format", "json"))

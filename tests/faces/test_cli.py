@@ -211,8 +211,8 @@ def test_check_of_what_is_undecided(
         if "partial report" not in line
     ]
     assert line.endswith(
-        "undecided on 1 device, and so no error for --check: xdp-queue-overflow, "
-        "xdp-queue-without-program, xdp-tx-lost"
+        "--check does not count rules that are undecided (on 1 device): "
+        "xdp-queue-overflow, xdp-queue-without-program, xdp-tx-lost"
     )
     assert report(lost) == 0
     assert "undecided" not in capsys.readouterr().err
@@ -317,7 +317,7 @@ def test_several_namespaces(core: Path) -> None:
     host = devices("--netns", "host")
     assert {d["netns"] for d in host} == {4026531840}
     done = run_warm(SCRIPT, "--netns", "pod1", "--netns", "nowhere", core=core)
-    one_line(done, 2, "nowhere; there are 4026531840 (host), ")
+    one_line(done, 2, "nowhere; available: 4026531840 (host), ")
 
 
 # What is not installed
@@ -423,7 +423,7 @@ def test_elf_of_either_order(tmp_path: Path, order: str) -> None:
     assert missing_from_elf(str(path)) is None
     path.write_bytes(header + load + bytes(7))
     said = missing_from_elf(str(path))
-    assert said is not None and "segments take 128" in said
+    assert said is not None and "segments need 128" in said
 
 
 def test_user_core_is_not_cut(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_a_loaded_program(core: Path) -> None:
     (number,) = {
         int(part)
         for part in (
-            run(core, "xnatb", "--program", "999999").stderr.split("there are ")[1]
+            run(core, "xnatb", "--program", "999999").stderr.split("available: ")[1]
         ).split(",")
     } & {6}
     said = document(core, "xnatb", "--program", str(number))["attempts"]
@@ -163,8 +163,11 @@ def test_hostile_names(core: Path) -> None:
 @pytest.mark.parametrize(
     "args,said",
     [
-        (["nosuch"], "no device in any network namespace has the name 'nosuch'"),
-        (["veth_xxx0", "--netns", "pod1"], "no device in the network namespace pod1"),
+        (["nosuch"], "no device named 'nosuch' in any network namespace"),
+        (
+            ["veth_xxx0", "--netns", "pod1"],
+            "no device named 'veth_xxx0' in the network namespace pod1",
+        ),
         (["lo", "--netns", "nowhere"], "has the name, path or inode number nowhere"),
         (["xnata", "--program", "4294967295"], "ID 4294967295 is loaded"),
         (["xnata", "--all"], "name one or more devices, or use --all"),
@@ -178,7 +181,7 @@ def test_wrong_use(core: Path, args: Any, said: str) -> None:
 
 def test_a_name_that_several_have(core: Path) -> None:
     line = refused(core, "eth0")
-    assert "5 devices have the name 'eth0'" in line and "--netns" in line
+    assert "5 devices are named 'eth0'" in line and "--netns" in line
     assert all(name in line for name in ("(pod1)", "(pod2)", "(pod3)"))
 
 

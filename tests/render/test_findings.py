@@ -68,7 +68,7 @@ def test_screen_tells_undo_from_fix() -> None:
     screen = render_findings.findings(diagnose(STORY), unfold=True)
     assert (
         "info     xdp-mode-conflict  4026531840 3: veth0\n"
-        "    native XDP, and so an attach without a mode, is refused: a generic "
+        "    an attach in native mode, or without a mode, is refused: a generic "
         "program is attached\n"
         "    to undo it, which detaches the program: "
         "ip link set dev veth0 xdpgeneric off\n"
@@ -215,10 +215,10 @@ def test_undecided_are_counted_apart() -> None:
     assert undecided_errors([one("no-peer"), poll]) is None
     everywhere = held._replace(device=None)
     assert undecided_errors([held, held, *many(3, held)]) == (
-        "undecided on 4 devices, and so no error for --check: no-peer"
+        "--check does not count rules that are undecided (on 4 devices): no-peer"
     )
     assert undecided_errors([everywhere]) == (
-        "undecided on all devices, and so no error for --check: no-peer"
+        "--check does not count rules that are undecided (on all devices): no-peer"
     )
 
 

@@ -107,8 +107,8 @@ def test_blocked(dying: Dump) -> None:
     done = dying.run_script(SCRIPT, "lo", "--netns", init)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(
-        "the attach would block: rtnl_mutex is held by "
-        f"{blocked_by['comm']} (pid {holder}); after that:"
+        f"the attach would block: {blocked_by['comm']} (pid {holder}) holds "
+        "rtnl_mutex; after that:"
     )
 
 
@@ -120,7 +120,7 @@ def test_bad_input(one_zoo: Dump) -> None:
         (line,) = done.stderr.splitlines()
         return line
 
-    assert "no device in any network namespace has the name 'nosuch'" in said("nosuch")
+    assert "no device named 'nosuch' in any network namespace" in said("nosuch")
     line = said("eth0")
     assert "(pod1)" in line and "(pod2)" in line and "--netns" in line
     assert "no network namespace has the name" in said("eth0", "--netns", "nowhere")

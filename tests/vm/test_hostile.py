@@ -99,7 +99,7 @@ def test_peer_on_no_list(altered: Altered) -> None:
     _unlink(altered, _devices(altered)["veth_xxx0"])
     snapshot = _take(altered)
     gone = _named(snapshot, "veth_xxx0")
-    assert gone.off_list == "on no list, as while it is moved"
+    assert gone.off_list == "on no list, as during a move"
     assert gone.queues.rx.real == 14
     peer = _named(snapshot, "veth_yyy0").peer
     assert peer == gone.ref
@@ -209,7 +209,7 @@ def test_nobody_is_told_a_false_peer(altered: Altered) -> None:
     assert not any(other.ref in (pair.a, pair.b) for pair in snapshot.pairs)
     ((where, why),) = snapshot.incomplete
     assert where == f"devices[({other.netns}, {other.ifindex})].peer"
-    assert why == "its peer does not have it for a peer"
+    assert why == "its peer does not point back to it"
 
 
 @pytest.mark.parametrize("wrong", ["rpsb", "xmixa", "lo"])

@@ -235,7 +235,7 @@ def test_filters(one_zoo: Dump) -> None:
         (("--device", "nosuch*"), "no device matches 'nosuch*'"),
         (("--kind", "nosuch"), "no device is of kind nosuch"),
         (("--output", "/nosuch/file"), "cannot write /nosuch/file"),
-        (("-c", "other"), "drgn has already chosen the target"),
+        (("-c", "other"), "drgn has already opened the target"),
     ],
 )
 def test_wrong_use(one_zoo: Dump, args: Any, needle: str) -> None:
@@ -298,7 +298,7 @@ def test_vmlinux_of_another_kernel(one_zoo: Dump) -> None:
     )
     assert (refused.returncode, refused.stdout) == (3, "")
     (line,) = refused.stderr.splitlines()
-    assert "of another kernel" in line
+    assert "from another kernel" in line
 
 
 @pytest.mark.parametrize("kept", [0, 7, 100, 4096, 1 << 16, 1 << 20, 0.5, 0.9, 0.999])

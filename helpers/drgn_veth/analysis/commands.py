@@ -3,8 +3,8 @@
 Commands
 --------
 
-Command lines for a shell of the host, each with the network namespace that it has to
-run in. Pure functions of a Snapshot.
+Command lines for a shell on the host; each one enters the network namespace that it has
+to run in. Pure functions of a Snapshot.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,7 +28,10 @@ def _known(value: Maybe[Optional[str]]) -> Optional[str]:
 
 
 class Commands:
-    """Makes commands for the devices of a Snapshot; none where nothing leads to one."""
+    """
+    Makes commands for the devices of a Snapshot; none for a device that cannot be
+    reached.
+    """
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._namespaces: dict[Maybe[int], Namespace] = {
@@ -55,8 +58,8 @@ class Commands:
 
     def command(self, device: DeviceRef, *argv: str) -> tuple[str, ...]:
         """
-        Return a command line that runs where a device is, in a tuple; an empty one if
-        nothing is known that leads there.
+        Return a command line that runs in a device's namespace, in a tuple; an empty
+        tuple if there is no known way into it.
 
         :param argv: Command and arguments
         """
@@ -97,17 +100,17 @@ class Commands:
         return self._named(device, "ip", "link", "set", "dev", "{}", "up")
 
     def tcp_data_split_off(self, device: DeviceRef) -> tuple[str, ...]:
-        """Return the command that switches tcp-data-split off."""
+        """Return the command that disables tcp-data-split."""
         return self._named(device, "ethtool", "-G", "{}", "tcp-data-split", "off")
 
     def no_master(self, device: DeviceRef) -> tuple[str, ...]:
-        """Return the command that takes a device from its master."""
+        """Return the command that removes a device from its master."""
         return self._named(device, "ip", "link", "set", "dev", "{}", "nomaster")
 
     def ethtool_feature(
         self, device: DeviceRef, name: str, on: bool
     ) -> tuple[str, ...]:
-        """Return the command that switches an offload such as ``gro``."""
+        """Return the command that enables or disables an offload such as ``gro``."""
         return self._named(device, "ethtool", "-K", "{}", name, "on" if on else "off")
 
     def rps(
@@ -183,10 +186,10 @@ class Commands:
         Return the command that detaches a program and attaches the same one again, with
         a pin that keeps it in between; none if a link holds it.
 
-        It is one command: if a step fails, the next one is not taken. If that is the
-        attach, the program is kept by its pin.
+        It is one command: if a step fails, the shell skips the rest. If the attach
+        fails, the pin keeps the program.
 
-        :param between: Commands that are to be run while it is detached
+        :param between: Commands to run while it is detached
         """
         name = _known(device.name)
         ident = program.id

@@ -45,8 +45,8 @@ def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
 
 def keep_findings(findings: Sequence[Finding], kept: Snapshot) -> tuple[Finding, ...]:
     """
-    Return the findings on what a filter has kept: its devices, and the other ends of
-    its pairs.
+    Return the findings on what a filter keeps: its devices, and the other ends of its
+    pairs.
     """
     there = {device.net_device for device in kept.devices}
     for pair in kept.pairs:
@@ -75,4 +75,4 @@ def undecided_errors(findings: Sequence[Finding]) -> Optional[str]:
     rules = ", ".join(sorted({finding.rule for finding in open_ones}))
     devices = {finding.device for finding in open_ones}
     where = "all devices" if None in devices else count(len(devices), "device")
-    return f"undecided on {where}, and so no error for --check: {rules}"
+    return f"--check does not count rules that are undecided (on {where}): {rules}"

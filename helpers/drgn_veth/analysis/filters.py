@@ -3,7 +3,7 @@
 Filters
 -------
 
-A smaller Snapshot out of a Snapshot. Pure functions.
+Makes a smaller Snapshot from a Snapshot. Pure functions.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -19,7 +19,7 @@ __all__ = ("FilterError", "find_all_netns", "find_netns", "keep", "named")
 
 
 class FilterError(ValueError):
-    """A filter names something that is not there."""
+    """A filter names something that does not exist."""
 
 
 _HOST = "host"  # what the first namespace is called, which `ip netns` does not name
@@ -44,7 +44,7 @@ def _expect(given: Iterable[object], there: set[Any], otherwise: str) -> None:
     for one in given:
         if one not in there:
             listed = _some(set(map(str, there))) or "none"
-            raise FilterError(f"{otherwise} {one}; there are {listed}")
+            raise FilterError(f"{otherwise} {one}; available: {listed}")
 
 
 def keep(
@@ -54,8 +54,8 @@ def keep(
     kinds: Sequence[str] = (),
 ) -> Snapshot:
     """
-    Return a Snapshot of the devices that pass all filters, the pairs that have
-    such a device at either end, and the namespaces that these are in.
+    Return a Snapshot with the devices that match all filters, the pairs with such a
+    device at either end, and their namespaces.
 
     :param netns: Inode numbers of network namespaces; None: all of them
     :param names: Shell patterns of device names or altnames; one has to match
@@ -160,7 +160,7 @@ def find_netns(snapshot: Snapshot, given: str) -> int:
 
     :param given: Its inode number, as it is or as ``readlink /proc/PID/ns/net`` prints
         it; its name in ``ip netns``; the absolute path of a file it is mounted on;
-        ``host`` for the first one; a name and ``@INODE`` where several have the name
+        ``host`` for the initial one; a name and ``@INODE`` where several have the name
     :raises FilterError: if there is no such namespace, or if there are several
     """
     text = _as_in_snapshot(given)
@@ -180,16 +180,15 @@ def find_netns(snapshot: Snapshot, given: str) -> int:
             for inum, namespace in found.items()
         }
         raise FilterError(
-            f"{len(found)} network namespaces are called {text}; say which one: "
+            f"{len(found)} network namespaces are called {text}; choose one: "
             f"{_some(exact)}"
         )
     words = {_namespace_words(namespace) for namespace in snapshot.namespaces}
     unread = [namespace.names for namespace in snapshot.namespaces]
     why = next((n.reason for n in unread if isinstance(n, Unreadable)), None)
     raise FilterError(
-        f"no network namespace has the name, path or inode number {text}; "
-        f"there are {_some(words)}"
-        + (f"; names could not be read: {why}" if why else "")
+        f"no network namespace has the name, path or inode number {text}; available: "
+        f"{_some(words)}" + (f"; some names could not be read: {why}" if why else "")
     )
 
 
@@ -197,7 +196,7 @@ def find_all_netns(
     snapshot: Snapshot, given: Sequence[str]
 ) -> Optional[frozenset[int]]:
     """
-    Return the inode numbers of network namespaces, None if none is given.
+    Return the inode numbers of network namespaces, None without a filter.
 
     :raises FilterError: see :func:`find_netns()`
     """
@@ -210,11 +209,12 @@ def named(
     snapshot: Snapshot, names: Sequence[str], netns: Sequence[str] = ()
 ) -> Sequence[Device]:
     """
-    Return the devices with these names, in their order; all if there is no name.
+    Return the devices with these names, in the order of the names; all devices if there
+    are no names.
 
     :param names: Names or altnames
-    :param netns: The network namespaces they are in, as for :func:`find_netns()`. Of
-        several, each may have a device of the name.
+    :param netns: The network namespaces they are in, as for :func:`find_netns()`. Each
+        of them may have a device of that name.
     :raises FilterError: if there is no such namespace or device, or if several devices
         have a name
     """
@@ -231,17 +231,17 @@ def named(
         name = _as_in_snapshot(given)
         same = [device for device in devices if name in _names(device)]
         if not same:
-            raise FilterError(f"no device {where} has the name {name!r}")
+            raise FilterError(f"no device named {name!r} {where}")
         missing = (inums or frozenset()) - {device.netns for device in same}
         if missing:
             raise FilterError(
-                f"no device in the network namespace {_some(set(map(str, missing)))} "
-                f"has the name {name!r}"
+                f"no device named {name!r} in the network namespace "
+                f"{_some(set(map(str, missing)))}"
             )
         if len(same) > 1 and (inums is None or len(inums) == 1):
             places = {_place(snapshot, device) for device in same}
             raise FilterError(
-                f"{len(same)} devices have the name {name!r}, in the network "
+                f"{len(same)} devices are named {name!r}, in the network "
                 f"namespaces {_some(places)}; use --netns to choose"
             )
         found.extend(same)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the modules of a folder have: a file that is there is registered."""
+"""Collects what the modules of a folder define, so that a new file registers itself."""
 
 from collections.abc import Iterable, Iterator
 import importlib
@@ -11,11 +11,11 @@ __all__ = ("each",)
 
 def each(package: str, path: Iterable[str], name: str) -> Iterator[Any]:
     """
-    Yield what each module of a package calls so, by name of the module.
+    Yield a variable of each module of a package, by name of the module.
 
     :param package: Its ``__name__``
     :param path: Its ``__path__``
-    :param name: What a module may have
+    :param name: Name of the variable, which a module may define
     """
     for module in sorted(info.name for info in pkgutil.iter_modules(path)):
         if module != "__main__":

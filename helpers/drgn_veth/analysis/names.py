@@ -8,14 +8,14 @@ __all__ = ("Names", "name_of", "where")
 
 
 def name_of(device: Device) -> str:
-    """Return the name of a device, or the best there is."""
+    """Return the name of a device, or its address if the name could not be read."""
     if isinstance(device.name, Unreadable):
         return f"at {device.net_device:#x}"
     return device.name
 
 
 def where(device: Device) -> str:
-    """Return a device with all that tells it from those of the same name."""
+    """Return a device with what distinguishes it from others of the same name."""
     netns, ifindex = (
         "?" if isinstance(number, Unreadable) else number
         for number in (device.netns, device.ifindex)
@@ -36,7 +36,9 @@ class Names:
         }
 
     def name(self, device: Device, seen_from: Device) -> str:
-        """Return the name of a device, with its namespace if that is another one."""
+        """
+        Return the name of a device, with its namespace if that is a different one.
+        """
         netns = device.netns
         if isinstance(netns, Unreadable) or netns == seen_from.netns:
             return name_of(device)

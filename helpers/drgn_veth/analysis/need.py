@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Values that an answer needs, and that may not have been readable."""
+"""Values that an answer needs, and that may be unreadable."""
 
 from typing import Optional, TypeVar
 

@@ -3,9 +3,9 @@
 Remedies
 --------
 
-Commands that mend what was found, and what they do besides. The one place that decides
-which command mends a state: the decisions of an XDP attach and the rules of diagnosis
-both ask here. Pure functions of a Snapshot.
+Commands that fix what was found, and their side effects. This is the one place that
+decides which command fixes a state: the decisions of an XDP attach and the rules of
+diagnosis both use it. Pure functions of a Snapshot.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,19 +23,19 @@ from .names import Names
 
 __all__ = ("ATTACHES_AGAIN", "Fixes", "Remedy")
 
-#: What ``attach_again()`` does besides.
+#: The side effect of ``attach_again()``.
 ATTACHES_AGAIN = "detaches the program for a moment and attaches it again"
 
 
 class Remedy(NamedTuple):
-    """Commands that mend something; none where no command does."""
+    """Commands that fix something; none if no command does."""
 
     commands: tuple[str, ...] = ()
     effect: Optional[str] = None  # what they do besides, after "this "
 
     def and_then(self, other: "Remedy") -> "Remedy":
         """
-        Return one command that runs all of these, and if they succeed those of another
+        Return one command that runs all of these and, if they succeed, those of another
         remedy; none if one of the two has none.
         """
         effect = ", ".join(filter(None, (self.effect, other.effect))) or None
@@ -91,11 +91,11 @@ class Fixes(Commands):
         tx: Optional[int] = None,
     ) -> Remedy:
         """
-        Return the one command that sets queue counts; none if queues cannot be set, if
-        nothing changes, or if more RX queues are a danger.
+        Return the one command that sets queue counts; none if they cannot be set, if
+        nothing changes, or if adding RX queues is dangerous.
 
-        They are not added where one that comes into use names a program already, nor
-        under a native program, which they might not run: kernels with these bugs of
+        It does not add an RX queue that already has a program, nor RX queues under a
+        native program, which they might not run: kernels with these bugs of
         veth_set_channels() (xdp-stale-program, xdp-queue-without-program) cannot be
         told from others.
 
@@ -136,8 +136,8 @@ class Fixes(Commands):
     def more_rx_than_tx(self, device: Device, peer: Device) -> Remedy:
         """
         Return the command after which a veth has an RX queue for each TX queue of its
-        peer, none if queues cannot be set. RX queues are added, if that can be done
-        without danger, rather than TX queues taken away.
+        peer, none if queues cannot be set. It adds RX queues if that is safe; otherwise
+        it removes TX queues.
         """
         rx, tx = device.queues.rx, peer.queues.tx
         if isinstance(rx.real, Unreadable) or isinstance(tx.real, Unreadable):
@@ -189,7 +189,7 @@ class Fixes(Commands):
         Return the commands after which the MTU of the peer is *most* or less, and both
         ends have the same; none if one of them cannot be lowered.
 
-        :param say_peer: Whether lowering the peer's MTU alone is an effect to be told
+        :param say_peer: Whether lowering only the peer's MTU counts as a side effect
         """
         # With different ones, one way would be too large: mtu-mismatch.
         wanted = most

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How words are written for a shell, and masks of CPUs for the kernel."""
+"""Quoting of words for a shell, and masks of CPUs for the kernel."""
 
 from collections.abc import Iterable
 import re
@@ -10,7 +10,7 @@ __all__ = ("rps_mask", "shell_quote")
 
 def shell_quote(word: str) -> str:
     """
-    Return a word as any POSIX shell takes it, with no byte that a terminal obeys.
+    Return a word quoted for any POSIX shell, without bytes that a terminal interprets.
 
     Names from kernel memory have bytes that are not UTF-8 as ``\\xNN``; printf makes
     bytes of them again.
@@ -34,7 +34,9 @@ def _octal(c: str) -> str:
 
 
 def rps_mask(cpus: Iterable[int]) -> str:
-    """Return a mask of CPUs as the kernel's bitmap_parse() takes it: ``2,00000009``."""
+    """
+    Return a mask of CPUs in the format of the kernel's bitmap_parse(): ``2,00000009``.
+    """
     mask = sum(1 << cpu for cpu in set(cpus))
     groups: list[str] = []
     while mask or not groups:

@@ -3,9 +3,9 @@
 Types without debug symbols
 ---------------------------
 
-Almost every kernel carries its own types (BTF) and symbols (kallsyms) in memory,
-so a dump has them, too. :func:`use_btf()` makes drgn find them there. Readers do
-not know about it.
+Almost every kernel has its own types (BTF) and symbols (kallsyms) in memory, so a dump
+has them too. :func:`use_btf()` makes drgn find them there. Readers do not know about
+it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ from .types import BtfTypes
 
 __all__ = ("BUSY_CACHE", "FINDER", "FINDERS_CACHE", "BtfError", "BtfUse", "use_btf")
 
-FINDER = "drgn_veth_btf"  #: What the finders are registered as.
+FINDER = "drgn_veth_btf"  #: The name that the finders are registered under.
 
 # drgn's own BTF reader, which is under review as of drgn 0.3.
 _FINDER_OF_DRGN = "btf"
@@ -43,7 +43,7 @@ _FINDER_OF_DRGN = "btf"
 _CACHE = "drgn_veth.btf"
 # For readers, which know nothing of this package.
 _TYPES_CACHE = "drgn_veth.types"
-#: There while it is being decided: what is missed then is no call for help.
+#: Set while this decides, so that a failed lookup does not start it again.
 BUSY_CACHE = "drgn_veth.btf_busy"
 #: The finders that were registered, by what they find.
 FINDERS_CACHE = "drgn_veth.btf_finders"
@@ -107,8 +107,9 @@ def _symbols(
         ) from None
     if symbols.address_of("net_namespace_list") is None:
         raise BtfError(
-            "the kernel's own symbols have no variables (CONFIG_KALLSYMS_ALL, or "
-            "for /proc/kallsyms: root); give its System.map (--system-map FILE)"
+            "the kernel's own symbols have no variables (this needs "
+            "CONFIG_KALLSYMS_ALL and, for /proc/kallsyms, root); give its System.map "
+            "(--system-map FILE)"
         )
     return symbols, symbols.address_of
 
@@ -237,10 +238,10 @@ def use_btf(
     Does nothing where they do, and where drgn reads BTF itself. A second call
     does nothing either, unless the first one failed.
 
-    :param system_map: ``System.map`` of the kernel, or its vmlinux, for a dump
-        that does not tell its symbols (of a kernel before v6.0)
-    :param given: Symbols and BTF of modules that the target does not have; by
-        default what its core carries
+    :param system_map: ``System.map`` of the kernel, or its vmlinux, for a dump that
+        does not show where its symbols are (of a kernel before v6.0)
+    :param given: Symbols and BTF of modules that the target lacks; by default, those
+        that its core carries
     :raises OSError: if *system_map* cannot be read
     """
     static = None

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-What a core carries for us
---------------------------
+What a slice carries
+--------------------
 
-A slice of a dump that cannot tell its symbols (before v6.0 VMCOREINFO does not say
-where kallsyms is) or types of modules (before v5.11 they have no BTF) carries them in
-ELF notes of ours, which drgn and other readers pass over.
+A dump may lack symbols (before v6.0, VMCOREINFO does not say where kallsyms is) or
+types of modules (before v5.11, they have no BTF). A slice of such a dump carries them
+in its own ELF notes, which drgn and other programs ignore.
 """
 
 from collections.abc import Iterator, Mapping
@@ -36,7 +36,7 @@ class Carried(NamedTuple):
     modules: Mapping[str, bytes]
 
     def notes(self) -> Iterator[Note]:
-        """Yield the notes that carry it."""
+        """Yield the notes that carry them."""
         if self.symbols:
             lines = (
                 f"{at:016x} d {name}\n" for name, at in sorted(self.symbols.items())
@@ -62,7 +62,7 @@ def _notes_of(path: str) -> Iterator[Note]:
 
 
 def carried_by(prog: Program) -> Carried:
-    """Return what the core of a program carries, perhaps nothing."""
+    """Return what the core of a program carries, possibly nothing."""
     symbols: dict[str, int] = {}
     modules: dict[str, bytes] = {}
     path = prog.core_dump_path
@@ -85,7 +85,7 @@ def _address(prog: Program, name: str) -> Optional[int]:
 
 
 def symbols_of(prog: Program) -> dict[str, int]:
-    """Return the symbols that a report looks up, as a program has them."""
+    """Return the symbols that a report looks up, from a program."""
     found = {name: _address(prog, name) for name in sorted(WANTED)}
     known = {name: address for name, address in found.items() if address is not None}
     # To tell where the kernel is.
@@ -94,10 +94,10 @@ def symbols_of(prog: Program) -> dict[str, int]:
 
 def module_types_of(source: Program, target: Program) -> dict[str, bytes]:
     """
-    Return types of modules that a program has, as BTF for one that has not.
+    Return a program's types of modules, as BTF for a program that lacks them.
 
-    :param source: Has debug symbols, of the modules too
-    :param target: Sees the same memory; its vmlinux BTF is what they build on
+    :param source: Program with debug symbols, including those of the modules
+    :param target: Program with the same memory; the result is based on its vmlinux BTF
     """
     types: dict[str, list[str]] = {}
     for name, module in (*MODULE_TYPES, *OPTIONAL_MODULE_TYPES):

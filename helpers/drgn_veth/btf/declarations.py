@@ -3,9 +3,9 @@
 What the readers look up
 ------------------------
 
-BTF tells the types of types, functions and per-CPU variables, not those of other
-variables. This is the one place that declares them; one that a kernel does not
-have, or whose type it does not have, does no harm.
+BTF describes types, functions and per-CPU variables, but not other variables. This is
+the one place that declares those. A variable that a kernel does not have, or whose type
+it does not have, does no harm.
 """
 
 from collections.abc import Mapping

@@ -3,9 +3,9 @@
 BTF for types that have none
 ----------------------------
 
-Types that a program has from debug symbols, as the BTF of a module: what a dump
-cannot give (kernels before v5.11 have no BTF of modules) can then travel with it.
-Follows Documentation/bpf/btf.rst.
+Converts types from debug symbols to the BTF of a module, so that a slice can carry what
+a dump lacks (kernels before v5.11 have no BTF of modules). Follows
+Documentation/bpf/btf.rst.
 """
 
 from collections.abc import Iterable, Sequence
@@ -194,7 +194,7 @@ class _Encoder:
         )
 
     def data(self) -> bytes:
-        """Return all that was encoded, as one blob."""
+        """Return everything that was encoded, as one blob."""
         types = b"".join(record or b"" for record in self._records)
         strings = bytes(self._strings)
         length = struct.calcsize(self._order + _HEADER)
@@ -208,11 +208,10 @@ class _Encoder:
 
 def encode_types(types: Iterable[Type], base: Btf, byteorder: str) -> bytes:
     """
-    Return types, and what they are made of, as BTF on top of a kernel's.
+    Return types, and those that they consist of, as BTF based on a kernel's.
 
     :param types: Complete struct or union types
-    :param base: The kernel's; what it has of the same kind and name is taken from
-        there
+    :param base: The kernel's; types that it has, by kind and name, are taken from it
     :param byteorder: ``little`` or ``big``
     """
     encoder = _Encoder(base, byteorder)

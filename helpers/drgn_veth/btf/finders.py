@@ -3,9 +3,9 @@
 Finders
 -------
 
-What drgn asks for types, objects and symbols, answered from BTF and from the
-kernel's own symbol table. A finder returns nothing for what it does not have;
-whatever is wrong with the BTF, drgn hears "not found".
+They answer drgn's requests for types, objects and symbols from BTF and from the
+kernel's own symbol table. A finder returns nothing for what it does not have; whatever
+is wrong with the BTF, the answer to drgn is "not found".
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ _logger = logging.getLogger("drgn")
 # What drgn takes for a symbol finder, such as a drgn.SymbolIndex.
 SymbolTable = Callable[[Program, Optional[str], Optional[int], bool], Sequence[Symbol]]
 
-# TypeError: BTF may say that a list is no list.
+# TypeError: BTF may say that a list is something else.
 _ERRORS: tuple[type[BaseException], ...] = (*READ_ERRORS, TypeError)
 
 _KINDS: Mapping[int, frozenset[TypeKind]] = {
@@ -48,9 +48,9 @@ class BtfFinder:
     """
     Finds the types and objects of one program.
 
-    :param types_with: Gives the types of each BTF blob in which a name may occur,
-        the kernel's first
-    :param address_of: Gives the address of a symbol of the kernel, if it has it
+    :param types_with: Returns the types of each BTF blob that may contain a name, the
+        kernel's first
+    :param address_of: Returns the address of a symbol of the kernel, if it has it
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class SymbolFinder:
     Finds the symbols of one program, as a drgn symbol finder.
 
     :param vmlinux: Symbols of the kernel
-    :param modules: Gives those of its modules, when they are first needed
+    :param modules: Returns those of its modules, when they are first needed
     """
 
     def __init__(

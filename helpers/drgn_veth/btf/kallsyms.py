@@ -3,10 +3,10 @@
 The kernel's own symbol table
 -----------------------------
 
-kallsyms, as scripts/kallsyms.c writes it and kernel/kallsyms.c reads it. drgn
-has a reader of it, too; this one reads the tables of kernels before v6.0, which
-VMCOREINFO does not tell, those of kernels that are newer than drgn, and does not
-unpack 200,000 names to find thirty.
+kallsyms, as scripts/kallsyms.c writes it and kernel/kallsyms.c reads it. drgn can read
+it too; this reader also reads the tables of kernels before v6.0, whose place is not in
+VMCOREINFO, and of kernels that are newer than drgn, and it does not unpack 200,000
+names to find thirty.
 """
 
 from array import array
@@ -51,7 +51,7 @@ class Tables(NamedTuple):
 
 def tables_in_vmcoreinfo(known: Mapping[str, int]) -> Optional[Tables]:
     """
-    Return where VMCOREINFO says that the tables are.
+    Return the addresses of the tables according to VMCOREINFO.
 
     :param known: The symbols in it
     :return: None if it does not: before Linux kernel commit f09bddbd8661
@@ -108,8 +108,8 @@ class Kallsyms:
     The symbols of a kernel.
 
     :param names: Symbols that are wanted in any case
-    :param known: Some symbols, by which what is read is checked
-    :raises BtfError: if the tables are not as they should be
+    :param known: Some symbols, to check the tables against
+    :raises BtfError: if the tables are not valid
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Kallsyms:
         self._base = base
         self._table = tables.offsets
         self._absolute = base is not None and min(self._offsets) < 0
-        #: Those that were wanted, as far as they are there.
+        #: The wanted symbols that exist.
         self.found = self._find({*names, *known})
         if "_stext" not in self.found:
             raise BtfError("kallsyms has no symbol _stext")
@@ -328,16 +328,16 @@ def scan_for_tables(
     """
     Look for the tables in memory, for kernels before v6.0.
 
-    A heuristic: it knows in which order v4.18 to v5.19 have the tables, and how they
-    begin. What it finds is checked against all symbols in VMCOREINFO.
+    This is a heuristic: it knows the order of the tables in v4.18 to v5.19, and how
+    they begin. It checks what it finds against all symbols in VMCOREINFO.
 
     :param names: Symbols that are wanted in any case
-    :param known: Symbols that VMCOREINFO tells
+    :param known: Symbols in VMCOREINFO
     :raises BtfError: if they are not found
     """
     memory = _Memory(prog)
     if "_stext" not in known or len(known) < 3:
-        raise BtfError("VMCOREINFO has no symbols to look for kallsyms by")
+        raise BtfError("VMCOREINFO has no symbols that help to find kallsyms")
     # Since Linux kernel commit ("kallsyms: reduce size a little on 64-bit") (in v5.0),
     # a marker has four bytes. Before, it has the size of a pointer.
     widths = ("I", "Q") if memory.word == 8 else ("I",)

@@ -3,7 +3,7 @@
 Where BTF comes from
 --------------------
 
-The kernel's lies between two symbols, those of its modules hang on a list
+The kernel's BTF is between two symbols, those of its modules are on a list
 (kernel/bpf/btf.c). The running kernel shows the same bytes in sysfs.
 """
 
@@ -47,7 +47,7 @@ def read_vmlinux_btf(
     """
     Return the kernel's BTF.
 
-    :param address_of: Gives the address of a symbol of the kernel, if it has it
+    :param address_of: Returns the address of a symbol of the kernel, if it has it
     :raises BtfError: if there is none
     """
     sysfs = _sysfs(prog)
@@ -66,7 +66,7 @@ def read_vmlinux_btf(
 
 
 class ModuleTypes:
-    """BTF of one module: read and indexed when that is first needed."""
+    """The BTF of one module, read and indexed when it is first needed."""
 
     def __init__(self, name: str, read: Callable[[], bytes]) -> None:
         self.name = name
@@ -92,8 +92,8 @@ class ModuleBtf:
     """
     The BTF of the modules of a program.
 
-    :param vmlinux: Gives the types of the kernel, on which theirs are built
-    :param given: By module, BTF that the target does not have
+    :param vmlinux: Returns the types of the kernel, which theirs are based on
+    :param given: By module, BTF that the target lacks
     """
 
     def __init__(
@@ -106,11 +106,11 @@ class ModuleBtf:
         self._vmlinux = vmlinux
         self._given = given
         self._modules: Optional[Sequence[ModuleTypes]] = None
-        #: By module, or by "" for all of them, why there is no BTF.
+        #: Why there is no BTF, by module, or by "" for all of them.
         self.problems: dict[str, str] = {}
 
     def __call__(self, name: str) -> Iterator[BtfTypes]:
-        """Iterate over the types of each module in whose BTF a name occurs."""
+        """Iterate over the types of each module whose BTF contains a name."""
         wanted = name.encode() + b"\0"
         for module in self.all():
             try:

@@ -3,9 +3,9 @@
 The BTF format
 --------------
 
-An index over the BPF Type Format (Documentation/bpf/btf.rst in the kernel). It
-comes out of kernel memory, so nothing in it is trusted: whatever is out of range
-raises :exc:`BtfError`.
+An index of BTF, the BPF Type Format (Documentation/bpf/btf.rst in the kernel). It comes
+from kernel memory, so the parser trusts nothing: whatever is out of range raises
+:exc:`BtfError`.
 """
 
 from array import array
@@ -32,7 +32,7 @@ _MAX_SAME_NAME = 64
 
 
 class BtfError(ValueError):
-    """BTF that is not as it should be, or types that cannot be had from it."""
+    """BTF is not valid, or types cannot be made from it."""
 
 
 class Kind(enum.IntEnum):
@@ -121,7 +121,7 @@ def _parse_header(data: bytes, byteorder: str) -> _Header:
     if magic == _MAGIC_SWAPPED:
         raise BtfError(f"BTF is not in the byte order of the program, {byteorder}")
     if magic != _MAGIC:
-        raise BtfError(f"this is no BTF: it starts with {magic:#06x}")
+        raise BtfError(f"this is not BTF: it starts with {magic:#06x}")
     if version != _VERSION or flags:
         raise BtfError(f"BTF of an unknown version: {version}, flags {flags:#x}")
     header = _Header(*rest)
@@ -134,11 +134,11 @@ def _parse_header(data: bytes, byteorder: str) -> _Header:
 
 class Btf:
     """
-    One BTF blob: a kernel's, or a module's, which goes on where the kernel's ends
-    (split BTF) in type ids and in string offsets alike.
+    One BTF blob: a kernel's, or a module's, whose type ids and string offsets continue
+    where the kernel's end (split BTF).
 
     :param data: What ``/sys/kernel/btf/NAME`` holds
-    :param byteorder: ``little`` or ``big``: that of the program
+    :param byteorder: The program's: ``little`` or ``big``
     :param base: The kernel's, for a module's
     :raises BtfError: if it is not well-formed
     """
@@ -191,8 +191,8 @@ class Btf:
             pos = end + 1
         if pos >= _BEYOND:
             raise BtfError(
-                f"BTF type {self.first_id + len(kinds) - 1} is of a kind that is "
-                f"not known, {kinds[-1]}"
+                f"BTF type {self.first_id + len(kinds) - 1} is of an unknown kind, "
+                f"{kinds[-1]}"
             )
         if pos != end:
             raise BtfError("BTF is cut off in the middle of a type")
@@ -201,7 +201,7 @@ class Btf:
         return starts, names.tobytes(), kinds
 
     def __len__(self) -> int:
-        """Return how many types there are, void and those of the base included."""
+        """Return how many types there are, including void and those of the base."""
         return self.first_id + len(self._starts)
 
     def string(self, offset: int) -> str:
@@ -226,7 +226,7 @@ class Btf:
         return self.base.kind(id) if self.base else Kind.VOID
 
     def record(self, id: int) -> Record:
-        """Return the record of a type; of void, which is id 0, too."""
+        """Return the record of a type; this includes void, which is id 0."""
         if id < self.first_id:
             return self.base.record(id) if self.base else _VOID
         index = id - self.first_id

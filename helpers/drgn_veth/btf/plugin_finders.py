@@ -3,9 +3,9 @@
 Types when they are missed
 --------------------------
 
-A plugin is asked before debug symbols are loaded, when nobody can know whether BTF
-will be wanted. These finders are the last that drgn asks: what reaches them no debug
-symbols have, and only then is BTF looked for, once.
+drgn starts a plugin before it loads debug symbols, when nobody can know whether BTF
+will be needed. These finders are the last that drgn asks. A request that reaches them
+is not in any debug symbols, and only then do they look for BTF, once.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from . import BUSY_CACHE, FINDERS_CACHE, use_btf
 
 __all__ = ("FINDER", "offer_btf")
 
-FINDER = "drgn_veth_btf_on_demand"  #: What the finders are registered as.
+FINDER = "drgn_veth_btf_on_demand"  #: The name that the finders are registered under.
 
 
 class _OnDemand:
@@ -62,8 +62,8 @@ class _OnDemand:
 
 def offer_btf(prog: Program) -> None:
     """
-    Have a program look for BTF when something is missed that debug symbols would
-    tell. For a plugin; a script calls :func:`~drgn_veth.btf.use_btf()`.
+    Make a program look for BTF when something is missing that debug symbols would
+    provide. For a plugin; a script calls :func:`~drgn_veth.btf.use_btf()`.
     """
     if FINDER in prog.registered_type_finders():
         return

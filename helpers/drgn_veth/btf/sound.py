@@ -3,8 +3,8 @@
 BTF types that can be made
 --------------------------
 
-A type is looked through before it is made, and refused if it contains itself, is
-absurdly large, or has members that are not within it.
+Every type is checked before it is made, and refused if it contains itself, is absurdly
+large, or has members that are not within it.
 """
 
 from typing import NamedTuple, Optional
@@ -20,7 +20,7 @@ _MAX_PARTS = 1 << 16
 _MAX_STRUCT = 1 << 24
 _MAX_ARRAY = 1 << 28
 
-#: What is only another name, or a qualifier, of what it refers to.
+#: Kinds that are only another name, or a qualifier, of the type that they refer to.
 TRANSPARENT = frozenset(
     (Kind.CONST, Kind.VOLATILE, Kind.RESTRICT, Kind.TYPE_TAG, Kind.TYPEDEF)
 )
@@ -35,7 +35,7 @@ _ENUM_SIZES = (1, 2, 4, 8)
 
 
 class Extent(NamedTuple):
-    """What a look through a type has found."""
+    """The result of a type check."""
 
     size: int
     parts: int
@@ -58,7 +58,7 @@ def _bits_of_int(record: Record) -> tuple[int, int]:
 
 class SoundTypes:
     """
-    The types of one BTF blob, looked through each once.
+    The types of one BTF blob, each checked once.
 
     :param btf: The blob
     :param address_size: Of the program, in bytes
@@ -98,16 +98,16 @@ class SoundTypes:
             if record.kind not in TRANSPARENT:
                 return record
             id = record.size
-        raise BtfError(f"BTF type {id} is a name for a name for itself")
+        raise BtfError(f"BTF type {id} is only another name for itself")
 
     def look(self, id: int, by_value: bool) -> Extent:
         """
         Look through a type.
 
-        :param by_value: Whether it has to have a size. Behind a pointer, a struct ends
-            what is looked at: it is made without its members. All else that is reached
-            is made at once.
-        :raises BtfError: if drgn could not bear it
+        :param by_value: Whether it has to have a size. The check ends at a struct
+            behind a pointer, which is made without its members. Everything else that it
+            reaches is made at once.
+        :raises BtfError: if drgn could not handle it
         """
         if self._base and id < self._btf.first_id:
             return self._base.look(id, by_value)
@@ -155,7 +155,7 @@ class SoundTypes:
                 parts += self.look(type, False).parts
             return Extent(0, parts)
         if kind in _NOT_TYPES:
-            raise BtfError(f"BTF type {id} is no type: it is a {Kind(kind).name}")
+            raise BtfError(f"BTF type {id} is not a type but a {Kind(kind).name}")
         self._look_at_leaf(id, record)
         return Extent(0 if kind == Kind.FWD else record.size, 1)
 

@@ -3,8 +3,8 @@
 Symbols without debug symbols
 -----------------------------
 
-From the kernel's own table, or else from a ``System.map`` or the symbol table of
-a vmlinux, moved to where KASLR put the kernel.
+From the kernel's own table, or from a ``System.map`` or the symbol table of a vmlinux,
+adjusted for KASLR.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -51,7 +51,7 @@ _MAX_MODULES = 1 << 12
 _MAX_MODULE_SYMBOLS = 1 << 20
 
 _SYMBOL_LINE = re.compile(r"SYMBOL\(([^)]+)\)=([0-9A-Fa-f]+)")
-# The rest is no symbol, but the value of one that is a pointer.
+# The rest is not a symbol, but the value of one that is a pointer.
 _KERNEL_IMAGE = 1 << 30
 
 # What is asked for in any case.
@@ -67,7 +67,7 @@ _SHN_UNDEF = 0
 
 def vmcoreinfo_symbols(prog: Program) -> dict[str, int]:
     """
-    Return the addresses that VMCOREINFO tells.
+    Return the addresses in VMCOREINFO.
 
     :raises BtfError: if there is no VMCOREINFO
     """
@@ -93,7 +93,7 @@ class SymbolSource(Protocol):
 
     @property
     def found(self) -> Mapping[str, int]:
-        """Addresses of those that were wanted, at least."""
+        """Addresses of at least the wanted symbols."""
 
     def all(self) -> Mapping[str, int]:
         """Return the addresses of all symbols."""
@@ -158,7 +158,7 @@ def _to_symbols(addresses: Mapping[str, int]) -> Iterator[Symbol]:
 
 class SystemMap:
     """
-    Symbols of a kernel as it was linked.
+    Symbols of a kernel, with the addresses of the linker.
 
     :param addresses: By name
     :param source: Where they come from, for errors
@@ -194,18 +194,20 @@ class SystemMap:
                 else:
                     pairs = list(_from_text(f.read(_MAX_SYSTEM_MAP)))
                     if len(pairs) < 2:
-                        hint = ": it only says which package has the real one"
+                        hint = ": it only names the package with the real one"
             except (ValueError, IndexError, struct.error):
-                raise BtfError(f"{path} is no System.map and no vmlinux") from None
+                raise BtfError(
+                    f"{path} is neither a System.map nor a vmlinux"
+                ) from None
         for name, address in pairs:
             addresses.setdefault(name, address)
         if "_stext" not in addresses:
-            raise BtfError(f"{path} has no symbols of a kernel{hint}")
+            raise BtfError(f"{path} has no kernel symbols{hint}")
         return cls(addresses, path)
 
     def moved(self, known: Mapping[str, int]) -> "SystemMap":
         """
-        Return the symbols as they are where the kernel runs.
+        Return the symbols with the addresses of the running kernel.
 
         :param known: Some symbols of the running kernel
         :raises BtfError: if they are not symbols of the same kernel
@@ -223,7 +225,7 @@ class SystemMap:
         for name, address in known.items():
             if moved.get(name, address) != address:
                 raise BtfError(
-                    f"{self._source} is of another kernel: {name} is elsewhere"
+                    f"{self._source} is from another kernel: {name} does not match"
                 )
         return SystemMap(moved, self._source)
 
@@ -291,7 +293,7 @@ def kernel_symbols(prog: Program) -> KernelSymbols:
     """
     Return the kernel's own symbols.
 
-    :raises BtfError: if they cannot be had
+    :raises BtfError: if they are not available
     """
     known = vmcoreinfo_symbols(prog)
     tables = tables_in_vmcoreinfo(known)

@@ -3,8 +3,8 @@
 drgn types from BTF
 -------------------
 
-A type is made when it is first asked for, its members when they are first looked
-at. What drgn could not bear, it never gets to see: a type is looked through
+A type is made when drgn first asks for it, its members when drgn first needs them. drgn
+never sees a type that it could not handle: each type is checked
 (:mod:`drgn_veth.btf.sound`) before it is made.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What every room may use: values that could not be read, errors, words."""
+"""What every room may use: unreadable values, errors, words."""
 
 __all__ = (
     "byte_order",

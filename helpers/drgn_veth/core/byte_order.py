@@ -7,12 +7,12 @@ __all__ = ("byteorder", "struct_order")
 
 
 def byteorder(prog: Program) -> str:
-    """Return ``little`` or ``big``, as :meth:`int.from_bytes()` takes it."""
+    """Return ``little`` or ``big``, as :meth:`int.from_bytes()` expects it."""
     platform = prog.platform
     assert platform is not None
     return "little" if platform.flags & PlatformFlags.IS_LITTLE_ENDIAN else "big"
 
 
 def struct_order(byteorder: str) -> str:
-    """Return a byte order as :mod:`struct` takes it."""
+    """Return a byte order as :mod:`struct` expects it."""
     return "<" if byteorder == "little" else ">"

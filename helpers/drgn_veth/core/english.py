@@ -3,7 +3,7 @@
 Numbers in few words
 --------------------
 
-How many, and which: CPUs and queues are listed as the kernel lists them.
+How many, and which: lists of CPUs and queues have the kernel's format.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ _MOST_GROUPS = 16
 
 
 def plural(noun: str, number: int) -> str:
-    """Return a noun as it stands behind a number: ``queue``, ``queues``."""
+    """Return a noun as it follows a number: ``queue``, ``queues``."""
     return noun if number == 1 else f"{noun}s"
 
 
@@ -25,7 +25,7 @@ def count(number: int, noun: str) -> str:
 
 
 def cpu_words(cpus: Sequence[int]) -> str:
-    """Return ascending CPUs as a sentence has them: ``CPUs 0-3``."""
+    """Return ascending CPUs for a sentence: ``CPUs 0-3``."""
     return f"{plural('CPU', len(cpus))} {number_list(cpus)}"
 
 

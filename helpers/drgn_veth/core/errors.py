@@ -43,7 +43,7 @@ READ_ERRORS: tuple[type[BaseException], ...] = (
 
 
 def is_read_error(error: BaseException) -> bool:
-    """Return whether an exception says that something could not be read."""
+    """Return whether an exception means that something could not be read."""
     # What drgn has no class for, such as an error of libkdumpfile, is a plain
     # Exception; some of its classes are newer than the oldest drgn we run on.
     kind = type(error)
@@ -70,17 +70,17 @@ def reason(error: BaseException) -> str:
 
 
 def no_module_types(type: str, module: str) -> str:
-    """Return why a type of a module is not known, and what gives it."""
+    """Return why a type of a module is missing, and how to provide it."""
     return (
-        f"no type {type}: {module} is a module here, and its types are not there "
-        f"(drgn -s vmlinux -s .../{module}.ko gives them)"
+        f"no type {type}: {module} is a module here, and its types are not loaded "
+        f"(drgn -s vmlinux -s .../{module}.ko loads them)"
     )
 
 
 def attempt(read: Callable[..., T], *args: object) -> Union[T, Unreadable]:
     """
-    Return what *read* gives, or why it could not be read. An argument that could not be
-    read is returned as it is.
+    Return what *read* returns, or why reading failed. An unreadable argument is
+    returned as it is.
     """
     for value in args:
         if isinstance(value, Unreadable):

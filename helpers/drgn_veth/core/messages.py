@@ -3,9 +3,9 @@
 Messages in the kernel's source
 -------------------------------
 
-Strings that tell which code a kernel has: what it says about an XDP attach, and
-others. Plain data. A message that distinguishes no kernels is in the decision that
-gives it.
+Strings to look for in the kernel's code: messages about an XDP attach, and others that
+show which code a kernel has. Plain data. A message that distinguishes no kernels is
+with the decision that returns it.
 """
 
 from collections.abc import Mapping

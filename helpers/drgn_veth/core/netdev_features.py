@@ -3,7 +3,7 @@
 Bits of ``net_device.features`` (include/linux/netdev_features.h)
 -----------------------------------------------------------------
 
-No user space API: the order of the enumerators says which bit is which.
+Not user space API: the order of the enumerators defines the bits.
 """
 
 __all__ = (

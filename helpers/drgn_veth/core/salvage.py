@@ -3,8 +3,8 @@
 Walks that break off
 --------------------
 
-One bad page must not cost what lies behind it. A walk over kernel memory gives all that
-it can reach, and raises one error after that.
+One bad page must not hide everything behind it. A walk over kernel memory yields all
+that it can reach, and raises one error after that.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 class Salvage:
     """
-    Goes on where something cannot be read, and keeps why.
+    Continues if something cannot be read, and keeps the reason.
 
-    :param what: What is walked over, for the error: ``"a mount: "``
+    :param what: What the walk is over, for the error: ``"a mount: "``
     """
 
     def __init__(self, what: str = "") -> None:
         self._what = what
-        #: Why something is missing, None as long as nothing is.
+        #: Why something is missing, None while nothing is.
         self.lost: Optional[str] = None
 
     def lose(self, why: str) -> None:
@@ -39,14 +39,14 @@ class Salvage:
         self.lose(reason(error))
 
     def walk(self, entries: Iterable[T]) -> Iterator[T]:
-        """Yield entries up to where the walk over them breaks off."""
+        """Yield entries until the walk over them breaks off."""
         try:
             yield from entries
         except Exception as e:
             self._keep(e)
 
     def read(self, read: Callable[..., T], *args: object) -> Optional[T]:
-        """Return what *read* gives, None if that cannot be read."""
+        """Return what *read* returns, None if reading fails."""
         try:
             return read(*args)
         except Exception as e:

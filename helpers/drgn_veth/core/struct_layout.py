@@ -3,18 +3,18 @@
 Layouts
 -------
 
-Some members of a struct, decoded out of one read by one call. Where the members
-are is decided once per program, with the types that it has; after that a struct
-costs one memory read and no look-up. An Object gives the same values one by one,
-about twenty times slower.
+Some members of a struct, decoded from one memory read by one call. A Layout looks up
+where the members are once per program, in its types; after that, a struct costs one
+memory read and no look-up. An Object gives the same values one by one, about twenty
+times slower.
 
-Which members are read is declared as a class, in the reader of the subject::
+The reader of the subject declares the members as a class::
 
     class RxQueueRps(Members):
         rps_map = optional_pointer("rps_map")  # CONFIG_RPS
 
-A layout of a struct that several subjects share takes a class that inherits from
-theirs. mypy sees the values of a record as what the declarations give.
+For a struct that several subjects share, a layout takes a class that inherits from
+theirs. For mypy, the values of a record have the types of the declarations.
 """
 
 import collections
@@ -60,7 +60,10 @@ _INTEGER = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
 class Kind(enum.Flag):
-    """What a member is. Distributions make pointers of arrays, and the reverse."""
+    """
+    The kind of a member. Distributions turn arrays into pointers, and pointers into
+    arrays.
+    """
 
     NUMBER = enum.auto()
     POINTER = enum.auto()
@@ -72,7 +75,7 @@ class Member(NamedTuple):
 
     #: Paths such as ``"xps_maps[0]"``; the first that this kernel has is taken.
     paths: tuple[str, ...]
-    #: What it has to be. A member of another kind is not read.
+    #: The expected kind. A member of another kind is not read.
     kind: Kind = Kind.NUMBER
     #: Whether some kernels do not have it; the value is None there.
     optional: bool = False
@@ -85,7 +88,8 @@ class Members:
     """
 
 
-# Each says that it gives what a record has in its place, as dataclasses.field() does.
+# Each claims to return the value that a record has in its place, as dataclasses.field()
+# does.
 
 
 def number(path: str) -> Maybe[int]:
@@ -129,7 +133,7 @@ def array_or_pointer(path: str) -> Maybe[Union[bytes, int, None]]:
 
 
 def members_of(declared: type[Members]) -> dict[str, Member]:
-    """Return the members that a class and those that it inherits from declare."""
+    """Return the members that a class and its bases declare."""
     return {
         name: member
         for one in reversed(declared.__mro__)
@@ -165,7 +169,7 @@ def _find(type: drgn.Type, path: str) -> _Place:
     """
     Find a member such as "xdp_state[0].prog".
 
-    :raises LookupError: if there is no such member
+    :raises LookupError: if the type has no such member
     :raises TypeError: if a type on the way to it is of another kind
     """
     offset = 0
@@ -217,7 +221,7 @@ def _code(type: drgn.Type, bits: Optional[int]) -> str:
     if type.kind == TypeKind.ARRAY:
         return f"{sizeof(type)}s"
     if type.kind == TypeKind.ENUM:
-        # IF_OPER_* and the like: as many bytes, unsigned unless it says.
+        # IF_OPER_* and the like: its integer type gives size and sign.
         type = type.type
     size = sizeof(type) if bits is None else bits // 8
     code = _INTEGER[size]
@@ -231,7 +235,7 @@ class Layout(Generic[R]):
 
     :param prog: Program
     :param type: Struct type
-    :param declared: The members. One that is not there, or is of another kind, is
+    :param declared: The members. One that is missing, or is of another kind, is
         :class:`~drgn_veth.core.unreadable.Unreadable` in every record; None if it is
         optional.
     """
@@ -239,7 +243,7 @@ class Layout(Generic[R]):
     def __init__(self, prog: Program, type: drgn.Type, declared: type[R]) -> None:
         self.prog = prog
         self.size = sizeof(type)
-        #: Where each value is in the struct, in bytes.
+        #: Offset of each value in the struct, in bytes.
         self.offset: dict[str, int] = {}
         self._missing: dict[str, Optional[Unreadable]] = {}
         absent = self._missing
@@ -265,14 +269,14 @@ class Layout(Generic[R]):
             position = self.offset[name] + struct.calcsize(self._order + codes[name])
         self._struct = struct.Struct(f"{text}{self.size - position}x")
         self._absent = tuple(absent.values())
-        # In the order of the struct, so that what was unpacked is a record already.
+        # In the order of the struct, so that the unpacked values already are a record.
         record = collections.namedtuple(  # type: ignore[misc]
             declared.__name__, [*present, *absent]
         )
         self._make = cast("Callable[[Iterable[object]], R]", record._make)
 
     def _apart(self, codes: Mapping[str, str]) -> list[str]:
-        # The values in the order of the struct, without those that others overlap.
+        # The values in the order of the struct, without those that overlap others.
         present: list[str] = []
         end = 0
         for name in sorted(self.offset, key=self.offset.__getitem__):
@@ -285,11 +289,11 @@ class Layout(Generic[R]):
         return present
 
     def decode(self, data: bytes, offset: int = 0) -> R:
-        """Return the record of a struct that was read already."""
+        """Return the record of a struct that has been read."""
         return self._make(self._struct.unpack_from(data, offset) + self._absent)
 
     def decode_array(self, data: Union[bytes, memoryview]) -> list[R]:
-        """Return the records of an array of structs that was read already."""
+        """Return the records of an array of structs that has been read."""
         make, absent = self._make, self._absent
         return [make(values + absent) for values in self._struct.iter_unpack(data)]
 
@@ -297,14 +301,14 @@ class Layout(Generic[R]):
         """
         Read the struct at an address.
 
-        :return: A record with an attribute for each value, an int, or bytes for
-            an array. If the struct cannot be read in whole, each member is read
-            for itself, and those that cannot be are
+        :return: A record with an attribute for each value, an int, or bytes for an
+            array. If the struct cannot be read as a whole, each member is read
+            separately, and those that fail are
             :class:`~drgn_veth.core.unreadable.Unreadable`.
         """
         try:
             data = self.prog.read(address, self.size)
-        except Exception:  # Whatever it was, it will be said of each member.
+        except Exception:  # Each member gets its own error.
             return self._read_members(address)
         return self._make(self._struct.unpack(data) + self._absent)
 
@@ -320,7 +324,7 @@ class Layout(Generic[R]):
 
     def column(self, name: str, data: Union[bytes, memoryview]) -> list[int]:
         """
-        Return one value of each struct of an array that was read already.
+        Return one value of each struct of an array that has been read.
 
         :param name: Name of the value; it is an int
         :raises LookupError: if this kernel does not have it
@@ -345,12 +349,12 @@ class Layout(Generic[R]):
         """
         Read an array of the struct: see :meth:`read()`.
 
-        :param count: How many; the caller has bounded it
+        :param count: How many; the caller has limited it
         """
         if count == 1:  # The usual case.
             return (self.read(address),)
         try:
             data = self.prog.read(address, self.size * count)
-        except Exception:  # Whatever it was, it will be said of each member.
+        except Exception:  # Each member gets its own error.
             return (self.read(address + i * self.size) for i in range(count))
         return self.decode_array(data)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Text out of kernel memory."""
+"""Text from kernel memory."""
 
 __all__ = ("decode",)
 
 
 def decode(text: bytes) -> str:
     """
-    Return a name as the contract has it: UTF-8, and each byte that is not as
-    ``\\xNN``. It may still hold control characters: renderers escape them.
+    Return a name in the form of the contract: UTF-8, and each byte that is not UTF-8 as
+    ``\\xNN``. It may still contain control characters: renderers escape them.
     """
     return text.decode("utf-8", "backslashreplace")

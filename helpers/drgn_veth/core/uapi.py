@@ -3,8 +3,8 @@
 Numbers of the kernel's user space API
 --------------------------------------
 
-They are macros, or enumerators that compilers may leave out: no type and no symbol has
-them for sure. Being user space API, they never change.
+They are macros, or enumerators that a compiler may omit, so types and symbols may lack
+them. They are user space API and never change.
 """
 
 __all__ = (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What stands in the place of a value that could not be read."""
+"""The placeholder for a value that could not be read."""
 
 from typing import TypeVar, Union
 

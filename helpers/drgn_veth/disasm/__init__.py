@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What only the machine code of a kernel tells."""
+"""What only the machine code of a kernel shows."""
 
 __all__ = (
     "follow",

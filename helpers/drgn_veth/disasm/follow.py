@@ -83,7 +83,7 @@ def follow(code: Code, start: int, others: Iterable[int]) -> Reached:
 
 
 def followed(prog: Program, code: Code, start: int) -> Reached:
-    """Return the same, once for each function: code does not change."""
+    """Return the same from a cache, as code does not change."""
     known: dict[int, Reached] = prog.cache.setdefault("drgn_veth.followed", {})
     try:
         return known[start]
@@ -99,7 +99,7 @@ def require_x86_64(prog: Program) -> None:
     platform = prog.platform
     if platform is None or platform.arch != Architecture.X86_64:
         name = platform.arch.name if platform else "an unknown architecture"
-        raise NotImplementedError(f"code of {name} is not understood, only of X86_64")
+        raise NotImplementedError(f"cannot decode code of {name}, only of X86_64")
 
 
 def _reached(prog: Program, function: IntegerLike) -> Reached:
@@ -110,13 +110,13 @@ def _reached(prog: Program, function: IntegerLike) -> Reached:
 @takes_program_or_default
 def code_constants(prog: Program, function: IntegerLike) -> frozenset[int]:
     """
-    Return the numbers of 32 or 64 bits in the code of a function, itself, and the
+    Return the 32-bit and 64-bit numbers in the code of a function itself, and the
     addresses that it refers to.
 
     :param function: Pointer to the function
-    :return: As unsigned numbers of 64 bits
+    :return: As unsigned 64-bit numbers
     :raises FaultError: if its code cannot be read
-    :raises ValueError: if there is no end to its code, or it is no code
+    :raises ValueError: if its code does not end, or is not valid
     :raises NotImplementedError: on another architecture than x86-64
     """
     return frozenset(_reached(prog, function).refers_to)
@@ -125,9 +125,9 @@ def code_constants(prog: Program, function: IntegerLike) -> frozenset[int]:
 @takes_program_or_default
 def code_accesses(prog: Program, function: IntegerLike) -> frozenset[Access]:
     """
-    Return where in memory the code of a function, itself, reads or writes: operands
-    that are a fixed way from where a register points, as the members of a struct are.
-    What is on the stack is left out. Raises what :func:`code_constants()` does.
+    Return where the code of a function itself reads or writes memory: operands at a
+    fixed offset from a register, like the members of a struct. It skips operands on the
+    stack. Raises the same errors as :func:`code_constants()`.
 
     :param function: Pointer to the function
     """
@@ -137,9 +137,9 @@ def code_accesses(prog: Program, function: IntegerLike) -> frozenset[Access]:
 @takes_program_or_default
 def code_writes(prog: Program, function: IntegerLike) -> frozenset[Write]:
     """
-    Return where in memory the code of a function, itself, writes: see
-    :func:`code_accesses()`. Only instructions of one opcode byte are decoded so, which
-    compilers use for all stores of integers.
+    Return where the code of a function itself writes memory: see
+    :func:`code_accesses()`. It only decodes instructions with a single opcode byte,
+    which compilers use for all stores of integers.
 
     :param function: Pointer to the function
     """

@@ -3,8 +3,8 @@
 veth_poll()
 -----------
 
-Which TX queue of its peer veth_poll() (drivers/net/veth.c) wakes when it has made
-room: kernels differ in that by code alone.
+Which TX queue of its peer veth_poll() (drivers/net/veth.c) wakes when it has made room:
+only the code of a kernel shows this.
 """
 
 from drgn import IntegerLike, Program, offsetof
@@ -22,8 +22,8 @@ _INT = False
 @takes_program_or_default
 def veth_poll_members(prog: Program, poll: IntegerLike) -> frozenset[str]:
     """
-    Return which members decide on the TX queue that veth_poll() wakes: those of them
-    that its code accesses.
+    Return the members that the code of veth_poll() accesses to choose the TX queue that
+    it wakes.
 
     :param poll: Pointer to veth_poll(), as of
         :func:`~drgn_veth.readers.veth.veth_rq_poll()`
@@ -31,9 +31,9 @@ def veth_poll_members(prog: Program, poll: IntegerLike) -> frozenset[str]:
         ``real_num_tx_queues``: it checks the number first; and
         ``xdp_rxq.queue_index`` (``struct veth_rq``): that is the number, else it is
         the place in the array
-    :raises LookupError: if the types of the veth module are not there
+    :raises LookupError: if the types of the veth module are not loaded
     :raises FaultError: if its code cannot be read
-    :raises ValueError: if there is no end to its code, or it is no code
+    :raises ValueError: if its code does not end, or is not valid
     :raises NotImplementedError: on another architecture than x86-64
     """
     # Since Linux kernel commit dc82a33297fc ("veth: apply qdisc backpressure on full

@@ -4,7 +4,7 @@ veth_xmit()
 -----------
 
 Whether veth_xmit() (drivers/net/veth.c) writes the RX queue into a packet, which
-decides by which RPS mask it is steered: kernels differ in that by code alone.
+decides which RPS mask steers it: only the code of a kernel shows this.
 """
 
 from drgn import IntegerLike, Program, offsetof, sizeof
@@ -24,9 +24,9 @@ def veth_xmit_records_rx_queue(prog: Program, xmit: IntegerLike) -> RecordsRxQue
     Return when veth_xmit() calls skb_record_rx_queue(), which is inlined into it.
 
     :param xmit: Pointer to veth_xmit()
-    :raises LookupError: if the types of the veth module are not there
+    :raises LookupError: if the types of the veth module are not loaded
     :raises FaultError: if its code cannot be read
-    :raises ValueError: if there is no end to its code, or it is no such code
+    :raises ValueError: if its code does not end, or is not valid code of veth_xmit()
     :raises NotImplementedError: on another architecture than x86-64
     """
     # Since Linux kernel commit 710ad98c363a ("veth: Do not record rx queue hint in
@@ -36,7 +36,7 @@ def veth_xmit_records_rx_queue(prog: Program, xmit: IntegerLike) -> RecordsRxQue
     offset = offsetof(sk_buff, "queue_mapping")
     if all(access.offset != offset for access in code_accesses(prog, xmit)):
         # It has chosen an RX queue by it since there are several, in v4.19.
-        raise ValueError("veth_xmit() does not look at queue_mapping: not understood")
+        raise ValueError("veth_xmit() does not read queue_mapping: unknown code")
     if Write(offset, size) not in code_writes(prog, xmit):
         return RecordsRxQueue.NEVER
     # Since Linux kernel commit edbea9220251 ("veth: Store queue_mapping independently

@@ -22,9 +22,9 @@ def virtio_net_padded_vnet_hdr_size(prog: Program, ndo_bpf: IntegerLike) -> int:
     (``virtnet_xdp_set()``).
 
     :param ndo_bpf: ``netdev_ops->ndo_bpf`` of a virtio_net device
-    :raises LookupError: if this kernel does not limit the MTU so
+    :raises LookupError: if this kernel does not limit the MTU this way
     :raises FaultError: if the code cannot be read
-    :raises ValueError: if it is no code
+    :raises ValueError: if the code is not valid
     :raises NotImplementedError: on another architecture than x86-64
     """
     # Nothing but this size is made of the struct, so compilers leave its type out. The
@@ -33,5 +33,7 @@ def virtio_net_padded_vnet_hdr_size(prog: Program, ndo_bpf: IntegerLike) -> int:
     constants = code_constants(prog, ndo_bpf)
     found = [size for size in _PADDED_SIZES if page - size in constants]
     if len(found) != 1:
-        raise LookupError("virtnet_xdp_set() compares the MTU with no such limit")
+        raise LookupError(
+            "virtnet_xdp_set() does not compare the MTU with such a limit"
+        )
     return found[0]

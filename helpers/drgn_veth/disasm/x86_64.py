@@ -3,7 +3,7 @@
 Machine code of x86-64
 ----------------------
 
-Decodes one instruction at a time: how long it is, where it leads, what it refers to,
+Decodes one instruction at a time: its length, where it jumps to, what it refers to,
 reads and writes.
 """
 
@@ -92,7 +92,7 @@ _STOPS = frozenset((0xC2, 0xC3, 0xCA, 0xCB, 0xCC, 0xCF, 0xF4))
 
 
 class Access(NamedTuple):
-    """An operand in memory, some way from where a register points."""
+    """An operand in memory, at an offset from a register."""
 
     offset: int
     wide: bool  # of 64 bits
@@ -100,7 +100,7 @@ class Access(NamedTuple):
 
 
 class Write(NamedTuple):
-    """An operand in memory that is written, some way from where a register points."""
+    """An operand in memory that is written, at an offset from a register."""
 
     offset: int
     size: int  # in bytes
@@ -127,7 +127,7 @@ class _Operand(NamedTuple):
 
 
 class Code:
-    """The code of a kernel, read in chunks, as far as one function may go."""
+    """The code of a kernel, read in chunks, up to the maximum length of a function."""
 
     def __init__(self, prog: Program) -> None:
         self._prog = prog
@@ -139,7 +139,7 @@ class Code:
         except KeyError:
             pass
         if len(self._chunks) >= _MAX_TEXT // _CHUNK:
-            raise ValueError(f"the code goes on for more than {_MAX_TEXT} bytes")
+            raise ValueError(f"the code continues for more than {_MAX_TEXT} bytes")
         chunk = self._chunks[number] = self._prog.read(number * _CHUNK, _CHUNK)
         return chunk
 
@@ -194,7 +194,7 @@ class Code:
         """
         Decode an instruction.
 
-        :raises ValueError: if there can be none
+        :raises ValueError: if it is not valid
         """
         pos = start
         short = wide = extended_base = False

@@ -3,8 +3,8 @@
 Messages in the kernel's code
 -----------------------------
 
-Kernels with the same types may differ in code alone. The messages that a function can
-give tell which code it has.
+Kernels with the same types may have different code. The messages that a function can
+return show which code it has.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -49,7 +49,7 @@ def _is_at(prog: Program, address: int, text: bytes) -> bool:
 
 
 def _text_at(prog: Program, address: int) -> Optional[bytes]:
-    # The text that is there, None if it is none.
+    # The text at an address, None if there is none.
     text = b""
     size = _WORD
     while len(text) < _LONGEST:
@@ -131,19 +131,21 @@ def messages_in(
     prog: Program, function: str, messages: Sequence[bytes]
 ) -> frozenset[bytes]:
     """
-    Return which messages the code of a function refers to; what is inlined into it
-    belongs to it, what it calls does not.
+    Return which messages the code of a function refers to, including what is inlined
+    into it, but not what it calls.
 
     :param function: Name of a function of the kernel or of a module
     :param messages: Strings, without the NUL at the end
     :raises LookupError: if there is no such function
-    :raises ValueError: if there is no end to its code, or it is no code
+    :raises ValueError: if its code does not end, or is not valid
     :raises NotImplementedError: on another architecture than x86-64
     """
     require_x86_64(prog)
     starts = _addresses(prog, function)
     if not starts:
-        raise LookupError(f"no function {function}: there is none, or it is inlined")
+        raise LookupError(
+            f"no function {function}: it does not exist, or it is inlined"
+        )
     return _messages_of(prog, starts.values(), starts.values(), messages)
 
 
@@ -152,14 +154,14 @@ def xdp_message_places(
     prog: Program, messages: Optional[Sequence[bytes]] = XDP_ATTACH_MESSAGES
 ) -> dict[str, frozenset[bytes]]:
     """
-    Return which messages each of :data:`XDP_ATTACH_FUNCTIONS` can give.
+    Return which messages each of :data:`XDP_ATTACH_FUNCTIONS` can return.
 
-    :param messages: Strings, without the NUL at the end; None: all that their code
-        refers to, messages or not, so that a new one needs not be known here
-    :return: By name of the function; one that this kernel does not have, or has
-        only inlined into another, is left out, as is ``dev_change_xdp_fd`` since v5.9
+    :param messages: Strings, without the NUL at the end; None: all strings that their
+        code refers to, so that a new message need not be known here
+    :return: By name of the function, without those that this kernel does not have or
+        has inlined, such as ``dev_change_xdp_fd`` since v5.9
     :raises LookupError: if it has none of them
-    :raises ValueError: if there is no end to the code of one, or it is no code
+    :raises ValueError: if the code of one does not end, or is not valid
     :raises NotImplementedError: on another architecture than x86-64
     """
     require_x86_64(prog)
@@ -195,14 +197,14 @@ def driver_messages(
     prog: Program, ndo_bpf: IntegerLike, messages: Sequence[bytes]
 ) -> frozenset[bytes]:
     """
-    Return which messages a function of a driver can give, itself or through what it
-    calls that lies near it, which wants no symbols.
+    Return which messages a function of a driver can return, itself or by calling
+    functions near it. This needs no symbols.
 
     :param ndo_bpf: Pointer to the function, such as ``netdev_ops->ndo_bpf``
     :param messages: Strings, without the NUL at the end, with the prefix that
         ``NL_SET_ERR_MSG_MOD`` gives them
     :raises FaultError: if its code cannot be read
-    :raises ValueError: if there is no end to its code, or it is no code
+    :raises ValueError: if its code does not end, or is not valid
     :raises NotImplementedError: on another architecture than x86-64
     """
     require_x86_64(prog)

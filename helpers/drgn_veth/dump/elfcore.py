@@ -3,8 +3,8 @@
 ELF core files
 --------------
 
-As much of them as is needed to write a core that drgn opens, and to find notes in
-one. 64-bit only, as the kernels that this is about.
+Just enough to write a core that drgn opens, and to find notes in one. 64-bit only, like
+the kernels that drgn-veth supports.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -64,8 +64,8 @@ def write_core(
     segments: Sequence[tuple[int, bytes]],
 ) -> None:
     """
-    Write an ELF core with physical memory: p_paddr tells where it is, p_vaddr is an
-    address that no machine has.
+    Write an ELF core with physical memory: p_paddr is its address, p_vaddr an address
+    that no machine has.
 
     :param machine: ``EM_*``
     :param little: Little-endian
@@ -160,8 +160,8 @@ def _notes_in(order: str, content: bytes) -> Iterator[Note]:
 
 def read_notes(path: "os.PathLike[str] | str") -> Iterator[Note]:
     """
-    Iterate over the notes of an ELF file; over none if it is no ELF file, and over
-    those before the first broken one. Bounded, whatever the file says.
+    Iterate over the notes of an ELF file, up to the first broken one; over none if it
+    is not an ELF file. The walk is bounded, whatever the file says.
 
     :raises OSError: if the file cannot be read
     """
@@ -176,10 +176,10 @@ def read_notes(path: "os.PathLike[str] | str") -> Iterator[Note]:
 
 def still_open(path: str) -> str:
     """
-    Return a path by which a file can be read that this process has open, even if the
-    file has no name any more.
+    Return a path to a file that this process has open, even if the file no longer has a
+    name.
 
-    :param path: Its name, as the kernel tells it
+    :param path: Its name, as the kernel reports it
     """
     if os.path.exists(path):
         return path

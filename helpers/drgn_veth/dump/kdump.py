@@ -3,14 +3,14 @@
 Incomplete dump files
 ---------------------
 
-What the headers of a file say about it: how much of a dump it is, and what is missing.
+What the headers of a dump file say: whether the file is complete, and what is missing.
 
 libkdumpfile maps a kdump file into memory. If the file ends within its own tables,
-because a copy of it was cut short, the process that opens it dies of SIGBUS: look
-first. Follows makedumpfile's diskdump_mod.h, for 64-bit kernels.
+because a copy was cut short, SIGBUS kills the process that opens it: check first.
+Follows makedumpfile's diskdump_mod.h, for 64-bit kernels.
 
-drgn opens an ELF dump that was cut short, and a kdump file that lacks pages, as if
-nothing was missing.
+drgn opens a truncated ELF dump, and a kdump file that lacks pages, as if nothing were
+missing.
 """
 
 from array import array
@@ -67,14 +67,14 @@ _PACKED = (
     # drgn opens these, unless its libkdumpfile is too old or the file is damaged.
     (
         _FLATTENED,
-        "it is flattened: copy it again, in whole, or makedumpfile -R NEW <OLD first",
+        "it is flattened: copy the whole dump again, or run makedumpfile -R NEW <OLD",
     ),
 )
 
 
 def how_to_unpack(path: str) -> Optional[str]:
     """
-    Return what to do about a dump that is packed in another format.
+    Return what to do about a dump in another format, such as a compressed one.
 
     :return: None if it is not
     :raises OSError: if the file cannot be read
@@ -112,7 +112,7 @@ def missing_from_elf(path: str) -> Optional[str]:
             for offset, length in program.iter_unpack(f.read(count * entry)):
                 end = max(end, offset + length)
         if size < end:
-            return f"the file ends after {size} bytes, its segments take {end}"
+            return f"the file ends after {size} bytes, but its segments need {end}"
         return None
 
 
@@ -246,10 +246,10 @@ def _page_at(f: BinaryIO, kdump: _Kdump, index: int) -> int:
 def lost_memory(path: str) -> Optional[int]:
     """
     Return the first physical address that a truncated kdump file lacks. It has the
-    tables of the pages from there on, but not the pages; libkdumpfile may die of SIGBUS
-    when it reads one.
+    tables of the pages from there on, but not the pages; SIGBUS may kill the process
+    when libkdumpfile reads one.
 
-    :return: None if it has all, or is no kdump file
+    :return: None if it lacks none, or is not a kdump file
     :raises OSError: if the file cannot be read
     """
     with open(path, "rb") as f:
@@ -290,7 +290,7 @@ def missing_from_kdump(path: str) -> Optional[str]:
             tables = max(tables, descriptors)
         if size < tables:
             return (
-                f"the file ends after {size} bytes, its tables alone take at least "
+                f"the file ends after {size} bytes, but its tables alone need at least "
                 f"{tables}"
             )
         return None
@@ -310,12 +310,14 @@ def _wrong_with_kdump(f: BinaryIO, start: bytes) -> Optional[str]:
     if kdump.incomplete:
         said.append(
             "an incomplete dump: the disk was full before makedumpfile had written all "
-            "pages; make room, and dump again"
+            "pages; free some space and dump again"
         )
     size = f.seek(0, os.SEEK_END)
     end = _end_of_pages(f, kdump, _dumped(f, kdump))
     if size < end:
-        said.append(f"the file ends after {size} bytes, its pages take {end}; {_AGAIN}")
+        said.append(
+            f"the file ends after {size} bytes, but its pages need {end}; {_AGAIN}"
+        )
     return "; ".join(said) or None
 
 
@@ -323,7 +325,7 @@ def what_is_wrong(path: str) -> Optional[str]:
     """
     Return in one line why a dump is incomplete, and what to do.
 
-    :return: None if it is whole, as far as its headers tell
+    :return: None if its headers show nothing wrong
     :raises OSError: if the file cannot be read
     """
     missing = missing_from_kdump(path) or missing_from_elf(path)

@@ -3,10 +3,10 @@
 Kdump files that were cut off
 -----------------------------
 
-libkdumpfile maps the file into memory, and the process may die of SIGBUS when it
-reads a page behind the end of the file. So a child process first tries to open the
-file. Then a second program sees the physical memory up to the cut: drgn walks the page
-tables in it itself, and never asks for what is not there.
+libkdumpfile maps the file into memory, and SIGBUS may kill the process when it reads a
+page beyond the end of the file. So a child process first tries to open the file. Then a
+second program sees the physical memory up to the cut: drgn walks the page tables in it
+itself, and never reads beyond the cut.
 """
 
 import faulthandler
@@ -23,13 +23,13 @@ _CORE = "drgn_veth.core"
 
 
 def core_of(prog: Program) -> Optional[str]:
-    """Return the path of the dump that a program looks at, None if it is none."""
+    """Return the path of the dump that a program reads, None if it reads no dump."""
     path: Optional[str] = prog.cache.get(_CORE)
     return path or prog.core_dump_path
 
 
 def can_be_opened(path: str) -> bool:
-    """Return whether a process that opens a dump survives that."""
+    """Return whether a process survives opening a dump."""
     child = os.fork()
     if not child:
         try:
@@ -49,8 +49,8 @@ def without_memory_from(whole: Program, end: int) -> Optional[Program]:
     Return a program that sees the memory of a dump up to a physical address.
 
     :param whole: The dump
-    :return: None if drgn is older than 0.1 and knows no such programs, or if VMCOREINFO
-        is gone
+    :return: None if drgn is older than 0.1, which has no such programs, or if
+        VMCOREINFO is lost
     """
     try:
         part = Program(whole.platform)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a person meets: arguments, opening a target, output."""
+"""The user interface: arguments, opening a target, output."""
 
 __all__ = (
     "damage",

@@ -3,8 +3,8 @@
 What is wrong with a target
 ---------------------------
 
-A dump may be truncated, damaged or compressed, or no kernel dump at all. Here is the
-reason, for the one line that a script prints.
+A dump may be truncated, damaged or compressed, or not a kernel dump at all. This module
+finds the reason, for the one line that a script prints.
 """
 
 from typing import Callable, Optional, TypeVar
@@ -90,7 +90,7 @@ def unread(prog: Program, why: str) -> TargetError:
 
 
 def why_not_opened(path: str, error: BaseException) -> str:
-    """Return why drgn does not open a file: what the file is, and what drgn says."""
+    """Return why drgn cannot open a file: what the file is, and what drgn says."""
     said = reason(error)
     try:
         known = what_is_wrong(path) or how_to_unpack(path)

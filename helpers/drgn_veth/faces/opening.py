@@ -89,7 +89,7 @@ def _check_core(path: str) -> None:
     with contextlib.suppress(OSError):
         mode = os.stat(path).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode) or stat.S_ISDIR(mode)):
-            raise TargetError(f"{path}: not a file; give a kernel crash dump")
+            raise TargetError(f"{path}: not a file; expected a kernel crash dump")
 
 
 def _lost_memory(path: str) -> Optional[int]:
@@ -169,7 +169,7 @@ def open_target(prog: Optional[Program], args: argparse.Namespace) -> Program:
         prog = _open(args)
     elif args.core or args.qemu or args.symbols:
         raise UsageError(
-            "drgn has already chosen the target: pass -c, -s and --qemu to drgn, "
+            "drgn has already opened the target: give -c, -s and --qemu to drgn, "
             "before the script's name"
         )
     else:

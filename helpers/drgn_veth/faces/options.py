@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-Options that the scripts have in common
+Options that all scripts have in common
 ---------------------------------------
 
 Which target to read, and where the output goes.
@@ -15,7 +15,7 @@ __all__ = ("add_output_options", "add_target_options", "check_format", "new_pars
 
 
 def new_parser(script: str, description: str, epilog: str) -> argparse.ArgumentParser:
-    """Return a parser that prints description and epilog as they are written."""
+    """Return a parser that prints description and epilog without wrapping them."""
     return argparse.ArgumentParser(
         prog=script,
         description=description,
@@ -25,7 +25,7 @@ def new_parser(script: str, description: str, epilog: str) -> argparse.ArgumentP
 
 
 def add_target_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose the target, for a start without drgn."""
+    """Add the options that choose the target if the script runs without drgn."""
     group = parser.add_argument_group(
         "target",
         # new_parser() does not wrap lines.

@@ -3,7 +3,7 @@
 Where the output goes
 ---------------------
 
-To standard output or to a file: never over an input, and whole or not at all.
+To standard output or to a file: all or nothing, and never over an input.
 """
 
 from collections.abc import Iterable, Iterator
@@ -48,8 +48,8 @@ def check_output(
     Refuse to write to an input, or to replace a file without permission.
 
     :param path: File, None for standard output
-    :param inputs: The files that are read
-    :param replace: Whether a file that exists may be replaced
+    :param inputs: The input files
+    :param replace: Whether an existing file may be replaced
     :raises UsageError: if the output is an input, or exists and must not be replaced
     """
     output = _identity_of(path)
@@ -169,8 +169,8 @@ def replacing(
     """
     Open a file for writing that appears only when it is complete.
 
-    :param inputs: The files that are read: none of them is written to
-    :param replace: Whether a file that exists may be replaced
+    :param inputs: The input files, which are never written to
+    :param replace: Whether an existing file may be replaced
     :raises UsageError: if it cannot be written
     """
     if os.path.basename(path) in ("", os.curdir, os.pardir):
@@ -220,7 +220,7 @@ def write_output(text: str, path: Optional[str], inputs: Iterable[str] = ()) -> 
     Write the output completely or not at all.
 
     :param path: File, None for standard output
-    :param inputs: The files that are read: none of them is written to
+    :param inputs: The input files, which are never written to
     :raises UsageError: if it cannot be written
     """
     if path is None:

@@ -5,8 +5,8 @@ Slices
 
 A slice is a small core with only the memory that a full report reads, byte for byte,
 without the rest of each page. A second program sees the target's physical memory
-through a segment that records every read; drgn walks the page tables in it, so that
-they are in the slice too. See docs/slices.md.
+through a segment that records every read. drgn walks the page tables in that memory, so
+the slice has them too. See docs/slices.md.
 """
 
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ class _Recorder:
         return data[start : start + count]
 
     def segments(self) -> list[tuple[int, bytes]]:
-        """Return what was read: address and content, ascending, apart."""
+        """Return what was read: address and content, ascending, without overlaps."""
         merged: list[list[int]] = []
         for start, end in sorted(self._ranges):
             if merged and start <= merged[-1][1]:
@@ -143,7 +143,7 @@ def _without_reasons(value: object) -> object:
 
 def check_slice(path: str, slice: Slice) -> None:
     """
-    Make the report of a slice, and compare it with the one it was made from.
+    Make the report of a slice, and compare it with the report of its target.
 
     :param path: The slice, as it was written
     :raises SliceError: if they differ

@@ -37,7 +37,7 @@ _TRACEBACK = "DRGN_VETH_TRACEBACK"
 
 
 class UsageError(Exception):
-    """The command line asks for something that cannot be done."""
+    """The command line asks for something impossible."""
 
 
 class TargetError(Exception):

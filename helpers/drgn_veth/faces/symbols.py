@@ -100,7 +100,7 @@ def load_symbols(prog: Program, paths: Sequence[str]) -> None:
 
 
 def debug_files(prog: Program) -> list[str]:
-    """Return the files that debug symbols were loaded from."""
+    """Return the files that drgn loaded debug symbols from."""
     files = (
         module.debug_file_path or module.loaded_file_path for module in prog.modules()
     )

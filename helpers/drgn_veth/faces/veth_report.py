@@ -52,14 +52,14 @@ in the table:
 
 findings, below the table, worst first (JSON has all of them):
   error      something is broken now
-  warning    it will hurt traffic as things are set up now
-  info       it matters for something that you may want, such as native XDP; infos of
-             one rule are folded
-  undecided  an input could not be read, or is not in any dump; counted separately
+  warning    it will hurt the traffic that is set up now
+  info       it matters if you want what it is about, such as native XDP; infos of one
+             rule are folded into a count and an example
+  undecided  a value could not be read, or is not in any dump; counted separately
   $          a command that fixes it, for a shell on the host; a line "this ..." above
              it names side effects
   to undo it a command that only undoes a state, which may be intended
-  then       what the kernel would still answer to a native attach afterwards
+  then       how the kernel would still refuse a native attach afterwards
 
 exit status:
   0  the report was printed, even if some values could not be read
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         "--all", action="store_true", help="list devices of every kind instead of pairs"
     )
     only = parser.add_argument_group(
-        "filters", "A pair is shown if either of its ends matches all of them."
+        "filters", "A pair is shown if one of its ends matches all filters."
     )
     only.add_argument(
         "--netns",
@@ -109,8 +109,8 @@ def _parser() -> argparse.ArgumentParser:
     rules.add_argument(
         "--check",
         action="store_true",
-        help="exit 1 if there is an error in what the filters match; rules that could "
-        "not be decided are named on standard error",
+        help="exit 1 if there is an error in what the filters match; undecided rules "
+        "are named on standard error",
     )
     rules.add_argument(
         "--explain",

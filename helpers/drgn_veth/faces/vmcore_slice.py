@@ -40,20 +40,20 @@ examples:
                                    if the dump lacks symbols or types
   xz -d veth.core.xz && drgn -c veth.core scripts/veth_report.py
 
-what is in it, byte for byte and no more:
+what is in it, byte for byte and nothing else:
   the structs that the report reads (struct net, net_device, queues, RPS and XPS
   maps, BPF programs' struct bpf_prog and bpf_prog_aux), with the names, aliases and
   MAC addresses of all devices and the names of XDP programs; the paths that network
   namespaces are mounted at and BPF links are pinned at; PID and name of one process
   in each namespace that has no mount, and of the task that holds rtnl_mutex;
-  code of dev_xdp_attach() and of a driver; the kernel's types (BTF) and symbol names
-  (kallsyms), which are those of its package; the names and types of the loaded
-  modules; page tables on the way there; VMCOREINFO (release, build, addresses)
+  code of dev_xdp_attach() and of drivers; the kernel's types (BTF) and symbol names
+  (kallsyms), the same as in its package; the names and types of the loaded modules;
+  the page tables that lead there; VMCOREINFO (release, build, addresses)
 
 what is not in it:
   memory of user processes; packets; sockets; keys; the kernel's log; instructions
-  of BPF programs and contents of maps; IP addresses and routes; anything else on the
-  pages of the above
+  of BPF programs and contents of maps; IP addresses and routes; anything else on
+  the same pages
 
 exit status:
   0  the slice was written, and gives the same report as the target
@@ -117,7 +117,7 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
         # replacing() has reported errors of the output.
         raise UsageError(
             f"cannot write to {tempfile.gettempdir()}: {e.strerror}; set TMPDIR to "
-            "a folder with room for the uncompressed slice"
+            "a directory with room for the uncompressed slice"
         ) from None
     missing = sum(1 for _ in unreadable_in(taken.snapshot))
     if missing:

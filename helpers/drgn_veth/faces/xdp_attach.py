@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--mode",
         choices=predictor.MODES,
-        help="only this mode; default means that no mode is given",
+        help="only this mode; default means an attach without a mode",
     )
     parser.add_argument(
         "--via",
@@ -127,7 +127,7 @@ def _program(
     except KeyError:
         there = ", ".join(map(str, sorted(programs))) or "none"
         raise UsageError(
-            f"no XDP program with ID {number} is loaded; there are {there}"
+            f"no XDP program with ID {number} is loaded; available: {there}"
         ) from None
 
 

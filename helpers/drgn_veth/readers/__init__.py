@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""drgn helpers: objects in, objects out. One kernel subject a file."""
+"""drgn helpers: objects in, objects out. One kernel subject per file."""
 
 __all__ = (
     "array",

@@ -3,9 +3,10 @@
 Arrays
 ------
 
-Distributions may make pointers of them, and the length of a flexible one is elsewhere.
+Distributions may turn them into pointers, and the length of a flexible one is
+elsewhere.
 
-Upstream: all, as drgn has neither.
+Upstream: all; drgn has neither.
 """
 
 from drgn import Object, TypeKind
@@ -15,9 +16,9 @@ __all__ = ("array_values", "expect_array")
 
 def expect_array(member: Object) -> Object:
     """
-    Return a member that is known to be an array.
+    Return a member that should be an array.
 
-    :raises ValueError: if it is something else in this kernel
+    :raises ValueError: if it is not an array in this kernel
     """
     if member.type_.unaliased_kind() != TypeKind.ARRAY:
         raise ValueError(f"expected an array, found {member.type_.type_name()}")
@@ -29,14 +30,14 @@ def array_values(flexible: Object, count: int, limit: int, what: str) -> list[in
     Return the first elements of a flexible array of integers or pointers.
 
     :param flexible: ``type []``, a reference
-    :param count: How many there are, as kernel memory says
-    :param limit: How many there can be
-    :param what: What *count* counts, for the error
-    :raises ValueError: if *count* is more than *limit*, or it is no array
+    :param count: How many there are, according to kernel memory
+    :param limit: How many are possible
+    :param what: Name of *count*, for the error
+    :raises ValueError: if *count* is more than *limit*, or if it is not an array
     """
     expect_array(flexible)
     if count > limit:
-        raise ValueError(f"{what} is {count}, more than there can be ({limit})")
+        raise ValueError(f"{what} is {count}, more than possible ({limit})")
     if not count:
         return []
     prog = flexible.prog_

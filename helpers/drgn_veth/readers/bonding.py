@@ -5,7 +5,7 @@ Bonding
 
 The private data of a bond (drivers/net/bonding).
 
-Upstream: all but the hint where the types are.
+Upstream: all but the hint about where to find the types.
 """
 
 from drgn import Object
@@ -60,7 +60,7 @@ def bond_priv(dev: Object) -> Object:
 
 def _name(names: tuple[str, ...], value: int, what: str) -> str:
     if not 0 <= value < len(names):
-        raise ValueError(f"{what} is {value}, which is none that is known")
+        raise ValueError(f"{what} is {value}, which is not a known value")
     return names[value]
 
 
@@ -71,19 +71,19 @@ def bond_mode(dev: Object) -> str:
     :param dev: ``struct net_device *`` of kind bond
     :return: Name of ``bonding.params.mode``, such as ``active-backup``
     :raises LookupError: if the types of the bonding module are not loaded
-    :raises ValueError: if it is no mode
+    :raises ValueError: if the value is not a mode
     """
     return _name(_MODES, bond_priv(dev).params.mode.value_(), "mode")
 
 
 def bond_xmit_policy(dev: Object) -> str:
     """
-    Return by what a bond chooses the slave that sends a packet.
+    Return how a bond chooses the slave that sends a packet.
 
     :param dev: ``struct net_device *`` of kind bond
     :return: Name of ``bonding.params.xmit_policy``, such as ``layer2+3``
     :raises LookupError: if the types of the bonding module are not loaded
-    :raises ValueError: if it is no policy
+    :raises ValueError: if the value is not a policy
     """
     policy = bond_priv(dev).params.xmit_policy.value_()
     return _name(_XMIT_POLICIES, policy, "xmit_policy")

@@ -3,11 +3,11 @@
 Lists that may be broken
 ------------------------
 
-drgn's list helpers trust the list: one stray pointer in a dump and they loop
-for ever, or lose all that lies behind it, or skip entries silently. These do
-not: each entry has to point back to where the walk came from.
+drgn's list helpers trust the list: with one stray pointer in a dump, they loop forever,
+lose everything behind it, or silently skip entries. These do not: each entry has to
+point back to where the walk came from.
 
-Upstream: nothing; drgn's own ``list_for_each_entry()`` does where a list is whole.
+Upstream: nothing; for an intact list, drgn's own ``list_for_each_entry()`` is enough.
 """
 
 from collections.abc import Iterator
@@ -44,10 +44,10 @@ def bounded_list(
     Iterate over a ``struct list_head`` list that may be broken, reading each
     entry once.
 
-    Where the list breaks, it is walked from its other end up to the break, so
-    that one bad page costs one entry, and that one is given, too, if both its
-    neighbours name it. An entry that does not point back to the one before it is a
-    break: a ``next`` that skips entries is found by it.
+    Where the list breaks, the walk continues from its other end up to the break, so
+    that one bad page costs one entry. It yields that entry too if both its neighbours
+    point to it. An entry that does not point back to the one before it is a break: this
+    detects a ``next`` that skips entries.
 
     :param head: Address of the list's head
     :param first: Where its ``next`` points
@@ -55,8 +55,8 @@ def bounded_list(
     :param read: Takes the address of a node, returns where ``next`` and ``prev``
         point, and the entry
     :param limit: Most entries to visit
-    :raises WalkError: after all that could be reached, if the list is broken,
-        in a loop, or longer than *limit*
+    :raises WalkError: after all that could be reached, if the list is broken, loops, or
+        is longer than *limit*
     """
     seen: set[int] = set()
     broken = ""
@@ -72,7 +72,7 @@ def bounded_list(
                 broken = broken or "a NULL pointer in the list"
                 break
             if pos in seen:
-                broken = broken or f"the list runs in a circle at {pos:#x}"
+                broken = broken or f"the list loops at {pos:#x}"
                 break
             if len(seen) >= limit:
                 raise WalkError(f"more than {limit} entries: gave up")
@@ -106,14 +106,14 @@ def bounded_hlist(
     limit: int = MAX_LIST_ENTRIES,
 ) -> Iterator[int]:
     """
-    Iterate over a ``struct hlist_head`` list, or one that is chained the same way,
-    that may be broken. It cannot be walked from its other end.
+    Iterate over a ``struct hlist_head`` list, or one with the same links, that may be
+    broken. Such a list cannot be walked from its other end.
 
     :param head: Address of the pointer to the first entry
     :param next_at: Offset of an entry's ``next``
     :param pprev_at: Offset of its ``pprev``, which points to the pointer that leads to
         it; by default right behind ``next``
-    :param tags: Bits of ``pprev`` that are no part of the pointer
+    :param tags: Bits of ``pprev`` that are not part of the pointer
     :param limit: Most entries to visit
     :return: Iterator of the addresses of entries
     :raises FaultError: if the head cannot be read
@@ -148,7 +148,7 @@ def bounded_nodes(prog: Program, head: int, entry: Callable[[int], T]) -> Iterat
     :func:`bounded_list()`.
 
     :param head: Address of the list's head
-    :param entry: Makes an entry of the address of its node
+    :param entry: Makes an entry from the address of its node
     :raises WalkError: as :func:`bounded_list()`
     """
     word = sizeof(prog.type("void *"))

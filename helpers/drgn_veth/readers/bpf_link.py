@@ -3,7 +3,7 @@
 BPF links
 ---------
 
-Those that attach XDP programs (kernel/bpf/syscall.c and net/core/dev.c).
+BPF links that attach XDP programs (kernel/bpf/syscall.c and net/core/dev.c).
 
 Upstream: all but for_each_xdp_link(), whose walk is bounded.
 """
@@ -26,9 +26,9 @@ def _type(link: Object) -> int:
 @takes_program_or_default
 def for_each_xdp_link(prog: Program) -> Iterator[Object]:
     """
-    Iterate over the BPF links that were made to attach XDP programs
-    (``link_idr``): also over one that is not settled yet, whose ``link.id`` is 0,
-    and over those whose device is gone, whose ``dev`` is ``NULL``.
+    Iterate over the BPF links that were made to attach XDP programs (``link_idr``),
+    including a link that is not settled yet (its ``link.id`` is 0), and links whose
+    device is gone (their ``dev`` is ``NULL``).
 
     :return: Iterator of ``struct bpf_xdp_link *`` objects.
     :raises LookupError: if the kernel has no BPF links
@@ -60,8 +60,8 @@ def bpf_link_id(link: Object) -> int:
 
 def xdp_link_refs(link: Object) -> int:
     """
-    Return how many hold a link: each file in a bpffs, each open file description of a
-    process, and the kernel while it works on it.
+    Return how many references hold a link: each file in a bpffs, each open file
+    description of a process, and the kernel while it works on the link.
 
     :param link: ``struct bpf_xdp_link *``
     :return: ``bpf_link.refcnt``; 0 if it is being freed

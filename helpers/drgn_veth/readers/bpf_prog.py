@@ -4,7 +4,7 @@ BPF programs
 ------------
 
 What ``bpftool prog`` shows of a ``struct bpf_prog`` (bpf_prog_get_info_by_fd(),
-kernel/bpf/syscall.c), and what the kernel asks of one before it attaches it
+kernel/bpf/syscall.c), and what the kernel checks before it attaches one
 (dev_xdp_attach(), net/core/dev.c; kernel/bpf/offload.c).
 
 Upstream: all but for_each_xdp_prog(), whose walk is bounded.
@@ -68,7 +68,9 @@ def _type(prog: Object) -> int:
 
 @takes_program_or_default
 def has_xdp_frags(prog: Program) -> bool:
-    """Return whether XDP programs may be loaded for packets in several buffers."""
+    """
+    Return whether this kernel can load XDP programs for packets in several buffers.
+    """
     # Since Linux kernel commit c2f2cdbeffda ("bpf: introduce
     # BPF_F_XDP_HAS_FRAGS flag in prog_flags loading the ebpf program") (in
     # v5.18).
@@ -77,7 +79,7 @@ def has_xdp_frags(prog: Program) -> bool:
 
 @takes_program_or_default
 def has_dev_bound(prog: Program) -> bool:
-    """Return whether programs may be loaded for one device."""
+    """Return whether this kernel can load programs for one device."""
     # Since Linux kernel commit 2b3486bc2d23 ("bpf: Introduce device-bound XDP
     # programs") (in v6.3).
     return prog.type("struct bpf_prog_aux").has_member("dev_bound")
@@ -145,8 +147,7 @@ def bpf_prog_load_time(prog: Object) -> int:
 
 def bpf_prog_uid(prog: Object) -> int:
     """
-    Return the user who loaded a program, as the initial user namespace numbers
-    users.
+    Return the UID of the user who loaded a program, in the initial user namespace.
 
     :param prog: ``struct bpf_prog *``
     """
@@ -158,7 +159,7 @@ def bpf_prog_expected_attach_type(prog: Object) -> int:
     Return what a program was loaded for.
 
     :param prog: ``struct bpf_prog *``
-    :return: ``enum bpf_attach_type``; of an XDP program that does not say, 0
+    :return: ``enum bpf_attach_type``; 0 for an XDP program that does not say
     """
     return prog.expected_attach_type.value_()
 
@@ -166,8 +167,8 @@ def bpf_prog_expected_attach_type(prog: Object) -> int:
 def bpf_prog_is_offloaded(prog: Object) -> bool:
     """
     Return whether a program was loaded to run on a device, as bpf_prog_is_offloaded()
-    does (include/linux/bpf.h). Where the kernel cannot bind programs to devices
-    otherwise, that was bpf_prog_is_dev_bound().
+    does (include/linux/bpf.h). In kernels where only offloaded programs are bound to a
+    device, that function is bpf_prog_is_dev_bound().
 
     :param prog: ``struct bpf_prog *``
     """
@@ -181,7 +182,7 @@ def bpf_prog_is_dev_bound(prog: Object) -> bool:
     (include/linux/bpf.h).
 
     :param prog: ``struct bpf_prog *``
-    :return: False in kernels that have no such programs, also for one that was loaded
+    :return: False in kernels that have no such programs, even for one that was loaded
         to run on a device
     """
     try:
@@ -192,11 +193,11 @@ def bpf_prog_is_dev_bound(prog: Object) -> bool:
 
 def bpf_prog_bound_netdev(prog: Object) -> Object:
     """
-    Return the device that a program was loaded for: see
-    bpf_offload_dev_match() (kernel/bpf/offload.c).
+    Return the device that a program was loaded for: see bpf_offload_dev_match()
+    (kernel/bpf/offload.c).
 
     :param prog: ``struct bpf_prog *``
-    :return: ``struct net_device *``, ``NULL`` if none, or if it is gone
+    :return: ``struct net_device *``, ``NULL`` if there is none, or if it is gone
     """
     offload = prog.aux.offload.read_()
     if not offload:

@@ -3,9 +3,10 @@
 CPUs
 ----
 
-The CPUs of a target. drgn's own helpers take ``nr_cpu_ids`` for 1 where it is a macro.
+The CPUs of a target. drgn's own helpers assume that ``nr_cpu_ids`` is 1 where it is a
+macro.
 
-Upstream: the fall-back of nr_cpu_ids(), for drgn's ``for_each_cpu()``.
+Upstream: the fallback of nr_cpu_ids(), for drgn's ``for_each_cpu()``.
 """
 
 from drgn import FaultError, Object, Program, sizeof
@@ -32,10 +33,10 @@ def _cpus_of(mask: Object) -> tuple[int, ...]:
 @takes_program_or_default
 def nr_cpu_ids(prog: Program) -> int:
     """
-    Return one more than the highest possible CPU, by which the kernel sizes
-    whatever it keeps by CPU (``nr_cpu_ids``, kernel/smp.c).
+    Return one more than the highest possible CPU, which is the size of the kernel's
+    per-CPU arrays (``nr_cpu_ids``, kernel/smp.c).
 
-    :raises ValueError: if no kernel has as many
+    :raises ValueError: if it is more than any kernel supports
     """
     try:
         count: int = prog["nr_cpu_ids"].value_()
@@ -49,7 +50,7 @@ def nr_cpu_ids(prog: Program) -> int:
 
 @takes_program_or_default
 def num_possible_cpus(prog: Program) -> int:
-    """Return how many CPUs can ever be online."""
+    """Return the number of possible CPUs."""
     return len(_cpus_of(cpu_possible_mask(prog)))
 
 
@@ -60,7 +61,7 @@ def online_cpus(prog: Program) -> tuple[int, ...]:
     before it.
 
     :raises FaultError: if they cannot be read
-    :raises KeyError: if the kernel's symbols have no masks
+    :raises KeyError: if the kernel's symbols do not include the masks
     """
     online = _cpus_of(cpu_online_mask(prog))
     if len(online) == num_possible_cpus(prog):

@@ -3,8 +3,7 @@
 Drivers
 -------
 
-Which driver a device has, what that driver can do, and what has been set up that
-keeps XDP out.
+Which driver a device has, what that driver can do, and which settings prevent XDP.
 
 Upstream: all but the members.
 """
@@ -49,10 +48,10 @@ class RxQueueMemory(Members):
 
 def netdev_parent(dev: Object) -> Object:
     """
-    Return what a device is on: ``SET_NETDEV_DEV()`` sets it.
+    Return the parent of a device, which ``SET_NETDEV_DEV()`` sets.
 
     :param dev: ``struct net_device *``
-    :return: ``struct device *``, ``NULL`` if it is virtual
+    :return: ``struct device *``, ``NULL`` for a virtual device
     """
     return dev.dev.parent.read_()
 
@@ -62,9 +61,9 @@ def netdev_driver_name(dev: Object) -> Optional[bytes]:
     Return the name of the driver of a device.
 
     :param dev: ``struct net_device *``
-    :return: Its rtnetlink kind, which is what virtual drivers are called by;
-        otherwise ``net_device.dev.parent->driver->name``, as ``ethtool -i`` says;
-        None for one that has neither, such as ``lo``
+    :return: For a virtual device, its rtnetlink kind; otherwise
+        ``net_device.dev.parent->driver->name``, as ``ethtool -i`` shows; None for a
+        device that has neither, such as ``lo``
     """
     kind = netdev_kind(dev)
     if kind:
@@ -84,9 +83,9 @@ def _op(ops: Object, name: str) -> Object:
     except LookupError:  # Nobody has an operation that this kernel does not know.
         return NULL(ops.prog_, "void *")
     if not ops:
-        raise ValueError("a device without operations")
+        raise ValueError("the device has no operations")
     if member.type_.unaliased_kind() != TypeKind.POINTER:
-        raise ValueError(f"{name} is no pointer in this kernel")
+        raise ValueError(f"{name} is not a pointer in this kernel")
     return member.read_()
 
 
@@ -103,7 +102,7 @@ def netdev_op(dev: Object, name: str) -> Object:
 
 def ethtool_op(dev: Object, name: str) -> Object:
     """
-    Return an operation of a device that ethtool(8) asks for.
+    Return an ethtool(8) operation of a device.
 
     :param dev: ``struct net_device *``
     :param name: Member of ``struct ethtool_ops``, such as ``set_channels``
@@ -114,12 +113,12 @@ def ethtool_op(dev: Object, name: str) -> Object:
 
 def netdev_tcp_data_split(dev: Object) -> Optional[int]:
     """
-    Return what ``ethtool -G DEV tcp-data-split`` was set to; dev_xdp_install()
-    (net/core/dev.c) looks at it.
+    Return the setting of ``ethtool -G DEV tcp-data-split``, which dev_xdp_install()
+    (net/core/dev.c) checks.
 
     :param dev: ``struct net_device *``
-    :return: ``ETHTOOL_TCP_DATA_SPLIT_*`` (``u8``): 0 not set, 1 off, 2 on; None if
-        this kernel does not keep it
+    :return: ``ETHTOOL_TCP_DATA_SPLIT_*`` (``u8``): 0 not set, 1 off, 2 on; None if this
+        kernel does not have it
     """
     # In v6.14 and later; before, only the driver may know.
     try:
@@ -131,13 +130,12 @@ def netdev_tcp_data_split(dev: Object) -> Optional[int]:
 
 def rx_queue_memory_provider(queue: Object) -> Optional[Object]:
     """
-    Return who provides the memory of a receive queue other than the kernel, such as
-    a dma-buf or io_uring; dev_get_min_mp_channel_count() (net/core/dev.c) looks at
-    it.
+    Return the memory provider of a receive queue, such as a dma-buf or io_uring, which
+    dev_get_min_mp_channel_count() (net/core/dev.c) checks.
 
     :param queue: ``struct netdev_rx_queue *``
-    :return: ``mp_params.mp_priv`` (``void *``), ``NULL`` if nobody; None if this kernel
-        has no such thing
+    :return: ``mp_params.mp_priv`` (``void *``), ``NULL`` if there is none; None if this
+        kernel has no memory providers
     """
     # In v6.12 and later.
     try:

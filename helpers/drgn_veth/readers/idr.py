@@ -3,10 +3,10 @@
 IDRs
 ----
 
-drgn's walk over an IDR trusts its tree. This one ends, and says what it could not
-reach. Follows include/linux/xarray.h.
+drgn's walk over an IDR trusts the tree. This one always ends, and reports what it could
+not reach. Follows include/linux/xarray.h.
 
-Upstream: nothing; drgn's own ``idr_for_each()`` does where a tree is whole.
+Upstream: nothing; for an intact tree, drgn's own ``idr_for_each()`` is enough.
 """
 
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ class _Node:
     def read(
         self, node: int, above: int, owner: int, salvage: Salvage
     ) -> tuple[int, tuple[int, ...]]:
-        """Return its shift and its slots, none if they cannot be believed."""
+        """Return its shift and its slots, no slots if they are not plausible."""
         prog = self._prog
         # The walk can do without parent and count: they only confirm.
         confirm = Salvage()

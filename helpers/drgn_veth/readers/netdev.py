@@ -3,8 +3,8 @@
 Network devices
 ---------------
 
-What ``ip link`` shows of any ``struct net_device``. Where the kernel computes
-what it tells user space, so do these.
+What ``ip link`` shows for any ``struct net_device``. Where the kernel computes what it
+reports to user space, so do these.
 
 Upstream: all but the bounded walks: for_each_altname(), netdev_for_each_lower_dev() and
 netdev_for_each_upper_dev().
@@ -159,8 +159,8 @@ def flags_from(
     flags: int, gflags: int, state: int, operstate: int, masks: LinkState
 ) -> int:
     """
-    Return the flags that user space is told, as dev_get_flags() does
-    (net/core/dev.c), from members of ``struct net_device``.
+    Return the flags that user space sees, as dev_get_flags() does (net/core/dev.c),
+    from members of ``struct net_device``.
     """
     own = _IFF_PROMISC | _IFF_ALLMULTI
     flags &= ~(own | _IFF_RUNNING | _IFF_LOWER_UP | _IFF_DORMANT)
@@ -178,7 +178,7 @@ def flags_from(
 
 def dev_get_flags(dev: Object) -> int:
     """
-    Return the flags that user space is told, as dev_get_flags() does (net/core/dev.c).
+    Return the flags that user space sees, as dev_get_flags() does (net/core/dev.c).
 
     :param dev: ``struct net_device *``
     :return: Mask of ``IFF_*`` (``unsigned int``)
@@ -204,25 +204,26 @@ def netdev_flag_names(flags: int) -> tuple[str, ...]:
 
 def operstate_from(operstate: int, state: int, masks: LinkState) -> str:
     """
-    Return the operational state that user space is told (``IFLA_OPERSTATE``),
-    as rtnl_fill_ifinfo() does (net/core/rtnetlink.c), from members of ``struct
+    Return the operational state that user space sees (``IFLA_OPERSTATE``), as
+    rtnl_fill_ifinfo() does (net/core/rtnetlink.c), from members of ``struct
     net_device``.
 
     :return: Name of ``IF_OPER_*`` without the prefix
-    :raises ValueError: if it is none of them
+    :raises ValueError: if it is not a known state
     """
     if not state & masks.START:
         operstate = _IF_OPER_DOWN
     try:
         return _OPERSTATES[operstate]
     except IndexError:
-        raise ValueError(f"operstate is {operstate}, which is no IF_OPER_*") from None
+        raise ValueError(
+            f"operstate is {operstate}, which is not an IF_OPER_* value"
+        ) from None
 
 
 def netdev_operstate(dev: Object) -> str:
     """
-    Return the operational state that user space is told: see
-    :func:`operstate_from()`.
+    Return the operational state that user space sees: see :func:`operstate_from()`.
 
     :param dev: ``struct net_device *``
     """
@@ -235,7 +236,7 @@ def dev_valid_name(name: bytes) -> bool:
     Return whether the kernel accepts a name for a device, as dev_valid_name() does
     (net/core/dev.c).
 
-    :param name: Without the NUL that ends it
+    :param name: Without the terminating NUL
     """
     if not 0 < len(name) < _IFNAMSIZ or name in (b".", b".."):
         return False
@@ -248,12 +249,12 @@ def _string(prog: Program, address: int) -> bytes:
 
 def netdev_kind(dev: Object) -> bytes:
     """
-    Return the rtnetlink kind of a device, such as ``b"veth"``, which needs no
-    symbols of the module that makes the device.
+    Return the rtnetlink kind of a device, such as ``b"veth"``. This needs no symbols of
+    the device's module.
 
     :param dev: ``struct net_device *``
-    :return: ``net_device.rtnl_link_ops->kind``, ``b""`` if it has none: devices
-        of hardware and ``lo``
+    :return: ``net_device.rtnl_link_ops->kind``, ``b""`` if it has none, like hardware
+        devices and ``lo``
     """
     ops = dev.rtnl_link_ops.read_()
     return _string(dev.prog_, ops.kind.value_()) if ops else b""
@@ -325,9 +326,9 @@ def _adjacent(head: Object) -> Iterator[Object]:
 
 def netdev_for_each_lower_dev(dev: Object) -> Iterator[Object]:
     """
-    Iterate over the devices right below a device, as netdev_for_each_lower_dev() does
-    (include/linux/netdevice.h): the slaves of a bond, the ports of a bridge, the device
-    that a VLAN is on.
+    Iterate over the devices directly below a device, as netdev_for_each_lower_dev()
+    does (include/linux/netdevice.h): the slaves of a bond, the ports of a bridge, the
+    device that a VLAN is on.
 
     :param dev: ``struct net_device *``
     :return: Iterator of ``struct net_device *``, in the order of ``adj_list.lower``
@@ -338,13 +339,12 @@ def netdev_for_each_lower_dev(dev: Object) -> Iterator[Object]:
 
 def netdev_for_each_upper_dev(dev: Object) -> Iterator[Object]:
     """
-    Iterate over the devices right above a device, as
-    netdev_for_each_upper_dev_rcu() does (include/linux/netdevice.h): its master, and
-    such as VLANs.
+    Iterate over the devices directly above a device, as netdev_for_each_upper_dev_rcu()
+    does (include/linux/netdevice.h): its master, VLANs, and so on.
 
     :param dev: ``struct net_device *``
-    :return: Iterator of ``struct net_device *``, in the order of
-        ``adj_list.upper``: a master is first
+    :return: Iterator of ``struct net_device *``, in the order of ``adj_list.upper``: a
+        master comes first
     :raises WalkError: after all that could be reached
     """
     return _adjacent(dev.adj_list.upper)
@@ -359,7 +359,7 @@ def read_address(prog: Program, pointer: int, length: int, link_type: int) -> st
     :param length: ``net_device.addr_len``
     :param link_type: ``net_device.type``, ``ARPHRD_*``
     :return: ``""`` if the device has none
-    :raises ValueError: if its length cannot be
+    :raises ValueError: if the length is not possible
     """
     if not length:
         return ""

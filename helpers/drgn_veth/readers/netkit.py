@@ -3,8 +3,8 @@
 netkit
 ------
 
-The private data of a netkit device (drivers/net/netkit.c, since v6.7). netkit
-is never a module: its types are where those of the kernel are.
+The private data of a netkit device (drivers/net/netkit.c, since v6.7). netkit is never
+a module, so its types are among the kernel's.
 
 Upstream: all.
 """
@@ -32,7 +32,7 @@ def netkit_peer(dev: Object) -> Object:
     Return the other end of a netkit pair.
 
     :param dev: ``struct net_device *`` of kind netkit
-    :return: ``struct net_device *``; ``NULL`` while the pair is made or torn
-        down, and for a single device (``enum netkit_pairing``), which has none
+    :return: ``struct net_device *``; ``NULL`` while the pair is being created or torn
+        down, and for a single device (``enum netkit_pairing``)
     """
     return netkit_priv(dev).peer.read_()

@@ -42,7 +42,7 @@ class NetDeviceNetns(Members):
 @takes_program_or_default
 def for_each_net_bounded(prog: Program) -> Iterator[Object]:
     """
-    Iterate over ``net_namespace_list``, which may be broken.
+    Iterate over ``net_namespace_list``, even if it is broken.
 
     A namespace that is being torn down is not on it: see :func:`net_is_dying()`.
 
@@ -55,8 +55,8 @@ def for_each_net_bounded(prog: Program) -> Iterator[Object]:
 
 def for_each_netdev_bounded(net: Object) -> Iterator[Object]:
     """
-    Iterate over the devices of a namespace (``net->dev_base_head``), whose list
-    may be broken.
+    Iterate over the devices of a namespace (``net->dev_base_head``), even if the list
+    is broken.
 
     :param net: ``struct net *``
     :return: Iterator of ``struct net_device *`` objects.
@@ -72,8 +72,8 @@ def net_inum(net: Object) -> int:
     ``readlink /proc/PID/ns/net`` shows.
 
     :param net: ``struct net *``
-    :return: ``unsigned int``; inode numbers are used again soon after a
-        namespace is gone
+    :return: ``unsigned int``; the kernel reuses inode numbers soon after a namespace is
+        gone
     """
     return net.ns.inum.value_()
 
@@ -103,8 +103,8 @@ def _net_refcount(net: Object) -> Object:
 
 def net_is_dying(net: Object) -> bool:
     """
-    Return whether nothing holds a network namespace any more: cleanup_net() has
-    taken it off ``net_namespace_list``, or is about to.
+    Return whether nothing holds a network namespace any longer: cleanup_net() has
+    removed it from ``net_namespace_list``, or is about to.
 
     :param net: ``struct net *``
     """

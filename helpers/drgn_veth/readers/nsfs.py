@@ -3,8 +3,8 @@
 Files of namespaces
 -------------------
 
-A network namespace has no name. What ``ip netns`` calls its name is the file on which
-it is mounted. Follows fs/nsfs.c.
+A network namespace has no name. ``ip netns`` uses the name of the file that it is
+mounted on. Follows fs/nsfs.c.
 
 Upstream: all.
 """
@@ -31,12 +31,12 @@ def _is_net(ns: Object) -> bool:
 
 def nsfs_inode_net_ns(inode: Object) -> Object:
     """
-    Return the network namespace that a file stands for, as get_proc_ns() does
+    Return the network namespace that a file represents, as get_proc_ns() does
     (include/linux/proc_ns.h).
 
     :param inode: ``struct inode *``, may be ``NULL``
-    :return: ``struct ns_common *``, ``NULL`` if it is another file, or one of a
-        namespace of another kind
+    :return: ``struct ns_common *``, ``NULL`` for any other file, or for a namespace of
+        another kind
     """
     none = NULL(inode.prog_, "struct ns_common *")
     if not inode or inode.i_fop != inode.prog_["ns_file_operations"].address_of_():
@@ -47,8 +47,8 @@ def nsfs_inode_net_ns(inode: Object) -> Object:
 
 def netns_name(path: str) -> Optional[str]:
     """
-    Return what ``ip netns`` calls a namespace that is mounted on a file, None if that
-    is not where it looks for them.
+    Return the name that ``ip netns`` shows for a namespace that is mounted on a file,
+    None if ``ip netns`` does not look there.
 
     :param path: Absolute path
     """

@@ -3,11 +3,10 @@
 Peers
 -----
 
-The other end of a device, whatever its kind. Devices are paired by pointer:
-ifindexes and names repeat across namespaces, and a peer may be on no list at
-all.
+The other end of a device, whatever its kind. Pointers pair devices: ifindexes and names
+repeat across namespaces, and a peer may be on no list at all.
 
-Upstream: all but the hint of the kind.
+Upstream: all but the hint about the kind.
 """
 
 from collections.abc import Mapping
@@ -32,8 +31,8 @@ def netdev_peer(dev: Object, kind: Optional[bytes] = None) -> Object:
     Return the other end of a veth or netkit pair.
 
     :param dev: ``struct net_device *``
-    :param kind: What :func:`~drgn_veth.readers.netdev.netdev_kind()` says of *dev*, if
-        it is known already
+    :param kind: Result of :func:`~drgn_veth.readers.netdev.netdev_kind()` for *dev*, if
+        already known
     :return: ``struct net_device *``, ``NULL`` if it has none
     """
     if kind is None:

@@ -3,9 +3,9 @@
 Queues
 ------
 
-A device is made with a number of RX and TX queues (allocated, what ``ip -d
-link`` prints) and uses the first of them (real, what ``ethtool -l`` and sysfs
-``queues/`` show). XDP and RPS go by the real ones.
+A device is created with a number of RX and TX queues (allocated, shown by ``ip -d
+link``) and uses the first of them (real, shown by ``ethtool -l`` and sysfs
+``queues/``). XDP and RPS use the real ones.
 
 Upstream: all but the members.
 """
@@ -63,18 +63,21 @@ class TxQueue(Members):
 
 @takes_program_or_default
 def drv_xoff_mask(prog: Program) -> int:
-    """Return the bit of ``netdev_queue.state`` of a queue that its driver stopped."""
+    """
+    Return the bit of ``netdev_queue.state`` that marks a queue stopped by its driver.
+    """
     return 1 << prog.constant("__QUEUE_STATE_DRV_XOFF").value_()
 
 
 def checked_count(count: int, limit: int, what: str) -> int:
     """
-    Return a number of queues, if it can be one.
+    Return a queue count, if it is possible.
 
     :param count: ``real_num_rx_queues`` or the like
-    :param limit: How many the device was made with
+    :param limit: How many the device was created with
     :param what: ``"rx"`` or ``"tx"``, for the error
-    :raises ValueError: if there are fewer than that, or more than any device has
+    :raises ValueError: if *count* is more than *limit*, or *limit* is more than any
+        device has
     """
     if limit > MAX_QUEUES:
         raise ValueError(f"num_{what}_queues is {limit}, more than any device has")
@@ -112,7 +115,7 @@ def netdev_real_num_tx_queues(dev: Object) -> int:
 
 def netdev_num_rx_queues(dev: Object) -> int:
     """
-    Return how many RX queues a device was made with.
+    Return how many RX queues a device was created with.
 
     :param dev: ``struct net_device *``
     :raises ValueError: if no device can have as many
@@ -122,7 +125,7 @@ def netdev_num_rx_queues(dev: Object) -> int:
 
 def netdev_num_tx_queues(dev: Object) -> int:
     """
-    Return how many TX queues a device was made with.
+    Return how many TX queues a device was created with.
 
     :param dev: ``struct net_device *``
     :raises ValueError: if no device can have as many

@@ -3,7 +3,7 @@
 RPS and RFS
 -----------
 
-Where packets of an RX queue are steered. Follows net/core/net-sysfs.c and
+Where the kernel steers packets of an RX queue. Follows net/core/net-sysfs.c and
 include/net/rps.h.
 
 Upstream: all but the members.
@@ -68,11 +68,11 @@ def netdev_rps_map(dev: Object, queue: int) -> Object:
 
 def rps_map_cpus(map: Object) -> tuple[int, ...]:
     """
-    Return the CPUs of an RPS map, in its order: what sysfs ``rps_cpus`` shows,
-    without those that were offline when it was written.
+    Return the CPUs of an RPS map, in its order: what sysfs ``rps_cpus`` shows, without
+    CPUs that were offline when it was written.
 
     :param map: ``struct rps_map *``, may be ``NULL``
-    :raises ValueError: if these cannot be the CPUs of a map of this machine
+    :raises ValueError: if this machine cannot have such a map
     """
     if not map:
         return ()
@@ -80,7 +80,7 @@ def rps_map_cpus(map: Object) -> tuple[int, ...]:
     cpus = array_values(map.cpus, map.len.value_(), limit, "rps_map.len")
     # netdev_rx_queue_set_rps_mask() puts them there in order.
     if any(a >= b for a, b in zip(cpus, cpus[1:] + [limit])):
-        raise ValueError(f"rps_map.cpus is {cpus}, of {limit} CPUs")
+        raise ValueError(f"rps_map.cpus is {cpus}, not ascending CPUs below {limit}")
     return tuple(cpus)
 
 
@@ -92,7 +92,7 @@ def _power_of_two(log: int, what: str) -> int:
 
 def _entries(mask: int, what: str) -> int:
     if mask & mask + 1 or mask > 1 << _TAG_LOG:
-        raise ValueError(f"{what} is {mask:#x}, which is no mask of a table")
+        raise ValueError(f"{what} is {mask:#x}, which is not the mask of a table")
     return mask + 1
 
 
@@ -149,9 +149,8 @@ def _rps_sock_flow_table(prog: Program) -> Object:
 @takes_program_or_default
 def rps_sock_flow_entries(prog: Program) -> int:
     """
-    Return the size of the global RFS table (``sysctl
-    net.core.rps_sock_flow_entries``). RFS works only where both this and the
-    table of the queue are there.
+    Return the size of the global RFS table (``sysctl net.core.rps_sock_flow_entries``).
+    RFS needs both this table and that of the queue.
 
     :return: 0 if there is none
     """

@@ -3,8 +3,8 @@
 RTNL
 ----
 
-The lock that each change of a network device takes (net/core/rtnetlink.c). While
-nobody holds it, what is inconsistent is not on its way.
+The lock that every change to a network device takes (net/core/rtnetlink.c). If nobody
+holds it, an inconsistent state is not just a change in progress.
 
 Upstream: the case of CONFIG_PREEMPT_RT, for drgn's ``mutex_owner()``.
 """
@@ -21,13 +21,13 @@ _RT_MUTEX_HAS_WAITERS = 0x1
 @takes_program_or_default
 def rtnl_owner(prog: Program) -> Object:
     """
-    Return who holds ``rtnl_mutex``: see __mutex_owner() (kernel/locking/mutex.c) and
-    rt_mutex_owner() (kernel/locking/rtmutex_common.h).
+    Return the task that holds ``rtnl_mutex``: see __mutex_owner()
+    (kernel/locking/mutex.c) and rt_mutex_owner() (kernel/locking/rtmutex_common.h).
 
-    :return: ``struct task_struct *``, ``NULL`` if it is free. While it is handed over,
-        the one who gets it.
+    :return: ``struct task_struct *``, ``NULL`` if it is free. During a handoff, the
+        task that gets it.
     :raises LookupError: if there is no such variable
-    :raises AttributeError: if this kernel's mutex does not say
+    :raises AttributeError: if this kernel's mutex does not record its owner
     """
     mutex = prog["rtnl_mutex"]
     try:

@@ -3,8 +3,8 @@
 Socket buffers
 --------------
 
-The numbers that limits of XDP are made of (include/linux/skbuff.h), as the kernel that
-is looked at was built.
+The numbers behind the limits of XDP (include/linux/skbuff.h), as the target's kernel
+was built.
 
 Upstream: all.
 """
@@ -63,7 +63,7 @@ def smp_cache_bytes(prog: Program) -> int:
     """
     Return ``SMP_CACHE_BYTES``.
 
-    :raises ValueError: if no type tells it: in a kernel for one CPU
+    :raises ValueError: if no type shows it, as in a kernel for one CPU
     """
     # No type has it, but ____cacheline_aligned_in_smp puts the parts of a ptr_ring
     # onto lines of their own: they are where multiples of it are. Each is shorter than
@@ -75,7 +75,7 @@ def smp_cache_bytes(prog: Program) -> int:
     )
     if size < _MIN_CACHE_LINE or size & (size - 1):
         raise ValueError(
-            f"struct ptr_ring is laid out by {size}: that is no cache line"
+            f"struct ptr_ring is laid out in units of {size}: not a cache line"
         )
     return size
 
@@ -85,8 +85,8 @@ def net_ip_align(prog: Program) -> int:
     """
     Return ``NET_IP_ALIGN``.
 
-    :raises ValueError: if the architecture is not known
+    :raises ValueError: if the architecture is unknown
     """
     if prog.platform is None or prog.platform.arch == Architecture.UNKNOWN:
-        raise ValueError("the architecture is not known")
+        raise ValueError("the architecture is unknown")
     return 0 if prog.platform.arch in _UNALIGNED_IS_FINE else _NET_IP_ALIGN

@@ -72,17 +72,20 @@ class VethRq(Members):
 
 
 def xdp_rxq_is_registered(reg_state: int) -> bool:
-    """Return whether ``xdp_rxq_info.reg_state`` says that XDP uses a queue."""
+    """Return whether XDP uses a queue, according to ``xdp_rxq_info.reg_state``."""
     return reg_state == _REG_STATE_REGISTERED
 
 
 def napi_is_scheduled(napi_state: int) -> bool:
-    """Return whether ``napi_struct.state`` says that a NAPI is about to run."""
+    """Return whether a NAPI is about to run, according to ``napi_struct.state``."""
     return bool(napi_state & _NAPIF_STATE_SCHED)
 
 
 def is_xdp_frame(entry: int) -> bool:
-    """Return what veth_is_xdp_frame() does, of an entry of a ``veth_rq.xdp_ring``."""
+    """
+    Return whether an entry of a ``veth_rq.xdp_ring`` is an XDP frame, as
+    veth_is_xdp_frame() does.
+    """
     return bool(entry & _VETH_XDP_FLAG)
 
 
@@ -105,7 +108,7 @@ def veth_peer(dev: Object) -> Object:
     Return the other end of a veth pair, with or without the veth module's types.
 
     :param dev: ``struct net_device *`` of kind veth
-    :return: ``struct net_device *``; ``NULL`` while the pair is made or torn
+    :return: ``struct net_device *``; ``NULL`` while the pair is being created or torn
         down
     """
     try:
@@ -130,8 +133,8 @@ def veth_xdp_prog(dev: Object) -> Object:
 
 def veth_rqs(dev: Object) -> Object:
     """
-    Return the receive queue states of a veth device: ``dev.num_rx_queues`` of
-    them, of which the first ``dev.real_num_rx_queues`` are in use.
+    Return the receive queues of a veth device: there are ``dev.num_rx_queues``, and the
+    first ``dev.real_num_rx_queues`` are in use.
 
     :param dev: ``struct net_device *`` of kind veth
     :return: ``struct veth_rq *``, the first of an array

@@ -27,7 +27,7 @@ def virtio_net_features(dev: Object) -> int:
     :param dev: ``struct net_device *`` of a virtio_net device
     :return: ``virtio_device.features`` (``u64``), bits ``VIRTIO_NET_F_*`` and
         ``VIRTIO_F_*``
-    :raises ValueError: if it is none
+    :raises ValueError: if it is not a virtio_net device
     """
     if netdev_driver_name(dev) != VIRTIO_NET_DRIVER:
         raise ValueError("not a virtio_net device")

@@ -60,8 +60,8 @@ def has_xdp_state(prog: Program) -> bool:
 @takes_program_or_default
 def no_xdp_state(prog: Program) -> Union[bytes, int, None]:
     """
-    Return ``net_device.xdp_state`` of a device that has no program, None if that does
-    not tell.
+    Return the value of ``net_device.xdp_state`` if a device has no program, None if it
+    is unknown.
     """
     if not has_xdp_state(prog):
         return None
@@ -82,7 +82,8 @@ class XdpMode(enum.IntEnum):
 
 def _entity(dev: Object, mode: XdpMode) -> Optional[Object]:
     """
-    Return the entry of a mode in ``net_device.xdp_state``, None if it is not there.
+    Return the entry of a mode in ``net_device.xdp_state``, None if there is no such
+    entry.
 
     :raises AttributeError: in kernels before v5.9
     """
@@ -108,8 +109,8 @@ def _prog_of_driver(dev: Object) -> Object:
         # virtnet_xdp_set() gives all queues the same.
         return netdev_priv(dev, "struct virtnet_info").rq[0].xdp_prog.read_()
     raise NotImplementedError(
-        "this kernel has no net_device.xdp_state: the program is known to the device's "
-        "driver alone"
+        "this kernel has no net_device.xdp_state: only the device's driver knows the "
+        "program"
     )
 
 
@@ -128,7 +129,7 @@ def _prog_before_xdp_state(dev: Object, mode: XdpMode) -> Object:
 
 def dev_xdp_link(dev: Object, mode: int) -> Object:
     """
-    Return the BPF link by which an XDP program is attached, as dev_xdp_link() does.
+    Return the BPF link that holds an XDP program, as dev_xdp_link() does.
 
     :param dev: ``struct net_device *``
     :param mode: :class:`XdpMode`
@@ -154,8 +155,8 @@ def dev_xdp_prog(dev: Object, mode: int) -> Object:
     :raises ValueError: if there is no such mode
     :raises LookupError: in kernels before v5.9, if the types of the device's driver
         are not loaded
-    :raises NotImplementedError: in kernels before v5.9, if it is not known where the
-        device's driver keeps the program
+    :raises NotImplementedError: in kernels before v5.9, if drgn-veth does not know
+        where the device's driver keeps the program
     """
     mode = XdpMode(mode)
     try:

@@ -3,10 +3,9 @@
 XPS
 ---
 
-Which TX queues a CPU, or the RX queue that a packet came in by, may choose.
-The kernel keeps it by CPU and by RX queue; these functions turn it round, as
-sysfs ``queues/tx-N/xps_cpus`` and ``xps_rxqs`` do (xps_queue_show(),
-net/core/net-sysfs.c).
+Which TX queues a CPU, or the RX queue of a packet, may choose. The kernel stores this
+by CPU and by RX queue; these functions invert it, like sysfs ``queues/tx-N/xps_cpus``
+and ``xps_rxqs`` do (xps_queue_show(), net/core/net-sysfs.c).
 
 Upstream: all but the members.
 """
@@ -51,11 +50,11 @@ def netdev_xps_maps(dev: Object, type: int) -> Object:
     :param dev: ``struct net_device *``
     :param type: :data:`XPS_CPUS` or :data:`XPS_RXQS`
     :return: ``struct xps_dev_maps *``, ``NULL`` if there are none
-    :raises ValueError: if there is no such type, or the maps are not where they are
-        known to be
+    :raises ValueError: if there is no such type, or if the maps are not where they
+        should be
     """
     if type not in (XPS_CPUS, XPS_RXQS):
-        raise ValueError(f"{type} is no type of XPS maps")
+        raise ValueError(f"{type} is not a type of XPS maps")
     # Since Linux kernel commit 044ab86d431b ("net: move the xps maps to an
     # array") (in v5.13), xps_maps is an array. Before, there are two members.
     try:
@@ -81,7 +80,9 @@ def _shape(dev: Object, maps: Object, type: int) -> tuple[int, int]:
     except AttributeError:
         nr_ids, num_tc = limit, dev.num_tc.value_() or 1
     if nr_ids > max(limit, 1):
-        raise ValueError(f"xps_dev_maps.nr_ids is {nr_ids}, there can be {limit}")
+        raise ValueError(
+            f"xps_dev_maps.nr_ids is {nr_ids}, more than possible ({limit})"
+        )
     if not 0 < num_tc <= _MAX_TC:
         raise ValueError(f"the number of XPS traffic classes is {num_tc}")
     return nr_ids, num_tc
@@ -89,13 +90,13 @@ def _shape(dev: Object, maps: Object, type: int) -> tuple[int, int]:
 
 def netdev_xps_queues(dev: Object, type: int) -> dict[int, tuple[int, ...]]:
     """
-    Return, by TX queue, the CPUs or RX queues that XPS lets choose it.
+    Return, by TX queue, the CPUs or RX queues that XPS allows to choose it.
 
     :param dev: ``struct net_device *``
     :param type: :data:`XPS_CPUS` or :data:`XPS_RXQS`
     :return: Only TX queues that are in some map; CPUs or RX queues ascending
-    :raises ValueError: if the maps cannot be right, or if the device is
-        subordinate (``num_tc`` below 0), for which sysfs gives EINVAL
+    :raises ValueError: if the maps are not plausible, or if the device is subordinate
+        (``num_tc`` below 0), for which sysfs returns EINVAL
     """
     maps = netdev_xps_maps(dev, type)
     if not maps:
@@ -128,7 +129,7 @@ def netdev_xps_queues(dev: Object, type: int) -> dict[int, tuple[int, ...]]:
 
 def netdev_xps_cpus(dev: Object, queue: int) -> tuple[int, ...]:
     """
-    Return the CPUs that XPS lets choose a TX queue (sysfs ``xps_cpus``).
+    Return the CPUs that XPS allows to choose a TX queue (sysfs ``xps_cpus``).
 
     :param dev: ``struct net_device *``
     :param queue: Index of the TX queue
@@ -138,7 +139,7 @@ def netdev_xps_cpus(dev: Object, queue: int) -> tuple[int, ...]:
 
 def netdev_xps_rxqs(dev: Object, queue: int) -> tuple[int, ...]:
     """
-    Return the RX queues that XPS lets choose a TX queue (sysfs ``xps_rxqs``).
+    Return the RX queues that XPS allows to choose a TX queue (sysfs ``xps_rxqs``).
 
     :param dev: ``struct net_device *``
     :param queue: Index of the TX queue

@@ -3,8 +3,8 @@
 Renderers
 ---------
 
-Pure functions from a Snapshot to text. Strings from kernel memory are escaped here, for
-their destination, and nowhere else.
+Pure functions from a Snapshot to text. This is the only place that escapes strings from
+kernel memory, each for its destination.
 """
 
 __all__ = (

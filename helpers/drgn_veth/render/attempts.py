@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A question about an XDP attach in the words of the JSON contract, and its answer."""
+"""A question about an XDP attach, in the terms of the JSON contract, and its answer."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ __all__ = ("Attempt",)
 
 
 class Attempt(NamedTuple):
-    """A question, in the words of the JSON contract, and its answer."""
+    """A question, in the terms of the JSON contract, and its answer."""
 
     device: Device
     op: str  # attach, replace, detach, update

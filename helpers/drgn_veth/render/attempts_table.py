@@ -36,7 +36,7 @@ def blocked(blocked_by: Maybe[Optional[Task]]) -> list[str]:
         why = for_terminal(blocked_by.reason)
         return [f"cannot tell whether the attach would block: rtnl_mutex: {why}"]
     task = f"{words.cell(blocked_by.comm)} (pid {words.cell(blocked_by.pid)})"
-    line = f"the attach would block: rtnl_mutex is held by {task}; after that:"
+    line = f"the attach would block: {task} holds rtnl_mutex; after that:"
     return [textwrap.fill(line, _WIDTH) + "\n"]
 
 
@@ -47,12 +47,12 @@ def _outcome(answer: Answer) -> str:
     if errno is None:
         if answer.either:
             return " or ".join(_outcome(one) for one in answer.either)
-        return "the driver decides"
+        return "up to the driver"
     return errno_name(errno) if errno else "ok"
 
 
 def _outcome_lines(answer: Answer, by_netlink: bool) -> list[str]:
-    # What user space gets to see.
+    # What user space sees.
     lines = [_outcome(answer)]
     errno = answer.errno
     if isinstance(errno, int) and errno:
@@ -149,7 +149,7 @@ def one_device(attempts: Sequence[Attempt]) -> str:
 
 
 def all_devices(attempts: Sequence[Attempt]) -> str:
-    """Return the answers for many devices: a line a device, a column a mode."""
+    """Return the answers for many devices: one line per device, one column per mode."""
     modes = list(dict.fromkeys(attempt.mode for attempt in attempts))
     rows: dict[int, list[str]] = {}
     cells: dict[tuple[int, str], list[str]] = {}

@@ -4,7 +4,7 @@ Columns
 -------
 
 What tables and CSV files show of a device: one list, :data:`COLUMNS`. A fact is a
-column in a CSV file. In a table, a cell holds several facts, one a line.
+column in a CSV file. In a table, a cell holds several facts, one per line.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -53,8 +53,8 @@ class Column(NamedTuple):
 
     name: str  #: in the header of a CSV file
     text: Callable[[Device], str]  #: in a CSV file; "" for nothing
-    cell: Optional[Cell] = None  #: where it is in a table, None if in none
-    #: Its lines there. By default one with the text, none if the text is "".
+    cell: Optional[Cell] = None  #: where it is in a table, None if in no table
+    #: Its lines there: by default, one with the text, none if the text is "".
     lines: Optional[Callable[[Device], Sequence[str]]] = None
 
 
@@ -136,7 +136,7 @@ def lines(column: Column, device: Device) -> Sequence[str]:
 
 
 def of_ref(ref: DeviceRef) -> dict[str, str]:
-    """Return the columns that a reference to a device has."""
+    """Return the columns that a reference to a device fills."""
     return {
         "netns": words.cell(ref.netns),
         "ifindex": words.cell(ref.ifindex),
@@ -152,9 +152,9 @@ def rows_of_pairs(
     unknown: Callable[[DeviceRef], list[str]],
 ) -> Iterator[list[str]]:
     """
-    Yield a row for each pair: one end, and then the other.
+    Yield a row for each pair: one end, then the other.
 
-    :param devices: Where the ends are looked up: a filter may have removed one
+    :param devices: All devices, to look up an end that a filter has removed
     :param known: Returns the cells of an end
     :param unknown: Returns the cells of an end that is not among the devices
     """

@@ -3,10 +3,10 @@
 CSV
 ---
 
-One row a device or a pair.
+One row per device or pair.
 
 Device names are untrusted. A spreadsheet runs a cell that begins like a formula, so
-such a cell gets a single quote in front, as OWASP advises against CSV injection.
+such a cell gets a single quote in front, as OWASP recommends against CSV injection.
 """
 
 from collections.abc import Iterable, Sequence
@@ -52,7 +52,7 @@ def pairs(snapshot: Snapshot, all_devices: Sequence[Device]) -> str:
     """
     Return a row for each pair: the columns of a device for each end.
 
-    :param all_devices: Where the ends are looked up: a filter may have removed one
+    :param all_devices: All devices, to look up an end that a filter has removed
     """
     header = ["kind"] + [f"{side}_{name}" for side in "ab" for name in _HEADER]
     ends = rows_of_pairs(snapshot.pairs, all_devices, _row, _unknown)

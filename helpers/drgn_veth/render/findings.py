@@ -3,8 +3,8 @@
 Findings on a screen
 --------------------
 
-Worst first, at most 120 columns wide. A longer word of a command is not wrapped, so
-that the command can be copied.
+Worst first, at most 120 columns wide. Longer words of commands are not wrapped, so that
+you can copy the commands.
 """
 
 from collections import Counter

@@ -4,8 +4,8 @@ JSON
 ----
 
 The contract of ``--format json``: docs/drgn-veth-1.schema.json and
-docs/drgn-veth-1-attempts.schema.json. Each record is a line, so that diff can compare
-two reports. The text is ASCII, so that no name can harm a terminal.
+docs/drgn-veth-1-attempts.schema.json. There is one record per line, so that diff can
+compare two reports. The text is ASCII, so that no name can harm a terminal.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,7 +38,7 @@ def _sections(
 
 
 def document(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> dict[str, Any]:
-    """Return a Snapshot as the contract has it, in plain dicts and lists."""
+    """Return a Snapshot in the form of the contract, as plain dicts and lists."""
     return {
         name: list(part) if isinstance(part, Iterator) else part
         for name, part in _sections(snapshot, findings)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-Records as JSON has them
-------------------------
+Records in JSON form
+--------------------
 
 A record becomes an object with its members, in their order. :data:`SHAPES` and
 :data:`~drgn_veth.model.NOT_IN_JSON` list the exceptions: any other member of a record
@@ -31,9 +31,9 @@ class Shape(NamedTuple):
     absent: Mapping[str, object] = {}
     #: Members that come last.
     last: tuple[str, ...] = ()
-    #: Members that are converted otherwise.
+    #: Members that are converted in another way.
     forms: Mapping[str, Callable[[Any], Any]] = {}
-    #: Members whose own members take their place.
+    #: Members that are replaced by their own members.
     spread: tuple[str, ...] = ()
 
 

@@ -31,7 +31,7 @@ from .columns import (
 
 __all__ = ("devices", "pairs", "totals")
 
-#: The columns of a table, and how wide each is at most.
+#: The columns of a table, and the maximum width of each.
 _Layout = Sequence[tuple[Cell, int]]
 
 # One end of a pair. Both together are 120 columns: 2 * (17 + 10 + 10 + 16), and
@@ -90,7 +90,7 @@ def pairs(snapshot: Snapshot, all_devices: Sequence[Device]) -> str:
     """
     Return the pairs, both ends side by side.
 
-    :param all_devices: Where the ends are looked up: a filter may have removed one
+    :param all_devices: All devices, to look up an end that a filter has removed
     """
     rows = rows_of_pairs(snapshot.pairs, all_devices, _end, _unknown_end)
     return _render((*_END, *_END), list(rows))
@@ -108,7 +108,7 @@ def _has_rps(device: Device) -> bool:
 
 
 def totals(snapshot: Snapshot) -> str:
-    """Return one line that says how much there is."""
+    """Return one line with the totals."""
     kinds: dict[str, int] = {}
     for pair in snapshot.pairs:
         kinds[pair.kind] = kinds.get(pair.kind, 0) + 1

@@ -3,7 +3,7 @@
 Words
 -----
 
-How a value, or a few that belong together, are shown in a table or a CSV file.
+How tables and CSV files show a value, or a few that belong together.
 """
 
 from typing import Optional
@@ -63,7 +63,7 @@ def state(device: Device) -> str:
 
 def reference(ref: Maybe[Optional[DeviceRef]]) -> str:
     """
-    Return a device as another one names it: its name, and its namespace.
+    Return how another device refers to one: by its name and namespace.
 
     >>> reference(DeviceRef(4026531840, 7, "veth0", 0xFFFF888000000000))
     'veth0 (4026531840:7)'
@@ -84,7 +84,7 @@ def _program(mode: str, program: Maybe[Optional[XdpProgram]]) -> Optional[str]:
 
 
 def xdp(device: Device) -> list[str]:
-    """Return the XDP programs of a device, one a line, with their mode."""
+    """Return the XDP programs of a device, one per line, with their mode."""
     modes: tuple[tuple[str, Maybe[Optional[XdpProgram]]], ...] = (
         ("generic", device.xdp.generic),
         ("driver", device.xdp.driver),

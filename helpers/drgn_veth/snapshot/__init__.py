@@ -3,13 +3,13 @@
 The Snapshot
 ------------
 
-One pass over all namespaces into plain records (:mod:`drgn_veth.model`). A value
-that cannot be read becomes an :class:`~drgn_veth.core.unreadable.Unreadable` in its
-place and nothing else is lost.
+One pass over all namespaces into plain records (:mod:`drgn_veth.model`). An
+:class:`~drgn_veth.core.unreadable.Unreadable` takes the place of a value that cannot be
+read, and nothing else is lost.
 
-Each struct is read once, by its layout (:mod:`drgn_veth.snapshot.layouts`). All devices
-are found (:mod:`drgn_veth.snapshot.discover`) before any is recorded
-(:mod:`drgn_veth.snapshot.devices`), since they name each other.
+It reads each struct once, by its layout (:mod:`drgn_veth.snapshot.layouts`). It finds
+all devices (:mod:`drgn_veth.snapshot.discover`) before it records any
+(:mod:`drgn_veth.snapshot.devices`), since they refer to each other.
 """
 
 from collections.abc import Iterator, Mapping
@@ -48,7 +48,7 @@ _TRIES = 3  # of a live kernel
 
 
 class UnreadTargetError(Exception):
-    """There is nothing that a report could be made of."""
+    """There is nothing to make a report from."""
 
 
 def _sort_key(ref: Device) -> tuple[bool, int, bool, int]:
@@ -98,7 +98,7 @@ def _pairs(
         if isinstance(back, int) and (back != address or address == at):
             # veth_newlink() and veth_dellink() leave half a pair for a moment.
             where = device_place(device)
-            halves.append((f"{where}.peer", "its peer does not have it for a peer"))
+            halves.append((f"{where}.peer", "its peer does not point back to it"))
         else:
             partner[address] = at
             pairs.append(Pair(device.kind, device.ref, peer))
@@ -111,7 +111,7 @@ def take_snapshot(prog: Program) -> Snapshot:
     Read all network namespaces and devices of a kernel.
 
     :return: Namespaces by inode number, devices by (namespace, ifindex)
-    :raises LookupError: if the kernel's types or symbols are not there at all
+    :raises LookupError: if the kernel's types or symbols are missing
     """
     snapshot = _take(prog)
     if prog.flags & ProgramFlags.IS_LIVE:
@@ -157,9 +157,9 @@ def _take(prog: Program) -> Snapshot:
 
 def take_something(prog: Program) -> Snapshot:
     """
-    Read all network namespaces and devices of a kernel, one at least.
+    Read all network namespaces and devices of a kernel, at least one namespace.
 
-    :raises UnreadTargetError: if there is nothing to read, in one line
+    :raises UnreadTargetError: if there is nothing to read; its text is one line
     """
     snapshot = attempt(take_snapshot, prog)
     if isinstance(snapshot, Unreadable):

@@ -3,8 +3,8 @@
 The record of a device
 ----------------------
 
-What was found of a device (:mod:`drgn_veth.snapshot.discover`) tells at once what it
-does not have (XDP, XPS, an alias); what it has is asked of the readers.
+What the discovery (:mod:`drgn_veth.snapshot.discover`) read of a device shows what it
+does not have (XDP, XPS, an alias). The readers provide what it has.
 """
 
 import functools
@@ -107,7 +107,7 @@ class DeviceRecords:
     """
     Makes the records of devices.
 
-    :param discovery: Where they were found, and who names whom
+    :param discovery: Where they were found, and which devices refer to which
     """
 
     def __init__(self, layouts: Layouts, discovery: Discovery) -> None:
@@ -122,7 +122,7 @@ class DeviceRecords:
         self._drivers = Drivers(layouts, discovery)
         #: Functions of drivers that have devices, by name.
         self.functions = self._drivers.functions
-        #: Veths of which some queue has NAPI: their peers can wait for it.
+        #: Veths with NAPI on some queue: their peers can wait for it.
         self.with_napi: list[int] = []
 
     def _altnames(self, found: Found) -> Maybe[tuple[str, ...]]:

@@ -3,8 +3,9 @@
 Finding all devices
 -------------------
 
-By the lists of all namespaces, and by the pointers between peers, which may lead
-where no list does. Nothing that is found is believed unless something confirms it.
+By the lists of all namespaces, and by the pointers between peers, which may lead where
+no list does. A device counts only if something
+confirms it.
 """
 
 from collections.abc import Iterable
@@ -57,13 +58,13 @@ _REG_STATES = {
 }
 _NETREG_REGISTERED = 1
 
-#: Why a veth's queues are not asked of other devices; never shown.
+#: Why other devices have no queues of a veth; never shown.
 NO_VETH = Unreadable("not a veth")
 
 
 class Found(NamedTuple):
     """
-    A device that some walk or pointer led to, and all that its own memory says: read
+    A device that some walk or pointer led to, and all that its own memory holds: read
     at once, while its page is at hand.
     """
 
@@ -99,7 +100,7 @@ class Discovery:
         self.incomplete: list[tuple[str, str]] = []
         # Namespaces whose list of devices could not be walked in whole.
         self._broken: set[int] = set()
-        # Pointers to what is no device, and why not.
+        # Pointers to something that is not a device, and why not.
         self._astray: dict[int, Unreadable] = {}
         # By rtnl_link_ops.
         self._kinds: dict[Maybe[int], Maybe[bytes]] = {}
@@ -108,7 +109,7 @@ class Discovery:
         # The device, and the private data behind it if it is a veth's.
         try:
             data = self._prog.read(address, self._layouts.device_size)
-        except Exception:  # Whatever it was, it will be said of each member.
+        except Exception:  # Each member gets its own error.
             return self._layouts.net_device.read(address), None
         raw = self._layouts.net_device.decode(data)
         if self._layouts.veth_priv is None or self._kind(raw, address) != VETH_KIND:
@@ -204,7 +205,7 @@ class Discovery:
 
     def namespaces(self) -> list[tuple[int, Namespace]]:
         """
-        Find all namespaces, and all devices in them or tied to these.
+        Find all namespaces, all devices in them, and the peers of these.
 
         :return: Addresses of ``struct net``, and what is known so far
         """
@@ -239,14 +240,14 @@ class Discovery:
         namespaces: list[tuple[int, Namespace]],
     ) -> None:
         raw, priv = self._read_device(peer)
-        # A stray pointer makes no device: a peer has this one for its peer, and is of
-        # its kind; unless that is what cannot be read.
+        # A stray pointer does not make a device: a peer points back to this one and is
+        # of its kind, unless these are unreadable.
         back = attempt(lambda: netdev_peer(self._layouts.dev(peer)).value_())
         ops = raw.rtnl_link_ops
         lost = isinstance(ops, Unreadable) or ops == found.raw.rtnl_link_ops
         if back != found.address and not (lost and isinstance(back, Unreadable)):
             self._astray[peer] = Unreadable(
-                f"what is at {peer:#x} does not have this device for its peer"
+                f"what is at {peer:#x} does not point back to this device"
             )
             return
         net = attempt(dev_net, self._layouts.dev(peer))
@@ -265,13 +266,13 @@ class Discovery:
             if owner in self._broken:
                 off_list = "on a broken list"
             elif isinstance(state, Unreadable) or state == _NETREG_REGISTERED:
-                off_list = "on no list, as while it is moved"
+                off_list = "on no list, as during a move"
             else:
                 off_list = _REG_STATES.get(state, f"reg_state is {state}")
             self._add(peer, raw, priv, listed[owner], off_list)
 
     def reference(self, address: Maybe[int]) -> Maybe[Optional[DeviceRef]]:
-        """Return a device as another one names it."""
+        """Return how another device refers to one."""
         if isinstance(address, Unreadable):
             return address
         if not address:
@@ -288,7 +289,7 @@ class Discovery:
         if isinstance(raw.ifindex, Unreadable):
             return raw.ifindex
         net = attempt(dev_net, self._layouts.dev(address))
-        inum: Maybe[int] = Unreadable("it names no network namespace")
+        inum: Maybe[int] = Unreadable("it has no network namespace")
         if not isinstance(net, Unreadable) and net:
             inum = attempt(net_inum, net)
         name = attempt(_name, raw.name)
@@ -300,7 +301,7 @@ class Discovery:
         """
         Return the neighbours of a device.
 
-        :param walk: Gives each as a ``struct net_device *``
+        :param walk: Yields each as a ``struct net_device *``
         """
         dev = self._layouts.dev(found.address)
         addresses = attempt(lambda: [other.value_() for other in walk(dev)])
@@ -312,6 +313,8 @@ class Discovery:
             if isinstance(reference, Unreadable):
                 return reference
             if reference is None or address == found.address:
-                return Unreadable("the list of its neighbours leads to none")
+                return Unreadable(
+                    "the list of its neighbours does not lead to another device"
+                )
             references.append(reference)
         return tuple(references)

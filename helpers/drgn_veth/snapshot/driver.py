@@ -3,8 +3,8 @@
 What only some drivers have
 ---------------------------
 
-Who drives a device, what that driver can do, and what a bond or a virtio_net device
-keeps itself.
+Which driver a device has, what that driver can do, and the private data of bonds and
+virtio_net devices.
 """
 
 from typing import Any
@@ -84,7 +84,9 @@ class Drivers:
         )
 
     def complete(self, found: Found, device: Device) -> Device:
-        """Return a record with what only some drivers have, or those of hardware."""
+        """
+        Return a record with what only some drivers, or only hardware drivers, have.
+        """
         dev = self._layouts.dev(found.address)
         changes: dict[str, Any] = {}
         if found.kind == BOND_KIND:

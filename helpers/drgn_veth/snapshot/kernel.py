@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the kernel's types, constants and code say of an XDP attach."""
+"""What the kernel's types, constants and code say about an XDP attach."""
 
 from collections.abc import Mapping
 import functools
@@ -57,7 +57,7 @@ def _messages(
     if missing and "dev_xdp_attach" in found:
         return Unreadable(
             f"the code of dev_xdp_attach() lacks {len(missing)} messages that every "
-            "kernel has: it is damaged, or somebody changed it"
+            "kernel has: it is damaged or modified"
         )
     for name, messages in DRIVER_MESSAGES.items():
         address = functions.get(name)

@@ -3,8 +3,8 @@
 What a Snapshot reads of each struct
 ------------------------------------
 
-The readers declare the members, each those of its subject. Here stands what is read of
-a struct at once, and where this kernel has it: decided once for a program.
+Each reader declares the members of its subject. This module defines which members of a
+struct are read at once, and finds their offsets once per program.
 """
 
 from typing import Optional, TypeVar, Union
@@ -76,7 +76,7 @@ class Layouts:
         self._pointer = prog.pointer_type(net_device)
         self.net_device = _layout(prog, net_device, NetDevice)
         self.dev_list = offsetof(net_device, DEV_LIST)
-        #: Offset of the head of the list of uppers; -1: nothing is known to be empty.
+        #: Offset of the head of the list of uppers; -1: no list is known to be empty.
         upper = attempt(offsetof, net_device, ADJ_LIST_UPPER)
         self.upper = -1 if isinstance(upper, Unreadable) else upper
         #: net_device.xdp_state if nothing is attached. None: that has to be asked of
@@ -101,13 +101,13 @@ class Layouts:
             self.name_node = _layout(prog, name_node, NameNode)
             self.altnames = offsetof(name_node, NAME_NODE_LIST)
 
-        #: Whether veth counts what XDP_TX loses.
+        #: Whether veth counts the losses of XDP_TX.
         self.counts_tx_errors = False
-        #: None, and why, if the types of the veth module are not there.
+        #: None, and why, if the types of the veth module are missing.
         self.veth_priv: Optional[Layout[VethPriv]] = None
         self.no_veth_priv = Unreadable("")
         self.priv_offset = 0
-        #: How much of a device is read at once.
+        #: How many bytes of a device are read at once.
         self.device_size = self.net_device.size
         try:
             priv = veth_priv(self.dev(0))

@@ -83,13 +83,13 @@ class LinkPin(NamedTuple):
     link: int  #: Address of the ``struct bpf_link``
     #: Sorted: one, unless it has hard links, or none if it was removed while in use.
     paths: tuple[str, ...]
-    here: bool  #: Whether the first process sees it by these paths
+    here: bool  #: Whether the first process sees it at these paths
 
 
 @takes_program_or_default
 def for_each_bpf_link_pin(prog: Program, addresses: set[int]) -> Iterator[LinkPin]:
     """
-    Iterate over the files that hold some BPF links: each takes one reference.
+    Iterate over the files that hold some BPF links: each has one reference.
 
     :param addresses: Addresses of ``struct bpf_link``
     :return: Iterator of files. The paths are from the root of the first process, or if

@@ -16,7 +16,7 @@ __all__ = ("record_links",)
 
 def _less(refs: int, files: int) -> int:
     if refs < files:
-        raise ValueError(f"{refs} references, and {files} pins")
+        raise ValueError(f"{refs} references, but {files} pins")
     return refs - files
 
 
@@ -26,7 +26,7 @@ def record_links(
     """
     Return the records of links.
 
-    :param links: ``struct bpf_xdp_link *``, and what it holds a program on
+    :param links: ``struct bpf_xdp_link *``, and the device that it is attached to
     """
     # The address of a member takes no read.
     by_address = {

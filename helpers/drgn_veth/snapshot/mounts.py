@@ -3,11 +3,10 @@
 Mounts
 ------
 
-Where something is mounted, and the path of it. Follows fs/namespace.c and
-fs/d_path.c.
+Where something is mounted, and its path. Follows fs/namespace.c and fs/d_path.c.
 
-A dentry keeps a short name in itself, behind what is left of names that were there
-before, so members are read one by one: the names of other files stay out of slices.
+A dentry stores a short name in itself, where remains of earlier names may follow. So
+members are read one by one, to keep the names of other files out of slices.
 """
 
 from collections.abc import Iterator
@@ -144,7 +143,7 @@ class Mounts:
                 raise WalkError(f"a file's name has {length} bytes")
             name = prog.read(prog.read_word(address + self._name), length)
             if b"/" in name or b"\0" in name:
-                raise WalkError("a file's name is none")
+                raise WalkError("a file's name is not valid")
         self._dentries[address] = (parent, name)
         return parent, name
 
@@ -157,7 +156,7 @@ class Mounts:
         :param dentry: Address of a ``struct dentry`` in that mount
         :return: ``b""`` for the root; None if the file, or a directory above it, is
             gone
-        :raises WalkError: if this dentry is not in that mount, or what is read is no
+        :raises WalkError: if this dentry is not in that mount, or does not lead to a
             path
         """
         read = self._prog.read_word
@@ -202,8 +201,8 @@ class Mounts:
         dentry_path().
 
         :param dentry: Address of a ``struct dentry``
-        :return: As of :meth:`path()`
-        :raises WalkError: if what is read is no path
+        :return: As for :meth:`path()`
+        :raises WalkError: if it does not lead to a path
         """
         names: list[bytes] = []
         for _ in range(_MAX_DEPTH):
@@ -228,13 +227,15 @@ class Mounts:
 
     def path_anywhere(self, sb: Object, dentry: int) -> tuple[Optional[bytes], bool]:
         """
-        Return the path of a file, by a mount of the first process if its file system
-        has one there, or else by any mount, or else from the root of its file system.
+        Return the path of a file: through a mount of the first process if its file
+        system has one there, otherwise through any mount, otherwise from the root of
+        its file system.
 
         :param sb: ``struct super_block *``
         :param dentry: Address of a ``struct dentry`` of it
-        :return: As of :meth:`path()`, and whether the first process sees it by that
-        :raises WalkError: if what is read is no path
+        :return: As for :meth:`path()`, and whether the first process sees the file
+            there
+        :raises WalkError: if it does not lead to a path
         """
         first = attempt(self.first_namespace)
         for mount in self._first_mounts(sb):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the namespaces of a Snapshot are called."""
+"""The names of the namespaces of a Snapshot."""
 
 from collections.abc import Mapping, Sequence
 from typing import Optional
@@ -35,7 +35,7 @@ def name_namespaces(
     """
     Return namespaces with their names.
 
-    :param found: Address of each ``struct net``, and what is known of it
+    :param found: Address of each ``struct net``, and what is known about it
     """
     mounts = attempt(net_mounts, prog)
     if isinstance(mounts, Unreadable):

@@ -3,7 +3,7 @@
 Mounts of network namespaces
 ----------------------------
 
-The files on which network namespaces are mounted, by which they are named.
+The files that network namespaces are mounted on, which give them their names.
 """
 
 from collections.abc import Iterator
@@ -33,8 +33,8 @@ def for_each_net_mount(prog: Program) -> Iterator[tuple[int, str]]:
     Iterate over the files on which network namespaces are mounted.
 
     Only those that the first process sees: a path in another mount namespace, such as a
-    container's, leads nowhere from outside, or somewhere else. What the kernel has
-    mounted for itself, was lazily unmounted, or is on a file that is gone, is left out.
+    container's, leads nowhere from outside, or somewhere else. It skips internal mounts
+    of the kernel, lazily unmounted ones, and those on a file that is gone.
 
     :return: Iterator of the inode number of the namespace and the absolute path of the
         file

@@ -3,7 +3,7 @@
 Processes in network namespaces
 -------------------------------
 
-By which a namespace is known that is mounted nowhere. Follows kernel/nsproxy.c.
+They identify a namespace that is not mounted anywhere. Follows kernel/nsproxy.c.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class NetProcess(NamedTuple):
     """A process in a network namespace."""
 
     net: int  #: Address of the ``struct net``
-    pid: int  #: As the initial PID namespace numbers processes
+    pid: int  #: In the initial PID namespace
     comm: str
 
 
@@ -56,7 +56,7 @@ class _Tasks:
         return self._nets[nsproxy]
 
     def process(self, task: int, net: int) -> Optional[NetProcess]:
-        """Return what a task is called, None for a thread of the kernel."""
+        """Return the name of a task, None for a kernel thread."""
         if self._prog.read_u32(task + self._flags) & _PF_KTHREAD:
             return None
         pid = self._prog.read_u32(task + self._pid)
@@ -76,10 +76,10 @@ class _Tasks:
 def for_each_net_process(prog: Program, wanted: set[int]) -> Iterator[NetProcess]:
     """
     Iterate over one process in each of some network namespaces: the oldest whose first
-    thread is there, which as a rule has the lowest PID.
+    thread is there, usually the one with the lowest PID.
 
-    Processes that are exiting have left their namespaces. A namespace in which there
-    is none is not given; it takes a walk over all processes to know.
+    Processes that are exiting have left their namespaces. A namespace without a process
+    is skipped; knowing that takes a walk over all processes.
 
     :param wanted: Addresses of ``struct net``
     :raises LookupError: if the kernel has no such variables or types

@@ -3,7 +3,7 @@
 Arrays of queues
 ----------------
 
-Each queue names its device. That confirms an array, and how long it is.
+Each queue points to its device. That confirms an array, and its length.
 """
 
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ Q = TypeVar("Q", RxQueue, TxQueue, VethRq)
 
 def owned(queues: Iterable[Q], count: int, dev: int) -> Maybe[list[Q]]:
     """
-    Return queues, if they are those of a device.
+    Return queues, if they belong to a device.
 
     :param count: How many there are
     :param dev: Address of the ``struct net_device``
@@ -89,7 +89,7 @@ def confirmed_count(
     layout: Layout[Q], first: Maybe[int], count: QueueCount, dev: int
 ) -> QueueCount:
     """
-    Return numbers of queues, if the array does not deny them.
+    Return queue counts, unless the array contradicts them.
 
     :param first: Where the array begins
     :param dev: Address of the ``struct net_device``
@@ -108,7 +108,7 @@ def confirmed_count(
 def confirmed_queues(
     layout: Layout[Q], first: Maybe[int], count: QueueCount, dev: int
 ) -> tuple[QueueCount, Maybe[list[Q]]]:
-    """Return numbers of queues as :func:`confirmed_count()`, and the queues in use."""
+    """Return queue counts like :func:`confirmed_count()`, and the queues in use."""
     real = count.real
     if isinstance(real, int) and real == count.allocated and real <= _MANY_QUEUES:
         queues = read_queues(layout, first, real, dev)

@@ -65,11 +65,11 @@ def add_stopped(
     with_napi: Sequence[int],
 ) -> None:
     """
-    Put the stopped queues into the records of veths: it takes what both ends of a pair
-    keep.
+    Put the stopped queues into the records of veths: this needs data of both ends of a
+    pair.
 
     :param devices: Changed in place
-    :param with_napi: Addresses of veths of which some queue has NAPI
+    :param with_napi: Addresses of veths with NAPI on some queue
     """
     if not with_napi:
         return

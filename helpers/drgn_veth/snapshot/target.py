@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What is being looked at."""
+"""The target of a Snapshot."""
 
 from typing import Optional
 

@@ -3,9 +3,9 @@
 The user half of the address space
 ----------------------------------
 
-A kernel keeps nothing of its own there: a pointer that leads there is NULL, or damaged.
-But an ELF dump without page tables, such as QEMU's, gives all memory the virtual
-address 0, and drgn then reads physical memory through a NULL pointer.
+A kernel stores nothing of its own there: a pointer into it is NULL, or damaged. But an
+ELF dump without page tables, such as QEMU's, gives all memory the virtual address 0,
+and drgn then reads physical memory through a NULL pointer.
 """
 
 from drgn import Architecture, FaultError, Program

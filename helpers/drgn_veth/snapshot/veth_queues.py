@@ -3,8 +3,8 @@
 The queues of a veth
 --------------------
 
-What each ``struct veth_rq`` holds: of those in use, XDP, NAPI and the ring; of all
-others, programs that were left there.
+What each ``struct veth_rq`` holds: XDP, NAPI and the ring of those in use; programs
+that were left in all others.
 """
 
 from typing import Optional
@@ -30,14 +30,14 @@ MOST_QUEUES = 4096  # rtnl_create_link(), net/core/rtnetlink.c
 
 def _read_ring(layouts: Layouts, head: int, size: int, ring: int) -> int:
     if not 0 <= head < size:
-        raise ValueError(f"consumer_head is {head}, the ring has {size} entries")
+        raise ValueError(f"consumer_head is {head}, but the ring has {size} entries")
     return layouts.prog.read_word(ring + head * layouts.pointer_size)
 
 
 def next_in_ring(layouts: Layouts, rq: VethRq) -> Maybe[int]:
     """
-    Return what is taken next out of the ring of a queue with NAPI, 0 if there is
-    nothing. Another queue's pointer may lead to what was freed.
+    Return the next entry in the ring of a queue with NAPI, 0 if it is empty. Without
+    NAPI, the pointer may lead to freed memory.
     """
     # ptr_ring
     return attempt(_read_ring, layouts, rq.consumer_head, rq.ring_size, rq.ring)
@@ -70,8 +70,8 @@ class VethQueues:
         self, found: Found, count: QueueCount
     ) -> tuple[Maybe[Optional[list[VethRq]]], Maybe[tuple[StaleProgram, ...]]]:
         """
-        Return the queues in use, None if it is no veth, and the programs that are left
-        in all others.
+        Return the queues in use, None if it is not a veth, and the programs that are
+        left in all others.
         """
         rqs, (real, allocated) = found.veth_rqs, count
         if rqs is NO_VETH:

@@ -60,7 +60,7 @@ def test_upper_where_the_code_is_not_known() -> None:
     case = CASES["xdp-upper-program"].fires
     (finding,) = found("xdp-upper-program", case._replace(kernel=kernel(messages=BAD)))
     assert finding.undecided == (
-        f"whether this kernel asks for it (since v5.15): {WHY}"
+        f"whether this kernel checks for it (since v5.15): {WHY}"
     )
 
 

@@ -33,7 +33,11 @@ from tests.support.snapshots import (
 
 @pytest.mark.parametrize(
     "poll, reason",
-    [(BAD, WHY), (None, "its address is not known"), (frozenset(), "not understood")],
+    [
+        (BAD, WHY),
+        (None, "its address is unknown"),
+        (frozenset(), "could not be analyzed"),
+    ],
 )
 def test_poll_that_is_not_known(poll: Any, reason: str) -> None:
     case = {**queues(4, 1), **native(*[True] * 4)}
@@ -65,7 +69,9 @@ def test_back_pressure_that_is_not_known() -> None:
     unread = kernel(messages=BAD, veth_poll=frozenset())
     assert not found("veth-poll-out-of-range", pair(case, kernel=unread))
     (finding,) = found("veth-poll-out-of-range", pair(case, stopped, kernel=unread))
-    assert finding.undecided is not None and "not understood" in finding.undecided
+    assert (
+        finding.undecided is not None and "could not be analyzed" in finding.undecided
+    )
 
 
 def test_no_fix_where_it_is_not_known_whether_there_is_a_program() -> None:

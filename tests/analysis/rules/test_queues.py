@@ -111,7 +111,7 @@ def test_native_program_with_fewer_queues_than_cpus() -> None:
 def test_native_program_with_more_queues_than_cpus() -> None:
     many = {**queues(5, 5), "xdp": native(*[True] * 5)["xdp"]}
     (finding,) = found("queues-cpus", pair(many))
-    assert "4 possible CPUs: more queues than CPUs" in finding.summary
+    assert "4 possible CPUs: more queues than there are CPUs" in finding.summary
     (finding,) = found("queues-cpus", pair(queues(5, 5)))
     assert finding.fix == () and finding.undo is None
 

@@ -27,7 +27,7 @@ CASES: dict[str, Case] = {
         pair(None, generic()),
         "info",
         "eth0",
-        "native XDP, and so an attach without a mode, is refused: a generic program is "
+        "an attach in native mode, or without a mode, is refused: a generic program is "
         "attached",
         (("xdp_state[XDP_MODE_SKB] prog_id", 7),),
         KernelAnswer(

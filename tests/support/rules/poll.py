@@ -30,7 +30,7 @@ CASES: dict[str, Case] = {
         "warning",
         "veth0",
         "veth_poll() of rx-2-3 accesses TX queues that peer eth0 (netns pod1) does not "
-        "have: it was created with 2",
+        "have: the peer was created with 2",
         (
             ("real_num_rx_queues", 4),
             ("peer_num_tx_queues", 2),

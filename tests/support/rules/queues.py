@@ -100,8 +100,8 @@ CASES: dict[str, Case] = {
         pair(queues(1, 5), queues(1, 1)),
         "info",
         "veth0",
-        "1 real RX queue and 5 TX for 4 possible CPUs: more queues than CPUs can serve "
-        "at a time",
+        "1 real RX queue and 5 TX for 4 possible CPUs: more queues than there are "
+        "CPUs to serve them",
         (
             ("real_num_rx_queues", 1),
             ("real_num_tx_queues", 5),

@@ -127,8 +127,8 @@ CASES: dict[str, Case] = {
         pair(native(True, True, errors=10), {"xdp": Xdp(None, None, None, rqs(False))}),
         "warning",
         "veth0",
-        "its native program has lost 20 packets by XDP_TX so far: peer eth0 (netns "
-        "pod1) has no native program",
+        "XDP_TX has lost 20 packets so far: peer eth0 (netns pod1) has no native "
+        "program",
         (
             ("rq[].stats.vs.xdp_tx_err", 20),
             ("peer_rq[].xdp_prog != NULL", 0),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Questions about the devices of a Snapshot, and what one decision says of them."""
+"""Questions about the devices of a Snapshot, and what one decision says about them."""
 
 from collections.abc import Mapping
 from typing import Optional
@@ -23,7 +23,7 @@ _UNKNOWN = Kernel(
 
 
 def fresh_program(frags: bool = False) -> LoadedProgram:
-    """Return a program that is attached nowhere, and was loaded for no device."""
+    """Return a program that is not attached, and was loaded for no device."""
     return LoadedProgram(0, 0, "", frags, 0, False, False, 0, False)
 
 
@@ -62,7 +62,7 @@ class Questions:
         self._messages: Maybe[Mapping[str, frozenset[str]]] = (
             messages if isinstance(messages, Unreadable) else dict(messages)
         )
-        #: A program that is attached nowhere, by whether it takes fragments.
+        #: A program that is not attached, by whether it supports fragments.
         self.fresh = {frags: fresh_program(frags) for frags in (False, True)}
 
     def question(
@@ -85,17 +85,17 @@ class Questions:
             return self._messages
         there = self._messages.get(function)
         if there is None:
-            return Unreadable(f"the messages of {function}() were not looked for")
+            return Unreadable(f"the code of {function}() was not searched for messages")
         return message in there
 
     def has_decision(self, key: str) -> Maybe[bool]:
-        """Return whether this kernel takes a decision, as its code says."""
+        """Return whether this kernel makes a decision, as its code shows."""
         made = decision(key)
         return made.everywhere or self.has_message(made.function, made.message)
 
     def refusal(self, device: Device, key: str, mode: str = DRV) -> Optional[Answer]:
         """
-        Return how one decision refuses an attach that replaces nothing, whatever stands
+        Return how one decision refuses an attach that replaces nothing, whatever comes
         before it; None if it does not.
 
         :param key: Of the decision

@@ -3,7 +3,7 @@
 Decisions of the kernel about an XDP attach
 -------------------------------------------
 
-A decision is data: what it is called, where it is made, what it answers, and a pure
+A decision is data: its name, the function that makes it, its answer, and a pure
 function of a :class:`~drgn_veth.analysis.attach.question.Question` that says whether it
 refuses.
 """
@@ -35,7 +35,7 @@ class Decision(NamedTuple):
     One decision of the kernel.
 
     *holds* returns why it would refuse, None if it would not; *fix* returns the remedy
-    after which it would not, *detaches* which programs this detaches.
+    after which it would not; *detaches* returns the programs that this remedy detaches.
     """
 
     key: str
@@ -46,18 +46,18 @@ class Decision(NamedTuple):
     fix: Callable[[Question], Remedy] = lambda q: Remedy()
     #: Programs that *fix* detaches: device, mode.
     detaches: Callable[[Question], Iterable[tuple[int, str]]] = lambda q: ()
-    #: Whether a kernel takes it, where only its types are known; None: these do not
-    #: tell. The message tells, where its code is known. By default, every kernel does.
+    #: Whether a kernel makes it, if only its types are known; None: these do not tell.
+    #: The message tells, where its code is known. By default, every kernel does.
     in_kernel: Callable[[Kernel], Optional[bool]] = _always
-    #: Of all decisions of a driver with the same word, a kernel takes one: the one
+    #: Of all decisions of a driver with the same word, a kernel makes one: the one
     #: whose message the driver's code has.
     one_of: Optional[str] = None
-    #: Kernels whose code does not have the message take it, and say nothing.
+    #: Kernels whose code does not have the message make it without a message.
     may_be_silent: bool = False
 
     @property
     def everywhere(self) -> bool:
-        """Whether every kernel takes it."""
+        """Whether every kernel makes it."""
         return self.in_kernel is _always
 
 
@@ -105,7 +105,7 @@ def tcp_data_split(q: Question) -> Optional[str]:
 
 
 def fix_tcp_data_split(q: Question) -> Remedy:
-    """Return the command that switches tcp-data-split off (a decision's *fix*)."""
+    """Return the command that disables tcp-data-split (a decision's *fix*)."""
     return Remedy(q.fixes.tcp_data_split_off(q.device.ref))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a driver decides on an XDP attach, and which of its decisions a kernel takes."""
+"""What a driver decides on an XDP attach, and which of its decisions a kernel makes."""
 
 from collections.abc import Sequence
 import itertools
@@ -25,7 +25,7 @@ class DriverDecisions(NamedTuple):
     ndo_bpf: str  #: its name in the source
     function: str  #: that sets a program
     decisions: tuple[Decision, ...] = ()
-    #: The answer if no decision refuses; None: it takes any program. The second
+    #: The answer if no decision refuses; None: it accepts any program. The second
     #: argument asks the driver of another device.
     accepts: Optional[Callable[[Question, Decide], Answer]] = None
 

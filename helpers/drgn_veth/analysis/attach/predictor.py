@@ -4,8 +4,8 @@ The predictor
 -------------
 
 Asks the decisions of :mod:`drgn_veth.analysis.attach.core` and
-:mod:`drgn_veth.analysis.attach.drivers` in the order of the kernel of a Snapshot, or,
-where that is not known, of all kernels that it can be. Pure functions.
+:mod:`drgn_veth.analysis.attach.drivers` in the order of the Snapshot's kernel, or, if
+    that is not known, of all kernels that it may be. Pure functions.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ _MOST_OBSTACLES = 16
 
 
 class TooOldError(Exception):
-    """A kernel before v5.9: it decides otherwise, and keeps no ``xdp_state``."""
+    """A kernel before v5.9: it decides differently, and has no ``xdp_state``."""
 
 
 def _only(decisions: Sequence[Decision], keys: Callable[[str], bool]) -> list[Decision]:
@@ -54,8 +54,8 @@ class Predictor:
         kernel = snapshot.kernel
         if kernel is None or not kernel.xdp_state:
             raise TooOldError(
-                "this kernel has no net_device.xdp_state: it is older than v5.9, and "
-                "such kernels are not supported here"
+                "this kernel has no net_device.xdp_state: it is older than v5.9, which "
+                "is not supported"
             )
         self.questions = Questions(snapshot)
         self._kernel = kernel
@@ -69,7 +69,10 @@ class Predictor:
 
     @property
     def blocked_by(self) -> Maybe[Optional[Task]]:
-        """Who holds rtnl_mutex: the answer would come only after it lets go."""
+        """
+        The task that holds rtnl_mutex: the attach would wait until it releases the
+        mutex.
+        """
         return self._kernel.rtnl_owner
 
     ### The order
@@ -136,7 +139,7 @@ class Predictor:
         if len(answers) == 1:
             return next(iter(answers.values()))
         either = tuple(answers.values())
-        why = "only this kernel's code could tell, and it could not be read"
+        why = "this depends on the kernel's code, which could not be read"
         if isinstance(self._kernel.messages, Unreadable):
             why = f"{why}: {self._kernel.messages.reason}"
         return Answer(None, None, None, why, (), either)
@@ -163,7 +166,7 @@ class Predictor:
                 "netlink": ("__dev_get_by_index", "ENODEV"),
                 "link": ("bpf_xdp_link_attach", "EINVAL"),
             }[via]
-            why = f"{q.name} cannot be found by name now: {device.off_list}"
+            why = f"the kernel cannot find {q.name} by name now: {device.off_list}"
             return refusal(errno, None, function, why)
         if program and program.frags is True and not self._kernel.xdp_frags:
             return refusal(
@@ -194,7 +197,7 @@ class Predictor:
 
         :param mode: One of :data:`MODES`
         :param via: One of :data:`VIAS`
-        :param frags: Whether the program takes fragments, if none is given
+        :param frags: Whether the program supports fragments, if none is given
         :param program: The program; None: a fresh one
         """
         flags = MODE_FLAGS[mode] | (
@@ -211,10 +214,10 @@ class Predictor:
         program: Optional[LoadedProgram] = None,
     ) -> Answer:
         """
-        Return the answer to an attach by netlink once something was done for it; what
-        would come after its own fix is not asked.
+        Return the answer to an attach by netlink after some fixes, without the answer
+        after its own fix.
 
-        :param mended: Decisions that do not refuse any more: key, device
+        :param mended: Decisions that no longer refuse: key, device
         :param gone: Programs that were detached: device, mode
         """
         program = program or self.questions.fresh[False]
@@ -225,9 +228,9 @@ class Predictor:
 
     def then(self, device: Device, mode: str, refused: Answer) -> Answer:
         """
-        Return the answer to an attach once what one decision refuses was mended.
+        Return the answer to an attach after the fix for one refusal.
 
-        :param refused: What it says: see :meth:`.ask.Questions.refusal()`
+        :param refused: The refusal: see :meth:`.ask.Questions.refusal()`
         """
         mended = () if refused.decision is None else (refused.decision,)
         return self.attach_after(device, mode, mended, refused.detaches)
@@ -324,7 +327,7 @@ class Predictor:
         Yield the answers for a device: op, mode, via, frags, and the answer.
 
         :param op: ``attach``, ``replace`` or ``detach``
-        :param kinds: Values of frags; of no matter if a program is given
+        :param kinds: Values of frags; ignored if a program is given
         """
         for mode in modes:
             for via in vias:
@@ -355,5 +358,5 @@ class Predictor:
             return False
 
     def programs(self) -> Mapping[int, LoadedProgram]:
-        """Return the XDP programs that are loaded, by identifier."""
+        """Return the loaded XDP programs, by identifier."""
         return self._programs

@@ -58,18 +58,18 @@ MODE_FLAGS: Mapping[str, int] = {
 class Answer(NamedTuple):
     """What the kernel would answer, and why."""
 
-    errno: Maybe[Optional[int]]  #: 0: success; None: it cannot be told
-    message: Optional[str]  #: of the extended acknowledgement; None: none
+    errno: Maybe[Optional[int]]  #: 0: success; None: unknown
+    message: Optional[str]  #: in the extended ACK; None: none
     function: Optional[str]  #: that decides
     because: str
     fix: tuple[str, ...] = ()  #: commands that would change the answer
-    either: tuple["Answer", ...] = ()  #: all that are possible, if it is one of them
-    #: What it would answer when *fix* was done, unless that is success.
+    either: tuple["Answer", ...] = ()  #: all possible answers, if it is one of several
+    #: What the kernel would answer after *fix*, unless that is success.
     then: Optional["Answer"] = None
     #: The decision, and the device that it is about.
     decision: Optional[tuple[str, int]] = None
     detaches: frozenset[tuple[int, str]] = frozenset()
-    #: What *fix* does besides, after "this ".
+    #: Side effects of *fix*, to be read after "this ".
     fix_effect: Optional[str] = None
 
 
@@ -101,7 +101,7 @@ def refusal(
 
 
 class Question:
-    """An attach or a detach that the kernel is asked for."""
+    """A request to the kernel: an attach or a detach."""
 
     def __init__(
         self,
@@ -125,11 +125,11 @@ class Question:
         self.flags = flags
         self.program = program
         self.expected = expected
-        #: Decisions that are taken to be in favour.
+        #: Decisions that are assumed not to refuse.
         self.passed = passed
-        #: Programs that are taken to be detached: device, mode.
+        #: Programs that are assumed to be detached: device, mode.
         self.gone = gone
-        #: Devices for whose sake this one is asked.
+        #: Devices, such as a bond, on whose behalf this one is asked.
         self.above = above
 
     def about(self, device: Device) -> "Question":
@@ -154,9 +154,9 @@ class Question:
         gone: frozenset[tuple[int, str]],
     ) -> "Question":
         """
-        Return the same question where those decisions are in favour.
+        Return the same question, assuming that those decisions do not refuse.
 
-        :param gone: Programs that are detached for it: device, mode
+        :param gone: Programs that are assumed to be detached: device, mode
         """
         return Question(
             self.kernel,
@@ -182,7 +182,7 @@ class Question:
 
     @staticmethod
     def name_of(ref: DeviceRef) -> str:
-        """Return the name of a device, or the best there is."""
+        """Return the name of a device, or its address if the name could not be read."""
         if not isinstance(ref.name, Unreadable):
             return ref.name
         return f"the device at {ref.net_device:#x}"
@@ -200,7 +200,7 @@ class Question:
 
     @property
     def mode(self) -> str:
-        """The mode that is meant, as dev_xdp_mode() finds it."""
+        """The requested mode, as dev_xdp_mode() determines it."""
         if self.flags & MODE_FLAGS[HW]:
             return HW
         if self.flags & MODE_FLAGS[DRV]:
@@ -211,19 +211,19 @@ class Question:
         return DRV if ndo_bpf else SKB
 
     def current(self, mode: Optional[str] = None) -> Optional[XdpProgram]:
-        """Return the program that is attached in a mode (by default, in that meant)."""
+        """Return the program attached in a mode (by default, the requested mode)."""
         mode = mode or self.mode
         if (self.device.net_device, mode) in self.gone:
             return None
         return need(getattr(self.device.xdp, mode), f"{mode} program of {self.name}")
 
     def has_link(self) -> bool:
-        """Return whether a BPF link holds the program in the mode that is meant."""
+        """Return whether a BPF link holds the program in the requested mode."""
         current = self.current()
         return current is not None and current.via == "link"
 
     def is_current(self) -> bool:
-        """Return whether the program is the one that is attached already."""
+        """Return whether the program is already attached."""
         current = self.current()
         if self.program is None or current is None:
             return self.program is None and current is None
@@ -271,7 +271,7 @@ class Question:
 
     def device_at(self, ref: DeviceRef) -> Device:
         """
-        Return the device that another one names.
+        Return the device that another one refers to.
 
         :raises CannotTell: if it was not found
         """
@@ -283,16 +283,16 @@ class Question:
 
     @staticmethod
     def words(program: XdpProgram) -> str:
-        """Return which program it is, in words."""
+        """Return a program in words: ``program 4``."""
         number = "?" if isinstance(program.id, Unreadable) else program.id
         return f"program {number}"
 
     def accepted(self, function: str, because: str) -> Answer:
-        """Return the answer of a kernel that does what is asked."""
+        """Return the answer of a kernel that accepts."""
         return Answer(0, None, function, because)
 
     def in_words(self, answer: Answer) -> Answer:
-        """Return an answer that says which mode was meant, if none was given."""
+        """Return an answer that says which mode applies, if none was given."""
         if self.flags & XDP_FLAGS_MODES or answer.function is None:
             return answer
         meant = "has" if self.mode == DRV else "has no"

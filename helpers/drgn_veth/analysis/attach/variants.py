@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What kernels differ in by code alone, as far as it decides on an XDP attach."""
+"""
+Differences between kernels that only their code shows, and that affect an XDP attach.
+"""
 
 import itertools
 from typing import NamedTuple
@@ -12,12 +14,12 @@ __all__ = ("Variant", "variants")
 
 
 class Variant(NamedTuple):
-    """A kernel that the one of a Snapshot may be."""
+    """A kernel that the Snapshot's kernel may be."""
 
     #: Keys of ``CHECKS`` (:mod:`drgn_veth.analysis.attach.core`) that dev_xdp_install()
-    #: decides, and not dev_xdp_attach().
+    #: decides instead of dev_xdp_attach().
     install: frozenset[str]
-    absent: frozenset[str]  #: keys of decisions that it does not take
+    absent: frozenset[str]  #: keys of decisions that it does not make
 
     @property
     def refuses_program_maps(self) -> bool:
@@ -27,7 +29,7 @@ class Variant(NamedTuple):
 
 
 def variants(kernel: Kernel) -> list[Variant]:
-    """Return all kernels that this one may be: one, if its code was read."""
+    """Return all variants that this kernel may be: one, if its code was read."""
     messages = (
         None if isinstance(kernel.messages, Unreadable) else dict(kernel.messages)
     )

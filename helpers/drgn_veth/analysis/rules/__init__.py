@@ -3,10 +3,9 @@
 The rules of diagnosis
 ----------------------
 
-What can be wrong with veths, XDP and RPS, by subject: what a module here has in
-``RULES`` is applied. Each rule carries what is to be
-known of it: ``--explain`` prints that, and ``python -m drgn_veth.analysis.rules`` makes
-docs/rules.md of it.
+What can be wrong with veths, XDP and RPS, by subject. Every rule that a module here
+lists in ``RULES`` is applied. Each rule carries its own documentation: ``--explain``
+prints it, and ``python -m drgn_veth.analysis.rules`` makes docs/rules.md from it.
 """
 
 from .. import modules

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Rules on veth_poll(), which wakes the TX queues of its peer."""
+"""Rules about veth_poll(), which wakes the TX queues of its peer."""
 
 from typing import Optional
 
@@ -53,7 +53,8 @@ def _poll_out_of_range(context: Context, end: End) -> Optional[Symptom]:
         return None
     symptom = Symptom(
         f"veth_poll() of rx-{number_list(beyond)} accesses TX queues that peer "
-        f"{context.name(peer, device)} does not have: it was created with {allocated}",
+        f"{context.name(peer, device)} does not have: the peer was created "
+        f"with {allocated}",
         (
             ("real_num_rx_queues", rx),
             ("peer_num_tx_queues", allocated),
@@ -140,7 +141,7 @@ def _could_stick(context: Context, end: End) -> Optional[Symptom]:
         severity=INFO,
     )
     if isinstance(how, Unreadable):
-        # Told only where it is known that TX queues are stopped at all.
+        # Report this only if this kernel is known to stop TX queues at all.
         if context.has_message("veth_xmit", BACK_PRESSURE) is not True:
             return None
         return symptom._replace(
@@ -210,7 +211,7 @@ RULES: tuple[Rule, ...] = (
         ),
         fix=(
             "Give the device at most as many RX queues as the peer was created with TX "
-            "queues. A native program must be detached first and attached again "
+            "queues. If there is a native program, detach it first and attach it again "
             "afterwards; no program runs in between. Removed queues lose their RPS "
             "masks."
         ),
@@ -220,7 +221,7 @@ RULES: tuple[Rule, ...] = (
             "wake the TX queue. v6.16 to v6.19, and 6.12.107, do not check the number; "
             "v7.1 and 6.12.117 do. Kernels that never stop a veth's TX queue are not "
             'affected: their veth_xmit() lacks the message "Invalid return code". '
-            "What veth_poll() accesses is read from its code."
+            "The code of veth_poll() in the dump shows what it accesses."
         ),
         subjects=lambda context: context.veths,
         check=_poll_out_of_range,

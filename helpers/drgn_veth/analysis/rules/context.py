@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A Snapshot as rules look at it: what several of them ask for, computed once."""
+"""A Snapshot as rules see it: what several of them need, computed once."""
 
 import contextlib
 from typing import NamedTuple, Optional
@@ -29,18 +29,18 @@ class Context:
     """
     A Snapshot as rules look at it.
 
-    What is being torn down or moved is left out: a device that is on no list of its
-    namespace, and pairs with one.
+    It skips devices that are being torn down or moved (they are not on the list of
+    their namespace), and pairs with such a device.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.target = snapshot.target
-        #: What tells how the kernel answers an attach, None for one before v5.9.
+        #: Predicts how the kernel answers an attach, None for a kernel before v5.9.
         self.predictor: Optional[Predictor] = None
         with contextlib.suppress(TooOldError):
             self.predictor = Predictor(snapshot)
-        #: What tells how one decision answers it, of any kernel.
+        #: Answers what one decision says, for any kernel.
         self.questions = (
             Questions(snapshot) if self.predictor is None else self.predictor.questions
         )
@@ -52,13 +52,13 @@ class Context:
         self.veths: list[End] = []
         #: veths that have no peer.
         self.orphans: list[End] = []
-        #: veths with a native program, and those where it cannot be told.
+        #: veths that have a native program, or may have one.
         self.native: list[End] = []
         #: Devices of any kind with a program, with some RPS or RFS, with uppers.
         self.programmed: list[End] = []
         self.steered: list[End] = []
         self.lowers: list[End] = []
-        #: Whether some veth has a TX queue that is stopped.
+        #: Whether some veth has a stopped TX queue.
         self.has_stopped = False
         for device in snapshot.devices:
             if device.off_list is None:
@@ -171,8 +171,8 @@ class Context:
 
     def refusal(self, device: Device, key: str, mode: str = DRV) -> Optional[Answer]:
         """
-        Return how a decision of the kernel refuses an attach, whatever stands before
-        it; None if it does not.
+        Return how a decision of the kernel refuses an attach, whatever comes before it;
+        None if it does not.
 
         :raises CannotTell: if a value is missing
         """
@@ -180,8 +180,8 @@ class Context:
 
     def then(self, device: Device, refusal: Answer) -> Optional[Then]:
         """
-        Return how a native attach is refused still, once what a decision refuses was
-        mended; None if it is not, or that cannot be told.
+        Return how the kernel would still refuse a native attach after the fix for one
+        refusal; None if it would not, or if that is unknown.
         """
         if self.predictor is None:
             return None
@@ -191,8 +191,8 @@ class Context:
         self, device: Device, mode: str, program: XdpProgram
     ) -> Optional[Undo]:
         """
-        Return what detaches a program, None if the kernel would refuse that, or there
-        is no way to it.
+        Return the command that detaches a program, None if the kernel would refuse it,
+        or if there is no such command.
         """
         predictor = self.predictor
         if predictor is not None:
@@ -211,10 +211,10 @@ class Context:
     ) -> Remedy:
         """
         Return the command that detaches the native program of a device and attaches it
-        again, none if it is not known, or the kernel might refuse a step.
+        again, none if the program is unknown, or if the kernel might refuse a step.
 
-        :param between: Commands that are to be run while it is detached
-        :param lowered: Whether the MTU of its peer is set to what is allowed before
+        :param between: Commands to run while it is detached
+        :param lowered: Whether the MTU of its peer is lowered to the limit first
         """
         program = device.xdp.driver
         predictor = self.predictor
@@ -241,7 +241,7 @@ class Context:
         """
         Return the largest MTU that veth_xdp_set() allows a peer.
 
-        :raises CannotTell: if a number that it takes could not be read
+        :raises CannotTell: if a number that this needs could not be read
         """
         header = need(peer.hard_header_len, "peer_hard_header_len")
         try:

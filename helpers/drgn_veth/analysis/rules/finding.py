@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a rule of diagnosis says."""
+"""What a rule of diagnosis reports."""
 
 from typing import NamedTuple, Optional, Union
 
@@ -32,7 +32,7 @@ INFO = "info"  # it matters once somebody wants it
 #: Worst first.
 SEVERITIES = (ERROR, WARNING, INFO)
 
-#: A value that was compared: a number, a text, several of them; or not to be had.
+#: A value that was compared: a number, a string, several of them; or unreadable.
 Value = Union[Maybe[Union[int, str, None]], tuple[Union[int, str], ...]]
 #: Names as in the kernel's structs; those of the peer begin with ``peer_``.
 Evidence = tuple[tuple[str, Value], ...]
@@ -47,14 +47,14 @@ class KernelAnswer(NamedTuple):
 
 
 class Undo(NamedTuple):
-    """Commands that only undo a state, which may be just what somebody wanted."""
+    """Commands that only undo a state, which may be intended."""
 
     effect: str  # after "to undo it, ": "which detaches the program"
     commands: tuple[str, ...]
 
 
 class Then(NamedTuple):
-    """Why a native attach still fails, once the commands were run."""
+    """Why a native attach still fails after the commands."""
 
     answer: KernelAnswer
     because: str
@@ -77,7 +77,7 @@ class Finding(NamedTuple):
 
 
 class Symptom(NamedTuple):
-    """What a rule says of a device."""
+    """What a rule reports about a device."""
 
     summary: str
     evidence: Evidence
@@ -90,14 +90,14 @@ class Symptom(NamedTuple):
 
 
 def kernel_answer(answer: Answer) -> KernelAnswer:
-    """Return an answer to an attach as findings have it."""
+    """Return the answer to an attach in the form that findings use."""
     errno = answer.errno
     name = errno_name(errno) if isinstance(errno, int) else None
     return KernelAnswer(answer.function or "", name, answer.message)
 
 
 def refused(answer: Answer) -> Optional[Then]:
-    """Return an answer if it is a refusal for sure, None otherwise."""
+    """Return an answer if it is certainly a refusal, None otherwise."""
     errno = answer.errno
     if isinstance(errno, Unreadable) or not errno or answer.function is None:
         return None
@@ -105,5 +105,5 @@ def refused(answer: Answer) -> Optional[Then]:
 
 
 def remedy(answer: Answer) -> Remedy:
-    """Return what changes an answer."""
+    """Return the remedy that changes an answer."""
     return Remedy(answer.fix, answer.fix_effect)

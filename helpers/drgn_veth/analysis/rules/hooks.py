@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Rules on who has the XDP hook of a device."""
+"""Rules about who holds the XDP hook of a device."""
 
 from collections.abc import Iterator, Sequence
 from typing import Optional
@@ -46,7 +46,7 @@ def _mode_conflict(context: Context, end: End) -> Optional[Symptom]:
     if refusal is None or program is None:
         return None
     return Symptom(
-        "native XDP, and so an attach without a mode, is refused: a generic program is "
+        "an attach in native mode, or without a mode, is refused: a generic program is "
         "attached",
         (("xdp_state[XDP_MODE_SKB] prog_id", program.id),),
         kernel_answer(refusal),
@@ -126,14 +126,14 @@ def _unpin(link: XdpLink, pins: Sequence[str]) -> Optional[Undo]:
 
 
 def _may_go_native(device: Device) -> bool:
-    # It has no native program yet, and its driver may take one.
+    # It has no native program yet, and its driver may accept one.
     return device.xdp.driver is None and device.driver.ndo_bpf is True
 
 
 def _missing_above(
     context: Context, device: Device
 ) -> Optional[tuple[str, Unreadable]]:
-    # What keeps it open whether a device above has a program.
+    # Which value is missing to decide whether a device above has a program.
     for ref in need(device.uppers, "adj_list.upper"):
         upper = context.by_address.get(ref.net_device)
         if upper is None:
@@ -155,7 +155,7 @@ def _programs_above(context: Context, device: Device) -> Iterator[tuple[str, Val
             if isinstance(program, XdpProgram)
         )
         if ids:
-            # Names are those of a namespace: two uppers may have the same one.
+            # Names are unique in a namespace only: two uppers may have the same one.
             yield where(upper), ids
 
 
@@ -190,7 +190,7 @@ def _upper(context: Context, end: End) -> Optional[Symptom]:
     )
     if isinstance(known, Unreadable):
         return symptom._replace(
-            undecided=f"whether this kernel asks for it (since v5.15): {known.reason}"
+            undecided=f"whether this kernel checks for it (since v5.15): {known.reason}"
         )
     return symptom
 
@@ -219,8 +219,8 @@ RULES: tuple[Rule, ...] = (
         title="native XDP refused: a generic program is attached",
         predicate=(
             "xdp_state[XDP_MODE_SKB] && netdev_ops->ndo_bpf. The rule does not report "
-            "the reverse, a native program where generic mode is wanted: nobody runs "
-            "into that by giving no mode."
+            "the reverse (a native program is attached, generic mode is wanted): an "
+            "attach without a mode never runs into it."
         ),
         sees=(
             'An attach in native mode, or without a mode, fails with "File exists" '
@@ -234,8 +234,8 @@ RULES: tuple[Rule, ...] = (
         why=(
             "A device runs a generic or a native program, not both: dev_xdp_attach() "
             "(net/core/dev.c), or dev_xdp_install() in newer kernels, checks "
-            "xdp_state[] of the other mode. dev_xdp_mode() takes no mode as native "
-            "mode wherever the driver has ndo_bpf."
+            "xdp_state[] of the other mode. If no mode is given, dev_xdp_mode() "
+            "chooses native mode wherever the driver has ndo_bpf."
         ),
         subjects=lambda context: context.programmed,
         check=_mode_conflict,
@@ -246,20 +246,21 @@ RULES: tuple[Rule, ...] = (
         title="a BPF link holds the program",
         predicate="xdp_state[m].link",
         sees=(
-            'Every attach and detach of that mode by netlink fails with "Device or '
+            'Every attach or detach in that mode by netlink fails with "Device or '
             'resource busy" (EBUSY), even `ip link set dev NAME xdp off`, and so does '
-            "a second link."
+            "attaching a second link."
         ),
         fix=(
-            "Nothing to do: a link is there to keep others away. Its owner can replace "
-            "the program by BPF_LINK_UPDATE. To remove the program, stop the process "
+            "Nothing to do: a link exists to keep others out. Its owner can replace "
+            "the program with BPF_LINK_UPDATE. To remove the program, stop the process "
             "that owns the link, or remove the pin; the command detaches the link by "
             "force."
         ),
         why=(
             "Once xdp_state[m].link is set, dev_xdp_attach() (net/core/dev.c) refuses "
-            "everything that does not come from this link. The link goes away with its "
-            "last reference, by BPF_LINK_DETACH, or with the device."
+            "every request that does not come from this link. The program is detached "
+            "when the last reference to the link is dropped, by BPF_LINK_DETACH, or "
+            "when the device is unregistered."
         ),
         subjects=lambda context: context.programmed,
         check=_link_owns,
@@ -302,9 +303,9 @@ RULES: tuple[Rule, ...] = (
         why=(
             "Since v5.15, dev_xdp_attach() (net/core/dev.c) walks "
             "netdev_for_each_upper_dev_rcu(): bonds, bridges, teams, VLANs and "
-            "macvlans alike. It does so before it looks at whether a program is "
-            "attached or detached. Whether this kernel does so is read from its code, "
-            "which refers to the message or does not."
+            "macvlans alike. It does so for attach and detach alike. The code of "
+            "dev_xdp_attach() in the dump shows whether this kernel makes the check: "
+            "it refers to the message, or it does not."
         ),
         subjects=lambda context: context.lowers,
         check=_upper,
@@ -320,11 +321,11 @@ RULES: tuple[Rule, ...] = (
         ),
         fix="Ask for generic mode: `ip link set dev NAME xdpgeneric ...`.",
         why=(
-            "Newer kernels (v7.0 or v7.1) have ndo_bpf in netkit for AF_XDP only: "
-            "netkit_xsk() (drivers/net/netkit.c) refuses XDP_SETUP_PROG. "
-            "dev_xdp_mode() (net/core/dev.c) sees an ndo_bpf, so no mode means native "
-            "mode. Earlier kernels have no ndo_bpf in netkit, and no mode means "
-            "generic mode."
+            "Since v7.0 or v7.1, netkit has ndo_bpf, but for AF_XDP only: netkit_xsk() "
+            "(drivers/net/netkit.c) refuses XDP_SETUP_PROG. dev_xdp_mode() "
+            "(net/core/dev.c) finds ndo_bpf, so an attach without a mode means native "
+            "mode. In earlier kernels, netkit has no ndo_bpf, and it means generic "
+            "mode."
         ),
         subjects=lambda context: context.paired,
         check=_netkit,

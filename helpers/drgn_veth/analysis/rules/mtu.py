@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Rules on the MTU."""
+"""Rules about the MTU."""
 
 from typing import Optional
 
@@ -88,8 +88,8 @@ def _stale(context: Context, end: End) -> Optional[Symptom]:
     peer_name = context.name(peer, device)
     fix = context.attach_again(device, lowered=mtu > right)
     if mtu > right:
-        # In one command: else the attach might be refused, and the program gone. The
-        # peer's need not be as small as the device's own.
+        # In one command: otherwise the kernel might refuse the attach, and the program
+        # would be lost. The peer's MTU need not be as small as the device's own.
         if not isinstance(device.mtu, Unreadable) and device.mtu < right:
             device = device._replace(mtu=right)
         fix = context.fixes.lower_both_mtus(device, peer, right).and_then(fix)
@@ -161,7 +161,7 @@ RULES: tuple[Rule, ...] = (
             "Use a program that supports fragments (section xdp.frags, since v5.18) "
             "and keep the MTU, or lower the MTU. The commands lower it on both ends, "
             "so that neither is too large for the other. If an end is a port of a bond "
-            "or team, they lower it there, for all its ports."
+            "or team, they lower the MTU of the bond or team, and so of all its ports."
         ),
         why=(
             "A native program sees a packet in one page, with room before and after "
@@ -206,21 +206,21 @@ RULES: tuple[Rule, ...] = (
             "> max_mtu, otherwise an info."
         ),
         sees=(
-            "If a program without support for fragments has replaced one with it, the "
-            "program sees only the first part of large packets. In the reverse case, "
-            "the MTU cannot be raised, although the program would allow it."
+            "If a program that does not support fragments has replaced one that does, "
+            "it sees only the first part of large packets. In the reverse case, the "
+            "MTU cannot be raised, although the program would allow it."
         ),
         fix=(
             "Detach the program and attach it again: the kernel then computes max_mtu "
             "anew. No program runs in between. If the peer's MTU is too large for this "
-            "program, it must be lowered first, or the kernel refuses the attach: the "
-            "command does both."
+            "program, lower it first, or the kernel refuses the attach: the command "
+            "does both."
         ),
         why=(
             "veth_xdp_set() (drivers/net/veth.c) of v5.18 to v7.2 sets max_mtu of the "
-            "peer only for the first program, and leaves it when another program "
-            "replaces that one; v7.3 sets it each time. Whether a program supports "
-            "fragments is its aux->xdp_has_frags."
+            "peer only for the first program, and does not update it when another "
+            "program replaces that one; v7.3 sets it each time. aux->xdp_has_frags of "
+            "a program says whether it supports fragments."
         ),
         subjects=lambda context: context.native,
         check=_stale,
@@ -236,15 +236,15 @@ RULES: tuple[Rule, ...] = (
         sees=(
             "Large packets are lost in one direction: rx_dropped of one end and "
             "tx_dropped of the other grow. TCP between the two ends themselves is not "
-            "affected, because both announce their MSS and use the smaller one, and "
-            "packets still to be segmented (GSO) pass. UDP is lost, and so is what is "
-            "forwarded to the larger end without GSO: such connections open, then "
-            "stall once they send data."
+            "affected, because both announce their MSS and use the smaller one. GSO "
+            "packets, which are not segmented yet, pass. UDP packets are lost, and so "
+            "are TCP packets that are forwarded to the larger end without GSO: such "
+            "connections open, then stall once they send data."
         ),
         fix=(
             "Give both ends the same MTU. The command lowers the larger one. If that "
-            "end is a port of a bond or team, it lowers the MTU there, and so of all "
-            "its ports."
+            "end is a port of a bond or team, the command lowers the MTU of the bond "
+            "or team, and so of all its ports."
         ),
         why=(
             "veth_forward_skb() hands a packet to __dev_forward_skb(), which drops it "

@@ -16,31 +16,31 @@ _INTRO = """\
 
 # The rules of diagnosis
 
-`veth_report.py` applies these rules to what it has read. It shows what they find below
+`veth_report.py` applies these rules to what it has read. It shows their findings below
 its table, worst first; its JSON has every finding in `findings`. `--explain RULE`
-prints the text below on one rule.
+prints what this page says about one rule.
 
 - An **error**: something is broken now. `--check` exits 1 if there is one.
 - A **warning**: something will hurt the traffic that is set up now.
-- An **info** matters only once somebody wants what it is about, such as native XDP on
-  a veth that runs none. The screen folds the infos of one rule into their number and an
-  example (`--findings all` unfolds them).
+- An **info** matters only if you want what it is about, such as native XDP on a veth
+  that does not run it yet. The screen folds the infos of one rule into a count and an
+  example (`--findings all` shows each one).
 
 If a value that a rule needs could not be read, the rule reports an info with the value
 and the reason (`undecided` in the JSON). The screen counts these separately. They do
 not make `--check` exit 1, but it names their rules on standard error. Rules ignore a
-device that is being torn down or moved, and so is on no list of its namespace.
+device that is being torn down or moved: it is not on the list of its namespace.
 
 Evidence uses the names of the kernel's struct members; names that begin with `peer_`
 are those of the peer.
 
-Commands are for a shell on the host, and run in the right network namespace. There is
-no command if none helps, or if nothing leads into the namespace.
+Run the commands in a shell on the host; each one enters the right network namespace.
+There is no command if none would help, or if there is no way into the namespace.
 
 - A command after `$` fixes the finding (`fix` in the JSON). A line before it names side
   effects ("this lowers the MTU of ...", `fix_effect`).
-- A command after "to undo it" fixes nothing: it undoes a state that somebody may have
-  wanted, and the line says what is lost (`undo`).
+- A command after "to undo it" fixes nothing: it undoes a state that may be intended,
+  and the line says what is lost (`undo`).
 - "a native attach would then fail with ..." says how the kernel still refuses native
   XDP after these commands (`then`), as `xdp_attach.py` predicts.
 

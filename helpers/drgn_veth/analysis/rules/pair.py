@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Rules on the two ends of a pair as such."""
+"""Rules about the two ends of a pair."""
 
 from typing import Optional
 
@@ -54,15 +54,15 @@ RULES: tuple[Rule, ...] = (
         title="the device is up, but its peer is down",
         predicate="kind is veth or netkit && flags & IFF_UP && !(peer->flags & IFF_UP)",
         sees=(
-            "The device has no carrier (NO-CARRIER, operstate LOWERLAYERDOWN), and "
-            "nothing that it sends arrives."
+            "The device has no carrier (NO-CARRIER, operstate LOWERLAYERDOWN), and the "
+            "peer receives nothing that it sends."
         ),
         fix="Set the peer up, in its own namespace.",
         why=(
             "veth_open() and veth_close() (drivers/net/veth.c), and netkit_open() and "
             "netkit_close() (drivers/net/netkit.c), set the carrier of both ends; it "
-            "is on only while both ends are up. The kernel sets a device down when it "
-            "moves to another namespace, and does not set it up there."
+            "is on only while both ends are up. When a device moves to another "
+            "namespace, the kernel sets it down and leaves it down."
         ),
         subjects=lambda context: context.paired,
         check=_peer_down,

@@ -31,31 +31,31 @@ class Wakes(NamedTuple):
 
 
 def wakes(context: Context) -> Maybe[Optional[Wakes]]:
-    """Return how veth_poll() does it, None if veth never stops a TX queue."""
+    """Return how veth_poll() finds the TX queue, None if veth never stops one."""
     stops = context.has_message("veth_xmit", BACK_PRESSURE)
     if isinstance(stops, Unreadable) and context.has_stopped:
         stops = True
     if stops is False:
         return None
-    members = of_code(context.questions.kernel.veth_poll, "its address is not known")
+    members = of_code(context.questions.kernel.veth_poll, "its address is unknown")
     if isinstance(members, Unreadable):
         return members
     if "_tx" not in members:
         if isinstance(stops, Unreadable):
             return None
-        return Unreadable("it is not understood")
+        return Unreadable("it could not be analyzed")
     return Wakes("real_num_tx_queues" in members, "xdp_rxq.queue_index" in members)
 
 
 def gro_is_safe(context: Context, device: Device, peer: Device) -> bool:
-    """Return whether NAPI for GRO alone at the peer does no harm to a device."""
+    """Return whether NAPI that the peer runs for GRO alone does a device no harm."""
     how = wakes(context)
     if how is None or (isinstance(how, Wakes) and how.checked and not how.by_rxq):
         return True
     rx, tx = peer.queues.rx.real, device.queues.tx
     if isinstance(rx, Unreadable) or isinstance(tx.allocated, Unreadable):
         return False
-    # Either it wakes queues that there are not, or queue 0 for another one.
+    # Either it wakes queues that do not exist, or queue 0 instead of another one.
     return rx <= tx.allocated and (
         rx == 1 or tx.real == 1 or isinstance(how, Wakes) and not how.by_rxq
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Rules on numbers of queues."""
+"""Rules about queue counts."""
 
 from typing import NamedTuple, Optional
 
@@ -103,8 +103,8 @@ def _same_counts(
     else:
         after = (wanted, allocated), (wanted, peer_allocated)
         if any(_as_one_sided(*a, *b, cpus) for a, b in (after, after[::-1])):
-            return Remedy()  # The same would be found again, for the other reason.
-    # Fewer might be refused, or leave programs behind: xdp-stale-program.
+            return Remedy()  # The rule would fire again, for the other reason.
+    # The kernel might refuse fewer queues, or leave programs behind: xdp-stale-program.
     if context.is_native(device):
         return Remedy()
     if wanted.rx > allocated.rx or wanted.tx > allocated.tx:
@@ -124,7 +124,7 @@ def _one_sided(context: Context, end: End) -> Optional[Symptom]:
     peer = context.peer(end)
     if peer is None or same(device.queues, peer.queues):
         return None
-    # Before v5.15 each end has what it was given, and there is no set_channels.
+    # Before v5.15, each end has the counts that it was given, and no set_channels.
     if not need(device.driver.set_channels, "ethtool_ops->set_channels"):
         return None
     real, allocated = _counts(device, "")
@@ -167,8 +167,8 @@ def _cpus(context: Context, end: End) -> Optional[Symptom]:
     if max(rx, tx) > cpus:
         said: tuple[str, int] = ("possible_cpus", cpus)
         summary = (
-            f"{have} for {count(cpus, 'possible CPU')}: more queues than CPUs can "
-            "serve at a time"
+            f"{have} for {count(cpus, 'possible CPU')}: more queues than there are "
+            "CPUs to serve them"
         )
     elif rx < cpus and context.is_native(device):
         online = len(need_of_kernel(context.target.online_cpus, "online_cpus"))
@@ -216,10 +216,9 @@ RULES: tuple[Rule, ...] = (
         why=(
             "In native mode, veth hands a packet from TX queue N to RX queue N of its "
             "peer, so veth_xdp_set() (drivers/net/veth.c) requires one RX queue for "
-            "each TX queue. What an attach without a mode means is up to "
-            "dev_xdp_mode() (net/core/dev.c): native mode wherever the driver has "
-            "ndo_bpf, as veth does. A device's own TX queues do not matter for its own "
-            "program."
+            "each TX queue. If no mode is given, dev_xdp_mode() (net/core/dev.c) "
+            "chooses native mode wherever the driver has ndo_bpf, as veth does. A "
+            "device's own TX queues do not matter for its own program."
         ),
         subjects=lambda context: context.veths,
         check=_native_queues,
@@ -236,9 +235,9 @@ RULES: tuple[Rule, ...] = (
         ),
         sees=(
             "After `ip link add A numtxqueues 4 numrxqueues 4 type veth peer name B`, "
-            "B uses as many queues as there are possible CPUs. If the numbers stand "
-            "after `peer name B` instead, B still uses only 1 of each. The kernel may "
-            "then refuse native XDP on one end."
+            "B uses one queue for each possible CPU. If the counts are given after "
+            "`peer name B` instead, B still uses only 1 of each. The kernel may then "
+            "refuse native XDP on one end."
         ),
         fix=(
             "Give numtxqueues and numrxqueues for both ends, or set them with ethtool "
@@ -247,9 +246,9 @@ RULES: tuple[Rule, ...] = (
         ),
         why=(
             "Since v5.15, veth_newlink() (drivers/net/veth.c) calls veth_init_queues() "
-            "for the peer with the attributes of the first end: if these give numbers, "
-            "the peer uses all queues that it was created with, by default one for "
-            "each possible CPU (veth_get_num_queues()); if not, it uses one."
+            "for the peer with the attributes of the first end: if these set queue "
+            "counts, the peer uses all queues that it was created with, by default one "
+            "for each possible CPU (veth_get_num_queues()); otherwise it uses one."
         ),
         subjects=lambda context: context.veths,
         check=_one_sided,
@@ -271,8 +270,8 @@ RULES: tuple[Rule, ...] = (
         fix=(
             "Nothing to do. If redirects are slow, give the pair as many queues as "
             "there are CPUs when you create it, or before you attach a program: on "
-            "kernels with the bug of xdp-queue-without-program, RX queues that are "
-            "added under a native program do not run it."
+            "kernels with the bug of xdp-queue-without-program, RX queues added while "
+            "a native program is attached do not run it."
         ),
         why=(
             "veth_xdp_xmit() (drivers/net/veth.c) puts a redirected frame into the "

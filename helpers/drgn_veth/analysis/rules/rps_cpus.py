@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Rules on which packets RPS steers, and what runs on its CPUs."""
+"""Rules about which packets RPS steers, and what runs on its CPUs."""
 
 from typing import Optional
 
@@ -35,7 +35,7 @@ def _which_end(context: Context, end: End) -> Optional[Symptom]:
             need(queue.cpus, "rps_map")
         return None
     if has_rps(theirs, "peer_") and device.net_device not in context.first_ends:
-        return None  # Said once, of the other end.
+        return None  # Reported once, for the other end.
     return Symptom(
         f"its RPS ({mine}) steers what peer {context.name(peer, device)} sends; the "
         f"peer's RPS ({other or 'none'}) steers what this end sends",
@@ -75,8 +75,8 @@ RULES: tuple[Rule, ...] = (
         ),
         sees=(
             "Packets in one direction are spread over CPUs; those in the other "
-            "direction are not, or over other CPUs. A mask on the host's end does "
-            "nothing for what the host sends into the container."
+            "direction are not, or are spread over other CPUs. A mask on the host's "
+            "end does nothing for what the host sends into the container."
         ),
         fix=(
             "Nothing to do, unless the mask is on the wrong end: it belongs on the end "
@@ -107,10 +107,10 @@ RULES: tuple[Rule, ...] = (
         ),
         why=(
             "__netif_receive_skb_core() (net/core/dev.c) calls do_xdp_generic() after "
-            "netif_rx() or netif_receive_skb() has called get_rps_cpu(), so on the CPU "
-            "that RPS picked. veth_poll() (drivers/net/veth.c) runs a native program "
-            "earlier, on the CPU that scheduled it. tun runs generic programs in "
-            "tun_get_user(), before RPS."
+            "netif_rx() or netif_receive_skb() has called get_rps_cpu(), so it runs on "
+            "the CPU that RPS picked. veth_poll() (drivers/net/veth.c) runs a native "
+            "program earlier, on the CPU that scheduled it. tun runs generic programs "
+            "in tun_get_user(), before RPS."
         ),
         subjects=lambda context: context.steered,
         check=_generic_cpu,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Rules on which RPS mask steers a packet."""
+"""Rules about which RPS mask steers a packet."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Optional
@@ -105,7 +105,7 @@ def _words(cpus: tuple[int, ...]) -> str:
 
 
 class _Unused(NamedTuple):
-    """A mask that nothing uses, and another one that is used."""
+    """A mask that steers nothing, and another one that steers packets."""
 
     queue: int
     cpus: tuple[int, ...]
@@ -220,9 +220,9 @@ RULES: tuple[Rule, ...] = (
         ),
         sees=(
             "RPS is set, yet some flows stay on one CPU: each flow keeps its TX queue. "
-            "If the device has more than one RX queue, the log has, once per boot, "
+            "If the device has more than one RX queue, the kernel logs, once per boot, "
             "`NAME received packet on queue N, but number of RX queues is M`; with one "
-            "RX queue it has nothing."
+            "RX queue it logs nothing."
         ),
         fix=(
             "Give the peer as many TX queues as the device has RX queues: the command "
@@ -271,9 +271,9 @@ RULES: tuple[Rule, ...] = (
             "the number of the TX queue in it. Some kernels write the RX queue plus 1, "
             "by skb_record_rx_queue() in veth_xmit() (drivers/net/veth.c): v4.19 to "
             "v5.11 if the RX queue has a native program; v5.12 to v5.16, and stable "
-            "kernels of that time, always. There each mask applies to the TX queue of "
-            "its number, and the rule finds nothing. The code of veth_xmit() shows "
-            "which kernel this is."
+            "kernels of that time, always. On these kernels, each mask applies to the "
+            "TX queue with the same number, and the rule finds nothing. The code of "
+            "veth_xmit() shows which kernel this is."
         ),
         subjects=_steered_veths,
         check=_off_by_one,

@@ -4,7 +4,7 @@ What a rule of diagnosis is made of
 -----------------------------------
 
 A rule looks at one device at a time, with its peer, and finds something or not. What
-several rules ask for is computed once, in a :class:`.context.Context`.
+several rules need is computed once, in a :class:`.context.Context`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ __all__ = ("Rule",)
 
 
 class Rule(NamedTuple):
-    """A rule: what it looks at, what it says, and what is to be known of it."""
+    """A rule: what it looks at, what it reports, and its documentation."""
 
     id: str
     severity: str  # the worst that it gives

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What several rules read of a device."""
+"""Values of a device that several rules read."""
 
 from collections.abc import Sequence
 from typing import Optional, TypeVar
@@ -23,8 +23,8 @@ def _is_known(value: object) -> bool:
 
 def same(one: object, other: object) -> bool:
     """
-    Return whether two values are known to be equal. Two that could not be read for the
-    same reason are not.
+    Return whether two values are known to be equal. Two unreadable values are not, even
+    for the same reason.
     """
     return one == other and _is_known(one)
 

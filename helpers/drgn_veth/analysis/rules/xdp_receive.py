@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Rules on packets that a native XDP program does not get."""
+"""Rules about packets that a native XDP program does not receive."""
 
 from typing import Optional
 
@@ -66,7 +66,7 @@ def _without_program(context: Context, end: End) -> Optional[Symptom]:
 def _fix_without_program(context: Context, end: End, first: int, last: bool) -> Remedy:
     device = end.device
     peer = end.peer
-    # Queues that the peer does not send to are best taken away again.
+    # If the peer does not send to the queues, removing them again is best.
     if last and first and isinstance(peer, Device):
         tx = peer.queues.tx.real
         if not isinstance(tx, Unreadable) and tx <= first:
@@ -124,7 +124,7 @@ def _overflow(context: Context, end: End) -> Optional[Symptom]:
             f"peer {name} has TSO: its packets bypass the native program",
             (("peer_features & NETIF_F_ALL_TSO", f"{features & NETIF_F_ALL_TSO:#x}"),),
             KernelAnswer("veth_skb_is_eligible_for_gro"),
-            # veth_xdp_set() takes TSO from what the peer may have.
+            # veth_xdp_set() disables TSO on the peer.
             context.attach_again(device),
         )
     )
@@ -141,8 +141,8 @@ RULES: tuple[Rule, ...] = (
             "rtnl_mutex, this is undecided and an info."
         ),
         sees=(
-            "Since `ethtool -L` added RX queues to the device, a program that drops or "
-            "counts packets misses some of them. Nothing is logged."
+            "After `ethtool -L` has added RX queues to the device, a program that "
+            "drops or counts packets misses some of them. Nothing is logged."
         ),
         fix=(
             "Remove the new queues again. If the peer sends to them, detach the "
@@ -151,8 +151,8 @@ RULES: tuple[Rule, ...] = (
         why=(
             "veth_set_channels() (drivers/net/veth.c) of v5.15 to v7.1, and of "
             "6.12.107, starts NAPI on the new queues with veth_enable_xdp_range(), but "
-            "does not set their xdp_prog; veth_xdp_rcv() passes packets on if there is "
-            "none. Fixed in v7.2 and in some stable kernels, such as 6.1.192."
+            "does not set their xdp_prog; without one, veth_xdp_rcv() passes packets "
+            "on. Fixed in v7.2 and in some stable kernels, such as 6.1.192."
         ),
         subjects=lambda context: context.native,
         check=_without_program,
@@ -172,8 +172,8 @@ RULES: tuple[Rule, ...] = (
         ),
         fix=(
             "Do not raise the number of RX queues. Before you do, create the pair "
-            "again or boot a fixed kernel. Only while that very program is attached is "
-            "it safe to go back to the earlier number of RX queues."
+            "again or boot a fixed kernel. It is safe to go back to the earlier number "
+            "of RX queues only while that same program is attached."
         ),
         why=(
             "veth_set_channels() (drivers/net/veth.c) of v5.15 to v7.1, and of "
@@ -198,16 +198,16 @@ RULES: tuple[Rule, ...] = (
             "real_num_rx_queues and above; if the peer has TSO, it sees hardly any."
         ),
         fix=(
-            "Give the peer as many TX queues as the device has RX queues. Against TSO, "
-            "detach the program and attach it again: that disables TSO on the peer. No "
-            "program runs in between."
+            "Give the peer as many TX queues as the device has RX queues. If the peer "
+            "has TSO, detach the program and attach it again: that disables TSO on the "
+            "peer. No program runs in between."
         ),
         why=(
             "For TX queue N, veth_xmit() (drivers/net/veth.c) uses rq[N] if N < "
             "real_num_rx_queues; otherwise the packet goes to netif_rx(), which runs "
-            "no native program. Since v5.13 it also requires "
-            "veth_skb_is_eligible_for_gro(), which is false if the sender has TSO. "
-            "veth_xdp_set(), veth_set_channels() and veth_fix_features() should "
+            "no native program. Since v5.13, veth_xmit() uses rq[N] only if "
+            "veth_skb_is_eligible_for_gro() holds, which is false if the sender has "
+            "TSO. veth_xdp_set(), veth_set_channels() and veth_fix_features() should "
             "prevent both."
         ),
         subjects=lambda context: context.native,

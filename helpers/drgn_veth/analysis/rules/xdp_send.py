@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Rules on frames that a native XDP program sends, and that get lost."""
+"""Rules about frames that a native XDP program sends and that are lost."""
 
 from collections.abc import Iterator, Sequence
 from typing import Optional
@@ -29,7 +29,7 @@ __all__ = ("RULES",)
 
 
 def _fix_napi(context: Context, device: Device, peer: Device) -> Remedy:
-    # Since v5.13 GRO alone makes NAPI run; what tells it here is a newer change.
+    # Since v5.13, GRO alone makes NAPI run. set_channels is newer, and so proves it.
     wanted = device.features.wanted
     if not gro_is_safe(context, peer, device):
         return Remedy()
@@ -75,14 +75,14 @@ def _tx_lost(context: Context, end: End) -> Optional[Symptom]:
     if waiting:
         severity = ERROR
         what = (
-            f"packets that its native program sent by XDP_TX wait in RX queue "
-            f"{number_list(waiting)} of peer {name}, and nothing takes them"
+            "packets that its native program sent by XDP_TX wait in RX queue "
+            f"{number_list(waiting)} of peer {name}, and nothing processes them"
         )
     elif lost:
-        # It may have been long ago, by another program.
+        # Another program may have lost them, long ago.
         severity = WARNING
         assert isinstance(errors, int)
-        what = f"its native program has lost {count(errors, 'packet')} by XDP_TX so far"
+        what = f"XDP_TX has lost {count(errors, 'packet')} so far"
     else:
         what = "packets that its native program sends by XDP_TX would be lost"
     if not waiting and unsure is not None:
@@ -197,7 +197,7 @@ RULES: tuple[Rule, ...] = (
         ),
         sees=(
             "Packets that a native program redirects to this device vanish; the "
-            "tracepoints xdp:xdp_redirect_err and xdp:xdp_devmap_xmit report it."
+            "tracepoints xdp:xdp_redirect_err and xdp:xdp_devmap_xmit report them."
         ),
         fix=(
             "Enable GRO on the peer (since v5.13), or attach a native program there "

@@ -3,8 +3,8 @@
 What the kernel's core answers to an XDP attach
 -----------------------------------------------
 
-The kernel's own decisions, in the kernel's order, as lists: one entry a decision. Pure
-functions of a Snapshot; all numbers that are compared are the target's.
+The core's own decisions, in the kernel's order, as lists with one entry per decision.
+Pure functions of a Snapshot; all numbers that they compare come from the target.
 
 Follows do_setlink() (net/core/rtnetlink.c), bpf_xdp_link_attach(),
 bpf_xdp_link_update(), dev_xdp_attach(), dev_xdp_install() and generic_xdp_install()

@@ -25,7 +25,7 @@ __all__ = ("CHECKS", "CORE", "NO_OPERATION", "uppers_with_program")
 
 def _link_flags(q: Question) -> Optional[str]:
     if q.via == "link" and q.flags & ~XDP_FLAGS_MODES:
-        return f"flags {q.flags:#x} of a link have bits other than a mode"
+        return f"flags {q.flags:#x} of a link contain more than a mode"
     return None
 
 
@@ -73,8 +73,8 @@ def _upper(q: Question) -> Optional[str]:
 
 
 def _programmed_uppers(q: Question) -> list[Device]:
-    # From the top down: a device cannot be detached from while one above it has a
-    # program.
+    # From the top down: the kernel refuses to detach a device's program while an upper
+    # device has one.
     found: list[Device] = []
     seen = {q.device.net_device}
 
@@ -102,7 +102,7 @@ def _fix_upper(q: Question) -> Remedy:
     for upper in _known_uppers(q):
         detach = q.fixes.detach_all(upper)
         if not detach:
-            return Remedy()  # It would stay, and refuse as before.
+            return Remedy()  # It would stay and still refuse.
         commands.extend(detach)
     return Remedy(tuple(commands))
 
@@ -217,7 +217,7 @@ CORE: tuple[Decision, ...] = (
     ),
 )
 
-### What is asked of a program: in dev_xdp_attach(), or in dev_xdp_install().
+### Checks of the program: in dev_xdp_attach(), or in dev_xdp_install().
 
 
 def _other(q: Question) -> str:
@@ -293,7 +293,8 @@ CHECKS: tuple[Decision, ...] = (
     ),
     # Since Linux kernel commit 2b3486bc2d23 ("bpf: Introduce device-bound XDP
     # programs") (in v6.3), a program may be bound to a device and not offloaded.
-    # Before, the message is the first one, and says what is the second one now.
+    # Before, the message is the first one, with the meaning that the second one has
+    # now.
     Decision(
         "offload-without-hw-old",
         "dev_xdp_attach",

@@ -3,8 +3,8 @@
 do_setlink() and dev_change_xdp_fd()
 ------------------------------------
 
-What is decided (net/core/rtnetlink.c) before dev_xdp_attach() is called. Only netlink
-comes this way: bpf_xdp_link_attach() decides nothing of its own.
+What the kernel decides (net/core/rtnetlink.c) before it calls dev_xdp_attach(). Only
+netlink requests take this path: bpf_xdp_link_attach() decides nothing of its own.
 """
 
 from typing import Optional

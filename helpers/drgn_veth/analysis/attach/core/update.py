@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""bpf_xdp_link_update() (net/core/dev.c): what is decided before dev_xdp_install()."""
+"""bpf_xdp_link_update() (net/core/dev.c): the decisions before dev_xdp_install()."""
 
 from typing import Optional
 

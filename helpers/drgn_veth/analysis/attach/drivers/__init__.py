@@ -3,9 +3,9 @@
 What drivers answer to an XDP attach
 ------------------------------------
 
-The decisions of ``ndo_bpf`` (``XDP_SETUP_PROG``) of those drivers whose decisions are
-known, a driver a file: its ``DRIVER`` is all that there is to say of it. Of all others
-it is said that they decide.
+The decisions of ``ndo_bpf`` (``XDP_SETUP_PROG``) of each known driver, one driver per
+file: its ``DRIVER`` describes it completely. For all other drivers, the answer is that
+the driver has the final say.
 """
 
 from ....core.unreadable import Unreadable
@@ -47,9 +47,9 @@ def decide_in_driver(q: Question) -> Answer:
             answers.append(answer)
     if len(answers) == 1:
         return answers[0]
-    why = f"only the code of {driver.function}() could tell, and it could not be read"
+    why = f"this depends on the code of {driver.function}(), which could not be read"
     if len({answer.errno for answer in answers}) == 1:
-        because = f"{answers[0].because}; whether with a message: {why}"
+        because = f"{answers[0].because}; whether there is a message: {why}"
         return answers[0]._replace(because=because, either=tuple(answers))
     return Answer(None, None, None, why, (), tuple(answers))
 

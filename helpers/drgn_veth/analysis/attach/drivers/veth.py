@@ -53,7 +53,7 @@ def veth_max_mtu(kernel: Kernel, peer: Device, frags: bool) -> Maybe[int]:
     Return the largest MTU that native XDP on a veth allows its peer, in bytes, as
     veth_xdp_set() computes it.
 
-    :param frags: Whether the program takes fragments
+    :param frags: Whether the program supports fragments
     """
     try:
         return _veth_max_mtu(kernel, peer, frags).mtu
