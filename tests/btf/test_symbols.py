@@ -66,7 +66,7 @@ def test_system_map_of_another_kernel(tmp_path: Path) -> None:
     "text, match",
     [
         ("", "is empty"),
-        ("ffffffffffffffff B The real System.map is in -dbg\n", "which package"),
+        ("ffffffffffffffff B The real System.map is in -dbg\n", "names the package"),
         ("0 A x\nffffffff81000000 T _text\n", "no kernel symbols"),
         ("root:x:0:0:root:/root:/bin/bash\n", "neither a System.map"),
         ("zzz T _stext\n", "neither a System.map"),

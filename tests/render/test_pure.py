@@ -274,7 +274,8 @@ def test_several_namespaces() -> None:
     assert [d.netns for d in part.devices] == [HOST, POD]
     assert [n.inum for n in part.namespaces] == [HOST, POD]
     assert [d.netns for d in named(whole, ["a"], ["pod1", "host"])] == [HOST, POD]
-    with pytest.raises(FilterError, match="no device named 'b' in the network namespace pod1 or host$"):
+    nowhere = "no device named 'b' in the network namespace pod1 or host$"
+    with pytest.raises(FilterError, match=nowhere):
         named(whole, ["b"], ["pod1", "host"])
     with pytest.raises(FilterError, match="2 devices are named 'a'"):
         named(whole, ["a"])
