@@ -661,7 +661,7 @@ def test_processes_of_a_broken_list(toy: Toy) -> None:
         0x3000: (3, "x"),
     }
     tasks.point(broken, tasks__next=tasks.all[1] + tasks.nodes)
-    with pytest.raises(WalkError, match="circle"):
+    with pytest.raises(WalkError, match="loops"):
         net_processes(toy.prog, {0x9000})
 
 
