@@ -410,7 +410,7 @@ def test_veth_xmit(when: str, optimised: str) -> None:
 
 def test_code_without_end() -> None:
     prog = _made({0: b"\x90" * (1 << 18)}, f=0)
-    with pytest.raises(ValueError, match="goes on"):
+    with pytest.raises(ValueError, match="continues for"):
         messages_in(prog, "f", [b"one"])
     many = b"".join(_to(_CALL, 5 * i, 0x2000 + i) for i in range(100))
     with pytest.raises(ValueError, match="calls 100 functions"):
