@@ -9,16 +9,15 @@ from typing import Any, Optional
 
 from drgn_veth.analysis.attach.ask import decision
 import golden
-import jsonschema
 import pytest
 
 from tests.support import oracle
 from tests.support.booted import Tally
 from tests.support.recorded import CORES, Recorded
+from tests.support.schemas import validate
 from tests.support.scripts import REPOSITORY, SCRIPT
 
 ATTACH_SCRIPT = REPOSITORY / "scripts" / "xdp_attach.py"
-SCHEMA = json.loads((REPOSITORY / "docs" / "drgn-veth-1.schema.json").read_text())
 MOST = 3 << 20
 
 
@@ -52,7 +51,7 @@ def test_every_value(recorded: Recorded, report: dict[str, Any], tally: Tally) -
     assert report["unreadable"] == []
     assert report["target"]["kind"] == "elf"
     assert report["target"]["types"] == "btf"
-    jsonschema.validate(report, SCHEMA, cls=jsonschema.Draft202012Validator)
+    validate(report)
 
 
 def test_findings(recorded: Recorded, report: dict[str, Any]) -> None:

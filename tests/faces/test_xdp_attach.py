@@ -6,17 +6,14 @@ from pathlib import Path
 import subprocess
 from typing import Any
 
-import jsonschema
 import pytest
 
 from tests.support.recorded import CORES, recorded_core
+from tests.support.schemas import validate
 from tests.support.scripts import REPOSITORY
 from tests.support.warm import run_warm
 
 SCRIPT = REPOSITORY / "scripts" / "xdp_attach.py"
-SCHEMA = json.loads(
-    (REPOSITORY / "docs" / "drgn-veth-1-attempts.schema.json").read_text()
-)
 NEWEST = max(
     (name for name in CORES if name.endswith("-zoo")),
     key=lambda name: [int(part) for part in name.split("-")[0].split(".")],
@@ -51,7 +48,7 @@ def document(core: Path, *args: str) -> dict[str, Any]:
     done = run(core, *args, "--format", "json")
     assert (done.returncode, done.stderr) == (0, "")
     found: dict[str, Any] = json.loads(done.stdout)
-    jsonschema.validate(found, SCHEMA)
+    validate(found, "drgn-veth-1-attempts")
     return found
 
 

@@ -12,10 +12,8 @@ import pytest
 
 from tests.support.rules import CASES
 from tests.support.rules.case import AGAIN, ENOSPC, ERANGE
-from tests.support.scripts import REPOSITORY
+from tests.support.schemas import validate
 from tests.support.snapshots import BAD, HOST, STORY, WHY, Changes, pair, sick
-
-SCHEMA = json.loads((REPOSITORY / "docs" / "drgn-veth-1.schema.json").read_text())
 
 
 @pytest.mark.parametrize(
@@ -29,7 +27,7 @@ SCHEMA = json.loads((REPOSITORY / "docs" / "drgn-veth-1.schema.json").read_text(
 def test_json(snapshot: Snapshot) -> None:
     found = diagnose(snapshot)
     report = json.loads(render_json.render(snapshot, found))
-    jsonschema.validate(report, SCHEMA, cls=jsonschema.Draft202012Validator)
+    validate(report)
     assert len(report["findings"]) == len(found)
     assert report == json.loads(json.dumps(render_json.document(snapshot, found)))
 
@@ -99,4 +97,4 @@ def test_schema_refuses_another_shape() -> None:
     for wrong in wrongs:
         broken = {**report, "findings": [{**report["findings"][0], **wrong}]}
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(broken, SCHEMA, cls=jsonschema.Draft202012Validator)
+            validate(broken)

@@ -17,13 +17,11 @@ from drgn_veth.readers.xps import XPS_CPUS, XPS_RXQS, netdev_xps_maps
 from drgn_veth.render import csv, findings, table
 from drgn_veth.render import json as render_json
 from drgn_veth.snapshot import take_snapshot
-import jsonschema
 import pytest
 
-from tests.support.booted import REPOSITORY, Dump
+from tests.support.booted import Dump
 from tests.support.memory import Altered
-
-SCHEMA = json.loads((REPOSITORY / "docs" / "drgn-veth-1.schema.json").read_text())
+from tests.support.schemas import validate
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +50,7 @@ def _take(altered: Altered) -> Snapshot:
     snapshot = take_snapshot(altered.prog)
     found = diagnose(snapshot)
     report = json.loads(render_json.render(snapshot, found))
-    jsonschema.validate(report, SCHEMA, cls=jsonschema.Draft202012Validator)
+    validate(report)
     predictor = Predictor(snapshot)
     for device in snapshot.devices:
         for mode in MODES:

@@ -8,13 +8,11 @@ import shutil
 import time
 from typing import Any, Callable
 
-import jsonschema
 import lab
 import pytest
 
 from tests.support import oracle
 from tests.support.booted import (
-    REPOSITORY,
     SCRIPT,
     SOURCES,
     Dump,
@@ -22,8 +20,8 @@ from tests.support.booted import (
     drgn,
     run_alone,
 )
+from tests.support.schemas import validate
 
-SCHEMA = json.loads((REPOSITORY / "docs" / "drgn-veth-1.schema.json").read_text())
 DRGN_VERSIONS = ("0.0.33", "0.1.0", "0.2.0", "0.3.0")
 
 
@@ -35,7 +33,7 @@ def _assert_equal(dump: Dump, source: str, tally: Tally) -> None:
     assert report["unreadable"] == []
     assert report["target"]["kind"] == source
     assert report["target"]["types"] == "dwarf"
-    jsonschema.validate(report, SCHEMA, cls=jsonschema.Draft202012Validator)
+    validate(report)
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -313,7 +311,7 @@ def test_truncated_core(one_zoo: Dump, kept: float, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     assert done.returncode in (0, 3), done.stderr
     if done.returncode == 0:
-        jsonschema.validate(json.loads(done.stdout), SCHEMA)
+        validate(json.loads(done.stdout))
     else:
         # What of -s drgn could not use for that reason, and then what is wrong.
         *ignored, line = done.stderr.splitlines()
