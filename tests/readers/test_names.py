@@ -50,3 +50,9 @@ def test_reader_is_one(reader: ModuleType) -> None:
         if inspect.isfunction(exported):
             returned = inspect.signature(exported).return_annotation
             assert "Unreadable" not in str(returned)
+            said = exported.__doc__ or ""
+            for parameter in inspect.signature(exported).parameters:
+                # That of takes_program_or_default() is the same everywhere.
+                assert f":param {parameter}:" in said or parameter == "prog", name
+            if returned in (int, "int", "Object"):
+                assert ":return:" in said, name

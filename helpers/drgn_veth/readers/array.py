@@ -18,6 +18,8 @@ def expect_array(member: Object) -> Object:
     """
     Return a member that should be an array.
 
+    :param member: Member of a struct, a reference
+    :return: *member*
     :raises ValueError: if it is not an array in this kernel
     """
     if member.type_.unaliased_kind() != TypeKind.ARRAY:

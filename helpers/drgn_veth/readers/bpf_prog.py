@@ -137,19 +137,21 @@ def bpf_prog_has_frags(prog: Object) -> bool:
 
 def bpf_prog_load_time(prog: Object) -> int:
     """
-    Return when a program was loaded, in nanoseconds since boot
-    (CLOCK_BOOTTIME).
+    Return when a program was loaded.
 
     :param prog: ``struct bpf_prog *``
+    :return: ``bpf_prog_aux.load_time`` (``u64``): nanoseconds since boot
+        (CLOCK_BOOTTIME)
     """
     return prog.aux.load_time.value_()
 
 
 def bpf_prog_uid(prog: Object) -> int:
     """
-    Return the UID of the user who loaded a program, in the initial user namespace.
+    Return the user who loaded a program.
 
     :param prog: ``struct bpf_prog *``
+    :return: UID (``uid_t``) in the initial user namespace
     """
     return prog.aux.user.uid.val.value_()
 

@@ -34,8 +34,9 @@ def _cpus_of(mask: Object) -> tuple[int, ...]:
 def nr_cpu_ids(prog: Program) -> int:
     """
     Return one more than the highest possible CPU, which is the size of the kernel's
-    per-CPU arrays (``nr_cpu_ids``, kernel/smp.c).
+    per-CPU arrays.
 
+    :return: ``nr_cpu_ids`` (``unsigned int``, kernel/smp.c)
     :raises ValueError: if it is more than any kernel supports
     """
     try:
@@ -50,16 +51,22 @@ def nr_cpu_ids(prog: Program) -> int:
 
 @takes_program_or_default
 def num_possible_cpus(prog: Program) -> int:
-    """Return the number of possible CPUs."""
+    """
+    Return the number of possible CPUs, as num_possible_cpus() does
+    (include/linux/cpumask.h).
+
+    :return: Bits that are set in ``__cpu_possible_mask``
+    :raises FaultError: if they cannot be read
+    """
     return len(_cpus_of(cpu_possible_mask(prog)))
 
 
 @takes_program_or_default
 def online_cpus(prog: Program) -> tuple[int, ...]:
     """
-    Return the CPUs that are online, ascending; after a panic, those that were online
-    before it.
+    Return the CPUs that are online; after a panic, those that were online before it.
 
+    :return: Numbers of CPUs, ascending
     :raises FaultError: if they cannot be read
     :raises KeyError: if the kernel's symbols do not include the masks
     """

@@ -96,6 +96,7 @@ def netdev_op(dev: Object, name: str) -> Object:
     :param dev: ``struct net_device *``
     :param name: Member of ``struct net_device_ops``, such as ``ndo_bpf``
     :return: Pointer to the function, ``NULL`` if the driver has none
+    :raises ValueError: if the device has no operations, or the member is no pointer
     """
     return _op(dev.netdev_ops.read_(), name)
 
@@ -107,6 +108,7 @@ def ethtool_op(dev: Object, name: str) -> Object:
     :param dev: ``struct net_device *``
     :param name: Member of ``struct ethtool_ops``, such as ``set_channels``
     :return: Pointer to the function, ``NULL`` if the driver has none
+    :raises ValueError: if the device has no operations, or the member is no pointer
     """
     return _op(dev.ethtool_ops.read_(), name)
 

@@ -161,6 +161,13 @@ def flags_from(
     """
     Return the flags that user space sees, as dev_get_flags() does (net/core/dev.c),
     from members of ``struct net_device``.
+
+    :param flags: ``unsigned int``
+    :param gflags: ``unsigned short``: what user space asked for
+    :param state: ``unsigned long``: bits ``__LINK_STATE_*``
+    :param operstate: ``unsigned char``: ``IF_OPER_*``
+    :param masks: What :func:`link_state_masks()` returns
+    :return: Mask of ``IFF_*`` (``unsigned int``)
     """
     own = _IFF_PROMISC | _IFF_ALLMULTI
     flags &= ~(own | _IFF_RUNNING | _IFF_LOWER_UP | _IFF_DORMANT)
@@ -208,6 +215,9 @@ def operstate_from(operstate: int, state: int, masks: LinkState) -> str:
     rtnl_fill_ifinfo() does (net/core/rtnetlink.c), from members of ``struct
     net_device``.
 
+    :param operstate: ``unsigned char``: ``IF_OPER_*``
+    :param state: ``unsigned long``: bits ``__LINK_STATE_*``
+    :param masks: What :func:`link_state_masks()` returns
     :return: Name of ``IF_OPER_*`` without the prefix
     :raises ValueError: if it is not a known state
     """

@@ -65,6 +65,8 @@ class TxQueue(Members):
 def drv_xoff_mask(prog: Program) -> int:
     """
     Return the bit of ``netdev_queue.state`` that marks a queue stopped by its driver.
+
+    :return: ``1 << __QUEUE_STATE_DRV_XOFF`` (include/linux/netdevice.h)
     """
     return 1 << prog.constant("__QUEUE_STATE_DRV_XOFF").value_()
 
@@ -76,6 +78,7 @@ def checked_count(count: int, limit: int, what: str) -> int:
     :param count: ``real_num_rx_queues`` or the like
     :param limit: How many the device was created with
     :param what: ``"rx"`` or ``"tx"``, for the error
+    :return: *count*
     :raises ValueError: if *count* is more than *limit*, or *limit* is more than any
         device has
     """
@@ -98,6 +101,7 @@ def netdev_real_num_rx_queues(dev: Object) -> int:
     Return how many RX queues a device uses.
 
     :param dev: ``struct net_device *``
+    :return: ``real_num_rx_queues`` (``unsigned int``)
     :raises ValueError: if it has fewer than that
     """
     return _count(dev, "real_", "rx")
@@ -108,6 +112,7 @@ def netdev_real_num_tx_queues(dev: Object) -> int:
     Return how many TX queues a device uses.
 
     :param dev: ``struct net_device *``
+    :return: ``real_num_tx_queues`` (``unsigned int``)
     :raises ValueError: if it has fewer than that
     """
     return _count(dev, "real_", "tx")
@@ -118,6 +123,7 @@ def netdev_num_rx_queues(dev: Object) -> int:
     Return how many RX queues a device was created with.
 
     :param dev: ``struct net_device *``
+    :return: ``num_rx_queues`` (``unsigned int``)
     :raises ValueError: if no device can have as many
     """
     return _count(dev, "", "rx")
@@ -128,6 +134,7 @@ def netdev_num_tx_queues(dev: Object) -> int:
     Return how many TX queues a device was created with.
 
     :param dev: ``struct net_device *``
+    :return: ``num_tx_queues`` (``unsigned int``)
     :raises ValueError: if no device can have as many
     """
     return _count(dev, "", "tx")

@@ -68,10 +68,11 @@ def netdev_rps_map(dev: Object, queue: int) -> Object:
 
 def rps_map_cpus(map: Object) -> tuple[int, ...]:
     """
-    Return the CPUs of an RPS map, in its order: what sysfs ``rps_cpus`` shows, without
-    CPUs that were offline when it was written.
+    Return the CPUs of an RPS map: what sysfs ``rps_cpus`` shows, without CPUs that
+    were offline when it was written.
 
     :param map: ``struct rps_map *``, may be ``NULL``
+    :return: Numbers of CPUs (``u16``), ascending, as the map has them
     :raises ValueError: if this machine cannot have such a map
     """
     if not map:
@@ -107,7 +108,8 @@ def rx_queue_rps_flow_entries(queue: Object) -> int:
     ``rps_flow_cnt`` shows.
 
     :param queue: ``struct netdev_rx_queue *``
-    :return: 0 if it has none
+    :return: How many flows it holds, 0 if there is no table
+    :raises ValueError: if it is larger than any table
     """
     try:
         table = queue.rps_flow_table.read_()
@@ -132,7 +134,8 @@ def netdev_rps_flow_entries(dev: Object, queue: int) -> int:
 
     :param dev: ``struct net_device *``
     :param queue: Below ``dev.num_rx_queues``
-    :return: 0 if it has none
+    :return: How many flows it holds, 0 if there is no table
+    :raises ValueError: if it is larger than any table
     """
     return rx_queue_rps_flow_entries(netdev_rx_queue(dev, queue))
 
@@ -152,7 +155,9 @@ def rps_sock_flow_entries(prog: Program) -> int:
     Return the size of the global RFS table (``sysctl net.core.rps_sock_flow_entries``).
     RFS needs both this table and that of the queue.
 
-    :return: 0 if there is none
+    :return: How many flows it holds, 0 if there is no table
+    :raises KeyError: if the kernel's symbols are incomplete
+    :raises ValueError: if it is larger than any table
     """
     try:
         table = _rps_sock_flow_table(prog)

@@ -37,19 +37,34 @@ _UNALIGNED_IS_FINE = (
 
 @takes_program_or_default
 def page_size(prog: Program) -> int:
-    """Return ``PAGE_SIZE``."""
+    """
+    Return the size of a page.
+
+    :return: ``PAGE_SIZE``, in bytes
+    """
     return prog["PAGE_SIZE"].value_()
 
 
 @takes_program_or_default
 def skb_shared_info_size(prog: Program) -> int:
-    """Return ``sizeof(struct skb_shared_info)``."""
+    """
+    Return the size of what stands behind the data of a buffer.
+
+    :return: ``sizeof(struct skb_shared_info)``, in bytes
+    :raises LookupError: if the kernel's types are not there
+    """
     return sizeof(prog.type("struct skb_shared_info"))
 
 
 @takes_program_or_default
 def max_skb_frags(prog: Program) -> int:
-    """Return ``MAX_SKB_FRAGS``: the length of ``skb_shared_info.frags``."""
+    """
+    Return how many fragments a buffer can have.
+
+    :return: ``MAX_SKB_FRAGS``, the length of ``skb_shared_info.frags``
+    :raises LookupError: if the kernel's types are not there
+    :raises ValueError: if ``skb_shared_info.frags`` has no length
+    """
     # Since Linux kernel commit 3948b05950fd ("net: introduce a config option to tweak
     # MAX_SKB_FRAGS") (in v6.4), it is configured.
     frags = prog.type("struct skb_shared_info").member("frags").type
@@ -61,8 +76,9 @@ def max_skb_frags(prog: Program) -> int:
 @takes_program_or_default
 def smp_cache_bytes(prog: Program) -> int:
     """
-    Return ``SMP_CACHE_BYTES``.
+    Return the size of a cache line, as the kernel was built.
 
+    :return: ``SMP_CACHE_BYTES``
     :raises ValueError: if no type shows it, as in a kernel for one CPU
     """
     # No type has it, but ____cacheline_aligned_in_smp puts the parts of a ptr_ring
@@ -83,8 +99,9 @@ def smp_cache_bytes(prog: Program) -> int:
 @takes_program_or_default
 def net_ip_align(prog: Program) -> int:
     """
-    Return ``NET_IP_ALIGN``.
+    Return how many bytes a driver puts before a packet to align its IP header.
 
+    :return: ``NET_IP_ALIGN``, in bytes
     :raises ValueError: if the architecture is unknown
     """
     if prog.platform is None or prog.platform.arch == Architecture.UNKNOWN:

@@ -72,19 +72,29 @@ class VethRq(Members):
 
 
 def xdp_rxq_is_registered(reg_state: int) -> bool:
-    """Return whether XDP uses a queue, according to ``xdp_rxq_info.reg_state``."""
+    """
+    Return whether XDP uses a queue.
+
+    :param reg_state: ``xdp_rxq_info.reg_state`` (``u32``, include/net/xdp.h)
+    """
     return reg_state == _REG_STATE_REGISTERED
 
 
 def napi_is_scheduled(napi_state: int) -> bool:
-    """Return whether a NAPI is about to run, according to ``napi_struct.state``."""
+    """
+    Return whether a NAPI is about to run.
+
+    :param napi_state: ``napi_struct.state`` (``unsigned long``)
+    """
     return bool(napi_state & _NAPIF_STATE_SCHED)
 
 
 def is_xdp_frame(entry: int) -> bool:
     """
-    Return whether an entry of a ``veth_rq.xdp_ring`` is an XDP frame, as
-    veth_is_xdp_frame() does.
+    Return whether an entry of a ring is an XDP frame, as veth_is_xdp_frame() does
+    (drivers/net/veth.c).
+
+    :param entry: Pointer in ``veth_rq.xdp_ring``, with its lowest bit
     """
     return bool(entry & _VETH_XDP_FLAG)
 

@@ -133,6 +133,8 @@ def netdev_xps_cpus(dev: Object, queue: int) -> tuple[int, ...]:
 
     :param dev: ``struct net_device *``
     :param queue: Index of the TX queue
+    :return: Numbers of CPUs, ascending
+    :raises ValueError: as :func:`netdev_xps_queues()`
     """
     return netdev_xps_queues(dev, XPS_CPUS).get(queue, ())
 
@@ -143,5 +145,7 @@ def netdev_xps_rxqs(dev: Object, queue: int) -> tuple[int, ...]:
 
     :param dev: ``struct net_device *``
     :param queue: Index of the TX queue
+    :return: Indexes of RX queues, ascending
+    :raises ValueError: as :func:`netdev_xps_queues()`
     """
     return netdev_xps_queues(dev, XPS_RXQS).get(queue, ())
