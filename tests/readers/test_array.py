@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Members that should be arrays."""
+
+from drgn import (
+    Object,
+)
+from drgn_veth.readers.netdev import netdev_alias
+from drgn_veth.readers.rps import rps_map_cpus
+from drgn_veth.readers.xps import XPS_CPUS, netdev_xps_maps
+import pytest
+
+from tests.support.toy import Toy
+
+
+def test_a_pointer_is_no_array(toy: Toy) -> None:
+    """Where a distribution has made a pointer of an array, it is not read as one."""
+    toy.put(toy.variable("nr_cpu_ids", "unsigned int"), "I", 4)
+    toy.struct("rps_map", len="unsigned int", cpus="unsigned short *")
+    rps_map = toy.place("struct rps_map")
+    toy.set("struct rps_map", rps_map, len=1, cpus=2)
+    with pytest.raises(ValueError, match="expected an array"):
+        rps_map_cpus(Object(toy.prog, "struct rps_map *", rps_map))
+    toy.struct("xps_dev_maps", nr_ids="unsigned int")
+    toy.struct("netdev", xps_maps="struct xps_dev_maps **")
+    dev = Object(toy.prog, "struct netdev *", toy.place("struct netdev"))
+    with pytest.raises(ValueError, match="expected an array"):
+        netdev_xps_maps(dev, XPS_CPUS)
+    toy.struct("dev_ifalias", ifalias="char *")
+    toy.struct("named", ifalias="struct dev_ifalias *")
+    named = toy.place("struct named")
+    toy.set("struct named", named, ifalias=toy.text(b"an address of 8 bytes"))
+    with pytest.raises(ValueError, match="expected an array"):
+        netdev_alias(Object(toy.prog, "struct named *", named))
