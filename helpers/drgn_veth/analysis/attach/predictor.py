@@ -5,7 +5,7 @@ The predictor
 
 Asks the decisions of :mod:`drgn_veth.analysis.attach.core` and
 :mod:`drgn_veth.analysis.attach.drivers` in the order of the Snapshot's kernel, or, if
-    that is not known, of all kernels that it may be. Pure functions.
+that is not known, of all kernels that it may be. Pure functions.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
