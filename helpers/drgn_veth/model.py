@@ -22,6 +22,7 @@ from .core.unreadable import Maybe, Unreadable
 
 __all__ = (
     "NOT_IN_JSON",
+    "XDP_MODES",
     "Bond",
     "Device",
     "DeviceRef",
@@ -170,7 +171,13 @@ class XdpQueue(NamedTuple):
     rxq_index: Maybe[int] = 0  # xdp_rxq.queue_index: 0 until XDP has set it
 
 
+#: The modes of XDP (``enum bpf_xdp_mode``), in the words of the JSON contract.
+XDP_MODES = ("generic", "driver", "offload")
+
+
 class Xdp(NamedTuple):
+    """The XDP programs of a device, by mode, and what runs them."""
+
     generic: Maybe[Optional[XdpProgram]]
     driver: Maybe[Optional[XdpProgram]]
     offload: Maybe[Optional[XdpProgram]]

@@ -12,7 +12,7 @@ import os
 from typing import Optional
 
 from ..core.unreadable import Maybe, Unreadable
-from ..model import Device, DeviceRef, Namespace, Snapshot, Task, XdpProgram
+from ..model import XDP_MODES, Device, DeviceRef, Namespace, Snapshot, Task, XdpProgram
 from .shell import rps_mask, shell_quote
 
 __all__ = ("Commands",)
@@ -146,7 +146,7 @@ class Commands:
         them cannot be detached.
         """
         commands: list[str] = []
-        for mode in ("generic", "driver", "offload"):
+        for mode in XDP_MODES:
             program = getattr(device.xdp, mode)
             if isinstance(program, XdpProgram):
                 detach = self.detach(device.ref, mode, program)

@@ -13,7 +13,7 @@ import tabulate
 
 from ..core.english import count
 from ..core.unreadable import Unreadable
-from ..model import Device, DeviceRef, Snapshot, XdpProgram, unreadable_in
+from ..model import XDP_MODES, Device, DeviceRef, Snapshot, XdpProgram, unreadable_in
 from . import words
 from .columns import (
     COLUMNS,
@@ -121,7 +121,7 @@ def totals(snapshot: Snapshot) -> str:
             isinstance(getattr(device.xdp, mode), XdpProgram)
             for device in snapshot.devices
         )
-        for mode in ("generic", "driver", "offload")
+        for mode in XDP_MODES
     }
     rps = sum(_has_rps(device) for device in snapshot.devices)
     missing = sum(1 for _ in unreadable_in(snapshot))

@@ -10,7 +10,7 @@ from typing import Optional
 
 from ..core.english import number_list, per_queue
 from ..core.unreadable import Maybe, Unreadable
-from ..model import Device, DeviceRef, QueueCount, XdpProgram
+from ..model import XDP_MODES, Device, DeviceRef, QueueCount, XdpProgram
 from .escape import for_terminal
 
 __all__ = (
@@ -85,12 +85,7 @@ def _program(mode: str, program: Maybe[Optional[XdpProgram]]) -> Optional[str]:
 
 def xdp(device: Device) -> list[str]:
     """Return the XDP programs of a device, one per line, with their mode."""
-    modes: tuple[tuple[str, Maybe[Optional[XdpProgram]]], ...] = (
-        ("generic", device.xdp.generic),
-        ("driver", device.xdp.driver),
-        ("offload", device.xdp.offload),
-    )
-    lines = (_program(mode, program) for mode, program in modes)
+    lines = (_program(mode, getattr(device.xdp, mode)) for mode in XDP_MODES)
     return [line for line in lines if line is not None]
 
 

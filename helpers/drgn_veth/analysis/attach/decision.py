@@ -11,10 +11,10 @@ refuses.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Callable, NamedTuple, Optional
 
-from ...model import Device, Kernel
+from ...model import XDP_MODES, Device, Kernel
 from ..need import need
 from ..remedies import Remedy
-from .question import MODES, Answer, Question, refusal
+from .question import Answer, Question, refusal
 
 __all__ = (
     "Decision",
@@ -85,7 +85,7 @@ def first(q: Question, decisions: Sequence[Decision]) -> Optional[Answer]:
 
 def all_modes(device: Device) -> Iterator[tuple[int, str]]:
     """Yield all programs that a device may have: device, mode."""
-    for mode in MODES:
+    for mode in XDP_MODES:
         yield device.net_device, mode
 
 

@@ -16,7 +16,7 @@ from typing import (
 
 from ...core.uapi import XDP_FLAGS_REPLACE, XDP_FLAGS_UPDATE_IF_NOEXIST
 from ...core.unreadable import Maybe, Unreadable
-from ...model import Device, LoadedProgram, Snapshot, Task
+from ...model import XDP_MODES, Device, LoadedProgram, Snapshot, Task
 from ..need import CannotTell
 from . import core
 from .ask import Questions
@@ -28,7 +28,7 @@ from .variants import Variant, variants
 __all__ = ("MODES", "VIAS", "Predictor", "TooOldError")
 
 #: The ways to ask, in the words of the JSON contract.
-MODES = ("default", "generic", "driver", "offload")
+MODES = ("default", *XDP_MODES)
 VIAS = ("netlink", "link")
 
 # One behind the other: a bond may have many slaves.

@@ -22,14 +22,13 @@ from ...core.uapi import (
     XDP_FLAGS_SKB_MODE,
 )
 from ...core.unreadable import Maybe, Unreadable
-from ...model import Device, DeviceRef, Kernel, LoadedProgram, XdpProgram
+from ...model import XDP_MODES, Device, DeviceRef, Kernel, LoadedProgram, XdpProgram
 from ..need import CannotTell, need
 from ..remedies import Fixes, Remedy
 
 __all__ = (
     "DRV",
     "HW",
-    "MODES",
     "MODE_FLAGS",
     "SKB",
     "Answer",
@@ -40,11 +39,9 @@ __all__ = (
 
 _NO_REMEDY = Remedy()
 
-# enum bpf_xdp_mode, in the words of the JSON contract.
-SKB = "generic"
-DRV = "driver"
-HW = "offload"
-MODES = (SKB, DRV, HW)
+SKB = XDP_MODES[0]
+DRV = XDP_MODES[1]
+HW = XDP_MODES[2]
 
 #: Bits of ``XDP_FLAGS_*`` by mode, in the words of the JSON contract.
 MODE_FLAGS: Mapping[str, int] = {
@@ -238,7 +235,7 @@ class Question:
         :raises CannotTell: if a mode could not be read
         """
         count = 0
-        for mode in MODES:
+        for mode in XDP_MODES:
             if (device.net_device, mode) in self.gone:
                 continue
             program = getattr(device.xdp, mode)
@@ -250,7 +247,7 @@ class Question:
         """Return the programs that a device is known to have."""
         programs = [
             getattr(device.xdp, mode)
-            for mode in MODES
+            for mode in XDP_MODES
             if (device.net_device, mode) not in self.gone
         ]
         return [program for program in programs if isinstance(program, XdpProgram)]

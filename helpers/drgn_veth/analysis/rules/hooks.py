@@ -6,7 +6,7 @@ from typing import Optional
 
 from ...core.english import plural
 from ...core.unreadable import Maybe, Unreadable
-from ...model import Device, XdpLink, XdpProgram
+from ...model import XDP_MODES, Device, XdpLink, XdpProgram
 from ..names import where
 from ..need import CannotTell, need
 from ..shell import shell_quote
@@ -24,7 +24,7 @@ from .rule import Rule
 __all__ = ("RULES",)
 
 
-_MODES = (("generic", "SKB"), ("driver", "DRV"), ("offload", "HW"))
+_MODES = tuple(zip(XDP_MODES, ("SKB", "DRV", "HW")))
 
 
 def _programs(device: Device) -> Iterator[tuple[str, str, Maybe[XdpProgram]]]:
