@@ -33,6 +33,11 @@ class Remedy(NamedTuple):
     commands: tuple[str, ...] = ()
     effect: Optional[str] = None  # what they do besides, after "this "
 
+    @property
+    def fix_effect(self) -> Optional[str]:
+        """The side effects to report: none without commands."""
+        return self.effect if self.commands else None
+
     def and_then(self, other: "Remedy") -> "Remedy":
         """
         Return one command that runs all of these and, if they succeed, those of another

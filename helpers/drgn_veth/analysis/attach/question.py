@@ -93,7 +93,7 @@ def refusal(
         function,
         because,
         remedy.commands,
-        fix_effect=remedy.effect if remedy.commands else None,
+        fix_effect=remedy.fix_effect,
     )
 
 

@@ -57,7 +57,7 @@ class Rule(NamedTuple):
                     symptom.kernel,
                     fix.commands,
                     symptom.undecided,
-                    fix.effect if fix.commands else None,
+                    fix.fix_effect,
                     symptom.undo,
                     symptom.then if fix.commands or symptom.undo else None,
                 )
