@@ -36,6 +36,7 @@ from tests.support.btf.dumps import LabDump, lab_dump_of
 from tests.support.fixes import RulesRun, rules_run, try_fixes
 from tests.support.recorded import CORES, Recorded, recorded_core
 from tests.support.tallies import TALLIES, pytest_sessionfinish, pytest_testnodedown
+from tests.support.toy import Toy
 
 # Hooks of pytest's, too.
 __all__ = ("pytest_sessionfinish", "pytest_testnodedown")
@@ -84,6 +85,14 @@ SCENES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "attach": ({}, ("asked",)),
     "random": ({}, ("asked",)),
 }
+
+
+@pytest.fixture
+def toy() -> Toy:
+    """A kernel of a few bytes that has lists."""
+    made = Toy()
+    made.struct("list_head", next="void *", prev="void *")
+    return made
 
 
 @pytest.fixture(scope="session")
