@@ -39,7 +39,7 @@ class Commands:
         }
 
     def _way_in(self, namespace: Optional[Namespace]) -> Optional[Sequence[str]]:
-        # The command that runs another one in a namespace; None if there is no way.
+        # The command that runs another one in a namespace; None if none can.
         if namespace is None or namespace.dying:
             return None
         if namespace.init:
@@ -59,7 +59,7 @@ class Commands:
     def command(self, device: DeviceRef, *argv: str) -> tuple[str, ...]:
         """
         Return a command line that runs in a device's namespace, in a tuple; an empty
-        tuple if there is no known way into it.
+        tuple if it cannot be entered.
 
         :param argv: Command and arguments
         """
@@ -161,7 +161,7 @@ class Commands:
         if isinstance(device.netns, Unreadable):
             return ()
         way = self._way_in(self._namespaces.get(device.netns))
-        # /sys shows the namespace that it was mounted in. ip mounts it anew.
+        # /sys shows the namespace that it was mounted in. ip mounts it again.
         if not way or way[0] == "ip":
             return self.command(device, "sh", "-c", script, path)
         script = f"mount -t sysfs sysfs /sys && {script}"

@@ -192,7 +192,7 @@ class Context:
     ) -> Optional[Undo]:
         """
         Return the command that detaches a program, None if the kernel would refuse it,
-        or if there is no such command.
+        or if no command can.
         """
         predictor = self.predictor
         if predictor is not None:
@@ -257,7 +257,7 @@ class Context:
 
     def unless_torn(self, symptom: Symptom) -> Symptom:
         """
-        Return a symptom, undecided if somebody was changing devices.
+        Return a symptom, undecided while a task holds rtnl_mutex.
 
         Whoever holds rtnl_mutex may leave such a state for an instant: there is then
         nothing to mend.

@@ -211,10 +211,10 @@ RULES: tuple[Rule, ...] = (
             "MTU cannot be raised, although the program would allow it."
         ),
         fix=(
-            "Detach the program and attach it again: the kernel then computes max_mtu "
-            "anew. No program runs in between. If the peer's MTU is too large for this "
-            "program, lower it first, or the kernel refuses the attach: the command "
-            "does both."
+            "Detach the program and attach it again: the kernel then computes "
+            "max_mtu again. No program runs in between. If the peer's MTU is too "
+            "large for this program, lower it first, or the kernel refuses the "
+            "attach: the command does both."
         ),
         why=(
             "veth_xdp_set() (drivers/net/veth.c) of v5.18 to v7.2 sets max_mtu of the "

@@ -22,7 +22,7 @@ prints what this page says about one rule.
 
 - An **error**: something is broken now. `--check` exits 1 if there is one.
 - A **warning**: something will hurt the traffic that is set up now.
-- An **info** matters only if you want what it is about, such as native XDP on a veth
+- An **info** matters only if you plan to use a feature, such as native XDP on a veth
   that does not run it yet. The screen folds the infos of one rule into a count and an
   example (`--findings all` shows each one).
 
@@ -35,7 +35,7 @@ Evidence uses the names of the kernel's struct members; names that begin with `p
 are those of the peer.
 
 Run the commands in a shell on the host; each one enters the right network namespace.
-There is no command if none would help, or if there is no way into the namespace.
+There is no command if none would help, or if the namespace cannot be entered.
 
 - A command after `$` fixes the finding (`fix` in the JSON). A line before it names side
   effects ("this lowers the MTU of ...", `fix_effect`).

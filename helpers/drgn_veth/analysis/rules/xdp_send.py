@@ -167,7 +167,7 @@ RULES: tuple[Rule, ...] = (
         sees=(
             "Packets for which the program returns XDP_TX vanish. `ethtool -S` counts "
             "xdp_tx_errors if the peer has no NAPI at all; if the peer's NAPI runs for "
-            "GRO alone, it counts xdp_tx as if all were well."
+            "GRO alone, it counts xdp_tx although the packets are lost."
         ),
         fix=(
             "Attach a native program to the peer; one that returns XDP_PASS is enough. "

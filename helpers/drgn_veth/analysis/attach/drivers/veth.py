@@ -19,7 +19,7 @@ __all__ = ("DRIVER", "veth_max_mtu")
 
 class _MaxMtu(NamedTuple):
     mtu: int
-    parts: tuple[int, ...]  # what it is made of
+    parts: tuple[int, ...]  # page, headroom, header, skb_shared_info
     frags: Optional[int]  # how many pages more
 
     @property
