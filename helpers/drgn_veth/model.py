@@ -367,19 +367,32 @@ NOT_IN_JSON: Mapping[type, frozenset[str]] = {
 }
 
 
-def _below(value: object, where: str) -> Iterator[tuple[str, str]]:
-    if value.__class__ is Unreadable:
+def _is_whole(value: tuple[object, ...], known: set[int]) -> bool:
+    # Whether it has no Unreadable anywhere. Devices share many of their records:
+    # *known* has the identities of those that are whole.
+    if id(value) in known:
+        return True
+    for member in value:
+        if isinstance(member, tuple):
+            if not _is_whole(member, known):
+                return False
+        elif isinstance(member, Unreadable):
+            return False
+    known.add(id(value))
+    return True
+
+
+def _below(value: object, where: str, known: set[int]) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Unreadable):
         yield where, value.reason
-    elif isinstance(value, tuple):
+    elif isinstance(value, tuple) and not _is_whole(value, known):
         names = getattr(value, "_fields", None)
         untold = NOT_IN_JSON.get(type(value), frozenset())
         for i, member in enumerate(value):
-            # Most members are plain numbers and strings.
-            if isinstance(member, (tuple, Unreadable)):
-                if names is not None and names[i] in untold:
-                    continue
-                place = f"{where}[{i}]" if names is None else f"{where}.{names[i]}"
-                yield from _below(member, place)
+            if names is None:
+                yield from _below(member, f"{where}[{i}]", known)
+            elif names[i] not in untold:
+                yield from _below(member, f"{where}.{names[i]}", known)
 
 
 def _number(value: Maybe[int]) -> str:
@@ -393,9 +406,10 @@ def device_place(device: Device) -> str:
 
 def unreadable_in(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     """Yield where a value is missing, in the terms of the JSON, and why."""
+    known: set[int] = set()
     yield from snapshot.incomplete
-    yield from _below(snapshot.target, "target")
+    yield from _below(snapshot.target, "target", known)
     for i, namespace in enumerate(snapshot.namespaces):
-        yield from _below(namespace, f"namespaces[{i}]")
+        yield from _below(namespace, f"namespaces[{i}]", known)
     for device in snapshot.devices:
-        yield from _below(device, device_place(device))
+        yield from _below(device, device_place(device), known)
