@@ -82,9 +82,8 @@ def attempt(read: Callable[..., T], *args: object) -> Union[T, Unreadable]:
     Return what *read* returns, or why reading failed. An unreadable argument is
     returned as it is.
     """
-    for value in args:
-        if isinstance(value, Unreadable):
-            return value
+    if Unreadable in map(type, args):
+        return next(value for value in args if isinstance(value, Unreadable))
     try:
         return read(*args)
     except Exception as e:

@@ -20,6 +20,7 @@ theirs. For mypy, the values of a record have the types of the declarations.
 import collections
 from collections.abc import Iterable, Mapping
 import enum
+import functools
 import re
 import struct
 from typing import (
@@ -273,7 +274,8 @@ class Layout(Generic[R]):
         record = collections.namedtuple(  # type: ignore[misc]
             declared.__name__, [*present, *absent]
         )
-        self._make = cast("Callable[[Iterable[object]], R]", record._make)
+        make = functools.partial(tuple.__new__, record)
+        self._make = cast("Callable[[Iterable[object]], R]", make)
 
     def _apart(self, codes: Mapping[str, str]) -> list[str]:
         # The values in the order of the struct, without those that overlap others.

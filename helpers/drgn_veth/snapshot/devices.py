@@ -131,7 +131,8 @@ class DeviceRecords:
             return node
         if not node or self._layouts.name_node is None:
             return ()
-        if self._layouts.name_node.read(node).next == node + self._layouts.altnames:
+        ring = node + self._layouts.altnames
+        if attempt(self._prog.read_word, ring) == ring:
             return ()
         dev = self._layouts.dev(found.address)
         return attempt(lambda: tuple([decode(name) for name in for_each_altname(dev)]))
@@ -147,9 +148,10 @@ class DeviceRecords:
         else:
             record = self._veth_queues.record
             queues = tuple([record(i, raw) for i, raw in enumerate(raws)])
-            with_napi = [queue.queue for queue in queues if queue.napi is True]
-            if with_napi:
-                self._add_napi(found, with_napi[0])
+            for queue in queues:
+                if queue.napi is True:
+                    self._add_napi(found, queue.queue)
+                    break
         no_xdp = self._layouts.no_xdp
         if no_xdp is not None and found.raw.xdp_state == no_xdp:
             return Xdp(None, None, None, queues)

@@ -110,7 +110,8 @@ class VethQueues:
 
     def record(self, queue: int, raw: VethRq) -> XdpQueue:
         """Return the record of a queue in use."""
-        registered = attempt(xdp_rxq_is_registered, raw.reg_state)
+        state = raw.reg_state
+        registered = attempt(xdp_rxq_is_registered, state) if state else False
         if not raw.xdp_prog and not raw.napi and not registered and not raw.tx_errors:
             return self._idle_queue(queue)
         prog_id: Maybe[Optional[int]] = None
