@@ -23,6 +23,7 @@ from ...core.uapi import (
 )
 from ...core.unreadable import Maybe, Unreadable
 from ...model import XDP_MODES, Device, DeviceRef, Kernel, LoadedProgram, XdpProgram
+from ..names import name_of
 from ..need import CannotTell, need
 from ..remedies import Fixes, Remedy
 
@@ -177,18 +178,10 @@ class Question:
         """
         return need(getattr(self.program, member), f"{member} of the program")
 
-    @staticmethod
-    def name_of(ref: DeviceRef) -> str:
-        """Return the name of a device, or its address if the name could not be read."""
-        if not isinstance(ref.name, Unreadable):
-            return ref.name
-        return f"the device at {ref.net_device:#x}"
-
     @property
     def name(self) -> str:
         """The device's name."""
-        name = self.device.name
-        return self.name_of(self.device.ref) if isinstance(name, Unreadable) else name
+        return name_of(self.device)
 
     @property
     def driver_name(self) -> Optional[str]:
@@ -239,7 +232,7 @@ class Question:
             if (device.net_device, mode) in self.gone:
                 continue
             program = getattr(device.xdp, mode)
-            what = f"{mode} program of {self.name_of(device.ref)}"
+            what = f"{mode} program of {name_of(device)}"
             count += need(program, what) is not None
         return count
 
@@ -262,7 +255,7 @@ class Question:
     def uppers(self, device: Optional[Device] = None) -> Iterator[Device]:
         """Yield the devices directly above one (by default, the one in question)."""
         device = device or self.device
-        what = f"devices above {self.name_of(device.ref)}"
+        what = f"devices above {name_of(device)}"
         for ref in need(device.uppers, what):
             yield self.device_at(ref)
 
@@ -275,7 +268,7 @@ class Question:
         try:
             return self.by_address[ref.net_device]
         except KeyError:
-            name = self.name_of(ref)
+            name = name_of(ref)
             raise CannotTell(f"{name} was not found in any namespace") from None
 
     @staticmethod

@@ -14,6 +14,7 @@ from ....core.uapi import (
     XDP_FLAGS_UPDATE_IF_NOEXIST,
 )
 from ....model import Device, Kernel
+from ...names import name_of
 from ...need import CannotTell, need
 from ...remedies import Remedy
 from ..decision import Decision, all_modes
@@ -68,7 +69,7 @@ def uppers_with_program(q: Question) -> list[Device]:
 def _upper(q: Question) -> Optional[str]:
     for upper in uppers_with_program(q):
         programs = count(len(q.known_programs(upper)), "XDP program")
-        return f"{q.name_of(upper.ref)}, an upper device of {q.name}, has {programs}"
+        return f"{name_of(upper)}, an upper device of {q.name}, has {programs}"
     return None
 
 
@@ -254,7 +255,7 @@ def _other_device(q: Question) -> Optional[str]:
     bound_to = q.need_program("bound_to")
     if bound_to != q.device.net_device:
         there = q.by_address.get(bound_to)
-        other = "a device that is gone" if there is None else q.name_of(there.ref)
+        other = "a device that is gone" if there is None else name_of(there)
         return f"the program was loaded for {other}, not for {q.name}"
     return None
 

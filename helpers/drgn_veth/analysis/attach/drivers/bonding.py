@@ -6,6 +6,7 @@ from typing import Optional
 from ....core import messages
 from ....core.english import count
 from ....model import Bond
+from ...names import name_of
 from ...need import CannotTell, need
 from ...remedies import Remedy
 from ..decision import (
@@ -119,7 +120,7 @@ def _ask_slaves(q: Question, decide: Decide) -> Answer:
     slaves = 0
     for ref in need(bond.slaves, f"slaves of {q.name}"):
         if ref.net_device in (*q.above, q.device.net_device):
-            raise CannotTell(f"{q.name_of(ref)} is a slave of itself")
+            raise CannotTell(f"{name_of(ref)} is a slave of itself")
         if ("slave-operations", ref.net_device) in q.passed:
             continue  # It is no slave any more.
         slave = q.about(q.device_at(ref))
