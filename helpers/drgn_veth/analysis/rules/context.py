@@ -67,7 +67,6 @@ class Context:
         for link in snapshot.links:
             self.links.setdefault(link.device.net_device, []).append(link)
         self._native_in: Optional[dict[int, frozenset[int]]] = None
-        self._max_mtu: dict[tuple[int, bool], Maybe[int]] = {}
         self._names = Names(snapshot)
 
     def _peer(self, device: Device) -> Maybe[Optional[Device]]:
@@ -243,13 +242,8 @@ class Context:
 
         :raises CannotTell: if a number that this needs could not be read
         """
-        header = need(peer.hard_header_len, "peer_hard_header_len")
-        try:
-            most = self._max_mtu[header, frags]
-        except KeyError:
-            most = veth_max_mtu(self.kernel, peer, frags)
-            self._max_mtu[header, frags] = most
-        return need_of_kernel(most, "max_mtu")
+        need(peer.hard_header_len, "peer_hard_header_len")
+        return need_of_kernel(veth_max_mtu(self.kernel, peer, frags), "max_mtu")
 
     def has_message(self, function: str, message: str) -> Maybe[bool]:
         """Return whether a function of this kernel refers to a message."""

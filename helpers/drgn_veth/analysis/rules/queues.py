@@ -5,7 +5,7 @@ from typing import NamedTuple, Optional
 
 from ...core.english import count
 from ...model import Device
-from ..need import need, need_of_kernel
+from ..need import CannotTell, need, need_of_kernel
 from ..remedies import Remedy
 from .context import Context, End
 from .finding import (
@@ -25,10 +25,15 @@ def _native_queues(context: Context, end: End) -> Optional[Symptom]:
     peer = context.peer(end)
     if peer is None:
         return None
-    rx, tx = real_queues(device, peer)
-    refusal = context.refusal(device, "veth-queues")
+    try:
+        refusal = context.refusal(device, "veth-queues")
+    except CannotTell:
+        # As evidence names it.
+        real_queues(device, peer)
+        raise
     if refusal is None or context.is_native(device):
         return None
+    rx, tx = real_queues(device, peer)
     return Symptom(
         f"native XDP would be refused: only {count(rx, 'real RX queue')} here, but "
         f"peer {context.name(peer, device)} has {count(tx, 'real TX queue')}",
