@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Callable, NamedTuple, Optional
 
 from ...model import XDP_MODES, Device, Kernel
-from ..need import need
+from ..need import need_of
 from ..remedies import Remedy
 from .question import Answer, Question, refusal
 
@@ -96,7 +96,7 @@ def tcp_data_split(q: Question) -> Optional[str]:
     """Whether the core refuses for tcp-data-split (a decision's *holds*)."""
     if not q.program or q.need_program("frags"):
         return None
-    if need(q.device.tcp_data_split, f"tcp-data-split of {q.name}"):
+    if need_of(q.device, q.device.tcp_data_split, "tcp-data-split"):
         return (
             f"tcp-data-split of {q.name} is on, and the program does not support "
             "fragments"
@@ -111,6 +111,6 @@ def fix_tcp_data_split(q: Question) -> Remedy:
 
 def memory_provider(q: Question) -> Optional[str]:
     """Whether the core refuses for a memory provider (a decision's *holds*)."""
-    if need(q.device.memory_provider, f"memory provider of {q.name}"):
+    if need_of(q.device, q.device.memory_provider, "memory provider"):
         return f"an RX queue of {q.name} has a memory provider"
     return None

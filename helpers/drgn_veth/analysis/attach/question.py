@@ -24,7 +24,7 @@ from ...core.uapi import (
 from ...core.unreadable import Maybe, Unreadable
 from ...model import XDP_MODES, Device, DeviceRef, Kernel, LoadedProgram, XdpProgram
 from ..names import name_of
-from ..need import CannotTell, need
+from ..need import CannotTell, need, need_of
 from ..remedies import Fixes, Remedy
 
 __all__ = (
@@ -186,7 +186,7 @@ class Question:
     @property
     def driver_name(self) -> Optional[str]:
         """The driver's name, None if there is none."""
-        return need(self.device.driver.name, f"the driver of {self.name}")
+        return need_of(self.device, self.device.driver.name, "the driver")
 
     @property
     def mode(self) -> str:
@@ -197,7 +197,7 @@ class Question:
             return DRV
         if self.flags & MODE_FLAGS[SKB]:
             return SKB
-        ndo_bpf = need(self.device.driver.ndo_bpf, f"ndo_bpf of {self.name}")
+        ndo_bpf = need_of(self.device, self.device.driver.ndo_bpf, "ndo_bpf")
         return DRV if ndo_bpf else SKB
 
     def current(self, mode: Optional[str] = None) -> Optional[XdpProgram]:
@@ -205,7 +205,7 @@ class Question:
         mode = mode or self.mode
         if (self.device.net_device, mode) in self.gone:
             return None
-        return need(getattr(self.device.xdp, mode), f"{mode} program of {self.name}")
+        return need_of(self.device, getattr(self.device.xdp, mode), f"{mode} program")
 
     def has_link(self) -> bool:
         """Return whether a BPF link holds the program in the requested mode."""
@@ -232,8 +232,7 @@ class Question:
             if (device.net_device, mode) in self.gone:
                 continue
             program = getattr(device.xdp, mode)
-            what = f"{mode} program of {name_of(device)}"
-            count += need(program, what) is not None
+            count += need_of(device, program, f"{mode} program") is not None
         return count
 
     def known_programs(self, device: Device) -> list[XdpProgram]:

@@ -15,7 +15,7 @@ from ....core.uapi import (
 )
 from ....model import Device, Kernel
 from ...names import name_of
-from ...need import CannotTell, need
+from ...need import CannotTell, need, need_of
 from ...remedies import Remedy
 from ..decision import Decision, all_modes
 from ..question import DRV, HW, SKB, Question
@@ -346,7 +346,7 @@ CHECKS: tuple[Decision, ...] = (
 
 
 def _no_operation(q: Question) -> Optional[str]:
-    if q.mode != SKB and not need(q.device.driver.ndo_bpf, f"ndo_bpf of {q.name}"):
+    if q.mode != SKB and not need_of(q.device, q.device.driver.ndo_bpf, "ndo_bpf"):
         driver = q.driver_name
         of_it = "its driver has" if driver is None else f"its driver {driver} has"
         return f"{of_it} no ndo_bpf; generic mode does not need it"
