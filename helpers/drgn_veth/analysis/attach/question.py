@@ -235,15 +235,6 @@ class Question:
             count += need_of(device, program, f"{mode} program") is not None
         return count
 
-    def known_programs(self, device: Device) -> list[XdpProgram]:
-        """Return the programs that a device is known to have."""
-        programs = [
-            getattr(device.xdp, mode)
-            for mode in XDP_MODES
-            if (device.net_device, mode) not in self.gone
-        ]
-        return [program for program in programs if isinstance(program, XdpProgram)]
-
     def detaches(self, mode: str) -> Remedy:
         """Return the command that detaches the program that is attached in a mode."""
         current = self.current(mode)
