@@ -113,16 +113,6 @@ class Commands:
         """Return the command that enables or disables an offload such as ``gro``."""
         return self._named(device, "ethtool", "-K", "{}", name, "on" if on else "off")
 
-    def rps(
-        self, device: DeviceRef, queue: int, cpus: Iterable[int]
-    ) -> tuple[str, ...]:
-        """Return the command that sets the RPS mask of an RX queue."""
-        name = _known(device.name)
-        if not name:
-            return ()
-        path = f"/sys/class/net/{name}/queues/rx-{queue}/rps_cpus"
-        return self._in_sysfs(device, f'echo {rps_mask(cpus)} >"$0"', path)
-
     def detach(
         self, device: DeviceRef, mode: str, program: XdpProgram
     ) -> tuple[str, ...]:
