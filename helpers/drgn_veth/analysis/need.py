@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Values that an answer needs, and that may be unreadable."""
+"""Values without which an answer is unknown."""
 
 from typing import Optional, TypeVar
 

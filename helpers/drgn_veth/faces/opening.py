@@ -94,7 +94,7 @@ def _check_core(path: str) -> None:
 
 
 def _lost_memory(path: str) -> Optional[int]:
-    # The physical address from which on a dump lacks memory. Refuse a dump that would
+    # The physical address above which a dump lacks memory. Refuse a dump that would
     # crash this process.
     tables = missing_from_kdump(path)
     lost = None if tables else lost_memory(path)

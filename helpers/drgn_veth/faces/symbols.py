@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-Debug symbols that are given
-----------------------------
+Debug symbols of ``-s``
+-----------------------
 
 drgn loads the files of ``-s``; a file that it ignores gives a warning.
 """

@@ -79,7 +79,7 @@ def online_cpus(prog: Program) -> tuple[int, ...]:
     try:
         active = _cpus_of(prog["__cpu_active_mask"])
     except (KeyError, FaultError):
-        # One CPU is what is left of them.
+        # If only one is left, it may be the one that panicked.
         if len(online) > 1:
             return online
         raise

@@ -80,7 +80,7 @@ def netdev_driver_name(dev: Object) -> Optional[bytes]:
 def _op(ops: Object, name: str) -> Object:
     try:
         member = ops.member_(name)
-    except LookupError:  # Nobody has an operation that this kernel does not know.
+    except LookupError:  # This kernel has no such operation.
         return NULL(ops.prog_, "void *")
     if not ops:
         raise ValueError("the device has no operations")

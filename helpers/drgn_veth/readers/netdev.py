@@ -3,8 +3,8 @@
 Network devices
 ---------------
 
-What ``ip link`` shows for any ``struct net_device``. Where the kernel computes what it
-reports to user space, so do these.
+What ``ip link`` shows for any ``struct net_device``. If the kernel computes a value
+before it reports it to user space, these helpers compute it in the same way.
 
 Upstream: all but the bounded walks: for_each_altname(), netdev_for_each_lower_dev() and
 netdev_for_each_upper_dev().

@@ -3,8 +3,8 @@
 Peers
 -----
 
-The other end of a device, whatever its kind. Pointers pair devices: ifindexes and names
-repeat across namespaces, and a peer may be on no list at all.
+The other end of a device, whatever its kind. Only pointers pair devices: ifindexes and
+names repeat across namespaces, and a peer may be on no list at all.
 
 Upstream: all but the hint about the kind.
 """

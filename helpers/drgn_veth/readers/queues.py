@@ -102,7 +102,7 @@ def netdev_real_num_rx_queues(dev: Object) -> int:
 
     :param dev: ``struct net_device *``
     :return: ``real_num_rx_queues`` (``unsigned int``)
-    :raises ValueError: if it has fewer than that
+    :raises ValueError: if it was created with fewer
     """
     return _count(dev, "real_", "rx")
 
@@ -113,7 +113,7 @@ def netdev_real_num_tx_queues(dev: Object) -> int:
 
     :param dev: ``struct net_device *``
     :return: ``real_num_tx_queues`` (``unsigned int``)
-    :raises ValueError: if it has fewer than that
+    :raises ValueError: if it was created with fewer
     """
     return _count(dev, "real_", "tx")
 

@@ -120,7 +120,7 @@ def _prog_of_driver(dev: Object) -> Object:
 
 
 def _prog_before_xdp_state(dev: Object, mode: XdpMode) -> Object:
-    # The core keeps the generic program alone.
+    # The core only keeps the generic program.
     if mode == XdpMode.SKB:
         return dev.xdp_prog.read_()
     none = NULL(dev.prog_, "struct bpf_prog *")

@@ -46,13 +46,13 @@ class Decision(NamedTuple):
     fix: Callable[[Question], Remedy] = lambda q: Remedy()
     #: Programs that *fix* detaches: device, mode.
     detaches: Callable[[Question], Iterable[tuple[int, str]]] = lambda q: ()
-    #: Whether a kernel makes it, if only its types are known; None: these do not tell.
-    #: The message tells, where its code is known. By default, every kernel does.
+    #: Whether a kernel makes it, as its types show; None if they do not. If its code
+    #: is known, the message shows it instead. By default, every kernel makes it.
     in_kernel: Callable[[Kernel], Optional[bool]] = _always
-    #: Of all decisions of a driver with the same word, a kernel makes one: the one
-    #: whose message the driver's code has.
+    #: A kernel makes only one of a driver's decisions that have the same word here: the
+    #: one whose message is in the driver's code.
     one_of: Optional[str] = None
-    #: Kernels whose code does not have the message make it without a message.
+    #: Whether kernels without this message make the decision too, and say nothing.
     may_be_silent: bool = False
 
     @property

@@ -31,7 +31,7 @@ __all__ = ("MODES", "VIAS", "Predictor", "TooOldError")
 MODES = ("default", *XDP_MODES)
 VIAS = ("netlink", "link")
 
-# One behind the other: a bond may have many slaves.
+# Refusals in a row that have a fix: a bond may have many slaves.
 _MOST_OBSTACLES = 16
 
 

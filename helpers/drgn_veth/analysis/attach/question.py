@@ -4,7 +4,7 @@ A question to the kernel about XDP, and its answer
 --------------------------------------------------
 
 What the decisions of :mod:`drgn_veth.analysis.attach.core` and
-:mod:`drgn_veth.analysis.attach.drivers` look at, and what they say.
+:mod:`drgn_veth.analysis.attach.drivers` take and return.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

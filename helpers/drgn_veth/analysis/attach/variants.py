@@ -24,7 +24,7 @@ class Variant(NamedTuple):
     @property
     def refuses_program_maps(self) -> bool:
         """Whether generic XDP refuses maps whose entries may have programs."""
-        # It takes them since v5.15, when uppers were looked at.
+        # It accepts them since v5.15, which also began to check upper devices.
         return "upper" in self.absent
 
 

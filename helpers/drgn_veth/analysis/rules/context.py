@@ -170,8 +170,8 @@ class Context:
 
     def refusal(self, device: Device, key: str, mode: str = DRV) -> Optional[Answer]:
         """
-        Return how a decision of the kernel refuses an attach, whatever comes before it;
-        None if it does not.
+        Return how one decision of the kernel refuses an attach, as if no other came
+        before it; None if it does not refuse.
 
         :raises CannotTell: if a value is missing
         """
@@ -253,8 +253,7 @@ class Context:
         """
         Return a symptom, undecided while a task holds rtnl_mutex.
 
-        Whoever holds rtnl_mutex may leave such a state for an instant: there is then
-        nothing to mend.
+        That task may leave such a state for an instant, and there is nothing to fix.
         """
         kernel = self.snapshot.kernel
         if kernel is None or kernel.rtnl_owner is None:

@@ -65,9 +65,9 @@ def _counts(device: Device, whose: str) -> tuple[_Counts, _Counts]:
 
 
 class _OneSided(NamedTuple):
-    why: str  # a device has the counts that it has
+    why: str  # where the counts of the device come from
     wanted: _Counts
-    both: bool  # the ends are to have them
+    both: bool  # whether both ends should have them
 
 
 def _as_one_sided(
@@ -95,7 +95,7 @@ def _as_one_sided(
 def _same_counts(
     context: Context, device: Device, peer: Device, found: _OneSided, cpus: int
 ) -> Remedy:
-    # One command a device.
+    # One command for each device.
     wanted = found.wanted
     _, allocated = _counts(device, "")
     peer_real, peer_allocated = _counts(peer, "peer_")

@@ -3,8 +3,8 @@
 What a rule of diagnosis is made of
 -----------------------------------
 
-A rule looks at one device at a time, with its peer, and finds something or not. What
-several rules need is computed once, in a :class:`.context.Context`.
+A rule looks at one device at a time, with its peer. What several rules need is computed
+once, in a :class:`.context.Context`.
 """
 
 from collections.abc import Iterable, Iterator
