@@ -48,6 +48,9 @@ def for_each_xdp_prog(prog: Program) -> Iterator[Object]:
     """
     Iterate over the XDP programs of the kernel (``prog_idr``), attached or not.
 
+    >>> [bpf_prog_name(program) for program in for_each_xdp_prog()][:3]
+    [b'zoo_nat', b'zoo_gen', b'zoo_link']
+
     :return: Iterator of ``struct bpf_prog *`` objects.
     :raises LookupError: if the kernel has no such variables or types
     :raises WalkError: after all that could be reached

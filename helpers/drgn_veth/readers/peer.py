@@ -30,6 +30,9 @@ def netdev_peer(dev: Object, kind: Optional[bytes] = None) -> Object:
     """
     Return the other end of a veth or netkit pair.
 
+    >>> netdev_peer(netdev_get_by_name("veth_xxx0")).name
+    (char [16])"veth_yyy0"
+
     :param dev: ``struct net_device *``
     :param kind: Result of :func:`~drgn_veth.readers.netdev.netdev_kind()` for *dev*, if
         already known

@@ -136,6 +136,10 @@ def dev_xdp_link(dev: Object, mode: int) -> Object:
     """
     Return the BPF link that holds an XDP program, as dev_xdp_link() does.
 
+    >>> link = dev_xdp_link(netdev_get_by_name("xlinka"), XdpMode.DRV)
+    >>> bpf_prog_name(link.link.prog)
+    b'zoo_link'
+
     :param dev: ``struct net_device *``
     :param mode: :class:`XdpMode`
     :return: ``struct bpf_xdp_link *``, ``NULL`` if there is no program or it was
@@ -153,6 +157,12 @@ def dev_xdp_link(dev: Object, mode: int) -> Object:
 def dev_xdp_prog(dev: Object, mode: int) -> Object:
     """
     Return the XDP program that is attached to a device, as dev_xdp_prog() does.
+
+    >>> dev = netdev_get_by_name("veth_xxx0")
+    >>> bpf_prog_name(dev_xdp_prog(dev, XdpMode.SKB))
+    b'zoo_gen'
+    >>> bool(dev_xdp_prog(dev, XdpMode.DRV))
+    False
 
     :param dev: ``struct net_device *``
     :param mode: :class:`XdpMode`

@@ -93,6 +93,9 @@ def netdev_xps_queues(dev: Object, type: int) -> dict[int, tuple[int, ...]]:
     """
     Return which CPUs or RX queues may use each TX queue, as XPS is configured.
 
+    >>> netdev_xps_queues(netdev_get_by_name("xpsa"), XPS_CPUS)
+    {0: (0,), 1: (1,), 2: (2, 3)}
+
     :param dev: ``struct net_device *``
     :param type: :data:`XPS_CPUS` or :data:`XPS_RXQS`
     :return: Only TX queues that are in some map; CPUs or RX queues ascending
@@ -132,6 +135,9 @@ def netdev_xps_cpus(dev: Object, queue: int) -> tuple[int, ...]:
     """
     Return the CPUs that may use a TX queue, as XPS is configured (sysfs ``xps_cpus``).
 
+    >>> netdev_xps_cpus(netdev_get_by_name("xpsa"), 2)
+    (2, 3)
+
     :param dev: ``struct net_device *``
     :param queue: Index of the TX queue
     :return: Numbers of CPUs, ascending
@@ -144,6 +150,9 @@ def netdev_xps_rxqs(dev: Object, queue: int) -> tuple[int, ...]:
     """
     Return the RX queues whose packets may use a TX queue, as XPS is configured (sysfs
     ``xps_rxqs``).
+
+    >>> netdev_xps_rxqs(netdev_get_by_name("xpsa"), 1)
+    (1, 2)
 
     :param dev: ``struct net_device *``
     :param queue: Index of the TX queue

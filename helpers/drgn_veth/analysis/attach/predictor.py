@@ -195,6 +195,11 @@ class Predictor:
         Return the answer to an attach that replaces nothing, as ``ip link set dev
         DEVICE xdp`` and ``bpf_program__attach_xdp()`` ask for it.
 
+        >>> snapshot = take_snapshot()
+        >>> device = next(d for d in snapshot.devices if d.name == "q24b")
+        >>> Predictor(snapshot).attach(device, "driver").message
+        'veth: XDP expects number of rx queues not less than peer tx queues'
+
         :param mode: One of :data:`MODES`
         :param via: One of :data:`VIAS`
         :param frags: Whether the program supports fragments, if none is given
