@@ -313,7 +313,7 @@ class Discovery:
                 return reference
             if reference is None or address == found.address:
                 return Unreadable(
-                    "the list of its neighbours does not lead to another device"
+                    "the list of its neighbours contains NULL or the device itself"
                 )
             references.append(reference)
         return tuple(references)

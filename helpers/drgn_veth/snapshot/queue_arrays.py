@@ -40,8 +40,8 @@ def owned(queues: Iterable[Q], count: int, dev: int) -> Maybe[list[Q]]:
         if queue.dev != dev:
             if not isinstance(queue.dev, Unreadable):
                 return Unreadable(
-                    f"there are {count} queues, but number {len(found)} is none of "
-                    "this device's"
+                    f"there are {count} queues, but number {len(found)} belongs to "
+                    "another device"
                 )
             lost += 1
             if lost > _MOST_LOST_QUEUES:
@@ -70,7 +70,7 @@ def read_queues(
 def _denied(
     layout: Layout[Q], first: Maybe[int], count: int, dev: int
 ) -> Optional[Unreadable]:
-    # Why a device cannot have as many queues: the last is none of its.
+    # Why a device cannot have this many queues: the last belongs to another one.
     if isinstance(first, Unreadable) or "dev" not in layout.offset or not count:
         return None
     last = first + (count - 1) * layout.size
