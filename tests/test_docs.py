@@ -5,8 +5,11 @@ import doctest
 import importlib
 from pathlib import Path
 import pkgutil
+from typing import Any
 
+import drgn
 import drgn_veth
+from drgn_veth.btf import use_btf
 import pytest
 
 from tests.support.examples import examples_in, known_at_prompt, run_examples
@@ -52,15 +55,65 @@ def test_there_are_pages() -> None:
     assert "prompt.md" in [path.name for path in PAGES]
 
 
-def test_docstrings(core: Path) -> None:
-    """Each knows what its module knows, and what a drgn prompt does."""
+@pytest.fixture(scope="module")
+def prompt(core: Path) -> dict[str, Any]:
+    """What a prompt knows where drgn-veth is imported, as on the pages."""
+    known = known_at_prompt(core)
+    use_btf(known["prog"])
+    return {**known, **{name: getattr(drgn_veth, name) for name in drgn_veth.__all__}}
+
+
+def _examples(module: str) -> list[doctest.DocTest]:
     finder = doctest.DocTestFinder(exclude_empty=True)
-    count = 0
-    for name in MODULES:
-        module = importlib.import_module(name)
-        for test in finder.find(module, name):
-            if test.examples:
-                known = {**known_at_prompt(core), **vars(module)}
-                run_examples(test.examples, known, test.name)
-                count += len(test.examples)
-    assert count > 5
+    found = finder.find(importlib.import_module(module), module)
+    return [test for test in found if test.examples]
+
+
+WITH_EXAMPLES = [module for module in MODULES if _examples(module)]
+
+
+@pytest.mark.parametrize("module", WITH_EXAMPLES)
+def test_docstrings(module: str, prompt: dict[str, Any]) -> None:
+    """Each knows what its module knows, and what a drgn prompt does."""
+    drgn.set_default_prog(prompt["prog"])
+    for test in _examples(module):
+        known = {**prompt, **vars(importlib.import_module(module))}
+        run_examples(test.examples, known, test.name)
+
+
+#: Main helpers, which a user meets first.
+SHOWN = (
+    "bond_mode",
+    "dev_get_flags",
+    "dev_net",
+    "dev_xdp_link",
+    "dev_xdp_prog",
+    "for_each_net_bounded",
+    "for_each_netdev_bounded",
+    "for_each_xdp_prog",
+    "netdev_driver_name",
+    "netdev_for_each_upper_dev",
+    "netdev_master_upper_dev_get",
+    "netdev_num_rx_queues",
+    "netdev_op",
+    "netdev_peer",
+    "netdev_real_num_rx_queues",
+    "netdev_rps_flow_entries",
+    "netdev_rps_map",
+    "netdev_xps_queues",
+    "netkit_peer",
+    "rps_map_cpus",
+    "rps_sock_flow_entries",
+    "rx_queue_rps_flow_entries",
+    "take_snapshot",
+    "veth_peer",
+    "veth_rqs",
+)
+
+
+def test_main_helpers_have_examples() -> None:
+    names = {
+        test.name.rpartition(".")[2] for m in WITH_EXAMPLES for test in _examples(m)
+    }
+    assert names >= set(SHOWN)
+    assert set(drgn_veth.__all__) >= set(SHOWN)

@@ -170,7 +170,7 @@ def test_screen(recorded: Recorded) -> None:
 
 
 def test_golden_output(recorded: Recorded) -> None:
-    """What every command prints, in every format; ``make golden`` makes it anew."""
+    """What every command prints, in every format; ``make golden`` makes it again."""
     there = {path.name for path in golden.folder_of(recorded.name).iterdir()}
     assert there == set(golden.OUTPUTS)
     changed = [

@@ -24,9 +24,9 @@ def test_rps_where_sysfs_is_that_of_another_namespace() -> None:
     )
     path = "/sys/class/net/eth0/queues"
     ref = whole.devices[-1].ref
-    for_all = 'for f in "$0"/rx-*/rps_cpus; do echo 2 >"$f"; done'
-    assert fixes.rps_all(ref, (1,)) == (f"{way} {for_all}' {path}",)
-    assert fixes.rps(ref, 0, ()) == (f'{way} echo 0 >"$0"\' {path}/rx-0/rps_cpus',)
+    for cpus, mask in (((1,), 2), ((), 0)):
+        for_all = f'for f in "$0"/rx-*/rps_cpus; do echo {mask} >"$f"; done'
+        assert fixes.rps_all(ref, cpus) == (f"{way} {for_all}' {path}",)
 
 
 @pytest.mark.parametrize("name", ["a b", "it's", '"', "$(id)", "b\\s", "*", "-n"])

@@ -43,7 +43,7 @@ NO_FIX = {
     "rps-which-end": "likewise",
     "queues-cpus": "nothing is broken",
     "mtu-frozen": "it takes a program with fragments, or none",
-    "xdp-stale-program": "the pair has to be made anew",
+    "xdp-stale-program": "the pair has to be created again",
     "tx-queue-stuck": "likewise",
 }
 

@@ -113,16 +113,6 @@ class Commands:
         """Return the command that enables or disables an offload such as ``gro``."""
         return self._named(device, "ethtool", "-K", "{}", name, "on" if on else "off")
 
-    def rps(
-        self, device: DeviceRef, queue: int, cpus: Iterable[int]
-    ) -> tuple[str, ...]:
-        """Return the command that sets the RPS mask of an RX queue."""
-        name = _known(device.name)
-        if not name:
-            return ()
-        path = f"/sys/class/net/{name}/queues/rx-{queue}/rps_cpus"
-        return self._in_sysfs(device, f'echo {rps_mask(cpus)} >"$0"', path)
-
     def detach(
         self, device: DeviceRef, mode: str, program: XdpProgram
     ) -> tuple[str, ...]:
@@ -156,12 +146,11 @@ class Commands:
         return tuple(commands)
 
     def _in_sysfs(self, device: DeviceRef, script: str, path: str) -> tuple[str, ...]:
-        # A script, and a path in sysfs that is its $0: the script's shell need not know
-        # how a name is quoted.
+        # The path in sysfs is the script's $0, so that the script need not quote it.
         if isinstance(device.netns, Unreadable):
             return ()
         way = self._way_in(self._namespaces.get(device.netns))
-        # /sys shows the namespace that it was mounted in. ip mounts it again.
+        # /sys shows the namespace in which it was mounted. ip mounts it again.
         if not way or way[0] == "ip":
             return self.command(device, "sh", "-c", script, path)
         script = f"mount -t sysfs sysfs /sys && {script}"

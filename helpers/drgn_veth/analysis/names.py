@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What devices are called in a sentence."""
 
+from typing import Union
+
 from ..core.unreadable import Unreadable
-from ..model import Device, Snapshot
+from ..model import Device, DeviceRef, Snapshot
 
 __all__ = ("Names", "name_of", "where")
 
 
-def name_of(device: Device) -> str:
+def name_of(device: Union[Device, DeviceRef]) -> str:
     """Return the name of a device, or its address if the name could not be read."""
     if isinstance(device.name, Unreadable):
-        return f"at {device.net_device:#x}"
+        return f"device {device.net_device:#x}"
     return device.name
 
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Values that an answer needs, and that may be unreadable."""
+"""Values without which an answer is unknown."""
 
 from typing import Optional, TypeVar
 
 from ..core.unreadable import Maybe, Unreadable
+from ..model import Device
+from .names import name_of
 
-__all__ = ("CannotTell", "need", "need_of_kernel")
+__all__ = ("CannotTell", "need", "need_of", "need_of_kernel")
 
 T = TypeVar("T")
 
@@ -43,6 +45,19 @@ def need(value: Maybe[T], name: str) -> T:
     """
     if isinstance(value, Unreadable):
         raise CannotTell(name, value)
+    return value
+
+
+def need_of(device: Device, value: Maybe[T], name: str) -> T:
+    """
+    Return a value of a device.
+
+    :param name: Its name; the error adds that of the device
+    :raises CannotTell: if it could not be read
+    """
+    # Rules ask this of each device: make no text for nothing.
+    if isinstance(value, Unreadable):
+        raise CannotTell(f"{name} of {name_of(device)}", value)
     return value
 
 

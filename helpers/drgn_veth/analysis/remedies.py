@@ -102,7 +102,7 @@ class Fixes(Commands):
         It does not add an RX queue that already has a program, nor RX queues under a
         native program, which they might not run: kernels with these bugs of
         veth_set_channels() (xdp-stale-program, xdp-queue-without-program) cannot be
-        told from others.
+        recognized.
 
         :param seen_from: The device that the finding is on
         """
@@ -170,7 +170,7 @@ class Fixes(Commands):
         return master if master.kind in ("bond", "team") else device
 
     def _to_lower(self, device: Device, mtu: int) -> Optional[Device]:
-        # Whose MTU has to be lowered, None if that has no larger one.
+        # Whose MTU has to be lowered; None if it is not larger, or unknown.
         owner = self._mtu_owner(device)
         if owner is None or isinstance(owner.mtu, Unreadable) or owner.mtu <= mtu:
             return None
@@ -196,7 +196,7 @@ class Fixes(Commands):
 
         :param say_peer: Whether lowering only the peer's MTU counts as a side effect
         """
-        # With different ones, one way would be too large: mtu-mismatch.
+        # Different MTUs would lose packets in one direction: mtu-mismatch.
         wanted = most
         if not isinstance(device.mtu, Unreadable):
             wanted = min(most, device.mtu)

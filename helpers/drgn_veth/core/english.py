@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 __all__ = ("count", "cpu_words", "number_list", "per_queue", "plural")
 
-# More ways to steer than that do not fit anywhere; JSON has all.
+# More groups than this fit on no screen; JSON has all of them.
 _MOST_GROUPS = 16
 
 

@@ -26,9 +26,8 @@ class WalkError(ValueError):
     """A list in kernel memory that does not lead back to its head."""
 
 
-# What a reader raises on memory, types or symbols that are not as they should
-# be. OSError: a truncated dump gives it. TypeError: a member is something else in
-# this kernel.
+# What a reader raises if memory, types or symbols are not as expected. OSError: the
+# dump is truncated. TypeError: a member has another type in this kernel.
 READ_ERRORS: tuple[type[BaseException], ...] = (
     drgn.FaultError,
     drgn.ObjectAbsentError,
@@ -44,8 +43,8 @@ READ_ERRORS: tuple[type[BaseException], ...] = (
 
 def is_read_error(error: BaseException) -> bool:
     """Return whether an exception means that something could not be read."""
-    # What drgn has no class for, such as an error of libkdumpfile, is a plain
-    # Exception; some of its classes are newer than the oldest drgn we run on.
+    # drgn raises a plain Exception if it has no class for an error, such as one of
+    # libkdumpfile. Some of its classes are newer than the oldest drgn that we support.
     kind = type(error)
     return (
         kind is Exception
@@ -61,8 +60,8 @@ def reason(error: BaseException) -> str:
     else:
         text = str(error)
     if isinstance(error, TypeError):
-        # Where all types are as they are known to be, it is a bug of ours: tests look
-        # for this word.
+        # If the kernel's types are as expected, this is a bug of ours: tests look for
+        # this word.
         text = f"{UNEXPECTED_TYPE}: {text}"
     # drgn and libkdumpfile may put several lines into one message.
     text = "; ".join(line.strip() for line in text.splitlines() if line.strip())

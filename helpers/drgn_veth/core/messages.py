@@ -4,8 +4,8 @@ Messages in the kernel's source
 -------------------------------
 
 Strings to look for in the kernel's code: messages about an XDP attach, and others that
-show which code a kernel has. Plain data. A message that distinguishes no kernels is
-with the decision that returns it.
+show which code a kernel has. Plain data. A message that does not tell kernels apart
+stands beside the decision that returns it.
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ __all__ = (
     "XDP_ATTACH_MESSAGES",
 )
 
-# net/core/dev.c: the first two since v5.9, where they took over from the last.
+# net/core/dev.c: the first two since v5.9, which replaced the last.
 XDP_ATTACH_FUNCTIONS = ("dev_xdp_attach", "dev_xdp_install", "dev_change_xdp_fd")
 
 LINK_FLAGS = "Invalid XDP flags for BPF link attachment"
@@ -70,8 +70,8 @@ OFFLOAD_WITHOUT_HW_OLD = (
     "Using device-bound program without HW_MODE flag is not supported"
 )
 
-# net/core/dev.c, of that: what is given to netlink_ext_ack, in the order of the checks
-# in v7.2, then what became of it since.
+# What these functions report by netlink_ext_ack: in the order of the checks in v7.2,
+# then messages that only older kernels have.
 XDP_ATTACH_MESSAGES: tuple[bytes, ...] = tuple(
     message.encode()
     for message in (
@@ -101,7 +101,7 @@ XDP_ATTACH_MESSAGES: tuple[bytes, ...] = tuple(
     )
 )
 
-# What dev_xdp_attach(), or dev_xdp_install() for it, has said since v5.9.
+# Messages that dev_xdp_attach() or dev_xdp_install() of every kernel since v5.9 has.
 XDP_ATTACH_ALWAYS = frozenset(
     message.encode()
     for message in (
@@ -136,7 +136,7 @@ VIRTIO_GRO_HW_CSUM = _VIRTIO_OFFLOADS.format("GRO_HW/CSUM")
 VIRTIO_MTU = "virtio_net: MTU too large to enable XDP"
 VIRTIO_MTU_FRAGS = "virtio_net: MTU too large to enable XDP without frags"
 
-# What kernels differ in, by function of a driver: which of these it refers to.
+# Messages that only some kernels have, by the driver's function that refers to them.
 DRIVER_MESSAGES: Mapping[str, tuple[bytes, ...]] = {
     "bond_xdp": (BOND_MODE.encode(),),
     "virtnet_xdp": tuple(

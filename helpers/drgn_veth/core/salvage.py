@@ -55,9 +55,9 @@ class Salvage:
 
     def finish(self) -> None:
         """
-        Say what is missing, after all that could be reached.
+        Report what is missing. Call this after the walk.
 
-        :raises WalkError: if anything is
+        :raises WalkError: if anything is missing
         """
         if self.lost is not None:
             raise WalkError(f"{self._what}{self.lost}")

@@ -13,8 +13,8 @@ The reader of the subject declares the members as a class::
     class RxQueueRps(Members):
         rps_map = optional_pointer("rps_map")  # CONFIG_RPS
 
-For a struct that several subjects share, a layout takes a class that inherits from
-theirs. For mypy, the values of a record have the types of the declarations.
+If several subjects share a struct, the layout takes a class that inherits from all of
+their classes. mypy gives the values of a record the types of the declarations.
 """
 
 import collections
@@ -89,8 +89,7 @@ class Members:
     """
 
 
-# Each claims to return the value that a record has in its place, as dataclasses.field()
-# does.
+# The return type is that of the value in a record, as with dataclasses.field().
 
 
 def number(path: str) -> Maybe[int]:
@@ -114,7 +113,7 @@ def optional_pointer(*paths: str) -> Maybe[Optional[int]]:
 
 
 def optional_pointer_or_number(path: str) -> Maybe[Optional[int]]:
-    """Declare what kernels have as either; None in kernels without it."""
+    """Declare a pointer, or in some kernels a number; None in kernels without it."""
     return cast(
         "Maybe[Optional[int]]", Member((path,), Kind.POINTER | Kind.NUMBER, True)
     )
@@ -126,7 +125,7 @@ def array(path: str) -> Maybe[bytes]:
 
 
 def array_or_pointer(path: str) -> Maybe[Union[bytes, int, None]]:
-    """Declare what kernels have as either; None in kernels without it."""
+    """Declare an array, or in some kernels a pointer; None in kernels without it."""
     return cast(
         "Maybe[Union[bytes, int, None]]",
         Member((path,), Kind.ARRAY | Kind.POINTER, True),
@@ -209,7 +208,7 @@ def _place(type: drgn.Type, member: Member) -> Union[_Place, Unreadable, None]:
 
 
 def _is_decodable(place: _Place) -> bool:
-    # Whole bytes, and as many as struct knows.
+    # Whole bytes, in a size that the struct module knows.
     try:
         _code(place.type, place.bits)
     except (KeyError, TypeError, ValueError):
@@ -278,7 +277,7 @@ class Layout(Generic[R]):
         self._make = cast("Callable[[Iterable[object]], R]", make)
 
     def _apart(self, codes: Mapping[str, str]) -> list[str]:
-        # The values in the order of the struct, without those that overlap others.
+        # The names of the values in the order of the struct, without overlapping ones.
         present: list[str] = []
         end = 0
         for name in sorted(self.offset, key=self.offset.__getitem__):

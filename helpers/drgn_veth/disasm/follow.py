@@ -62,8 +62,8 @@ def follow(code: Code, start: int, others: Iterable[int]) -> Reached:
                 break
             seen.add(at)
             found = code.decode(at)
-            # Between functions, and so after a call that does not return, there are
-            # such; anywhere else somebody has put it there (kprobes, ftrace).
+            # Compilers put breakpoints between functions, and so after a call that does
+            # not return. Anywhere else, kprobes or ftrace has set one.
             if found.is_breakpoint and not after_call:
                 raise ValueError(f"a breakpoint is set at {at:#x}")
             after_call = found.call is not None

@@ -11,7 +11,8 @@ from typing import Callable, Optional, TypeVar
 
 from drgn import Program, ProgramFlags
 
-from ..core.errors import is_read_error, reason
+from ..core.errors import attempt
+from ..core.unreadable import Unreadable
 from ..dump.elfcore import read_notes, still_open
 from ..dump.kdump import how_to_unpack, what_is_wrong
 from ..dump.partial import core_of
@@ -52,11 +53,8 @@ def of_core(prog: Program, look: Callable[[str], Optional[T]]) -> Optional[T]:
 
 
 def _wrong_with_vmcoreinfo(prog: Program) -> Optional[str]:
-    try:
-        text = prog["VMCOREINFO"].string_()
-    except Exception as e:
-        if not is_read_error(e):
-            raise
+    text = attempt(lambda: prog["VMCOREINFO"].string_())
+    if isinstance(text, Unreadable):
         return None
     for line in text.splitlines():
         if not line.isascii():
@@ -89,9 +87,12 @@ def unread(prog: Program, why: str) -> TargetError:
     return TargetError(what_is_wrong_with(prog) or why)
 
 
-def why_not_opened(path: str, error: BaseException) -> str:
-    """Return why drgn cannot open a file: what the file is, and what drgn says."""
-    said = reason(error)
+def why_not_opened(path: str, said: str) -> str:
+    """
+    Return why drgn cannot open a file: what the file is, and what drgn says.
+
+    :param said: What drgn says
+    """
     try:
         known = what_is_wrong(path) or how_to_unpack(path)
     except OSError:

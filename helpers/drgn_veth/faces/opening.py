@@ -19,7 +19,8 @@ import drgn
 from drgn import Program
 
 from ..btf import use_btf
-from ..core.errors import is_read_error, reason
+from ..core.errors import attempt, reason
+from ..core.unreadable import Unreadable
 from ..dump.kdump import lost_memory, missing_from_kdump, what_is_wrong
 from ..dump.partial import can_be_opened, core_of, without_memory_from
 from ..model import Snapshot
@@ -93,7 +94,7 @@ def _check_core(path: str) -> None:
 
 
 def _lost_memory(path: str) -> Optional[int]:
-    # The physical address from which on a dump lacks memory. Refuse a dump that would
+    # The physical address above which a dump lacks memory. Refuse a dump that would
     # crash this process.
     tables = missing_from_kdump(path)
     lost = None if tables else lost_memory(path)
@@ -112,21 +113,19 @@ def _up_to(prog: Program, lost: int) -> Program:
     return part
 
 
-def _open(args: argparse.Namespace) -> Program:
-    for path in args.symbols:
-        check_symbols(path)
-    if args.core:
-        _check_core(args.core)
+def _where(args: argparse.Namespace) -> str:
+    where: str = args.core or args.qemu or "the running kernel"
+    return where
+
+
+def _connect(args: argparse.Namespace) -> Program:
     prog = Program()
-    where = args.core or args.qemu or "the running kernel"
-    # A symbol that is missing is reported when it is needed.
-    logging.getLogger("drgn").setLevel(logging.CRITICAL + 1)
     try:
         lost = _lost_memory(args.core) if args.core else None
         _set_target(prog, args)
-        if lost is not None:
-            prog = _up_to(prog, lost)
+        return prog if lost is None else _up_to(prog, lost)
     except OSError as e:
+        where = _where(args)
         hint = ""
         if args.core is None and args.qemu is None:
             hint = (
@@ -136,11 +135,19 @@ def _open(args: argparse.Namespace) -> Program:
         if e.filename not in (None, where):
             where = f"{where}: {e.filename}"
         raise TargetError(f"{where}: {e.strerror or reason(e)}{hint}") from None
-    except Exception as e:
-        if not is_read_error(e):
-            raise
-        said = why_not_opened(args.core, e) if args.core else reason(e)
-        raise TargetError(f"{where}: {said}") from None
+
+
+def _open(args: argparse.Namespace) -> Program:
+    for path in args.symbols:
+        check_symbols(path)
+    if args.core:
+        _check_core(args.core)
+    # A symbol that is missing is reported when it is needed.
+    logging.getLogger("drgn").setLevel(logging.CRITICAL + 1)
+    prog = attempt(_connect, args)
+    if isinstance(prog, Unreadable):
+        why = why_not_opened(args.core, prog.reason) if args.core else prog.reason
+        raise TargetError(f"{_where(args)}: {why}")
     check_kernel(prog)
     load_symbols(prog, args.symbols)
     drgn.set_default_prog(prog)

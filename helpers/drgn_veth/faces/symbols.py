@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-Debug symbols that are given
-----------------------------
+Debug symbols of ``-s``
+-----------------------
 
 drgn loads the files of ``-s``; a file that it ignores gives a warning.
 """
@@ -16,7 +16,8 @@ from typing import Optional
 
 from drgn import MissingDebugInfoError, Program
 
-from ..core.errors import is_read_error, reason
+from ..core.errors import attempt
+from ..core.unreadable import Unreadable
 from .status import UsageError, warn
 
 __all__ = ("check_symbols", "debug_files", "load_symbols")
@@ -74,6 +75,12 @@ def _why_ignored(path: str, said: str) -> Optional[str]:
     return None
 
 
+def _load(prog: Program, paths: Sequence[str]) -> None:
+    # A symbol that is missing is reported when it is needed.
+    with contextlib.suppress(MissingDebugInfoError):
+        prog.load_debug_info(paths, main=True)
+
+
 def load_symbols(prog: Program, paths: Sequence[str]) -> None:
     """
     Load debug symbols, and warn of files that drgn ignores.
@@ -81,14 +88,9 @@ def load_symbols(prog: Program, paths: Sequence[str]) -> None:
     :raises UsageError: if they cannot be loaded
     """
     with _what_drgn_says() as all_said:
-        try:
-            prog.load_debug_info(paths, main=True)
-        except MissingDebugInfoError:
-            pass  # A symbol that is missing is reported when it is needed.
-        except Exception as e:
-            if not is_read_error(e):
-                raise
-            raise UsageError(f"cannot load debug symbols: {reason(e)}") from None
+        loaded = attempt(_load, prog, paths)
+    if isinstance(loaded, Unreadable):
+        raise UsageError(f"cannot load debug symbols: {loaded.reason}")
     for path in paths:
         for said in all_said:
             why = _why_ignored(path, said)

@@ -19,6 +19,7 @@ __all__ = (
     "rps",
     "rtnl",
     "skb",
+    "tun",
     "veth",
     "virtio_net",
     "xdp",

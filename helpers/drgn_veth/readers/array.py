@@ -3,10 +3,10 @@
 Arrays
 ------
 
-Distributions may turn them into pointers, and the length of a flexible one is
-elsewhere.
+Distributions may turn an array into a pointer, and the length of a flexible array is
+stored elsewhere.
 
-Upstream: all; drgn has neither.
+Upstream: all; drgn has no such helpers.
 """
 
 from drgn import Object, TypeKind

@@ -68,6 +68,9 @@ def bond_mode(dev: Object) -> str:
     """
     Return the mode of a bond.
 
+    >>> bond_mode(netdev_get_by_name("bond_zoo"))
+    'active-backup'
+
     :param dev: ``struct net_device *`` of kind bond
     :return: Name of ``bonding.params.mode``, such as ``active-backup``
     :raises LookupError: if the types of the bonding module are not loaded
@@ -79,6 +82,9 @@ def bond_mode(dev: Object) -> str:
 def bond_xmit_policy(dev: Object) -> str:
     """
     Return how a bond chooses the slave that sends a packet.
+
+    >>> bond_xmit_policy(netdev_get_by_name("bond_zoo"))
+    'layer2'
 
     :param dev: ``struct net_device *`` of kind bond
     :return: Name of ``bonding.params.xmit_policy``, such as ``layer2+3``

@@ -37,10 +37,9 @@ __all__ = (
     "has_xdp_frags",
 )
 
-# The verifier allows 64 (MAX_USED_MAPS); a program that was linked of others has none
-# of its own.
+# Far above MAX_USED_MAPS of the verifier, which is 64.
 _MAX_USED_MAPS = 1 << 12
-# Of a device map and of a CPU map without programs: only an ifindex, or a queue size.
+# A DEVMAP or CPUMAP without programs: an entry is only an ifindex, or a queue size.
 _PLAIN_VALUE_SIZE = 4
 
 
@@ -48,6 +47,9 @@ _PLAIN_VALUE_SIZE = 4
 def for_each_xdp_prog(prog: Program) -> Iterator[Object]:
     """
     Iterate over the XDP programs of the kernel (``prog_idr``), attached or not.
+
+    >>> [bpf_prog_name(program) for program in for_each_xdp_prog()][:3]
+    [b'zoo_nat', b'zoo_gen', b'zoo_link']
 
     :return: Iterator of ``struct bpf_prog *`` objects.
     :raises LookupError: if the kernel has no such variables or types
@@ -217,7 +219,7 @@ def _may_have_programs(map: Object) -> bool:
     ):
         try:
             same = kernel.constant(name).value_() == type
-        except LookupError:  # None of its maps is one.
+        except LookupError:  # No map of this kernel is one.
             continue
         if same:
             return map.value_size.value_() != _PLAIN_VALUE_SIZE

@@ -66,6 +66,9 @@ def online_cpus(prog: Program) -> tuple[int, ...]:
     """
     Return the CPUs that are online; after a panic, those that were online before it.
 
+    >>> online_cpus()
+    (0, 1, 2, 3)
+
     :return: Numbers of CPUs, ascending
     :raises FaultError: if they cannot be read
     :raises KeyError: if the kernel's symbols do not include the masks
@@ -79,7 +82,7 @@ def online_cpus(prog: Program) -> tuple[int, ...]:
     try:
         active = _cpus_of(prog["__cpu_active_mask"])
     except (KeyError, FaultError):
-        # One CPU is what is left of them.
+        # If only one is left, it may be the one that panicked.
         if len(online) > 1:
             return online
         raise

@@ -60,6 +60,9 @@ def netdev_driver_name(dev: Object) -> Optional[bytes]:
     """
     Return the name of the driver of a device.
 
+    >>> netdev_driver_name(netdev_get_by_name("eth0"))
+    b'virtio_net'
+
     :param dev: ``struct net_device *``
     :return: For a virtual device, its rtnetlink kind; otherwise
         ``net_device.dev.parent->driver->name``, as ``ethtool -i`` shows; None for a
@@ -80,7 +83,7 @@ def netdev_driver_name(dev: Object) -> Optional[bytes]:
 def _op(ops: Object, name: str) -> Object:
     try:
         member = ops.member_(name)
-    except LookupError:  # Nobody has an operation that this kernel does not know.
+    except LookupError:  # This kernel has no such operation.
         return NULL(ops.prog_, "void *")
     if not ops:
         raise ValueError("the device has no operations")
@@ -92,6 +95,9 @@ def _op(ops: Object, name: str) -> Object:
 def netdev_op(dev: Object, name: str) -> Object:
     """
     Return an operation of a device.
+
+    >>> bool(netdev_op(netdev_get_by_name("veth_xxx0"), "ndo_bpf"))
+    True
 
     :param dev: ``struct net_device *``
     :param name: Member of ``struct net_device_ops``, such as ``ndo_bpf``

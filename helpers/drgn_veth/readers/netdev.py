@@ -3,8 +3,8 @@
 Network devices
 ---------------
 
-What ``ip link`` shows for any ``struct net_device``. Where the kernel computes what it
-reports to user space, so do these.
+What ``ip link`` shows for any ``struct net_device``. If the kernel computes a value
+before it reports it to user space, these helpers compute it in the same way.
 
 Upstream: all but the bounded walks: for_each_altname(), netdev_for_each_lower_dev() and
 netdev_for_each_upper_dev().
@@ -187,6 +187,10 @@ def dev_get_flags(dev: Object) -> int:
     """
     Return the flags that user space sees, as dev_get_flags() does (net/core/dev.c).
 
+    >>> flags = dev_get_flags(netdev_get_by_name("veth_xxx0"))
+    >>> netdev_flag_names(flags)
+    ('BROADCAST', 'MULTICAST', 'UP', 'RUNNING', 'LOWER_UP')
+
     :param dev: ``struct net_device *``
     :return: Mask of ``IFF_*`` (``unsigned int``)
     """
@@ -292,8 +296,7 @@ def for_each_altname(dev: Object) -> Iterator[bytes]:
     :param dev: ``struct net_device *``
     :raises WalkError: after all that could be reached
     """
-    # Since Linux kernel commit ff92741270bf ("net: introduce name_node struct
-    # to be used in hashlist") (in v5.5). Before, there are no altnames.
+    # As in NetDeviceShown.
     try:
         node = dev.name_node.read_()
     except AttributeError:
@@ -311,6 +314,9 @@ def netdev_master_upper_dev_get(dev: Object) -> Object:
     Return the master of a device (``IFLA_MASTER``), as
     netdev_master_upper_dev_get() does (net/core/dev.c): the bridge, bond, team
     or VRF that it is enslaved to.
+
+    >>> netdev_master_upper_dev_get(netdev_get_by_name("bslave0")).name
+    (char [16])"bond_zoo"
 
     :param dev: ``struct net_device *``
     :return: ``struct net_device *``, ``NULL`` if it has none
@@ -351,6 +357,10 @@ def netdev_for_each_upper_dev(dev: Object) -> Iterator[Object]:
     """
     Iterate over the devices directly above a device, as netdev_for_each_upper_dev_rcu()
     does (include/linux/netdevice.h): its master, VLANs, and so on.
+
+    >>> lower = netdev_get_by_name("lowa")
+    >>> [dev.name.string_() for dev in netdev_for_each_upper_dev(lower)]
+    [b'mv0', b'vl10']
 
     :param dev: ``struct net_device *``
     :return: Iterator of ``struct net_device *``, in the order of ``adj_list.upper``: a

@@ -31,6 +31,9 @@ def netkit_peer(dev: Object) -> Object:
     """
     Return the other end of a netkit pair.
 
+    >>> netkit_peer(netdev_get_by_name("nkl3a")).name
+    (char [16])"nkl3b"
+
     :param dev: ``struct net_device *`` of kind netkit
     :return: ``struct net_device *``; ``NULL`` while the pair is being created or torn
         down, and for a single device (``enum netkit_pairing``)

@@ -46,6 +46,9 @@ def for_each_net_bounded(prog: Program) -> Iterator[Object]:
 
     A namespace that is being torn down is not on it: see :func:`net_is_dying()`.
 
+    >>> net_is_init(next(for_each_net_bounded()))
+    True
+
     :return: Iterator of ``struct net *`` objects.
     :raises WalkError: after all that could be reached
     """
@@ -57,6 +60,10 @@ def for_each_netdev_bounded(net: Object) -> Iterator[Object]:
     """
     Iterate over the devices of a namespace (``net->dev_base_head``), even if the list
     is broken.
+
+    >>> devices = for_each_netdev_bounded(prog["init_net"].address_of_())
+    >>> [dev.name.string_() for dev in devices][:2]
+    [b'lo', b'eth0']
 
     :param net: ``struct net *``
     :return: Iterator of ``struct net_device *`` objects.
@@ -115,6 +122,9 @@ def dev_net(dev: Object) -> Object:
     """
     Return the network namespace that a device is in, as dev_net() does
     (include/linux/netdevice.h).
+
+    >>> net_is_init(dev_net(netdev_get_by_name("veth_xxx0")))
+    True
 
     :param dev: ``struct net_device *``
     :return: ``struct net *``; ``&init_net`` in a kernel without CONFIG_NET_NS

@@ -12,9 +12,9 @@ Upstream: all.
 import re
 from typing import Optional
 
-from drgn import NULL, Object, cast
+from drgn import NULL, Object, Program, cast
 
-__all__ = ("netns_name", "nsfs_inode_net_ns")
+__all__ = ("NetNsFiles", "netns_name", "nsfs_inode_net_ns")
 
 _CLONE_NEWNET = 0x40000000
 _NETNS = re.compile(r"(?:/var)?/run/netns/([^/]+)")
@@ -29,6 +29,33 @@ def _is_net(ns: Object) -> bool:
         return ns.ops.type.value_() == _CLONE_NEWNET
 
 
+class NetNsFiles:
+    """
+    Tells which files represent network namespaces. What that takes of the kernel is
+    looked up once.
+
+    :raises LookupError: if the kernel has no such variables or types
+    """
+
+    def __init__(self, prog: Program) -> None:
+        self._operations = prog["ns_file_operations"].address_of_()
+        self._pointer = prog.type("struct ns_common *")
+        self._none = NULL(prog, self._pointer)
+
+    def net_ns(self, inode: Object) -> Object:
+        """
+        Return the network namespace that a file represents: see
+        :func:`nsfs_inode_net_ns()`.
+
+        :param inode: ``struct inode *``, may be ``NULL``
+        :return: ``struct ns_common *``, may be ``NULL``
+        """
+        if not inode or inode.i_fop != self._operations:
+            return self._none
+        ns = cast(self._pointer, inode.i_private.read_())
+        return ns if ns and _is_net(ns) else self._none
+
+
 def nsfs_inode_net_ns(inode: Object) -> Object:
     """
     Return the network namespace that a file represents, as get_proc_ns() does
@@ -37,12 +64,9 @@ def nsfs_inode_net_ns(inode: Object) -> Object:
     :param inode: ``struct inode *``, may be ``NULL``
     :return: ``struct ns_common *``, ``NULL`` for any other file, or for a namespace of
         another kind
+    :raises LookupError: if the kernel has no such variables or types
     """
-    none = NULL(inode.prog_, "struct ns_common *")
-    if not inode or inode.i_fop != inode.prog_["ns_file_operations"].address_of_():
-        return none
-    ns = cast("struct ns_common *", inode.i_private.read_())
-    return ns if ns and _is_net(ns) else none
+    return NetNsFiles(inode.prog_).net_ns(inode)
 
 
 def netns_name(path: str) -> Optional[str]:

@@ -3,8 +3,8 @@
 Peers
 -----
 
-The other end of a device, whatever its kind. Pointers pair devices: ifindexes and names
-repeat across namespaces, and a peer may be on no list at all.
+The other end of a device, whatever its kind. Only pointers pair devices: ifindexes and
+names repeat across namespaces, and a peer may be on no list at all.
 
 Upstream: all but the hint about the kind.
 """
@@ -29,6 +29,9 @@ PEER_OF_KIND: Mapping[bytes, Callable[[Object], Object]] = {
 def netdev_peer(dev: Object, kind: Optional[bytes] = None) -> Object:
     """
     Return the other end of a veth or netkit pair.
+
+    >>> netdev_peer(netdev_get_by_name("veth_xxx0")).name
+    (char [16])"veth_yyy0"
 
     :param dev: ``struct net_device *``
     :param kind: Result of :func:`~drgn_veth.readers.netdev.netdev_kind()` for *dev*, if

@@ -100,9 +100,12 @@ def netdev_real_num_rx_queues(dev: Object) -> int:
     """
     Return how many RX queues a device uses.
 
+    >>> netdev_real_num_rx_queues(netdev_get_by_name("xshrka"))
+    2
+
     :param dev: ``struct net_device *``
     :return: ``real_num_rx_queues`` (``unsigned int``)
-    :raises ValueError: if it has fewer than that
+    :raises ValueError: if it was created with fewer
     """
     return _count(dev, "real_", "rx")
 
@@ -113,7 +116,7 @@ def netdev_real_num_tx_queues(dev: Object) -> int:
 
     :param dev: ``struct net_device *``
     :return: ``real_num_tx_queues`` (``unsigned int``)
-    :raises ValueError: if it has fewer than that
+    :raises ValueError: if it was created with fewer
     """
     return _count(dev, "real_", "tx")
 
@@ -121,6 +124,9 @@ def netdev_real_num_tx_queues(dev: Object) -> int:
 def netdev_num_rx_queues(dev: Object) -> int:
     """
     Return how many RX queues a device was created with.
+
+    >>> netdev_num_rx_queues(netdev_get_by_name("xshrka"))
+    4
 
     :param dev: ``struct net_device *``
     :return: ``num_rx_queues`` (``unsigned int``)

@@ -59,6 +59,9 @@ def netdev_rps_map(dev: Object, queue: int) -> Object:
     """
     Return the RPS map of an RX queue of a device.
 
+    >>> rps_map_cpus(netdev_rps_map(netdev_get_by_name("rpsa"), 2))
+    (0, 2)
+
     :param dev: ``struct net_device *``
     :param queue: Below ``dev.num_rx_queues``
     :return: ``struct rps_map *``, ``NULL`` if RPS is off
@@ -70,6 +73,10 @@ def rps_map_cpus(map: Object) -> tuple[int, ...]:
     """
     Return the CPUs of an RPS map: what sysfs ``rps_cpus`` shows, without CPUs that
     were offline when it was written.
+
+    >>> queue = netdev_rx_queue(netdev_get_by_name("rpsa"), 0)
+    >>> rps_map_cpus(rx_queue_rps_map(queue))
+    (0, 1, 2, 3)
 
     :param map: ``struct rps_map *``, may be ``NULL``
     :return: Numbers of CPUs (``u16``), ascending, as the map has them
@@ -107,6 +114,10 @@ def rx_queue_rps_flow_entries(queue: Object) -> int:
     Return the size of the RFS flow table of an RX queue, which sysfs
     ``rps_flow_cnt`` shows.
 
+    >>> queue = netdev_rx_queue(netdev_get_by_name("rpsa"), 0)
+    >>> rx_queue_rps_flow_entries(queue)
+    512
+
     :param queue: ``struct netdev_rx_queue *``
     :return: How many flows it holds, 0 if there is no table
     :raises ValueError: if it is larger than any table
@@ -132,6 +143,9 @@ def netdev_rps_flow_entries(dev: Object, queue: int) -> int:
     """
     Return the size of the RFS flow table of an RX queue of a device.
 
+    >>> netdev_rps_flow_entries(netdev_get_by_name("rpsa"), 2)
+    4096
+
     :param dev: ``struct net_device *``
     :param queue: Below ``dev.num_rx_queues``
     :return: How many flows it holds, 0 if there is no table
@@ -154,6 +168,9 @@ def rps_sock_flow_entries(prog: Program) -> int:
     """
     Return the size of the global RFS table (``sysctl net.core.rps_sock_flow_entries``).
     RFS needs both this table and that of the queue.
+
+    >>> rps_sock_flow_entries()
+    1024
 
     :return: How many flows it holds, 0 if there is no table
     :raises KeyError: if the kernel's symbols are incomplete

@@ -24,8 +24,8 @@ __all__ = (
 
 _MIN_CACHE_LINE = 16
 
-# Where arch/*/include/asm/processor.h has another than include/linux/skbuff.h: CPUs
-# that do not mind.
+# include/linux/skbuff.h. Where CPUs do not mind unaligned access,
+# arch/*/include/asm/processor.h defines it as 0.
 _NET_IP_ALIGN = 2
 _UNALIGNED_IS_FINE = (
     Architecture.X86_64,
@@ -48,7 +48,7 @@ def page_size(prog: Program) -> int:
 @takes_program_or_default
 def skb_shared_info_size(prog: Program) -> int:
     """
-    Return the size of what stands behind the data of a buffer.
+    Return the size of the struct that follows the data of a buffer.
 
     :return: ``sizeof(struct skb_shared_info)``, in bytes
     :raises LookupError: if the kernel's types are not there
@@ -81,10 +81,10 @@ def smp_cache_bytes(prog: Program) -> int:
     :return: ``SMP_CACHE_BYTES``
     :raises ValueError: if no type shows it, as in a kernel for one CPU
     """
-    # No type has it, but ____cacheline_aligned_in_smp puts the parts of a ptr_ring
-    # onto lines of their own: they are where multiples of it are. Each is shorter than
-    # a line, or else the last is: it has no lock that could be debugged. So the
-    # multiples have nothing else in common.
+    # No type has it. But ____cacheline_aligned_in_smp makes each part of a ptr_ring
+    # begin on a new cache line, so all offsets are multiples of a line. The last part
+    # has no lock, which debugging could enlarge, and fits into one line: no larger
+    # number divides them all.
     ring = prog.type("struct ptr_ring")
     size = math.gcd(
         offsetof(ring, "consumer_head"), offsetof(ring, "size"), sizeof(ring)

@@ -117,6 +117,9 @@ def veth_peer(dev: Object) -> Object:
     """
     Return the other end of a veth pair, with or without the veth module's types.
 
+    >>> veth_peer(netdev_get_by_name("veth_xxx0")).name
+    (char [16])"veth_yyy0"
+
     :param dev: ``struct net_device *`` of kind veth
     :return: ``struct net_device *``; ``NULL`` while the pair is being created or torn
         down
@@ -145,6 +148,10 @@ def veth_rqs(dev: Object) -> Object:
     """
     Return the receive queues of a veth device: there are ``dev.num_rx_queues``, and the
     first ``dev.real_num_rx_queues`` are in use.
+
+    >>> rqs = veth_rqs(netdev_get_by_name("xnata"))
+    >>> bpf_prog_name(veth_rq_xdp_prog(rqs))
+    b'zoo_nat'
 
     :param dev: ``struct net_device *`` of kind veth
     :return: ``struct veth_rq *``, the first of an array
@@ -175,6 +182,9 @@ def veth_rq_has_napi(rq: Object) -> bool:
     """
     Return whether packets to a receive queue go through NAPI. XDP_REDIRECT and
     XDP_TX into a veth need that (``veth_xdp_xmit()``).
+
+    >>> veth_rq_has_napi(veth_rqs(netdev_get_by_name("xnata")))
+    True
 
     :param rq: ``struct veth_rq *``
     """

@@ -9,12 +9,12 @@ dev_xdp_prog() and dev_xdp_link() (net/core/dev.c).
 Upstream: all but the members and no_xdp_state().
 """
 
+from collections.abc import Mapping
 import enum
-from typing import Optional, Union
+from typing import Callable, Optional, Union
 
 from drgn import NULL, Object, Program, TypeKind, sizeof
 from drgn.helpers.common.prog import takes_program_or_default
-from drgn.helpers.linux.net import netdev_priv
 
 from ..core.struct_layout import (
     Kind,
@@ -25,7 +25,9 @@ from ..core.struct_layout import (
 )
 from .array import expect_array
 from .driver import netdev_driver_name, netdev_op
+from .tun import TUN_KIND, tun_xdp_prog
 from .veth import VETH_KIND, veth_xdp_prog
+from .virtio_net import VIRTIO_NET_DRIVER, virtio_net_xdp_prog
 
 __all__ = (
     "NetDeviceXdp",
@@ -98,24 +100,27 @@ def _entity(dev: Object, mode: XdpMode) -> Optional[Object]:
     return state[int(mode)]
 
 
+# What each driver answers to XDP_QUERY_PROG, by its name.
+_PROG_OF_DRIVER: Mapping[Optional[bytes], Callable[[Object], Object]] = {
+    TUN_KIND: tun_xdp_prog,
+    VETH_KIND: veth_xdp_prog,
+    VIRTIO_NET_DRIVER: virtio_net_xdp_prog,
+}
+
+
 def _prog_of_driver(dev: Object) -> Object:
-    # What the driver answers to XDP_QUERY_PROG.
-    driver = netdev_driver_name(dev)
-    if driver == VETH_KIND:
-        return veth_xdp_prog(dev)
-    if driver == b"tun":
-        return netdev_priv(dev, "struct tun_struct").xdp_prog.read_()
-    if driver == b"virtio_net":
-        # virtnet_xdp_set() gives all queues the same.
-        return netdev_priv(dev, "struct virtnet_info").rq[0].xdp_prog.read_()
-    raise NotImplementedError(
-        "this kernel has no net_device.xdp_state: only the device's driver knows the "
-        "program"
-    )
+    try:
+        query = _PROG_OF_DRIVER[netdev_driver_name(dev)]
+    except KeyError:
+        raise NotImplementedError(
+            "this kernel has no net_device.xdp_state: only the device's driver knows "
+            "the program"
+        ) from None
+    return query(dev)
 
 
 def _prog_before_xdp_state(dev: Object, mode: XdpMode) -> Object:
-    # The core keeps the generic program alone.
+    # The core only keeps the generic program.
     if mode == XdpMode.SKB:
         return dev.xdp_prog.read_()
     none = NULL(dev.prog_, "struct bpf_prog *")
@@ -130,6 +135,10 @@ def _prog_before_xdp_state(dev: Object, mode: XdpMode) -> Object:
 def dev_xdp_link(dev: Object, mode: int) -> Object:
     """
     Return the BPF link that holds an XDP program, as dev_xdp_link() does.
+
+    >>> link = dev_xdp_link(netdev_get_by_name("xlinka"), XdpMode.DRV)
+    >>> bpf_prog_name(link.link.prog)
+    b'zoo_link'
 
     :param dev: ``struct net_device *``
     :param mode: :class:`XdpMode`
@@ -148,6 +157,12 @@ def dev_xdp_link(dev: Object, mode: int) -> Object:
 def dev_xdp_prog(dev: Object, mode: int) -> Object:
     """
     Return the XDP program that is attached to a device, as dev_xdp_prog() does.
+
+    >>> dev = netdev_get_by_name("veth_xxx0")
+    >>> bpf_prog_name(dev_xdp_prog(dev, XdpMode.SKB))
+    b'zoo_gen'
+    >>> bool(dev_xdp_prog(dev, XdpMode.DRV))
+    False
 
     :param dev: ``struct net_device *``
     :param mode: :class:`XdpMode`

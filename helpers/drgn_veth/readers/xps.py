@@ -3,9 +3,10 @@
 XPS
 ---
 
-Which TX queues a CPU, or the RX queue of a packet, may choose. The kernel stores this
-by CPU and by RX queue; these functions invert it, like sysfs ``queues/tx-N/xps_cpus``
-and ``xps_rxqs`` do (xps_queue_show(), net/core/net-sysfs.c).
+Which TX queues the kernel may choose for a packet, by the CPU that sends it or the RX
+queue that received it. The kernel stores this by CPU and by RX queue. These functions
+invert it, as sysfs ``queues/tx-N/xps_cpus`` and ``xps_rxqs`` do (xps_queue_show(),
+net/core/net-sysfs.c).
 
 Upstream: all but the members.
 """
@@ -74,7 +75,7 @@ def _shape(dev: Object, maps: Object, type: int) -> tuple[int, int]:
     limit = nr_cpu_ids(dev.prog_) if type == XPS_CPUS else netdev_num_rx_queues(dev)
     # Since Linux kernel commits 5478fcd0f483 ("net: embed nr_ids in the xps
     # maps") and 255c04a87f43 ("net: embed num_tc in the xps maps") (in v5.13),
-    # the maps know. Before, they go by what the device is now.
+    # the maps know. Before, the counts of the device apply.
     try:
         nr_ids, num_tc = maps.nr_ids.value_(), maps.num_tc.value_()
     except AttributeError:
@@ -90,7 +91,10 @@ def _shape(dev: Object, maps: Object, type: int) -> tuple[int, int]:
 
 def netdev_xps_queues(dev: Object, type: int) -> dict[int, tuple[int, ...]]:
     """
-    Return, by TX queue, the CPUs or RX queues that XPS allows to choose it.
+    Return which CPUs or RX queues may use each TX queue, as XPS is configured.
+
+    >>> netdev_xps_queues(netdev_get_by_name("xpsa"), XPS_CPUS)
+    {0: (0,), 1: (1,), 2: (2, 3)}
 
     :param dev: ``struct net_device *``
     :param type: :data:`XPS_CPUS` or :data:`XPS_RXQS`
@@ -129,7 +133,10 @@ def netdev_xps_queues(dev: Object, type: int) -> dict[int, tuple[int, ...]]:
 
 def netdev_xps_cpus(dev: Object, queue: int) -> tuple[int, ...]:
     """
-    Return the CPUs that XPS allows to choose a TX queue (sysfs ``xps_cpus``).
+    Return the CPUs that may use a TX queue, as XPS is configured (sysfs ``xps_cpus``).
+
+    >>> netdev_xps_cpus(netdev_get_by_name("xpsa"), 2)
+    (2, 3)
 
     :param dev: ``struct net_device *``
     :param queue: Index of the TX queue
@@ -141,7 +148,11 @@ def netdev_xps_cpus(dev: Object, queue: int) -> tuple[int, ...]:
 
 def netdev_xps_rxqs(dev: Object, queue: int) -> tuple[int, ...]:
     """
-    Return the RX queues that XPS allows to choose a TX queue (sysfs ``xps_rxqs``).
+    Return the RX queues whose packets may use a TX queue, as XPS is configured (sysfs
+    ``xps_rxqs``).
+
+    >>> netdev_xps_rxqs(netdev_get_by_name("xpsa"), 1)
+    (1, 2)
 
     :param dev: ``struct net_device *``
     :param queue: Index of the TX queue

@@ -110,6 +110,11 @@ def take_snapshot(prog: Program) -> Snapshot:
     """
     Read all network namespaces and devices of a kernel.
 
+    >>> snapshot = take_snapshot()
+    >>> device = next(d for d in snapshot.devices if d.name == "veth_xxx0")
+    >>> device.peer.name, device.queues.rx
+    ('veth_yyy0', QueueCount(real=14, allocated=14))
+
     :return: Namespaces by inode number, devices by (namespace, ifindex)
     :raises LookupError: if the kernel's types or symbols are missing
     """

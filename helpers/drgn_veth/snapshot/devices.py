@@ -3,8 +3,9 @@
 The record of a device
 ----------------------
 
-What the discovery (:mod:`drgn_veth.snapshot.discover`) read of a device shows what it
-does not have (XDP, XPS, an alias). The readers provide what it has.
+The discovery (:mod:`drgn_veth.snapshot.discover`) has read the members of each device.
+They show which features a device does not use (XDP, XPS, an alias): only for the others
+are the readers called.
 """
 
 import functools
@@ -52,8 +53,8 @@ from .xdp_programs import XdpPrograms
 
 __all__ = ("DeviceRecords",)
 
-# Many devices have the same: what is computed of numbers alone is computed once, and
-# they share the records.
+# Many devices have the same numbers. What depends on numbers alone is computed once,
+# and these devices share the record.
 
 
 class _Shape(NamedTuple):
@@ -236,7 +237,7 @@ class DeviceRecords:
             raw.netdev_ops,
             raw.ethtool_ops,
             raw.rtnl_link_ops,
-            # A device with a kind has it for its driver's name.
+            # If a device has a kind, that is the name of its driver.
             0 if found.kind else raw.parent,
             raw.features,
             raw.wanted_features,

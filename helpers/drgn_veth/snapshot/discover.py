@@ -3,9 +3,8 @@
 Finding all devices
 -------------------
 
-By the lists of all namespaces, and by the pointers between peers, which may lead where
-no list does. A device counts only if something
-confirms it.
+It walks the lists of all namespaces, and follows the pointers between peers, since a
+peer may be on no list. A device counts only if something confirms it.
 """
 
 from collections.abc import Iterable
@@ -80,7 +79,7 @@ class Found(NamedTuple):
 
 @functools.lru_cache(maxsize=1024)
 def _name(array: bytes) -> Maybe[str]:
-    # Of net_device.name. What no kernel accepts would only mislead, above all in a
+    # Of net_device.name. A name that no kernel accepts would mislead, above all in a
     # command.
     name, end, _ = array.partition(b"\0")
     if not end or not dev_valid_name(name):
@@ -98,7 +97,7 @@ class Discovery:
         self.found: dict[int, Found] = {}
         #: Walks that could not be finished, and why.
         self.incomplete: list[tuple[str, str]] = []
-        # Namespaces whose list of devices could not be walked in whole.
+        # Namespaces whose list of devices could not be walked completely.
         self._broken: set[int] = set()
         # Pointers to something that is not a device, and why not.
         self._astray: dict[int, Unreadable] = {}
@@ -283,8 +282,8 @@ class Discovery:
             pass
         if address in self._astray:
             return self._astray[address]
-        # On no list, and nothing of ours led to it as a peer: a master, or a peer
-        # whose namespace cannot be read.
+        # On no list, and not found as a peer: a master, or a peer whose namespace
+        # cannot be read.
         raw = self._layouts.net_device.read(address)
         if isinstance(raw.ifindex, Unreadable):
             return raw.ifindex
@@ -314,7 +313,7 @@ class Discovery:
                 return reference
             if reference is None or address == found.address:
                 return Unreadable(
-                    "the list of its neighbours does not lead to another device"
+                    "the list of its neighbours contains NULL or the device itself"
                 )
             references.append(reference)
         return tuple(references)

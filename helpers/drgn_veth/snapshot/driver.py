@@ -30,7 +30,7 @@ from .layouts import Layouts
 
 __all__ = ("Drivers",)
 
-# Functions whose code is looked at: driver, operation, what it is called.
+# Functions whose code is read: driver, operation, name.
 _FUNCTIONS = (
     (BOND_KIND, "ndo_bpf", "bond_xdp"),
     (VIRTIO_NET_DRIVER, "ndo_bpf", "virtnet_xdp"),
@@ -41,7 +41,7 @@ _ETHTOOL_TCP_DATA_SPLIT_ENABLED = 2  # include/uapi/linux/ethtool.h, enum
 
 
 def _tcp_data_split(dev: Object) -> bool:
-    # A driver that cannot be told so does not have it.
+    # If a driver has no way to enable it, it is off.
     if not ethtool_op(dev, "set_ringparam"):
         return False
     return netdev_tcp_data_split(dev) == _ETHTOOL_TCP_DATA_SPLIT_ENABLED

@@ -51,8 +51,8 @@ class RxQueue(RxQueueOwner, RxQueueRps, RxQueueMemory):
 
 
 def _layout(prog: Program, type: drgn.Type, declared: type[R]) -> Layout[R]:
-    # Types that are not the same object may still be of one name: a program can get
-    # more symbols while it is looked at.
+    # By name and size: a program may load more symbols later, and then have another
+    # type of the same name.
     key = f"drgn_veth.layout.{type.type_name()}.{type.size}"
     try:
         return prog.cache[key]
@@ -76,7 +76,8 @@ class Layouts:
         self._pointer = prog.pointer_type(net_device)
         self.net_device = _layout(prog, net_device, NetDevice)
         self.dev_list = offsetof(net_device, DEV_LIST)
-        #: Offset of the head of the list of uppers; -1: no list is known to be empty.
+        #: Offset of the head of the list of uppers; -1 if unknown: no list then counts
+        #: as empty.
         upper = attempt(offsetof, net_device, ADJ_LIST_UPPER)
         self.upper = -1 if isinstance(upper, Unreadable) else upper
         #: net_device.xdp_state if nothing is attached. None: that has to be asked of

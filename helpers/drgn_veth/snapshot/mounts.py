@@ -5,8 +5,8 @@ Mounts
 
 Where something is mounted, and its path. Follows fs/namespace.c and fs/d_path.c.
 
-A dentry stores a short name in itself, where remains of earlier names may follow. So
-members are read one by one, to keep the names of other files out of slices.
+A dentry stores a short name inline, and parts of earlier names may follow it. So
+members are read one by one, which keeps the names of other files out of slices.
 """
 
 from collections.abc import Iterator

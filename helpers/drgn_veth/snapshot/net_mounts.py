@@ -14,17 +14,24 @@ from drgn.helpers.common.prog import takes_program_or_default
 
 from ..core.salvage import Salvage
 from ..core.text import decode
-from ..readers.nsfs import nsfs_inode_net_ns
+from ..readers.nsfs import NetNsFiles
 from .mounts import Mount, Mounts
 
 __all__ = ("for_each_net_mount", "net_mounts")
 
 
-def _inum(prog: Program, dentry: int) -> Optional[int]:
-    # The number of the network namespace that a file stands for.
-    inode = Object(prog, prog.type("struct dentry *"), dentry).d_inode.read_()
-    ns = nsfs_inode_net_ns(inode)
-    return ns.inum.value_() if ns else None
+class _Files:
+    # What takes a look-up is looked up once a walk.
+    def __init__(self, prog: Program) -> None:
+        self._prog = prog
+        self._pointer = prog.type("struct dentry *")
+        self._files = NetNsFiles(prog)
+
+    def inum(self, dentry: int) -> Optional[int]:
+        """Return the number of the network namespace that a file represents."""
+        inode = Object(self._prog, self._pointer, dentry).d_inode.read_()
+        ns = self._files.net_ns(inode)
+        return ns.inum.value_() if ns else None
 
 
 @takes_program_or_default
@@ -50,11 +57,12 @@ def for_each_net_mount(prog: Program) -> Iterator[tuple[int, str]]:
     for mount in salvage.walk(mounts.of_super_block(super_block)):
         if mount.namespace == first:
             seen.setdefault((mount.root, mount.mountpoint), []).append(mount)
+    files = _Files(prog)
     inums: dict[int, Optional[int]] = {}
     given: set[tuple[int, str]] = set()
     for (dentry, _), copies in seen.items():
         if dentry not in inums:
-            inums[dentry] = salvage.read(_inum, prog, dentry)
+            inums[dentry] = salvage.read(files.inum, dentry)
         inum = inums[dentry]
         if inum is None:
             continue

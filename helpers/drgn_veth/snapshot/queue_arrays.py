@@ -19,9 +19,9 @@ from .layouts import RxQueue
 
 __all__ = ("confirmed_count", "confirmed_queues", "owned", "read_queues")
 
-# More of them that cannot be read are one thing that cannot be read.
+# If more queues than this cannot be read, the whole array counts as unreadable.
 _MOST_LOST_QUEUES = 256
-# More queues are believed only if the last one can be looked at.
+# A higher count is trusted only if the last queue can be read.
 _MANY_QUEUES = 256
 
 Q = TypeVar("Q", RxQueue, TxQueue, VethRq)
@@ -40,8 +40,8 @@ def owned(queues: Iterable[Q], count: int, dev: int) -> Maybe[list[Q]]:
         if queue.dev != dev:
             if not isinstance(queue.dev, Unreadable):
                 return Unreadable(
-                    f"there are {count} queues, but number {len(found)} is none of "
-                    "this device's"
+                    f"there are {count} queues, but number {len(found)} belongs to "
+                    "another device"
                 )
             lost += 1
             if lost > _MOST_LOST_QUEUES:
@@ -70,7 +70,7 @@ def read_queues(
 def _denied(
     layout: Layout[Q], first: Maybe[int], count: int, dev: int
 ) -> Optional[Unreadable]:
-    # Why a device cannot have as many queues: the last is none of its.
+    # Why a device cannot have this many queues: the last belongs to another one.
     if isinstance(first, Unreadable) or "dev" not in layout.offset or not count:
         return None
     last = first + (count - 1) * layout.size
@@ -99,7 +99,7 @@ def confirmed_count(
         return count
     why = _denied(layout, first, allocated, dev)
     if why is None:
-        return count  # and with it the real ones, which are no more
+        return count  # The real queues are among the allocated ones.
     if not isinstance(real, Unreadable) and real != allocated:
         return QueueCount(_denied(layout, first, real, dev) or real, why)
     return QueueCount(why, why)
@@ -112,7 +112,7 @@ def confirmed_queues(
     real = count.real
     if isinstance(real, int) and real == count.allocated and real <= _MANY_QUEUES:
         queues = read_queues(layout, first, real, dev)
-        # The last one is among them: it need not be read for itself.
+        # The last one is among them, and need not be read again.
         if not isinstance(queues, Unreadable) and queues and queues[-1].dev == dev:
             return count, queues
     count = confirmed_count(layout, first, count, dev)

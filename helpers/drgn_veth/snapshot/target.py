@@ -31,7 +31,7 @@ def target_kind(prog: Program) -> str:
         return "kcore" if prog.flags & ProgramFlags.IS_LOCAL else "qemu"
     path = core_of(prog)
     if path is None:
-        return "elf"  # A program put together by hand has ELF's shape.
+        return "elf"  # No file: the program was set up by hand.
     with open(still_open(path), "rb") as f:
         return "elf" if f.read(len(_ELF_MAGIC)) == _ELF_MAGIC else "kdump"
 
@@ -44,7 +44,7 @@ def target_types(prog: Program) -> str:
     :return: ``dwarf``, ``btf``, ``dwarf+btf``, or the names of the type finders
         that are on
     """
-    # Whoever registered finders of ours says what they gave; until then, nothing.
+    # use_btf() stores here what our finders provide. Before that, they provide nothing.
     types: Optional[str] = prog.cache.get("drgn_veth.types")
     return types or "+".join(
         name for name in prog.enabled_type_finders() if not name.startswith("drgn_veth")

@@ -3,8 +3,8 @@
 The queues of a veth
 --------------------
 
-What each ``struct veth_rq`` holds: XDP, NAPI and the ring of those in use; programs
-that were left in all others.
+What each ``struct veth_rq`` holds: XDP, NAPI and the ring of queues in use, and
+programs that were left behind in the others.
 """
 
 from typing import Optional
@@ -54,7 +54,7 @@ class VethQueues:
     def _whole(
         self, found: Found, rqs: int, real: int, allocated: int
     ) -> tuple[Maybe[list[VethRq]], tuple[StaleProgram, ...]]:
-        # All in one read: those that are not in use are few, and next to the others.
+        # All in one read: unused queues are few, and adjacent to the others.
         layout = self._layouts.veth_rq
         data = memoryview(self._layouts.prog.read(rqs, layout.size * allocated))
         rest = layout.size * real

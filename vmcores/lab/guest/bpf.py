@@ -164,7 +164,7 @@ def update_link(fd: int, prog_fd: int, old_prog_fd: int | None = None) -> None:
 
 
 def detach_link(fd: int) -> None:
-    """Detach a link from its device. The link lives as long as somebody holds it."""
+    """Detach a link from its device. The link lives as long as something holds it."""
     bpf(BPF_LINK_DETACH, struct.pack("<I", fd))
 
 

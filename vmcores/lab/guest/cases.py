@@ -120,14 +120,14 @@ CASES = (
         End("rmsa", "rmsb", None, "far", BPFFS + "/observe_m"),
         End("tmsa", "tmsb", None, "far", PASS),
         sees_heads,
-        "max_mtu is set anew for each program, or there is no xdp.frags",
+        "max_mtu is set again for each program, or there is no xdp.frags",
     ),
     Case(
         "xdp-max-mtu-stale",
         End("rmta", "rmtb", None, "far"),
         End("tmta", "tmtb", None, "far"),
         mtu_frozen,
-        "max_mtu is set anew for each program, or there is no xdp.frags",
+        "max_mtu is set again for each program, or there is no xdp.frags",
     ),
     Case(
         "xdp-tx-lost",

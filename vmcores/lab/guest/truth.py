@@ -212,7 +212,7 @@ def _sysfs_device(path: str) -> dict[str, object]:
 
 
 def _sysfs() -> dict[str, object]:
-    """Return every device that sysfs, mounted anew, shows in this namespace."""
+    """Mount sysfs again, and return every device that it shows in this namespace."""
     # Mounting it a second time in one place fails with EBUSY.
     checked(libc.umount2(b"/sys", MNT_DETACH))
     mount("sysfs", "/sys")

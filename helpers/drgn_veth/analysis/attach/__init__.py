@@ -9,5 +9,6 @@ __all__ = (
     "drivers",
     "predictor",
     "question",
+    "uppers",
     "variants",
 )

@@ -95,8 +95,8 @@ class Questions:
 
     def refusal(self, device: Device, key: str, mode: str = DRV) -> Optional[Answer]:
         """
-        Return how one decision refuses an attach that replaces nothing, whatever comes
-        before it; None if it does not.
+        Return how one decision refuses an attach that replaces nothing, as if no other
+        decision came before it; None if it does not refuse.
 
         :param key: Of the decision
         :param mode: ``generic``, ``driver`` or ``offload``
@@ -106,7 +106,7 @@ class Questions:
         flags = MODE_FLAGS[mode] | XDP_FLAGS_UPDATE_IF_NOEXIST
         q = self.question(device, "netlink", flags, self.fresh[False])
         refused = first(q, (made,))
-        # Some kernels take it in dev_xdp_install().
+        # Some kernels make this decision in dev_xdp_install().
         if refused and self.has_message("dev_xdp_install", made.message) is True:
             return refused._replace(function="dev_xdp_install")
         return refused

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Callable, NamedTuple, Optional
 
 from ...model import XDP_MODES, Device, Kernel
-from ..need import need
+from ..need import need_of
 from ..remedies import Remedy
 from .question import Answer, Question, refusal
 
@@ -46,13 +46,13 @@ class Decision(NamedTuple):
     fix: Callable[[Question], Remedy] = lambda q: Remedy()
     #: Programs that *fix* detaches: device, mode.
     detaches: Callable[[Question], Iterable[tuple[int, str]]] = lambda q: ()
-    #: Whether a kernel makes it, if only its types are known; None: these do not tell.
-    #: The message tells, where its code is known. By default, every kernel does.
+    #: Whether a kernel makes it, as its types show; None if they do not. If its code
+    #: is known, the message shows it instead. By default, every kernel makes it.
     in_kernel: Callable[[Kernel], Optional[bool]] = _always
-    #: Of all decisions of a driver with the same word, a kernel makes one: the one
-    #: whose message the driver's code has.
+    #: A kernel makes only one of a driver's decisions that have the same word here: the
+    #: one whose message is in the driver's code.
     one_of: Optional[str] = None
-    #: Kernels whose code does not have the message make it without a message.
+    #: Whether kernels without this message make the decision too, and say nothing.
     may_be_silent: bool = False
 
     @property
@@ -96,7 +96,7 @@ def tcp_data_split(q: Question) -> Optional[str]:
     """Whether the core refuses for tcp-data-split (a decision's *holds*)."""
     if not q.program or q.need_program("frags"):
         return None
-    if need(q.device.tcp_data_split, f"tcp-data-split of {q.name}"):
+    if need_of(q.device, q.device.tcp_data_split, "tcp-data-split"):
         return (
             f"tcp-data-split of {q.name} is on, and the program does not support "
             "fragments"
@@ -111,6 +111,6 @@ def fix_tcp_data_split(q: Question) -> Remedy:
 
 def memory_provider(q: Question) -> Optional[str]:
     """Whether the core refuses for a memory provider (a decision's *holds*)."""
-    if need(q.device.memory_provider, f"memory provider of {q.name}"):
+    if need_of(q.device, q.device.memory_provider, "memory provider"):
         return f"an RX queue of {q.name} has a memory provider"
     return None

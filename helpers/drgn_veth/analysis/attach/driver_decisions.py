@@ -44,7 +44,7 @@ def _one_of(
     group: Sequence[Decision], said: Optional[frozenset[str]]
 ) -> Sequence[Decision]:
     there = [one for one in group if said is not None and one.message in said]
-    # If its text has none of them, it could not be read in whole.
+    # If the code has none of them, it was not read completely.
     return there or group
 
 

@@ -20,7 +20,7 @@ from ...model import XDP_MODES, Device, LoadedProgram, Snapshot, Task
 from ..need import CannotTell
 from . import core
 from .ask import Questions
-from .decision import Decision, first
+from .decision import first
 from .drivers import decide_in_driver
 from .question import MODE_FLAGS, SKB, Answer, Question, refusal
 from .variants import Variant, variants
@@ -31,7 +31,7 @@ __all__ = ("MODES", "VIAS", "Predictor", "TooOldError")
 MODES = ("default", *XDP_MODES)
 VIAS = ("netlink", "link")
 
-# One behind the other: a bond may have many slaves.
+# Refusals in a row that have a fix: a bond may have many slaves.
 _MOST_OBSTACLES = 16
 
 
@@ -39,8 +39,32 @@ class TooOldError(Exception):
     """A kernel before v5.9: it decides differently, and has no ``xdp_state``."""
 
 
-def _only(decisions: Sequence[Decision], keys: Callable[[str], bool]) -> list[Decision]:
-    return [decision for decision in decisions if keys(decision.key)]
+def _unknown(error: CannotTell) -> Answer:
+    return Answer(Unreadable(str(error)), None, None, str(error))
+
+
+### The order
+
+#: What a kernel answers to a question.
+_Decide = Callable[[Question, Variant], Answer]
+
+
+def _install(q: Question, variant: Variant) -> Answer:
+    refused = first(q, variant.install)
+    if refused is None and q.mode != SKB:
+        return decide_in_driver(q)
+    return (
+        refused
+        or first(q, variant.generic)
+        or q.accepted("generic_xdp_install", "generic mode has no device requirements")
+    )
+
+
+def _attach(q: Question, variant: Variant) -> Answer:
+    refused = first(q, variant.attach)
+    if refused is None and q.is_current():
+        return q.accepted("dev_xdp_attach", "nothing changes; no driver is called")
+    return refused or first(q, core.NO_OPERATION) or _install(q, variant)
 
 
 class Predictor:
@@ -75,42 +99,7 @@ class Predictor:
         """
         return self._kernel.rtnl_owner
 
-    ### The order
-
-    def _install(self, q: Question, variant: Variant) -> Answer:
-        late = _only(core.CHECKS, variant.install.__contains__)
-        late = [decision._replace(function="dev_xdp_install") for decision in late]
-        refused = first(q, [d for d in late if d.key not in variant.absent])
-        if refused is None:
-            refused = first(q, core.INSTALL)
-        if refused is not None:
-            return refused
-        if q.mode != SKB:
-            return decide_in_driver(q)
-        if variant.refuses_program_maps:
-            refused = first(q, core.GENERIC)
-            if refused is not None:
-                return refused
-        return q.accepted(
-            "generic_xdp_install", "generic mode has no device requirements"
-        )
-
-    def _attach(self, q: Question, variant: Variant) -> Answer:
-        early = [
-            *core.CORE,
-            *_only(core.CHECKS, lambda key: key not in variant.install),
-        ]
-        refused = first(q, [d for d in early if d.key not in variant.absent])
-        if refused is not None:
-            return refused
-        if q.is_current():
-            return q.accepted("dev_xdp_attach", "nothing changes; no driver is called")
-        refused = first(q, core.NO_OPERATION)
-        return self._install(q, variant) if refused is None else refused
-
-    def _decide(
-        self, q: Question, decide: Callable[[Question, Variant], Answer]
-    ) -> Answer:
+    def _decide(self, q: Question, decide: _Decide) -> Answer:
         answer = self._decide_once(q, decide)
         if answer.fix and answer.decision and len(q.passed) < _MOST_OBSTACLES:
             other = q.without((answer.decision,), answer.detaches)
@@ -126,15 +115,13 @@ class Predictor:
         except CannotTell:
             return answer
 
-    def _decide_once(
-        self, q: Question, decide: Callable[[Question, Variant], Answer]
-    ) -> Answer:
+    def _decide_once(self, q: Question, decide: _Decide) -> Answer:
         answers: dict[tuple[object, ...], Answer] = {}
         for variant in self._variants:
             try:
                 answer = decide(q, variant)
             except CannotTell as e:
-                answer = Answer(Unreadable(str(e)), None, None, str(e))
+                answer = _unknown(e)
             answers.setdefault((answer.errno, answer.message), answer)
         if len(answers) == 1:
             return next(iter(answers.values()))
@@ -180,8 +167,8 @@ class Predictor:
             # bpf_xdp_link_attach() decides nothing of its own.
             refused = first(q, core.NETLINK) if via == "netlink" else None
         except CannotTell as e:
-            return Answer(Unreadable(str(e)), None, None, str(e))
-        return self._decide(q, self._attach) if refused is None else refused
+            return _unknown(e)
+        return self._decide(q, _attach) if refused is None else refused
 
     def attach(
         self,
@@ -194,6 +181,11 @@ class Predictor:
         """
         Return the answer to an attach that replaces nothing, as ``ip link set dev
         DEVICE xdp`` and ``bpf_program__attach_xdp()`` ask for it.
+
+        >>> snapshot = take_snapshot()
+        >>> device = next(d for d in snapshot.devices if d.name == "q24b")
+        >>> Predictor(snapshot).attach(device, "driver").message
+        'veth: XDP expects number of rx queues not less than peer tx queues'
 
         :param mode: One of :data:`MODES`
         :param via: One of :data:`VIAS`
@@ -224,7 +216,7 @@ class Predictor:
         q = self.questions.question(
             device, "netlink", MODE_FLAGS[mode] | XDP_FLAGS_UPDATE_IF_NOEXIST, program
         ).without(mended, gone)
-        return self._decide_once(q, self._attach)
+        return self._decide_once(q, _attach)
 
     def then(self, device: Device, mode: str, refused: Answer) -> Answer:
         """
@@ -292,12 +284,12 @@ class Predictor:
             refused = first(q, core.UPDATE)
             same = refused is None and q.is_current()
         except CannotTell as e:
-            return Answer(Unreadable(str(e)), None, None, str(e))
+            return _unknown(e)
         if refused is not None:
             return refused
         if same:
             return q.accepted("bpf_xdp_link_update", "nothing changes")
-        return self._decide(q, self._install)
+        return self._decide(q, _install)
 
     def link_detach(self, device: Device, mode: str) -> Answer:
         """
@@ -311,8 +303,8 @@ class Predictor:
             if not q.has_link():
                 raise ValueError(f"{q.name} has no link in {mode} mode")
         except CannotTell as e:
-            return Answer(Unreadable(str(e)), None, None, str(e))
-        return self._decide(q, self._install)
+            return _unknown(e)
+        return self._decide(q, _install)
 
     def answers(
         self,

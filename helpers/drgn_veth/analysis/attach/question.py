@@ -4,7 +4,7 @@ A question to the kernel about XDP, and its answer
 --------------------------------------------------
 
 What the decisions of :mod:`drgn_veth.analysis.attach.core` and
-:mod:`drgn_veth.analysis.attach.drivers` look at, and what they say.
+:mod:`drgn_veth.analysis.attach.drivers` take and return.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +23,8 @@ from ...core.uapi import (
 )
 from ...core.unreadable import Maybe, Unreadable
 from ...model import XDP_MODES, Device, DeviceRef, Kernel, LoadedProgram, XdpProgram
-from ..need import CannotTell, need
+from ..names import name_of
+from ..need import CannotTell, need, need_of
 from ..remedies import Fixes, Remedy
 
 __all__ = (
@@ -177,23 +178,15 @@ class Question:
         """
         return need(getattr(self.program, member), f"{member} of the program")
 
-    @staticmethod
-    def name_of(ref: DeviceRef) -> str:
-        """Return the name of a device, or its address if the name could not be read."""
-        if not isinstance(ref.name, Unreadable):
-            return ref.name
-        return f"the device at {ref.net_device:#x}"
-
     @property
     def name(self) -> str:
         """The device's name."""
-        name = self.device.name
-        return self.name_of(self.device.ref) if isinstance(name, Unreadable) else name
+        return name_of(self.device)
 
     @property
     def driver_name(self) -> Optional[str]:
         """The driver's name, None if there is none."""
-        return need(self.device.driver.name, f"the driver of {self.name}")
+        return need_of(self.device, self.device.driver.name, "the driver")
 
     @property
     def mode(self) -> str:
@@ -204,7 +197,7 @@ class Question:
             return DRV
         if self.flags & MODE_FLAGS[SKB]:
             return SKB
-        ndo_bpf = need(self.device.driver.ndo_bpf, f"ndo_bpf of {self.name}")
+        ndo_bpf = need_of(self.device, self.device.driver.ndo_bpf, "ndo_bpf")
         return DRV if ndo_bpf else SKB
 
     def current(self, mode: Optional[str] = None) -> Optional[XdpProgram]:
@@ -212,7 +205,7 @@ class Question:
         mode = mode or self.mode
         if (self.device.net_device, mode) in self.gone:
             return None
-        return need(getattr(self.device.xdp, mode), f"{mode} program of {self.name}")
+        return need_of(self.device, getattr(self.device.xdp, mode), f"{mode} program")
 
     def has_link(self) -> bool:
         """Return whether a BPF link holds the program in the requested mode."""
@@ -239,18 +232,8 @@ class Question:
             if (device.net_device, mode) in self.gone:
                 continue
             program = getattr(device.xdp, mode)
-            what = f"{mode} program of {self.name_of(device.ref)}"
-            count += need(program, what) is not None
+            count += need_of(device, program, f"{mode} program") is not None
         return count
-
-    def known_programs(self, device: Device) -> list[XdpProgram]:
-        """Return the programs that a device is known to have."""
-        programs = [
-            getattr(device.xdp, mode)
-            for mode in XDP_MODES
-            if (device.net_device, mode) not in self.gone
-        ]
-        return [program for program in programs if isinstance(program, XdpProgram)]
 
     def detaches(self, mode: str) -> Remedy:
         """Return the command that detaches the program that is attached in a mode."""
@@ -262,7 +245,7 @@ class Question:
     def uppers(self, device: Optional[Device] = None) -> Iterator[Device]:
         """Yield the devices directly above one (by default, the one in question)."""
         device = device or self.device
-        what = f"devices above {self.name_of(device.ref)}"
+        what = f"devices above {name_of(device)}"
         for ref in need(device.uppers, what):
             yield self.device_at(ref)
 
@@ -275,7 +258,7 @@ class Question:
         try:
             return self.by_address[ref.net_device]
         except KeyError:
-            name = self.name_of(ref)
+            name = name_of(ref)
             raise CannotTell(f"{name} was not found in any namespace") from None
 
     @staticmethod

@@ -9,23 +9,40 @@ from typing import NamedTuple
 from ...core.unreadable import Unreadable
 from ...model import Kernel
 from . import core
+from .decision import Decision
 
 __all__ = ("Variant", "variants")
 
 
 class Variant(NamedTuple):
-    """A kernel that the Snapshot's kernel may be."""
+    """A kernel that the Snapshot's kernel may be: its decisions, in its order."""
 
-    #: Keys of ``CHECKS`` (:mod:`drgn_veth.analysis.attach.core`) that dev_xdp_install()
-    #: decides instead of dev_xdp_attach().
-    install: frozenset[str]
-    absent: frozenset[str]  #: keys of decisions that it does not make
+    attach: tuple[Decision, ...]  #: of dev_xdp_attach(), before it looks at the driver
+    install: tuple[Decision, ...]  #: of dev_xdp_install()
+    generic: tuple[Decision, ...]  #: of generic_xdp_install()
 
-    @property
-    def refuses_program_maps(self) -> bool:
-        """Whether generic XDP refuses maps whose entries may have programs."""
-        # It takes them since v5.15, when uppers were looked at.
-        return "upper" in self.absent
+
+def _variant(late: frozenset[str], absent: frozenset[str]) -> Variant:
+    # A kernel that does not make the *absent* decisions, and makes the *late* ones of
+    # core.CHECKS in dev_xdp_install() instead of dev_xdp_attach().
+    checks = [check for check in core.CHECKS if check.key not in absent]
+    return Variant(
+        (
+            *(decision for decision in core.CORE if decision.key not in absent),
+            *(check for check in checks if check.key not in late),
+        ),
+        (
+            *(
+                check._replace(function="dev_xdp_install")
+                for check in checks
+                if check.key in late
+            ),
+            *core.INSTALL,
+        ),
+        # Since v5.15, which also began to check upper devices, it accepts maps whose
+        # entries may have programs.
+        core.GENERIC if "upper" in absent else (),
+    )
 
 
 def variants(kernel: Kernel) -> list[Variant]:
@@ -47,7 +64,7 @@ def variants(kernel: Kernel) -> list[Variant]:
             for decision in core.CHECKS
             if decision.message in install and decision.message not in early
         )
-        return [Variant(late, absent)]
+        return [_variant(late, absent)]
     found: list[Variant] = []
     in_types = {d.key: d.in_kernel(kernel) for d in (*core.CORE, *core.CHECKS)}
     never = frozenset(key for key, there in in_types.items() if there is False)
@@ -56,5 +73,5 @@ def variants(kernel: Kernel) -> list[Variant]:
     # The checks moved together.
     for moved, *taken in itertools.product((False, True), repeat=1 + len(perhaps)):
         missing = {key for key, there in zip(reversed(perhaps), taken) if not there}
-        found.append(Variant(checks if moved else frozenset(), never | missing))
+        found.append(_variant(checks if moved else frozenset(), never | missing))
     return found

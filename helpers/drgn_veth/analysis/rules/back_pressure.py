@@ -39,7 +39,7 @@ def _poll_out_of_range(context: Context, end: End) -> Optional[Symptom]:
     allocated = need(peer.queues.tx.allocated, "peer_num_tx_queues")
     if rx <= allocated:
         return None
-    # Packets come by TX queues that there are, frames by the number of a CPU.
+    # Packets come from existing TX queues, XDP frames by the number of a CPU.
     cpus = context.target.possible_cpus
     most = rx if isinstance(cpus, Unreadable) else cpus
     beyond = [
@@ -99,7 +99,7 @@ def _fewer_rx(context: Context, device: Device, rx: int) -> Remedy:
 
 
 def _reaches_ring(device: Device, peer: Device) -> bool:
-    # veth_skb_is_eligible_for_gro(): what goes past the ring stops no queue.
+    # veth_skb_is_eligible_for_gro(): packets that bypass the ring stop no queue.
     features, other = device.features.features, peer.features.features
     if isinstance(features, Unreadable) or isinstance(other, Unreadable):
         return True

@@ -67,7 +67,6 @@ class Context:
         for link in snapshot.links:
             self.links.setdefault(link.device.net_device, []).append(link)
         self._native_in: Optional[dict[int, frozenset[int]]] = None
-        self._max_mtu: dict[tuple[int, bool], Maybe[int]] = {}
         self._names = Names(snapshot)
 
     def _peer(self, device: Device) -> Maybe[Optional[Device]]:
@@ -171,8 +170,8 @@ class Context:
 
     def refusal(self, device: Device, key: str, mode: str = DRV) -> Optional[Answer]:
         """
-        Return how a decision of the kernel refuses an attach, whatever comes before it;
-        None if it does not.
+        Return how one decision of the kernel refuses an attach, as if no other came
+        before it; None if it does not refuse.
 
         :raises CannotTell: if a value is missing
         """
@@ -243,13 +242,8 @@ class Context:
 
         :raises CannotTell: if a number that this needs could not be read
         """
-        header = need(peer.hard_header_len, "peer_hard_header_len")
-        try:
-            most = self._max_mtu[header, frags]
-        except KeyError:
-            most = veth_max_mtu(self.kernel, peer, frags)
-            self._max_mtu[header, frags] = most
-        return need_of_kernel(most, "max_mtu")
+        need(peer.hard_header_len, "peer_hard_header_len")
+        return need_of_kernel(veth_max_mtu(self.kernel, peer, frags), "max_mtu")
 
     def has_message(self, function: str, message: str) -> Maybe[bool]:
         """Return whether a function of this kernel refers to a message."""
@@ -259,8 +253,7 @@ class Context:
         """
         Return a symptom, undecided while a task holds rtnl_mutex.
 
-        Whoever holds rtnl_mutex may leave such a state for an instant: there is then
-        nothing to mend.
+        That task may leave such a state for an instant, and there is nothing to fix.
         """
         kernel = self.snapshot.kernel
         if kernel is None or kernel.rtnl_owner is None:

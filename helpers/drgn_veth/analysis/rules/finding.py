@@ -27,7 +27,7 @@ __all__ = (
 
 ERROR = "error"  # something is broken now
 WARNING = "warning"  # it will hurt the traffic that is set up now
-INFO = "info"  # it matters once somebody wants it
+INFO = "info"  # it matters only for a feature that is not in use yet
 
 #: Worst first.
 SEVERITIES = (ERROR, WARNING, INFO)
@@ -73,7 +73,7 @@ class Finding(NamedTuple):
     undecided: Optional[str] = None  # which value is missing to decide it, and why
     fix_effect: Optional[str] = None  # what they do besides, after "this "
     undo: Optional[Undo] = None
-    then: Optional[Then] = None  # None: the attach is taken, or that cannot be told
+    then: Optional[Then] = None  # None: the attach would succeed, or this is unknown
 
 
 class Symptom(NamedTuple):

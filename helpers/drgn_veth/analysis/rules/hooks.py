@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules about who holds the XDP hook of a device."""
 
-from collections.abc import Iterator, Sequence
-from typing import Optional
+from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from typing import Optional, Union
 
 from ...core.english import plural
 from ...core.unreadable import Maybe, Unreadable
 from ...model import XDP_MODES, Device, XdpLink, XdpProgram
+from ..attach.uppers import ProgramAbove, programs_above
 from ..names import where
 from ..need import CannotTell, need
 from ..shell import shell_quote
@@ -24,14 +26,17 @@ from .rule import Rule
 __all__ = ("RULES",)
 
 
-_MODES = tuple(zip(XDP_MODES, ("SKB", "DRV", "HW")))
+_MEMBER = {
+    mode: f"xdp_state[XDP_MODE_{word}]"
+    for mode, word in zip(XDP_MODES, ("SKB", "DRV", "HW"))
+}
 
 
 def _programs(device: Device) -> Iterator[tuple[str, str, Maybe[XdpProgram]]]:
-    for mode, word in _MODES:
+    for mode, member in _MEMBER.items():
         program: Maybe[Optional[XdpProgram]] = getattr(device.xdp, mode)
         if program is not None:
-            yield mode, f"xdp_state[XDP_MODE_{word}]", program
+            yield mode, member, program
 
 
 def _mode_conflict(context: Context, end: End) -> Optional[Symptom]:
@@ -130,31 +135,15 @@ def _may_go_native(device: Device) -> bool:
     return device.xdp.driver is None and device.driver.ndo_bpf is True
 
 
-def _missing_above(
-    context: Context, device: Device
-) -> Optional[tuple[str, Unreadable]]:
-    # Which value is missing to decide whether a device above has a program.
-    for ref in need(device.uppers, "adj_list.upper"):
-        upper = context.by_address.get(ref.net_device)
-        if upper is None:
-            return "adj_list.upper", Unreadable("it was not found in any namespace")
-        for _, name, program in _programs(upper):
-            if isinstance(program, Unreadable):
-                return f"upper {name}", program
-    return None
+def _ids(above: Iterable[ProgramAbove]) -> Sequence[Union[int, str]]:
+    programs = [one.program for one in above if isinstance(one.program, XdpProgram)]
+    return ["?" if isinstance(one.id, Unreadable) else one.id for one in programs]
 
 
-def _programs_above(context: Context, device: Device) -> Iterator[tuple[str, Value]]:
-    for ref in need(device.uppers, "adj_list.upper"):
-        upper = context.by_address.get(ref.net_device)
-        if upper is None:
-            continue
-        ids = tuple(
-            "?" if isinstance(program.id, Unreadable) else program.id
-            for _, _, program in _programs(upper)
-            if isinstance(program, XdpProgram)
-        )
-        if ids:
+def _ids_above(above: Iterable[ProgramAbove]) -> Iterator[tuple[str, Value]]:
+    for upper, programs in itertools.groupby(above, lambda one: one.upper):
+        ids = tuple(_ids(programs))
+        if ids and isinstance(upper, Device):
             # Names are unique in a namespace only: two uppers may have the same one.
             yield where(upper), ids
 
@@ -164,26 +153,30 @@ def _upper(context: Context, end: End) -> Optional[Symptom]:
     known = context.questions.has_decision("upper")
     if known is False:
         return None
+    above = list(programs_above(device, context.by_address))
     try:
         refusal = context.refusal(device, "upper")
     except CannotTell:
-        missing = _missing_above(context, device)
-        if missing is None:
-            raise
-        raise CannotTell(*missing) from None
+        # As evidence names it.
+        for one in above:
+            member = (
+                "adj_list.upper" if one.mode is None else f"upper {_MEMBER[one.mode]}"
+            )
+            need(one.program, member)
+        raise
     if refusal is None:
         return None
-    above = list(_programs_above(context, device))
+    ids = list(_ids_above(above))
     undo = None
     if refusal.fix:
         what = "the program" if len(refusal.fix) == 1 else "the programs"
         undo = Undo(f"which detaches {what} above it", refusal.fix)
-    names = ", ".join(name for name, _ in above)
+    names = ", ".join(name for name, _ in ids)
     symptom = Symptom(
         "XDP cannot be attached, nor detached by netlink: "
-        f"{plural('upper device', len(above))} {names} "
-        f"{'has a program' if len(above) == 1 else 'have programs'}",
-        tuple((f"prog_id of upper {name}", ids) for name, ids in above),
+        f"{plural('upper device', len(ids))} {names} "
+        f"{'has a program' if len(ids) == 1 else 'have programs'}",
+        tuple((f"prog_id of upper {name}", numbers) for name, numbers in ids),
         kernel_answer(refusal),
         undo=undo,
         then=context.then(device, refusal) if _may_go_native(device) else None,

@@ -5,6 +5,7 @@ from typing import Optional
 
 from ...core.uapi import ETH_MAX_MTU
 from ...core.unreadable import Unreadable
+from ...model import Device
 from ..need import CannotTell, need
 from .context import Context, End
 from .finding import (
@@ -22,16 +23,24 @@ from .values import is_up, same
 __all__ = ("RULES",)
 
 
+def _limit_and_mtu(context: Context, peer: Device) -> tuple[int, int]:
+    return context.max_mtu(peer, False), need(peer.mtu, "peer_mtu")
+
+
 def _peer_mtu(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
     peer = context.peer(end)
     if peer is None:
         return None
-    most = context.max_mtu(peer, False)
-    mtu = need(peer.mtu, "peer_mtu")
-    refusal = context.refusal(device, "veth-mtu")
+    try:
+        refusal = context.refusal(device, "veth-mtu")
+    except CannotTell:
+        # As evidence names it.
+        _limit_and_mtu(context, peer)
+        raise
     if refusal is None or context.is_native(device):
         return None
+    most, mtu = _limit_and_mtu(context, peer)
     summary = (
         f"native XDP would be refused: peer {context.name(peer, device)} has MTU "
         f"{mtu}, the limit is {most}"

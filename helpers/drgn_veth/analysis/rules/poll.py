@@ -16,8 +16,8 @@ __all__ = ("Wakes", "gro_is_safe", "wakes")
 class Wakes(NamedTuple):
     """How veth_poll() finds the TX queue that it wakes."""
 
-    checked: bool  # the number, against that of the queues that there are
-    by_rxq: bool  # rq->xdp_rxq.queue_index, which is 0 where nothing ever set it
+    checked: bool  # it compares the number with real_num_tx_queues
+    by_rxq: bool  # it takes rq->xdp_rxq.queue_index, which is 0 until it is set
 
     def number(self, queue: XdpQueue) -> int:
         """

@@ -5,7 +5,7 @@ from typing import NamedTuple, Optional
 
 from ...core.english import count
 from ...model import Device
-from ..need import need, need_of_kernel
+from ..need import CannotTell, need, need_of_kernel
 from ..remedies import Remedy
 from .context import Context, End
 from .finding import (
@@ -25,10 +25,15 @@ def _native_queues(context: Context, end: End) -> Optional[Symptom]:
     peer = context.peer(end)
     if peer is None:
         return None
-    rx, tx = real_queues(device, peer)
-    refusal = context.refusal(device, "veth-queues")
+    try:
+        refusal = context.refusal(device, "veth-queues")
+    except CannotTell:
+        # As evidence names it.
+        real_queues(device, peer)
+        raise
     if refusal is None or context.is_native(device):
         return None
+    rx, tx = real_queues(device, peer)
     return Symptom(
         f"native XDP would be refused: only {count(rx, 'real RX queue')} here, but "
         f"peer {context.name(peer, device)} has {count(tx, 'real TX queue')}",
@@ -60,9 +65,9 @@ def _counts(device: Device, whose: str) -> tuple[_Counts, _Counts]:
 
 
 class _OneSided(NamedTuple):
-    why: str  # a device has the counts that it has
+    why: str  # where the counts of the device come from
     wanted: _Counts
-    both: bool  # the ends are to have them
+    both: bool  # whether both ends should have them
 
 
 def _as_one_sided(
@@ -90,7 +95,7 @@ def _as_one_sided(
 def _same_counts(
     context: Context, device: Device, peer: Device, found: _OneSided, cpus: int
 ) -> Remedy:
-    # One command a device.
+    # One command for each device.
     wanted = found.wanted
     _, allocated = _counts(device, "")
     peer_real, peer_allocated = _counts(peer, "peer_")

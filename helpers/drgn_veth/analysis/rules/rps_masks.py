@@ -121,7 +121,7 @@ def _unused(queues: Sequence[RpsQueue], used: int) -> Maybe[Optional[_Unused]]:
             missing = missing or queue.cpus
         else:
             masks.setdefault(queue.cpus, queue.queue)
-    # Two are enough: one of them is another one.
+    # Two are enough: at least one of them differs.
     some = list(masks.items())[:2]
     unsure: Optional[Unreadable] = None
     for queue in queues[used:]:
@@ -136,7 +136,7 @@ def _unused(queues: Sequence[RpsQueue], used: int) -> Maybe[Optional[_Unused]]:
 
 
 def _same_masks(context: Context, device: Device, queues: Sequence[RpsQueue]) -> Remedy:
-    # One mask for all RX queues. One that could not be read would be lost.
+    # One mask for all RX queues. A mask that could not be read would be lost.
     if any(isinstance(queue.cpus, Unreadable) for queue in queues):
         return Remedy()
     cpus = union(queues)
@@ -169,7 +169,7 @@ def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
         elif meant != taken:
             differing.append((n, meant, taken))
     if differing:
-        # A queue that was to be left alone is the lesser evil.
+        # A queue without a mask of its own does less harm: name it last.
         n, meant, taken = next((one for one in differing if one[1]), differing[0])
         summary = (
             f"rx-{n - 1} ({_words(taken)}), not rx-{n} ({_words(meant)}), steers "

@@ -3,8 +3,8 @@
 What a rule of diagnosis is made of
 -----------------------------------
 
-A rule looks at one device at a time, with its peer, and finds something or not. What
-several rules need is computed once, in a :class:`.context.Context`.
+A rule looks at one device at a time, with its peer. What several rules need is computed
+once, in a :class:`.context.Context`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -40,38 +40,42 @@ class Rule(NamedTuple):
             try:
                 symptom = check(context, end)
             except CannotTell as e:
-                if e.everywhere and e.name in missing:
-                    continue
-                if e.everywhere:
+                if not e.everywhere:
+                    yield self._undecided(e, end.device.ref)
+                elif e.name not in missing:
                     missing.add(e.name)
-                yield self._undecided(e, None if e.everywhere else end.device.ref)
-                continue
-            if symptom is not None:
-                fix = symptom.fix
-                yield Finding(
-                    self.id,
-                    symptom.severity or self.severity,
-                    end.device.ref,
-                    symptom.summary,
-                    symptom.evidence,
-                    symptom.kernel,
-                    fix.commands,
-                    symptom.undecided,
-                    fix.fix_effect,
-                    symptom.undo,
-                    symptom.then if fix.commands or symptom.undo else None,
-                )
+                    yield self._undecided(e, None)
+            else:
+                if symptom is not None:
+                    yield self._finding(symptom, end.device.ref)
+
+    def _finding(self, symptom: Symptom, device: DeviceRef) -> Finding:
+        fix, undo = symptom.fix, symptom.undo
+        return Finding(
+            rule=self.id,
+            severity=symptom.severity or self.severity,
+            device=device,
+            summary=symptom.summary,
+            evidence=symptom.evidence,
+            kernel=symptom.kernel,
+            fix=fix.commands,
+            undecided=symptom.undecided,
+            fix_effect=fix.fix_effect,
+            undo=undo,
+            then=symptom.then if fix.commands or undo else None,
+        )
 
     def _undecided(self, error: CannotTell, device: Optional[DeviceRef]) -> Finding:
-        value = Unreadable(str(error)) if error.value is None else error.value
+        value, why = error.value, f"{error.name} is unreadable"
+        if value is None:
+            value, why = Unreadable(str(error)), str(error)
         return Finding(
-            self.id,
-            INFO,
-            device,
-            "cannot be decided: "
-            + (str(error) if error.value is None else f"{error.name} is unreadable"),
-            ((error.name, value),),
-            None,
-            (),
-            str(error),
+            rule=self.id,
+            severity=INFO,
+            device=device,
+            summary=f"cannot be decided: {why}",
+            evidence=((error.name, value),),
+            kernel=None,
+            fix=(),
+            undecided=str(error),
         )

@@ -61,7 +61,7 @@ def used(
     queues = rps_queues(device, whose)
     if device.kind != "veth" or not isinstance(peer, Device):
         return queues
-    # One mask that all have steers whichever are used.
+    # If all have the same mask, it does not matter which are used.
     if len({queue.cpus for queue in queues}) < 2:
         return queues
     rx = need(device.queues.rx.real, f"{whose}real_num_rx_queues")

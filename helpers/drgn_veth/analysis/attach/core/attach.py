@@ -13,14 +13,16 @@ from ....core.uapi import (
     XDP_FLAGS_REPLACE,
     XDP_FLAGS_UPDATE_IF_NOEXIST,
 )
-from ....model import Device, Kernel
-from ...need import CannotTell, need
+from ....model import Device, DeviceRef, Kernel, XdpProgram
+from ...names import name_of
+from ...need import CannotTell, need, need_of
 from ...remedies import Remedy
 from ..decision import Decision, all_modes
 from ..question import DRV, HW, SKB, Question
+from ..uppers import programs_above
 from .netlink import many_modes
 
-__all__ = ("CHECKS", "CORE", "NO_OPERATION", "uppers_with_program")
+__all__ = ("CHECKS", "CORE", "NO_OPERATION")
 
 
 def _link_flags(q: Question) -> Optional[str]:
@@ -45,30 +47,18 @@ def _link_in_place(q: Question) -> Optional[str]:
     return None
 
 
-def uppers_with_program(q: Question) -> list[Device]:
-    """
-    Return the devices directly above the one in question that have an XDP program.
-
-    :raises CannotTell: if none is known to have one, and some value is missing
-    """
-    found: list[Device] = []
-    missing: Optional[CannotTell] = None
-    for ref in need(q.device.uppers, f"devices above {q.name}"):
-        try:
-            upper = q.device_at(ref)
-            if q.known_programs(upper) or q.program_count(upper):
-                found.append(upper)
-        except CannotTell as e:
-            missing = missing or e
-    if missing is not None and not found:
-        raise missing
-    return found
-
-
 def _upper(q: Question) -> Optional[str]:
-    for upper in uppers_with_program(q):
-        programs = count(len(q.known_programs(upper)), "XDP program")
-        return f"{q.name_of(upper.ref)}, an upper device of {q.name}, has {programs}"
+    need(q.device.uppers, f"devices above {q.name}")
+    above = list(programs_above(q.device, q.by_address, q.gone))
+    known = [one.upper for one in above if isinstance(one.program, XdpProgram)]
+    if known:
+        programs = count(known.count(known[0]), "XDP program")
+        return f"{name_of(known[0])}, an upper device of {q.name}, has {programs}"
+    for one in above:
+        if isinstance(one.upper, DeviceRef):
+            q.device_at(one.upper)
+        else:
+            need_of(one.upper, one.program, f"{one.mode} program")
     return None
 
 
@@ -254,7 +244,7 @@ def _other_device(q: Question) -> Optional[str]:
     bound_to = q.need_program("bound_to")
     if bound_to != q.device.net_device:
         there = q.by_address.get(bound_to)
-        other = "a device that is gone" if there is None else q.name_of(there.ref)
+        other = "a device that is gone" if there is None else name_of(there)
         return f"the program was loaded for {other}, not for {q.name}"
     return None
 
@@ -345,7 +335,7 @@ CHECKS: tuple[Decision, ...] = (
 
 
 def _no_operation(q: Question) -> Optional[str]:
-    if q.mode != SKB and not need(q.device.driver.ndo_bpf, f"ndo_bpf of {q.name}"):
+    if q.mode != SKB and not need_of(q.device, q.device.driver.ndo_bpf, "ndo_bpf"):
         driver = q.driver_name
         of_it = "its driver has" if driver is None else f"its driver {driver} has"
         return f"{of_it} no ndo_bpf; generic mode does not need it"

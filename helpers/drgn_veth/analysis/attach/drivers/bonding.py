@@ -6,7 +6,8 @@ from typing import Optional
 from ....core import messages
 from ....core.english import count
 from ....model import Bond
-from ...need import CannotTell, need
+from ...names import name_of
+from ...need import CannotTell, need_of
 from ...remedies import Remedy
 from ..decision import (
     Decision,
@@ -33,11 +34,11 @@ def _bond(q: Question) -> Bond:
 
 def _bond_mode(q: Question) -> Optional[str]:
     bond = _bond(q)
-    mode = need(bond.mode, f"params.mode of {q.name}")
+    mode = need_of(q.device, bond.mode, "params.mode")
     if mode in _BOND_XDP_MODES:
         return None
     if mode in _BOND_XDP_HASH_MODES:
-        policy = need(bond.xmit_policy, f"params.xmit_policy of {q.name}")
+        policy = need_of(q.device, bond.xmit_policy, "params.xmit_policy")
         if policy != "vlan+srcmac":
             return None
         mode = f"{mode} with xmit_hash_policy {policy}"
@@ -64,7 +65,7 @@ def _slave_operations(q: Question) -> Optional[str]:
         ("ndo_bpf", driver.ndo_bpf),
         ("ndo_xdp_xmit", driver.ndo_xdp_xmit),
     ):
-        if not need(there, f"{name} of {q.name}"):
+        if not need_of(q.device, there, name):
             return f"the driver of slave {q.name} has no {name}"
     return None
 
@@ -117,9 +118,9 @@ BOND_SLAVE: tuple[Decision, ...] = (
 def _ask_slaves(q: Question, decide: Decide) -> Answer:
     bond = _bond(q)
     slaves = 0
-    for ref in need(bond.slaves, f"slaves of {q.name}"):
+    for ref in need_of(q.device, bond.slaves, "slaves"):
         if ref.net_device in (*q.above, q.device.net_device):
-            raise CannotTell(f"{q.name_of(ref)} is a slave of itself")
+            raise CannotTell(f"{name_of(ref)} is a slave of itself")
         if ("slave-operations", ref.net_device) in q.passed:
             continue  # It is no slave any more.
         slave = q.about(q.device_at(ref))

@@ -8,7 +8,8 @@ from ....core.skbuff import skb_data_align
 from ....core.uapi import XDP_PACKET_HEADROOM
 from ....core.unreadable import Maybe, Unreadable
 from ....model import Device, Kernel
-from ...need import CannotTell, need
+from ...names import name_of
+from ...need import CannotTell, need, need_of
 from ...remedies import Remedy
 from ..decision import Decision
 from ..driver_decisions import Decide, DriverDecisions
@@ -62,13 +63,13 @@ def veth_max_mtu(kernel: Kernel, peer: Device, frags: bool) -> Maybe[int]:
 
 
 def _veth_peer(q: Question) -> Device:
-    ref = need(q.device.peer, f"peer of {q.name}")
+    ref = need_of(q.device, q.device.peer, "peer")
     assert ref is not None  # or the first decision would have refused
     return q.device_at(ref)
 
 
 def _peer_detached(q: Question) -> Optional[str]:
-    if q.program and need(q.device.peer, f"peer of {q.name}") is None:
+    if q.program and need_of(q.device, q.device.peer, "peer") is None:
         return f"{q.name} no longer has a peer"
     return None
 
@@ -77,10 +78,10 @@ def _peer_mtu(q: Question) -> Optional[str]:
     if not q.program:
         return None
     peer = _veth_peer(q)
-    mtu = need(peer.mtu, f"mtu of {q.name_of(peer.ref)}")
+    mtu = need_of(peer, peer.mtu, "mtu")
     most = _veth_max_mtu(q.kernel, peer, q.need_program("frags"))
     if mtu > most.mtu:
-        name = q.name_of(peer.ref)
+        name = name_of(peer)
         return f"peer {name} has mtu {mtu}, the limit is {most.mtu}: {most.words}"
     return None
 
@@ -92,9 +93,8 @@ def _fix_peer_mtu(q: Question) -> Remedy:
 
 
 def _queue_counts(q: Question, peer: Device) -> tuple[int, int]:
-    rx = need(q.device.queues.rx.real, f"real_num_rx_queues of {q.name}")
-    name = q.name_of(peer.ref)
-    return rx, need(peer.queues.tx.real, f"real_num_tx_queues of {name}")
+    rx = need_of(q.device, q.device.queues.rx.real, "real_num_rx_queues")
+    return rx, need_of(peer, peer.queues.tx.real, "real_num_tx_queues")
 
 
 def _rx_queues(q: Question) -> Optional[str]:
@@ -105,7 +105,7 @@ def _rx_queues(q: Question) -> Optional[str]:
     if rx < tx:
         return (
             f"{q.name} has only {count(rx, 'real RX queue')}, but its peer "
-            f"{q.name_of(peer.ref)} has {count(tx, 'real TX queue')}"
+            f"{name_of(peer)} has {count(tx, 'real TX queue')}"
         )
     return None
 
@@ -151,7 +151,7 @@ def _accepts(q: Question, decide: Decide) -> Answer:
     mtu = need(peer.mtu, "mtu of the peer")
     why = (
         f"{count(rx, 'real RX queue')} here >= {count(tx, 'real TX queue')} of "
-        f"{q.name_of(peer.ref)}, whose mtu {mtu} <= {most}"
+        f"{name_of(peer)}, whose mtu {mtu} <= {most}"
     )
     return q.accepted("veth_xdp_set", why)
 

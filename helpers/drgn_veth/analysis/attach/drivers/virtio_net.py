@@ -21,7 +21,7 @@ from ....core.uapi import (
     VIRTIO_NET_F_MRG_RXBUF,
     XDP_PACKET_HEADROOM,
 )
-from ...need import CannotTell, need
+from ...need import CannotTell, need, need_of
 from ...remedies import Remedy
 from ..decision import Decision
 from ..driver_decisions import Decide, DriverDecisions
@@ -43,7 +43,7 @@ _GUEST_SEGMENTS = (
 def _virtio_features(q: Question) -> int:
     if q.device.virtio_net is None:
         raise CannotTell(f"the features of {q.name} were not read")
-    return need(q.device.virtio_net.features, f"virtio features of {q.name}")
+    return need_of(q.device, q.device.virtio_net.features, "virtio features")
 
 
 def _offloads(q: Question, offloads: Sequence[tuple[int, str]]) -> Optional[str]:
@@ -76,7 +76,7 @@ def _any_header_sg(q: Question) -> Optional[str]:
 def _virtio_mtu_any(q: Question) -> Optional[str]:
     page = need(q.kernel.page_size, "PAGE_SIZE")
     header = need(q.kernel.padded_vnet_hdr_size, "sizeof(struct padded_vnet_hdr)")
-    mtu = need(q.device.mtu, f"mtu of {q.name}")
+    mtu = need_of(q.device, q.device.mtu, "mtu")
     if header is None:
         raise CannotTell("the code of virtnet_xdp_set() does not show its MTU limit")
     if mtu > page - header:
@@ -94,7 +94,7 @@ def _virtio_most(q: Question) -> int:
 def _virtio_mtu_plain(q: Question) -> Optional[str]:
     if not q.program or q.need_program("frags"):
         return None
-    mtu = need(q.device.mtu, f"mtu of {q.name}")
+    mtu = need_of(q.device, q.device.mtu, "mtu")
     most = _virtio_most(q)
     if mtu > most:
         page = need(q.kernel.page_size, "PAGE_SIZE")
@@ -107,7 +107,7 @@ def _virtio_mtu_plain(q: Question) -> Optional[str]:
 
 
 def _accepts(q: Question, decide: Decide) -> Answer:
-    mtu = need(q.device.mtu, f"mtu of {q.name}")
+    mtu = need_of(q.device, q.device.mtu, "mtu")
     why = f"the host implements no GRO_HW, and mtu {mtu} is small enough"
     return q.accepted("virtnet_xdp_set", why)
 
