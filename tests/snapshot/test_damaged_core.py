@@ -103,6 +103,7 @@ def test_system_map_of_nothing(plugin: str, tmp_path: Path) -> None:
         assert str(system_map) in line
 
 
+@pytest.mark.slow
 def test_no_room_for_what_is_not_compressed_yet(tmp_path: Path) -> None:
     core = smallest_core().core
     shell = 'ulimit -f 2000; exec "$0" "$@"'

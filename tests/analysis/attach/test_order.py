@@ -61,7 +61,7 @@ def _noticed() -> bool:
     return wrong is not None
 
 
-@pytest.mark.parametrize("name", slow_but(["CHECKS", "veth"], _lists()))
+@pytest.mark.parametrize("name", slow_but(["veth"], _lists()))
 def test_without_a_decision(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     decisions = _lists()[name]
     for i, decision in enumerate(decisions):
@@ -84,7 +84,7 @@ EXCLUSIVE = {
 }
 
 
-@pytest.mark.parametrize("name", slow_but(["CHECKS", "veth"], _lists()))
+@pytest.mark.parametrize("name", slow_but(["veth"], _lists()))
 def test_neighbours_swapped(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     decisions = _lists()[name]
     for i in range(len(decisions) - 1):
