@@ -38,8 +38,9 @@ $(VENV)/.run: pyproject.toml | $(VENV)/.made
 	$(PIP) 'drgn>=0.0.33' 'tabulate>=0.9'
 	@touch $@
 
+# The tests have their bytecode elsewhere: see PYTEST.
 $(VENV)/.test: pyproject.toml | $(VENV)/.made
-	$(PIP) -e '.[test]'
+	$(PIP) --no-compile -e '.[test]'
 	@touch $@
 
 $(VENV)/.vm: $(VENV)/.test
