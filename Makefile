@@ -9,11 +9,12 @@ SET ?=
 DEMO ?= vmcores/6.12-zoo.core.xz
 FLAGS ?=
 
-.PHONY: help demo test test-vm vmcore vmcores golden bench lint types docs clean
+.PHONY: help demo test test-slow test-vm vmcore vmcores golden bench lint types docs clean
 
 help:
 	@echo 'make demo      run the report on a recorded core of a real kernel'
 	@echo 'make test      fast tests: no root, no QEMU, no debug symbols'
+	@echo 'make test-slow more of these: killed processes, damaged dumps, fuzzing'
 	@echo 'make test-vm   the same claims on booted kernels (root, a Debian mirror)'
 	@echo 'make vmcore KERNEL=6.1 SCENE=zoo [SET="N=100"]'
 	@echo '               make a real crash dump, with the truth beside it'
@@ -37,8 +38,9 @@ $(VENV)/.run: pyproject.toml | $(VENV)/.made
 	$(PIP) 'drgn>=0.0.33' 'tabulate>=0.9'
 	@touch $@
 
+# The tests have their bytecode elsewhere: see PYTEST.
 $(VENV)/.test: pyproject.toml | $(VENV)/.made
-	$(PIP) -e '.[test]'
+	$(PIP) --no-compile -e '.[test]'
 	@touch $@
 
 $(VENV)/.vm: $(VENV)/.test
@@ -68,11 +70,18 @@ vmcores: $(VENV)/.test
 golden: $(VENV)/.test
 	PYTHONPATH=vmcores $(BIN)/python vmcores/golden.py
 
+# Tests start many processes: none compiles a module that another one has compiled.
+PYTEST = unset PYTHONDONTWRITEBYTECODE; PYTHONPYCACHEPREFIX=$(CURDIR)/build/bytecode \
+	$(BIN)/python -m pytest
+
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -m 'not vm' -n auto --dist worksteal tests
+	$(PYTEST) -m 'not vm and not slow' -n auto --dist worksteal tests
+
+test-slow: $(VENV)/.test
+	$(PYTEST) -m 'slow and not vm' -n auto --dist worksteal tests
 
 test-vm: $(VENV)/.vm
-	$(BIN)/python -m pytest -m vm tests
+	$(PYTEST) -m vm tests
 
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench.report

@@ -11,6 +11,7 @@ import collections
 from collections import Counter
 from collections.abc import Iterator
 import concurrent.futures
+import fcntl
 from pathlib import Path
 import subprocess
 import sys
@@ -195,23 +196,27 @@ def drgn_python() -> Callable[[str], str]:
     def python(version: str) -> str:
         folder = lab.cache_dir() / "venvs" / f"drgn-{version}"
         path = folder / "bin" / "python"
-        probe = [str(path), "-c", "import drgn, tabulate"]
-        if not path.exists() or subprocess.run(probe).returncode:
-            subprocess.run(
-                [sys.executable, "-m", "venv", "--clear", str(folder)], check=True
-            )
-            subprocess.run(
-                [
-                    str(path),
-                    "-m",
-                    "pip",
-                    "install",
-                    "-q",
-                    f"drgn=={version}",
-                    "tabulate",
-                ],
-                check=True,
-            )
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Tests run in several processes: one makes it.
+        with open(folder.with_name(f"{folder.name}.lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            probe = [str(path), "-c", "import drgn, tabulate"]
+            if not path.exists() or subprocess.run(probe).returncode:
+                subprocess.run(
+                    [sys.executable, "-m", "venv", "--clear", str(folder)], check=True
+                )
+                subprocess.run(
+                    [
+                        str(path),
+                        "-m",
+                        "pip",
+                        "install",
+                        "-q",
+                        f"drgn=={version}",
+                        "tabulate",
+                    ],
+                    check=True,
+                )
         return str(path)
 
     return python

@@ -19,6 +19,7 @@ SOURCES = sorted(
     for path in (REPOSITORY / folder).rglob("*")
     if path.suffix in (".py", ".sh")
 )
+parse = functools.cache(ast.parse)
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -32,7 +33,7 @@ def imports(source: str, names: bool = False) -> Iterator[str]:
 
     :param names: Also what it imports from modules, which may be modules
     """
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parse(source)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name
@@ -105,7 +106,7 @@ def test_license_line(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
 def test_module_says_what_it_exports(path: Path) -> None:
-    tree = ast.parse(path.read_text())
+    tree = parse(path.read_text())
     assert ast.get_docstring(tree)
     exported: set[str] = set()
     defined: set[str] = set()

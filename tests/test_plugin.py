@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.recorded import CORES, recorded_core
 from tests.support.scripts import REPOSITORY, SCRIPT
+from tests.support.slow import slow_but
 
 PROMPT = """
 assert prog.registered_type_finders() >= {"drgn_veth_btf_on_demand"}
@@ -20,7 +21,7 @@ print(len(take_snapshot().pairs), target_types())
 """
 
 
-@pytest.fixture(scope="module", params=CORES)
+@pytest.fixture(scope="module", params=slow_but(CORES[-1:], CORES))
 def core(request: pytest.FixtureRequest) -> Path:
     return recorded_core(request.param).core
 

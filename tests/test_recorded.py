@@ -2,7 +2,6 @@
 """The report on the recorded cores: no root, no QEMU, no debug symbols."""
 
 import json
-from pathlib import Path
 import subprocess
 import sys
 from typing import Any, Optional
@@ -15,23 +14,15 @@ from tests.support import oracle
 from tests.support.booted import Tally
 from tests.support.recorded import CORES, Recorded
 from tests.support.schemas import validate
-from tests.support.scripts import REPOSITORY, SCRIPT
+from tests.support.scripts import REPOSITORY, SCRIPT, by_drgn
 
 ATTACH_SCRIPT = REPOSITORY / "scripts" / "xdp_attach.py"
 MOST = 3 << 20
 
 
-def run(
-    core: Path, *args: str, script: Path = SCRIPT
-) -> "subprocess.CompletedProcess[str]":
-    argv = [sys.executable, "-m", "drgn", "-q", "-c", str(core)]
-    argv += ["--no-default-symbols", str(script), *args]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60, cwd="/")
-
-
 @pytest.fixture(scope="session")
 def report(recorded: Recorded) -> dict[str, Any]:
-    done = run(recorded.core, "--format", "json")
+    done = by_drgn(recorded.core, SCRIPT, "--format", "json")
     assert (done.returncode, done.stderr) == (0, "")
     said: dict[str, Any] = json.loads(done.stdout)
     return said
@@ -119,7 +110,7 @@ def test_findings_agree_with_the_predictor(
     recorded: Recorded, report: dict[str, Any]
 ) -> None:
     """What rules say of native XDP, and of what comes then, is what it answers."""
-    done = run(recorded.core, "--all", "--format", "json", script=ATTACH_SCRIPT)
+    done = by_drgn(recorded.core, ATTACH_SCRIPT, "--all", "--format", "json")
     assert (done.returncode, done.stderr) == (0, "")
     chains = {
         (a["netns"], a["ifindex"]): _chain(a)
@@ -166,7 +157,10 @@ def test_findings_agree_with_the_predictor(
 
 def test_screen(recorded: Recorded) -> None:
     """By the command line; what is in the other files, without a process each."""
-    assert run(recorded.core).stdout == golden.read(recorded.name, "pairs.txt")
+    argv = [sys.executable, "-m", "drgn", "-q", "-c", str(recorded.core)]
+    argv += ["--no-default-symbols", str(SCRIPT)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, cwd="/")
+    assert done.stdout == golden.read(recorded.name, "pairs.txt")
 
 
 def test_golden_output(recorded: Recorded) -> None:

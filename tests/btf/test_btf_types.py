@@ -23,13 +23,8 @@ from drgn_veth.btf.types import BtfTypes
 import pytest
 
 from tests.support.btf.blob import Blob
+from tests.support.btf.platforms import BIG_32, BIG_64, LITTLE_32, LITTLE_64
 
-LITTLE_64 = Platform(
-    Architecture.X86_64, PlatformFlags.IS_64_BIT | PlatformFlags.IS_LITTLE_ENDIAN
-)
-BIG_64 = Platform(Architecture.S390X, PlatformFlags.IS_64_BIT)
-LITTLE_32 = Platform(Architecture.I386, PlatformFlags.IS_LITTLE_ENDIAN)
-BIG_32 = Platform(Architecture.PPC64, PlatformFlags(0))
 PLATFORMS = (LITTLE_64, BIG_64, LITTLE_32, BIG_32)
 
 

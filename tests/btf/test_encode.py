@@ -2,10 +2,8 @@
 """Types that are made into BTF, and read out of it again."""
 
 from drgn import (
-    Architecture,
     Object,
     Platform,
-    PlatformFlags,
     Program,
     Qualifiers,
     Type,
@@ -26,11 +24,7 @@ import pytest
 from tests.support.btf.blob import Blob
 from tests.support.btf.census import differences
 from tests.support.btf.dumps import LabDump
-
-LITTLE = Platform(
-    Architecture.X86_64, PlatformFlags.IS_64_BIT | PlatformFlags.IS_LITTLE_ENDIAN
-)
-BIG = Platform(Architecture.S390X, PlatformFlags.IS_64_BIT)
+from tests.support.btf.platforms import BIG_64, LITTLE_64
 
 
 class _Made:
@@ -63,7 +57,7 @@ class _Made:
         )
         signed = prog.enum_type("signed", int_, (TypeEnumerator("MINUS", -5000),))
         long = prog.int_type("long unsigned int", 8, False)
-        wide = prog.enum_type("wide", long, (TypeEnumerator("BIG", 1 << 40),))
+        wide = prog.enum_type("wide", long, (TypeEnumerator("BIG_64", 1 << 40),))
         function = prog.function_type(
             prog.void_type(),
             (TypeParameter(prog.pointer_type(of_kernel), "who"), TypeParameter(int_)),
@@ -106,7 +100,7 @@ class _Made:
         return [node, other]
 
 
-@pytest.mark.parametrize("platform", [LITTLE, BIG])
+@pytest.mark.parametrize("platform", [LITTLE_64, BIG_64])
 def test_round_trip(platform: Platform) -> None:
     made = _Made(platform)
     data = encode_types(made.types, made.base.btf, made.order)
@@ -128,7 +122,7 @@ def test_round_trip(platform: Platform) -> None:
     assert encode_types(_Made(platform).types, made.base.btf, made.order) == data
 
 
-@pytest.mark.parametrize("platform", [LITTLE, BIG])
+@pytest.mark.parametrize("platform", [LITTLE_64, BIG_64])
 def test_bit_fields(platform: Platform) -> None:
     made = _Made(platform)
     prog = made.prog

@@ -89,6 +89,7 @@ def test_drgn_reads_what_was_written(path: Path) -> None:
     assert carried_by(prog) == CARRIED
 
 
+@pytest.mark.slow
 def test_more_segments_than_e_phnum_can_tell(path: Path) -> None:
     for count in (0xFFFD, 0xFFFE, 0xFFFF, 70_000):
         segments = [(0x1000 + 16 * i, b"%08x" % i) for i in range(count)]
@@ -152,6 +153,7 @@ def _programs(count: int, filler: bytes) -> bytes:
     return bytes(header) + program * count + filler
 
 
+@pytest.mark.slow
 def test_many_times_the_same_notes(path: Path) -> None:
     _notes(path, _programs(60_000, bytes(1 << 20)))
     _notes(path, _programs(60_000, b"\xff" * (1 << 20)))

@@ -12,13 +12,14 @@ import drgn_veth_start
 from drgn_veth_start import OLDEST_DRGN, _release
 import pytest
 
-from tests.support.recorded import first_core
+from tests.support.recorded import smallest_core
 from tests.support.scripts import REPOSITORY, SCRIPTS, by_name, started
+from tests.support.slow import slow_but
 
 
 @pytest.fixture(scope="module")
 def core() -> Path:
-    return first_core("6.12").core
+    return smallest_core().core
 
 
 def refused(done: "subprocess.CompletedProcess[str]", script: Path, text: str) -> None:
@@ -31,6 +32,7 @@ def refused(done: "subprocess.CompletedProcess[str]", script: Path, text: str) -
 # An old drgn, and one that lacks something
 
 
+@pytest.mark.slow  # pip installs it.
 @pytest.mark.parametrize("how", ["python", "drgn"])
 @by_name
 def test_old_drgn(
@@ -157,14 +159,14 @@ MODULES = [
 ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", slow_but(["drgn_veth.faces.output"], MODULES))
 @by_name
 def test_interrupted_import(script: Path, name: str) -> None:
     done = started(AT_IMPORT.format(name=name, number=int(signal.SIGINT)), script, "-h")
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
-@pytest.mark.parametrize("number", ENDING)
+@pytest.mark.parametrize("number", slow_but([signal.SIGTERM], ENDING))
 def test_each_signal(number: signal.Signals) -> None:
     code = AT_IMPORT.format(name="drgn_veth.faces.output", number=int(number))
     done = started(code, SCRIPTS[0], "-h")
@@ -197,7 +199,7 @@ IN_MAIN = """
 """
 
 
-@pytest.mark.parametrize("delay", [0.01, 0.05, 0.1, 0.2, 0.3, 0.4])
+@pytest.mark.parametrize("delay", slow_but([0.05], [0.01, 0.05, 0.1, 0.2, 0.3, 0.4]))
 @by_name
 def test_interrupted_at_work(
     script: Path, delay: float, core: Path, tmp_path: Path

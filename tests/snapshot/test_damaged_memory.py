@@ -31,6 +31,7 @@ import pytest
 
 from tests.support.memory import Altered, altered_core
 from tests.support.recorded import CORES, recorded_core
+from tests.support.slow import slow_but
 
 NEWEST = [name for name in CORES if name.endswith("-zoo")][-1]
 TABLES: Mapping[str, type[Members]] = {
@@ -42,6 +43,10 @@ TABLES: Mapping[str, type[Members]] = {
     "name_node": NameNode,
 }
 MEMBERS = [(where, name) for where in TABLES for name in members_of(TABLES[where])]
+_LAST = {where: (where, name) for where, name in MEMBERS}
+by_member = pytest.mark.parametrize(
+    ("table", "name"), slow_but(_LAST.values(), MEMBERS), ids="-".join
+)
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +161,7 @@ def is_whole_but_for(snapshot: Snapshot, whole: Snapshot, some: list[int]) -> No
         assert device == expected
 
 
-@pytest.mark.parametrize(("table", "name"), MEMBERS, ids="-".join)
+@by_member
 def test_each_member_may_be_lost(
     altered: Altered, whole: Snapshot, table: str, name: str
 ) -> None:
@@ -172,7 +177,7 @@ def test_each_member_may_be_lost(
     is_whole_but_for(snapshot, whole, [devices[name].value_() for name in SOME])
 
 
-@pytest.mark.parametrize("name", members_of(VethRq))
+@pytest.mark.parametrize("name", slow_but(["xdp_prog"], members_of(VethRq)))
 @pytest.mark.parametrize("behind", (False, True))
 def test_half_a_veth_rq_may_be_lost(
     altered: Altered, whole: Snapshot, name: str, behind: bool
@@ -193,7 +198,7 @@ def test_half_a_veth_rq_may_be_lost(
     assert lost or not (behind or cut)
 
 
-@pytest.mark.parametrize(("table", "name"), MEMBERS, ids="-".join)
+@by_member
 @pytest.mark.parametrize("how", ("absent", "of another kind"))
 def test_each_member_may_be_another_one(
     memory: Altered,

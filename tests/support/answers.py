@@ -10,12 +10,13 @@ message.
 
 import collections
 from collections.abc import Mapping
+import functools
 from typing import Any, NamedTuple, Optional
 
 from drgn_veth.analysis.attach.ask import fresh_program
 from drgn_veth.analysis.attach.predictor import Predictor
 from drgn_veth.analysis.attach.question import MODE_FLAGS, Answer, errno_name
-from drgn_veth.model import Device, Snapshot, XdpProgram
+from drgn_veth.model import Device, LoadedProgram, Snapshot, XdpProgram
 
 __all__ = ("FRESH", "Answers", "before_anyone_asked", "compare_answers")
 
@@ -38,11 +39,9 @@ def _mode(device: Device, flags: int) -> str:
 
 
 def _with_own(
-    snapshot: Snapshot, device: Device, answer: Mapping[str, Any]
+    snapshot: Snapshot, device: Device, current: LoadedProgram, link: Any, flags: int
 ) -> tuple[Snapshot, Device]:
     # The device as it is while a program of the prober's is attached to it.
-    current = Predictor(snapshot).programs()[answer["current"]]
-    link = answer["link"]
     program = XdpProgram(
         id=current.id,
         name=current.name,
@@ -55,7 +54,7 @@ def _with_own(
         uid=0,
         expected_attach_type=current.expected_attach_type,
     )
-    mode = _mode(device, MODE_FLAGS[answer["mode"]])
+    mode = _mode(device, flags)
     changed: dict[str, Any] = {mode: program}
     device = device._replace(xdp=device.xdp._replace(**changed))
     devices = tuple(
@@ -101,6 +100,20 @@ class _Asker:
         self.devices = {(d.netns, d.ifindex): d for d in snapshot.devices}
         self.programs = self.predictor.programs()
         self.detached: set[int] = set()
+        # Many answers are about the same program on the same device.
+        self._with_own = functools.cache(self._own)
+
+    def _own(
+        self, netns: int, ifindex: int, current: int, link: Any, mode: str
+    ) -> tuple[Device, Predictor]:
+        snapshot, device = _with_own(
+            self.snapshot,
+            self.devices[netns, ifindex],
+            self.programs[current],
+            link,
+            MODE_FLAGS[mode],
+        )
+        return device, Predictor(snapshot)
 
     def _expected(self, device: Device, answer: Mapping[str, Any]) -> Optional[int]:
         if answer["expected"] is None:
@@ -117,8 +130,9 @@ class _Asker:
         predictor = self.predictor
         op = answer["op"]
         if answer["own"]:
-            snapshot, device = _with_own(self.snapshot, device, answer)
-            predictor = Predictor(snapshot)
+            how = (answer[key] for key in ("current", "link", "mode"))
+            where = answer["netns"], answer["ifindex"]
+            device, predictor = self._with_own(*where, *how)
         program = None
         if answer["program"] is not None:
             program = self.programs[answer["program"]]

@@ -8,6 +8,7 @@ makedumpfile's diskdump_mod.h: whole, incomplete as after a full disk, or a part
 split one. libkdumpfile opens them like any other.
 """
 
+import functools
 from pathlib import Path
 import struct
 from typing import BinaryIO, NamedTuple, Optional
@@ -33,7 +34,14 @@ class Kdump(NamedTuple):
     size: int
 
 
-def _pages_of(f: BinaryIO) -> dict[int, bytes]:
+@functools.lru_cache(maxsize=1)
+def _pages_of(core: Path) -> dict[int, bytes]:
+    # Recorded cores do not change.
+    with open(core, "rb") as f:
+        return _read_pages(f)
+
+
+def _read_pages(f: BinaryIO) -> dict[int, bytes]:
     # A slice has runs of bytes: what is beside them is zero.
     header = struct.unpack("<16sHHIQQQIHHHHHH", f.read(64))
     table, count = header[5], header[10]
@@ -57,8 +65,7 @@ def _pages_of(f: BinaryIO) -> dict[int, bytes]:
 
 def write_whole_pages(core: Path, path: Path) -> None:
     """Write a core again, with zeros where pages of it are not there: as a kdump."""
-    with open(core, "rb") as f:
-        pages = _pages_of(f)
+    pages = _pages_of(core)
     segments = [(frame * BLOCK, page) for frame, page in sorted(pages.items())]
     with open(path, "wb") as out:
         write_core(out, EM["X86_64"], True, list(read_notes(core)), segments)
@@ -80,8 +87,7 @@ def write_kdump(
     :param order: Byte order of the headers; drgn opens those of its machine
     """
     (vmcoreinfo,) = (n.data for n in read_notes(core) if n.name == b"VMCOREINFO")
-    with open(core, "rb") as f:
-        pages = _pages_of(f)
+    pages = _pages_of(core)
     frames = sorted(pages)
     most = frames[-1] + 1
     first, end = 0, most

@@ -21,7 +21,7 @@ from drgn_veth.model import Snapshot
 from drgn_veth.snapshot import take_snapshot
 from unpack import unpack
 
-__all__ = ("CORES", "Recorded", "first_core", "recorded_core")
+__all__ = ("CORES", "Recorded", "first_core", "recorded_core", "smallest_core")
 
 VMCORES = Path(__file__).resolve().parent.parent.parent / "vmcores"
 UNPACKED = VMCORES.parent / "build"
@@ -89,3 +89,9 @@ def recorded_core(name: str) -> Recorded:
 def first_core(series: str) -> Recorded:
     """Return the first core of a series of kernels, such as ``6.12``."""
     return recorded_core(next(name for name in CORES if name.startswith(series)))
+
+
+def smallest_core() -> Recorded:
+    """Return the core that takes the least time, for what any of them shows."""
+    name = min(CORES, key=lambda name: (VMCORES / f"{name}.core.xz").stat().st_size)
+    return recorded_core(name)

@@ -15,6 +15,7 @@ import pytest
 from tests.support.warm import run_warm
 
 __all__ = (
+    "NO_BYTECODE",
     "REPOSITORY",
     "SCRIPT",
     "SCRIPTS",
@@ -22,20 +23,40 @@ __all__ = (
     "by_drgn",
     "by_name",
     "one_line",
+    "python",
     "run",
     "started",
     "take_signals",
     "user_core",
+    "without",
 )
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 SCRIPT = REPOSITORY / "scripts" / "veth_report.py"
 SLICE_SCRIPT = REPOSITORY / "scripts" / "vmcore_slice.py"
+#: For processes that can write little: the rest of the tests would read half a file.
+NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 SCRIPTS = [
     REPOSITORY / "scripts" / f"{name}.py"
     for name in ("veth_report", "xdp_attach", "vmcore_slice")
 ]
 by_name = pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+
+
+def python(*args: object, **kwargs: Any) -> "subprocess.CompletedProcess[str]":
+    """Run a Python with some arguments."""
+    argv = [sys.executable, *map(str, args)]
+    kwargs.setdefault("stdout", subprocess.PIPE)
+    return subprocess.run(argv, stderr=subprocess.PIPE, text=True, timeout=60, **kwargs)
+
+
+def without(module: str, script: Path, *args: object) -> Any:
+    """Run a script in a Python in which a module is not installed."""
+    code = (
+        "import runpy, sys; del sys.argv[0]; sys.modules[sys.argv.pop(0)] = None; "
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    return python("-c", code, module, script, *args)
 
 
 def run(

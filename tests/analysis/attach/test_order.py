@@ -14,6 +14,7 @@ from drgn_veth.analysis.attach.drivers import bonding
 import pytest
 
 from tests.support.attach.orders import all_cases, wrong_orders, wrong_updates
+from tests.support.slow import slow_but
 
 
 def test_each_decision_alone_and_before_each_other() -> None:
@@ -60,7 +61,7 @@ def _noticed() -> bool:
     return wrong is not None
 
 
-@pytest.mark.parametrize("name", list(_lists()))
+@pytest.mark.parametrize("name", slow_but(["veth"], _lists()))
 def test_without_a_decision(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     decisions = _lists()[name]
     for i, decision in enumerate(decisions):
@@ -83,7 +84,7 @@ EXCLUSIVE = {
 }
 
 
-@pytest.mark.parametrize("name", list(_lists()))
+@pytest.mark.parametrize("name", slow_but(["veth"], _lists()))
 def test_neighbours_swapped(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     decisions = _lists()[name]
     for i in range(len(decisions) - 1):

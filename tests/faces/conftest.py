@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A core for scripts to read, and to write over."""
+
+from pathlib import Path
+import shutil
+
+import pytest
+
+from tests.support.recorded import smallest_core
+
+
+@pytest.fixture(scope="module")
+def kept_core() -> Path:
+    return smallest_core().core
+
+
+@pytest.fixture
+def core(kept_core: Path, tmp_path: Path) -> Path:
+    """A copy, which may be lost."""
+    return Path(shutil.copy(kept_core, tmp_path / "vmcore"))
