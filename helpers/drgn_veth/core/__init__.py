@@ -3,12 +3,16 @@
 
 __all__ = (
     "byte_order",
+    "containers",
     "english",
     "errors",
     "messages",
+    "module_types",
+    "names",
     "netdev_features",
     "salvage",
     "skbuff",
+    "sparse_layout",
     "struct_layout",
     "text",
     "uapi",

@@ -13,7 +13,6 @@ __all__ = (
     "WalkError",
     "attempt",
     "is_read_error",
-    "no_module_types",
     "reason",
 )
 
@@ -66,14 +65,6 @@ def reason(error: BaseException) -> str:
     # drgn and libkdumpfile may put several lines into one message.
     text = "; ".join(line.strip() for line in text.splitlines() if line.strip())
     return text or type(error).__name__
-
-
-def no_module_types(type: str, module: str) -> str:
-    """Return why a type of a module is missing, and how to provide it."""
-    return (
-        f"no type {type}: {module} is a module here, and its types are not loaded "
-        f"(drgn -s vmlinux -s .../{module}.ko loads them)"
-    )
 
 
 def attempt(read: Callable[..., T], *args: object) -> Union[T, Unreadable]:

@@ -39,6 +39,7 @@ from drgn import Program, TypeKind, sizeof
 
 from .byte_order import byteorder, struct_order
 from .errors import attempt
+from .names import are_names_left_out
 from .unreadable import Maybe, Unreadable
 
 __all__ = (
@@ -243,6 +244,8 @@ class Layout(Generic[R]):
     def __init__(self, prog: Program, type: drgn.Type, declared: type[R]) -> None:
         self.prog = prog
         self.size = sizeof(type)
+        #: Nothing but the members is read, not what lies between them.
+        self.by_member = are_names_left_out(prog)
         #: Offset of each value in the struct, in bytes.
         self.offset: dict[str, int] = {}
         self._missing: dict[str, Optional[Unreadable]] = {}
@@ -268,6 +271,10 @@ class Layout(Generic[R]):
             text += f"{self.offset[name] - position}x{codes[name]}"
             position = self.offset[name] + struct.calcsize(self._order + codes[name])
         self._struct = struct.Struct(f"{text}{self.size - position}x")
+        # From the first member to the end of the last.
+        self._start = min(self.offset.values(), default=0)
+        before = f"{self._order}{self._start}x"
+        self._span = struct.Struct(self._order + text[len(before) :])
         self._absent = tuple(absent.values())
         # In the order of the struct, so that the unpacked values already are a record.
         record = collections.namedtuple(  # type: ignore[misc]
@@ -307,11 +314,25 @@ class Layout(Generic[R]):
             separately, and those that fail are
             :class:`~drgn_veth.core.unreadable.Unreadable`.
         """
+        if self.by_member:
+            return self._read_members(address)
         try:
             data = self.prog.read(address, self.size)
         except Exception:  # Each member gets its own error.
             return self._read_members(address)
         return self._make(self._struct.unpack(data) + self._absent)
+
+    def read_span(self, address: int) -> R:
+        """
+        Read the struct at an address, but nothing before its first member here and
+        nothing behind the last: see :meth:`read()`.
+        """
+        span = self._span
+        try:
+            data = self.prog.read(address + self._start, span.size)
+        except Exception:  # Each member gets its own error.
+            return self._read_members(address)
+        return self._make(span.unpack(data) + self._absent)
 
     def _read_members(self, address: int) -> R:
         values: list[Any] = []
