@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Tasks
+-----
+
+All processes and their threads: the list of processes that starts in ``init_task``, and
+the list of threads of each (include/linux/sched/signal.h).
+
+Upstream: :func:`for_each_net_task()` and :func:`net_for_pid()`; for intact lists,
+drgn's own ``for_each_task()`` is enough.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple, Optional
+
+from drgn import Object, Program, offsetof, sizeof
+from drgn.helpers.common.prog import takes_program_or_default
+
+from ..core.errors import WalkError, attempt
+from ..core.names import check_names
+from ..core.salvage import Salvage
+from ..core.sparse_layout import SparseLayout
+from ..core.struct_layout import Members, number, optional_pointer, pointer
+from ..core.unreadable import Maybe, Unreadable
+from .bounded import MAX_LIST_ENTRIES, bounded_list
+from .nsproxy import Nsproxies, task_net
+
+__all__ = (
+    "TaskStruct",
+    "Tasks",
+    "Thread",
+    "for_each_net_task",
+    "for_each_thread",
+    "net_for_pid",
+    "task_comm",
+)
+
+_PF_EXITING = 0x00000004
+_PF_KTHREAD = 0x00200000
+
+# Reasons that are kept.
+_MAX_REASONS = 10
+
+
+class TaskStruct(Members):
+    """What a walk over all tasks reads of a ``struct task_struct``."""
+
+    flags = number("flags")
+    next = pointer("tasks.next")
+    prev = pointer("tasks.prev")
+    pid = number("pid")
+    tgid = number("tgid")
+    next_thread = pointer("thread_node.next")
+    prev_thread = pointer("thread_node.prev")
+    signal = pointer("signal")
+    nsproxy = pointer("nsproxy")
+    cgroups = optional_pointer("cgroups")  # CONFIG_CGROUPS
+
+
+class Thread(NamedTuple):
+    """A task."""
+
+    address: int  # of the struct task_struct
+    task: TaskStruct
+
+
+def _differ(a: Maybe[int], b: Maybe[int]) -> bool:
+    return a != b and not isinstance(a, Unreadable) and not isinstance(b, Unreadable)
+
+
+def _read_comm(prog: Program, address: int, size: int) -> bytes:
+    # The one place that reads names of tasks. Byte for byte and no further: a slice
+    # keeps what is read.
+    check_names(prog)
+    return prog.read_c_string(address, max_size=size)
+
+
+def task_comm(task: Object) -> bytes:
+    """
+    Return the name of a task.
+
+    :param task: ``struct task_struct *``
+    """
+    comm = task.comm
+    return _read_comm(task.prog_, comm.address_, sizeof(comm))
+
+
+class Tasks:
+    """
+    All tasks of a kernel, in lists that may be broken.
+
+    :raises LookupError: if the kernel's types or variables are not there
+    """
+
+    #: Flags of tasks that do not count: kernel threads, and those that have begun to
+    #: exit (do_exit() in kernel/exit.c). Workers of io_uring and vhost are threads of
+    #: a user process: they have PF_IO_WORKER or PF_USER_WORKER instead.
+    NOT_IN_USE = _PF_KTHREAD | _PF_EXITING
+
+    def __init__(self, prog: Program) -> None:
+        self._prog = prog
+        task = prog.type("struct task_struct")
+        self._pointer = prog.pointer_type(task)
+        self._layout = SparseLayout(prog, task, TaskStruct)
+        self._comm = offsetof(task, "comm")
+        self._comm_size = sizeof(task.member("comm").type)
+        self._tasks = offsetof(task, "tasks")
+        # Since Linux kernel commit 0c740d0afc3b ("introduce for_each_thread() to
+        # replace the buggy while_each_thread()") (in v3.14). Before v6.7, there is
+        # another list of the same threads, thread_group.
+        self._thread_node = offsetof(task, "thread_node")
+        self._thread_head = offsetof(prog.type("struct signal_struct"), "thread_head")
+        self._init_tasks = prog["init_task"].tasks.address_of_().value_()
+        self._word = sizeof(self._pointer)
+        self._left = MAX_LIST_ENTRIES
+        #: Why tasks are missing: the first reasons, and how many there are.
+        self.reasons: list[str] = []
+        self.lost = 0
+
+    def object(self, address: int) -> Object:
+        """Return a ``struct task_struct *``."""
+        return Object(self._prog, self._pointer, address)
+
+    def comm(self, address: int) -> bytes:
+        """Return the name of a task: see :func:`task_comm()`."""
+        return _read_comm(self._prog, address + self._comm, self._comm_size)
+
+    def lose(self, why: str) -> None:
+        """Keep why a task is missing."""
+        self.lost += 1
+        if len(self.reasons) < _MAX_REASONS:
+            self.reasons.append(why)
+
+    def lose_one(self, task: TaskStruct, why: Unreadable) -> None:
+        """Keep why something of a task, or its threads, are missing."""
+        pid = "?" if isinstance(task.pid, Unreadable) else str(task.pid)
+        self.lose(f"task {pid}: {why.reason}")
+
+    def finish(self) -> None:
+        """
+        Say that tasks are missing.
+
+        :raises WalkError: if any are
+        """
+        if self.lost:
+            raise WalkError(f"a task: {self.reasons[0]}")
+
+    def _list(
+        self, head: int, node: int, leader: Optional[TaskStruct] = None
+    ) -> Iterator[Thread]:
+        # The tasks of a list: of all processes, or of the threads of one.
+        read = self._layout.read
+        astray = Unreadable("a list of threads leads into another process")
+
+        def entry(at: int) -> tuple[Maybe[int], Maybe[int], Thread]:
+            thread = Thread(at - node, read(at - node))
+            task = thread.task
+            if leader is None:
+                return task.next, task.prev, thread
+            if _differ(task.signal, leader.signal) or _differ(task.tgid, leader.tgid):
+                return astray, astray, thread
+            return task.next_thread, task.prev_thread, thread
+
+        word = self._prog.read_word
+        first, last = attempt(word, head), attempt(word, head + self._word)
+        salvage = Salvage()
+        for thread in salvage.walk(bounded_list(head, first, last, entry)):
+            if self._left <= 0:
+                salvage.lose(f"more than {MAX_LIST_ENTRIES} tasks: gave up")
+                break
+            self._left -= 1
+            yield thread
+        if salvage.lost is not None:
+            self.lose(salvage.lost)
+
+    def _threads(self, leader: Thread) -> list[Thread]:
+        task = leader.task
+        # A kernel thread has no others.
+        if not isinstance(task.flags, Unreadable) and task.flags & _PF_KTHREAD:
+            return [leader]
+        if isinstance(task.signal, Unreadable):
+            self.lose_one(task, task.signal)
+            return [leader]
+        head = task.signal + self._thread_head
+        if task.next_thread == head == task.prev_thread:
+            return [leader]
+        threads = self._list(head, self._thread_node, task)
+        return [leader, *(t for t in threads if t.address != leader.address)]
+
+    def processes(self) -> Iterator[list[Thread]]:
+        """
+        Iterate over the processes and kernel threads, each with its threads; the
+        thread group leader comes first. Follows for_each_process_thread().
+
+        What cannot be reached is in :attr:`reasons` after that.
+        """
+        for leader in self._list(self._init_tasks, self._tasks):
+            yield self._threads(leader)
+
+
+@takes_program_or_default
+def for_each_thread(prog: Program) -> Iterator[int]:
+    """
+    Iterate over all threads, those of the kernel included: processes by age, and the
+    first thread of each first.
+
+    :return: Iterator of addresses of ``struct task_struct``
+    :raises LookupError: if the kernel has no such variables or types
+    :raises WalkError: after all that could be reached
+    """
+    tasks = Tasks(prog)
+    for threads in tasks.processes():
+        for thread in threads:
+            yield thread.address
+    tasks.finish()
+
+
+def for_each_net_task(net: Object) -> Iterator[Object]:
+    """
+    Iterate over the tasks in a network namespace, threads included: setns() moves a
+    single thread. Kernel threads and tasks that are exiting are skipped.
+
+    :param net: ``struct net *``
+    :return: Iterator of ``struct task_struct *`` objects
+    :raises WalkError: after all that could be reached
+    """
+    prog = net.prog_
+    wanted = net.value_()
+    nsproxies, tasks = Nsproxies(prog), Tasks(prog)
+    for threads in tasks.processes():
+        for thread in threads:
+            task = thread.task
+            found = nsproxies.net(task.nsproxy)
+            if isinstance(found, Unreadable):
+                tasks.lose_one(task, found)
+            elif found != wanted:
+                continue
+            elif isinstance(task.flags, Unreadable):
+                tasks.lose_one(task, task.flags)
+            elif not task.flags & tasks.NOT_IN_USE:
+                yield tasks.object(thread.address)
+    tasks.finish()
+
+
+@takes_program_or_default
+def net_for_pid(prog: Program, pid: int) -> Object:
+    """
+    Return the network namespace of a task.
+
+    :param pid: PID of a process or a thread, in the initial PID namespace
+    :return: ``struct net *``; ``NULL`` if the task is exiting
+    :raises LookupError: if there is no such task
+    :raises WalkError: if it was not found, and not all could be read
+    """
+    tasks = Tasks(prog)
+    for threads in tasks.processes():
+        for thread in threads:
+            if thread.task.pid == pid:
+                return task_net(tasks.object(thread.address))
+    tasks.finish()
+    raise LookupError(f"no task has PID {pid}")
