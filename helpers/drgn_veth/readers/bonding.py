@@ -11,7 +11,7 @@ Upstream: all but the hint about where to find the types.
 from drgn import Object
 from drgn.helpers.linux.net import netdev_priv
 
-from ..core.errors import no_module_types
+from ..core.module_types import no_module_types
 
 __all__ = (
     "BOND_KIND",

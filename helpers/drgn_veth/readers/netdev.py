@@ -18,11 +18,13 @@ from typing import NamedTuple, Optional
 from drgn import NULL, Object, Program, container_of
 from drgn.helpers.common.prog import takes_program_or_default
 
+from ..core.names import check_names
 from ..core.struct_layout import Members, array, number, optional_pointer, pointer
 from .array import expect_array
 from .bounded import for_each_entry_bounded
 
 __all__ = (
+    "ADJ_LIST_LOWER",
     "ADJ_LIST_UPPER",
     "LinkState",
     "NAME_NODE_LIST",
@@ -101,6 +103,7 @@ _MAX_STRING = 256  # IFALIASZ; a name is shorter (IFNAMSIZ, ALTIFNAMSIZ)
 _MAX_ALTNAMES = 1 << 12
 _MAX_ADJACENT = 1 << 16
 
+ADJ_LIST_LOWER = "adj_list.lower"
 ADJ_LIST_UPPER = "adj_list.upper"
 NAME_NODE_LIST = "list"
 
@@ -126,6 +129,7 @@ class NetDeviceShown(Members):
     type = number("type")
     addr_len = number("addr_len")
     dev_addr = pointer("dev_addr")
+    lower = pointer(f"{ADJ_LIST_LOWER}.next")
     upper = pointer(f"{ADJ_LIST_UPPER}.next")
     hard_header_len = number("hard_header_len")
 
@@ -286,6 +290,7 @@ def netdev_alias(dev: Object) -> bytes:
         return b""
     text: Optional[int] = expect_array(alias.ifalias).address_
     assert text is not None
+    check_names(dev.prog_)
     return _string(dev.prog_, text)
 
 
@@ -385,6 +390,7 @@ def read_address(prog: Program, pointer: int, length: int, link_type: int) -> st
         return ""
     if length > _MAX_ADDR_LEN:
         raise ValueError(f"addr_len is {length}, more than MAX_ADDR_LEN")
+    check_names(prog)
     address = prog.read(pointer, length)
     if link_type in (_ARPHRD_IPV4 if length == 4 else _ARPHRD_IPV6):
         if length in (4, 16):

@@ -9,12 +9,26 @@ a module, so its types are among the kernel's.
 Upstream: all.
 """
 
+from collections.abc import Mapping
+
 from drgn import Object
 from drgn.helpers.linux.net import netdev_priv
 
-__all__ = ("NETKIT_KIND", "netkit_peer", "netkit_priv")
+__all__ = (
+    "NETKIT_KIND",
+    "netkit_is_primary",
+    "netkit_mode",
+    "netkit_peer",
+    "netkit_policy",
+    "netkit_priv",
+)
 
 NETKIT_KIND = b"netkit"
+
+# include/uapi/linux/if_link.h: NETKIT_L2 and the like, NETKIT_PASS and NETKIT_DROP, as
+# iproute2 calls them.
+_MODES = {0: "l2", 1: "l3"}
+_POLICIES = {0: "forward", 2: "blackhole"}
 
 
 def netkit_priv(dev: Object) -> Object:
@@ -39,3 +53,43 @@ def netkit_peer(dev: Object) -> Object:
         down, and for a single device (``enum netkit_pairing``)
     """
     return netkit_priv(dev).peer.read_()
+
+
+def _name(names: Mapping[int, str], value: int, what: str) -> str:
+    try:
+        return names[value]
+    except KeyError:
+        raise ValueError(f"{what} is {value}, which is not a known value") from None
+
+
+def netkit_mode(dev: Object) -> str:
+    """
+    Return the mode of a netkit device.
+
+    :param dev: ``struct net_device *`` of kind netkit
+    :return: Name of ``netkit.mode``: ``l2`` or ``l3``
+    :raises ValueError: if the value is not a mode
+    """
+    return _name(_MODES, netkit_priv(dev).mode.value_(), "mode")
+
+
+def netkit_policy(dev: Object) -> str:
+    """
+    Return what a netkit device does with a packet that no program decides about.
+
+    :param dev: ``struct net_device *`` of kind netkit
+    :return: Name of ``netkit.policy``: ``forward`` or ``blackhole``
+    :raises ValueError: if the value is not a policy
+    """
+    return _name(_POLICIES, netkit_priv(dev).policy.value_(), "policy")
+
+
+def netkit_is_primary(dev: Object) -> bool:
+    """
+    Return whether a netkit device is the primary one of its pair: programs are attached
+    to both through it.
+
+    :param dev: ``struct net_device *`` of kind netkit
+    :return: ``netkit.primary``
+    """
+    return bool(netkit_priv(dev).primary.value_())
