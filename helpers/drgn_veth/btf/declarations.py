@@ -22,8 +22,12 @@ VARIABLES: Mapping[str, str] = {
     "__num_online_cpus": "atomic_t",
     "__per_cpu_offset": "unsigned long []",
     "bpf_fs_type": "struct file_system_type",
+    "bpf_link_fops": "const struct file_operations",
+    "bpf_link_fops_poll": "const struct file_operations",
     "bpf_link_iops": "const struct inode_operations",
     "btf_modules": "struct list_head",
+    # From v6.9 on; before, it is a member of struct net.
+    "dev_unreg_count": "atomic_t",
     "init_net": "struct net",
     "init_pid_ns": "struct pid_namespace",
     "init_task": "struct task_struct",
@@ -32,24 +36,34 @@ VARIABLES: Mapping[str, str] = {
     "link_idr": "struct idr",
     "map_idr": "struct idr",
     "modules": "struct list_head",
+    "net_cachep": "struct kmem_cache *",
+    "net_cleanup_work": "struct work_struct",
     "net_hotdata": "struct net_hotdata",
     "net_namespace_list": "struct list_head",
+    "net_todo_list": "struct list_head",
     "nr_cpu_ids": "unsigned int",
     "ns_file_operations": "const struct file_operations",
     "nsfs_mnt": "struct vfsmount *",
+    "pernet_ops_rwsem": "struct rw_semaphore",
     "prog_idr": "struct idr",
     # Up to v6.8; then it is a member of net_hotdata.
     "rps_sock_flow_table": "struct rps_sock_flow_table *",
     "rtnl_mutex": "struct mutex",
+    "socket_file_ops": "const struct file_operations",
     "super_blocks": "struct list_head",
 }
 
 # Types of modules that the readers use, and the module that has each.
 MODULE_TYPES: tuple[tuple[str, str], ...] = (("struct veth_priv", "veth"),)
 
-# Those that only predictions use, of kernels that have BTF for modules: nobody is told
-# when they are missing.
-OPTIONAL_MODULE_TYPES: tuple[tuple[str, str], ...] = (("struct bonding", "bonding"),)
+# Those that only few devices need: their values say when they are missing.
+OPTIONAL_MODULE_TYPES: tuple[tuple[str, str], ...] = (
+    ("struct bonding", "bonding"),
+    ("struct ipvl_dev", "ipvlan"),
+    ("struct macvlan_dev", "macvlan"),
+    ("struct net_bridge_port", "bridge"),
+    ("struct vlan_dev_priv", "8021q"),
+)
 
 # Functions whose code the readers look at, with the names that compilers give them: see
 # drgn_veth.core.messages.
@@ -57,4 +71,4 @@ FUNCTIONS: tuple[str, ...] = tuple(
     name + suffix
     for name in ("dev_change_xdp_fd", "dev_xdp_attach", "dev_xdp_install")
     for suffix in ("", ".isra.0", ".constprop.0", ".part.0")
-)
+) + ("netdev_run_todo",)

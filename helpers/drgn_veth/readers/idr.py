@@ -19,7 +19,7 @@ from ..core.errors import WalkError
 from ..core.salvage import Salvage
 from .bounded import MAX_LIST_ENTRIES
 
-__all__ = ("for_each_idr_pointer",)
+__all__ = ("for_each_idr_entry", "for_each_idr_pointer")
 
 _MAX_NODES = 1 << 16
 _WIDEST = 1 << 20  # slots of a node; the kernel has 16 or 64
@@ -72,12 +72,12 @@ class _Node:
         return shift, slots
 
 
-def for_each_idr_pointer(idr: Object) -> Iterator[Object]:
+def for_each_idr_entry(idr: Object) -> Iterator[tuple[int, Object]]:
     """
-    Iterate over the pointers in an IDR, in the order of their IDs.
+    Iterate over the IDs in an IDR and their pointers, in the order of the IDs.
 
-    :param idr: ``struct idr``
-    :return: Iterator of ``void *`` objects
+    :param idr: ``struct idr`` whose IDs begin at 0
+    :return: Iterator of IDs and ``void *`` objects
     :raises WalkError: after all that could be reached
     """
     prog = idr.prog_
@@ -87,20 +87,35 @@ def for_each_idr_pointer(idr: Object) -> Iterator[Object]:
     nodes = entries = 0
     # Each node covers less than the one above it: a loop ends.
     head = idr.idr_rt.xa_head.value_()
-    stack: list[tuple[int, int, int]] = [(head, node.top_shift, 0)]
+    stack: list[tuple[int, int, int, int]] = [(head, node.top_shift, 0, 0)]
     while stack:
-        entry, above, owner = stack.pop()
+        entry, above, owner, first = stack.pop()
         if entry & _KIND == 0:
             if entry:
                 entries += 1
                 if entries > MAX_LIST_ENTRIES:
                     raise WalkError(f"more than {MAX_LIST_ENTRIES} entries: gave up")
-                yield Object(prog, pointer, entry)
+                yield first, Object(prog, pointer, entry)
         elif entry & _KIND == _INTERNAL and entry > _MAX_MARK:
             nodes += 1
             if nodes > _MAX_NODES:
                 raise WalkError(f"more than {_MAX_NODES} nodes: gave up")
             at = entry - _INTERNAL
             shift, slots = node.read(at, above, owner, salvage)
-            stack.extend((slot, shift, at) for slot in reversed(slots))
+            stack.extend(
+                (slot, shift, at, first + (i << shift))
+                for i, slot in reversed(list(enumerate(slots)))
+            )
     salvage.finish()
+
+
+def for_each_idr_pointer(idr: Object) -> Iterator[Object]:
+    """
+    Iterate over the pointers in an IDR, in the order of their IDs.
+
+    :param idr: ``struct idr``
+    :return: Iterator of ``void *`` objects
+    :raises WalkError: after all that could be reached
+    """
+    for _, pointer in for_each_idr_entry(idr):
+        yield pointer

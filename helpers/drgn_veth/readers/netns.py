@@ -16,6 +16,7 @@ from drgn.helpers.common.prog import takes_program_or_default
 
 from ..core.struct_layout import Members, optional_pointer, pointer
 from .bounded import for_each_entry_bounded
+from .idr import for_each_idr_entry
 
 __all__ = (
     "DEV_LIST",
@@ -23,9 +24,11 @@ __all__ = (
     "dev_net",
     "for_each_net_bounded",
     "for_each_netdev_bounded",
+    "for_each_peernet",
     "net_inum",
     "net_is_dying",
     "net_is_init",
+    "net_refcount",
 )
 
 DEV_LIST = "dev_list"
@@ -94,6 +97,17 @@ def net_is_init(net: Object) -> bool:
     return bool(net == net.prog_["init_net"].address_of_())
 
 
+def net_refcount(net: Object) -> int:
+    """
+    Return how many references keep a network namespace alive.
+
+    :param net: ``struct net *``
+    :return: ``unsigned int``; one for each ``struct nsproxy`` and socket in it, and one
+        for all its files and mounts
+    """
+    return _net_refcount(net).refs.counter.value_()
+
+
 def _net_refcount(net: Object) -> Object:
     # In v6.18, the reference count moved from ns_common.count to
     # ns_common.__ns_ref.
@@ -108,6 +122,21 @@ def _net_refcount(net: Object) -> Object:
         return net.count
 
 
+def for_each_peernet(net: Object) -> Iterator[tuple[int, Object]]:
+    """
+    Iterate over the namespaces that a namespace has given numbers to, as ``ip netns
+    list-id`` shows them (``net->netns_ids``).
+
+    :param net: ``struct net *``
+    :return: Iterator of numbers (``int``, the ``link-netnsid`` of ``ip link``) and
+        ``struct net *`` objects
+    :raises WalkError: after all that could be reached
+    """
+    type = net.prog_.type("struct net *")
+    for nsid, entry in for_each_idr_entry(net.netns_ids):
+        yield nsid, Object(net.prog_, type, entry.value_())
+
+
 def net_is_dying(net: Object) -> bool:
     """
     Return whether nothing holds a network namespace any longer: cleanup_net() has
@@ -115,7 +144,7 @@ def net_is_dying(net: Object) -> bool:
 
     :param net: ``struct net *``
     """
-    return bool(_net_refcount(net).refs.counter.value_() == 0)
+    return net_refcount(net) == 0
 
 
 def dev_net(dev: Object) -> Object:

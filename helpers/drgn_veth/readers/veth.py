@@ -12,7 +12,7 @@ from drgn import Object, Program, cast
 from drgn.helpers.common.prog import takes_program_or_default
 from drgn.helpers.linux.net import netdev_priv
 
-from ..core.errors import no_module_types
+from ..core.module_types import no_module_types
 from ..core.struct_layout import (
     Members,
     number,

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Open files
+----------
+
+The open files of tasks, and what network namespace, socket or BPF link a file stands
+for. Follows fs/file.c, net/socket.c and kernel/bpf/syscall.c.
+
+Upstream: all but the bound of the walk.
+"""
+
+from collections.abc import Iterator
+import struct
+
+from drgn import NULL, Object, Program, cast, container_of, offsetof, sizeof
+
+from ..core.byte_order import byteorder, struct_order
+from ..core.errors import WalkError
+from .nsfs import nsfs_inode_net_ns
+
+__all__ = (
+    "MAX_FDS",
+    "FileTables",
+    "bpf_link_file_operations",
+    "file_bpf_link",
+    "file_net",
+    "file_socket",
+    "for_each_file_bounded",
+    "sock_net",
+)
+
+#: Far above any real table: 32 MiB of pointers. fs.nr_open allows more, but a table
+#: only grows as far as it is used.
+MAX_FDS = 1 << 22
+_CHUNK = 1 << 13  # pointers that are read at once
+
+
+class FileTables:
+    """
+    The descriptor tables of tasks. Tasks that share a table count as one.
+
+    :param prog: Program
+    :raises LookupError: if it has no such types
+    """
+
+    def __init__(self, prog: Program) -> None:
+        self._prog = prog
+        task = prog.type("struct task_struct")
+        self._files = offsetof(task, "files")
+        self._fdt = offsetof(prog.type("struct files_struct"), "fdt")
+        fdtable = prog.type("struct fdtable")
+        self._max_fds = offsetof(fdtable, "max_fds")
+        self._fd = offsetof(fdtable, "fd")
+        self._word = sizeof(prog.type("void *"))
+        self._seen: set[int] = set()
+        order = struct_order(byteorder(prog))
+        self._pointers = struct.Struct(order + ("Q" if self._word == 8 else "I"))
+
+    def files(self, task: int) -> Iterator[tuple[int, int]]:
+        """
+        Iterate over the open files of a task, unless its table was visited before.
+
+        :param task: Address of a ``struct task_struct``
+        :return: Iterator of descriptors and addresses of ``struct file``
+        :raises FaultError: if the table cannot be read
+        :raises WalkError: if it is longer than any real table
+        """
+        prog = self._prog
+        files = prog.read_word(task + self._files)
+        # A task that is exiting has none.
+        if not files or files in self._seen:
+            return
+        self._seen.add(files)
+        fdt = prog.read_word(files + self._fdt)
+        count = prog.read_u32(fdt + self._max_fds)
+        if count > MAX_FDS:
+            raise WalkError(f"max_fds is {count}: gave up")
+        array = prog.read_word(fdt + self._fd)
+        word = self._word
+        for start in range(0, count, _CHUNK):
+            size = min(_CHUNK, count - start) * word
+            data = prog.read(array + start * word, size)
+            if not any(data):
+                continue
+            for i, (file,) in enumerate(self._pointers.iter_unpack(data)):
+                if file:
+                    yield start + i, file
+
+
+def for_each_file_bounded(task: Object) -> Iterator[tuple[int, Object]]:
+    """
+    Iterate over the open files of a task.
+
+    :param task: ``struct task_struct *``
+    :return: Iterator of descriptors and ``struct file *``
+    :raises FaultError: if the table cannot be read
+    :raises WalkError: if it is longer than any real table (:data:`MAX_FDS`)
+    """
+    prog = task.prog_
+    pointer = prog.type("struct file *")
+    for fd, file in FileTables(prog).files(task.value_()):
+        yield fd, Object(prog, pointer, file)
+
+
+def sock_net(sk: Object) -> Object:
+    """
+    Return the network namespace of a socket, as sock_net() does (include/net/sock.h).
+
+    :param sk: ``struct sock *``
+    :return: ``struct net *``; ``&init_net`` in a kernel without CONFIG_NET_NS
+    """
+    skc_net = sk.member_("__sk_common").skc_net
+    try:
+        return skc_net.net.read_()
+    except AttributeError:
+        return sk.prog_["init_net"].address_of_()
+
+
+def file_socket(file: Object) -> Object:
+    """
+    Return the socket that a file is, as sock_from_file() does (net/socket.c).
+
+    :param file: ``struct file *``
+    :return: ``struct socket *``, ``NULL`` for any other file
+    """
+    prog = file.prog_
+    if file.f_op.value_() != prog["socket_file_ops"].address_of_().value_():
+        return NULL(prog, "struct socket *")
+    return cast("struct socket *", file.private_data.read_())
+
+
+def file_net(file: Object) -> Object:
+    """
+    Return the network namespace that a file keeps alive: the one that it stands for
+    (``/proc/PID/ns/net``), or that of a socket.
+
+    :param file: ``struct file *``
+    :return: ``struct net *``, ``NULL`` for any other file
+    """
+    prog = file.prog_
+    ns = nsfs_inode_net_ns(file.f_inode.read_())
+    if ns:
+        return container_of(ns, "struct net", "ns")
+    socket = file_socket(file)
+    sk = socket.sk.read_() if socket else NULL(prog, "struct sock *")
+    return sock_net(sk) if sk else NULL(prog, "struct net *")
+
+
+def bpf_link_file_operations(prog: Program) -> frozenset[int]:
+    """
+    Return the addresses of the operations of files that are BPF links: one ``struct
+    file_operations``, or two, since a link that can be polled has its own in newer
+    kernels.
+    """
+    found = []
+    for name in ("bpf_link_fops", "bpf_link_fops_poll"):
+        try:
+            found.append(prog[name].address_of_().value_())
+        except KeyError:
+            continue
+    return frozenset(found)
+
+
+def file_bpf_link(file: Object) -> Object:
+    """
+    Return the BPF link whose descriptor a file is, as bpf_link_get_from_fd() does
+    (kernel/bpf/syscall.c).
+
+    :param file: ``struct file *``
+    :return: ``struct bpf_link *``, ``NULL`` for any other file
+    """
+    prog = file.prog_
+    if file.f_op.value_() not in bpf_link_file_operations(prog):
+        return NULL(prog, "struct bpf_link *")
+    return cast("struct bpf_link *", file.private_data.read_())

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Lists on kernel stacks
+----------------------
+
+A function that works at several objects chains them on a list whose head is a local
+variable, and nothing else may lead to them. Such a head is recognized without symbols
+of the function: what it points to points back to it.
+
+Upstream: nothing.
+"""
+
+from collections.abc import Iterator
+import struct
+
+from drgn import Object, sizeof
+
+from ..core.byte_order import byteorder, struct_order
+from ..core.errors import is_read_error
+
+__all__ = ("for_each_list_head_on_stack", "stack_words")
+
+# THREAD_SIZE of most kernels; with KASAN it is twice as much.
+_THREAD_SIZE = 1 << 14
+_FIRST_PAGE = 1 << 12
+
+
+def _saved_stack_pointer(task: Object) -> int:
+    # Of a task that sleeps; 0 if it runs, or on an architecture that keeps it
+    # elsewhere.
+    try:
+        if task.on_cpu.value_():
+            return 0
+    except AttributeError:  # CONFIG_SMP=n
+        pass
+    for name in ("sp", "cpu_context", "ksp"):
+        try:
+            saved = task.thread.member_(name)
+            return saved.sp.value_() if name == "cpu_context" else saved.value_()
+        except (AttributeError, LookupError):
+            continue
+    return 0
+
+
+def stack_words(task: Object) -> tuple[int, tuple[int, ...]]:
+    """
+    Return the kernel stack of a task in use: all of it for a task that runs.
+
+    :param task: ``struct task_struct *``
+    :return: Address of the first word, and the words
+    :raises FaultError: if it cannot be read
+    """
+    prog = task.prog_
+    base = task.stack.value_()
+    first, end = base, base + _THREAD_SIZE
+    saved = _saved_stack_pointer(task)
+    if base <= saved < base + 2 * _THREAD_SIZE:
+        first = saved & -8
+        if first >= end:
+            end += _THREAD_SIZE
+    word = sizeof(task.type_)
+    data = prog.read(first, end - first)
+    code = struct_order(byteorder(prog)) + ("Q" if word == 8 else "I")
+    return first, tuple(value for (value,) in struct.iter_unpack(code, data))
+
+
+def for_each_list_head_on_stack(task: Object) -> Iterator[int]:
+    """
+    Iterate over the heads of ``struct list_head`` lists on the kernel stack of a task
+    whose first and last entry point back to it. Empty lists are skipped.
+
+    :param task: ``struct task_struct *``
+    :return: Iterator of addresses
+    :raises FaultError: if the stack cannot be read
+    """
+    prog = task.prog_
+    word = sizeof(task.type_)
+    first, words = stack_words(task)
+
+    def points_back(entry: int, head: int) -> bool:
+        try:
+            return prog.read_word(entry) == head
+        except Exception as e:
+            if is_read_error(e):
+                return False
+            raise
+
+    for i in range(len(words) - 1):
+        head = first + i * word
+        following, before = words[i], words[i + 1]
+        if min(following, before) < _FIRST_PAGE or (following | before) % word:
+            continue
+        if head in (following, before):
+            continue
+        if points_back(following + word, head) and points_back(before, head):
+            yield head
