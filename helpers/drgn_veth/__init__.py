@@ -28,7 +28,15 @@ from .readers.bpf_prog import (
     bpf_prog_uid,
     for_each_xdp_prog,
 )
+from .readers.bridge import br_port_get, br_port_state
+from .readers.cgroup import cgroup_path_bounded, for_each_task_cgroup
+from .readers.cleanup_net import (
+    cleanup_net_worker,
+    for_each_net_beside,
+    for_each_net_in_cleanup,
+)
 from .readers.cpumask import nr_cpu_ids, num_possible_cpus, online_cpus
+from .readers.crash import crash_time
 from .readers.driver import (
     ethtool_op,
     netdev_driver_name,
@@ -36,6 +44,17 @@ from .readers.driver import (
     netdev_tcp_data_split,
     rx_queue_memory_provider,
 )
+from .readers.files import (
+    file_bpf_link,
+    file_net,
+    file_socket,
+    for_each_file_bounded,
+    sock_net,
+)
+from .readers.inet import in_dev_for_each_ifa, in_dev_get, netdev_inet_addresses
+from .readers.inet6 import in6_dev_for_each_ifa, in6_dev_get, netdev_inet6_addresses
+from .readers.ipvlan import ipvlan_flags, ipvlan_mode, ipvlan_port
+from .readers.macvlan import macvlan_dev_mode, macvlan_priv
 from .readers.netdev import (
     dev_get_flags,
     for_each_altname,
@@ -48,17 +67,28 @@ from .readers.netdev import (
     netdev_master_upper_dev_get,
     netdev_operstate,
 )
-from .readers.netkit import NETKIT_KIND, netkit_peer, netkit_priv
+from .readers.netkit import (
+    NETKIT_KIND,
+    netkit_is_primary,
+    netkit_mode,
+    netkit_peer,
+    netkit_policy,
+    netkit_priv,
+)
 from .readers.netns import (
     dev_net,
     for_each_net_bounded,
     for_each_netdev_bounded,
+    for_each_peernet,
     net_inum,
     net_is_dying,
     net_is_init,
+    net_refcount,
 )
 from .readers.nsfs import netns_name, nsfs_inode_net_ns
+from .readers.nsproxy import nsproxy_nodename, task_net
 from .readers.peer import netdev_peer
+from .readers.qdisc import netdev_qdisc_id
 from .readers.queues import (
     netdev_num_rx_queues,
     netdev_num_tx_queues,
@@ -67,6 +97,7 @@ from .readers.queues import (
     netdev_rx_queue,
     netdev_txq_to_tc,
 )
+from .readers.reg_state import netdev_reg_state
 from .readers.rps import (
     netdev_rps_flow_entries,
     netdev_rps_map,
@@ -76,6 +107,13 @@ from .readers.rps import (
     rx_queue_rps_map,
 )
 from .readers.rtnl import rtnl_owner
+from .readers.task import for_each_net_task, net_for_pid, task_comm
+from .readers.unregister import (
+    for_each_netdev_chained,
+    for_each_netdev_on_stack,
+    for_each_netdev_todo,
+    netdev_refcnt_read,
+)
 from .readers.veth import (
     VETH_KIND,
     veth_peer,
@@ -86,6 +124,7 @@ from .readers.veth import (
     veth_rqs,
 )
 from .readers.virtio_net import virtio_net_features
+from .readers.vlan import vlan_dev_priv, vlan_dev_vlan_id, vlan_dev_vlan_proto
 from .readers.xdp import XdpMode, dev_xdp_link, dev_xdp_prog
 from .readers.xps import (
     XPS_CPUS,
@@ -96,10 +135,12 @@ from .readers.xps import (
     netdev_xps_rxqs,
 )
 from .snapshot import take_snapshot
+from .snapshot.find import find_net, find_netdev
 from .snapshot.link_pins import bpf_link_pins
 from .snapshot.net_mounts import for_each_net_mount, net_mounts
-from .snapshot.net_processes import net_processes
+from .snapshot.net_tasks import net_processes, net_tasks
 from .snapshot.target import read_target, target_kind, target_types
+from .snapshot.task_containers import task_container
 
 __version__ = "0.1.0"
 
@@ -142,23 +183,54 @@ __all__ = (
     "bpf_prog_offload_requested",
     "bpf_prog_tag",
     "bpf_prog_uid",
+    "br_port_get",
+    "br_port_state",
+    "cgroup_path_bounded",
+    "cleanup_net_worker",
+    "crash_time",
     "dev_get_flags",
     "dev_net",
     "dev_xdp_link",
     "dev_xdp_prog",
     "ethtool_op",
+    "file_bpf_link",
+    "file_net",
+    "file_socket",
+    "find_net",
+    "find_netdev",
     "for_each_altname",
+    "for_each_file_bounded",
+    "for_each_net_beside",
     "for_each_net_bounded",
+    "for_each_net_in_cleanup",
     "for_each_net_mount",
+    "for_each_net_task",
     "for_each_netdev_bounded",
+    "for_each_netdev_chained",
+    "for_each_netdev_on_stack",
+    "for_each_netdev_todo",
+    "for_each_peernet",
+    "for_each_task_cgroup",
     "for_each_xdp_link",
     "for_each_xdp_prog",
+    "in6_dev_for_each_ifa",
+    "in6_dev_get",
+    "in_dev_for_each_ifa",
+    "in_dev_get",
+    "ipvlan_flags",
+    "ipvlan_mode",
+    "ipvlan_port",
+    "macvlan_dev_mode",
+    "macvlan_priv",
     "messages_in",
+    "net_for_pid",
     "net_inum",
     "net_is_dying",
     "net_is_init",
     "net_mounts",
     "net_processes",
+    "net_refcount",
+    "net_tasks",
     "netdev_address",
     "netdev_alias",
     "netdev_driver_name",
@@ -166,6 +238,8 @@ __all__ = (
     "netdev_flags",
     "netdev_for_each_lower_dev",
     "netdev_for_each_upper_dev",
+    "netdev_inet6_addresses",
+    "netdev_inet_addresses",
     "netdev_kind",
     "netdev_lowers",
     "netdev_master",
@@ -176,8 +250,11 @@ __all__ = (
     "netdev_op",
     "netdev_operstate",
     "netdev_peer",
+    "netdev_qdisc_id",
     "netdev_real_num_rx_queues",
     "netdev_real_num_tx_queues",
+    "netdev_refcnt_read",
+    "netdev_reg_state",
     "netdev_rps_flow_entries",
     "netdev_rps_map",
     "netdev_rx_queue",
@@ -190,11 +267,15 @@ __all__ = (
     "netdev_xps_maps",
     "netdev_xps_queues",
     "netdev_xps_rxqs",
+    "netkit_is_primary",
+    "netkit_mode",
     "netkit_peer",
+    "netkit_policy",
     "netkit_priv",
     "netns_name",
     "nr_cpu_ids",
     "nsfs_inode_net_ns",
+    "nsproxy_nodename",
     "online_cpus",
     "possible_cpus",
     "read_target",
@@ -204,9 +285,13 @@ __all__ = (
     "rx_queue_memory_provider",
     "rx_queue_rps_flow_entries",
     "rx_queue_rps_map",
+    "sock_net",
     "take_snapshot",
     "target_kind",
     "target_types",
+    "task_comm",
+    "task_container",
+    "task_net",
     "veth_peer",
     "veth_poll_members",
     "veth_priv",
@@ -215,6 +300,9 @@ __all__ = (
     "veth_rq_xdp_prog",
     "veth_rqs",
     "virtio_net_features",
+    "vlan_dev_priv",
+    "vlan_dev_vlan_id",
+    "vlan_dev_vlan_proto",
     "xdp_link_refs",
     "xdp_message_places",
 )

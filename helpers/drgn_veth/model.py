@@ -24,13 +24,20 @@ __all__ = (
     "NOT_IN_JSON",
     "XDP_MODES",
     "Bond",
+    "BridgePort",
+    "Container",
     "Device",
     "DeviceRef",
     "Driver",
     "Features",
+    "Holder",
+    "Ipvlan",
     "Kernel",
     "LoadedProgram",
+    "Macvlan",
     "Namespace",
+    "NetTask",
+    "Netkit",
     "Pair",
     "QueueCount",
     "Queues",
@@ -43,6 +50,7 @@ __all__ = (
     "Task",
     "Veth",
     "VirtioNet",
+    "Vlan",
     "Xdp",
     "XdpLink",
     "XdpProgram",
@@ -63,6 +71,10 @@ class Target(NamedTuple):
     possible_cpus: Maybe[int]
     online_cpus: Maybe[tuple[int, ...]]
     rps_sock_flow_entries: Maybe[int]
+    path: Optional[str] = None  # name of the file
+    # Seconds since 1970 at the crash; None: it did not crash.
+    time: Maybe[Optional[int]] = None
+    rtnl_owner: Maybe[Optional["Task"]] = None  # who holds rtnl_mutex
 
 
 class Task(NamedTuple):
@@ -106,18 +118,70 @@ class Kernel(NamedTuple):
     records_rx_queue: Maybe[Optional[RecordsRxQueue]] = None
 
 
+class NetTask(NamedTuple):
+    """A process in a network namespace (``struct task_struct``)."""
+
+    pid: Maybe[int]  # of the thread group, in the initial PID namespace
+    comm: Maybe[str]
+    container: Maybe[Optional[str]]  # Container.id
+    # The thread that is there, None if it is the first, whose id is the PID.
+    thread: Maybe[Optional[int]] = None
+
+
+#: Runtimes whose identifiers of containers are names.
+_RUNTIMES_WITH_NAMES = ("lxc", "systemd-nspawn")
+
+
+class Container(NamedTuple):
+    """A container, as the cgroup of its tasks says."""
+
+    id: str
+    runtime: Optional[str]  # docker, containerd, cri-o, podman, lxc, ...
+    pod: Optional[str]  # UID of a Kubernetes pod
+    cgroup: str  # path of the container's cgroup
+    within: tuple[str, ...] = ()  # Container.id of those around it, outermost first
+
+    @property
+    def label(self) -> str:
+        """What it is called: ``docker:9f86d081884c``, ``lxc:web``."""
+        named = self.runtime in _RUNTIMES_WITH_NAMES
+        return f"{self.runtime or 'container'}:{self.id if named else self.id[:12]}"
+
+
+class Holder(NamedTuple):
+    """What keeps a network namespace alive that has neither task nor mount."""
+
+    kind: str  # fd: an open nsfs file; socket; kernel
+    pid: Maybe[Optional[int]] = None
+    comm: Maybe[Optional[str]] = None
+    fd: Maybe[Optional[int]] = None
+
+
 class Namespace(NamedTuple):
     """A network namespace (``struct net``)."""
 
     inum: Maybe[int]
     init: bool
     device_count: int
-    # cleanup_net() has taken it off net_namespace_list; a peer led to it.
+    # Nothing holds it any longer: cleanup_net() has begun with it, or will.
     dying: bool = False
     names: Maybe[tuple[str, ...]] = ()  # as `ip netns` has them
     mounts: Maybe[tuple[str, ...]] = ()  # paths that it is mounted at
-    # A process in it; looked for only where nothing is mounted.
-    process: Maybe[Optional[Task]] = None
+    net: int = 0  # address of the struct net: what tells it from all others
+    label: str = ""  # what every screen calls it
+    # Paths in other mount namespaces; looked for only where there is no other.
+    other_mounts: Maybe[tuple[str, ...]] = ()
+    nsid: Maybe[Optional[int]] = None  # as init_net numbers it
+    hostname: Maybe[Optional[str]] = None  # of the first of its tasks
+    # Processes that have a thread in it; None: nobody looked.
+    task_count: Maybe[Optional[int]] = None
+    tasks: Maybe[Optional[tuple[NetTask, ...]]] = None  # those with the lowest PIDs
+    containers: Maybe[Optional[tuple[Container, ...]]] = None  # of all its tasks
+    # What keeps it alive; looked for only without a task and a mount. The first ten.
+    holders: Maybe[Optional[tuple[Holder, ...]]] = None
+    holder_count: Maybe[Optional[int]] = None
+    worker: Maybe[Optional[Task]] = None  # the task that runs cleanup_net() for it
+    matched: bool = False  # a filter names it
 
 
 class DeviceRef(NamedTuple):
@@ -129,6 +193,7 @@ class DeviceRef(NamedTuple):
     net_device: int  # what tells it from all others, even in a damaged dump
     # Why it is on no list of its namespace, or its namespace on none.
     off_list: Optional[str] = None
+    label: str = ""  # of its namespace
 
 
 class QueueCount(NamedTuple):
@@ -252,6 +317,40 @@ class Bond(NamedTuple):
     slaves: Maybe[tuple[DeviceRef, ...]]  # in the order of the kernel's list
 
 
+class Vlan(NamedTuple):
+    """What a VLAN device keeps itself (``struct vlan_dev_priv``)."""
+
+    id: Maybe[int]
+    protocol: Maybe[str]  # 802.1Q, 802.1ad
+
+
+class Macvlan(NamedTuple):
+    """What a macvlan or macvtap device keeps itself (``struct macvlan_dev``)."""
+
+    mode: Maybe[str]  # private, vepa, bridge, passthru, source
+
+
+class Ipvlan(NamedTuple):
+    """What all ipvlan devices on one device share (``struct ipvl_port``)."""
+
+    mode: Maybe[str]  # l2, l3, l3s
+    flags: Maybe[tuple[str, ...]]  # private, vepa; none: what ip calls "bridge"
+
+
+class BridgePort(NamedTuple):
+    """What a bridge keeps of a port (``struct net_bridge_port``)."""
+
+    state: Maybe[str]  # disabled, listening, learning, forwarding, blocking
+
+
+class Netkit(NamedTuple):
+    """What a netkit device keeps itself (``struct netkit``)."""
+
+    mode: Maybe[str]  # l2, l3
+    policy: Maybe[str]  # forward, blackhole: without a program
+    primary: Maybe[bool]
+
+
 class VirtioNet(NamedTuple):
     """What a virtio_net device negotiated."""
 
@@ -270,32 +369,54 @@ class Device(NamedTuple):
     kind: Maybe[Optional[str]]
     flags: Maybe[tuple[str, ...]]
     operstate: Maybe[str]
+    reg_state: Maybe[str]
     mtu: Maybe[int]
     min_mtu: Maybe[int]
     max_mtu: Maybe[int]
     mac: Maybe[Optional[str]]
+    qdisc: Maybe[Optional[str]]  # None: not set up yet
+    addresses: Maybe[tuple[str, ...]]  # as `ip address` has them: IPv4, then IPv6
     master: Maybe[Optional[DeviceRef]]
+    lowers: Maybe[tuple[DeviceRef, ...]]  # adj_list.lower: one level
+    uppers: Maybe[tuple[DeviceRef, ...]]  # adj_list.upper: one level, a master first
     queues: Queues
     peer: Maybe[Optional[DeviceRef]]
     xdp: Xdp
     rps: Maybe[tuple[RpsQueue, ...]]
     xps: Maybe[tuple[XpsQueue, ...]]
+    # Of devices of some kinds. Unreadable: the types of the module are missing.
+    vlan: Maybe[Optional[Vlan]] = None
+    macvlan: Maybe[Optional[Macvlan]] = None
+    ipvlan: Maybe[Optional[Ipvlan]] = None
+    bond: Optional[Bond] = None
+    bridge_port: Maybe[Optional[BridgePort]] = None
+    netkit: Maybe[Optional[Netkit]] = None
     off_list: Optional[str] = None
     # What decides an XDP attach, and what the rules of diagnosis compare.
     driver: Driver = Driver(None, False, False, False)
     features: Features = Features(0, 0, None)
     hard_header_len: Maybe[int] = 0
-    uppers: Maybe[tuple[DeviceRef, ...]] = ()  # adj_list.upper: one level
     memory_provider: Maybe[bool] = False  # of some real RX queue
     tcp_data_split: Maybe[bool] = False  # cfg.hds_config is ENABLED
     veth: Optional[Veth] = None
-    bond: Optional[Bond] = None
     virtio_net: Optional[VirtioNet] = None
+    netns_label: str = ""
+    matched: bool = False  # a filter matches it, not only its peer
+    # For a device that is on no list of its namespace, or whose namespace is on none:
+    refcount: Maybe[Optional[int]] = None  # netdev_refcnt_read()
+    # Tasks with its address on their kernel stack; looked for only if netdev_run_todo()
+    # waits for its references.
+    ref_tasks: Maybe[Optional[tuple[Task, ...]]] = None
 
     @property
     def ref(self) -> DeviceRef:
         return DeviceRef(
-            self.netns, self.ifindex, self.name, self.net_device, self.off_list
+            self.netns,
+            self.ifindex,
+            self.name,
+            self.net_device,
+            self.off_list,
+            self.netns_label,
         )
 
 
@@ -315,6 +436,8 @@ class XdpLink(NamedTuple):
     pins: Maybe[tuple[str, ...]]  # paths
     holders: Maybe[int]  # references that are not pins: files that processes have open
     here: bool = True  # the first process sees all pins by these paths
+    # Tasks that have it open, of those that hold it. None: nobody has looked.
+    tasks: Maybe[Optional[tuple[Holder, ...]]] = None
 
 
 class LoadedProgram(NamedTuple):
@@ -348,18 +471,18 @@ class Snapshot(NamedTuple):
 
 #: Members that the JSON leaves out: a finding that needs one says if it is missing.
 NOT_IN_JSON: Mapping[type, frozenset[str]] = {
-    Namespace: frozenset({"process"}),
+    Namespace: frozenset({"net"}),
+    NetTask: frozenset({"thread"}),
     XdpProgram: frozenset({"expected_attach_type"}),
     XdpQueue: frozenset({"registered", "tx_errors", "waiting", "rxq_index"}),
+    Bond: frozenset({"xmit_policy", "slaves"}),
     Device: frozenset(
         {
-            "bond",
             "driver",
             "features",
             "hard_header_len",
             "memory_provider",
             "tcp_data_split",
-            "uppers",
             "veth",
             "virtio_net",
         }

@@ -14,6 +14,7 @@ all devices (:mod:`drgn_veth.snapshot.discover`) before it records any
 
 from collections.abc import Iterator, Mapping
 import contextlib
+import functools
 import gc
 
 from drgn import Program, ProgramFlags
@@ -34,9 +35,12 @@ from .devices import DeviceRecords
 from .discover import Discovery, Found
 from .kernel import read_kernel
 from .layouts import Layouts
+from .link_holders import open_bpf_links
 from .links import record_links
 from .loaded_programs import read_programs
 from .namespaces import name_namespaces
+from .net_tasks import WHAT
+from .ref_tasks import add_ref_tasks
 from .stopped import add_stopped
 from .target import read_target
 from .user_half import hide_user_half
@@ -122,7 +126,8 @@ def take_snapshot(prog: Program) -> Snapshot:
     if prog.flags & ProgramFlags.IS_LIVE:
         # A list may have changed while it was read.
         for _ in range(_TRIES - 1):
-            if not snapshot.incomplete:
+            # The walk over all tasks has its own tries.
+            if all(what in WHAT for what, _ in snapshot.incomplete):
                 break
             snapshot = _take(prog)
     return snapshot
@@ -139,23 +144,30 @@ def _take(prog: Program) -> Snapshot:
     records = DeviceRecords(layouts, discovery)
     with _without_gc():
         nets = discovery.namespaces()
+        namespaces, untold = name_namespaces(prog, nets)
+        namespaces.sort(key=_inum_key)
+        discovery.label(namespaces)
         # What was allocated together lies together: by address, a page of the dump
         # is unpacked once and not once for each end of a pair.
         addresses = sorted(discovery.found)
         devices = [records.device(discovery.found[at]) for at in addresses]
         add_stopped(layouts, discovery, devices, records.with_napi)
         devices.sort(key=_sort_key)
-        namespaces = name_namespaces(prog, nets)
-        namespaces.sort(key=_inum_key)
+        devices = add_ref_tasks(layouts, devices)
         pairs, halves = _pairs(devices, discovery.found)
+        kernel = read_kernel(prog, records.functions)
         return Snapshot(
-            read_target(prog),
+            read_target(prog)._replace(rtnl_owner=kernel.rtnl_owner),
             tuple(namespaces),
             tuple(devices),
             tuple(pairs),
-            (*discovery.incomplete, *halves),
-            read_kernel(prog, records.functions),
-            record_links(prog, records.programs.links.values()),
+            (*discovery.incomplete, *halves, *untold),
+            kernel,
+            record_links(
+                prog,
+                records.programs.links.values(),
+                functools.partial(open_bpf_links, prog),
+            ),
             attempt(read_programs, prog),
         )
 

@@ -35,18 +35,28 @@ from ..readers.netdev import (
     for_each_altname,
     netdev_alias,
     netdev_flag_names,
+    netdev_for_each_lower_dev,
     netdev_for_each_upper_dev,
     operstate_from,
     read_address,
 )
 from ..readers.queues import checked_count
+from ..readers.reg_state import reg_state_from
 from ..readers.rps import rps_map_cpus, rx_queue_rps_flow_entries, rx_queue_rps_map
+from ..readers.unregister import (
+    NETREG_UNREGISTERED,
+    NETREG_UNREGISTERING,
+    netdev_refcnt_read,
+)
 from ..readers.veth import VethRq, veth_rq_poll, veth_rqs
 from ..readers.xdp import XdpMode
 from ..readers.xps import XPS_CPUS, XPS_RXQS, netdev_xps_queues
+from .addresses import Addresses
+from .bridge_ports import BridgePorts
 from .discover import NO_VETH, Discovery, Found
 from .driver import Drivers
 from .layouts import Layouts, NetDevice, RxQueue
+from .qdiscs import Qdiscs
 from .queue_arrays import confirmed_count, confirmed_queues
 from .veth_queues import VethQueues
 from .xdp_programs import XdpPrograms
@@ -62,6 +72,7 @@ class _Shape(NamedTuple):
     queues: Queues
     flags: Maybe[tuple[str, ...]]
     operstate: Maybe[str]
+    reg_state: Maybe[str]
     driver: Driver
     features: Features
 
@@ -97,6 +108,8 @@ def _no_xps(real: int) -> tuple[XpsQueue, ...]:
     return tuple([XpsQueue(i, (), ()) for i in range(real)])
 
 
+_FREED_NAMES = (NETREG_UNREGISTERING, NETREG_UNREGISTERED)
+
 _IDLE_VETH = Veth(0, 0)
 
 
@@ -120,13 +133,23 @@ class DeviceRecords:
         #: The attached programs, and the links that hold them.
         self.programs = XdpPrograms(self._prog)
         self._veth_queues = VethQueues(layouts, self.programs)
-        self._drivers = Drivers(layouts, discovery)
+        self._drivers = Drivers(layouts)
+        self._addresses = Addresses(self._prog, discovery.found)
+        self._bridge_ports = BridgePorts(layouts)
+        self._qdiscs = Qdiscs(self._prog, discovery.found)
         #: Functions of drivers that have devices, by name.
         self.functions = self._drivers.functions
         #: Veths with NAPI on some queue: their peers can wait for it.
         self.with_napi: list[int] = []
 
     def _altnames(self, found: Found) -> Maybe[tuple[str, ...]]:
+        names = self._altnames_there(found)
+        # unregister_netdevice_many() frees them before anything else leaves the device.
+        if isinstance(names, Unreadable) and found.raw.reg_state in _FREED_NAMES:
+            return ()
+        return names
+
+    def _altnames_there(self, found: Found) -> Maybe[tuple[str, ...]]:
         node = found.raw.name_node
         if isinstance(node, Unreadable):
             return node
@@ -234,6 +257,7 @@ class DeviceRecords:
             raw.gflags,
             raw.state,
             raw.operstate,
+            raw.reg_state,
             raw.netdev_ops,
             raw.ethtool_ops,
             raw.rtnl_link_ops,
@@ -257,6 +281,7 @@ class DeviceRecords:
             ),
             flags,
             operstate,
+            attempt(reg_state_from, raw.reg_state, self._layouts.reg_states),
             self._drivers.record(found),
             Features(raw.features, raw.wanted_features, raw.xdp_features),
         )
@@ -281,7 +306,7 @@ class DeviceRecords:
         raw = found.raw
         ref = found.ref
         kind = found.kind
-        queues, flags, operstate, driver, features = self._shape(found)
+        queues, flags, operstate, reg_state, driver, features = self._shape(found)
         # Counts are believed if the array of the queues does not deny them.
         layouts, address = self._layouts, found.address
         rx, rx_queues = confirmed_queues(layouts.rx_queue, raw.rx, queues.rx, address)
@@ -300,25 +325,36 @@ class DeviceRecords:
             kind=kind if isinstance(kind, Unreadable) else _text_or_none(kind),
             flags=flags,
             operstate=operstate,
+            reg_state=reg_state,
             mtu=raw.mtu,
             min_mtu=raw.min_mtu,
             max_mtu=raw.max_mtu,
             mac=self._mac(raw),
+            qdisc=self._qdiscs.id(raw.qdisc),
+            addresses=self._addresses.of(address),
             master=self._discovery.reference(found.master),
+            lowers=()
+            if raw.lower == address + layouts.lower
+            else self._discovery.references(netdev_for_each_lower_dev, found),
+            uppers=()
+            if raw.upper == address + layouts.upper
+            else self._discovery.references(netdev_for_each_upper_dev, found),
             queues=queues,
             peer=self._discovery.reference(found.peer),
             xdp=self._xdp(found, rqs),
             rps=rps,
             xps=self._xps(found, tx.real),
+            bridge_port=self._bridge_ports.record(address, raw),
             off_list=ref.off_list,
             driver=driver,
             features=features,
             hard_header_len=raw.hard_header_len,
-            uppers=()
-            if raw.upper == address + layouts.upper
-            else self._discovery.references(netdev_for_each_upper_dev, found),
             memory_provider=memory_provider,
+            netns_label=ref.label,
             veth=self._veth(found, stale),
+            refcount=None
+            if ref.off_list is None
+            else attempt(netdev_refcnt_read, layouts.dev(address)),
         )
         if found.veth_rqs is NO_VETH:
             return self._drivers.complete(found, device)

@@ -37,7 +37,10 @@ from ..readers.netns import (
     net_is_init,
 )
 from ..readers.peer import netdev_peer
+from ..readers.unregister import NETREG_REGISTERED
 from ..readers.veth import VETH_KIND, VethPriv, veth_peer
+from .going import Going
+from .labels import HOST
 from .layouts import Layouts, NetDevice
 
 __all__ = ("NO_VETH", "Discovery", "Found")
@@ -55,7 +58,6 @@ _REG_STATES = {
     4: "released",
     5: "a dummy",
 }
-_NETREG_REGISTERED = 1
 
 #: Why other devices have no queues of a veth; never shown.
 NO_VETH = Unreadable("not a veth")
@@ -95,10 +97,14 @@ class Discovery:
         self._prog = layouts.prog
         #: What was found, by address.
         self.found: dict[int, Found] = {}
+        # Of namespaces, by the address of the struct net.
+        self._labels: dict[int, str] = {}
         #: Walks that could not be finished, and why.
         self.incomplete: list[tuple[str, str]] = []
         # Namespaces whose list of devices could not be walked completely.
         self._broken: set[int] = set()
+        # Namespaces that are on no list, and why.
+        self._off_list: dict[int, str] = {}
         # Pointers to something that is not a device, and why not.
         self._astray: dict[int, Unreadable] = {}
         # By rtnl_link_ops.
@@ -106,6 +112,8 @@ class Discovery:
 
     def _read_device(self, address: int) -> tuple[NetDevice, Optional[VethPriv]]:
         # The device, and the private data behind it if it is a veth's.
+        if self._layouts.net_device.by_member:
+            return self._layouts.net_device.read(address), None
         try:
             data = self._prog.read(address, self._layouts.device_size)
         except Exception:  # Each member gets its own error.
@@ -216,9 +224,58 @@ class Discovery:
             listed[net.value_()] = inum
             count = self._devices_of(net, inum, None)
             init = attempt(net_is_init, net)
-            namespaces.append((net.value_(), Namespace(inum, init is True, count)))
+            at = net.value_()
+            namespaces.append((at, Namespace(inum, init is True, count, net=at)))
         if salvage.lost is not None:
             self.incomplete.append(("namespaces", salvage.lost))
+        going = Going(self._prog)
+        self._add_going_nets(going, listed, namespaces)
+        self._follow_peers(listed, namespaces)
+        if self._add_going_devices(going, listed):
+            self._follow_peers(listed, namespaces)
+        self.incomplete += going.incomplete
+        worker = going.worker_record()
+        for i, (at, namespace) in enumerate(namespaces):
+            if at in self._off_list:
+                count = sum(found.raw.net == at for found in self.found.values())
+                namespace = namespace._replace(device_count=count)
+            if namespace.dying:
+                namespace = namespace._replace(worker=worker)
+            namespaces[i] = (at, namespace)
+        return namespaces
+
+    def _add_going_nets(
+        self,
+        going: Going,
+        listed: dict[int, Maybe[int]],
+        namespaces: list[tuple[int, Namespace]],
+    ) -> None:
+        for net in going.nets(listed):
+            at = net.value_()
+            if at not in listed:
+                self._add_net(net, listed, namespaces)
+                continue
+            # cleanup_net() has not begun with it.
+            for i, (address, namespace) in enumerate(namespaces):
+                if address == at:
+                    namespaces[i] = (at, namespace._replace(dying=True))
+
+    def _add_going_devices(self, going: Going, listed: dict[int, Maybe[int]]) -> bool:
+        # Whether there are any that were unknown.
+        before = len(self.found)
+        for dev in going.devices(listed, self._off_list):
+            address = dev.value_()
+            if address in self.found or len(self.found) - before > _MAX_OFF_LIST:
+                continue
+            raw, priv = self._read_device(address)
+            if isinstance(raw.net, int) and raw.net in listed:
+                why = self._why_off_list(raw.net, raw.reg_state)
+                self._add(address, raw, priv, listed[raw.net], why)
+        return len(self.found) > before
+
+    def _follow_peers(
+        self, listed: dict[int, Maybe[int]], namespaces: list[tuple[int, Namespace]]
+    ) -> None:
         # A peer may be where no list leads; and it may lead further.
         limit = len(self.found) + _MAX_OFF_LIST
         unseen = list(self.found.values())
@@ -229,7 +286,30 @@ class Discovery:
                 if isinstance(peer, int) and peer and peer not in self.found:
                     self._follow(found, peer, listed, namespaces)
             unseen = list(self.found.values())[before:]
-        return namespaces
+
+    def _add_net(
+        self,
+        net: Object,
+        listed: dict[int, Maybe[int]],
+        namespaces: list[tuple[int, Namespace]],
+    ) -> None:
+        # A namespace that is on no list.
+        at = net.value_()
+        inum = attempt(net_inum, net)
+        dying = attempt(net_is_dying, net) is True
+        off_list = "netns is dying" if dying else "netns is on no list"
+        listed[at] = inum
+        self._off_list[at] = off_list
+        count = self._devices_of(net, inum, off_list)
+        namespaces.append((at, Namespace(inum, False, count, dying, net=at)))
+
+    def _why_off_list(self, owner: int, state: Maybe[int]) -> str:
+        # Why a device is not on the list of its namespace.
+        if owner in self._broken:
+            return "on a broken list"
+        if isinstance(state, Unreadable) or state == NETREG_REGISTERED:
+            return "on no list, as during a move"
+        return _REG_STATES.get(state, f"reg_state is {state}")
 
     def _follow(
         self,
@@ -254,21 +334,22 @@ class Discovery:
             return
         owner = net.value_()
         if owner not in listed:
-            inum = attempt(net_inum, net)
-            dying = attempt(net_is_dying, net) is True
-            off_list = "netns is dying" if dying else "netns is on no list"
-            listed[owner] = inum
-            count = self._devices_of(net, inum, off_list)
-            namespaces.append((owner, Namespace(inum, False, count, dying)))
+            self._add_net(net, listed, namespaces)
         if peer not in self.found:
-            state = raw.reg_state
-            if owner in self._broken:
-                off_list = "on a broken list"
-            elif isinstance(state, Unreadable) or state == _NETREG_REGISTERED:
-                off_list = "on no list, as during a move"
-            else:
-                off_list = _REG_STATES.get(state, f"reg_state is {state}")
-            self._add(peer, raw, priv, listed[owner], off_list)
+            why = self._why_off_list(owner, raw.reg_state)
+            self._add(peer, raw, priv, listed[owner], why)
+
+    def label(self, namespaces: Iterable[Namespace]) -> None:
+        """Give each device the label of its namespace."""
+        self._labels = {namespace.net: namespace.label for namespace in namespaces}
+        for address, found in self.found.items():
+            label = self._label(found.raw.net)
+            self.found[address] = found._replace(ref=found.ref._replace(label=label))
+
+    def _label(self, net: Maybe[Optional[int]]) -> str:
+        if net is None:  # CONFIG_NET_NS=n
+            return HOST
+        return "" if isinstance(net, Unreadable) else self._labels.get(net, "")
 
     def reference(self, address: Maybe[int]) -> Maybe[Optional[DeviceRef]]:
         """Return how another device refers to one."""
@@ -292,7 +373,8 @@ class Discovery:
         if not isinstance(net, Unreadable) and net:
             inum = attempt(net_inum, net)
         name = attempt(_name, raw.name)
-        return DeviceRef(inum, raw.ifindex, name, address, "on no list")
+        label = self._label(raw.net)
+        return DeviceRef(inum, raw.ifindex, name, address, "on no list", label)
 
     def references(
         self, walk: Callable[[Object], Iterable[Object]], found: Found

@@ -10,7 +10,6 @@ from drgn.helpers.common.prog import takes_program_or_default
 
 from ..core.errors import attempt
 from ..core.messages import DRIVER_MESSAGES, XDP_ATTACH_ALWAYS
-from ..core.text import decode
 from ..core.unreadable import Maybe, Unreadable
 from ..disasm.veth_poll import veth_poll_members
 from ..disasm.veth_xmit import veth_xmit_records_rx_queue
@@ -27,6 +26,7 @@ from ..readers.skb import (
     smp_cache_bytes,
 )
 from ..readers.xdp import has_xdp_state
+from .task_record import task_record
 
 __all__ = ("read_kernel",)
 
@@ -74,12 +74,7 @@ def _messages(
 
 def _owner(prog: Program) -> Optional[Task]:
     task = rtnl_owner(prog)
-    if not task:
-        return None
-    return Task(
-        attempt(lambda: task.pid.value_()),
-        attempt(lambda: decode(task.comm.string_())),
-    )
+    return task_record(task) if task else None
 
 
 def _padded_vnet_hdr_size(

@@ -13,10 +13,15 @@ import drgn
 from drgn import Object, Program, offsetof, sizeof
 
 from ..core.errors import READ_ERRORS, attempt, reason
+from ..core.module_types import no_module_types
 from ..core.struct_layout import Layout, Members
-from ..core.unreadable import Unreadable
+from ..core.unreadable import Maybe, Unreadable
+from ..readers.bridge import NetDevicePort
 from ..readers.driver import NetDeviceDriver, RxQueueMemory
+from ..readers.inet import NetDeviceInet
+from ..readers.inet6 import NetDeviceInet6
 from ..readers.netdev import (
+    ADJ_LIST_LOWER,
     ADJ_LIST_UPPER,
     NAME_NODE_LIST,
     NameNode,
@@ -24,13 +29,15 @@ from ..readers.netdev import (
     link_state_masks,
 )
 from ..readers.netns import DEV_LIST, NetDeviceNetns
+from ..readers.qdisc import NetDeviceQdisc
 from ..readers.queues import NetDeviceQueues, RxQueueOwner, TxQueue, drv_xoff_mask
+from ..readers.reg_state import reg_states
 from ..readers.rps import RxQueueRps
 from ..readers.veth import VethPriv, VethRq, veth_priv
 from ..readers.xdp import NetDeviceXdp, no_xdp_state
 from ..readers.xps import NetDeviceXps
 
-__all__ = ("Layouts", "NetDevice", "RxQueue")
+__all__ = ("Layouts", "NetDevice", "RxQueue", "layout_of")
 
 R = TypeVar("R", bound=Members)
 
@@ -42,6 +49,10 @@ class NetDevice(
     NetDeviceQueues,
     NetDeviceXdp,
     NetDeviceXps,
+    NetDeviceQdisc,
+    NetDeviceInet,
+    NetDeviceInet6,
+    NetDevicePort,
 ):
     """What is read of a ``struct net_device``."""
 
@@ -59,6 +70,20 @@ def _layout(prog: Program, type: drgn.Type, declared: type[R]) -> Layout[R]:
     except KeyError:
         layout = prog.cache[key] = Layout(prog, type, declared)
         return layout
+
+
+def layout_of(
+    prog: Program, name: str, declared: type[R], module: Optional[str] = None
+) -> Maybe[Layout[R]]:
+    """
+    Return the layout of a struct that this kernel may not have.
+
+    :param module: Which module has it, if only a module has
+    """
+    try:
+        return _layout(prog, prog.type(name), declared)
+    except LookupError as e:
+        return Unreadable(no_module_types(name, module) if module else reason(e))
 
 
 class Layouts:
@@ -80,6 +105,8 @@ class Layouts:
         #: as empty.
         upper = attempt(offsetof, net_device, ADJ_LIST_UPPER)
         self.upper = -1 if isinstance(upper, Unreadable) else upper
+        lower = attempt(offsetof, net_device, ADJ_LIST_LOWER)
+        self.lower = -1 if isinstance(lower, Unreadable) else lower
         #: net_device.xdp_state if nothing is attached. None: that has to be asked of
         #: drgn_veth.readers.xdp, as in kernels that do not have it.
         self.no_xdp: Union[bytes, int, None] = no_xdp_state(prog)
@@ -90,6 +117,9 @@ class Layouts:
         self.pointer_size = sizeof(self._pointer)
         #: netdev_queue.state of a queue that its driver has stopped.
         self.drv_xoff = drv_xoff_mask(prog)
+
+        #: Names of net_device.reg_state, by value.
+        self.reg_states = attempt(reg_states, prog)
 
         #: None: there are no altnames.
         self.name_node: Optional[Layout[NameNode]] = None

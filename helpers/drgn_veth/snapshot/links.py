@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The BPF links of a Snapshot, and who holds them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import Callable, Optional
 
 from drgn import Object, Program
 
 from ..core.errors import attempt
-from ..core.unreadable import Unreadable
-from ..model import DeviceRef, XdpLink
+from ..core.unreadable import Maybe, Unreadable
+from ..model import DeviceRef, Holder, XdpLink
 from ..readers.bpf_link import bpf_link_id, xdp_link_refs
 from .link_pins import LinkPin, for_each_bpf_link_pin
 
-__all__ = ("record_links",)
+__all__ = ("OpenLinks", "record_links")
+
+#: Finds which tasks have BPF links open: takes the addresses of ``struct bpf_link``,
+#: returns the tasks of each that has some.
+OpenLinks = Callable[[Collection[int]], Mapping[int, tuple[Holder, ...]]]
 
 
 def _less(refs: int, files: int) -> int:
@@ -20,13 +25,33 @@ def _less(refs: int, files: int) -> int:
     return refs - files
 
 
+def _with_tasks(
+    records: Mapping[int, XdpLink], open_links: OpenLinks
+) -> tuple[XdpLink, ...]:
+    # To look costs a walk over the files of all tasks.
+    held = {address for address, record in records.items() if record.holders != 0}
+    found: Maybe[Mapping[int, tuple[Holder, ...]]] = {}
+    if held:
+        found = attempt(open_links, held)
+    return tuple(
+        record._replace(
+            tasks=found if isinstance(found, Unreadable) else found.get(address, ())
+        )
+        for address, record in records.items()
+    )
+
+
 def record_links(
-    prog: Program, links: Iterable[tuple[Object, DeviceRef]]
+    prog: Program,
+    links: Iterable[tuple[Object, DeviceRef]],
+    open_links: Optional[OpenLinks] = None,
 ) -> tuple[XdpLink, ...]:
     """
     Return the records of links.
 
     :param links: ``struct bpf_xdp_link *``, and the device that it is attached to
+    :param open_links: Called once, for the links that someone has open; by default,
+        nobody looks
     """
     # The address of a member takes no read.
     by_address = {
@@ -49,4 +74,6 @@ def record_links(
         here = all(pin.here for pin in files[address])
         holders = attempt(_less, attempt(xdp_link_refs, link), len(files[address]))
         records.append(XdpLink(ident, device, paths, holders, here))
-    return tuple(records)
+    if open_links is None:
+        return tuple(records)
+    return _with_tasks(dict(zip(by_address, records)), open_links)

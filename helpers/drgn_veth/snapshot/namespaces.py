@@ -2,69 +2,98 @@
 """The names of the namespaces of a Snapshot."""
 
 from collections.abc import Mapping, Sequence
-from typing import Optional
 
 from drgn import Program
 
 from ..core.errors import attempt
 from ..core.unreadable import Maybe, Unreadable
-from ..model import Namespace, Task
+from ..model import Namespace
+from ..readers.netns import for_each_peernet
 from ..readers.nsfs import netns_name
-from .net_mounts import net_mounts
-from .net_processes import net_processes
+from .holders import add_holders
+from .labels import label_namespaces
+from .net_mounts import net_mounts, net_mounts_elsewhere
+from .net_tasks import AllNetTasks, net_tasks
 
 __all__ = ("name_namespaces",)
 
 
-def _task(
-    processes: Maybe[Mapping[int, tuple[int, str]]], net: int
-) -> Maybe[Optional[Task]]:
-    if isinstance(processes, Unreadable):
-        return processes
-    found = processes.get(net)
-    return None if found is None else Task(*found)
+def _with_tasks(namespace: Namespace, known: Maybe[AllNetTasks]) -> Namespace:
+    if not isinstance(known, Unreadable):
+        found = known.of.get(namespace.net)
+        if found is not None:
+            return namespace._replace(
+                hostname=found.hostname,
+                task_count=found.task_count,
+                tasks=found.tasks,
+                containers=found.containers,
+            )
+        if known.lost is None:
+            return namespace._replace(task_count=0, tasks=(), containers=())
+        # One of those that are missing may be in it.
+        known = Unreadable(known.lost)
+    return namespace._replace(
+        hostname=known, task_count=known, tasks=known, containers=known
+    )
 
 
 def _names(paths: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted({name for name in map(netns_name, paths) if name is not None}))
 
 
+def _nsids(prog: Program) -> dict[int, int]:
+    return {
+        net.value_(): nsid
+        for nsid, net in for_each_peernet(prog["init_net"].address_of_())
+    }
+
+
+def _mounted(
+    namespace: Namespace, mounts: Maybe[Mapping[int, tuple[str, ...]]]
+) -> Maybe[tuple[str, ...]]:
+    inum = namespace.inum
+    if isinstance(mounts, Unreadable):
+        return mounts
+    return inum if isinstance(inum, Unreadable) else mounts.get(inum, ())
+
+
 def name_namespaces(
     prog: Program, found: Sequence[tuple[int, Namespace]]
-) -> list[Namespace]:
+) -> tuple[list[Namespace], tuple[tuple[str, str], ...]]:
     """
-    Return namespaces with their names.
+    Return namespaces with their names, labels, tasks and containers; and what is
+    missing, and why.
 
     :param found: Address of each ``struct net``, and what is known about it
     """
     mounts = attempt(net_mounts, prog)
-    if isinstance(mounts, Unreadable):
-        return [
-            namespace._replace(names=mounts, mounts=mounts) for _, namespace in found
-        ]
-
-    def mounts_of(namespace: Namespace) -> Maybe[tuple[str, ...]]:
-        inum = namespace.inum
-        return inum if isinstance(inum, Unreadable) else mounts.get(inum, ())
-
-    # Nobody names these but by a process.
-    nameless = {
-        net
-        for net, namespace in found
-        if not (namespace.init or namespace.dying)
-        and (isinstance(paths := mounts_of(namespace), Unreadable) or not paths)
-    }
-    processes: Maybe[dict[int, tuple[int, str]]] = {}
-    if nameless:
-        processes = attempt(net_processes, prog, nameless)
+    tasks = attempt(net_tasks, prog)
+    nsids = attempt(_nsids, prog)
     named = []
     for net, namespace in found:
-        paths = mounts_of(namespace)
-        named.append(
-            namespace._replace(
-                names=attempt(_names, paths),
-                mounts=paths,
-                process=_task(processes, net),
-            )
+        paths = _mounted(namespace, mounts)
+        with_names = namespace._replace(
+            names=attempt(_names, paths),
+            mounts=paths,
+            nsid=nsids if isinstance(nsids, Unreadable) else nsids.get(net),
         )
-    return named
+        named.append(_with_tasks(with_names, tasks))
+    # Nobody else names these.
+    nameless = {
+        namespace.inum
+        for namespace in named
+        if isinstance(namespace.inum, int)
+        and not (namespace.init or namespace.dying)
+        and namespace.mounts == ()
+        and namespace.containers == ()
+    }
+    if nameless:
+        elsewhere = attempt(net_mounts_elsewhere, prog, nameless)
+        named = [
+            namespace._replace(other_mounts=_mounted(namespace, elsewhere))
+            if namespace.inum in nameless
+            else namespace
+            for namespace in named
+        ]
+    incomplete = () if isinstance(tasks, Unreadable) else tasks.incomplete
+    return label_namespaces(add_holders(prog, named)), incomplete

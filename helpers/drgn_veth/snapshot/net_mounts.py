@@ -6,7 +6,7 @@ Mounts of network namespaces
 The files that network namespaces are mounted on, which give them their names.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Optional
 
 from drgn import Object, Program
@@ -17,7 +17,7 @@ from ..core.text import decode
 from ..readers.nsfs import NetNsFiles
 from .mounts import Mount, Mounts
 
-__all__ = ("for_each_net_mount", "net_mounts")
+__all__ = ("for_each_net_mount", "net_mounts", "net_mounts_elsewhere")
 
 
 class _Files:
@@ -32,6 +32,25 @@ class _Files:
         inode = Object(self._prog, self._pointer, dentry).d_inode.read_()
         ns = self._files.net_ns(inode)
         return ns.inum.value_() if ns else None
+
+
+def _paths(
+    prog: Program, mounts: Mounts, found: Iterable[Mount], salvage: Salvage
+) -> Iterator[tuple[int, str]]:
+    # Of some mounts: the number of what is mounted, and where.
+    files = _Files(prog)
+    inums: dict[int, Optional[int]] = {}
+    given: set[tuple[int, str]] = set()
+    for mount in found:
+        if mount.root not in inums:
+            inums[mount.root] = salvage.read(files.inum, mount.root)
+        inum = inums[mount.root]
+        if inum is None:
+            continue
+        path = salvage.read(mounts.path, mount.parent, mount.mountpoint)
+        if path is not None and (inum, decode(path)) not in given:
+            given.add((inum, decode(path)))
+            yield inum, decode(path)
 
 
 @takes_program_or_default
@@ -51,27 +70,47 @@ def for_each_net_mount(prog: Program) -> Iterator[tuple[int, str]]:
     mounts = Mounts(prog)
     first = mounts.first_namespace()
     salvage = Salvage("mounts of network namespaces: ")
-    # By what is mounted, and on which file.
+    # What is mounted on one file comes together.
     seen: dict[tuple[int, int], list[Mount]] = {}
-    super_block = prog["nsfs_mnt"].mnt_sb
-    for mount in salvage.walk(mounts.of_super_block(super_block)):
+    for mount in salvage.walk(mounts.of_super_block(prog["nsfs_mnt"].mnt_sb)):
         if mount.namespace == first:
             seen.setdefault((mount.root, mount.mountpoint), []).append(mount)
-    files = _Files(prog)
-    inums: dict[int, Optional[int]] = {}
-    given: set[tuple[int, str]] = set()
-    for (dentry, _), copies in seen.items():
-        if dentry not in inums:
-            inums[dentry] = salvage.read(files.inum, dentry)
-        inum = inums[dentry]
-        if inum is None:
-            continue
-        for mount in copies:
-            path = salvage.read(mounts.path, mount.parent, mount.mountpoint)
-            if path is not None and (inum, decode(path)) not in given:
-                given.add((inum, decode(path)))
-                yield inum, decode(path)
+    yield from _paths(
+        prog, mounts, (mount for copies in seen.values() for mount in copies), salvage
+    )
     salvage.finish()
+
+
+@takes_program_or_default
+def net_mounts_elsewhere(
+    prog: Program, wanted: Collection[int]
+) -> dict[int, tuple[str, ...]]:
+    """
+    Return the files on which network namespaces are mounted in other mount namespaces
+    than that of the first process.
+
+    :param wanted: Inode numbers of network namespaces
+    :return: Sorted paths by inode number, each from the root of its mount namespace
+    :raises LookupError: if the kernel has no such variables or types
+    :raises WalkError: if not all could be reached
+    """
+    mounts = Mounts(prog)
+    first = mounts.first_namespace()
+    salvage = Salvage("mounts of network namespaces: ")
+    # Mounts propagate: one of each file is enough.
+    seen: dict[tuple[int, int], Mount] = {}
+    for mount in salvage.walk(mounts.of_super_block(prog["nsfs_mnt"].mnt_sb)):
+        if mount.namespace != first:
+            seen.setdefault((mount.root, mount.mountpoint), mount)
+    files = _Files(prog)
+    roots = {mount.root for mount in seen.values()}
+    numbers = {root: salvage.read(files.inum, root) for root in roots}
+    found: dict[int, set[str]] = {}
+    some = [mount for mount in seen.values() if numbers[mount.root] in wanted]
+    for inum, path in _paths(prog, mounts, some, salvage):
+        found.setdefault(inum, set()).add(path)
+    salvage.finish()
+    return {inum: tuple(sorted(paths)) for inum, paths in found.items()}
 
 
 @takes_program_or_default

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The target of a Snapshot."""
 
+import os
 from typing import Optional
 
 from drgn import Program, ProgramFlags
@@ -12,6 +13,7 @@ from ..dump.elfcore import still_open
 from ..dump.partial import core_of
 from ..model import Target
 from ..readers.cpumask import num_possible_cpus, online_cpus
+from ..readers.crash import crash_time
 from ..readers.rps import rps_sock_flow_entries
 
 __all__ = ("read_target", "target_kind", "target_types")
@@ -51,6 +53,14 @@ def target_types(prog: Program) -> str:
     )
 
 
+def _file_name(prog: Program) -> Optional[str]:
+    path = None if prog.flags & ProgramFlags.IS_LIVE else core_of(prog)
+    if path is None:
+        return None
+    name = os.path.basename(path)
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 def _release(prog: Program) -> str:
     return decode(prog["UTS_RELEASE"].string_())
 
@@ -67,4 +77,6 @@ def read_target(prog: Program) -> Target:
         possible_cpus=attempt(num_possible_cpus, prog),
         online_cpus=attempt(online_cpus, prog),
         rps_sock_flow_entries=attempt(rps_sock_flow_entries, prog),
+        path=_file_name(prog),
+        time=attempt(crash_time, prog),
     )

@@ -23,7 +23,7 @@ class XdpPrograms:
         self._pointer = prog.type("struct bpf_prog *")
         self._prog = prog
         self._programs: dict[int, XdpProgram] = {}
-        #: Links that hold a program: struct bpf_xdp_link *, and its device.
+        #: Links that hold a program: ``struct bpf_xdp_link *``, and its device.
         self.links: dict[int, tuple[Object, DeviceRef]] = {}
 
     def _record(self, prog: Object) -> XdpProgram:

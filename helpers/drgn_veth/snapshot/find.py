@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Devices by name
+---------------
+
+For use at a prompt, where a namespace is known by its name.
+"""
+
+from collections.abc import Iterator
+
+from drgn import Object, Program
+from drgn.helpers.common.prog import takes_program_or_default
+
+from ..core.text import decode
+from ..readers.netdev import for_each_altname
+from ..readers.netns import (
+    for_each_net_bounded,
+    for_each_netdev_bounded,
+    net_inum,
+)
+from ..readers.nsfs import netns_name
+from .labels import HOST
+from .net_mounts import net_mounts
+
+__all__ = ("find_net", "find_netdev")
+
+
+@takes_program_or_default
+def find_net(prog: Program, netns: str) -> Object:
+    """
+    Return a network namespace by its name.
+
+    :param netns: ``host`` for ``init_net``; the name in ``ip netns``; the absolute path
+        of a file that it is mounted on; its inode number
+    :return: ``struct net *``
+    :raises LookupError: if there is no such namespace
+    """
+    if netns == HOST:
+        return prog["init_net"].address_of_()
+    mounts = net_mounts(prog)
+    for net in for_each_net_bounded(prog):
+        inum = net_inum(net)
+        paths = mounts.get(inum, ())
+        if netns == str(inum) or netns in paths or netns in map(netns_name, paths):
+            return net
+    raise LookupError(f"no network namespace is called {netns!r}")
+
+
+def _names(dev: Object) -> Iterator[str]:
+    yield decode(dev.name.string_())
+    yield from map(decode, for_each_altname(dev))
+
+
+@takes_program_or_default
+def find_netdev(prog: Program, netns: str, name: str) -> Object:
+    """
+    Return a device by the name of its network namespace and its own name or altname.
+
+    :param netns: As for :func:`find_net()`
+    :param name: Name or altname
+    :return: ``struct net_device *``
+    :raises LookupError: if there is no such namespace or device
+    """
+    net = find_net(prog, netns)
+    for dev in for_each_netdev_bounded(net):
+        if name in _names(dev):
+            return dev
+    raise LookupError(f"network namespace {netns} has no device {name!r}")
