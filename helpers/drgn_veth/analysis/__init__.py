@@ -3,12 +3,15 @@
 
 __all__ = (
     "attach",
+    "chains",
     "commands",
     "diagnose",
     "filters",
+    "missing",
     "modules",
     "names",
     "need",
+    "netns_names",
     "remedies",
     "rules",
     "shell",

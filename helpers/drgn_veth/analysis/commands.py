@@ -9,10 +9,10 @@ to run in. Pure functions of a Snapshot.
 
 from collections.abc import Iterable, Sequence
 import os
-from typing import Optional
+from typing import Optional, TypeVar
 
 from ..core.unreadable import Maybe, Unreadable
-from ..model import XDP_MODES, Device, DeviceRef, Namespace, Snapshot, Task, XdpProgram
+from ..model import XDP_MODES, Device, DeviceRef, Namespace, Snapshot, XdpProgram
 from .shell import rps_mask, shell_quote
 
 __all__ = ("Commands",)
@@ -23,7 +23,10 @@ _NETNS_RUN = ("/run/netns/", "/var/run/netns/")
 _IP_MODE = {"generic": "xdpgeneric", "driver": "xdpdrv", "offload": "xdpoffload"}
 
 
-def _known(value: Maybe[Optional[str]]) -> Optional[str]:
+T = TypeVar("T")
+
+
+def _known(value: Maybe[Optional[T]]) -> Optional[T]:
     return None if isinstance(value, Unreadable) else value
 
 
@@ -51,9 +54,15 @@ class Commands:
                     return ("ip", "netns", "exec", name)
             for path in namespace.mounts:
                 return ("nsenter", f"--net={path}")
-        process = namespace.process
-        if isinstance(process, Task) and not isinstance(process.pid, Unreadable):
-            return ("nsenter", f"--net=/proc/{process.pid}/ns/net")
+        for task in _known(namespace.tasks) or ():
+            # /proc has all threads, but lists only processes.
+            ident = task.pid if task.thread is None else task.thread
+            if not isinstance(ident, Unreadable):
+                return ("nsenter", f"--net=/proc/{ident}/ns/net")
+        for holder in _known(namespace.holders) or ():
+            if holder.kind == "fd" and isinstance(holder.pid, int):
+                if isinstance(holder.fd, int):
+                    return ("nsenter", f"--net=/proc/{holder.pid}/fd/{holder.fd}")
         return None
 
     def command(self, device: DeviceRef, *argv: str) -> tuple[str, ...]:

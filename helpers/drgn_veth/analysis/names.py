@@ -4,9 +4,9 @@
 from typing import Union
 
 from ..core.unreadable import Unreadable
-from ..model import Device, DeviceRef, Snapshot
+from ..model import Device, DeviceRef
 
-__all__ = ("Names", "name_of", "where")
+__all__ = ("name_from", "name_of", "of_peer", "where")
 
 
 def name_of(device: Union[Device, DeviceRef]) -> str:
@@ -16,42 +16,31 @@ def name_of(device: Union[Device, DeviceRef]) -> str:
     return device.name
 
 
+def _netns(device: Device) -> str:
+    if device.netns_label:
+        return device.netns_label
+    return "?" if isinstance(device.netns, Unreadable) else str(device.netns)
+
+
 def where(device: Device) -> str:
     """Return a device with what distinguishes it from others of the same name."""
-    netns, ifindex = (
-        "?" if isinstance(number, Unreadable) else number
-        for number in (device.netns, device.ifindex)
-    )
-    return f"{name_of(device)} (netns {netns}, ifindex {ifindex})"
+    ifindex = "?" if isinstance(device.ifindex, Unreadable) else device.ifindex
+    return f"{name_of(device)} (netns {_netns(device)}, ifindex {ifindex})"
 
 
-class Names:
-    """Names the devices of a Snapshot."""
+def name_from(device: Device, seen_from: Device) -> str:
+    """Return the name of a device, with its namespace if that is a different one."""
+    if isinstance(device.netns, Unreadable) or device.netns == seen_from.netns:
+        return name_of(device)
+    return f"{name_of(device)} (netns {_netns(device)})"
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._netns: dict[int, str] = {
-            namespace.inum: namespace.names[0]
-            for namespace in snapshot.namespaces
-            if isinstance(namespace.inum, int)
-            and isinstance(namespace.names, tuple)
-            and namespace.names
-        }
 
-    def name(self, device: Device, seen_from: Device) -> str:
-        """
-        Return the name of a device, with its namespace if that is a different one.
-        """
-        netns = device.netns
-        if isinstance(netns, Unreadable) or netns == seen_from.netns:
-            return name_of(device)
-        return f"{name_of(device)} (netns {self._netns.get(netns, netns)})"
-
-    def of_peer(self, what: str, peer: Device, seen_from: Device) -> str:
-        """
-        Return something of a peer: ``peer veth1's MTU``, or ``the MTU of peer eth0
-        (netns pod1)``.
-        """
-        name = self.name(peer, seen_from)
-        if name == name_of(peer):
-            return f"peer {name}'s {what}"
-        return f"the {what} of peer {name}"
+def of_peer(what: str, peer: Device, seen_from: Device) -> str:
+    """
+    Return something of a peer: ``peer veth1's MTU``, or ``the MTU of peer eth0 (netns
+    pod1)``.
+    """
+    name = name_from(peer, seen_from)
+    if name == name_of(peer):
+        return f"peer {name}'s {what}"
+    return f"the {what} of peer {name}"

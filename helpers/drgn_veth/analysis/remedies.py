@@ -19,7 +19,7 @@ from ..core.english import number_list
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, RpsQueue, Snapshot, XpsQueue
 from .commands import Commands
-from .names import Names
+from .names import name_from
 
 __all__ = ("ATTACHES_AGAIN", "Fixes", "Remedy")
 
@@ -81,7 +81,6 @@ class Fixes(Commands):
 
     def __init__(self, snapshot: Snapshot) -> None:
         super().__init__(snapshot)
-        self._names = Names(snapshot)
         self._by_address: dict[int, Device] = {
             device.net_device: device for device in snapshot.devices
         }
@@ -133,9 +132,7 @@ class Fixes(Commands):
         ]
         if not lost:
             return None
-        whose = (
-            "" if device is seen_from else f" of {self._names.name(device, seen_from)}"
-        )
+        whose = "" if device is seen_from else f" of {name_from(device, seen_from)}"
         return f"also removes {' and '.join(lost)}{whose}"
 
     def more_rx_than_tx(self, device: Device, peer: Device) -> Remedy:
@@ -184,7 +181,7 @@ class Fixes(Commands):
         owner = self._to_lower(device, mtu)
         effect = None
         if owner is not None and owner is not device:
-            effect = f"lowers the MTU of all ports of {self._names.name(owner, device)}"
+            effect = f"lowers the MTU of all ports of {name_from(owner, device)}"
         return Remedy(() if owner is None else self.mtu(owner.ref, mtu), effect)
 
     def lower_both_mtus(
@@ -206,7 +203,7 @@ class Fixes(Commands):
             # One of them if both are ports of one bond.
             commands = tuple(dict.fromkeys((*first, *commands))) if first else ()
         lowered = self._lowered(device, peer, wanted)
-        if lowered == [self._names.name(peer, device)] and not say_peer:
+        if lowered == [name_from(peer, device)] and not say_peer:
             return Remedy(commands)
         return Remedy(commands, f"lowers the MTU of {' and of '.join(lowered)}")
 
@@ -215,6 +212,6 @@ class Fixes(Commands):
         for end in (device, peer):
             owner = self._to_lower(end, mtu)
             if owner is not None:
-                name = self._names.name(owner, device)
+                name = name_from(owner, device)
                 names.append(name if owner is end else f"{name} and all its ports")
         return list(dict.fromkeys(names))

@@ -10,7 +10,7 @@ from ..attach.ask import Questions, fresh_program
 from ..attach.drivers.veth import veth_max_mtu
 from ..attach.predictor import Predictor, TooOldError
 from ..attach.question import DRV, Answer
-from ..names import Names
+from ..names import name_from, of_peer
 from ..need import CannotTell, need, need_of_kernel
 from ..remedies import ATTACHES_AGAIN, Remedy
 from .finding import INFO, Symptom, Then, Undo, refused
@@ -67,7 +67,6 @@ class Context:
         for link in snapshot.links:
             self.links.setdefault(link.device.net_device, []).append(link)
         self._native_in: Optional[dict[int, frozenset[int]]] = None
-        self._names = Names(snapshot)
 
     def _peer(self, device: Device) -> Maybe[Optional[Device]]:
         ref = device.peer
@@ -162,11 +161,11 @@ class Context:
 
     def name(self, device: Device, seen_from: Device) -> str:
         """Return the name of a device, with its namespace if that is another one."""
-        return self._names.name(device, seen_from)
+        return name_from(device, seen_from)
 
     def of_peer(self, what: str, peer: Device, device: Device) -> str:
         """Return something of the peer of a device: ``peer veth1's MTU``."""
-        return self._names.of_peer(what, peer, device)
+        return of_peer(what, peer, device)
 
     def refusal(self, device: Device, key: str, mode: str = DRV) -> Optional[Answer]:
         """

@@ -66,6 +66,20 @@ def _link_words(link: Maybe[Optional[int]]) -> str:
     return f"BPF link {link}"
 
 
+def _owners(
+    context: Context, device: Device, link_id: Maybe[Optional[int]]
+) -> tuple[str, ...]:
+    # The processes that have a link open, as far as is known.
+    for link in context.links.get(device.net_device, ()):
+        if link.id == link_id and isinstance(link.tasks, tuple):
+            return tuple(
+                f"{holder.comm} (pid {holder.pid}, fd {holder.fd})"
+                for holder in link.tasks
+                if isinstance(holder.comm, str) and isinstance(holder.pid, int)
+            )
+    return ()
+
+
 def _link_owns(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
     missing: Optional[tuple[str, Unreadable]] = None
@@ -75,10 +89,18 @@ def _link_owns(context: Context, end: End) -> Optional[Symptom]:
             continue
         refusal = context.refusal(device, "link-in-place", mode)
         if refusal is not None:
+            owners = _owners(context, device, program.link_id)
+            has_it = f"; {owners[0]} has it open" if owners else ""
+            if len(owners) > 1:
+                has_it = f"; {owners[0]} and {len(owners) - 1} more have it open"
             return Symptom(
                 f"{_link_words(program.link_id)} holds its {mode} program: nothing "
-                "else can replace or detach it",
-                (("link_id", program.link_id), ("prog_id", program.id)),
+                f"else can replace or detach it{has_it}",
+                (
+                    ("link_id", program.link_id),
+                    ("prog_id", program.id),
+                    *((("opened_by", owners),) if owners else ()),
+                ),
                 kernel_answer(refusal),
                 undo=context.undo_program(device, mode, program),
             )

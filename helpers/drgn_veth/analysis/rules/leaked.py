@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The rule about network namespaces that nobody is in."""
+
+from collections.abc import Iterator
+from typing import Optional
+
+from ...core.english import count
+from ...core.unreadable import Unreadable
+from ...model import Holder, Namespace
+from ..need import need
+from .context import Context, End
+from .finding import INFO, Symptom
+from .rule import Rule
+
+__all__ = ("RULES",)
+
+_KINDS = (
+    ("fd", "open file of it", "open files of it"),
+    ("socket", "socket", "sockets"),
+    ("kernel", "reference in the kernel", "references in the kernel"),
+)
+
+
+def _held(context: Context) -> Iterator[tuple[Namespace, End]]:
+    # Namespaces whose holders were looked for, each with its first device.
+    held = {
+        namespace.inum: namespace
+        for namespace in context.snapshot.namespaces
+        if namespace.holders is not None
+    }
+    if not held:
+        return
+    for device in context.snapshot.devices:
+        namespace = held.pop(device.netns, None)
+        if namespace is not None:
+            yield namespace, End(device, None)
+
+
+def _who(holder: Holder) -> str:
+    # As /proc has it.
+    if isinstance(holder.pid, Unreadable) or isinstance(holder.fd, Unreadable):
+        return "?"
+    if holder.pid is None:
+        return {
+            "fd": "a file that no process has open",
+            "socket": "a socket that no process has open",
+        }.get(holder.kind, "the kernel")
+    name = "?" if isinstance(holder.comm, Unreadable) else holder.comm
+    return f"{name} (/proc/{holder.pid}/fd/{holder.fd})"
+
+
+def _kinds(holders: tuple[Holder, ...]) -> str:
+    parts = []
+    for kind, one, several in _KINDS:
+        number = sum(holder.kind == kind for holder in holders)
+        if number:
+            parts.append(f"{number} {one if number == 1 else several}")
+    return " and ".join(parts) or "nothing that was found"
+
+
+def _leaked(context: Context, end: End) -> Optional[Symptom]:
+    namespace = next(
+        one for one in context.snapshot.namespaces if one.inum == end.device.netns
+    )
+    holders = need(namespace.holders, "what holds it") or ()
+    number = namespace.holder_count
+    more = ""
+    if isinstance(number, int) and number > len(holders):
+        more = f" (the first {len(holders)} of {count(number, 'holder')})"
+    return Symptom(
+        "its network namespace has neither a process nor a mount; it is held by "
+        f"{_kinds(holders)}{more}",
+        (("held by", tuple(_who(holder) for holder in holders)),),
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        id="netns-leaked",
+        severity=INFO,
+        title="nobody is in the network namespace, and it has no name",
+        predicate=(
+            "no task's nsproxy->net_ns is the namespace && no nsfs file of it is "
+            "mounted && its reference count (ns.count, ns.__ns_ref since v6.18) is not "
+            "0"
+        ),
+        sees=(
+            "The namespace and its devices do not go away, and `ip netns` and `lsns` "
+            "do not list it. A veth whose peer is in it stays as well."
+        ),
+        fix=(
+            "Close what holds it: the evidence names the process and the descriptor. A "
+            "program may keep a namespace that way on purpose. To look into it while a "
+            "file of it is open, use `nsenter --net=/proc/PID/fd/N`."
+        ),
+        why=(
+            "A network namespace lives as long as it has references. Each nsproxy has "
+            "one, each socket that a process made in it (sk_alloc(), net/core/sock.c), "
+            "and the inode of its file in nsfs (fs/nsfs.c), which exists while the "
+            "file is mounted or open. The last put_net() starts cleanup_net() "
+            "(net/core/net_namespace.c). References that neither an open file nor a "
+            "socket explains are counted as the kernel's: TCP sockets that a process "
+            "has closed, for instance, or open files in /proc/net."
+        ),
+        subjects=lambda context: [end for _, end in _held(context)],
+        check=_leaked,
+    ),
+)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The rule about devices that cannot go."""
+
+from typing import Optional
+
+from ...core.unreadable import Unreadable
+from ...model import Task
+from ..names import name_of
+from ..need import need
+from .context import Context, End
+from .finding import WARNING, Symptom
+from .rule import Rule
+
+__all__ = ("RULES",)
+
+
+def _task(task: Task) -> str:
+    name = "?" if isinstance(task.comm, Unreadable) else task.comm
+    pid = "?" if isinstance(task.pid, Unreadable) else task.pid
+    return f"{name} (pid {pid})"
+
+
+def _gone(context: Context) -> list[End]:
+    return [
+        End(device, None)
+        for device in context.snapshot.devices
+        if device.ref_tasks is not None or isinstance(device.refcount, Unreadable)
+    ]
+
+
+def _stuck(context: Context, end: End) -> Optional[Symptom]:
+    device = end.device
+    refs = need(device.refcount, "its reference count")
+    tasks = device.ref_tasks
+    if refs is None or tasks is None:
+        return None
+    if isinstance(tasks, Unreadable):
+        who = "who holds it could not be found out"
+    elif tasks:
+        who = f"its address is on the kernel stack of {', '.join(map(_task, tasks))}"
+    else:
+        who = "no task has its address on its kernel stack"
+    return Symptom(
+        "it is unregistered, and cannot be freed because of references to it "
+        f'("waiting for {name_of(device)} to become free. Usage count = {refs}"): '
+        f"{who}",
+        (
+            ("netdev_refcnt_read()", refs),
+            (
+                "tasks",
+                tasks if isinstance(tasks, Unreadable) else tuple(map(_task, tasks)),
+            ),
+        ),
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        id="device-stuck-unregistering",
+        severity=WARNING,
+        title="a deleted device waits for references to it",
+        predicate=(
+            "reg_state is NETREG_UNREGISTERED && the sum of pcpu_refcnt (dev_refcnt "
+            "without CONFIG_PCPU_DEV_REFCNT) is more than 1 (0 before v5.13)"
+        ),
+        sees=(
+            'The kernel says "unregister_netdevice: waiting for NAME to become free. '
+            'Usage count = N" every ten seconds. `ip link del` does not return, and a '
+            "network namespace that is torn down stays, and with it all those after "
+            "it: one worker tears down all."
+        ),
+        fix=(
+            "It is normal for a moment. If it lasts, end the processes that are named, "
+            "which are in the middle of something with the device. If there are none, "
+            "a route, a neighbour, a packet in a queue or a module may hold it: only a "
+            "kernel with CONFIG_NET_DEV_REFCNT_TRACKER knows which. It is a bug of the "
+            "kernel then."
+        ),
+        why=(
+            "netdev_run_todo() (net/core/dev.c) frees a device only once its last "
+            "reference is gone, and waits in netdev_wait_allrefs_any() "
+            "(netdev_wait_allrefs() before v5.18). It tells all subsystems again and "
+            "again that the device goes; who keeps a reference in spite of that, for "
+            "however long, keeps the device. A task that has the device's address on "
+            "its kernel stack works with it; it need not be the one that holds it."
+        ),
+        subjects=_gone,
+        check=_stuck,
+    ),
+)
