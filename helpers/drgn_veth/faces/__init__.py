@@ -3,6 +3,9 @@
 
 __all__ = (
     "damage",
+    "disclosed",
+    "filtering",
+    "netns_report",
     "opening",
     "options",
     "output",

@@ -11,7 +11,13 @@ import importlib.util
 
 from .status import UsageError
 
-__all__ = ("add_output_options", "add_target_options", "check_format", "new_parser")
+__all__ = (
+    "add_filter_options",
+    "add_output_options",
+    "add_target_options",
+    "check_format",
+    "new_parser",
+)
 
 
 def new_parser(script: str, description: str, epilog: str) -> argparse.ArgumentParser:
@@ -22,6 +28,67 @@ def new_parser(script: str, description: str, epilog: str) -> argparse.ArgumentP
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def add_filter_options(group: argparse._ActionsContainer) -> None:
+    """Add the filters that choose devices and namespaces."""
+    group.add_argument(
+        "--netns",
+        metavar="NETNS",
+        action="append",
+        default=[],
+        help="devices in this network namespace: label, name (`ip netns`), path of a "
+        "mount, inode number, pid:N, container:PREFIX, pod:UID, or host for the "
+        "initial one; names and labels may be shell patterns; may be repeated",
+    )
+    group.add_argument(
+        "--pid",
+        metavar="PID",
+        action="append",
+        type=_pid,
+        dest="netns",
+        help="the namespace of this process, as --netns pid:PID",
+    )
+    group.add_argument(
+        "--container",
+        metavar="PREFIX",
+        action="append",
+        type="container:{}".format,
+        dest="netns",
+        help="the namespace of this container, by the first characters of its ID; as "
+        "--netns container:PREFIX",
+    )
+    group.add_argument(
+        "--device",
+        metavar="NAME",
+        action="append",
+        default=[],
+        dest="devices",
+        help="devices with this name or altname; shell pattern; may be repeated",
+    )
+    group.add_argument(
+        "--kind",
+        metavar="KIND",
+        action="append",
+        default=[],
+        dest="kinds",
+        help="devices of this kind: veth, netkit, bridge...; shell pattern; may be "
+        "repeated",
+    )
+    group.add_argument(
+        "--address",
+        metavar="IP",
+        action="append",
+        default=[],
+        dest="addresses",
+        help="devices that have this IPv4 or IPv6 address; may be repeated",
+    )
+
+
+def _pid(text: str) -> str:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a PID")
+    return f"pid:{text}"
 
 
 def add_target_options(parser: argparse.ArgumentParser) -> None:

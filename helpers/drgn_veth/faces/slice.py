@@ -20,6 +20,7 @@ from ..btf.carried import Carried, module_types_of, symbols_of
 from ..btf.kallsyms import tables_in_vmcoreinfo
 from ..btf.symbols import vmcoreinfo_symbols
 from ..core.byte_order import byteorder
+from ..core.names import leave_names_out
 from ..core.unreadable import Unreadable
 from ..dump.elfcore import EM, Note, write_core
 from ..model import Snapshot
@@ -135,7 +136,9 @@ def _without_reasons(value: object) -> object:
         return Unreadable("")
     if isinstance(value, Snapshot):
         incomplete = tuple((what, "") for what, _ in value.incomplete)
-        value = value._replace(incomplete=incomplete)
+        # Another file, or a live kernel.
+        target = value.target._replace(path=None)
+        value = value._replace(incomplete=incomplete, target=target)
     if isinstance(value, tuple):
         return tuple(_without_reasons(member) for member in value)
     return value
@@ -160,11 +163,13 @@ def check_slice(path: str, slice: Slice) -> None:
         )
 
 
-def slice_target(source: Program) -> Slice:
+def slice_target(source: Program, names: bool = True) -> Slice:
     """
     Make a report of a target, and keep the memory that it read.
 
     :param source: A kernel: a dump, a guest, or the running one
+    :param names: Without them, no names of tasks, cgroups and hosts, no aliases and no
+        addresses are read: see :mod:`drgn_veth.core.names`
     :raises SliceError: if this drgn or this platform is not supported
     :raises UnreadTargetError: if the target has no types or symbols
     """
@@ -186,6 +191,8 @@ def slice_target(source: Program) -> Slice:
         use = use_btf(prog, given=given)
     if not use.types:
         raise UnreadTargetError(f"the slice would have no types: {use.missing}")
+    if not names:
+        leave_names_out(prog)
     snapshot = take_something(prog)
     notes = [Note(b"VMCOREINFO", 0, vmcoreinfo), *given.notes()]
     return Slice(

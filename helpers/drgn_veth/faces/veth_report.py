@@ -13,13 +13,22 @@ from typing import Optional
 from drgn import Program
 
 from ..analysis import diagnose, filters
+from ..analysis.missing import missing_from
+from ..analysis.netns_names import FilterError
 from ..analysis.rules import RULES_BY_ID
 from ..analysis.rules.finding import Finding
 from ..analysis.rules.page import explain
-from ..model import Snapshot, unreadable_in
+from ..model import Snapshot
 from ..render import csv, findings, json
 from . import opening
-from .options import add_output_options, add_target_options, check_format, new_parser
+from .filtering import wanted
+from .options import (
+    add_filter_options,
+    add_output_options,
+    add_target_options,
+    check_format,
+    new_parser,
+)
 from .output import check_output, write_output
 from .status import EXIT_FOUND, EXIT_OK, UsageError, warn
 
@@ -43,7 +52,8 @@ examples:
                                    what a finding means; needs no dump
 
 in the table:
-  netns      inode number of the network namespace: readlink /proc/PID/ns/net
+  netns      label of the network namespace; the line "namespaces" has its inode
+             number, which readlink /proc/PID/ns/net shows
   queues     real/max: how many the device uses, and how many it was created with
   XDP        mode (generic, driver, offload), name#id of the program; "link" if
              a BPF link holds it, "frags" if it supports multi-buffer packets
@@ -77,27 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     only = parser.add_argument_group(
         "filters", "A pair is shown if one of its ends matches all filters."
     )
-    only.add_argument(
-        "--netns",
-        metavar="NETNS",
-        action="append",
-        default=[],
-        help="devices in this network namespace: inode number, name (`ip netns`), "
-        "path of a mount, or host for the initial one; may be repeated",
-    )
-    only.add_argument(
-        "--device",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="devices with this name or altname; shell pattern; may be repeated",
-    )
-    only.add_argument(
-        "--kind",
-        action="append",
-        default=[],
-        help="devices of this kind: veth, netkit, bridge...; may be repeated",
-    )
+    add_filter_options(only)
     rules = parser.add_argument_group("diagnosis")
     rules.add_argument(
         "--findings",
@@ -130,6 +120,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _listed(kept: Snapshot) -> Snapshot:
+    # What a list of devices shows: without the other ends of pairs.
+    filtered = any(device.matched for device in kept.devices)
+    return filters.matched_only(kept) if filtered else kept
+
+
 def _table(
     args: argparse.Namespace,
     kept: Snapshot,
@@ -139,12 +135,13 @@ def _table(
     from ..render import table
 
     if args.all:
-        screen = table.devices(kept)
+        screen = table.devices(_listed(kept), whole.devices)
     elif kept.pairs:
         screen = table.pairs(kept, whole.devices)
     else:
         screen = "no veth or netkit pairs; --all lists devices of every kind"
-    parts = [screen, table.totals(kept)]
+    head = table.head(whole)
+    parts = [*([head] if head else []), screen, table.legend(kept), table.totals(kept)]
     if args.findings != "none" and found:
         parts.append(findings.findings(found, unfold=args.findings == "all"))
     return "\n\n".join(parts) + "\n"
@@ -159,7 +156,9 @@ def _render(
     if args.format == "json":
         return json.render(kept, found)
     if args.format == "csv":
-        return csv.devices(kept) if args.all else csv.pairs(kept, whole.devices)
+        if args.all:
+            return csv.devices(_listed(kept), whole.devices)
+        return csv.pairs(kept, whole.devices)
     return _table(args, kept, whole, found)
 
 
@@ -185,20 +184,15 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     target = opening.open_target(prog, args)
     whole = opening.take(target)
     try:
-        netns = filters.find_all_netns(whole, args.netns)
-        kept = filters.keep(whole, netns, args.device, args.kind)
-    except filters.FilterError as e:
+        kept = filters.keep(whole, wanted(target, whole, args))
+    except FilterError as e:
         raise UsageError(str(e)) from None
     found = diagnose.keep_findings(diagnose.diagnose(whole), kept)
     text = _render(args, kept, whole, found)
     write_output(text, args.output, opening.inputs(target, args))
-    missing = list(unreadable_in(kept))
-    if missing:
-        what, why = missing[0]
-        warn(
-            f"partial report: {len(missing)} values could not be read; the first is "
-            f"{what}: {why}"
-        )
+    missing = missing_from(kept).line()
+    if missing is not None:
+        warn(missing)
     if args.check:
         undecided = diagnose.undecided_errors(found)
         if undecided is not None:

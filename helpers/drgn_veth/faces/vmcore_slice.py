@@ -16,14 +16,17 @@ from typing import Optional
 
 from drgn import Program
 
+from ..core.errors import reason
 from ..model import unreadable_in
+from ..render.escape import for_terminal
 from ..snapshot import UnreadTargetError
 from . import opening
 from .damage import unread, warn_of_part
+from .disclosed import disclosed
 from .options import add_target_options, new_parser
 from .output import check_output, is_replaced, replacing, write_output
 from .slice import Slice, SliceError, check_slice, slice_target
-from .status import EXIT_OK, UsageError, warn
+from .status import EXIT_OK, TargetError, UsageError, warn
 
 __all__ = ("main",)
 
@@ -38,14 +41,17 @@ examples:
   drgn -c vmcore scripts/vmcore_slice.py veth.core.xz
   drgn -c vmcore -s vmlinux -s veth.ko.debug scripts/vmcore_slice.py veth.core
                                    if the dump lacks symbols or types
+  python3 scripts/vmcore_slice.py --list veth.core.xz
+                                   look at what it discloses
   xz -d veth.core.xz && drgn -c veth.core scripts/veth_report.py
 
 what is in it, byte for byte and nothing else:
   the structs that the report reads (struct net, net_device, queues, RPS and XPS
   maps, BPF programs' struct bpf_prog and bpf_prog_aux), with the names, aliases and
   MAC addresses of all devices and the names of XDP programs; the paths that network
-  namespaces are mounted at and BPF links are pinned at; PID and name of one process
-  in each namespace that has no mount, and of the task that holds rtnl_mutex;
+  namespaces are mounted at and BPF links are pinned at; PIDs of all tasks, names of
+  ten processes and the host name of each namespace, and the name of the task that
+  holds rtnl_mutex; paths of cgroups, which have the ids of containers and pods;
   code of dev_xdp_attach() and of drivers; the kernel's types (BTF) and symbol names
   (kallsyms), the same as in its package; the names and types of the loaded modules;
   the page tables that lead there; VMCOREINFO (release, build, addresses)
@@ -68,12 +74,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "slice",
         metavar="FILE",
-        help="where to write it; compressed if the name ends in .xz",
+        help="where to write it; compressed by xz if the name ends in .xz",
     )
     parser.add_argument(
         "--force",
         action="store_true",
         help="replace FILE if it exists; never an input file",
+    )
+    parser.add_argument(
+        "--list",
+        action="store_true",
+        help="write nothing: print every name, path and address in the slice FILE",
+    )
+    parser.add_argument(
+        "--without-names",
+        action="store_true",
+        help="leave out names of processes, cgroups and hosts, aliases and addresses",
     )
     add_target_options(parser)
     return parser
@@ -97,16 +113,40 @@ def _write(taken: Slice, path: str, inputs: Sequence[str], force: bool) -> str:
             return f"{out.tell()} bytes" if out.seekable() else "written"
 
 
+def _list(path: str, args: argparse.Namespace) -> int:
+    if args.core or args.qemu or args.without_names:
+        raise UsageError("--list reads FILE: leave out -c, --qemu and --without-names")
+    with tempfile.TemporaryFile(prefix="drgn-veth-", suffix=".core") as plain:
+        if path.endswith(".xz"):
+            try:
+                with lzma.open(path) as packed:
+                    shutil.copyfileobj(packed, plain)
+            except (OSError, EOFError, lzma.LZMAError) as e:
+                raise TargetError(f"{path}: {reason(e)}") from None
+            plain.flush()
+            path = f"/proc/self/fd/{plain.fileno()}"
+        args.core = path
+        prog = opening.open_target(None, args)
+        lines = {
+            f"{what:10} {for_terminal(text)}\n"
+            for what, text in disclosed(prog, opening.take(prog))
+        }
+    write_output("".join(sorted(lines)), None, [args.slice])
+    return EXIT_OK
+
+
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     """Run the script, and return its exit status."""
     args = _parser().parse_args(argv)
+    if args.list:
+        return _list(args.slice, args)
     before = opening.inputs(prog, args)
     check_output(args.slice, before, args.force)
     check_output(None, before)  # A summary goes to standard output.
     to_device = not is_replaced(args.slice) and os.path.exists(args.slice)
     target = opening.open_target(prog, args)
     try:
-        taken = slice_target(target)
+        taken = slice_target(target, not args.without_names)
         warn_of_part(target)
         size = _write(taken, args.slice, opening.inputs(target, args), args.force)
     except UnreadTargetError as e:

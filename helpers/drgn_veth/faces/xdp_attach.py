@@ -14,12 +14,20 @@ from drgn import Program
 
 from ..analysis import filters
 from ..analysis.attach import predictor
+from ..analysis.netns_names import FilterError
 from ..core.unreadable import Maybe
 from ..model import Device, LoadedProgram, Task
 from ..render import json
 from ..render.attempts import Attempt
 from . import opening
-from .options import add_output_options, add_target_options, check_format, new_parser
+from .filtering import wanted
+from .options import (
+    add_filter_options,
+    add_output_options,
+    add_target_options,
+    check_format,
+    new_parser,
+)
 from .output import check_output, write_output
 from .status import EXIT_OK, TargetError, UsageError
 
@@ -56,16 +64,12 @@ def _parser() -> argparse.ArgumentParser:
         "device", metavar="DEVICE", nargs="*", help="name or altname of a device"
     )
     parser.add_argument(
-        "--all", action="store_true", help="all devices, or all of --netns"
+        "--all", action="store_true", help="all devices, or all that match the filters"
     )
-    parser.add_argument(
-        "--netns",
-        metavar="NETNS",
-        action="append",
-        default=[],
-        help="network namespace of the devices: inode number, name (`ip netns`), path "
-        "of a mount, or host for the initial one; may be repeated",
+    only = parser.add_argument_group(
+        "filters", "They choose among devices of the same name; alone, they choose all."
     )
+    add_filter_options(only)
     parser.add_argument(
         "--mode",
         choices=predictor.MODES,
@@ -175,8 +179,10 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     args = _parser().parse_args(argv)
     check_output(args.output, opening.inputs(prog, args))
     check_format(args.format)
-    if bool(args.device) == args.all:
+    filtered = args.netns or args.devices or args.kinds or args.addresses
+    if args.device and args.all or not (args.device or args.all or filtered):
         raise UsageError("name one or more devices, or use --all without a name")
+    args.all = not args.device
     if args.program is not None and args.frags:
         raise UsageError(
             "--frags describes a new program, --program names a loaded one"
@@ -188,9 +194,9 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     target = opening.open_target(prog, args)
     taken = opening.take(target)
     try:
-        devices = filters.named(taken, args.device, args.netns)
+        devices = filters.named(taken, args.device, wanted(target, taken, args))
         asked = predictor.Predictor(taken)
-    except filters.FilterError as e:
+    except FilterError as e:
         raise UsageError(str(e)) from None
     except predictor.TooOldError as e:
         raise TargetError(str(e)) from None

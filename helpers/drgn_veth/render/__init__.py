@@ -15,6 +15,7 @@ __all__ = (
     "escape",
     "findings",
     "json",
+    "netns",
     "plain",
     "table",
     "words",

@@ -163,7 +163,7 @@ def all_devices(attempts: Sequence[Attempt]) -> str:
             told.append(outcome)
     for address, device in devices.items():
         rows[address] = [
-            words.cell(device.netns),
+            _wrapped([words.netns(device.ref)], 20),
             _wrapped([f"{words.cell(device.ifindex)}: {words.cell(device.name)}"], 24),
             _wrapped([words.cell(device.kind, "-")], 10),
             *("\n".join(cells[address, mode]) for mode in modes),

@@ -7,19 +7,23 @@ What tables and CSV files show of a device: one list, :data:`COLUMNS`. A fact is
 column in a CSV file. In a table, a cell holds several facts, one per line.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+import functools
+import itertools
 from typing import (
     Callable,
     NamedTuple,
     Optional,
 )
 
+from ..analysis.chains import chains_above
 from ..core.unreadable import Maybe, Unreadable
-from ..model import Device, DeviceRef, Pair
+from ..model import BridgePort, Device, DeviceRef, Pair
 from . import words
 
 __all__ = (
     "COLUMNS",
+    "HEADER",
     "KIND",
     "PEER",
     "QUEUES",
@@ -28,6 +32,7 @@ __all__ = (
     "XDP_RPS",
     "Cell",
     "Column",
+    "columns_with",
     "lines",
     "of_ref",
     "rows_of_pairs",
@@ -73,7 +78,72 @@ def _in_master(device: Device) -> list[str]:
     if master is None:
         return []
     name = words.UNKNOWN if isinstance(master, Unreadable) else words.cell(master.name)
+    port = device.bridge_port
+    state = port.state if isinstance(port, BridgePort) else None
+    if isinstance(state, str) and state != "forwarding":
+        return [f"in {name} ({words.cell(state)})"]
     return [f"in {name}"]
+
+
+# What is on an upper device may be on a thousand of them.
+_MOST_CHAINS = 16
+_MOST_SHOWN = 4
+
+
+def _chains(
+    most: int, devices: Mapping[int, Device], device: Device
+) -> tuple[list[str], bool]:
+    # The first chains of a device, and whether one has several levels.
+    if device.uppers == ():  # Most have none.
+        return [], False
+    found = list(itertools.islice(chains_above(device, devices), most + 1))
+    texts = [words.chain(chain, device) for chain in found]
+    texts[most:] = ["..." for _ in texts[most:]]
+    return texts, any(len(chain.devices) > 1 for chain in found)
+
+
+def _chain(devices: Mapping[int, Device], device: Device) -> str:
+    texts, _ = _chains(_MOST_CHAINS, devices, device)
+    return "; ".join(
+        text if text == "..." else f"{words.cell(device.name)} < {text}"
+        for text in texts
+    )
+
+
+def _kept_together(text: str) -> str:
+    # Each line of a cell begins with "<".
+    return text.replace("< ", "<\N{NO-BREAK SPACE}")
+
+
+def _above(devices: Mapping[int, Device], device: Device) -> list[str]:
+    # One level is clear from the master alone.
+    texts, several = _chains(_MOST_SHOWN, devices, device)
+    if not several:
+        return _in_master(device)
+    return [text if text == "..." else _kept_together(f"< {text}") for text in texts]
+
+
+def _below(device: Device) -> list[str]:
+    # A device on another one. Ports name their master instead.
+    lowers = device.lowers
+    if device.vlan is device.macvlan is device.ipvlan is None:
+        return []
+    if isinstance(lowers, Unreadable):
+        return [f"on {words.UNKNOWN}"]
+    return [f"on {words.cell(lower.name)}" for lower in lowers]
+
+
+def _refs(refs: Maybe[tuple[DeviceRef, ...]]) -> str:
+    if isinstance(refs, Unreadable):
+        return words.UNKNOWN
+    return "; ".join(map(words.reference, refs))
+
+
+def _registration(device: Device) -> list[str]:
+    state = device.reg_state
+    if device.off_list is not None or state == "REGISTERED":
+        return []
+    return [f"({words.cell(state).lower()})"]
 
 
 def _off_list(device: Device) -> list[str]:
@@ -92,15 +162,22 @@ def _labelled(
 
 #: In the order of a CSV file, and of the lines in a cell of a table.
 COLUMNS: Sequence[Column] = (
-    Column("netns", lambda d: words.cell(d.netns), WHO),
+    Column("netns", lambda d: words.cell(d.netns)),
+    Column("netns_label", lambda d: words.netns(d.ref), WHO),
     Column("ifindex", lambda d: words.cell(d.ifindex)),
     Column("name", lambda d: words.cell(d.name), WHO, _index_and_name),
     Column("altnames", lambda d: _joined(d.altnames)),
     Column("alias", lambda d: words.cell(d.alias)),
     Column("net_device", lambda d: f"{d.net_device:#x}"),
     Column("kind", lambda d: words.cell(d.kind), KIND),
+    Column("vlan", words.vlan, KIND),
+    Column("macvlan", words.macvlan, KIND),
+    Column("ipvlan", words.ipvlan, KIND),
+    Column("bond", words.bond, KIND),
+    Column("netkit", words.netkit, KIND),
     Column("flags", lambda d: _joined(d.flags), STATE, lambda d: [words.state(d)]),
     Column("operstate", lambda d: words.cell(d.operstate)),
+    Column("reg_state", lambda d: words.cell(d.reg_state), WHO, _registration),
     Column(
         *("mtu", lambda d: words.cell(d.mtu), STATE),
         lambda d: [f"mtu {words.cell(d.mtu)}"],
@@ -108,7 +185,12 @@ COLUMNS: Sequence[Column] = (
     Column("min_mtu", lambda d: words.cell(d.min_mtu)),
     Column("max_mtu", lambda d: words.cell(d.max_mtu)),
     Column("mac", lambda d: words.cell(d.mac)),
-    Column("master", lambda d: words.reference(d.master), WHO, _in_master),
+    Column("qdisc", lambda d: words.cell(d.qdisc)),
+    Column("addresses", lambda d: _joined(d.addresses)),
+    Column("master", lambda d: words.reference(d.master)),
+    Column("bridge_port", words.bridge_port),
+    Column("lowers", lambda d: _refs(d.lowers), WHO, _below),
+    Column("uppers", lambda d: _refs(d.uppers)),
     Column("peer", lambda d: words.reference(d.peer), PEER),
     Column(
         *("rx_real", lambda d: words.cell(d.queues.rx.real), QUEUES),
@@ -127,6 +209,36 @@ COLUMNS: Sequence[Column] = (
 )
 
 
+_CHAIN = "chain"
+_BEFORE_CHAIN = "uppers"
+
+
+def columns_with(devices: Iterable[Device]) -> Sequence[Column]:
+    """
+    Return :data:`COLUMNS`, and those that need other devices.
+
+    :param devices: All devices
+    """
+    known = {device.net_device: device for device in devices}
+    chain = Column(
+        *(_CHAIN, functools.partial(_chain, known), WHO),
+        functools.partial(_above, known),
+    )
+    columns = list(COLUMNS)
+    columns.insert(HEADER.index(_CHAIN), chain)
+    return columns
+
+
+def _header() -> list[str]:
+    names = [column.name for column in COLUMNS]
+    names.insert(names.index(_BEFORE_CHAIN) + 1, _CHAIN)
+    return names
+
+
+#: The names of all columns.
+HEADER: Sequence[str] = _header()
+
+
 def lines(column: Column, device: Device) -> Sequence[str]:
     """Return the lines of a column in a table."""
     if column.lines is not None:
@@ -139,6 +251,7 @@ def of_ref(ref: DeviceRef) -> dict[str, str]:
     """Return the columns that a reference to a device fills."""
     return {
         "netns": words.cell(ref.netns),
+        "netns_label": words.netns(ref),
         "ifindex": words.cell(ref.ifindex),
         "name": words.cell(ref.name),
         "off_list": words.cell(ref.off_list),

@@ -11,41 +11,48 @@ such a cell gets a single quote in front, as OWASP recommends against CSV inject
 
 from collections.abc import Iterable, Sequence
 import csv
+import functools
 import io
+from typing import Optional
 
 from ..model import Device, DeviceRef, Snapshot
 from . import words
-from .columns import COLUMNS, of_ref, rows_of_pairs
+from .columns import HEADER, Column, columns_with, of_ref, rows_of_pairs
 
-__all__ = ("devices", "pairs")
+__all__ = ("devices", "pairs", "rows")
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_HEADER = [column.name for column in COLUMNS]
 
 
 def _harmless(cell: str) -> str:
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
-def _text(rows: Iterable[Sequence[str]]) -> str:
+def rows(cells: Iterable[Sequence[str]]) -> str:
+    """Return rows of cells as a CSV file."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+    writer.writerows([_harmless(cell) for cell in row] for row in cells)
     return out.getvalue()
 
 
-def _row(device: Device) -> list[str]:
-    return [column.text(device) for column in COLUMNS]
+def _row(columns: Sequence[Column], device: Device) -> list[str]:
+    return [column.text(device) for column in columns]
 
 
 def _unknown(ref: DeviceRef) -> list[str]:
     known = of_ref(ref)
-    return [known.get(name, words.UNKNOWN) for name in _HEADER]
+    return [known.get(name, words.UNKNOWN) for name in HEADER]
 
 
-def devices(snapshot: Snapshot) -> str:
-    """Return a row for each device."""
-    return _text([_HEADER, *map(_row, snapshot.devices)])
+def devices(snapshot: Snapshot, all_devices: Optional[Sequence[Device]] = None) -> str:
+    """
+    Return a row for each device.
+
+    :param all_devices: All devices, if a filter has removed some
+    """
+    columns = columns_with(snapshot.devices if all_devices is None else all_devices)
+    return rows([HEADER, *(_row(columns, device) for device in snapshot.devices)])
 
 
 def pairs(snapshot: Snapshot, all_devices: Sequence[Device]) -> str:
@@ -54,7 +61,8 @@ def pairs(snapshot: Snapshot, all_devices: Sequence[Device]) -> str:
 
     :param all_devices: All devices, to look up an end that a filter has removed
     """
-    header = ["kind"] + [f"{side}_{name}" for side in "ab" for name in _HEADER]
-    ends = rows_of_pairs(snapshot.pairs, all_devices, _row, _unknown)
-    rows = ([words.cell(p.kind), *row] for p, row in zip(snapshot.pairs, ends))
-    return _text([header, *rows])
+    header = ["kind"] + [f"{side}_{name}" for side in "ab" for name in HEADER]
+    row_of = functools.partial(_row, columns_with(all_devices))
+    ends = rows_of_pairs(snapshot.pairs, all_devices, row_of, _unknown)
+    body = ([words.cell(p.kind), *row] for p, row in zip(snapshot.pairs, ends))
+    return rows([header, *body])

@@ -33,7 +33,7 @@ _MOST = 10
 def _device(ref: Optional[DeviceRef]) -> str:
     if ref is None:
         return "the kernel"
-    return f"{words.cell(ref.netns)} {words.cell(ref.ifindex)}: {words.cell(ref.name)}"
+    return f"{words.netns(ref)} {words.cell(ref.ifindex)}: {words.cell(ref.name)}"
 
 
 def _wrapped(text: str, first: str = "", rest: str = _INDENT) -> list[str]:

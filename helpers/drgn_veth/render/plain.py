@@ -15,7 +15,7 @@ from typing import Any, Callable, NamedTuple, Optional
 from ..analysis.attach.question import Answer, errno_name
 from ..analysis.rules.finding import Finding, Then
 from ..core.unreadable import Unreadable
-from ..model import NOT_IN_JSON, Device, DeviceRef, Namespace, Pair, Xdp
+from ..model import NOT_IN_JSON, Device, DeviceRef, Namespace, Pair, Target, Xdp
 from .attempts import Attempt
 
 __all__ = ("SHAPES", "Shape", "plain")
@@ -31,6 +31,8 @@ class Shape(NamedTuple):
     absent: Mapping[str, object] = {}
     #: Members that come last.
     last: tuple[str, ...] = ()
+    #: Members that come right after another one.
+    after: Mapping[str, str] = {}
     #: Members that are converted in another way.
     forms: Mapping[str, Callable[[Any], Any]] = {}
     #: Members that are replaced by their own members.
@@ -55,11 +57,37 @@ def _evidence(evidence: tuple[tuple[str, object], ...]) -> _Json:
 
 
 SHAPES: Mapping[type, Shape] = {
-    Namespace: Shape(absent={"dying": False}, last=("device_count", "dying")),
-    DeviceRef: Shape(left_out=("net_device",), absent={"off_list": None}),
+    Target: Shape(after={"path": "kind"}),
+    Namespace: Shape(
+        absent={
+            "dying": False,
+            "worker": None,
+            "matched": False,
+            "other_mounts": (),
+            **dict.fromkeys(("task_count", "tasks", "containers")),
+            **dict.fromkeys(("holders", "holder_count")),
+        },
+        last=(
+            *("device_count", "dying", "worker", "task_count", "tasks", "containers"),
+            *("holders", "holder_count"),
+        ),
+        after={"label": "init", "hostname": "label", "nsid": "other_mounts"},
+    ),
+    DeviceRef: Shape(left_out=("net_device", "label"), absent={"off_list": None}),
     Pair: Shape(forms={"a": _end, "b": _end}),
     Xdp: Shape(absent={"queues": None}),  # not a veth
-    Device: Shape(absent={"off_list": None}, forms={"net_device": hex}),
+    Device: Shape(
+        absent={
+            "matched": False,
+            # Of devices of other kinds.
+            **dict.fromkeys(
+                ("vlan", "macvlan", "ipvlan", "bond", "bridge_port", "netkit")
+            ),
+            **dict.fromkeys(("off_list", "refcount", "ref_tasks")),
+        },
+        forms={"net_device": hex},
+        after={"netns_label": "netns"},
+    ),
     Finding: Shape(
         absent=dict.fromkeys(("fix_effect", "undo", "then", "undecided")),
         last=("undecided",),
@@ -98,7 +126,10 @@ def _members(kind: type) -> Optional[list[_Member]]:
         return None
     shape = SHAPES.get(kind, _AS_IT_STANDS)
     left_out = NOT_IN_JSON.get(kind, frozenset()).union(shape.left_out)
-    first = [name for name in fields if name not in shape.last]
+    order = [name for name in fields if name not in (*shape.last, *shape.after)]
+    order.extend(shape.last)
+    for name, before in shape.after.items():
+        order.insert(order.index(before) + 1, name)
     return [
         _Member(
             name,
@@ -107,7 +138,7 @@ def _members(kind: type) -> Optional[list[_Member]]:
             shape.forms.get(name, plain),
             name in shape.spread,
         )
-        for name in (*first, *shape.last)
+        for name in order
         if name not in left_out
     ]
 

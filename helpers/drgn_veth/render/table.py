@@ -6,17 +6,18 @@ Tables
 The screens of ``veth_report.py``, never wider than 120 columns.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 import textwrap
+from typing import Callable, Optional
 
 import tabulate
 
+from ..analysis.missing import missing_from
 from ..core.english import count
 from ..core.unreadable import Unreadable
-from ..model import XDP_MODES, Device, DeviceRef, Snapshot, XdpProgram, unreadable_in
+from ..model import XDP_MODES, Device, DeviceRef, Namespace, Snapshot, XdpProgram
 from . import words
 from .columns import (
-    COLUMNS,
     KIND,
     PEER,
     QUEUES,
@@ -24,12 +25,16 @@ from .columns import (
     WHO,
     XDP_RPS,
     Cell,
+    columns_with,
     lines,
     of_ref,
     rows_of_pairs,
 )
 
-__all__ = ("devices", "pairs", "totals")
+__all__ = ("devices", "head", "legend", "pairs", "totals")
+
+_WIDTH = 120
+_LEGEND = 60  # namespaces
 
 #: The columns of a table, and the maximum width of each.
 _Layout = Sequence[tuple[Cell, int]]
@@ -44,9 +49,6 @@ _DEVICE: _Layout = (
     *((WHO, 17), (KIND, 10), (STATE, 10)),
     *((QUEUES, 10), (XDP_RPS, 28), (PEER, 31)),
 )
-_IN = {
-    cell: [column for column in COLUMNS if column.cell == cell] for cell, _ in _DEVICE
-}
 
 
 def _render(layout: _Layout, rows: Sequence[Sequence[str]]) -> str:
@@ -63,24 +65,32 @@ def _render(layout: _Layout, rows: Sequence[Sequence[str]]) -> str:
 def _wrapped(texts: Sequence[str], width: int) -> str:
     return "\n".join(
         text if len(text) <= width else textwrap.fill(text, width) for text in texts
-    )
+    ).replace("\N{NO-BREAK SPACE}", " ")
 
 
-def _cells(layout: _Layout, device: Device) -> list[str]:
-    return [
-        _wrapped([t for column in _IN[cell] for t in lines(column, device)], width)
-        or "-"
+def _cells_of(
+    layout: _Layout, devices: Iterable[Device]
+) -> Callable[[Device], list[str]]:
+    # What makes the cells of a device; *devices* are all there are.
+    columns = columns_with(devices)
+    inside = [
+        ([column for column in columns if column.cell == cell], width)
         for cell, width in layout
     ]
 
+    def cells(device: Device) -> list[str]:
+        return [
+            _wrapped([text for one in several for text in lines(one, device)], width)
+            or "-"
+            for several, width in inside
+        ]
 
-def _end(device: Device) -> list[str]:
-    return _cells(_END, device)
+    return cells
 
 
 def _unknown_end(ref: DeviceRef) -> list[str]:
     known = of_ref(ref)
-    who = [known["netns"], f"{known['ifindex']}: {known['name']}"]
+    who = [known["netns_label"], f"{known['ifindex']}: {known['name']}"]
     if known["off_list"]:
         who.append(f"({known['off_list']})")
     return [_wrapped(who, _END[0][1])] + [words.UNKNOWN] * (len(_END) - 1)
@@ -92,19 +102,63 @@ def pairs(snapshot: Snapshot, all_devices: Sequence[Device]) -> str:
 
     :param all_devices: All devices, to look up an end that a filter has removed
     """
-    rows = rows_of_pairs(snapshot.pairs, all_devices, _end, _unknown_end)
+    end = _cells_of(_END, all_devices)
+    rows = rows_of_pairs(snapshot.pairs, all_devices, end, _unknown_end)
     return _render((*_END, *_END), list(rows))
 
 
-def devices(snapshot: Snapshot) -> str:
-    """Return the devices of every kind."""
-    return _render(_DEVICE, [_cells(_DEVICE, device) for device in snapshot.devices])
+def devices(snapshot: Snapshot, all_devices: Optional[Sequence[Device]] = None) -> str:
+    """
+    Return the devices of every kind.
+
+    :param all_devices: All devices, if a filter has removed some
+    """
+    cells = _cells_of(_DEVICE, snapshot.devices if all_devices is None else all_devices)
+    return _render(_DEVICE, list(map(cells, snapshot.devices)))
+
+
+def _in_legend(namespace: Namespace) -> str:
+    text = f"{words.cell(namespace.label)} {words.cell(namespace.inum)}"
+    hostname = namespace.hostname
+    # What a host is called that nobody has named.
+    if isinstance(hostname, str) and hostname != "(none)" and not namespace.init:
+        text += f" ({words.cell(hostname)})"
+    return text + (" (dying)" if namespace.dying else "")
+
+
+def legend(snapshot: Snapshot) -> str:
+    """Return which namespaces the labels in a table stand for."""
+    shown = [_in_legend(namespace) for namespace in snapshot.namespaces[:_LEGEND]]
+    more = len(snapshot.namespaces) - len(shown)
+    if more:
+        shown.append(f"and {more} more, which netns_report.py lists")
+    # An entry stays in one line.
+    text = ", ".join(entry.replace(" ", "\N{NO-BREAK SPACE}") for entry in shown)
+    return textwrap.fill(
+        f"namespaces: {text}",
+        _WIDTH,
+        subsequent_indent="  ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    ).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def _has_rps(device: Device) -> bool:
     if isinstance(device.rps, Unreadable):
         return False
     return any(isinstance(q.cpus, tuple) and q.cpus for q in device.rps)
+
+
+def head(snapshot: Snapshot) -> str:
+    """Return one line that says who holds ``rtnl_mutex``, ``""`` if nobody does."""
+    owner = snapshot.target.rtnl_owner
+    if owner is None or isinstance(owner, Unreadable):
+        return ""
+    who = f"{words.cell(owner.comm)} (pid {words.cell(owner.pid)})"
+    return (
+        f"rtnl_mutex is held by {who}: "
+        "what it changes may be half done, and all other changes wait"
+    )
 
 
 def totals(snapshot: Snapshot) -> str:
@@ -124,7 +178,7 @@ def totals(snapshot: Snapshot) -> str:
         for mode in XDP_MODES
     }
     rps = sum(_has_rps(device) for device in snapshot.devices)
-    missing = sum(1 for _ in unreadable_in(snapshot))
+    missing = missing_from(snapshot).brief()
     line = (
         f"{count(len(snapshot.pairs), 'pair')}{f' ({by_kind})' if by_kind else ''}, "
         f"{count(len(snapshot.devices), 'device')} in "
@@ -132,4 +186,4 @@ def totals(snapshot: Snapshot) -> str:
         + ", ".join(f"{number} {mode}" for mode, number in modes.items())
         + f"; RPS on {count(rps, 'device')}"
     )
-    return f"{line}; {count(missing, 'value')} unreadable" if missing else line
+    return f"{line}; {missing}" if missing else line

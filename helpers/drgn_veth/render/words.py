@@ -8,19 +8,39 @@ How tables and CSV files show a value, or a few that belong together.
 
 from typing import Optional
 
+from ..analysis.chains import Chain
 from ..core.english import number_list, per_queue
 from ..core.unreadable import Maybe, Unreadable
-from ..model import XDP_MODES, Device, DeviceRef, QueueCount, XdpProgram
+from ..model import (
+    XDP_MODES,
+    BridgePort,
+    Device,
+    DeviceRef,
+    Ipvlan,
+    Macvlan,
+    Netkit,
+    QueueCount,
+    Vlan,
+    XdpProgram,
+)
 from .escape import for_terminal
 
 __all__ = (
     "UNKNOWN",
+    "bond",
+    "bridge_port",
     "cell",
+    "chain",
+    "ipvlan",
+    "macvlan",
+    "netkit",
+    "netns",
     "queue_count",
     "reference",
     "rfs",
     "rps",
     "state",
+    "vlan",
     "xdp",
 )
 
@@ -61,16 +81,83 @@ def state(device: Device) -> str:
     return "UP" if "RUNNING" in flags else "NO-CARRIER"
 
 
+def netns(ref: DeviceRef) -> str:
+    """Return the label of a device's namespace, or else its inode number."""
+    return cell(ref.label) if ref.label else cell(ref.netns)
+
+
 def reference(ref: Maybe[Optional[DeviceRef]]) -> str:
     """
     Return how another device refers to one: by its name and namespace.
 
-    >>> reference(DeviceRef(4026531840, 7, "veth0", 0xFFFF888000000000))
-    'veth0 (4026531840:7)'
+    >>> reference(DeviceRef(4026532309, 7, "eth0", 0xFFFF888000000000, label="pod1"))
+    'eth0 (pod1:7)'
     """
     if ref is None or isinstance(ref, Unreadable):
         return cell(ref)
-    return f"{cell(ref.name)} ({cell(ref.netns)}:{cell(ref.ifindex)})"
+    return f"{cell(ref.name)} ({netns(ref)}:{cell(ref.ifindex)})"
+
+
+def vlan(device: Device) -> str:
+    """Return the VLAN of a device: its ID, and its protocol if that is not 802.1Q."""
+    vlan = device.vlan
+    if not isinstance(vlan, Vlan):
+        return cell(vlan)
+    return " ".join(map(cell, vlan[:1] if vlan.protocol == "802.1Q" else vlan))
+
+
+def macvlan(device: Device) -> str:
+    """Return the mode of a macvlan device."""
+    macvlan = device.macvlan
+    return cell(macvlan.mode if isinstance(macvlan, Macvlan) else macvlan)
+
+
+def ipvlan(device: Device) -> str:
+    """Return the mode of an ipvlan device, and its flags."""
+    ipvlan = device.ipvlan
+    if not isinstance(ipvlan, Ipvlan):
+        return cell(ipvlan)
+    flags = ipvlan.flags
+    known = (flags,) if isinstance(flags, Unreadable) else flags
+    return " ".join(map(cell, (ipvlan.mode, *known)))
+
+
+def bond(device: Device) -> str:
+    """Return the mode of a bond."""
+    return "" if device.bond is None else cell(device.bond.mode)
+
+
+def bridge_port(device: Device) -> str:
+    """Return the state of a port of a bridge."""
+    port = device.bridge_port
+    return cell(port.state if isinstance(port, BridgePort) else port)
+
+
+def netkit(device: Device) -> str:
+    """Return the mode of a netkit device, its policy, and which end it is."""
+    netkit = device.netkit
+    if not isinstance(netkit, Netkit):
+        return cell(netkit)
+    primary = netkit.primary
+    end: object = primary
+    if not isinstance(primary, Unreadable):
+        end = "primary" if primary else "peer"
+    return " ".join(map(cell, (netkit.mode, netkit.policy, end)))
+
+
+def chain(chain: Chain, device: Device) -> str:
+    """
+    Return a chain of devices, without the first: those in another namespace with that.
+
+    :param device: The first
+    """
+    names = [
+        cell(ref.name)
+        if ref.netns == device.netns
+        else f"{cell(ref.name)} ({netns(ref)})"
+        for ref in chain.devices
+    ]
+    return " < ".join([*names, "..."] if chain.cut else names)
 
 
 def _program(mode: str, program: Maybe[Optional[XdpProgram]]) -> Optional[str]:

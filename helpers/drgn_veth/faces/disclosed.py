@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+What a slice discloses
+----------------------
+
+Every name, path and address that is in a slice, to look at before it is sent.
+"""
+
+from collections.abc import Iterator
+
+from drgn import Program
+
+from ..core.errors import attempt
+from ..core.salvage import Salvage
+from ..core.text import decode
+from ..core.unreadable import Unreadable
+from ..model import Container, Device, Namespace, Snapshot, Task, XdpProgram
+from ..readers.cgroup import Cgroups
+from ..readers.task import Tasks
+
+__all__ = ("disclosed",)
+
+
+def _texts(*values: object) -> Iterator[str]:
+    # All strings in records, lists and single values.
+    for value in values:
+        if isinstance(value, str):
+            if value:
+                yield value
+        elif isinstance(value, tuple):
+            yield from _texts(*value)
+
+
+def _of_namespace(namespace: Namespace) -> Iterator[tuple[str, str]]:
+    for what, value in (
+        ("host", namespace.hostname),
+        ("namespace", namespace.names),
+        ("path", namespace.mounts),
+        ("path", namespace.other_mounts),
+    ):
+        yield from ((what, text) for text in _texts(value))
+    if isinstance(namespace.tasks, tuple):
+        for task in namespace.tasks:
+            yield from (("process", text) for text in _texts(task.comm))
+    if isinstance(namespace.holders, tuple):
+        for holder in namespace.holders:
+            yield from (("process", text) for text in _texts(holder.comm))
+    yield from _of_task(namespace.worker)
+    if isinstance(namespace.containers, tuple):
+        for container in namespace.containers:
+            yield from _of_container(container)
+
+
+def _of_task(task: object) -> Iterator[tuple[str, str]]:
+    if isinstance(task, Task):
+        yield from (("process", text) for text in _texts(task.comm))
+
+
+def _of_container(container: Container) -> Iterator[tuple[str, str]]:
+    yield from (("container", text) for text in _texts(container.id, container.within))
+    yield from (("pod", text) for text in _texts(container.pod))
+
+
+def _of_device(device: Device) -> Iterator[tuple[str, str]]:
+    for what, value in (
+        ("device", (device.name, device.altnames)),
+        ("alias", device.alias),
+        ("address", device.mac),
+        ("address", device.addresses),
+    ):
+        yield from ((what, text) for text in _texts(value))
+    for task in device.ref_tasks if isinstance(device.ref_tasks, tuple) else ():
+        yield from _of_task(task)
+    for mode in (device.xdp.generic, device.xdp.driver, device.xdp.offload):
+        if isinstance(mode, XdpProgram):
+            yield from (("program", text) for text in _texts(mode.name))
+
+
+def _cgroups(prog: Program) -> Iterator[tuple[str, str]]:
+    # Also of tasks in no container, which are in no report.
+    cgroups, tasks = Cgroups(prog), Tasks(prog)
+    seen: set[int] = set()
+    for threads in tasks.processes():
+        for thread in threads:
+            css_set = thread.task.cgroups
+            if isinstance(css_set, int) and css_set not in seen:
+                seen.add(css_set)
+                for cgroup in Salvage().walk(cgroups.of_css_set(css_set)):
+                    path = attempt(cgroups.path, cgroup)
+                    if not isinstance(path, Unreadable):
+                        yield "cgroup", decode(path)
+
+
+def _all(prog: Program, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+    for namespace in snapshot.namespaces:
+        yield from _of_namespace(namespace)
+    for device in snapshot.devices:
+        yield from _of_device(device)
+    for link in snapshot.links:
+        yield from (("path", text) for text in _texts(link.pins))
+    if not isinstance(snapshot.programs, Unreadable):
+        for program in snapshot.programs:
+            yield from (("program", text) for text in _texts(program.name))
+    yield from _of_task(snapshot.target.rtnl_owner)
+    yield from Salvage().walk(_cgroups(prog))
+
+
+def disclosed(prog: Program, snapshot: Snapshot) -> set[tuple[str, str]]:
+    """
+    Return every name, path and address that a report can show: what it is, and the
+    text.
+
+    :param prog: The program that the Snapshot was taken of
+    """
+    return set(_all(prog, snapshot))

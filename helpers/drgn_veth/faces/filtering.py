@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The filters that the options of a script ask for."""
+
+import argparse
+
+from drgn import Program
+
+from ..analysis.filters import Wanted
+from ..analysis.netns_names import FilterError, find_all_netns
+from ..core.errors import attempt
+from ..core.unreadable import Unreadable
+from ..model import Snapshot
+from ..readers.task import net_for_pid
+from .status import UsageError
+
+__all__ = ("wanted",)
+
+
+def _net_of_pid(prog: Program, pid: int) -> int:
+    net = attempt(net_for_pid, prog, pid)
+    if isinstance(net, Unreadable):
+        raise FilterError(f"pid {pid}: {net.reason}")
+    if not net:
+        raise FilterError(f"pid {pid}: the task is exiting and in no namespace")
+    return net.value_()
+
+
+def wanted(prog: Program, snapshot: Snapshot, args: argparse.Namespace) -> Wanted:
+    """
+    Return the filters of a script.
+
+    :param args: Of :func:`~drgn_veth.faces.options.add_filter_options()`
+    :raises UsageError: if a namespace does not exist
+    """
+    try:
+        inums = find_all_netns(snapshot, args.netns, lambda pid: _net_of_pid(prog, pid))
+    except FilterError as e:
+        raise UsageError(str(e)) from None
+    return Wanted(inums, args.devices, args.kinds, args.addresses, args.netns)

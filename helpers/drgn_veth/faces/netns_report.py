@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+netns_report.py
+---------------
+
+The network namespaces: who is in them, what keeps them alive.
+"""
+
+import argparse
+from typing import Optional
+
+from drgn import Program
+
+from ..analysis import diagnose, filters
+from ..analysis.missing import missing_from
+from ..analysis.netns_names import FilterError
+from ..model import Snapshot
+from ..render import csv, json, netns
+from . import opening
+from .filtering import wanted
+from .options import (
+    add_filter_options,
+    add_output_options,
+    add_target_options,
+    check_format,
+    new_parser,
+)
+from .output import check_output, write_output
+from .status import EXIT_OK, UsageError, warn
+
+__all__ = ("main",)
+
+_DESCRIPTION = """\
+Report the network namespaces of a kernel: what they are called, the processes and
+containers in them, how many devices they have, and what holds those that have neither a
+process nor a mount.
+"""
+
+_EPILOG = """\
+examples:
+  drgn -c vmcore scripts/netns_report.py
+                                   all namespaces in a crash dump
+  drgn scripts/netns_report.py --pid 4711 --devices
+                                   the namespace of a process and its devices
+  drgn -c vmcore scripts/netns_report.py --address 10.0.0.7 --devices
+                                   whose address this is
+
+in the table:
+  netns      label of the namespace: host; its name in `ip netns`; its container; the
+             last part of a mount's path; its first process; what holds it
+  inode      its inode number: readlink /proc/PID/ns/net
+  host name  of its first process
+  tasks      processes in it, lowest PIDs first
+  held by    what keeps it alive without a process or a mount
+  ?          could not be read; --format json says why
+
+exit status:
+  0  the report was printed, even if some values could not be read
+  2  wrong use: bad options, a filter that matches nothing, or the output failed
+  3  the target could not be read at all
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = new_parser("netns_report.py", _DESCRIPTION, _EPILOG)
+    parser.add_argument(
+        "--devices",
+        dest="with_devices",
+        action="store_true",
+        help="also list the devices of these namespaces",
+    )
+    only = parser.add_argument_group(
+        "filters", "A namespace is shown if it has a device that matches all filters."
+    )
+    add_filter_options(only)
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--format",
+        choices=("table", "json", "csv"),
+        default="table",
+        help="table (the default) for people; json, the document of veth_report.py; "
+        "csv for spreadsheets: a cell that begins with = + - or @ gets a single quote "
+        "in front",
+    )
+    add_output_options(output)
+    add_target_options(parser)
+    return parser
+
+
+def _render(args: argparse.Namespace, kept: Snapshot, whole: Snapshot) -> str:
+    if args.format == "json":
+        found = diagnose.keep_findings(diagnose.diagnose(whole), kept)
+        return json.render(kept, found)
+    if kept is not whole:
+        kept = filters.matched_only(kept)
+    if args.format == "csv":
+        return (
+            csv.devices(kept, whole.devices) if args.with_devices else netns.csv(kept)
+        )
+    from ..render import table
+
+    parts = [netns.table(kept)]
+    if args.with_devices:
+        parts.append(table.devices(kept, whole.devices))
+    parts.append(table.totals(kept))
+    return "\n\n".join(parts) + "\n"
+
+
+def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
+    """Run the script, and return its exit status."""
+    args = _parser().parse_args(argv)
+    check_output(args.output, opening.inputs(prog, args))
+    check_format(args.format)
+    target = opening.open_target(prog, args)
+    whole = opening.take(target)
+    try:
+        kept = filters.keep(whole, wanted(target, whole, args))
+    except FilterError as e:
+        raise UsageError(str(e)) from None
+    text = _render(args, kept, whole)
+    write_output(text, args.output, opening.inputs(target, args))
+    missing = missing_from(kept).line()
+    if missing is not None:
+        warn(missing)
+    return EXIT_OK
