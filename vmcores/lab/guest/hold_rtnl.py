@@ -29,7 +29,7 @@ from typing import NoReturn
 
 from libc import checked, libc
 
-__all__ = ("hold", "main")
+__all__ = ("hold", "main", "open_userfaultfd", "watch")
 
 SYS_USERFAULTFD = {"x86_64": 323, "aarch64": 282}[os.uname().machine]
 UFFD_API = 0xAA
@@ -41,10 +41,24 @@ SIOCETHTOOL = 0x8946
 ETHTOOL_SFEATURES = 0x3B
 
 
-def _userfaultfd() -> int:
+def open_userfaultfd() -> int:
+    """Return a descriptor of userfaultfd."""
     fd = checked(libc.syscall(SYS_USERFAULTFD, os.O_CLOEXEC | os.O_NONBLOCK))
     fcntl.ioctl(fd, UFFDIO_API, struct.pack("<QQQ", UFFD_API, 0, 0))
     return fd
+
+
+def watch(uffd: int, memory: mmap.mmap, offset: int) -> int:
+    """Let the kernel wait for a page of a memory; return where the memory is."""
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    fcntl.ioctl(
+        uffd,
+        UFFDIO_REGISTER,
+        struct.pack(
+            "<QQQQ", start + offset, mmap.PAGESIZE, UFFDIO_REGISTER_MODE_MISSING, 0
+        ),
+    )
+    return start
 
 
 def _blocking_request(uffd: int, memory: mmap.mmap) -> int:
@@ -52,13 +66,7 @@ def _blocking_request(uffd: int, memory: mmap.mmap) -> int:
     page = mmap.PAGESIZE
     # Its head, cmd and size, is in the first page; cmd is read without the mutex.
     struct.pack_into("<II", memory, page - 8, ETHTOOL_SFEATURES, 2)
-    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-    fcntl.ioctl(
-        uffd,
-        UFFDIO_REGISTER,
-        struct.pack("<QQQQ", start + page, page, UFFDIO_REGISTER_MODE_MISSING, 0),
-    )
-    return start + page - 8
+    return watch(uffd, memory, page) + page - 8
 
 
 def _block(device: str, uffd: int) -> NoReturn:
@@ -84,7 +92,7 @@ def hold(device: str) -> int:
     child = os.fork()
     if child == 0:
         ours.close()
-        uffd = _userfaultfd()
+        uffd = open_userfaultfd()
         socket.send_fds(theirs, [b"x"], [uffd])
         _block(device, uffd)
     theirs.close()

@@ -3,15 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+import fcntl
 import os
+import socket
 import struct
 
-from libc import setns
+from libc import checked, libc, setns
 from netlink import NLM_F_DUMP, RoutingSocket, attribute, attributes
 
-__all__ = ("Namespace", "find_namespaces", "nsids")
+__all__ = ("Namespace", "find_namespaces", "net_of_file", "nsids", "unescape_mount")
 
+SYS_PIDFD_OPEN = 434
+SYS_PIDFD_GETFD = 438
+SIOCGSKNS = 0x894C
+NS_GET_NSTYPE = 0xB703
+CLONE_NEWNET = 0x40000000
+SCM_MAX_FD = 253
 RTM_GETNSID = 90
 NETNSA_NSID = 1
 NETNSA_FD = 3
@@ -23,6 +31,7 @@ class Namespace:
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.inum = os.fstat(fd).st_ino
+        #: Where process 1 sees it.
         self.mounts: set[str] = set()
         self.pids: dict[int, str] = {}
 
@@ -32,7 +41,7 @@ class Namespace:
         return sorted(m[len(prefix) :] for m in self.mounts if m.startswith(prefix))
 
 
-def _unescape_mount(field: bytes) -> str:
+def unescape_mount(field: bytes) -> str:
     r"""Turn the \040 of mountinfo back into the byte."""
     parts = field.split(b"\\")
     out = parts[0]
@@ -49,16 +58,70 @@ def _comm(proc: str) -> str:
         return ""
 
 
+def net_of_file(link: str) -> int | None:
+    """Return the inode number if an open file (/proc/PID/fd/N) is a network namespace.
+
+    What the link says does not tell: if the file was opened through a mount, that is a
+    path, and "/" once it is unmounted.
+    """
+    try:
+        status = os.stat(link)
+        if status.st_dev != os.stat("/proc/self/ns/net").st_dev:
+            return None
+        fd = os.open(link, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        kind = fcntl.ioctl(fd, NS_GET_NSTYPE)
+    finally:
+        os.close(fd)
+    return status.st_ino if kind == CLONE_NEWNET else None
+
+
+def _in_socket(pid: int, fd: int) -> Iterator[int]:
+    """Yield descriptors of what a socket of another process, or its tun, holds: its
+    namespace, and those whose files are on their way through it.
+    """
+    try:
+        process = checked(libc.syscall(SYS_PIDFD_OPEN, pid, 0))
+        try:
+            copy = checked(libc.syscall(SYS_PIDFD_GETFD, process, fd, 0))
+        finally:
+            os.close(process)
+    except OSError:
+        return  # The process ended meanwhile.
+    try:
+        yield fcntl.ioctl(copy, SIOCGSKNS)
+    except OSError:
+        pass  # A device of tun that is not attached, on some kernels.
+    try:
+        queue = socket.socket(fileno=copy)
+    except OSError:
+        os.close(copy)  # It is tun's.
+        return
+    with queue:
+        if queue.family == socket.AF_UNIX:
+            space = socket.CMSG_SPACE(SCM_MAX_FD * struct.calcsize("i"))
+            flags = socket.MSG_PEEK | socket.MSG_DONTWAIT
+            try:
+                ancillary = queue.recvmsg(1, space, flags)[1]
+            except OSError:
+                return  # Nothing is in it.
+            for level, kind, data in ancillary:
+                if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                    yield from struct.unpack(f"{len(data) // 4}i", data)
+
+
 def find_namespaces() -> dict[int, Namespace]:
-    """Find every network namespace that a process, a mount or a file holds.
+    """Find every network namespace that a process, a mount, a file or a socket holds.
 
     By inode number, in ascending order.
     """
     found: dict[int, Namespace] = {}
 
     def add(path: str, inum: int | None) -> Namespace | None:
-        if inum is not None and inum in found:
-            return found[inum]
+        if inum is None or inum in found:
+            return None if inum is None else found[inum]
         try:
             namespace = Namespace(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
         except OSError:
@@ -75,6 +138,14 @@ def find_namespaces() -> dict[int, Namespace]:
             return None
         return int(text[5:-1]) if text.startswith("net:[") else None
 
+    def is_socket(link: str) -> bool:
+        try:
+            text = os.readlink(link)
+        except OSError:
+            return False
+        return text.startswith("socket:[") or text == "/dev/net/tun"
+
+    initial = os.readlink("/proc/1/ns/mnt")
     seen_mount_namespaces: set[str] = set()
     for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
         proc = f"/proc/{pid}"
@@ -95,9 +166,14 @@ def find_namespaces() -> dict[int, Namespace]:
         except OSError:
             continue
         for name in descriptors if pid != os.getpid() else ():
-            inum = inum_of(f"{proc}/fd/{name}")
+            inum = net_of_file(f"{proc}/fd/{name}")
             if inum is not None:
                 add(f"{proc}/fd/{name}", inum)
+            elif is_socket(f"{proc}/fd/{name}"):
+                for fd in _in_socket(pid, int(name)):
+                    link = f"/proc/self/fd/{fd}"
+                    add(link, net_of_file(link))
+                    os.close(fd)
         if mount_namespace in seen_mount_namespaces:
             continue
         seen_mount_namespaces.add(mount_namespace)
@@ -109,9 +185,9 @@ def find_namespaces() -> dict[int, Namespace]:
         for line in lines:
             fields = line.split(b" ")
             if fields[3].startswith(b"net:["):
-                path = _unescape_mount(fields[4])
+                path = unescape_mount(fields[4])
                 namespace = add(f"{proc}/root{path}", int(fields[3][5:-1]))
-                if namespace is not None:
+                if namespace is not None and mount_namespace == initial:
                     namespace.mounts.add(path)
     return {inum: found[inum] for inum in sorted(found)}
 

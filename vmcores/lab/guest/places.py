@@ -15,6 +15,7 @@ __all__ = (
     "RUN",
     "SCENE_LOG",
     "TRUTH_DONE",
+    "WHOSE_RECORDS",
     "XDP_RECORDS",
     "lines",
     "whole_file",
@@ -25,6 +26,8 @@ RUN = "/run/lab"
 SCENE_LOG = RUN + "/scene.log"
 #: What xdp.py made, one JSON object a line.
 XDP_RECORDS = RUN + "/xdp.jsonl"
+#: What a scene knows of namespaces that /proc does not tell, one JSON object a line.
+WHOSE_RECORDS = RUN + "/whose.jsonl"
 #: Devices whose programs the prober does not replace: ``INUM IFINDEX`` a line.
 KEEP = RUN + "/keep"
 #: The number of a network namespace that the scene will end.

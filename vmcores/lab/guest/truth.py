@@ -26,11 +26,14 @@ LINK is the name that a symbolic link leads to, or null where there is none.
      "xdp": [the records of xdp.py],
      "scene_log": ["what the scene said", ...],
      "dying": null, or {"netns": INUM, "links": COMMAND of `ip -d -j link show` in it},
+     "whose": who is in each namespace, and what holds it: see whose.py,
      "seconds": 12.3,
      "namespaces": {INUM as text:
        {"init": true, "names": [those of `ip netns`], "mounts": ["/run/netns/NAME"],
         "pids": [{"pid": 1, "comm": "init"}],
         "ip_link": COMMAND `ip -d -j link show`,
+        "ip_addr": COMMAND `ip -j addr show`,
+        "bridge_link": COMMAND `bridge -j -d link show`,
         "bpftool_net": COMMAND `bpftool -j net show`,
         "ethtool_channels": COMMAND `ethtool -l *`: text, all that have channels,
         "sysctl": {"net.core.rps_default_mask": VALUE},
@@ -65,7 +68,9 @@ from typing import Any, Union
 
 from libc import checked, libc, mount, setns
 from namespaces import Namespace, find_namespaces, nsids
+from netlink import NLM_F_DUMP, RoutingSocket, attributes
 from places import DYING, SCENE_LOG, TRUTH_DONE, XDP_RECORDS, lines, whole_file
+from whose import record_whose
 
 __all__ = ("main", "record", "settle")
 
@@ -91,6 +96,10 @@ DEVICE_FILES = (
     "ifalias",
     "carrier",
 )
+RTM_GETLINK = 18
+#: IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_OPERSTATE, IFLA_CARRIER,
+#: IFLA_CARRIER_CHANGES. The flags are in the header.
+CHANGING = frozenset((3, 4, 10, 16, 33, 35))
 SETTLE_SECONDS = 1.2
 SETTLE_TRIES = 20
 
@@ -232,6 +241,8 @@ def _record_namespace(namespace: Namespace) -> dict[str, object]:
         mount("none", "/", MS_REC | MS_PRIVATE)
         commands = {
             "ip_link": _Command("ip", "-d", "-j", "link", "show"),
+            "ip_addr": _Command("ip", "-j", "addr", "show"),
+            "bridge_link": _Command("bridge", "-j", "-d", "link", "show"),
             "bpftool_net": _Command("bpftool", "-j", "net", "show"),
             "ethtool_channels": _Command("ethtool", "-l", "*"),
         }
@@ -247,12 +258,17 @@ def _record_namespace(namespace: Namespace) -> dict[str, object]:
     return result
 
 
-def _links(namespace: Namespace) -> object:
-    def inside() -> dict[str, object]:
-        setns(namespace.fd)
-        return _Command("ip", "-j", "link", "show").result()
-
-    return _in_child(inside)
+def _state(namespace: Namespace) -> list[object]:
+    """Return what may still change of each device. Stays in the namespace."""
+    setns(namespace.fd)
+    asker = RoutingSocket()
+    try:
+        return [
+            (data[:16], [a for a in attributes(data[16:]) if a[0] in CHANGING])
+            for data in asker.ask(RTM_GETLINK, NLM_F_DUMP, bytes(16))
+        ]
+    finally:
+        asker.close()
 
 
 def settle() -> None:
@@ -262,12 +278,15 @@ def settle() -> None:
     is recorded must still hold at the panic.
     """
     before: list[object] = []
+    home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     for _ in range(SETTLE_TRIES):
         namespaces = find_namespaces()
-        now = [_links(namespace) for namespace in namespaces.values()]
+        now: list[object] = [_state(n) for n in namespaces.values()]
+        setns(home)
         for namespace in namespaces.values():
             os.close(namespace.fd)
         if now == before:
+            os.close(home)
             return
         before = now
         time.sleep(SETTLE_SECONDS)
@@ -337,6 +356,7 @@ def record() -> dict[str, object]:
     }
     for key, command in commands.items():
         out[key] = command.result()
+    out["whose"] = record_whose()
     out["seconds"] = round(time.monotonic() - start, 1)
     return out
 

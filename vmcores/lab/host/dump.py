@@ -30,10 +30,10 @@ REPOSITORY = LAB.parent.parent
 # These are always in the guest, under /lab/repo.
 IN_GUEST = ("helpers", "drgn_scripts")
 TRIES = 4
-# Scenes in which the prober does not ask: "dying" holds rtnl_mutex, so that the kernel
-# would never answer; "scale" would answer the same thousands of times; and a trial
-# attach would mend what "rules" shows.
-UNASKED = frozenset(("dying", "minimal", "rules", "scale"))
+# Scenes in which the prober does not ask: "dying" and "teardown" hold rtnl_mutex, so
+# that the kernel would never answer; "scale" and "whose" would answer the same
+# thousands of times; and a trial attach would mend what "rules" shows.
+UNASKED = frozenset(("dying", "minimal", "rules", "scale", "teardown", "whose"))
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # scale: N veth pairs over M namespaces, as on a node with many containers: one end in
 # init_net, the other in one of the namespaces, both up, 1 real queue of the default ones.
+# T processes sleep in these namespaces, in one container for each.
 set -eu
 . "$(dirname "$0")/_lib.sh"
 
-N=${N:-1000} M=${M:-50}
+N=${N:-1000} M=${M:-50} T=${T:-0}
 
 module veth
 # No addresses: they bring thousands of timers and packets.
@@ -36,4 +37,22 @@ while [ $i -lt "$N" ]; do
     i=$((i + 10))
 done
 
-say "scale: $N pairs over $M namespaces"
+# They wait for someone to open a FIFO. A shell that only forks takes little memory.
+mkfifo "$RUN/never"
+# shellcheck disable=SC2016 # for the shell that it starts
+sleepers='
+    echo 0 >"$1/cgroup.procs"
+    while [ $2 -gt 0 ]; do
+        read -r _ <"$3" &
+        set -- "$1" $(($2 - 1)) "$3"
+    done'
+i=0
+while [ $i -lt "$M" ] && [ "$T" -gt 0 ]; do
+    scope=/sys/fs/cgroup/system.slice/docker-$(printf %064x $i).scope
+    mkdir -p "$scope"
+    in_ns "ns$i" dash -c "$sleepers" sleepers "$scope" $(((T + i) / M)) "$RUN/never" \
+        </dev/null >/dev/null 2>&1
+    i=$((i + 1))
+done
+
+say "scale: $N pairs over $M namespaces, $T processes"
