@@ -82,6 +82,8 @@ SCENES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         ("zoo", "one_zoo", "lab_dump", "old_dump", "new_dump", "asked"),
     ),
     "dying": ({}, ("dying",)),
+    "whose": ({}, ("whose_dump", "new_whose_dump")),
+    "teardown": ({}, ("teardown",)),
     "rules": ({"hooks": [try_fixes]}, ("rules", "all_rules")),
     "attach": ({}, ("asked",)),
     "random": ({}, ("asked",)),
@@ -124,6 +126,16 @@ def dying(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     return booted.get(request.param, "dying")
 
 
+@pytest.fixture(scope="session", params=KERNELS)
+def whose_dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+    return booted.get(request.param, "whose")
+
+
+@pytest.fixture(scope="session", params=KERNELS)
+def teardown(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+    return booted.get(request.param, "teardown")
+
+
 @pytest.fixture(scope="session", params=KERNELS[-1:])
 def one_zoo(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     """One kernel, for what does not depend on it."""
@@ -164,6 +176,11 @@ def recorded(request: pytest.FixtureRequest) -> Recorded:
 
 
 NEW = [kernel for kernel in KERNELS if kernel not in OLD]
+
+
+@pytest.fixture(scope="session", params=NEW)
+def new_whose_dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+    return booted.get(request.param, "whose")
 
 
 def _dump(request: pytest.FixtureRequest) -> LabDump:

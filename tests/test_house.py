@@ -164,8 +164,9 @@ ROOMS: Mapping[str, Sequence[str]] = {
 PURE = {"analysis", "model", "render"}
 #: Others that do not know drgn, in rooms that do.
 PURE_FILES = {
-    *("core.english", "core.messages", "core.netdev_features", "core.skbuff"),
-    *("core.text", "core.uapi", "core.unreadable", "dump.elfcore", "dump.kdump"),
+    *("core.containers", "core.english", "core.messages", "core.module_types"),
+    *("core.netdev_features", "core.skbuff", "core.text", "core.uapi"),
+    *("core.unreadable", "dump.elfcore", "dump.kdump"),
 }
 #: What must not be imported within a room: remedies <- attach <- rules <- diagnose.
 INSIDE: Mapping[str, Sequence[str]] = {

@@ -12,9 +12,10 @@ import pytest
 
 from tests.support import oracle
 from tests.support.booted import Tally
-from tests.support.recorded import CORES, Recorded
+from tests.support.recorded import CORES, Recorded, recorded_core
 from tests.support.schemas import validate
 from tests.support.scripts import REPOSITORY, SCRIPT, by_drgn
+from tests.support.slow import slow_but
 
 ATTACH_SCRIPT = REPOSITORY / "scripts" / "xdp_attach.py"
 MOST = 3 << 20
@@ -155,12 +156,13 @@ def test_findings_agree_with_the_predictor(
             assert mine not in REFUSALS or (REFUSALS[mine], *place) in found
 
 
-def test_screen(recorded: Recorded) -> None:
+@pytest.mark.parametrize("name", slow_but(CORES[:1], CORES))
+def test_screen(name: str) -> None:
     """By the command line; what is in the other files, without a process each."""
-    argv = [sys.executable, "-m", "drgn", "-q", "-c", str(recorded.core)]
+    argv = [sys.executable, "-m", "drgn", "-q", "-c", str(recorded_core(name).core)]
     argv += ["--no-default-symbols", str(SCRIPT)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, cwd="/")
-    assert done.stdout == golden.read(recorded.name, "pairs.txt")
+    assert done.stdout == golden.read(name, "pairs.txt")
 
 
 def test_golden_output(recorded: Recorded) -> None:

@@ -2,7 +2,7 @@
 """Findings: their order, and which of them a filter keeps."""
 
 from drgn_veth.analysis.diagnose import diagnose, has_error, keep_findings
-from drgn_veth.analysis.filters import keep
+from drgn_veth.analysis.filters import Wanted, keep
 
 from tests.support.snapshots import BR0, generic, pair, rps, sick
 
@@ -19,12 +19,11 @@ def test_filters() -> None:
     whole = pair({"mtu": 3000}, None, BR0._replace(**generic(), **rps((0,))))
     found = diagnose(whole)
     assert {f.device.name for f in found if f.device} == {"veth0", "br0"}
-    other_end = keep_findings(found, keep(whole, names=["eth0"]))
+    other_end = keep_findings(found, keep(whole, Wanted(names=["eth0"])))
     assert {f.device.name for f in other_end if f.device} == {"veth0"}
-    bridge = keep_findings(found, keep(whole, kinds=["bridge"]))
+    bridge = keep_findings(found, keep(whole, Wanted(kinds=["bridge"])))
     assert {f.device.name for f in bridge if f.device} == {"br0"}
-    broken = diagnose(pair({"peer": None}))
+    alone = pair({"peer": None})._replace(pairs=())
+    broken = diagnose(alone)
     assert has_error(broken)
-    assert not has_error(
-        keep_findings(broken, keep(pair(), names=["eth0"])._replace(pairs=()))
-    )
+    assert not has_error(keep_findings(broken, keep(alone, Wanted(names=["eth0"]))))

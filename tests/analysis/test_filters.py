@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Filters, and what namespaces are called."""
 
-from drgn_veth.analysis.filters import (
+from drgn_veth.analysis.filters import Wanted, keep, matched_only, named
+from drgn_veth.analysis.netns_names import (
     FilterError,
     find_all_netns,
     find_netns,
-    keep,
-    named,
 )
 from drgn_veth.model import (
+    Container,
     Namespace,
+    NetTask,
     Snapshot,
 )
 import pytest
@@ -20,24 +21,42 @@ from tests.support.snapshots import BAD, HOST, POD, device, snapshot
 def test_filters() -> None:
     whole = snapshot(
         device(HOST, 3, "veth0", altnames=("uplink",)),
-        device(POD, 3, "eth0"),
+        device(POD, 3, "eth0", net_device=0xFFFF888000001000),
         device(POD, 4, "br0", kind="bridge"),
     )
-    part = keep(whole, netns={POD})
-    assert [d.name for d in part.devices] == ["eth0", "br0"]
+    part = keep(whole, Wanted({POD}))
+    # Whole in itself: the peer, too, and its namespace.
+    assert [(d.name, d.matched) for d in part.devices] == [
+        ("veth0", False),
+        ("eth0", True),
+        ("br0", True),
+    ]
     assert len(part.pairs) == 1
-    assert [n.inum for n in part.namespaces] == [POD]
-    assert [d.name for d in keep(whole, names=["up*"]).devices] == ["veth0"]
-    assert [d.name for d in keep(whole, kinds=["bridge"]).devices] == ["br0"]
-    assert keep(whole, kinds=["bridge"]).pairs == ()
-    assert keep(whole) is whole
+    assert [(n.inum, n.matched) for n in part.namespaces] == [
+        (HOST, False),
+        (POD, True),
+    ]
+    listed = matched_only(part)
+    assert [d.name for d in listed.devices] == ["eth0", "br0"]
+    assert [n.inum for n in listed.namespaces] == [POD]
+    assert [d.name for d in keep(whole, Wanted(names=["up*"])).devices] == [
+        "veth0",
+        "eth0",
+    ]
+    assert [d.name for d in keep(whole, Wanted(kinds=["bridge"])).devices] == ["br0"]
+    assert keep(whole, Wanted(kinds=["bridge"])).pairs == ()
+    assert keep(whole, Wanted()) is whole
     for wrong in (
         {"netns": {POD, 7}},
         {"names": ["eth0", "no*"]},
         {"kinds": ["netkit"]},
     ):
         with pytest.raises(FilterError):
-            keep(whole, **wrong)
+            keep(whole, Wanted(**wrong))
+
+
+def _in(whole: Snapshot, *given: str) -> Wanted:
+    return Wanted(find_all_netns(whole, given), netns_given=given)
 
 
 def named_namespaces(*more: Namespace) -> Snapshot:
@@ -71,7 +90,7 @@ def test_namespace_by_what_it_is_called(given: str, inum: int) -> None:
     whole = named_namespaces()
     assert find_netns(whole, given) == inum
     assert find_all_netns(whole, [given]) == frozenset({inum})
-    assert {d.netns for d in named(whole, [], [given])} == {inum}
+    assert {d.netns for d in named(whole, [], _in(whole, given))} == {inum}
 
 
 @pytest.mark.parametrize(
@@ -128,12 +147,102 @@ def test_several_namespaces() -> None:
     assert find_all_netns(whole, []) is None
     both = find_all_netns(whole, ["host", "pod1", "/run/netns/pod1"])
     assert both == frozenset({HOST, POD})
-    part = keep(whole, netns=both)
+    part = keep(whole, Wanted(both))
     assert [d.netns for d in part.devices] == [HOST, POD]
     assert [n.inum for n in part.namespaces] == [HOST, POD]
-    assert [d.netns for d in named(whole, ["a"], ["pod1", "host"])] == [HOST, POD]
+    assert [d.netns for d in named(whole, ["a"], _in(whole, "pod1", "host"))] == [
+        HOST,
+        POD,
+    ]
     nowhere = "no device named 'b' in the network namespace pod1 or host$"
     with pytest.raises(FilterError, match=nowhere):
-        named(whole, ["b"], ["pod1", "host"])
+        named(whole, ["b"], _in(whole, "pod1", "host"))
     with pytest.raises(FilterError, match="2 devices are named 'a'"):
         named(whole, ["a"])
+
+
+def _pods() -> Snapshot:
+    """Two pods with containers, one with a process that no list names."""
+    whole = named_namespaces()
+    one = Container("9f86d081884c7d65", "docker", None, "/docker/9f86d081884c7d65")
+    two = Container("9fffd081884c7d65", "containerd", "0a1b-2c", "/kubepods/x")
+    host, pod, other = whole.namespaces
+    return whole._replace(
+        namespaces=(
+            host._replace(label="host", net=1),
+            pod._replace(
+                label="pod1",
+                net=2,
+                containers=(one,),
+                tasks=(NetTask(7, "sh", one.id),),
+            ),
+            other._replace(label=two.label, net=3, containers=(two,)),
+        )
+    )
+
+
+def _net_of_pid(pid: int) -> int:
+    if pid != 90:
+        raise FilterError(f"pid {pid}: no such process")
+    return 3
+
+
+@pytest.mark.parametrize(
+    "given, inums",
+    [
+        ("pid:7", {POD}),
+        ("pid:90", {POD + 1}),
+        ("container:9f86", {POD}),
+        ("container:9fffd081884c7d65", {POD + 1}),
+        ("containerd:9fffd081884c", {POD + 1}),
+        ("pod:0a1b-2c", {POD + 1}),
+        ("pod:0a", {POD + 1}),
+        ("pod*", {POD}),
+        ("*", {HOST, POD, POD + 1}),
+        ("containerd:*", {POD + 1}),
+        ("[hp]o*", {HOST, POD}),
+    ],
+)
+def test_namespace_by_who_is_in_it(given: str, inums: set[int]) -> None:
+    assert find_all_netns(_pods(), [given], _net_of_pid) == frozenset(inums)
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        ("pid:8", "pid 8: no such process"),
+        ("container:9f", "2 containers begin with '9f'; choose one: 9f86"),
+        ("container:", "no container begins with ''; available: 9f86"),
+        ("container:b", "no container begins with 'b'; available: 9f86"),
+        ("pod:b", "no pod begins with 'b'; available: 0a1b-2c"),
+        ("x*", "no network namespace has the name, path or inode number x*; available"),
+    ],
+)
+def test_nobody_is_in_it(given: str, said: str) -> None:
+    with pytest.raises(FilterError) as error:
+        find_all_netns(_pods(), [given], _net_of_pid)
+    assert str(error.value).startswith(said)
+
+
+def test_a_process_without_a_way_to_look_it_up() -> None:
+    with pytest.raises(FilterError, match=r"some that exist: pid:7\(sh\)"):
+        find_all_netns(_pods(), ["pid:8"])
+
+
+def test_addresses() -> None:
+    whole = snapshot(
+        device(HOST, 3, "a", addresses=("10.0.0.1/24", "fe80::1/64")),
+        device(POD, 4, "b", addresses=("10.0.0.2/24",)),
+        device(POD, 5, "c", addresses=()),
+        device(POD, 6, "d", addresses=BAD),
+    )._replace(pairs=())
+    for given, name in (("10.0.0.1", "a"), ("fe80::0:1", "a"), ("10.0.0.2", "b")):
+        kept = keep(whole, Wanted(addresses=[given]))
+        assert [d.name for d in kept.devices] == [name]
+    for given, said in (
+        ("10.0.0.3", "no device has the address 10.0.0.3; available: 10.0.0.1, 10"),
+        ("10.0.0", "'10.0.0' is not an IP address"),
+        ("10.0.0.1/24", "'10.0.0.1/24' is not an IP address"),
+    ):
+        with pytest.raises(FilterError, match=said):
+            keep(whole, Wanted(addresses=[given]))

@@ -6,6 +6,7 @@ import time
 from drgn_veth.analysis.diagnose import diagnose
 from drgn_veth.model import Veth
 from drgn_veth.render import findings as render_findings
+import pytest
 
 from tests.support.snapshots import node
 
@@ -25,6 +26,7 @@ def test_one_sick_pair_in_a_thousand_is_seen() -> None:
     assert [f.rule for f in findings if f.severity != "info"] == ["mtu-mismatch"]
 
 
+@pytest.mark.slow
 def test_time_is_linear() -> None:
     def seconds(pairs: int) -> float:
         whole = node(pairs)

@@ -5,7 +5,7 @@ from pathlib import Path
 import subprocess
 
 from drgn_veth.analysis.remedies import Fixes
-from drgn_veth.model import Namespace, Task
+from drgn_veth.model import Namespace, NetTask
 import pytest
 
 from tests.support.rules import CASES
@@ -16,7 +16,7 @@ from tests.support.snapshots import POD, pair
 def test_rps_where_sysfs_is_that_of_another_namespace() -> None:
     """nsenter changes the network namespace, and not what /sys was mounted for."""
     whole = pair()
-    pod = Namespace(POD, False, 1, process=Task(41, "nginx"))
+    pod = Namespace(POD, False, 1, tasks=(NetTask(41, "nginx", None),))
     fixes = Fixes(whole._replace(namespaces=(pod,)))
     way = (
         "nsenter --net=/proc/41/ns/net unshare --mount sh -c 'mount -t sysfs sysfs "

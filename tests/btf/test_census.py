@@ -217,6 +217,10 @@ def _without_module_types(report: Any) -> Any:
     for device in report["devices"]:
         if device["kind"] == "veth":
             device["xdp"].pop("queues")
+        elif device["kind"] == "bond":
+            device["bond"].pop("mode")
+        elif device["kind"] == "ipvlan":
+            device.pop("ipvlan")
     return report
 
 

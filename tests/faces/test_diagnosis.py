@@ -34,8 +34,8 @@ def test_check(report: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert report(sick) == 0
     assert report(sound, "--check") == 0
     plain = capsys.readouterr().out
-    assert "\nerror    no-peer  4026531840 3: veth0\n" in plain
-    assert "\nwarning  mtu-mismatch  4026531840 3: veth0\n" in plain
+    assert "\nerror    no-peer  host 3: veth0\n" in plain
+    assert "\nwarning  mtu-mismatch  host 3: veth0\n" in plain
     for extra in ((), ("--findings", "none"), ("--format", "csv"), ("--all",)):
         assert report(sick, "--check", *extra) == 1
     assert capsys.readouterr().err == ""
@@ -76,7 +76,7 @@ def test_findings_on_the_screen(
     table = screens["none"]
     assert table.endswith("RPS on 0 devices\n")
     assert screens["folded"].startswith(f"{table}\nfound: 1 warning, 2 infos; ")
-    assert "xdp-peer-mtu  2, such as 4026531840 3: veth0: " in screens["folded"]
+    assert "xdp-peer-mtu  2, such as host 3: veth0: " in screens["folded"]
     assert len(re.findall("^info     xdp-peer-mtu", screens["all"], re.M)) == 2
     assert report(pair()) == 0
     assert capsys.readouterr().out.endswith("RPS on 0 devices\n")

@@ -30,6 +30,7 @@ def test_output_that_replaces_another_file(script: Path, core: Path) -> None:
     assert sorted(core.parent.iterdir()) == [path, core]
 
 
+@pytest.mark.slow
 def test_slice_does_not_replace_a_file(core: Path) -> None:
     path = core.parent / "slice.xz"
     argv = command(SLICE_SCRIPT, path, "-c", core)

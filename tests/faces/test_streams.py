@@ -50,6 +50,7 @@ def test_output_that_fills_up(core: Path, tmp_path: Path, unbuffered: Any) -> No
     assert "truncated" in line
 
 
+@pytest.mark.slow
 def test_unbuffered_output_is_the_same(core: Path) -> None:
     plain = python(SCRIPT, "-c", core)
     unbuffered = python("-u", SCRIPT, "-c", core)
@@ -69,6 +70,7 @@ def test_output_of_a_notebook(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "report\n"
 
 
+@pytest.mark.slow
 def test_closed_output(core: Path, tmp_path: Path) -> None:
     one_line(closed(">&-", "-c", core), 2, "--output FILE")
     path = tmp_path / "report"

@@ -184,7 +184,7 @@ def test_a_name_that_several_have(core: Path) -> None:
 
 def test_a_namespace_by_each_of_its_names(core: Path) -> None:
     by_name = run(core, "eth0", "--netns", "pod1").stdout
-    inum = by_name.split("(")[1].split(":")[0]
+    inum = str(document(core, "eth0", "--netns", "pod1")["attempts"][0]["netns"])
     assert run(core, "eth0", "--netns", inum).stdout == by_name
     assert run(core, "eth0", "--netns", f"net:[{inum}]").stdout == by_name
     for same in ("/run/netns/pod1", "/var/run/netns/pod1", f"pod1@{inum}"):

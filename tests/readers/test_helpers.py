@@ -12,7 +12,8 @@ from typing import Any, Optional
 
 from drgn import Object
 import drgn_veth
-from drgn_veth.model import Device
+from drgn_veth.core.unreadable import Unreadable
+from drgn_veth.model import BridgePort, Device
 import pytest
 
 from tests.support.recorded import CORES, Recorded, recorded_core
@@ -72,6 +73,51 @@ def test_devices(opened: Opened) -> None:
         assert (drgn_veth.netdev_address(dev) or None) == device.mac
         assert address(drgn_veth.netdev_master(dev), device.master)
         assert address(drgn_veth.netdev_peer(dev), device.peer)
+
+
+def test_what_devices_hang_on(opened: Opened) -> None:
+    for dev, device in opened.pairs():
+        assert drgn_veth.netdev_reg_state(dev) == device.reg_state
+        assert text(drgn_veth.netdev_qdisc_id(dev)) == device.qdisc
+        addresses = (
+            *drgn_veth.netdev_inet_addresses(dev),
+            *drgn_veth.netdev_inet6_addresses(dev),
+        )
+        assert addresses == device.addresses
+        for walk, refs in (
+            (drgn_veth.netdev_for_each_lower_dev, device.lowers),
+            (drgn_veth.netdev_for_each_upper_dev, device.uppers),
+        ):
+            assert not isinstance(refs, Unreadable)
+            found = [other.value_() for other in walk(dev)]
+            assert found == [ref.net_device for ref in refs]
+        port = device.bridge_port
+        assert bool(drgn_veth.br_port_get(dev)) == (port is not None)
+        state = drgn_veth.br_port_state(dev)
+        assert state == (port.state if isinstance(port, BridgePort) else "")
+
+
+def test_devices_of_some_kinds(opened: Opened) -> None:
+    seen = set()
+    for dev, device in opened.pairs():
+        if device.vlan is not None:
+            id = drgn_veth.vlan_dev_vlan_id(dev)
+            assert device.vlan == (id, drgn_veth.vlan_dev_vlan_proto(dev))
+        elif device.macvlan is not None:
+            assert device.macvlan == (drgn_veth.macvlan_dev_mode(dev),)
+        elif device.ipvlan is not None:
+            mode = drgn_veth.ipvlan_mode(dev)
+            assert device.ipvlan == (mode, drgn_veth.ipvlan_flags(dev))
+        elif device.bond is not None:
+            assert device.bond.mode == drgn_veth.bond_mode(dev)
+        elif device.netkit is not None:
+            mode, policy = drgn_veth.netkit_mode(dev), drgn_veth.netkit_policy(dev)
+            primary = drgn_veth.netkit_is_primary(dev)
+            assert device.netkit == (mode, policy, primary)
+        else:
+            continue
+        seen.add(device.kind)
+    assert {"bond"} <= seen
 
 
 def test_queues(opened: Opened) -> None:

@@ -8,6 +8,7 @@ what the readers beside the declarations say. On the recorded cores.
 """
 
 from collections.abc import Iterator, Mapping
+import functools
 import struct
 from typing import Any, Callable
 
@@ -16,8 +17,25 @@ import drgn_veth
 from drgn_veth.core.errors import attempt
 from drgn_veth.core.struct_layout import Kind, Layout, Member, Members, members_of
 from drgn_veth.core.unreadable import Unreadable
-from drgn_veth.readers import driver, netdev, netns, queues, rps, veth, xdp, xps
+from drgn_veth.readers import (
+    bridge,
+    driver,
+    inet,
+    inet6,
+    netdev,
+    netns,
+    qdisc,
+    queues,
+    reg_state,
+    rps,
+    veth,
+    xdp,
+    xps,
+)
+from drgn_veth.snapshot.addresses import Addresses
+from drgn_veth.snapshot.bridge_ports import BridgePorts
 from drgn_veth.snapshot.layouts import Layouts, NetDevice, RxQueue
+from drgn_veth.snapshot.qdiscs import Qdiscs
 import pytest
 
 from tests.support.recorded import CORES, recorded_core
@@ -27,6 +45,9 @@ DECLARED = (
     *(queues.NetDeviceQueues, xdp.NetDeviceXdp, xps.NetDeviceXps),
     *(driver.RxQueueMemory, queues.RxQueueOwner, rps.RxQueueRps, queues.TxQueue),
     *(netdev.NameNode, veth.VethPriv, veth.VethRq),
+    *(qdisc.NetDeviceQdisc, inet.NetDeviceInet, inet6.NetDeviceInet6),
+    *(bridge.NetDevicePort, bridge.NetBridgePort, qdisc.Qdisc),
+    *(inet.InDevice, inet.InIfaddr, inet6.Inet6Dev, inet6.Inet6Ifaddr),
 )
 
 
@@ -57,6 +78,27 @@ def structs(
             yield layouts.veth_priv, veth.VethPriv, priv, dev
             for i in range(dev.real_num_rx_queues):
                 yield layouts.veth_rq, veth.VethRq, priv.rq + i, dev
+
+
+def of_addresses(prog: Program) -> Iterator[tuple[Any, type[Members], Object]]:
+    """Yield what a Snapshot reads of qdiscs, addresses and ports of bridges."""
+    addresses = Addresses(prog, {})
+    qdiscs, ports = Qdiscs(prog, {}), BridgePorts(Layouts(prog))
+    for net in netns.for_each_net_bounded(prog):
+        for dev in netns.for_each_netdev_bounded(net):
+            yield qdiscs.layout, qdisc.Qdisc, dev.qdisc.read_()
+            in_dev, idev = inet.in_dev_get(dev), inet6.in6_dev_get(dev)
+            if in_dev:
+                yield addresses.in_device, inet.InDevice, in_dev
+                for ifa in inet.in_dev_for_each_ifa(in_dev):
+                    yield addresses.in_ifaddr, inet.InIfaddr, ifa
+            if idev:
+                yield addresses.inet6_dev, inet6.Inet6Dev, idev
+                for ifa in inet6.in6_dev_for_each_ifa(idev):
+                    yield addresses.inet6_ifaddr, inet6.Inet6Ifaddr, ifa
+            port = bridge.br_port_get(dev)
+            if port:
+                yield ports.layout, bridge.NetBridgePort, port
 
 
 def by_drgn(found_in: Object, member: Member) -> object:
@@ -92,6 +134,20 @@ def test_layouts_give_what_objects_give(prog: Program) -> None:
     assert compared > 5000
 
 
+def test_layouts_of_addresses(prog: Program) -> None:
+    """Likewise, of the part of a struct that the Snapshot reads."""
+    compared = dict.fromkeys(
+        (qdisc.Qdisc, bridge.NetBridgePort, inet.InIfaddr, inet6.Inet6Ifaddr), 0
+    )
+    for layout, declared, place in of_addresses(prog):
+        assert not isinstance(layout, Unreadable)
+        record = layout.read_span(place.value_())
+        for name, member in members_of(declared).items():
+            assert getattr(record, name) == by_drgn(place, member)
+        compared[declared] = compared.get(declared, 0) + 1
+    assert all(compared.values())
+
+
 Value = Any
 #: What a reader of a struct or of its device gives, and what becomes of members that a
 #: layout gives, to be the same: of ``net_device`` the device comes first.
@@ -115,8 +171,8 @@ def through(type: str, member: str) -> Callable[[Object, int], Value]:
     return follow
 
 
-def first_upper(dev: Object, first: int) -> Value:
-    if first == dev.adj_list.upper.address_of_().value_():
+def first_adjacent(which: str, dev: Object, first: int) -> Value:
+    if first == dev.adj_list.member_(which).address_of_().value_():
         return None
     node = Object(dev.prog_, "struct list_head *", first)
     return container_of(node, "struct netdev_adjacent", "list").dev.value_()
@@ -191,7 +247,29 @@ ON_DEVICE: Mapping[tuple[type[Members], tuple[str, ...]], Compared] = {
     ),
     (NetDevice, ("upper",)): (
         lambda dev: next(netdev.netdev_for_each_upper_dev(dev), None),
-        first_upper,
+        functools.partial(first_adjacent, "upper"),
+    ),
+    (NetDevice, ("lower",)): (
+        lambda dev: next(netdev.netdev_for_each_lower_dev(dev), None),
+        functools.partial(first_adjacent, "lower"),
+    ),
+    (NetDevice, ("reg_state",)): (
+        reg_state.netdev_reg_state,
+        lambda dev, state: reg_state.reg_state_from(
+            state, reg_state.reg_states(dev.prog_)
+        ),
+    ),
+    (NetDevice, ("qdisc",)): (
+        qdisc.netdev_qdisc_id,
+        lambda dev, at: Object(dev.prog_, "struct Qdisc *", at).ops.id.string_(),
+    ),
+    (NetDevice, ("ip_ptr",)): (inet.in_dev_get, itself),
+    (NetDevice, ("ip6_ptr",)): (inet6.in6_dev_get, itself),
+    (NetDevice, ("priv_flags", "rx_handler_data")): (
+        bridge.br_port_get,
+        lambda dev, flags, port: (
+            port if flags & bridge.bridge_port_mask(dev.prog_) else 0
+        ),
     ),
     (NetDevice, ("parent",)): (driver.netdev_parent, itself),
     (NetDevice, ("netdev_ops",)): (
@@ -223,7 +301,7 @@ ON_QUEUE: Mapping[tuple[type[Members], tuple[str, ...]], Compared] = {
 #: Members that no reader gives.
 NO_READER: Mapping[type[Members], set[str]] = {
     NetDevice: {
-        *("ifindex", "name", "reg_state", "mtu", "min_mtu", "max_mtu"),
+        *("ifindex", "name", "mtu", "min_mtu", "max_mtu"),
         *("hard_header_len", "features", "wanted_features", "xdp_features", "tx"),
         *("next", "prev"),  # See test_devices_are_in_a_ring().
     },

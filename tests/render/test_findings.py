@@ -43,7 +43,7 @@ def test_screen() -> None:
     assert render_findings.findings(diagnose(whole)) == (
         "found: 1 warning, 3 infos; --explain RULE says more\n"
         "\n"
-        "warning  mtu-mismatch  4026531840 3: veth0\n"
+        "warning  mtu-mismatch  host 3: veth0\n"
         "    its MTU is 9000, but peer eth0 (netns pod1) has 1500: larger packets are "
         "lost in one direction; it has dropped 3 so\n"
         "    far\n"
@@ -51,12 +51,12 @@ def test_screen() -> None:
         "info     generic-xdp-cpu  4026531840 9: br0\n"
         "    its generic program runs on the CPUs that RPS picks (0), or on the "
         "receiving CPU if RPS skips the packet\n"
-        "info     xdp-native-queues  4026531840 3: veth0\n"
+        "info     xdp-native-queues  host 3: veth0\n"
         "    native XDP would be refused: only 1 real RX queue here, but peer eth0 "
         "(netns pod1) has 2 real TX queues\n"
         "    $ ip netns exec pod1 ethtool -L eth0 tx 1\n"
-        "info     xdp-peer-mtu  4026532281 2: eth0\n"
-        "    native XDP would be refused: peer veth0 (netns 4026531840) has MTU 9000, "
+        "info     xdp-peer-mtu  pod1 2: eth0\n"
+        "    native XDP would be refused: peer veth0 (netns host) has MTU 9000, "
         "the limit is 3506 (73138 for a program that\n"
         "    supports fragments)\n"
         "    $ ip link set dev veth0 mtu 1500"
@@ -67,7 +67,7 @@ def test_screen_tells_undo_from_fix() -> None:
     """Only what cures has a "$"; what comes then stands behind it."""
     screen = render_findings.findings(diagnose(STORY), unfold=True)
     assert (
-        "info     xdp-mode-conflict  4026531840 3: veth0\n"
+        "info     xdp-mode-conflict  host 3: veth0\n"
         "    an attach in native mode, or without a mode, is refused: a generic "
         "program is attached\n"
         "    to undo it, which detaches the program: "

@@ -50,7 +50,10 @@ def test_absent_is_not_empty() -> None:
     assert "queues" not in plain(Xdp(None, None, None, None))
     assert plain(Xdp(None, None, None, ()))["queues"] == []
     said = plain(Namespace(1, True, 3, dying=True))
-    assert list(said) == ["inum", "init", "names", "mounts", "device_count", "dying"]
+    assert list(said) == [
+        *("inum", "init", "label", "hostname", "names", "mounts", "nsid"),
+        *("device_count", "dying"),
+    ]
     assert "dying" not in plain(Namespace(1, True, 3))
     ref = DeviceRef(1, 2, "a", 0xFFFF, "netns is dying")
     assert plain(ref) == {

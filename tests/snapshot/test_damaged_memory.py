@@ -8,9 +8,9 @@ nothing else is lost with it. More of it is tried on whole dumps in
 tests/vm/test_hostile.py.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 import contextlib
-from typing import Any
+from typing import Any, Callable
 
 from drgn import FaultError, Object, Program
 from drgn_veth.analysis.attach.predictor import MODES, Predictor
@@ -19,14 +19,26 @@ from drgn_veth.core.errors import UNEXPECTED_TYPE
 from drgn_veth.core.struct_layout import Kind, Layout, Member, Members, members_of
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Device, Snapshot
+from drgn_veth.readers.bridge import NetBridgePort, br_port_get
+from drgn_veth.readers.inet import InDevice, InIfaddr, in_dev_for_each_ifa, in_dev_get
+from drgn_veth.readers.inet6 import (
+    Inet6Dev,
+    Inet6Ifaddr,
+    in6_dev_for_each_ifa,
+    in6_dev_get,
+)
 from drgn_veth.readers.netdev import NameNode, dev_valid_name
 from drgn_veth.readers.netns import for_each_net_bounded, for_each_netdev_bounded
+from drgn_veth.readers.qdisc import Qdisc
 from drgn_veth.readers.queues import TxQueue
 from drgn_veth.readers.veth import VethPriv, VethRq, veth_priv
 from drgn_veth.render import findings
 from drgn_veth.render import json as render_json
 from drgn_veth.snapshot import take_snapshot
+from drgn_veth.snapshot.addresses import Addresses
+from drgn_veth.snapshot.bridge_ports import BridgePorts
 from drgn_veth.snapshot.layouts import Layouts, NetDevice, RxQueue
+from drgn_veth.snapshot.qdiscs import Qdiscs
 import pytest
 
 from tests.support.memory import Altered, altered_core
@@ -41,6 +53,12 @@ TABLES: Mapping[str, type[Members]] = {
     "veth_priv": VethPriv,
     "veth_rq": VethRq,
     "name_node": NameNode,
+    "qdisc": Qdisc,
+    "in_device": InDevice,
+    "in_ifaddr": InIfaddr,
+    "inet6_dev": Inet6Dev,
+    "inet6_ifaddr": Inet6Ifaddr,
+    "net_bridge_port": NetBridgePort,
 }
 MEMBERS = [(where, name) for where in TABLES for name in members_of(TABLES[where])]
 _LAST = {where: (where, name) for where, name in MEMBERS}
@@ -82,6 +100,11 @@ def values_in(value: object) -> Iterator[object]:
             waiting.extend(value)
         else:
             yield value
+
+
+def is_lost(value: object) -> bool:
+    """Whether there is something that could not be read."""
+    return any(isinstance(one, Unreadable) for one in values_in(value))
 
 
 def is_bug(value: object) -> bool:
@@ -128,12 +151,56 @@ def word(value: int) -> bytes:
 SOME = ("xmixa", "xmixb", "rpsa", "rpsb", "alta")
 
 
+#: Devices that have a struct which those do not have.
+OTHERS = {"in_ifaddr": ("lo",), "net_bridge_port": ("brporta",)}
+
+#: Members that only confirm what others say.
+CONFIRM = {
+    ("inet6_dev", "prev"),
+    ("inet6_ifaddr", "prev"),
+    ("net_bridge_port", "dev"),
+}
+
+#: What a device points to: where these structs are, and their layout.
+AROUND: Mapping[
+    str, tuple[Callable[[Object], Iterable[Object]], Callable[[Program], Any]]
+] = {
+    "qdisc": (
+        lambda dev: [dev.qdisc.read_()],
+        lambda prog: Qdiscs(prog, {}).layout,
+    ),
+    "in_device": (
+        lambda dev: [in_dev_get(dev)],
+        lambda prog: Addresses(prog, {}).in_device,
+    ),
+    "in_ifaddr": (
+        lambda dev: in_dev_for_each_ifa(in_dev_get(dev)),
+        lambda prog: Addresses(prog, {}).in_ifaddr,
+    ),
+    "inet6_dev": (
+        lambda dev: [in6_dev_get(dev)],
+        lambda prog: Addresses(prog, {}).inet6_dev,
+    ),
+    "inet6_ifaddr": (
+        lambda dev: in6_dev_for_each_ifa(in6_dev_get(dev)),
+        lambda prog: Addresses(prog, {}).inet6_ifaddr,
+    ),
+    "net_bridge_port": (
+        lambda dev: [br_port_get(dev)],
+        lambda prog: BridgePorts(Layouts(prog)).layout,
+    ),
+}
+
+
 def structs_of(
     altered: Altered, dev: Object, table: str
 ) -> tuple[Layout[Any], list[int]]:
     """Return the layout of a struct, and where those of a device are."""
     known = Layouts(altered.original)
     assert known.veth_priv is not None and known.name_node is not None
+    if table in AROUND:
+        place, of = AROUND[table]
+        return of(altered.original), [other.value_() for other in place(dev)]
     priv = veth_priv(dev)
     count = dev.real_num_rx_queues.value_()
     structs: Mapping[str, tuple[Layout[Any], Object, int]] = {
@@ -167,14 +234,20 @@ def test_each_member_may_be_lost(
 ) -> None:
     """A struct that lies half on a page that is not in the dump."""
     devices = devices_of(altered.original)
-    for device in SOME:
+    some = OTHERS.get(table, SOME)
+    for device in some:
         layout, places = structs_of(altered, devices[device], table)
+        assert places
         for place in places if name in layout.offset else ():
             # What the report does not read is not in the core to begin with.
             with contextlib.suppress(FaultError):
                 altered.lose(place + layout.offset[name], 1)
-    snapshot = take(altered, *SOME)
-    is_whole_but_for(snapshot, whole, [devices[name].value_() for name in SOME])
+    snapshot = take(altered, *some)
+    is_whole_but_for(snapshot, whole, [devices[name].value_() for name in some])
+    for device in some if table in AROUND and (table, name) not in CONFIRM else ():
+        record = at(snapshot, devices[device])
+        members = (record.qdisc, record.addresses, record.bridge_port)
+        assert any(map(is_lost, members))
 
 
 @pytest.mark.parametrize("name", slow_but(["xdp_prog"], members_of(VethRq)))

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from typing import Any
 
+from drgn_veth.btf.declarations import MODULE_TYPES, OPTIONAL_MODULE_TYPES
 import lab
 
 from tests.support import oracle
@@ -35,6 +36,7 @@ __all__ = (
     "look_before_asking",
     "make_dump",
     "run_alone",
+    "settled",
     "run_on",
     "symbols_of",
     "words_in",
@@ -57,6 +59,9 @@ NO_SYMBOLS = ("--no-default-symbols",)
 _OLD_SERIES = "5.10"
 OLD = [kernel for kernel in KERNELS if kernel.startswith(_OLD_SERIES)]
 
+#: Modules that have types of their own which a report needs.
+MODULES = tuple(name for _, name in (*MODULE_TYPES, *OPTIONAL_MODULE_TYPES))
+
 #: vmcores/lab/guest/marker.py puts these into packets and into a process. They are put
 #: together here, as there, so that no file has them.
 WORDS = {what: "-".join(("DRGN", "VETH", what)).encode() for what in ("PACKET", "USER")}
@@ -67,7 +72,10 @@ set -e
 cd /tmp
 live="python3 -m drgn -q -k"
 alone=--no-default-symbols
-symbols="-s /kernel/vmlinux -s /kernel/debug/veth.ko.debug"
+symbols="-s /kernel/vmlinux"
+for name in {modules}; do
+    symbols="$symbols -s /kernel/debug/$name.ko.debug"
+done
 report=/lab/repo/drgn_scripts/veth_report.py
 $live $symbols $report --format json --output /tmp/dwarf.json
 $live $alone $report --format json --output /tmp/btf.json
@@ -119,6 +127,29 @@ def run_alone(
     )
 
 
+def _symbols(kernel: lab.Kernel) -> list[object]:
+    symbols: list[object] = ["-s", kernel.vmlinux]
+    for name in MODULES:
+        symbols += ["-s", kernel.debug_modules[name]]
+    return symbols
+
+
+def settled(text: str) -> str:
+    """
+    Return a report without what differs from one moment to the next: the processes of
+    the host, the one that makes the report among them.
+    """
+    lines = []
+    for line in text.splitlines():
+        if line.startswith('{"inum": ') and '"init": true' in line:
+            record = json.loads(line.rstrip(","))
+            for key in ("task_count", "tasks"):
+                del record[key]
+            line = json.dumps(record) + line[len(line.rstrip(",")) :]
+        lines.append(line)
+    return "\n".join(lines)
+
+
 class Dump:
     """A kernel with a scene, and the reports of it from every side."""
 
@@ -131,7 +162,7 @@ class Dump:
 
     @property
     def symbols(self) -> list[object]:
-        return ["-s", self.vmlinux, "-s", self.veth]
+        return _symbols(self.made.kernel)
 
     def report_text(self, source: str, types: str = "dwarf") -> str:
         name = source if types == "dwarf" else f"{source}.{types}"
@@ -168,8 +199,7 @@ class Dump:
 
 def symbols_of(guest: lab.Guest) -> Sequence[object]:
     """Return the options of drgn that load the debug symbols of a guest's kernel."""
-    debug = guest.kernel.debug_modules["veth"]
-    return ("-s", guest.kernel.vmlinux, "-s", debug)
+    return _symbols(guest.kernel)
 
 
 def words_in(path: Path) -> list[str]:
@@ -244,7 +274,9 @@ def look_at_guest(guest: lab.Guest, folder: Path) -> None:
         # As large as the guest's memory.
         dump.unlink(missing_ok=True)
     in_guest = "$symbols" if needed is symbols else "$alone"
-    encoded = guest.run(_LIVE.format(slice=in_guest), timeout=300)
+    encoded = guest.run(
+        _LIVE.format(slice=in_guest, modules=" ".join(MODULES)), timeout=300
+    )
     live = json.loads(lzma.decompress(base64.b64decode(encoded.split()[-1])))
     for name, types in (("dwarf", ""), ("btf", ".btf"), ("slice", ".slice")):
         (folder / f"report.kcore{types}.json").write_text(live["files"][name])

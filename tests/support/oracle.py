@@ -10,10 +10,12 @@ must be of a kind in :data:`NO_SECOND_SOURCE`.
 """
 
 import collections
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 import json
 import re
 from typing import Any, NamedTuple, Optional
+
+from tests.support.whose_truth import expected_labels
 
 __all__ = ("DYING", "NO_SECOND_SOURCE", "Comparison", "compare", "kind_of", "leaves")
 
@@ -21,6 +23,13 @@ __all__ = ("DYING", "NO_SECOND_SOURCE", "Comparison", "compare", "kind_of", "lea
 NO_SECOND_SOURCE = {
     "target.kind": "how the test opened the target",
     "target.types": "which symbols the test gave",
+    "target.path": "which file the test gave",
+    "devices.refcount": "of devices that are torn down: test_teardown checks those of "
+    "its scene",
+    "target.rtnl_owner": "tests of the scenes in which a task holds it check it",
+    "target.rtnl_owner.pid": "likewise",
+    "target.rtnl_owner.comm": "likewise",
+    "target.time": "test_crash_time checks it against the time of the recording",
     "devices.net_device": "an address: no tool shows one; the device's other values "
     "were read through it",
     "devices.xdp.queues.prog_id": "test_veth_queues checks it against the programs "
@@ -35,6 +44,8 @@ DYING = "netns is dying"
 _PSEUDO_FLAGS = ("NO-CARRIER", "M-DOWN")
 _MODES = {1: "driver", 2: "generic", 3: "offload"}
 _PEERED = ("veth", "netkit")
+#: Devices on one that may be in another namespace, which sysfs does not show.
+_STACKED = ("ipvlan", "ipvtap", "macvlan", "macvtap", "vlan")
 
 Path = tuple[str, ...]
 Key = tuple[int, int]
@@ -108,6 +119,7 @@ class _Expected:
             for r in truth["xdp"]
             if r["what"] == "link"
         }
+        self.labels = expected_labels(truth) if "whose" in truth else {}
         dying = truth["dying"]
         self.dying = dying["netns"] if dying else None
         self.progs = {p["id"]: p for p in _tool_json(truth["bpftool_prog"])}
@@ -134,15 +146,42 @@ class _Expected:
         entries = int(truth["sysctl"]["net.core.rps_sock_flow_entries"])
         yield ("rps_sock_flow_entries",), "sysctl", entries
 
+    def label(self, inum: int) -> Optional[str]:
+        """What a namespace is called, None if that takes more than this truth."""
+        if inum == self.dying:
+            return f"net:{inum}"
+        if "whose" in self.truth:
+            return self.labels[inum]
+        namespace = self.truth["namespaces"][str(inum)]
+        if namespace["init"]:
+            return "host"
+        if namespace["names"]:
+            return _kernel_text(namespace["names"][0])
+        if not namespace["pids"] or namespace["mounts"]:
+            return None
+        first = min(namespace["pids"], key=lambda task: task["pid"])
+        return f"pid:{first['pid']}({first['comm']})"
+
     def namespaces(self) -> dict[int, dict[str, Any]]:
-        return {
+        first = next(n for n in self.truth["namespaces"].values() if n["init"])
+        nsids = {inum: int(nsid) for nsid, inum in first["nsids"].items()}
+        found = {
             int(inum): {
                 "init": namespace["init"],
+                "names": [_kernel_text(name) for name in namespace["names"]],
+                "mounts": [_kernel_text(path) for path in namespace["mounts"]],
+                # One that dies has lost its number.
+                "nsid": None if int(inum) == self.dying else nsids.get(int(inum)),
                 "device_count": len(_tool_json(namespace["ip_link"])),
                 **({"dying": True} if int(inum) == self.dying else {}),
             }
             for inum, namespace in self.truth["namespaces"].items()
         }
+        for inum, values in found.items():
+            label = self.label(inum)
+            if label is not None:
+                values["label"] = label
+        return found
 
     def pairs(self) -> list[tuple[str, Key, Key]]:
         found = set()
@@ -197,7 +236,75 @@ class _Expected:
         yield ("master",), source, master
         peer = self._peer(key, link)
         yield ("peer",), source, None if peer is None else self.reference(peer)
+        yield ("qdisc",), source, link.get("qdisc")
+        yield from self._of_kind(link)
         yield from self._xdp(key, link)
+
+    def _of_kind(self, link: dict[str, Any]) -> Iterator[tuple[Path, str, Any]]:
+        about = link.get("linkinfo", {})
+        kind, data = about.get("info_kind"), about.get("info_data", {})
+        source = "iproute2"
+        if kind == "vlan":
+            yield ("vlan", "id"), source, data["id"]
+            yield ("vlan", "protocol"), source, data["protocol"]
+        elif kind in ("macvlan", "macvtap"):
+            yield ("macvlan", "mode"), source, data["mode"]
+        elif kind in ("ipvlan", "ipvtap"):
+            yield ("ipvlan", "mode"), source, data["mode"]
+            # A third one, "bridge", is neither.
+            flags = [flag for flag in ("private", "vepa") if data.get(flag)]
+            yield ("ipvlan", "flags"), source, flags
+        elif kind == "bond":
+            yield ("bond", "mode"), source, data["mode"]
+        elif kind == "netkit":
+            yield ("netkit", "mode"), source, data["mode"]
+            yield ("netkit", "policy"), source, data["policy"]
+            yield ("netkit", "primary"), source, data["type"] == "primary"
+        if about.get("info_slave_kind") == "bridge":
+            state = about["info_slave_data"]["state"]
+            yield ("bridge_port", "state"), source, state
+
+    @property
+    def has_addresses(self) -> bool:
+        """Whether the truth has the answer of `ip -j addr`."""
+        return any("ip_addr" in ns for ns in self.truth["namespaces"].values())
+
+    def _addresses(self, key: Key) -> Iterator[tuple[Path, str, Any]]:
+        if not self.has_addresses:
+            return
+        shown = _tool_json(self.truth["namespaces"][str(key[0])]["ip_addr"])
+        # A filter of ip may leave empty objects.
+        (link,) = (link for link in shown if link and link["ifindex"] == key[1])
+        addresses = [
+            f"{address['local']}/{address['prefixlen']}"
+            for address in link.get("addr_info", [])
+            if address
+        ]
+        yield ("addresses",), "iproute2", addresses
+
+    def _below(self, key: Key) -> Optional[Key]:
+        # The device in another namespace that one is on.
+        link = self.links[key]
+        if link.get("linkinfo", {}).get("info_kind") not in _STACKED:
+            return None
+        nsid = link.get("link_netnsid")
+        if nsid is None:
+            return None
+        nsids = self.truth["namespaces"][str(key[0])]["nsids"]
+        return nsids[str(nsid)], link["link_index"]
+
+    def _neighbours(
+        self, key: Key, files: dict[str, Any]
+    ) -> Iterator[tuple[Path, str, Any]]:
+        below = self._below(key)
+        above = [other for other in self.links if self._below(other) == key]
+        for way, others in (
+            ("lowers", [] if below is None else [below]),
+            ("uppers", above),
+        ):
+            here = [self.by_name[key[0], name] for name in files[way]]
+            refs = [self.reference(other) for other in sorted((*here, *others))]
+            yield (way,), "sysfs", refs
 
     def _xdp(self, key: Key, link: dict[str, Any]) -> Iterator[tuple[Path, str, Any]]:
         xdp = link.get("xdp", {})
@@ -245,6 +352,9 @@ class _Expected:
         source = "sysfs"
         yield ("ifindex",), source, int(files["ifindex"])
         yield ("mtu",), source, int(files["mtu"])
+        # sysfs has a device from when it is registered until that ends.
+        yield ("reg_state",), source, "REGISTERED"
+        yield from self._neighbours(key, files)
         yield ("operstate",), source, files["operstate"].upper()
         # An IP tunnel's is in hexadecimal here, and an IP address for ip.
         if files["addr_len"] == "6":
@@ -296,7 +406,11 @@ class _Expected:
     def device(self, key: Key) -> Iterator[tuple[Path, str, Any]]:
         if key[0] == self.dying:
             yield ("off_list",), "scene", DYING
+        label = self.label(key[0])
+        if label is not None:
+            yield ("netns_label",), "ip netns and /proc", label
         yield from self._ip(key)
+        yield from self._addresses(key)
         yield from self._bpftool_net(key)
         yield from self._sysfs(key)
         yield from self._ethtool(key)
@@ -312,7 +426,18 @@ class _Expected:
 
 
 # Lists and objects that are one value.
-_WHOLE = ("altnames", "flags", "cpus", "rx_queues", "master", "peer", "online_cpus")
+_WHOLE = (
+    *("addresses", "altnames", "cpus", "flags", "lowers", "master", "online_cpus"),
+    *("peer", "rx_queues", "uppers"),
+)
+# Lists that sysfs does not have in the kernel's order.
+_UNORDERED = ("lowers", "uppers")
+
+
+def _in_order(path: Path, value: Any) -> Any:
+    if not path or path[-1] not in _UNORDERED or not isinstance(value, list):
+        return value
+    return sorted(value, key=json.dumps)
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -339,6 +464,7 @@ def _check(
     place: str,
     ours: dict[str, Any],
     expected: Iterator[tuple[Path, str, Any]],
+    unasked: Collection[str] = (),
 ) -> None:
     have = dict(leaves(ours))
     told = set()
@@ -351,17 +477,25 @@ def _check(
             result.differences.append(
                 f"{place}.{'.'.join(path)}: missing, {source} says {value!r}"
             )
-        elif have[path] != value:
+        elif _in_order(path, have[path]) != _in_order(path, value):
             result.differences.append(
                 f"{place}.{'.'.join(path)}: {have[path]!r}, {source} says {value!r}"
             )
     for path in have.keys() - told:
         kind = kind_of(where, path)
         result.alone[kind] += 1
-        if kind not in NO_SECOND_SOURCE:
+        if kind not in NO_SECOND_SOURCE and kind not in unasked:
             result.differences.append(
                 f"{place}.{'.'.join(path)}: {have[path]!r}, which nothing confirms"
             )
+
+
+def _check_first(result: Comparison, place: str, ours: dict[str, Any]) -> None:
+    # The kernel has the master before all others.
+    if isinstance(ours["uppers"], list) and ours["master"]:
+        result.compared["iproute2"] += 1
+        if ours["uppers"][:1] != [ours["master"]]:
+            result.differences.append(f"{place}.uppers: the master is not the first")
 
 
 def compare(report: dict[str, Any], truth: dict[str, Any]) -> Comparison:
@@ -383,11 +517,15 @@ def compare(report: dict[str, Any], truth: dict[str, Any]) -> Comparison:
                     f"namespace {inum}.{name}: {have!r}, iproute2 says {value!r}"
                 )
 
+    # Of a truth that does not have them.
+    unasked = () if expected.has_addresses else ("devices.addresses",)
     ours = {(d["netns"], d["ifindex"]): d for d in report["devices"]}
     for key in ours.keys() ^ expected.links.keys():
         result.differences.append(f"device {key}: only one side has it")
     for key in sorted(ours.keys() & expected.links.keys()):
-        _check(result, "devices", f"device {key}", ours[key], expected.device(key))
+        place = f"device {key}"
+        _check(result, "devices", place, ours[key], expected.device(key), unasked)
+        _check_first(result, place, ours[key])
 
     pairs = sorted(
         (

@@ -21,15 +21,24 @@ from drgn_veth.model import Snapshot
 from drgn_veth.snapshot import take_snapshot
 from unpack import unpack
 
-__all__ = ("CORES", "Recorded", "first_core", "recorded_core", "smallest_core")
+__all__ = (
+    "CORES",
+    "EVERY_CORE",
+    "Recorded",
+    "first_core",
+    "recorded_core",
+    "smallest_core",
+)
 
 VMCORES = Path(__file__).resolve().parent.parent.parent / "vmcores"
 UNPACKED = VMCORES.parent / "build"
 
 #: Names of the recorded cores.
-CORES: list[str] = sorted(
+EVERY_CORE: list[str] = sorted(
     path.name[: -len(".core.xz")] for path in VMCORES.glob("*.core.xz")
 )
+#: Those whose kernel was also asked about attaches.
+CORES = [name for name in EVERY_CORE if (VMCORES / f"{name}.answers.json.xz").exists()]
 
 
 class Recorded:

@@ -12,6 +12,7 @@ from typing import Any, Optional
 
 import pytest
 
+from tests.support.slow import slow_but
 from tests.support.warm import run_warm
 
 __all__ = (
@@ -38,9 +39,11 @@ SLICE_SCRIPT = REPOSITORY / "scripts" / "vmcore_slice.py"
 NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 SCRIPTS = [
     REPOSITORY / "scripts" / f"{name}.py"
-    for name in ("veth_report", "xdp_attach", "vmcore_slice")
+    for name in ("veth_report", "xdp_attach", "netns_report", "vmcore_slice")
 ]
-by_name = pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+by_name = pytest.mark.parametrize(
+    "script", slow_but(SCRIPTS[:1], SCRIPTS), ids=lambda path: path.stem
+)
 
 
 def python(*args: object, **kwargs: Any) -> "subprocess.CompletedProcess[str]":

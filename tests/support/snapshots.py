@@ -97,11 +97,16 @@ def device(netns: int, ifindex: int, name: str, **changes: Any) -> Device:
         kind="veth",
         flags=("BROADCAST", "MULTICAST", "UP", "RUNNING", "LOWER_UP"),
         operstate="UP",
+        reg_state="REGISTERED",
         mtu=1500,
         min_mtu=68,
         max_mtu=65535,
         mac="02:00:00:00:00:01",
+        qdisc="noqueue",
+        addresses=(),
         master=None,
+        lowers=(),
+        uppers=(),
         queues=Queues(QueueCount(1, 1), QueueCount(1, 1)),
         peer=None,
         xdp=Xdp(None, None, None, ()),
@@ -118,7 +123,10 @@ def snapshot(*devices: Device, **changes: Any) -> Snapshot:
     inums = sorted({d.netns for d in devices if isinstance(d.netns, int)})
     whole = Snapshot(
         Target("6.1.0", "kdump", "x86_64", "dwarf", 4, (0, 1, 2, 3), 0),
-        tuple(Namespace(n, n == HOST, 1) for n in inums),
+        tuple(
+            Namespace(n, n == HOST, 1, label="host" if n == HOST else f"net:{n}")
+            for n in inums
+        ),
         devices,
         tuple(pairs),
     )
@@ -200,14 +208,21 @@ def pair(
     """veth0 in the host's namespace and eth0 in that of pod1, with changes."""
     first = device(HOST, 3, "veth0", driver=CHANNELS, hard_header_len=14, kind=kind)
     second = device(POD, 2, "eth0", driver=CHANNELS, hard_header_len=14, kind=kind)
+    first = first._replace(netns_label="host")
+    second = second._replace(netns_label="pod1")
     second = second._replace(net_device=0xFFFF888000001000)
     first, second = first._replace(peer=second.ref), second._replace(peer=first.ref)
     first, second = first._replace(**a or {}), second._replace(**b or {})
     found = Snapshot(
         TARGET,
         (
-            Namespace(HOST, True, 1),
-            Namespace(POD, False, 1, names=("pod1",), mounts=("/run/netns/pod1",)),
+            Namespace(HOST, True, 1, label="host"),
+            Namespace(
+                *(POD, False, 1),
+                names=("pod1",),
+                mounts=("/run/netns/pod1",),
+                label="pod1",
+            ),
         ),
         (first, *others, second),
         (Pair(kind, first.ref, second.ref),),
@@ -291,7 +306,7 @@ def node(pairs: int) -> Snapshot:
     inums = [HOST, *(POD + i for i in range(pairs))]
     return Snapshot(
         TARGET,
-        tuple(Namespace(inum, inum == HOST, 2) for inum in inums),
+        tuple(Namespace(inum, inum == HOST, 2, label=f"net:{inum}") for inum in inums),
         tuple(devices),
         tuple(made),
         kernel=KERNEL,

@@ -19,12 +19,13 @@ from drgn_veth.readers.bpf_prog import (
     bpf_prog_name,
     for_each_xdp_prog,
 )
+from drgn_veth.readers.cleanup_net import cleanup_net_is_idle
 from drgn_veth.readers.netns import for_each_net_bounded, net_inum
 from drgn_veth.readers.nsfs import netns_name
 from drgn_veth.readers.rtnl import rtnl_owner
 from drgn_veth.snapshot.link_pins import bpf_link_pins, for_each_bpf_link_pin
 from drgn_veth.snapshot.net_mounts import for_each_net_mount, net_mounts
-from drgn_veth.snapshot.net_processes import net_processes
+from drgn_veth.snapshot.net_tasks import net_processes
 import lab
 import pytest
 
@@ -88,6 +89,7 @@ def test_zoo(zoo: Dump, types: str) -> None:
     prog = program(zoo, types)
     check_namespaces(zoo, prog)
     assert not rtnl_owner(prog)
+    assert cleanup_net_is_idle(prog) is True
     links = {link.link.address_of_().value_(): link for link in for_each_xdp_link(prog)}
     pins = bpf_link_pins(prog, set(links))
     told = {record["id"]: record for record in said(zoo, "link")}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The report against the kernel's own tools, on booted kernels."""
 
+import datetime
 import json
 import os
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.support.booted import (
     Tally,
     drgn,
     run_alone,
+    settled,
 )
 from tests.support.schemas import validate
 
@@ -94,9 +96,10 @@ def test_the_comparison_can_fail(one_zoo: Dump) -> None:
 
 
 def test_all_sources_agree(zoo: Dump) -> None:
-    reports = [zoo.report(source) for source in SOURCES]
+    reports = [json.loads(settled(zoo.report_text(source))) for source in SOURCES]
     for report in reports:
-        del report["target"]["kind"]
+        for name in ("kind", "path", "time"):
+            del report["target"][name]
     assert all(report == reports[0] for report in reports)
 
 
@@ -138,6 +141,13 @@ def test_without_types_of_veth(zoo: Dump) -> None:
     for device in report["devices"]:
         if device["kind"] == "veth":
             assert "struct veth_priv" in device["xdp"]["queues"]["unreadable"]
+        if device["kind"] == "bond":
+            assert "struct bonding" in device["bond"].pop("mode")["unreadable"]
+        if device["kind"] == "ipvlan":
+            assert "struct ipvl_dev" in device.pop("ipvlan")["unreadable"]
+    for device in whole["devices"]:
+        device.pop("ipvlan", None)
+        device.get("bond", {}).pop("mode", None)
     for it in (report, whole):
         del it["unreadable"], it["findings"]
         for device in it["devices"]:
@@ -210,20 +220,32 @@ def test_filters(one_zoo: Dump) -> None:
         report: dict[str, Any] = json.loads(done.stdout)
         return report
 
+    def matched(part: dict[str, Any]) -> list[dict[str, Any]]:
+        # Without the mark, and without the peers, which are in another namespace or
+        # have another name.
+        return [d for d in part["devices"] if d.pop("matched", False)]
+
     part = filtered("--netns", inum)
-    assert part["devices"] == [d for d in whole["devices"] if d["netns"] == inum]
-    assert [n["inum"] for n in part["namespaces"]] == [inum]
+    there = {(d["netns"], d["ifindex"]) for d in part["devices"]}
+    assert matched(part) == [d for d in whole["devices"] if d["netns"] == inum]
+    assert [n["inum"] for n in part["namespaces"] if n.get("matched")] == [inum]
     assert part["pairs"] == [
         p for p in whole["pairs"] if inum in (p["a"]["netns"], p["b"]["netns"])
     ]
+    # Both ends of each, and their namespaces.
+    ends = {(e["netns"], e["ifindex"]) for p in part["pairs"] for e in (p["a"], p["b"])}
+    assert ends <= there
+    assert {n["inum"] for n in part["namespaces"]} == {netns for netns, _ in there}
     part = filtered("--device", "xm*", "--device", "veth_xxx0")
-    names = {d["name"] for d in part["devices"]}
+    names = {d["name"] for d in matched(part)}
     assert {"xmixa", "xmixb", "veth_xxx0"} <= names
     assert all(name.startswith("xm") or name == "veth_xxx0" for name in names)
     part = filtered("--kind", "bridge")
     assert {d["kind"] for d in part["devices"]} == {"bridge"}
     altname = _link(whole, "alta")["altnames"][0]
-    assert [d["name"] for d in filtered("--device", altname)["devices"]] == ["alta"]
+    part = filtered("--device", altname)
+    assert [d["name"] for d in matched(part)] == ["alta"]
+    assert {d["name"] for d in part["devices"]} == {"alta", "altb"}
 
 
 @pytest.mark.parametrize(
@@ -318,3 +340,11 @@ def test_truncated_core(one_zoo: Dump, kept: float, tmp_path: Path) -> None:
         assert all("drgn ignored it" in warning for warning in ignored)
         assert "drgn ignored it" not in line
         assert done.stdout == ""
+
+
+def test_crash_time(zoo: Dump) -> None:
+    """The guest's clock is that of the host; a live kernel has not crashed."""
+    recorded = datetime.datetime.fromisoformat(zoo.made.lab["date"]).timestamp()
+    time = zoo.report("kdump")["target"]["time"]
+    assert abs(time - recorded) < 600
+    assert zoo.report("kcore")["target"]["time"] is None

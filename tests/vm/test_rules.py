@@ -28,6 +28,8 @@ NOT_SHOWN = {
     "veth-poll-out-of-range": "likewise",
     "xdp-queue-overflow": "veth_set_channels() and veth_fix_features() prevent it",
     "no-peer": "only an instant under rtnl_mutex",
+    "device-stuck-unregistering": "scene teardown: see test_teardown.py",
+    "netns-leaked": "likewise",
 }
 #: Rules whose symptom only some of these kernels show.
 SHOWN_BY = {

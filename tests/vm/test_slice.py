@@ -26,6 +26,7 @@ from tests.support.booted import (
     Dump,
     drgn,
     run_alone,
+    settled,
     words_in,
 )
 from tests.support.memory import Altered
@@ -75,11 +76,15 @@ def _of(core: Path, *args: object, **kwargs: Any) -> str:
     return done.stdout
 
 
-def _as_slice(dump: Dump, source: str, types: str) -> str:
-    """Return the report of a target as a slice's should be, byte for byte."""
+def _as_slice(dump: Dump, source: str, types: str, name: str) -> str:
+    """
+    Return the report of a target as a slice's should be, byte for byte.
+
+    :param name: Of the slice's file
+    """
     text = dump.report_text(source, types)
     said: dict[str, str] = dump.report(source, types)["target"]
-    for key, value in (("kind", "elf"), ("types", "btf")):
+    for key, value in (("kind", "elf"), ("path", name), ("types", "btf")):
         old = f'"{key}": {json.dumps(said[key])}'
         assert text.count(old, 0, text.index('"namespaces"')) == 1
         text = text.replace(old, f'"{key}": "{value}"', 1)
@@ -89,7 +94,8 @@ def _as_slice(dump: Dump, source: str, types: str) -> str:
 @pytest.mark.parametrize("given", GIVEN)
 def test_same_report(slices: _Slices, given: str) -> None:
     dump = slices.dump
-    assert _of(slices.core(given)) == _as_slice(dump, "kdump", given)
+    expected = _as_slice(dump, "kdump", given, f"{given}.core")
+    assert _of(slices.core(given)) == expected
     if given == "dwarf":
         # Types and symbols that the dump does not tell travel with it.
         assert json.loads(_of(slices.core(given)))["unreadable"] == []
@@ -97,7 +103,9 @@ def test_same_report(slices: _Slices, given: str) -> None:
 
 @pytest.mark.parametrize("source", ["elf", "qemu", "kcore"])
 def test_same_report_of_other_targets(zoo: Dump, source: str) -> None:
-    assert zoo.report_text(source, "slice") == _as_slice(zoo, source, "dwarf")
+    found = zoo.report_text(source, "slice")
+    name = json.loads(found)["target"]["path"]
+    assert settled(found) == settled(_as_slice(zoo, source, "dwarf", name))
 
 
 @pytest.mark.parametrize("given", GIVEN)
@@ -193,7 +201,7 @@ def test_drgn_versions(
     slices: _Slices, version: str, drgn_python: Callable[[str], str]
 ) -> None:
     core = slices.core("dwarf")
-    expected = _as_slice(slices.dump, "kdump", "dwarf")
+    expected = _as_slice(slices.dump, "kdump", "dwarf", "dwarf.core")
     assert _of(core, python=drgn_python(version)) == expected
 
 
@@ -210,7 +218,7 @@ def test_made_by_an_old_drgn(
             assert "0.1 can" in line
         else:
             assert done.returncode == 0, done.stderr
-            assert _of(path) == _as_slice(slices.dump, "kdump", "dwarf")
+            assert _of(path) == _as_slice(slices.dump, "kdump", "dwarf", path.name)
 
 
 @pytest.mark.parametrize("given", GIVEN)
@@ -230,7 +238,7 @@ def test_without_drgn(slices: _Slices, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     again = run_alone("-c", path, "--format", "json")
     assert (again.returncode, again.stderr) == (0, "")
-    assert again.stdout == _as_slice(slices.dump, "kdump", "dwarf")
+    assert again.stdout == _as_slice(slices.dump, "kdump", "dwarf", path.name)
 
 
 def test_of_a_damaged_dump(one_zoo: Dump, tmp_path: Path) -> None:

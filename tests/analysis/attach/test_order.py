@@ -17,6 +17,7 @@ from tests.support.attach.orders import all_cases, wrong_orders, wrong_updates
 from tests.support.slow import slow_but
 
 
+@pytest.mark.slow
 def test_each_decision_alone_and_before_each_other() -> None:
     assert list(wrong_orders()) == []
 

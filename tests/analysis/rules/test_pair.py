@@ -10,19 +10,16 @@ from tests.support.snapshots import BAD, DOWN, HOST, POD, pair
 
 
 @pytest.mark.parametrize(
-    "netns, names, said",
+    "netns, label, said",
     [
-        (POD, ("pod1",), "eth0 (netns pod1)"),
-        (POD, (), f"eth0 (netns {POD})"),
-        (POD, BAD, f"eth0 (netns {POD})"),
-        (HOST, ("pod1",), "eth0"),
-        (BAD, ("pod1",), "eth0"),
+        (POD, "pod1", "eth0 (netns pod1)"),
+        (POD, "", f"eth0 (netns {POD})"),
+        (HOST, "pod1", "eth0"),
+        (BAD, "pod1", "eth0"),
     ],
 )
-def test_peer_in_another_namespace(netns: Any, names: Any, said: str) -> None:
-    whole = pair(None, {"netns": netns, "flags": DOWN})
-    host, pod = whole.namespaces
-    whole = whole._replace(namespaces=(host, pod._replace(names=names)))
+def test_peer_in_another_namespace(netns: Any, label: str, said: str) -> None:
+    whole = pair(None, {"netns": netns, "netns_label": label, "flags": DOWN})
     (finding,) = found("peer-down", whole)
     assert finding.summary == (
         f"it is up, but its peer {said} is down: no carrier, no traffic"

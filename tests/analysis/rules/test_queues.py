@@ -28,7 +28,7 @@ def test_second_end_alone_was_given_queues() -> None:
     assert finding.device is not None and finding.device.name == "eth0"
     assert finding.summary == (
         "queue counts differ: 1 real RX queue and 1 TX here (created with 3 and 2), "
-        "but peer veth0 (netns 4026531840) has 1 and 1, as if counts were given for "
+        "but peer veth0 (netns host) has 1 and 1, as if counts were given for "
         "one end only"
     )
     assert finding.fix == (
@@ -218,7 +218,7 @@ def test_both_ends_lose_settings() -> None:
     (finding,) = found("queues-one-sided", pair(larger, queues(1, 1, 3, 2)))
     assert len(finding.fix) == 2
     assert finding.fix_effect == (
-        "also removes the RPS settings of rx-3 of veth0 (netns 4026531840)"
+        "also removes the RPS settings of rx-3 of veth0 (netns host)"
     )
 
 

@@ -4,7 +4,15 @@
 from typing import Any
 
 from drgn_veth.analysis.rules.finding import KernelAnswer
-from drgn_veth.model import Device, Features, StaleProgram, Veth, Xdp, XdpQueue
+from drgn_veth.model import (
+    Device,
+    Features,
+    Holder,
+    StaleProgram,
+    Veth,
+    Xdp,
+    XdpQueue,
+)
 import pytest
 
 from tests.support.rules.case import AGAIN, again, found
@@ -24,6 +32,7 @@ from tests.support.snapshots import (
     WHY,
     WITH_XDP,
     Changes,
+    link,
     native,
     pair,
     queues,
@@ -182,3 +191,16 @@ def test_redirect_on_kernels_without_xdp_features() -> None:
         "xdp-redirect-not-ready", pair(None, None, NIC._replace(xdp=WITH_XDP))
     )
     assert finding.kernel == KernelAnswer("veth_xdp_xmit", "ENXIO")
+
+
+def test_who_has_the_link_open() -> None:
+    one, two = Holder("fd", 12, "bpfman", 7), Holder("fd", 13, "sh", 3)
+    for holders, said in (
+        ((), "it"),
+        ((one,), "it; bpfman (pid 12, fd 7) has it open"),
+        ((one, two), "it; bpfman (pid 12, fd 7) and 1 more have it open"),
+        ((Holder("fd", BAD, "sh", 3),), "it"),
+    ):
+        (finding,) = found("xdp-link-owns-hook", link(1, (), tasks=holders))
+        assert finding.summary.endswith(f"replace or detach {said}")
+        assert ("opened_by" in dict(finding.evidence)) == ("it open" in said)

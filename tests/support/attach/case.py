@@ -69,9 +69,9 @@ NO_XDP = Xdp(None, None, None, None)
 def plain_device(ifindex: int, name: str, **changes: Any) -> Device:
     one = QueueCount(1, 4)
     device = Device(
-        INIT, ifindex, name, (), None, 0xFFFF0000 + ifindex, None, ("UP",), "UP", 1500,
-        68, 65535, None, None, Queues(one, one), None, NO_XDP, (), (), None,
-        hard_header_len=14,
+        INIT, ifindex, name, (), None, 0xFFFF0000 + ifindex, None, ("UP",), "UP",
+        "REGISTERED", 1500, 68, 65535, None, None, (), None, (), (),
+        Queues(one, one), None, NO_XDP, (), (), hard_header_len=14,
     )  # fmt: skip
     return device._replace(**changes)
 
@@ -158,7 +158,7 @@ class Case:
         target = Target("7", "kdump", "x86_64", "btf", 4, (0, 1, 2, 3), 0)
         return Snapshot(
             target,
-            (Namespace(INIT, True, len(self.devices)),),
+            (Namespace(INIT, True, len(self.devices), label="host"),),
             tuple(self.devices.values()),
             (),
             kernel=self.kernel,

@@ -9,7 +9,17 @@ tell; a file for each file of the rules.
 
 from drgn_veth.analysis.rules.finding import Finding
 
-from tests.support.rules import hooks, mtu, pair, poll, queues, rps, xdp
+from tests.support.rules import (
+    hooks,
+    leaked,
+    mtu,
+    pair,
+    poll,
+    queues,
+    rps,
+    unregister,
+    xdp,
+)
 from tests.support.rules.case import Case, found
 
 __all__ = ("CASES", "one")
@@ -22,6 +32,8 @@ CASES: dict[str, Case] = {
     **mtu.CASES,
     **pair.CASES,
     **hooks.CASES,
+    **leaked.CASES,
+    **unregister.CASES,
 }
 
 

@@ -55,7 +55,7 @@ CASES: dict[str, Case] = {
         "info",
         "eth0",
         "queue counts differ: 4 real RX queues and 4 TX here (one for each of 4 "
-        "possible CPUs), but peer veth0 (netns 4026531840) has 2 and 3, as if counts "
+        "possible CPUs), but peer veth0 (netns host) has 2 and 3, as if counts "
         "were given for one end only",
         (
             ("real_num_rx_queues", 4),

@@ -13,7 +13,7 @@ CASES: dict[str, Case] = {
         pair(queues(4, 4), {**queues(2, 2), **rps((0, 2, 3), ())}),
         "warning",
         "eth0",
-        "RPS skips packets from 1 of the 4 TX queues of peer veth0 (netns 4026531840): "
+        "RPS skips packets from 1 of the 4 TX queues of peer veth0 (netns host): "
         "only 2 RX queues here",
         (
             ("real_num_rx_queues", 2),
@@ -54,7 +54,7 @@ CASES: dict[str, Case] = {
         "warning",
         "eth0",
         "rx-0 (CPUs 0,3), not rx-1 (CPU 33), steers packets from TX queue 1 of peer "
-        "veth0 (netns 4026531840)",
+        "veth0 (netns host)",
         (
             ("real_num_rx_queues", 2),
             ("peer_real_num_tx_queues", 2),
@@ -91,7 +91,7 @@ CASES: dict[str, Case] = {
         pair(b={**rps((0, 1))}),
         "info",
         "eth0",
-        "its RPS (0-1) steers what peer veth0 (netns 4026531840) sends; the peer's RPS "
+        "its RPS (0-1) steers what peer veth0 (netns host) sends; the peer's RPS "
         "(none) steers what this end sends",
         (("rps_map", "0-1"), ("peer_rps_map", "")),
         KernelAnswer("get_rps_cpu"),

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Lists whose heads are on a kernel stack."""
+
+from drgn import FaultError, Object
+from drgn_veth.readers.kernel_stack import for_each_list_head_on_stack, stack_words
+import pytest
+
+from tests.support.toy import NOWHERE, Toy
+
+SIZE = 1 << 14
+
+
+class Stack:
+    """A task with a stack."""
+
+    def __init__(self, toy: Toy) -> None:
+        self.toy = toy
+        thread = toy.struct("thread_struct", sp="unsigned long")
+        toy.struct("task_struct", stack="void *", on_cpu="int", thread=thread)
+        self.task = toy.variable("task", "struct task_struct")
+        self.base = toy.place("struct list_head", SIZE // 16)
+        toy.set("struct task_struct", self.task, stack=self.base)
+
+    def set(self, **values: int) -> None:
+        self.toy.set("struct task_struct", self.task, **values)
+
+    def link(self, head: int, *nodes: int) -> None:
+        ring = (head, *nodes)
+        for i, one in enumerate(ring):
+            before, after = ring[i - 1], ring[(i + 1) % len(ring)]
+            self.toy.set("struct list_head", one, next=after, prev=before)
+
+    def heads(self) -> list[int]:
+        task = Object(self.toy.prog, "struct task_struct *", self.task)
+        return list(for_each_list_head_on_stack(task))
+
+
+@pytest.fixture
+def stack(toy: Toy) -> Stack:
+    return Stack(toy)
+
+
+def test_heads(stack: Stack) -> None:
+    nodes = [stack.toy.place("struct list_head") for _ in range(3)]
+    one, three, empty = (stack.base + at for at in (SIZE - 16, 8, 800))
+    stack.link(one, nodes[0])
+    stack.link(three, *nodes[1:])
+    stack.link(empty)
+    assert stack.heads() == [three, one]
+
+
+def test_what_does_not_point_back(stack: Stack) -> None:
+    node = stack.toy.place("struct list_head")
+    head = stack.base + 160
+    stack.link(head, node)
+    for damage in ({"next": node}, {"prev": node}, {"prev": NOWHERE}, {"next": 0}):
+        stack.link(head, node)
+        stack.toy.set("struct list_head", node, **damage)
+        assert stack.heads() == []
+    for damage in ({"next": NOWHERE}, {"next": 1}, {"prev": node + 1}):
+        stack.link(head, node)
+        stack.toy.set("struct list_head", head, **damage)
+        assert stack.heads() == []
+
+
+def test_a_task_that_sleeps(stack: Stack) -> None:
+    """What is below its stack pointer is left over from earlier calls."""
+    nodes = [stack.toy.place("struct list_head") for _ in range(2)]
+    above, below = stack.base + 320, stack.base + 304
+    stack.link(above, nodes[0])
+    stack.link(below, nodes[1])
+    assert stack.heads() == [below, above]
+    stack.set(thread__sp=above)
+    assert stack.heads() == [above]
+    stack.set(on_cpu=1)
+    assert stack.heads() == [below, above]
+    stack.set(on_cpu=0, thread__sp=NOWHERE)
+    assert stack.heads() == [below, above]
+
+
+def test_a_stack_that_is_not_there(stack: Stack) -> None:
+    stack.set(stack=NOWHERE)
+    task = Object(stack.toy.prog, "struct task_struct *", stack.task)
+    with pytest.raises(FaultError):
+        stack_words(task)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Who has a BPF link open: what is asked, and where the answer goes."""
+
+from collections.abc import Collection, Mapping
+
+from drgn import Object
+from drgn_veth import dev_xdp_link, for_each_net_bounded, for_each_netdev_bounded
+from drgn_veth.core.unreadable import Unreadable
+from drgn_veth.model import DeviceRef, Holder
+from drgn_veth.readers.xdp import XdpMode
+from drgn_veth.snapshot.links import record_links
+import pytest
+
+from tests.support.recorded import CORES, Recorded, recorded_core
+
+ZOOS = [name for name in CORES if name.endswith("-zoo")]
+HOLDER = Holder("fd", 42, "holder", 3)
+
+
+@pytest.fixture(scope="module", params=ZOOS)
+def core(request: pytest.FixtureRequest) -> Recorded:
+    return recorded_core(request.param)
+
+
+def links_of(core: Recorded) -> list[tuple[Object, DeviceRef]]:
+    refs = {device.net_device: device.ref for device in core.snapshot.devices}
+    return [
+        (link, refs[dev.value_()])
+        for net in for_each_net_bounded(core.prog)
+        for dev in for_each_netdev_bounded(net)
+        for link in (dev_xdp_link(dev, mode) for mode in XdpMode)
+        if link
+    ]
+
+
+def test_who_has_them_open(core: Recorded) -> None:
+    """In the scene, one process holds two links."""
+    held = {link.device.name: link.tasks for link in core.snapshot.links if link.tasks}
+    assert set(held) == {"xholda", "eth0"}
+    assert not any(isinstance(tasks, Unreadable) for tasks in held.values())
+    (one,), (other,) = (tasks for tasks in held.values() if isinstance(tasks, tuple))
+    assert one.kind == other.kind == "fd" and one.comm == "python3"
+    assert (one.pid, one.comm) == (other.pid, other.comm) and one.fd != other.fd
+    for link in core.snapshot.links:
+        assert (link.tasks == ()) == (link.holders == 0)
+
+
+def test_nobody_has_looked(core: Recorded) -> None:
+    assert {link.tasks for link in record_links(core.prog, links_of(core))} == {None}
+
+
+def test_only_links_that_someone_holds_are_asked_about(core: Recorded) -> None:
+    links = links_of(core)
+    known = {link.link.address_of_().value_(): ref.name for link, ref in links}
+    asked: list[set[object]] = []
+
+    def look(addresses: Collection[int]) -> Mapping[int, tuple[Holder, ...]]:
+        asked.append({known[address] for address in addresses})
+        return dict.fromkeys(addresses, (HOLDER,))
+
+    records = record_links(core.prog, links, look)
+    (held,) = asked
+    assert "xholda" in held and "xlinka" not in held
+    assert [record._replace(tasks=None) for record in records] == list(
+        record_links(core.prog, links)
+    )
+    for record in records:
+        expected = (HOLDER,) if record.device.name in held else ()
+        assert record.tasks == expected
+        assert bool(record.holders) == bool(expected)
+
+
+def test_a_walk_that_fails(core: Recorded) -> None:
+    def look(addresses: Collection[int]) -> Mapping[int, tuple[Holder, ...]]:
+        raise ValueError("no task could be read")
+
+    for record in record_links(core.prog, links_of(core), look):
+        assert getattr(record.tasks, "reason", None) == "no task could be read"

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The recorded core of the scene whose: who is behind each namespace."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import golden
+import pytest
+
+from tests.support import oracle, whose
+from tests.support.booted import Tally
+from tests.support.recorded import EVERY_CORE, Recorded, recorded_core
+from tests.support.schemas import validate
+from tests.support.scripts import SCRIPT
+
+NAMES = [name for name in EVERY_CORE if name.endswith("-whose")]
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def core(request: pytest.FixtureRequest) -> Recorded:
+    return recorded_core(request.param)
+
+
+@pytest.fixture(scope="module")
+def report(core: Recorded) -> dict[str, Any]:
+    argv = [sys.executable, "-m", "drgn", "-q", "-c", str(core.core)]
+    argv += ["--no-default-symbols", str(SCRIPT), "--format", "json"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, cwd="/")
+    assert (done.returncode, done.stderr) == (0, "")
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
+
+
+def test_there_is_one() -> None:
+    assert NAMES
+
+
+def test_every_value(core: Recorded, report: dict[str, Any], tally: Tally) -> None:
+    comparison = oracle.compare(report, core.truth)
+    tally[f"{core.name} core"] = comparison
+    assert not comparison.differences, "\n".join(comparison.differences)
+    assert sum(comparison.compared.values()) > 4000
+    assert report["unreadable"] == []
+    validate(report)
+
+
+def test_who_is_in_each_namespace(core: Recorded, report: dict[str, Any]) -> None:
+    comparison = whose.compare(report, core.truth)
+    assert not comparison.differences, "\n".join(comparison.differences)
+    assert sum(comparison.compared.values()) > 1000
+
+
+def test_golden_output(core: Recorded) -> None:
+    """Look at what differs, then `make golden`."""
+    said = golden.outputs(core.name, core.prog, core.snapshot)
+    for file, now in said:
+        assert not golden.difference(file, golden.read(core.name, file), now)

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Namespaces and devices that are on no list, and what holds the others."""
+
+import json
+from typing import Any
+
+from drgn import Program
+from drgn.helpers.linux.net import for_each_net
+from drgn.helpers.linux.pid import find_task
+from drgn_veth.btf import use_btf
+from drgn_veth.readers.cleanup_net import (
+    cleanup_net_is_idle,
+    cleanup_net_worker,
+    for_each_net_beside,
+    for_each_net_in_cleanup,
+)
+from drgn_veth.readers.files import file_net, file_socket, for_each_file_bounded
+from drgn_veth.readers.netns import net_inum
+from drgn_veth.readers.rtnl import rtnl_owner
+from drgn_veth.readers.unregister import (
+    for_each_netdev_chained,
+    for_each_netdev_on_stack,
+)
+import pytest
+
+from tests.support.booted import Dump
+from tests.support.btf.dumps import lab_dump_of
+
+pytestmark = pytest.mark.vm
+
+TYPES = ("dwarf", "btf")
+
+
+def program(dump: Dump, types: str) -> Program:
+    """Open a dump with debug symbols, or with nothing but itself."""
+    opened = lab_dump_of(dump)
+    if types == "dwarf":
+        return opened.with_dwarf()
+    prog = opened.program()
+    assert use_btf(prog).types == "btf"
+    return prog
+
+
+class Told:
+    """What the scene says that it did."""
+
+    def __init__(self, dump: Dump) -> None:
+        log = (dump.made.folder / "scene.log").read_text()
+        said = [line.partition("teardown: ")[2].split() for line in log.splitlines()]
+        lines: dict[str, list[list[str]]] = {}
+        for words in filter(None, said):
+            lines.setdefault(words[0], []).append(words[1:])
+        self.leaked = {
+            int(inum): (kind, int(pid), int(fd))
+            for kind, inum, pid, fd in lines["leaked"]
+        }
+        ((self.stuck, _, self.sends),) = lines["stuck"]
+        ((inum, count),) = lines["namespace"]
+        self.inum, self.count = int(inum), int(count) + 1  # and lo
+        ((worker, *_),) = lines["worker"]
+        self.worker = int(worker)
+        links = json.loads(dump.truth["namespaces"][inum]["ip_link"]["stdout"])
+        self.names = {link["ifindex"]: link["ifname"] for link in links}
+
+
+def _holders(namespace: dict[str, Any]) -> list[tuple[str, int, int]]:
+    return [(h["kind"], h["pid"], h["fd"]) for h in namespace.get("holders", ())]
+
+
+@pytest.mark.parametrize("types", TYPES)
+def test_report(teardown: Dump, types: str) -> None:
+    if types == "btf" and teardown.is_old:
+        types = "dwarf"
+    told = Told(teardown)
+    report = teardown.report(types=types)
+    namespaces = {one["inum"]: one for one in report["namespaces"]}
+    assert {inum: _holders(one) for inum, one in namespaces.items()} == {
+        **{inum: [] for inum in namespaces},
+        **{inum: [holder] for inum, holder in told.leaked.items()},
+    }
+    assert all(namespaces[inum]["holder_count"] == 1 for inum in told.leaked)
+    going = namespaces[told.inum]
+    assert going["dying"] is True
+    assert going["worker"]["pid"] == told.worker
+    assert report["target"]["rtnl_owner"]["pid"] == told.worker
+    assert going["device_count"] == told.count
+    devices = report["devices"]
+    there = {d["ifindex"]: d["name"] for d in devices if d["netns"] == told.inum}
+    assert there == told.names
+    assert len(there) == told.count
+    (stuck,) = (d for d in devices if d["name"] == told.stuck)
+    assert stuck["off_list"] == "unregistered"
+    # One reference is that of the packet. Since v5.13, there is another.
+    assert stuck["refcount"] == (1 if teardown.is_old else 2)
+    assert [task["pid"] for task in stuck["ref_tasks"]] == [int(told.sends)]
+    assert all("refcount" in d for d in devices if "off_list" in d)
+    found = [(f["rule"], f["device"]["name"]) for f in report["findings"]]
+    assert ("device-stuck-unregistering", told.stuck) in found
+    assert found.count(("netns-leaked", "lo")) == len(told.leaked)
+    what = [one["what"] for one in report["unreadable"]]
+    assert not [one for one in what if "no list" in one]
+
+
+def test_screen(teardown: Dump) -> None:
+    told = Told(teardown)
+    first = teardown.run().stdout.splitlines()[0]
+    assert first.startswith("rtnl_mutex is held by kworker/")
+    assert f"(pid {told.worker})" in first
+
+
+@pytest.mark.parametrize("types", TYPES)
+def test_readers(teardown: Dump, types: str) -> None:
+    prog = program(teardown, types)
+    told = Told(teardown)
+    assert cleanup_net_is_idle(prog) is False
+    worker = cleanup_net_worker(prog)
+    assert worker.pid.value_() == rtnl_owner(prog).pid.value_() == told.worker
+    (net,) = for_each_net_in_cleanup(worker)
+    assert net_inum(net) == told.inum
+    # drgn's own helper does not lead there.
+    listed = {one.value_() for one in for_each_net(prog)}
+    assert net.value_() not in listed
+    assert {one.value_() for one in for_each_net_beside(prog, listed)} <= {net.value_()}
+    nets = {*listed, net.value_()}
+    on_stack = {dev.value_() for dev in for_each_netdev_on_stack(worker, nets)}
+    assert len(on_stack) == told.count
+    lo = net.loopback_dev.read_()
+    chained = {dev.value_() for dev in for_each_netdev_chained(lo, nets)}
+    assert chained | {lo.value_()} == on_stack
+    for inum, (kind, pid, fd) in told.leaked.items():
+        task = find_task(prog, pid)
+        files = dict(for_each_file_bounded(task))
+        assert net_inum(file_net(files[fd])) == inum
+        assert bool(file_socket(files[fd])) == (kind == "socket")
