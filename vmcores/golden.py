@@ -18,7 +18,7 @@ from unittest import mock
 
 from drgn import Program
 from drgn_veth.btf import use_btf
-from drgn_veth.faces import opening, veth_report, xdp_attach
+from drgn_veth.faces import netns_report, opening, veth_report, xdp_attach
 from drgn_veth.model import Snapshot
 from drgn_veth.snapshot import take_snapshot
 from unpack import unpack
@@ -27,10 +27,12 @@ __all__ = ("OUTPUTS", "difference", "folder_of", "main", "outputs", "read", "wri
 
 HERE = Path(__file__).resolve().parent
 _REPORT, _ATTACH = veth_report.main, xdp_attach.main
+_NETNS = netns_report.main
 
 #: Devices of a scene, for the screens of one device.
 _DEVICES: Mapping[str, Sequence[str]] = {
     "zoo": ("veth_xxx0", "q24b", "xnata", "xlinka"),
+    "whose": ("vethpod", "to_web", "bond0.40"),
     "attach": ("probe_a", "q13b", "nat_a", "bo_few", "low_two"),
 }
 _SCENE_DEVICES = "DEVICES"
@@ -43,6 +45,8 @@ OUTPUTS: Mapping[str, tuple[Any, Sequence[str]]] = {
     "pairs.csv": (_REPORT, ("--format", "csv")),
     "all.csv": (_REPORT, ("--all", "--format", "csv")),
     "report.json.xz": (_REPORT, ("--format", "json")),
+    "netns.txt": (_NETNS, ()),
+    "netns.csv": (_NETNS, ("--format", "csv")),
     "attach.txt": (_ATTACH, ("--all",)),
     "attach_devices.txt": (_ATTACH, (_SCENE_DEVICES,)),
     "attach.json.xz": (_ATTACH, ("--all", "--format", "json")),

@@ -14,6 +14,7 @@ from pathlib import Path
 import subprocess
 import sys
 
+from drgn_veth.btf.declarations import MODULE_TYPES, OPTIONAL_MODULE_TYPES
 import golden
 import lab
 
@@ -23,7 +24,7 @@ HERE = Path(__file__).resolve().parent
 SCRIPTS = HERE.parent / "drgn_scripts"
 SCENES: Mapping[str, Sequence[str]] = {
     "5.10": ("zoo",),
-    "6.1": ("zoo", "attach"),
+    "6.1": ("zoo", "attach", "whose"),
     "6.12": ("zoo",),
     "7": ("zoo", "attach"),
 }
@@ -43,10 +44,10 @@ def _pack(source: Path, goal: Path) -> None:
 def record(kernel: str, scene: str) -> str:
     """Record one kernel with a scene, and return what its files are called."""
     made = lab.make(kernel, scene)
-    assert made.answers is not None
     name = f"{made.kernel.short_series}-{scene}"
     symbols: list[object] = ["-s", made.kernel.vmlinux]
-    symbols += ["-s", made.kernel.debug_modules["veth"]]
+    for _, module in (*MODULE_TYPES, *OPTIONAL_MODULE_TYPES):
+        symbols += ["-s", made.kernel.debug_modules[module]]
     core = HERE / f"{name}.core"
     packed = HERE / f"{name}.core.xz"
     _drgn("-c", made.vmcore, *symbols, SCRIPTS / "vmcore_slice.py", packed, "--force")
@@ -58,7 +59,8 @@ def record(kernel: str, scene: str) -> str:
     finally:
         core.unlink()
     _pack(made.truth, HERE / f"{name}.truth.json.xz")
-    _pack(made.answers, HERE / f"{name}.answers.json.xz")
+    if made.answers is not None:
+        _pack(made.answers, HERE / f"{name}.answers.json.xz")
     about = {
         key: made.lab[key]
         for key in (
