@@ -64,7 +64,11 @@ def _render(layout: _Layout, rows: Sequence[Sequence[str]]) -> str:
 
 def _wrapped(texts: Sequence[str], width: int) -> str:
     return "\n".join(
-        text if len(text) <= width else textwrap.fill(text, width) for text in texts
+        text
+        if len(text) <= width
+        # Python versions differ in where they break at hyphens.
+        else textwrap.fill(text, width, break_on_hyphens=False)
+        for text in texts
     ).replace("\N{NO-BREAK SPACE}", " ")
 
 
