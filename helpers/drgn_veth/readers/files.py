@@ -11,12 +11,15 @@ Upstream: all but the bound of the walk.
 
 from collections.abc import Iterator
 import struct
+from typing import Callable, Optional, TypeVar
 
 from drgn import NULL, Object, Program, cast, container_of, offsetof, sizeof
 
 from ..core.byte_order import byteorder, struct_order
 from ..core.errors import WalkError
+from ..core.salvage import Salvage
 from .nsfs import nsfs_inode_net_ns
+from .task import for_each_thread
 
 __all__ = (
     "MAX_FDS",
@@ -26,8 +29,11 @@ __all__ = (
     "file_net",
     "file_socket",
     "for_each_file_bounded",
+    "for_each_open_file",
     "sock_net",
 )
+
+T = TypeVar("T")
 
 #: Far above any real table: 32 MiB of pointers. fs.nr_open allows more, but a table
 #: only grows as far as it is used.
@@ -85,6 +91,29 @@ class FileTables:
             for i, (file,) in enumerate(self._pointers.iter_unpack(data)):
                 if file:
                     yield start + i, file
+
+
+def for_each_open_file(
+    prog: Program, look: Callable[[int], Optional[T]]
+) -> Iterator[tuple[int, int, T]]:
+    """
+    Iterate over the open files of all tasks that are wanted; a table that tasks share
+    counts once.
+
+    :param look: Takes the address of a ``struct file``; returns None if it does not count
+    :return: Iterator of addresses of ``struct task_struct``, descriptors, and what
+        *look* returned
+    :raises LookupError: if the kernel has no such variables or types
+    :raises WalkError: after all that could be reached
+    """
+    tables = FileTables(prog)
+    salvage = Salvage("open files: ")
+    for task in salvage.walk(for_each_thread(prog)):
+        for fd, file in salvage.walk(tables.files(task)):
+            found = salvage.read(look, file)
+            if found is not None:
+                yield task, fd, found
+    salvage.finish()
 
 
 def for_each_file_bounded(task: Object) -> Iterator[tuple[int, Object]]:

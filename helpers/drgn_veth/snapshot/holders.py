@@ -16,9 +16,8 @@ from ..core.errors import attempt
 from ..core.salvage import Salvage
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Holder, Namespace, Task
-from ..readers.files import FileTables
+from ..readers.files import for_each_open_file
 from ..readers.netns import net_refcount
-from ..readers.task import for_each_thread
 from ..readers.tun import is_tun_file_operations
 from .mounts import Mounts
 from .task_record import task_record
@@ -83,14 +82,8 @@ class _Files:
         """
         :raises WalkError: after all that could be reached
         """
-        tables = FileTables(self._prog)
-        salvage = Salvage("open files: ")
-        for task in salvage.walk(for_each_thread(self._prog)):
-            for fd, file in salvage.walk(tables.files(task)):
-                found = salvage.read(self._holds, file)
-                if found is not None:
-                    yield _Open(*found, task, fd)
-        salvage.finish()
+        for task, fd, found in for_each_open_file(self._prog, self._holds):
+            yield _Open(*found, task, fd)
 
 
 def _mounted(prog: Program, wanted: set[int]) -> set[int]:

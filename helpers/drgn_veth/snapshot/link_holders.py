@@ -7,13 +7,12 @@ A link lives as long as a pin or an open descriptor holds it.
 """
 
 from collections.abc import Collection
+from typing import Optional
 
 from drgn import Object, Program, offsetof
 
-from ..core.salvage import Salvage
 from ..model import Holder
-from ..readers.files import FileTables, bpf_link_file_operations
-from ..readers.task import for_each_thread
+from ..readers.files import bpf_link_file_operations, for_each_open_file
 from .holders import MAX_HOLDERS
 from .task_record import task_record
 
@@ -35,23 +34,17 @@ def open_bpf_links(
     op_at = offsetof(file_type, "f_op")
     private_at = offsetof(file_type, "private_data")
     operations = bpf_link_file_operations(prog)
-    tables = FileTables(prog)
-    salvage = Salvage("open files: ")
 
-    def link_of(file: int) -> int:
+    def link_of(file: int) -> Optional[int]:
         if prog.read_word(file + op_at) not in operations:
-            return 0
-        return prog.read_word(file + private_at)
+            return None
+        link = prog.read_word(file + private_at)
+        return link if link in links else None
 
     found: dict[int, list[Holder]] = {}
-    for task in salvage.walk(for_each_thread(prog)):
-        for fd, file in salvage.walk(tables.files(task)):
-            link = salvage.read(link_of, file)
-            if link is None or link not in links:
-                continue
-            holders = found.setdefault(link, [])
-            if len(holders) < MAX_HOLDERS:
-                record = task_record(Object(prog, "struct task_struct *", task))
-                holders.append(Holder("fd", record.pid, record.comm, fd))
-    salvage.finish()
+    for task, fd, link in for_each_open_file(prog, link_of):
+        holders = found.setdefault(link, [])
+        if len(holders) < MAX_HOLDERS:
+            record = task_record(Object(prog, "struct task_struct *", task))
+            holders.append(Holder("fd", record.pid, record.comm, fd))
     return {link: tuple(holders) for link, holders in found.items()}
