@@ -5,15 +5,16 @@ import argparse
 
 from drgn import Program
 
-from ..analysis.filters import Wanted
+from ..analysis.filters import Wanted, keep
+from ..analysis.missing import missing_from
 from ..analysis.netns_names import FilterError, find_all_netns
 from ..core.errors import attempt
 from ..core.unreadable import Unreadable
 from ..model import Snapshot
 from ..readers.task import net_for_pid
-from .status import UsageError
+from .status import UsageError, warn
 
-__all__ = ("wanted",)
+__all__ = ("keep_wanted", "wanted", "warn_of_missing")
 
 
 def _net_of_pid(prog: Program, pid: int) -> int:
@@ -37,3 +38,22 @@ def wanted(prog: Program, snapshot: Snapshot, args: argparse.Namespace) -> Wante
     except FilterError as e:
         raise UsageError(str(e)) from None
     return Wanted(inums, args.devices, args.kinds, args.addresses, args.netns)
+
+
+def keep_wanted(prog: Program, whole: Snapshot, args: argparse.Namespace) -> Snapshot:
+    """
+    Return what the filters of a script keep of a Snapshot.
+
+    :raises UsageError: if a filter matches nothing
+    """
+    try:
+        return keep(whole, wanted(prog, whole, args))
+    except FilterError as e:
+        raise UsageError(str(e)) from None
+
+
+def warn_of_missing(kept: Snapshot) -> None:
+    """Say on standard error what could not be read of what is shown."""
+    missing = missing_from(kept).line()
+    if missing is not None:
+        warn(missing)

@@ -12,12 +12,10 @@ from typing import Optional
 from drgn import Program
 
 from ..analysis import diagnose, filters
-from ..analysis.missing import missing_from
-from ..analysis.netns_names import FilterError
 from ..model import Snapshot
 from ..render import csv, json, netns
 from . import opening
-from .filtering import wanted
+from .filtering import keep_wanted, warn_of_missing
 from .options import (
     add_filter_options,
     add_output_options,
@@ -26,7 +24,7 @@ from .options import (
     new_parser,
 )
 from .output import check_output, write_output
-from .status import EXIT_OK, UsageError, warn
+from .status import EXIT_OK
 
 __all__ = ("main",)
 
@@ -113,13 +111,8 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     check_format(args.format)
     target = opening.open_target(prog, args)
     whole = opening.take(target)
-    try:
-        kept = filters.keep(whole, wanted(target, whole, args))
-    except FilterError as e:
-        raise UsageError(str(e)) from None
+    kept = keep_wanted(target, whole, args)
     text = _render(args, kept, whole)
     write_output(text, args.output, opening.inputs(target, args))
-    missing = missing_from(kept).line()
-    if missing is not None:
-        warn(missing)
+    warn_of_missing(kept)
     return EXIT_OK

@@ -13,15 +13,13 @@ from typing import Optional
 from drgn import Program
 
 from ..analysis import diagnose, filters
-from ..analysis.missing import missing_from
-from ..analysis.netns_names import FilterError
 from ..analysis.rules import RULES_BY_ID
 from ..analysis.rules.finding import Finding
 from ..analysis.rules.page import explain
 from ..model import Snapshot
 from ..render import csv, findings, json
 from . import opening
-from .filtering import wanted
+from .filtering import keep_wanted, warn_of_missing
 from .options import (
     add_filter_options,
     add_output_options,
@@ -183,16 +181,11 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     check_format(args.format)
     target = opening.open_target(prog, args)
     whole = opening.take(target)
-    try:
-        kept = filters.keep(whole, wanted(target, whole, args))
-    except FilterError as e:
-        raise UsageError(str(e)) from None
+    kept = keep_wanted(target, whole, args)
     found = diagnose.keep_findings(diagnose.diagnose(whole), kept)
     text = _render(args, kept, whole, found)
     write_output(text, args.output, opening.inputs(target, args))
-    missing = missing_from(kept).line()
-    if missing is not None:
-        warn(missing)
+    warn_of_missing(kept)
     if args.check:
         undecided = diagnose.undecided_errors(found)
         if undecided is not None:

@@ -100,7 +100,7 @@ def for_each_open_file(
     Iterate over the open files of all tasks that are wanted; a table that tasks share
     counts once.
 
-    :param look: Takes the address of a ``struct file``; returns None if it does not count
+    :param look: Takes the address of a ``struct file``; returns None for an unwanted one
     :return: Iterator of addresses of ``struct task_struct``, descriptors, and what
         *look* returned
     :raises LookupError: if the kernel has no such variables or types
