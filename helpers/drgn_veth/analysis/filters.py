@@ -40,7 +40,7 @@ class Wanted(NamedTuple):
 
     @property
     def everything(self) -> bool:
-        """Whether there is no filter."""
+        """Whether no filter is given."""
         return self.netns is None and not (self.names or self.kinds or self.addresses)
 
 

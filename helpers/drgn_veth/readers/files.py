@@ -100,7 +100,7 @@ def for_each_open_file(
     Iterate over the open files of all tasks that are wanted; a table that tasks share
     counts once.
 
-    :param look: Takes the address of a ``struct file``; returns None for an unwanted one
+    :param look: Takes the address of a ``struct file``; returns None to skip it
     :return: Iterator of addresses of ``struct task_struct``, descriptors, and what
         *look* returned
     :raises LookupError: if the kernel has no such variables or types

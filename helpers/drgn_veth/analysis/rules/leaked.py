@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The rule about network namespaces that nobody is in."""
+"""The rule about network namespaces without a process and a mount."""
 
 from collections.abc import Iterator
 from typing import Optional
@@ -78,7 +78,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="netns-leaked",
         severity=INFO,
-        title="nobody is in the network namespace, and it has no name",
+        title="a network namespace without a process and without a mount",
         predicate=(
             "no task's nsproxy->net_ns is the namespace && no nsfs file of it is "
             "mounted && its reference count (ns.count, ns.__ns_ref since v6.18) is not "
