@@ -12,6 +12,7 @@ __all__ = (
     "slice",
     "status",
     "symbols",
+    "terminal",
     "veth_report",
     "vmcore_slice",
     "xdp_attach",

@@ -17,16 +17,18 @@ from ..render import csv, json, netns
 from . import opening
 from .filtering import keep_wanted, warn_of_missing
 from .options import (
+    add_color_option,
     add_filter_options,
     add_output_options,
     add_target_options,
     check_format,
     new_parser,
+    parse,
 )
 from .output import check_output, write_output
 from .status import EXIT_OK
 
-__all__ = ("main",)
+__all__ = ("main", "parser")
 
 _DESCRIPTION = """\
 Report the network namespaces of a kernel: what they are called, the processes and
@@ -59,19 +61,20 @@ exit status:
 """
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = new_parser("netns_report.py", _DESCRIPTION, _EPILOG)
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the script's options."""
+    p = new_parser("netns_report.py", _DESCRIPTION, _EPILOG)
+    p.add_argument(
         "--devices",
         dest="with_devices",
         action="store_true",
         help="also list the devices of these namespaces",
     )
-    only = parser.add_argument_group(
+    only = p.add_argument_group(
         "filters", "A namespace is shown if it has a device that matches all filters."
     )
     add_filter_options(only)
-    output = parser.add_argument_group("output")
+    output = p.add_argument_group("output")
     output.add_argument(
         "--format",
         choices=("table", "json", "csv"),
@@ -80,9 +83,10 @@ def _parser() -> argparse.ArgumentParser:
         "csv for spreadsheets: a cell that begins with = + - or @ gets a single quote "
         "in front",
     )
+    add_color_option(output)
     add_output_options(output)
-    add_target_options(parser)
-    return parser
+    add_target_options(p)
+    return p
 
 
 def _render(args: argparse.Namespace, kept: Snapshot, whole: Snapshot) -> str:
@@ -106,7 +110,7 @@ def _render(args: argparse.Namespace, kept: Snapshot, whole: Snapshot) -> str:
 
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     """Run the script, and return its exit status."""
-    args = _parser().parse_args(argv)
+    args = parse(parser(), argv)
     check_output(args.output, opening.inputs(prog, args))
     check_format(args.format)
     target = opening.open_target(prog, args)

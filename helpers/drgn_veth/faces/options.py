@@ -7,27 +7,61 @@ Which target to read, and where the output goes.
 """
 
 import argparse
+from collections.abc import Sequence
 import importlib.util
+from typing import Optional
+
+import drgn
 
 from .status import UsageError
 
 __all__ = (
+    "add_color_option",
     "add_filter_options",
     "add_output_options",
     "add_target_options",
     "check_format",
     "new_parser",
+    "parse",
 )
 
 
 def new_parser(script: str, description: str, epilog: str) -> argparse.ArgumentParser:
     """Return a parser that prints description and epilog without wrapping them."""
-    return argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog=script,
         description=description,
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument(
+        "--version", action=_Version, help="print the versions of drgn-veth and drgn"
+    )
+    return parser
+
+
+class _Version(argparse.Action):
+    # As argparse's own, but the text is made when it is asked for.
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, *_: object, **__: object
+    ) -> None:
+        from .. import __version__
+
+        parser.exit(message=f"drgn-veth {__version__}, drgn {drgn.__version__}\n")
+
+
+def parse(
+    parser: argparse.ArgumentParser, argv: Optional[Sequence[str]]
+) -> argparse.Namespace:
+    """
+    Parse a command line, in which options may be anywhere.
+
+    :param argv: Arguments, None for those of the process
+    """
+    return parser.parse_intermixed_args(argv)
 
 
 def add_filter_options(group: argparse._ActionsContainer) -> None:
@@ -128,6 +162,16 @@ def add_output_options(parser: argparse._ActionsContainer) -> None:
         metavar="FILE",
         help="write to FILE instead of standard output; FILE appears only when it is "
         "complete, and replaces an existing file, but never an input",
+    )
+
+
+def add_color_option(parser: argparse._ActionsContainer) -> None:
+    """Add the option that says when a screen has colour."""
+    parser.add_argument(
+        "--color",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="colour: auto (the default) on a terminal, unless NO_COLOR is set",
     )
 
 

@@ -21,16 +21,18 @@ from ..render import csv, findings, json
 from . import opening
 from .filtering import keep_wanted, warn_of_missing
 from .options import (
+    add_color_option,
     add_filter_options,
     add_output_options,
     add_target_options,
     check_format,
     new_parser,
+    parse,
 )
 from .output import check_output, write_output
 from .status import EXIT_FOUND, EXIT_OK, UsageError, warn
 
-__all__ = ("main",)
+__all__ = ("main", "parser")
 
 _DESCRIPTION = """\
 Report the veth and netkit pairs of a kernel: both ends, their network namespaces,
@@ -77,16 +79,17 @@ exit status:
 """
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = new_parser("veth_report.py", _DESCRIPTION, _EPILOG)
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the script's options."""
+    p = new_parser("veth_report.py", _DESCRIPTION, _EPILOG)
+    p.add_argument(
         "--all", action="store_true", help="list devices of every kind instead of pairs"
     )
-    only = parser.add_argument_group(
+    only = p.add_argument_group(
         "filters", "A pair is shown if one of its ends matches all filters."
     )
     add_filter_options(only)
-    rules = parser.add_argument_group("diagnosis")
+    rules = p.add_argument_group("diagnosis")
     rules.add_argument(
         "--findings",
         choices=("folded", "all", "none"),
@@ -105,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="RULE",
         help="explain a rule: what it checks, what it means, what to do; then exit",
     )
-    output = parser.add_argument_group("output")
+    output = p.add_argument_group("output")
     output.add_argument(
         "--format",
         choices=("table", "json", "csv"),
@@ -113,9 +116,10 @@ def _parser() -> argparse.ArgumentParser:
         help="table (the default) for people; json, see docs/json.md; csv for "
         "spreadsheets: a cell that begins with = + - or @ gets a single quote in front",
     )
+    add_color_option(output)
     add_output_options(output)
-    add_target_options(parser)
-    return parser
+    add_target_options(p)
+    return p
 
 
 def _listed(kept: Snapshot) -> Snapshot:
@@ -172,7 +176,7 @@ def _explanation(rule: str) -> str:
 
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     """Run the script, and return its exit status."""
-    args = _parser().parse_args(argv)
+    args = parse(parser(), argv)
     check_output(args.output, opening.inputs(prog, args))
     if args.explain is not None:
         text = _explanation(args.explain)

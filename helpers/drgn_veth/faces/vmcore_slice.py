@@ -23,12 +23,12 @@ from ..snapshot import UnreadTargetError
 from . import opening
 from .damage import unread, warn_of_part
 from .disclosed import disclosed
-from .options import add_target_options, new_parser
+from .options import add_target_options, new_parser, parse
 from .output import check_output, is_replaced, replacing, write_output
 from .slice import Slice, SliceError, check_slice, slice_target
 from .status import EXIT_OK, TargetError, UsageError, warn
 
-__all__ = ("main",)
+__all__ = ("main", "parser")
 
 _DESCRIPTION = """\
 Write a slice: a small core with only the memory that a full veth report reads, to send
@@ -69,30 +69,31 @@ exit status:
 """
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = new_parser("vmcore_slice.py", _DESCRIPTION, _EPILOG)
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the script's options."""
+    p = new_parser("vmcore_slice.py", _DESCRIPTION, _EPILOG)
+    p.add_argument(
         "slice",
         metavar="FILE",
         help="where to write it; compressed by xz if the name ends in .xz",
     )
-    parser.add_argument(
+    p.add_argument(
         "--force",
         action="store_true",
         help="replace FILE if it exists; never an input file",
     )
-    parser.add_argument(
+    p.add_argument(
         "--list",
         action="store_true",
         help="write nothing: print every name, path and address in the slice FILE",
     )
-    parser.add_argument(
+    p.add_argument(
         "--without-names",
         action="store_true",
         help="leave out names of processes, cgroups and hosts, aliases and addresses",
     )
-    add_target_options(parser)
-    return parser
+    add_target_options(p)
+    return p
 
 
 def _write(taken: Slice, path: str, inputs: Sequence[str], force: bool) -> str:
@@ -137,7 +138,7 @@ def _list(path: str, args: argparse.Namespace) -> int:
 
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     """Run the script, and return its exit status."""
-    args = _parser().parse_args(argv)
+    args = parse(parser(), argv)
     if args.list:
         return _list(args.slice, args)
     before = opening.inputs(prog, args)

@@ -22,16 +22,18 @@ from ..render.attempts import Attempt
 from . import opening
 from .filtering import wanted
 from .options import (
+    add_color_option,
     add_filter_options,
     add_output_options,
     add_target_options,
     check_format,
     new_parser,
+    parse,
 )
 from .output import check_output, write_output
 from .status import EXIT_OK, TargetError, UsageError
 
-__all__ = ("main",)
+__all__ = ("main", "parser")
 
 _DESCRIPTION = """\
 Predict what the kernel would answer to an XDP attach in each mode: the error and its
@@ -58,40 +60,41 @@ exit status:
 """
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = new_parser("xdp_attach.py", _DESCRIPTION, _EPILOG)
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the script's options."""
+    p = new_parser("xdp_attach.py", _DESCRIPTION, _EPILOG)
+    p.add_argument(
         "device", metavar="DEVICE", nargs="*", help="name or altname of a device"
     )
-    parser.add_argument(
+    p.add_argument(
         "--all", action="store_true", help="all devices, or all that match the filters"
     )
-    only = parser.add_argument_group(
+    only = p.add_argument_group(
         "filters", "They choose among devices of the same name; alone, they choose all."
     )
     add_filter_options(only)
-    parser.add_argument(
+    p.add_argument(
         "--mode",
         choices=predictor.MODES,
         help="only this mode; default means an attach without a mode",
     )
-    parser.add_argument(
+    p.add_argument(
         "--via",
         choices=predictor.VIAS,
         help="only this way: netlink (ip link), or a BPF link (libbpf)",
     )
-    parser.add_argument(
+    p.add_argument(
         "--frags",
         action="store_true",
         help="the program supports fragments (section xdp.frags)",
     )
-    parser.add_argument(
+    p.add_argument(
         "--program",
         metavar="ID",
         type=int,
         help="a loaded program, by its ID, instead of a new one",
     )
-    ops = parser.add_mutually_exclusive_group()
+    ops = p.add_mutually_exclusive_group()
     ops.add_argument(
         "--replace",
         dest="op",
@@ -107,17 +110,18 @@ def _parser() -> argparse.ArgumentParser:
         const="detach",
         help="detach by netlink (ip link set dev DEVICE xdp off)",
     )
-    output = parser.add_argument_group("output")
+    output = p.add_argument_group("output")
     output.add_argument(
         "--format",
         choices=("table", "json"),
         default="table",
         help="table (the default) for people; json, see docs/json.md",
     )
+    add_color_option(output)
     add_output_options(output)
-    add_target_options(parser)
-    parser.set_defaults(op="attach")
-    return parser
+    add_target_options(p)
+    p.set_defaults(op="attach")
+    return p
 
 
 def _program(
@@ -176,7 +180,7 @@ def _table(
 
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     """Run the script, and return its exit status."""
-    args = _parser().parse_args(argv)
+    args = parse(parser(), argv)
     check_output(args.output, opening.inputs(prog, args))
     check_format(args.format)
     filtered = args.netns or args.devices or args.kinds or args.addresses

@@ -17,6 +17,7 @@ __all__ = (
     "json",
     "netns",
     "plain",
+    "style",
     "table",
     "words",
 )

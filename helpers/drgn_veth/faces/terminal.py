@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The terminal that a screen is shown on."""
+
+import os
+import sys
+from typing import Optional, TextIO
+
+from ..render.style import NARROWEST, PLAIN, WIDEST, Style
+from .status import UsageError
+
+__all__ = ("is_terminal", "style_for")
+
+
+def is_terminal(stream: Optional[TextIO]) -> bool:
+    """Return whether a stream is a terminal; a closed one is none."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False
+
+
+def _columns() -> int:
+    # 0: the terminal does not know, as a serial line.
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns
+    except (OSError, ValueError):
+        return 0
+
+
+def _has_color(when: str, terminal: bool) -> bool:
+    if when != "auto":
+        return when == "always"
+    # https://no-color.org: set and not empty.
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return terminal and not plain
+
+
+def style_for(output: Optional[str], color: str = "auto") -> Style:
+    """
+    Return the style for an output: 80 columns unless it is a terminal.
+
+    :param output: File, None for standard output
+    :param color: ``auto``, ``always`` or ``never``
+    :raises UsageError: if the terminal is too narrow
+    """
+    terminal = output is None and is_terminal(sys.stdout)
+    columns = _columns() if terminal else 0
+    if 0 < columns < NARROWEST:
+        raise UsageError(
+            f"the terminal has {columns} columns, but a table needs {NARROWEST}: use a "
+            "wider one, --output FILE, or a pipe into less -S"
+        )
+    width = min(columns, WIDEST) or PLAIN.width
+    return Style(width, _has_color(color, terminal))
