@@ -23,12 +23,10 @@ from ..core.salvage import Salvage
 from ..core.text import decode
 from ..core.unreadable import Maybe, Unreadable
 from ..model import DeviceRef, Namespace
+from ..readers.adjacent import netdev_master_upper_dev_get
 from ..readers.bounded import bounded_list
-from ..readers.netdev import (
-    dev_valid_name,
-    netdev_kind,
-    netdev_master_upper_dev_get,
-)
+from ..readers.netdev import netdev_kind
+from ..readers.netdev_names import dev_valid_name
 from ..readers.netns import (
     dev_net,
     for_each_net_bounded,

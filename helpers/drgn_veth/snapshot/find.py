@@ -12,7 +12,7 @@ from drgn import Object, Program
 from drgn.helpers.common.prog import takes_program_or_default
 
 from ..core.text import decode
-from ..readers.netdev import for_each_altname
+from ..readers.netdev_names import for_each_altname
 from ..readers.netns import (
     for_each_net_bounded,
     for_each_netdev_bounded,
