@@ -32,7 +32,8 @@ from ..model import (
     unreadable_in,
 )
 from .devices import DeviceRecords
-from .discover import Discovery, Found
+from .discover import Discovery
+from .found import Found
 from .kernel import read_kernel
 from .layouts import Layouts
 from .link_holders import open_bpf_links

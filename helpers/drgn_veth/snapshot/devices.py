@@ -51,8 +51,9 @@ from ..readers.xdp import XdpMode
 from ..readers.xps import XPS_CPUS, XPS_RXQS, netdev_xps_queues
 from .addresses import Addresses
 from .bridge_ports import BridgePorts
-from .discover import NO_VETH, Discovery, Found
+from .discover import Discovery
 from .driver import Drivers
+from .found import NO_VETH, Found
 from .layouts import Layouts, NetDevice, RxQueue
 from .qdiscs import Qdiscs
 from .queue_arrays import confirmed_count, confirmed_queues
