@@ -2,8 +2,6 @@
 """The recorded core of the scene whose: who is behind each namespace."""
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 import golden
@@ -13,7 +11,7 @@ from tests.support import oracle, whose
 from tests.support.booted import Tally
 from tests.support.recorded import EVERY_CORE, Recorded, recorded_core
 from tests.support.schemas import validate
-from tests.support.scripts import SCRIPT
+from tests.support.scripts import SCRIPT, by_drgn
 
 NAMES = [name for name in EVERY_CORE if name.endswith("-whose")]
 
@@ -25,9 +23,7 @@ def core(request: pytest.FixtureRequest) -> Recorded:
 
 @pytest.fixture(scope="module")
 def report(core: Recorded) -> dict[str, Any]:
-    argv = [sys.executable, "-m", "drgn", "-q", "-c", str(core.core)]
-    argv += ["--no-default-symbols", str(SCRIPT), "--format", "json"]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, cwd="/")
+    done = by_drgn(core.core, SCRIPT, "--format", "json")
     assert (done.returncode, done.stderr) == (0, "")
     said: dict[str, Any] = json.loads(done.stdout)
     return said

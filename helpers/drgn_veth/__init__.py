@@ -11,6 +11,11 @@ Snapshot: :class:`~drgn_veth.analysis.attach.predictor.Predictor`.
 from .analysis.attach.predictor import Predictor
 from .disasm.veth_poll import veth_poll_members
 from .disasm.xdp_messages import messages_in, xdp_message_places
+from .readers.adjacent import (
+    netdev_for_each_lower_dev,
+    netdev_for_each_upper_dev,
+    netdev_master_upper_dev_get,
+)
 from .readers.bonding import bond_mode, bond_priv, bond_xmit_policy
 from .readers.bpf_link import bpf_link_id, for_each_xdp_link, xdp_link_refs
 from .readers.bpf_prog import (
@@ -54,19 +59,10 @@ from .readers.files import (
 from .readers.inet import in_dev_for_each_ifa, in_dev_get, netdev_inet_addresses
 from .readers.inet6 import in6_dev_for_each_ifa, in6_dev_get, netdev_inet6_addresses
 from .readers.ipvlan import ipvlan_flags, ipvlan_mode, ipvlan_port
+from .readers.link_state import dev_get_flags, netdev_flag_names, netdev_operstate
 from .readers.macvlan import macvlan_dev_mode, macvlan_priv
-from .readers.netdev import (
-    dev_get_flags,
-    for_each_altname,
-    netdev_address,
-    netdev_alias,
-    netdev_flag_names,
-    netdev_for_each_lower_dev,
-    netdev_for_each_upper_dev,
-    netdev_kind,
-    netdev_master_upper_dev_get,
-    netdev_operstate,
-)
+from .readers.netdev import netdev_address, netdev_kind
+from .readers.netdev_names import for_each_altname, netdev_alias
 from .readers.netkit import (
     NETKIT_KIND,
     netkit_is_primary,

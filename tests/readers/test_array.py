@@ -4,7 +4,7 @@
 from drgn import (
     Object,
 )
-from drgn_veth.readers.netdev import netdev_alias
+from drgn_veth.readers.netdev_names import netdev_alias
 from drgn_veth.readers.rps import rps_map_cpus
 from drgn_veth.readers.xps import XPS_CPUS, netdev_xps_maps
 import pytest

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the kernel computes from members of a device."""
 
-from drgn_veth.readers.netdev import (
+from drgn_veth.readers.link_state import (
     LinkState,
     flags_from,
     netdev_flag_names,

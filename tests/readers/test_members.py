@@ -18,11 +18,14 @@ from drgn_veth.core.errors import attempt
 from drgn_veth.core.struct_layout import Kind, Layout, Member, Members, members_of
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.readers import (
+    adjacent,
     bridge,
     driver,
     inet,
     inet6,
+    link_state,
     netdev,
+    netdev_names,
     netns,
     qdisc,
     queues,
@@ -44,7 +47,7 @@ DECLARED = (
     *(driver.NetDeviceDriver, netdev.NetDeviceShown, netns.NetDeviceNetns),
     *(queues.NetDeviceQueues, xdp.NetDeviceXdp, xps.NetDeviceXps),
     *(driver.RxQueueMemory, queues.RxQueueOwner, rps.RxQueueRps, queues.TxQueue),
-    *(netdev.NameNode, veth.VethPriv, veth.VethRq),
+    *(netdev_names.NameNode, veth.VethPriv, veth.VethRq),
     *(qdisc.NetDeviceQdisc, inet.NetDeviceInet, inet6.NetDeviceInet6),
     *(bridge.NetDevicePort, bridge.NetBridgePort, qdisc.Qdisc),
     *(inet.InDevice, inet.InIfaddr, inet6.Inet6Dev, inet6.Inet6Ifaddr),
@@ -69,7 +72,7 @@ def structs(
     ]
     for dev in devices:
         yield layouts.net_device, NetDevice, dev, dev
-        yield layouts.name_node, netdev.NameNode, dev.name_node.read_(), dev
+        yield layouts.name_node, netdev_names.NameNode, dev.name_node.read_(), dev
         for i in range(dev.real_num_rx_queues):
             yield layouts.rx_queue, RxQueue, dev._rx + i, dev
         yield layouts.tx_queue, queues.TxQueue, dev._tx.read_(), dev
@@ -198,8 +201,8 @@ def entities_by_readers(dev: Object) -> list[tuple[int, int]]:
     return [(link, 0 if link else one) for link, one in zip(links, programs)]
 
 
-def masks(dev: Object) -> netdev.LinkState:
-    return netdev.link_state_masks(dev.prog_)
+def masks(dev: Object) -> link_state.LinkState:
+    return link_state.link_state_masks(dev.prog_)
 
 
 ON_DEVICE: Mapping[tuple[type[Members], tuple[str, ...]], Compared] = {
@@ -218,14 +221,14 @@ ON_DEVICE: Mapping[tuple[type[Members], tuple[str, ...]], Compared] = {
         itself,
     ),
     (NetDevice, ("flags", "gflags", "state", "operstate")): (
-        netdev.dev_get_flags,
-        lambda dev, flags, gflags, state, operstate: netdev.flags_from(
+        link_state.dev_get_flags,
+        lambda dev, flags, gflags, state, operstate: link_state.flags_from(
             flags, gflags, state, operstate, masks(dev)
         ),
     ),
     (NetDevice, ("operstate", "state")): (
-        netdev.netdev_operstate,
-        lambda dev, operstate, state: netdev.operstate_from(
+        link_state.netdev_operstate,
+        lambda dev, operstate, state: link_state.operstate_from(
             operstate, state, masks(dev)
         ),
     ),
@@ -238,19 +241,19 @@ ON_DEVICE: Mapping[tuple[type[Members], tuple[str, ...]], Compared] = {
         through("struct rtnl_link_ops", "kind"),
     ),
     (NetDevice, ("ifalias",)): (
-        netdev.netdev_alias,
+        netdev_names.netdev_alias,
         through("struct dev_ifalias", "ifalias"),
     ),
     (NetDevice, ("name_node",)): (
-        lambda dev: next(netdev.for_each_altname(dev), None),
+        lambda dev: next(netdev_names.for_each_altname(dev), None),
         first_altname,
     ),
     (NetDevice, ("upper",)): (
-        lambda dev: next(netdev.netdev_for_each_upper_dev(dev), None),
+        lambda dev: next(adjacent.netdev_for_each_upper_dev(dev), None),
         functools.partial(first_adjacent, "upper"),
     ),
     (NetDevice, ("lower",)): (
-        lambda dev: next(netdev.netdev_for_each_lower_dev(dev), None),
+        lambda dev: next(adjacent.netdev_for_each_lower_dev(dev), None),
         functools.partial(first_adjacent, "lower"),
     ),
     (NetDevice, ("reg_state",)): (
@@ -307,7 +310,7 @@ NO_READER: Mapping[type[Members], set[str]] = {
     },
     RxQueue: {"dev"},
     queues.TxQueue: {"dev", "state"},
-    netdev.NameNode: {"next"},
+    netdev_names.NameNode: {"next"},
     veth.VethPriv: {"dropped"},
     veth.VethRq: {
         *("dev", "napi_state", "reg_state", "rxq_index", "tx_errors"),

@@ -27,7 +27,7 @@ from drgn_veth.readers.inet6 import (
     in6_dev_for_each_ifa,
     in6_dev_get,
 )
-from drgn_veth.readers.netdev import NameNode, dev_valid_name
+from drgn_veth.readers.netdev_names import NameNode, dev_valid_name
 from drgn_veth.readers.netns import for_each_net_bounded, for_each_netdev_bounded
 from drgn_veth.readers.qdisc import Qdisc
 from drgn_veth.readers.queues import TxQueue

@@ -34,6 +34,7 @@ __all__ = (
     "drgn",
     "look_at_guest",
     "look_before_asking",
+    "make_and_ask",
     "make_dump",
     "run_alone",
     "settled",
@@ -291,6 +292,30 @@ def make_dump(kernel: str, scene: str, out_dir: Path, **kwargs: Any) -> Dump:
     dump = Dump(made)
     _reports(("-c", dump.vmcore), dump.symbols, made.folder, "kdump")
     return dump
+
+
+def make_and_ask(
+    kernel: str, out_dir: Path, program: Path, *files: Path
+) -> tuple[Dump, dict[str, Any]]:
+    """
+    Boot a kernel, run a program in it, panic.
+
+    :param program: Leaves behind what the test wants, and prints as its last line, in
+        JSON, what the kernel says of it
+    :param files: Its arguments
+    :return: The dump, and that answer
+    """
+    answers: dict[str, Any] = {}
+    inside = {f"/lab/{path.name}": path for path in (program, *files)}
+
+    def look(guest: lab.Guest, folder: Path) -> None:
+        told = guest.run(" ".join(("python3", *inside)))
+        answers.update(json.loads(told.splitlines()[-1]))
+
+    made = lab.make(
+        kernel, "minimal", out_dir=out_dir, hooks=[look], files=inside, force=True
+    )
+    return Dump(made), answers
 
 
 #: Comparisons, by what they compare.

@@ -15,13 +15,19 @@ from drgn_veth.readers.driver import (
 
 from tests.support.booted import Dump
 
-__all__ = ("devices_of", "of_driver", "program_of")
+__all__ = ("TYPES", "devices_of", "of_driver", "program_of")
 
+#: Where a program has its types from: debug symbols, or the kernel itself.
+TYPES = ("dwarf", "btf")
 _MODULES = ("veth", "bonding", "virtio_net", "tun")
 
 
 def program_of(dump: Dump, types: str) -> Program:
-    """Return a dump with types from debug symbols ("dwarf") or from BTF ("btf")."""
+    """
+    Open a dump with debug symbols, or with nothing but itself.
+
+    :param types: One of :data:`TYPES`
+    """
     prog = Program()
     prog.set_core_dump(dump.vmcore)
     if types == "dwarf":

@@ -4,7 +4,7 @@ Our namespaces against /proc
 ----------------------------
 
 Compares what a report says of each namespace with tests/support/whose_truth.py, value
-by value, as tests/support/oracle.py does with the devices.
+by value, as tests/support/oracle does with the devices.
 """
 
 import collections

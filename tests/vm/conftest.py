@@ -7,10 +7,10 @@ from drgn import (
 import pytest
 
 from tests.support.booted import Dump
-from tests.support.kernel import program_of
+from tests.support.kernel import TYPES, program_of
 
 
-@pytest.fixture(scope="module", params=("dwarf", "btf"))
+@pytest.fixture(scope="module", params=TYPES)
 def kernel(request: pytest.FixtureRequest, zoo: Dump) -> tuple[Program, Dump]:
     return program_of(zoo, request.param), zoo
 

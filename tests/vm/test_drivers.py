@@ -18,6 +18,10 @@ from drgn_veth.disasm.virtio_net import virtio_net_padded_vnet_hdr_size
 from drgn_veth.disasm.xdp_messages import (
     driver_messages,
 )
+from drgn_veth.readers.adjacent import (
+    netdev_for_each_lower_dev,
+    netdev_for_each_upper_dev,
+)
 from drgn_veth.readers.bonding import bond_mode, bond_xmit_policy
 from drgn_veth.readers.driver import (
     ethtool_op,
@@ -25,10 +29,6 @@ from drgn_veth.readers.driver import (
     netdev_op,
     netdev_tcp_data_split,
     rx_queue_memory_provider,
-)
-from drgn_veth.readers.netdev import (
-    netdev_for_each_lower_dev,
-    netdev_for_each_upper_dev,
 )
 from drgn_veth.readers.skb import (
     max_skb_frags,

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 import socket
 import subprocess
-import sys
 import time
 
 import pytest
 
+from tests.support.booted import drgn
 from tests.support.scripts import SCRIPT, one_line, run
 
 pytestmark = pytest.mark.vm
@@ -32,12 +32,6 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_guest_without_vmcoreinfo(machine: Path) -> None:
-    by_drgn = subprocess.run(
-        [sys.executable, "-m", "drgn", "-q", "--qemu", str(machine), str(SCRIPT)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    for done in (run("--qemu", machine), by_drgn):
+    for done in (run("--qemu", machine), drgn("--qemu", machine, SCRIPT)):
         one_line(done, 3, "start QEMU with -device vmcoreinfo")
         assert "qemu_fw_cfg" in done.stderr and "user process" not in done.stderr

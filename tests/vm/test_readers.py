@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from drgn import Program
-from drgn_veth.btf import use_btf
 from drgn_veth.core.text import decode
 from drgn_veth.readers.bpf_link import bpf_link_id, for_each_xdp_link, xdp_link_refs
 from drgn_veth.readers.bpf_prog import (
@@ -26,26 +25,14 @@ from drgn_veth.readers.rtnl import rtnl_owner
 from drgn_veth.snapshot.link_pins import bpf_link_pins, for_each_bpf_link_pin
 from drgn_veth.snapshot.net_mounts import for_each_net_mount, net_mounts
 from drgn_veth.snapshot.net_tasks import net_processes
-import lab
 import pytest
 
-from tests.support.booted import KERNELS, Dump
-from tests.support.btf.dumps import lab_dump_of
+from tests.support.booted import KERNELS, Dump, make_and_ask
+from tests.support.kernel import TYPES, program_of
 
 pytestmark = pytest.mark.vm
 
 CORNERS = Path(__file__).with_name("corners.py")
-TYPES = ("dwarf", "btf")
-
-
-def program(dump: Dump, types: str) -> Program:
-    """Open a dump with debug symbols, or with nothing but itself."""
-    opened = lab_dump_of(dump)
-    if types == "dwarf":
-        return opened.with_dwarf()
-    prog = opened.program()
-    assert use_btf(prog).types == "btf"
-    return prog
 
 
 def nets(prog: Program) -> dict[int, int]:
@@ -86,7 +73,7 @@ def check_namespaces(dump: Dump, prog: Program) -> None:
 
 @pytest.mark.parametrize("types", TYPES)
 def test_zoo(zoo: Dump, types: str) -> None:
-    prog = program(zoo, types)
+    prog = program_of(zoo, types)
     check_namespaces(zoo, prog)
     assert not rtnl_owner(prog)
     assert cleanup_net_is_idle(prog) is True
@@ -116,7 +103,7 @@ def test_zoo(zoo: Dump, types: str) -> None:
 
 @pytest.mark.parametrize("types", TYPES)
 def test_dying(dying: Dump, types: str) -> None:
-    prog = program(dying, types)
+    prog = program_of(dying, types)
     check_namespaces(dying, prog)
     log = (dying.made.folder / "scene.log").read_text()
     (line,) = [line for line in log.splitlines() if "holds rtnl_mutex" in line]
@@ -132,21 +119,8 @@ def corners(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Dump, dict[str, Any]]:
     """A kernel with what scenes do not have, and what it says of it."""
-    answers: dict[str, Any] = {}
-
-    def look(guest: lab.Guest, folder: Path) -> None:
-        told = guest.run("python3 /lab/corners.py")
-        answers.update(json.loads(told.splitlines()[-1]))
-
-    made = lab.make(
-        request.param,
-        "minimal",
-        out_dir=tmp_path_factory.mktemp("corners") / request.param,
-        hooks=[look],
-        files={"/lab/corners.py": CORNERS},
-        force=True,
-    )
-    return Dump(made), answers
+    folder = tmp_path_factory.mktemp("corners")
+    return make_and_ask(request.param, folder / request.param, CORNERS)
 
 
 @pytest.fixture(scope="module", params=TYPES)
@@ -154,7 +128,7 @@ def cornered(
     request: pytest.FixtureRequest, corners: tuple[Dump, dict[str, Any]]
 ) -> tuple[Program, dict[str, Any]]:
     dump, answers = corners
-    return program(dump, request.param), answers
+    return program_of(dump, request.param), answers
 
 
 def test_mounts(cornered: tuple[Program, dict[str, Any]]) -> None:

@@ -19,11 +19,10 @@ from drgn_veth.readers.netns import for_each_net_bounded, net_inum
 from drgn_veth.readers.nsproxy import Nsproxies, task_net
 from drgn_veth.readers.task import Tasks, for_each_net_task, net_for_pid, task_comm
 from drgn_veth.snapshot.net_tasks import NetTasks, net_tasks
-import lab
 import pytest
 
-from tests.support.booted import KERNELS, Dump
-from tests.support.kernel import program_of
+from tests.support.booted import KERNELS, Dump, make_and_ask
+from tests.support.kernel import TYPES, program_of
 
 pytestmark = pytest.mark.vm
 
@@ -43,29 +42,16 @@ def crowd(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Dump, dict[str, Any]]:
     """A kernel with many processes, and what /proc says of them."""
-    answers: dict[str, Any] = {}
     folder = tmp_path_factory.mktemp("crowd")
     # Both versions in turn; each path once.
     paths = [*CONTAINERS, *NONE]
     text = json.dumps({"v2": paths[::2], "v1": paths[1::2]})
-    (folder / "paths.json").write_text(text)
-
-    def look(guest: lab.Guest, folder: Path) -> None:
-        told = guest.run("python3 /lab/crowd.py /lab/paths.json")
-        answers.update(json.loads(told.splitlines()[-1]))
-
-    made = lab.make(
-        request.param,
-        "minimal",
-        out_dir=folder / request.param,
-        hooks=[look],
-        files={"/lab/crowd.py": CROWD, "/lab/paths.json": folder / "paths.json"},
-        force=True,
-    )
-    return Dump(made), answers
+    paths_json = folder / "paths.json"
+    paths_json.write_text(text)
+    return make_and_ask(request.param, folder / request.param, CROWD, paths_json)
 
 
-@pytest.fixture(scope="module", params=("dwarf", "btf"))
+@pytest.fixture(scope="module", params=TYPES)
 def crowded(
     request: pytest.FixtureRequest, crowd: tuple[Dump, dict[str, Any]]
 ) -> tuple[Program, dict[str, Any]]:

@@ -4,10 +4,8 @@
 import json
 from typing import Any
 
-from drgn import Program
 from drgn.helpers.linux.net import for_each_net
 from drgn.helpers.linux.pid import find_task
-from drgn_veth.btf import use_btf
 from drgn_veth.readers.cleanup_net import (
     cleanup_net_is_idle,
     cleanup_net_worker,
@@ -24,21 +22,9 @@ from drgn_veth.readers.unregister import (
 import pytest
 
 from tests.support.booted import Dump
-from tests.support.btf.dumps import lab_dump_of
+from tests.support.kernel import TYPES, program_of
 
 pytestmark = pytest.mark.vm
-
-TYPES = ("dwarf", "btf")
-
-
-def program(dump: Dump, types: str) -> Program:
-    """Open a dump with debug symbols, or with nothing but itself."""
-    opened = lab_dump_of(dump)
-    if types == "dwarf":
-        return opened.with_dwarf()
-    prog = opened.program()
-    assert use_btf(prog).types == "btf"
-    return prog
 
 
 class Told:
@@ -110,7 +96,7 @@ def test_screen(teardown: Dump) -> None:
 
 @pytest.mark.parametrize("types", TYPES)
 def test_readers(teardown: Dump, types: str) -> None:
-    prog = program(teardown, types)
+    prog = program_of(teardown, types)
     told = Told(teardown)
     assert cleanup_net_is_idle(prog) is False
     worker = cleanup_net_worker(prog)

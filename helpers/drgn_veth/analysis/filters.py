@@ -114,7 +114,8 @@ def matching(snapshot: Snapshot, wanted: Wanted) -> Sequence[Device]:
     """
     Return the devices that match all filters.
 
-    :raises FilterError: if there is no such namespace, device, kind or address
+    :raises FilterError: if the kernel has no namespace, device, kind or address that a
+        filter names
     """
     devices: Sequence[Device] = snapshot.devices
     if wanted.netns is not None:
@@ -194,8 +195,8 @@ def named(
     :param names: Names or altnames
     :param wanted: Filters, which the devices match, too. Each namespace of the filter
         may have a device of that name.
-    :raises FilterError: if there is no such namespace or device, or if several devices
-        have a name
+    :raises FilterError: if nothing has a name that is given, or if several devices have
+        it
     """
     devices = matching(snapshot, wanted)
     if not names:

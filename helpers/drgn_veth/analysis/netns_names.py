@@ -125,7 +125,7 @@ def find_netns(snapshot: Snapshot, given: str) -> int:
         /proc/PID/ns/net`` prints it; its name in ``ip netns``; the absolute path of a
         file it is mounted on; ``host`` for the initial one; a name and ``@INODE`` where
         several have the name
-    :raises FilterError: if there is no such namespace, or if there are several
+    :raises FilterError: if no namespace is called that, or if several are
     """
     text = as_in_snapshot(given)
     called = [n for n in snapshot.namespaces if _is_called(n, text)]

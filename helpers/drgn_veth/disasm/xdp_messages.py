@@ -136,7 +136,7 @@ def messages_in(
 
     :param function: Name of a function of the kernel or of a module
     :param messages: Strings, without the NUL at the end
-    :raises LookupError: if there is no such function
+    :raises LookupError: if the kernel has no function of that name
     :raises ValueError: if its code does not end, or is not valid
     :raises NotImplementedError: on another architecture than x86-64
     """

@@ -41,7 +41,8 @@ def of_core(prog: Program, look: Callable[[str], Optional[T]]) -> Optional[T]:
     Examine the dump file of a program.
 
     :param look: Takes its path
-    :return: What *look* returns, None if there is no such file
+    :return: What *look* returns, None if the program has no dump file that it can
+        read
     """
     path = core_of(prog)
     if path is None or prog.flags & ProgramFlags.IS_LIVE:

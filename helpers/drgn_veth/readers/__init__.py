@@ -2,6 +2,7 @@
 """drgn helpers: objects in, objects out. One kernel subject per file."""
 
 __all__ = (
+    "adjacent",
     "array",
     "bonding",
     "bounded",
@@ -19,8 +20,10 @@ __all__ = (
     "inet6",
     "ipvlan",
     "kernel_stack",
+    "link_state",
     "macvlan",
     "netdev",
+    "netdev_names",
     "netkit",
     "netns",
     "nsfs",

@@ -26,7 +26,7 @@ def rtnl_owner(prog: Program) -> Object:
 
     :return: ``struct task_struct *``, ``NULL`` if it is free. During a handoff, the
         task that gets it.
-    :raises LookupError: if there is no such variable
+    :raises LookupError: if the kernel has no variable ``rtnl_mutex``
     :raises AttributeError: if this kernel's mutex does not record its owner
     """
     mutex = prog["rtnl_mutex"]

@@ -249,7 +249,7 @@ def net_for_pid(prog: Program, pid: int) -> Object:
 
     :param pid: PID of a process or a thread, in the initial PID namespace
     :return: ``struct net *``; ``NULL`` if the task is exiting
-    :raises LookupError: if there is no such task
+    :raises LookupError: if no task has that PID
     :raises WalkError: if it was not found, and not all could be read
     """
     tasks = Tasks(prog)

@@ -22,7 +22,7 @@ from ..core.errors import attempt
 from ..core.salvage import Salvage
 from .bounded import bounded_nodes
 from .kernel_stack import for_each_list_head_on_stack, stack_words
-from .netdev import dev_valid_name
+from .netdev_names import dev_valid_name
 from .task import for_each_thread
 
 __all__ = (

@@ -84,8 +84,8 @@ class XdpMode(enum.IntEnum):
 
 def _entity(dev: Object, mode: XdpMode) -> Optional[Object]:
     """
-    Return the entry of a mode in ``net_device.xdp_state``, None if there is no such
-    entry.
+    Return the entry of a mode in ``net_device.xdp_state``, None if the device has none
+    for that mode.
 
     :raises AttributeError: in kernels before v5.9
     """
@@ -144,7 +144,7 @@ def dev_xdp_link(dev: Object, mode: int) -> Object:
     :param mode: :class:`XdpMode`
     :return: ``struct bpf_xdp_link *``, ``NULL`` if there is no program or it was
         attached by netlink
-    :raises ValueError: if there is no such mode
+    :raises ValueError: if XDP has no mode of that number
     """
     mode = XdpMode(mode)
     try:
@@ -167,7 +167,7 @@ def dev_xdp_prog(dev: Object, mode: int) -> Object:
     :param dev: ``struct net_device *``
     :param mode: :class:`XdpMode`
     :return: ``struct bpf_prog *``, ``NULL`` if none
-    :raises ValueError: if there is no such mode
+    :raises ValueError: if XDP has no mode of that number
     :raises LookupError: in kernels before v5.9, if the types of the device's driver
         are not loaded
     :raises NotImplementedError: in kernels before v5.9, if drgn-veth does not know

@@ -51,8 +51,8 @@ def netdev_xps_maps(dev: Object, type: int) -> Object:
     :param dev: ``struct net_device *``
     :param type: :data:`XPS_CPUS` or :data:`XPS_RXQS`
     :return: ``struct xps_dev_maps *``, ``NULL`` if there are none
-    :raises ValueError: if there is no such type, or if the maps are not where they
-        should be
+    :raises ValueError: if it is another type, or if the maps are not where they should
+        be
     """
     if type not in (XPS_CPUS, XPS_RXQS):
         raise ValueError(f"{type} is not a type of XPS maps")

@@ -4,8 +4,8 @@ Records in JSON form
 --------------------
 
 A record becomes an object with its members, in their order. :data:`SHAPES` and
-:data:`~drgn_veth.model.NOT_IN_JSON` list the exceptions: any other member of a record
-is in the JSON.
+:data:`~drgn_veth.model.in_json.NOT_IN_JSON` list the exceptions: any other member of a
+record is in the JSON.
 """
 
 from collections.abc import Mapping

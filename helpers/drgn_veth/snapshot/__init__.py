@@ -32,7 +32,8 @@ from ..model import (
     unreadable_in,
 )
 from .devices import DeviceRecords
-from .discover import Discovery, Found
+from .discover import Discovery
+from .found import Found
 from .kernel import read_kernel
 from .layouts import Layouts
 from .link_holders import open_bpf_links
@@ -40,6 +41,7 @@ from .links import record_links
 from .loaded_programs import read_programs
 from .namespaces import name_namespaces
 from .net_tasks import WHAT
+from .open_files import OpenFiles
 from .ref_tasks import add_ref_tasks
 from .stopped import add_stopped
 from .target import read_target
@@ -142,9 +144,10 @@ def _take(prog: Program) -> Snapshot:
     layouts = Layouts(prog)
     discovery = Discovery(layouts)
     records = DeviceRecords(layouts, discovery)
+    open_files = OpenFiles(prog)
     with _without_gc():
         nets = discovery.namespaces()
-        namespaces, untold = name_namespaces(prog, nets)
+        namespaces, untold = name_namespaces(prog, nets, open_files)
         namespaces.sort(key=_inum_key)
         discovery.label(namespaces)
         # What was allocated together lies together: by address, a page of the dump
@@ -166,7 +169,7 @@ def _take(prog: Program) -> Snapshot:
             record_links(
                 prog,
                 records.programs.links.values(),
-                functools.partial(open_bpf_links, prog),
+                functools.partial(open_bpf_links, prog, open_files),
             ),
             attempt(read_programs, prog),
         )

@@ -21,7 +21,7 @@ from ..readers.inet import (
     inet_ifa_text,
 )
 from ..readers.inet6 import Inet6Dev, Inet6Ifaddr, inet6_ifa_text
-from .discover import Found
+from .found import Found
 from .layouts import layout_of
 
 __all__ = ("Addresses",)

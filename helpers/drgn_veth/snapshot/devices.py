@@ -29,17 +29,15 @@ from ..model import (
     XdpQueue,
     XpsQueue,
 )
-from ..readers.netdev import (
+from ..readers.adjacent import netdev_for_each_lower_dev, netdev_for_each_upper_dev
+from ..readers.link_state import (
     LinkState,
     flags_from,
-    for_each_altname,
-    netdev_alias,
     netdev_flag_names,
-    netdev_for_each_lower_dev,
-    netdev_for_each_upper_dev,
     operstate_from,
-    read_address,
 )
+from ..readers.netdev import read_address
+from ..readers.netdev_names import for_each_altname, netdev_alias
 from ..readers.queues import checked_count
 from ..readers.reg_state import reg_state_from
 from ..readers.rps import rps_map_cpus, rx_queue_rps_flow_entries, rx_queue_rps_map
@@ -53,8 +51,9 @@ from ..readers.xdp import XdpMode
 from ..readers.xps import XPS_CPUS, XPS_RXQS, netdev_xps_queues
 from .addresses import Addresses
 from .bridge_ports import BridgePorts
-from .discover import NO_VETH, Discovery, Found
+from .discover import Discovery
 from .driver import Drivers
+from .found import NO_VETH, Found
 from .layouts import Layouts, NetDevice, RxQueue
 from .qdiscs import Qdiscs
 from .queue_arrays import confirmed_count, confirmed_queues

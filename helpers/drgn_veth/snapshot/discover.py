@@ -8,10 +8,8 @@ peer may be on no list. A device counts only if something confirms it.
 """
 
 from collections.abc import Iterable
-import functools
 from typing import (
     Callable,
-    NamedTuple,
     Optional,
     TypeVar,
 )
@@ -20,15 +18,9 @@ from drgn import Object
 
 from ..core.errors import attempt
 from ..core.salvage import Salvage
-from ..core.text import decode
 from ..core.unreadable import Maybe, Unreadable
 from ..model import DeviceRef, Namespace
 from ..readers.bounded import bounded_list
-from ..readers.netdev import (
-    dev_valid_name,
-    netdev_kind,
-    netdev_master_upper_dev_get,
-)
 from ..readers.netns import (
     dev_net,
     for_each_net_bounded,
@@ -38,12 +30,13 @@ from ..readers.netns import (
 )
 from ..readers.peer import netdev_peer
 from ..readers.unregister import NETREG_REGISTERED
-from ..readers.veth import VETH_KIND, VethPriv, veth_peer
+from ..readers.veth import VethPriv
+from .found import Found, FoundReader, name_of
 from .going import Going
 from .labels import HOST
 from .layouts import Layouts, NetDevice
 
-__all__ = ("NO_VETH", "Discovery", "Found")
+__all__ = ("Discovery",)
 
 T = TypeVar("T")
 
@@ -59,35 +52,6 @@ _REG_STATES = {
     5: "a dummy",
 }
 
-#: Why other devices have no queues of a veth; never shown.
-NO_VETH = Unreadable("not a veth")
-
-
-class Found(NamedTuple):
-    """
-    A device that some walk or pointer led to, and all that its own memory holds: read
-    at once, while its page is at hand.
-    """
-
-    address: int
-    raw: NetDevice
-    ref: DeviceRef
-    kind: Maybe[bytes]
-    peer: Maybe[int]
-    master: Maybe[int]
-    veth_rqs: Maybe[int]
-    veth: Optional[VethPriv]
-
-
-@functools.lru_cache(maxsize=1024)
-def _name(array: bytes) -> Maybe[str]:
-    # Of net_device.name. A name that no kernel accepts would mislead, above all in a
-    # command.
-    name, end, _ = array.partition(b"\0")
-    if not end or not dev_valid_name(name):
-        return Unreadable(f"invalid device name {decode(name)!r}")
-    return decode(name)
-
 
 class Discovery:
     """All devices of a kernel, each read once."""
@@ -95,6 +59,7 @@ class Discovery:
     def __init__(self, layouts: Layouts) -> None:
         self._layouts = layouts
         self._prog = layouts.prog
+        self._devices = FoundReader(layouts)
         #: What was found, by address.
         self.found: dict[int, Found] = {}
         # Of namespaces, by the address of the struct net.
@@ -107,27 +72,12 @@ class Discovery:
         self._off_list: dict[int, str] = {}
         # Pointers to something that is not a device, and why not.
         self._astray: dict[int, Unreadable] = {}
-        # By rtnl_link_ops.
-        self._kinds: dict[Maybe[int], Maybe[bytes]] = {}
-
-    def _read_device(self, address: int) -> tuple[NetDevice, Optional[VethPriv]]:
-        # The device, and the private data behind it if it is a veth's.
-        if self._layouts.net_device.by_member:
-            return self._layouts.net_device.read(address), None
-        try:
-            data = self._prog.read(address, self._layouts.device_size)
-        except Exception:  # Each member gets its own error.
-            return self._layouts.net_device.read(address), None
-        raw = self._layouts.net_device.decode(data)
-        if self._layouts.veth_priv is None or self._kind(raw, address) != VETH_KIND:
-            return raw, None
-        return raw, self._layouts.veth_priv.decode(data, self._layouts.priv_offset)
 
     def _read_node(
         self, node: int, owner: int
     ) -> tuple[Maybe[int], Maybe[int], tuple[int, NetDevice, Optional[VethPriv]]]:
         address = node - self._layouts.dev_list
-        raw, priv = self._read_device(address)
+        raw, priv = self._devices.raw(address)
         item = (address, raw, priv)
         # On a live kernel a device may be moved under the walk, and the list then
         # goes on in its new namespace.
@@ -162,27 +112,6 @@ class Discovery:
             self._broken.add(owner)
         return count
 
-    def _kind(self, raw: NetDevice, address: int) -> Maybe[bytes]:
-        ops = raw.rtnl_link_ops
-        try:
-            return self._kinds[ops]
-        except KeyError:
-            kind = attempt(netdev_kind, self._layouts.dev(address))
-            self._kinds[ops] = kind
-            return kind
-
-    def _veth(
-        self, address: int, priv: Optional[VethPriv]
-    ) -> tuple[Maybe[int], Maybe[int], Optional[VethPriv]]:
-        # Peer and receive queues of a veth, and all that it keeps itself.
-        if self._layouts.veth_priv is None:
-            dev = self._layouts.dev(address)
-            peer = attempt(lambda: veth_peer(dev).value_())
-            return peer, self._layouts.no_veth_priv, None
-        if priv is None:
-            priv = self._layouts.veth_priv.read(address + self._layouts.priv_offset)
-        return priv.peer, priv.rq, priv
-
     def _add(
         self,
         address: int,
@@ -191,24 +120,7 @@ class Discovery:
         inum: Maybe[int],
         off_list: Optional[str],
     ) -> None:
-        name = attempt(_name, raw.name)
-        ref = DeviceRef(inum, raw.ifindex, name, address, off_list)
-        kind = self._kind(raw, address)
-        peer: Maybe[int] = 0
-        master: Maybe[int] = 0
-        rqs: Maybe[int] = NO_VETH
-        if isinstance(kind, Unreadable):
-            peer = kind
-        elif kind == VETH_KIND:
-            peer, rqs, priv = self._veth(address, priv)
-        elif kind:
-            peer = attempt(
-                lambda: netdev_peer(self._layouts.dev(address), kind).value_()
-            )
-        if raw.upper != address + self._layouts.upper:
-            dev = self._layouts.dev(address)
-            master = attempt(lambda: netdev_master_upper_dev_get(dev).value_())
-        self.found[address] = Found(address, raw, ref, kind, peer, master, rqs, priv)
+        self.found[address] = self._devices.found(address, raw, priv, inum, off_list)
 
     def namespaces(self) -> list[tuple[int, Namespace]]:
         """
@@ -267,7 +179,7 @@ class Discovery:
             address = dev.value_()
             if address in self.found or len(self.found) - before > _MAX_OFF_LIST:
                 continue
-            raw, priv = self._read_device(address)
+            raw, priv = self._devices.raw(address)
             if isinstance(raw.net, int) and raw.net in listed:
                 why = self._why_off_list(raw.net, raw.reg_state)
                 self._add(address, raw, priv, listed[raw.net], why)
@@ -318,7 +230,7 @@ class Discovery:
         listed: dict[int, Maybe[int]],
         namespaces: list[tuple[int, Namespace]],
     ) -> None:
-        raw, priv = self._read_device(peer)
+        raw, priv = self._devices.raw(peer)
         # A stray pointer does not make a device: a peer points back to this one and is
         # of its kind, unless these are unreadable.
         back = attempt(lambda: netdev_peer(self._layouts.dev(peer)).value_())
@@ -372,7 +284,7 @@ class Discovery:
         inum: Maybe[int] = Unreadable("it has no network namespace")
         if not isinstance(net, Unreadable) and net:
             inum = attempt(net_inum, net)
-        name = attempt(_name, raw.name)
+        name = attempt(name_of, raw.name)
         label = self._label(raw.net)
         return DeviceRef(inum, raw.ifindex, name, address, "on no list", label)
 

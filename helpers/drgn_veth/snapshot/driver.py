@@ -40,7 +40,7 @@ from ..readers.vlan import (
     vlan_dev_vlan_id,
     vlan_dev_vlan_proto,
 )
-from .discover import Found
+from .found import Found
 from .layouts import Layouts
 
 __all__ = ("Drivers",)

@@ -12,7 +12,7 @@ from drgn import Object, Program
 from drgn.helpers.common.prog import takes_program_or_default
 
 from ..core.text import decode
-from ..readers.netdev import for_each_altname
+from ..readers.netdev_names import for_each_altname
 from ..readers.netns import (
     for_each_net_bounded,
     for_each_netdev_bounded,
@@ -33,7 +33,7 @@ def find_net(prog: Program, netns: str) -> Object:
     :param netns: ``host`` for ``init_net``; the name in ``ip netns``; the absolute path
         of a file that it is mounted on; its inode number
     :return: ``struct net *``
-    :raises LookupError: if there is no such namespace
+    :raises LookupError: if no namespace is called that
     """
     if netns == HOST:
         return prog["init_net"].address_of_()
@@ -59,7 +59,7 @@ def find_netdev(prog: Program, netns: str, name: str) -> Object:
     :param netns: As for :func:`find_net()`
     :param name: Name or altname
     :return: ``struct net_device *``
-    :raises LookupError: if there is no such namespace or device
+    :raises LookupError: if no namespace is called that, or no device in it
     """
     net = find_net(prog, netns)
     for dev in for_each_netdev_bounded(net):

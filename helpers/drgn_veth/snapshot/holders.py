@@ -7,8 +7,7 @@ For those that have neither a task nor a mount. Each reference is one of an open
 the namespace, of a socket in it, or of something in the kernel.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Optional
+from collections.abc import Sequence
 
 from drgn import Object, Program, offsetof
 
@@ -16,74 +15,12 @@ from ..core.errors import attempt
 from ..core.salvage import Salvage
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Holder, Namespace, Task
-from ..readers.files import for_each_open_file
 from ..readers.netns import net_refcount
-from ..readers.tun import is_tun_file_operations
 from .mounts import Mounts
+from .open_files import MAX_HOLDERS, NetHolder, OpenFiles
 from .task_record import task_record
 
-__all__ = ("MAX_HOLDERS", "add_holders")
-
-#: How many holders of a namespace are named.
-MAX_HOLDERS = 10
-
-
-class _Open(NamedTuple):
-    # An open file that holds a namespace.
-    net: int
-    kind: str
-    what: int  # inode or socket
-    task: int
-    fd: int
-
-
-class _Files:
-    # What open files are, with offsets that are looked up once.
-    def __init__(self, prog: Program, wanted: set[int]) -> None:
-        self._prog = prog
-        self._wanted = wanted
-        file = prog.type("struct file")
-        self._op = offsetof(file, "f_op")
-        self._inode = offsetof(file, "f_inode")
-        self._file_private = offsetof(file, "private_data")
-        self._inode_private = offsetof(prog.type("struct inode"), "i_private")
-        self._ns = offsetof(prog.type("struct net"), "ns")
-        self._sk = offsetof(prog.type("struct socket"), "sk")
-        self._sk_net = offsetof(prog.type("struct sock"), "__sk_common.skc_net.net")
-        self._ns_file = prog["ns_file_operations"].address_of_().value_()
-        self._socket_file = prog["socket_file_ops"].address_of_().value_()
-        self._queue_files: dict[int, bool] = {}  # of tun and tap, by file operations
-
-    def _holds(self, file: int) -> Optional[tuple[int, str, int]]:
-        # The namespace that a file holds, how, and the inode or the socket.
-        read = self._prog.read_word
-        operations = read(file + self._op)
-        if operations == self._ns_file:
-            inode = read(file + self._inode)
-            net = read(inode + self._inode_private) - self._ns
-            return (net, "fd", inode) if net in self._wanted else None
-        if operations == self._socket_file:
-            socket = read(file + self._file_private)
-            sk = read(socket + self._sk) if socket else 0
-            # A socket that is closed has none.
-            net = read(sk + self._sk_net) if sk else 0
-            return (net, "socket", socket) if net in self._wanted else None
-        if operations not in self._queue_files:
-            found = attempt(is_tun_file_operations, self._prog, operations)
-            self._queue_files[operations] = found is True
-        if self._queue_files[operations]:
-            # A queue begins with its struct sock, which holds the namespace.
-            queue = read(file + self._file_private)
-            net = read(queue + self._sk_net) if queue else 0
-            return (net, "socket", queue) if net in self._wanted else None
-        return None
-
-    def walk(self) -> Iterator[_Open]:
-        """
-        :raises WalkError: after all that could be reached
-        """
-        for task, fd, found in for_each_open_file(self._prog, self._holds):
-            yield _Open(*found, task, fd)
+__all__ = ("add_holders",)
 
 
 def _mounted(prog: Program, wanted: set[int]) -> set[int]:
@@ -107,7 +44,7 @@ def _mounted(prog: Program, wanted: set[int]) -> set[int]:
     return used
 
 
-def _rest(prog: Program, net: int, opened: Sequence[_Open]) -> list[Holder]:
+def _rest(prog: Program, net: int, opened: Sequence[NetHolder]) -> list[Holder]:
     # References that no open file explains.
     struct_net = Object(prog, "struct net *", net)
     refs = net_refcount(struct_net)
@@ -133,7 +70,9 @@ def _is_wanted(namespace: Namespace) -> bool:
     )
 
 
-def add_holders(prog: Program, namespaces: Sequence[Namespace]) -> list[Namespace]:
+def add_holders(
+    prog: Program, namespaces: Sequence[Namespace], open_files: OpenFiles
+) -> list[Namespace]:
     """
     Return namespaces, with what holds those that have neither a task nor a mount.
 
@@ -147,37 +86,34 @@ def add_holders(prog: Program, namespaces: Sequence[Namespace]) -> list[Namespac
         wanted -= used
         if not wanted:
             return list(namespaces)
-    salvage = Salvage()
-    opened: dict[int, list[_Open]] = {net: [] for net in wanted}
-    files = attempt(_Files, prog, wanted)
-    if isinstance(files, Unreadable):
-        salvage.lose(files.reason)
-    else:
-        for one in salvage.walk(files.walk()):
-            opened[one.net].append(one)
+    opened: dict[int, list[NetHolder]] = {net: [] for net in wanted}
+    holding, lost = open_files.of_namespaces(wanted)
+    for one in holding:
+        opened[one.net].append(one)
     records: dict[int, Task] = {}
 
-    def holder(one: _Open) -> Holder:
-        if one.task not in records:
-            task = Object(prog, "struct task_struct *", one.task)
-            records[one.task] = task_record(task)
-        return Holder(one.kind, *records[one.task], one.fd)
+    def holder(one: NetHolder) -> Holder:
+        at, fd = one.file
+        if at not in records:
+            task = Object(prog, "struct task_struct *", at)
+            records[at] = task_record(task)
+        return Holder(one.kind, *records[at], fd)
 
     def complete(namespace: Namespace) -> Namespace:
         if namespace.net not in wanted:
             return namespace
         found = opened[namespace.net]
-        if salvage.lost is not None and not found:
-            lost = Unreadable(salvage.lost)
-            return namespace._replace(holders=lost, holder_count=lost)
+        if lost is not None and not found:
+            unknown = Unreadable(lost)
+            return namespace._replace(holders=unknown, holder_count=unknown)
         rest: Maybe[list[Holder]] = attempt(_rest, prog, namespace.net, found)
         count: Maybe[int]
         if isinstance(rest, Unreadable):
             count, rest = rest, []
         else:
             count = len(found) + len(rest)
-        if salvage.lost is not None:
-            count = Unreadable(salvage.lost)
+        if lost is not None:
+            count = Unreadable(lost)
         holders = [holder(one) for one in found[:MAX_HOLDERS]]
         holders += rest[: MAX_HOLDERS - len(holders)]
         return namespace._replace(holders=tuple(holders), holder_count=count)

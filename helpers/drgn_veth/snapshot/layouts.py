@@ -16,18 +16,14 @@ from ..core.errors import READ_ERRORS, attempt, reason
 from ..core.module_types import no_module_types
 from ..core.struct_layout import Layout, Members
 from ..core.unreadable import Maybe, Unreadable
+from ..readers.adjacent import ADJ_LIST_LOWER, ADJ_LIST_UPPER
 from ..readers.bridge import NetDevicePort
 from ..readers.driver import NetDeviceDriver, RxQueueMemory
 from ..readers.inet import NetDeviceInet
 from ..readers.inet6 import NetDeviceInet6
-from ..readers.netdev import (
-    ADJ_LIST_LOWER,
-    ADJ_LIST_UPPER,
-    NAME_NODE_LIST,
-    NameNode,
-    NetDeviceShown,
-    link_state_masks,
-)
+from ..readers.link_state import link_state_masks
+from ..readers.netdev import NetDeviceShown
+from ..readers.netdev_names import NAME_NODE_LIST, NameNode
 from ..readers.netns import DEV_LIST, NetDeviceNetns
 from ..readers.qdisc import NetDeviceQdisc
 from ..readers.queues import NetDeviceQueues, RxQueueOwner, TxQueue, drv_xoff_mask

@@ -14,6 +14,7 @@ from .holders import add_holders
 from .labels import label_namespaces
 from .net_mounts import net_mounts, net_mounts_elsewhere
 from .net_tasks import AllNetTasks, net_tasks
+from .open_files import OpenFiles
 
 __all__ = ("name_namespaces",)
 
@@ -58,7 +59,7 @@ def _mounted(
 
 
 def name_namespaces(
-    prog: Program, found: Sequence[tuple[int, Namespace]]
+    prog: Program, found: Sequence[tuple[int, Namespace]], open_files: OpenFiles
 ) -> tuple[list[Namespace], tuple[tuple[str, str], ...]]:
     """
     Return namespaces with their names, labels, tasks and containers; and what is
@@ -96,4 +97,4 @@ def name_namespaces(
             for namespace in named
         ]
     incomplete = () if isinstance(tasks, Unreadable) else tasks.incomplete
-    return label_namespaces(add_holders(prog, named)), incomplete
+    return label_namespaces(add_holders(prog, named, open_files)), incomplete

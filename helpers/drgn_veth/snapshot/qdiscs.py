@@ -11,7 +11,7 @@ from ..core.errors import attempt
 from ..core.text import decode
 from ..core.unreadable import Maybe, Unreadable
 from ..readers.qdisc import Qdisc, qdisc_ops_id
-from .discover import Found
+from .found import Found
 from .layouts import layout_of
 
 __all__ = ("Qdiscs",)

@@ -18,7 +18,7 @@ from ..readers.veth import (
     napi_is_scheduled,
     xdp_rxq_is_registered,
 )
-from .discover import NO_VETH, Found
+from .found import NO_VETH, Found
 from .layouts import Layouts
 from .queue_arrays import owned, read_queues
 from .xdp_programs import XdpPrograms

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+The records in JSON
+-------------------
+
+What the JSON leaves out, and where in it a value is or is missing.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from ..core.unreadable import Maybe, Unreadable
+from .device import Device
+from .kinds import Bond
+from .namespace import Namespace
+from .processes import NetTask
+from .snapshot import Snapshot
+from .xdp import XdpProgram, XdpQueue
+
+__all__ = ("NOT_IN_JSON", "device_place", "unreadable_in")
+
+#: Members that the JSON leaves out: a finding that needs one says if it is missing.
+NOT_IN_JSON: Mapping[type, frozenset[str]] = {
+    Namespace: frozenset({"net"}),
+    NetTask: frozenset({"thread"}),
+    XdpProgram: frozenset({"expected_attach_type"}),
+    XdpQueue: frozenset({"registered", "tx_errors", "waiting", "rxq_index"}),
+    Bond: frozenset({"xmit_policy", "slaves"}),
+    Device: frozenset(
+        {
+            "driver",
+            "features",
+            "hard_header_len",
+            "memory_provider",
+            "tcp_data_split",
+            "veth",
+            "virtio_net",
+        }
+    ),
+}
+
+
+def _is_whole(value: tuple[object, ...], known: set[int]) -> bool:
+    # Whether it has no Unreadable anywhere. Devices share many of their records:
+    # *known* has the identities of those that are whole.
+    if id(value) in known:
+        return True
+    for member in value:
+        if isinstance(member, tuple):
+            if not _is_whole(member, known):
+                return False
+        elif isinstance(member, Unreadable):
+            return False
+    known.add(id(value))
+    return True
+
+
+def _below(value: object, where: str, known: set[int]) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Unreadable):
+        yield where, value.reason
+    elif isinstance(value, tuple) and not _is_whole(value, known):
+        names = getattr(value, "_fields", None)
+        untold = NOT_IN_JSON.get(type(value), frozenset())
+        for i, member in enumerate(value):
+            if names is None:
+                yield from _below(member, f"{where}[{i}]", known)
+            elif names[i] not in untold:
+                yield from _below(member, f"{where}.{names[i]}", known)
+
+
+def _number(value: Maybe[int]) -> str:
+    return "?" if isinstance(value, Unreadable) else str(value)
+
+
+def device_place(device: Device) -> str:
+    """Return where a device is, in the terms of the JSON."""
+    return f"devices[({_number(device.netns)}, {_number(device.ifindex)})]"
+
+
+def unreadable_in(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+    """Yield where a value is missing, in the terms of the JSON, and why."""
+    known: set[int] = set()
+    yield from snapshot.incomplete
+    yield from _below(snapshot.target, "target", known)
+    for i, namespace in enumerate(snapshot.namespaces):
+        yield from _below(namespace, f"namespaces[{i}]", known)
+    for device in snapshot.devices:
+        yield from _below(device, device_place(device), known)

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Who has what open
+-----------------
+
+Open files hold network namespaces and BPF links. The files of all tasks are many, so
+one walk over them finds both.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple, Optional
+
+from drgn import Program, offsetof
+
+from ..core.errors import WalkError, attempt
+from ..core.salvage import Salvage
+from ..core.unreadable import Maybe, Unreadable
+from ..readers.files import bpf_link_file_operations, for_each_open_file
+from ..readers.tun import is_tun_file_operations
+
+__all__ = ("MAX_HOLDERS", "NetHolder", "OpenFiles", "TaskFile")
+
+#: How many holders of one namespace or link are named.
+MAX_HOLDERS = 10
+
+
+class TaskFile(NamedTuple):
+    """An open file: the address of a ``struct task_struct``, and a descriptor of it."""
+
+    task: int
+    fd: int
+
+
+class NetHolder(NamedTuple):
+    """An open file that holds a namespace."""
+
+    net: int
+    kind: str  # fd, socket
+    what: int  # inode or socket
+    file: TaskFile
+
+
+class _NetFiles:
+    # Which files hold namespaces, with offsets that are looked up once.
+    def __init__(self, prog: Program, wanted: Collection[int]) -> None:
+        self._prog = prog
+        self._wanted = wanted
+        file = prog.type("struct file")
+        self._inode = offsetof(file, "f_inode")
+        self._file_private = offsetof(file, "private_data")
+        self._inode_private = offsetof(prog.type("struct inode"), "i_private")
+        self._ns = offsetof(prog.type("struct net"), "ns")
+        self._sk = offsetof(prog.type("struct socket"), "sk")
+        self._sk_net = offsetof(prog.type("struct sock"), "__sk_common.skc_net.net")
+        self._ns_file = prog["ns_file_operations"].address_of_().value_()
+        self._socket_file = prog["socket_file_ops"].address_of_().value_()
+        self._queue_files: dict[int, bool] = {}  # of tun and tap, by file operations
+
+    def holds(self, file: int, operations: int) -> Optional[tuple[int, str, int]]:
+        # The namespace that a file holds, how, and the inode or the socket.
+        read = self._prog.read_word
+        if operations == self._ns_file:
+            inode = read(file + self._inode)
+            net = read(inode + self._inode_private) - self._ns
+            return (net, "fd", inode) if net in self._wanted else None
+        if operations == self._socket_file:
+            socket = read(file + self._file_private)
+            sk = read(socket + self._sk) if socket else 0
+            # A socket that is closed has none.
+            net = read(sk + self._sk_net) if sk else 0
+            return (net, "socket", socket) if net in self._wanted else None
+        if operations not in self._queue_files:
+            found = attempt(is_tun_file_operations, self._prog, operations)
+            self._queue_files[operations] = found is True
+        if self._queue_files[operations]:
+            # A queue begins with its struct sock, which holds the namespace.
+            queue = read(file + self._file_private)
+            net = read(queue + self._sk_net) if queue else 0
+            return (net, "socket", queue) if net in self._wanted else None
+        return None
+
+
+class _Found(NamedTuple):
+    nets: Sequence[NetHolder]
+    links: Mapping[int, Sequence[TaskFile]]
+    # Why some may be missing.
+    nets_lost: Optional[str]
+    links_lost: Optional[str]
+
+
+def _walk(prog: Program, net_files: Optional[_NetFiles]) -> _Found:
+    # What cannot be read of a file that holds one kind says nothing of the other.
+    walk, nets_salvage, links_salvage = Salvage(), Salvage(), Salvage()
+    nets: list[NetHolder] = []
+    links: dict[int, list[TaskFile]] = {}
+    file_type = prog.type("struct file")
+    op_at = offsetof(file_type, "f_op")
+    private_at = offsetof(file_type, "private_data")
+    link_operations = bpf_link_file_operations(prog)
+    read = prog.read_word
+
+    def look(file: int) -> Optional[tuple[int, str, int]]:
+        operations = read(file + op_at)
+        if operations in link_operations:
+            link = links_salvage.read(read, file + private_at)
+            return (0, "link", link) if link else None
+        if net_files is None:
+            return None
+        return nets_salvage.read(net_files.holds, file, operations)
+
+    for task, fd, (net, kind, what) in walk.walk(for_each_open_file(prog, look)):
+        if kind != "link":
+            nets.append(NetHolder(net, kind, what, TaskFile(task, fd)))
+            continue
+        of_link = links.setdefault(what, [])
+        if len(of_link) < MAX_HOLDERS:
+            of_link.append(TaskFile(task, fd))
+
+    def lost(own: Optional[str]) -> Optional[str]:
+        if walk.lost is not None or own is None:
+            return walk.lost
+        return f"open files: {own}"
+
+    return _Found(nets, links, lost(nets_salvage.lost), lost(links_salvage.lost))
+
+
+class OpenFiles:
+    """
+    The open files of all tasks.
+
+    It walks over them when it is first asked, once: so ask about namespaces before you
+    ask about links, which it looks for in any case.
+    """
+
+    def __init__(self, prog: Program) -> None:
+        self._prog = prog
+        self._found: Optional[Maybe[_Found]] = None
+
+    def of_namespaces(
+        self, wanted: Collection[int]
+    ) -> tuple[Sequence[NetHolder], Optional[str]]:
+        """
+        Return the open files that hold some namespaces; and why some may be missing,
+        None if none are.
+
+        :param wanted: Addresses of ``struct net``
+        """
+        net_files = attempt(_NetFiles, self._prog, wanted)
+        if isinstance(net_files, Unreadable):
+            return (), net_files.reason
+        self._found = found = attempt(_walk, self._prog, net_files)
+        if isinstance(found, Unreadable):
+            return (), found.reason
+        return found.nets, found.nets_lost
+
+    def of_links(self) -> Mapping[int, Sequence[TaskFile]]:
+        """
+        Return the open files that are BPF links, by the address of the ``struct
+        bpf_link``; the first ten of each.
+
+        :raises WalkError: if not all could be reached
+        """
+        if self._found is None:
+            self._found = attempt(_walk, self._prog, None)
+        found = self._found
+        if isinstance(found, Unreadable):
+            raise WalkError(found.reason)
+        if found.links_lost is not None:
+            raise WalkError(found.links_lost)
+        return found.links
