@@ -11,6 +11,7 @@ must be of a kind in :data:`NO_SECOND_SOURCE`.
 
 import collections
 from collections.abc import Collection, Iterator
+import functools
 import json
 import re
 from typing import Any, NamedTuple, Optional
@@ -105,6 +106,10 @@ class _Expected:
 
     def __init__(self, truth: dict[str, Any]) -> None:
         self.truth = truth
+        # What a tool says of a namespace is about all of its devices.
+        self.channels = functools.cache(self._channels)
+        self.addresses = functools.cache(self._addresses_shown)
+        self.bpftool_net = functools.cache(self._bpftool_net_shown)
         self.links: dict[Key, dict[str, Any]] = {}
         self.by_name: dict[tuple[int, str], Key] = {}
         for inum_text, namespace in truth["namespaces"].items():
@@ -272,7 +277,7 @@ class _Expected:
     def _addresses(self, key: Key) -> Iterator[tuple[Path, str, Any]]:
         if not self.has_addresses:
             return
-        shown = _tool_json(self.truth["namespaces"][str(key[0])]["ip_addr"])
+        shown = self.addresses(key[0])
         # A filter of ip may leave empty objects.
         (link,) = (link for link in shown if link and link["ifindex"] == key[1])
         addresses = [
@@ -340,7 +345,7 @@ class _Expected:
             yield ("xdp", mode, "via"), "bpftool", via
 
     def _bpftool_net(self, key: Key) -> Iterator[tuple[Path, str, Any]]:
-        for shown in _tool_json(self.truth["namespaces"][str(key[0])]["bpftool_net"]):
+        for shown in self.bpftool_net(key[0]):
             for entry in shown.get("xdp", []):
                 if entry["ifindex"] == key[1] and "id" in entry:
                     yield ("xdp", entry["mode"], "id"), "bpftool", entry["id"]
@@ -399,9 +404,15 @@ class _Expected:
                 value = shown[section][way.upper()]
                 yield ("queues", way, ours), "ethtool", value
 
-    def channels(self, inum: int) -> dict[str, dict[str, dict[str, int]]]:
+    def _channels(self, inum: int) -> dict[str, dict[str, dict[str, int]]]:
         command = self.truth["namespaces"][str(inum)]["ethtool_channels"]
         return _channels(command["stdout"])
+
+    def _addresses_shown(self, inum: int) -> Any:
+        return _tool_json(self.truth["namespaces"][str(inum)]["ip_addr"])
+
+    def _bpftool_net_shown(self, inum: int) -> Any:
+        return _tool_json(self.truth["namespaces"][str(inum)]["bpftool_net"])
 
     def device(self, key: Key) -> Iterator[tuple[Path, str, Any]]:
         if key[0] == self.dying:
