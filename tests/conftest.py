@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 import concurrent.futures
 import fcntl
+import gc
 from pathlib import Path
 import subprocess
 import sys
@@ -290,6 +291,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # All tests of a recorded core next to each other, or two processes would open it.
     names = {name: place for place, name in enumerate(CORES)}
     items.sort(key=lambda item: names.get(_core_of(item), -1))
+
+
+def pytest_collection_finish() -> None:
+    # What was collected stays: nobody has to look through it for garbage.
+    gc.collect()
+    gc.freeze()
 
 
 def _tell_rules(terminalreporter: Any, runs: dict[str, RulesRun]) -> None:
