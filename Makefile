@@ -30,7 +30,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 $(VENV)/.made:
 	$(if $(filter True,$(shell $(NEW_ENOUGH))),,\
 		$(error Python 3.9 or later is required; set PYTHON=... if $(PYTHON) is not))
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) .ci/venv.py $(VENV)
 	@touch $@
 
 # A stamp for each set of packages: demo needs two, the checks need more.

@@ -12,9 +12,11 @@ from collections import Counter
 from collections.abc import Iterator
 import concurrent.futures
 import fcntl
+import gc
 from pathlib import Path
 import subprocess
 import sys
+import types
 from typing import Any, Callable
 
 import lab
@@ -175,6 +177,7 @@ def recorded(request: pytest.FixtureRequest) -> Recorded:
     return recorded_core(request.param)
 
 
+_NO_SPEC = types.SimpleNamespace(params={})
 NEW = [kernel for kernel in KERNELS if kernel not in OLD]
 
 
@@ -272,6 +275,12 @@ def _tell_answers(terminalreporter: Any, tally: dict[str, Answers]) -> None:
         terminalreporter.line(f"  {number:6} {error}")
 
 
+def _core_of(item: pytest.Item) -> str:
+    # The recorded core of a test that looks at each of them.
+    found: str = getattr(item, "callspec", _NO_SPEC).params.get("recorded", "")
+    return found
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # LAB_KERNELS may name no old kernel, or no new one: their tests do not exist then,
     # as a skipped test counts as a failed one.
@@ -279,6 +288,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "booted" in getattr(item, "fixturenames", ()):
             item.add_marker("vm")
+    # All tests of a recorded core next to each other, or two processes would open it.
+    names = {name: place for place, name in enumerate(CORES)}
+    items.sort(key=lambda item: names.get(_core_of(item), -1))
+
+
+def pytest_collection_finish() -> None:
+    # What was collected stays: nobody has to look through it for garbage.
+    gc.collect()
+    gc.freeze()
 
 
 def _tell_rules(terminalreporter: Any, runs: dict[str, RulesRun]) -> None:

@@ -2,6 +2,7 @@
 """The report on the recorded cores: no root, no QEMU, no debug symbols."""
 
 import json
+from pathlib import Path
 import subprocess
 import sys
 from typing import Any, Optional
@@ -12,21 +13,36 @@ import pytest
 
 from tests.support import oracle
 from tests.support.booted import Tally
-from tests.support.recorded import CORES, Recorded, recorded_core
+from tests.support.recorded import (
+    CORES,
+    EVERY_CORE,
+    Recorded,
+    recorded_core,
+    said_of,
+)
 from tests.support.schemas import validate
 from tests.support.scripts import REPOSITORY, SCRIPT, by_drgn
 from tests.support.slow import slow_but
 
 ATTACH_SCRIPT = REPOSITORY / "scripts" / "xdp_attach.py"
+#: The golden JSON, and the commands that print it.
+JSON_BY: dict[str, tuple[Path, list[str]]] = {
+    "report.json.xz": (SCRIPT, ["--format", "json"]),
+    "attach.json.xz": (ATTACH_SCRIPT, ["--all", "--format", "json"]),
+}
 MOST = 3 << 20
 
 
 @pytest.fixture(scope="session")
-def report(recorded: Recorded) -> dict[str, Any]:
-    done = by_drgn(recorded.core, SCRIPT, "--format", "json")
-    assert (done.returncode, done.stderr) == (0, "")
-    said: dict[str, Any] = json.loads(done.stdout)
-    return said
+def said(recorded: Recorded) -> dict[str, str]:
+    """What every command prints, in every format, without a process each."""
+    return said_of(recorded)
+
+
+@pytest.fixture(scope="session")
+def report(said: dict[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(said["report.json.xz"])
+    return found
 
 
 def test_there_is_one_for_each_kernel() -> None:
@@ -108,14 +124,12 @@ def _said(answer: dict[str, Any]) -> _Answer:
 
 
 def test_findings_agree_with_the_predictor(
-    recorded: Recorded, report: dict[str, Any]
+    recorded: Recorded, report: dict[str, Any], said: dict[str, str]
 ) -> None:
     """What rules say of native XDP, and of what comes then, is what it answers."""
-    done = by_drgn(recorded.core, ATTACH_SCRIPT, "--all", "--format", "json")
-    assert (done.returncode, done.stderr) == (0, "")
     chains = {
         (a["netns"], a["ifindex"]): _chain(a)
-        for a in json.loads(done.stdout)["attempts"]
+        for a in json.loads(said["attach.json.xz"])["attempts"]
         if (a["mode"], a["via"], a["frags"]) == ("driver", "netlink", False)
     }
     found = {
@@ -163,17 +177,31 @@ def test_screen(name: str) -> None:
     argv += ["--no-default-symbols", str(SCRIPT)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, cwd="/")
     assert done.stdout == golden.read(name, "pairs.txt")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_golden_output(recorded: Recorded) -> None:
-    """What every command prints, in every format; ``make golden`` makes it again."""
+@pytest.mark.parametrize(
+    "name, file",
+    slow_but(
+        [(EVERY_CORE[0], "report.json.xz")],
+        [(name, file) for name in EVERY_CORE for file in JSON_BY],
+    ),
+)
+def test_json_by_drgn(name: str, file: str) -> None:
+    """By the command line of drgn; the other tests look at the same text."""
+    script, options = JSON_BY[file]
+    done = by_drgn(recorded_core(name).core, script, *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == golden.read(name, file)
+
+
+def test_golden_output(recorded: Recorded, said: dict[str, str]) -> None:
+    """``make golden`` makes it again."""
     there = {path.name for path in golden.folder_of(recorded.name).iterdir()}
     assert there == set(golden.OUTPUTS)
     changed = [
         golden.difference(file, golden.read(recorded.name, file), text)
-        for file, text in golden.outputs(
-            recorded.name, recorded.prog, recorded.snapshot
-        )
+        for file, text in said.items()
     ]
     assert not any(changed), "\n".join(filter(None, changed))
 

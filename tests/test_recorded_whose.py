@@ -9,9 +9,8 @@ import pytest
 
 from tests.support import oracle, whose
 from tests.support.booted import Tally
-from tests.support.recorded import EVERY_CORE, Recorded, recorded_core
+from tests.support.recorded import EVERY_CORE, Recorded, recorded_core, said_of
 from tests.support.schemas import validate
-from tests.support.scripts import SCRIPT, by_drgn
 
 NAMES = [name for name in EVERY_CORE if name.endswith("-whose")]
 
@@ -22,11 +21,15 @@ def core(request: pytest.FixtureRequest) -> Recorded:
 
 
 @pytest.fixture(scope="module")
-def report(core: Recorded) -> dict[str, Any]:
-    done = by_drgn(core.core, SCRIPT, "--format", "json")
-    assert (done.returncode, done.stderr) == (0, "")
-    said: dict[str, Any] = json.loads(done.stdout)
-    return said
+def said(core: Recorded) -> dict[str, str]:
+    """What every command prints, in every format."""
+    return said_of(core)
+
+
+@pytest.fixture(scope="module")
+def report(said: dict[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(said["report.json.xz"])
+    return found
 
 
 def test_there_is_one() -> None:
@@ -48,8 +51,7 @@ def test_who_is_in_each_namespace(core: Recorded, report: dict[str, Any]) -> Non
     assert sum(comparison.compared.values()) > 1000
 
 
-def test_golden_output(core: Recorded) -> None:
+def test_golden_output(core: Recorded, said: dict[str, str]) -> None:
     """Look at what differs, then `make golden`."""
-    said = golden.outputs(core.name, core.prog, core.snapshot)
-    for file, now in said:
+    for file, now in said.items():
         assert not golden.difference(file, golden.read(core.name, file), now)

@@ -118,15 +118,17 @@ def test_script_that_is_imported(script: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
 
 
-def test_start_through_the_link_from_another_folder(core: Path, tmp_path: Path) -> None:
+@by_name
+def test_start_through_the_link_from_another_folder(
+    script: Path, core: Path, tmp_path: Path
+) -> None:
     drgn = ["-m", "drgn", "-q", "--no-default-symbols", "-c", str(core)]
-    for path in SCRIPTS:
-        assert path.parent.is_symlink()
-        for how in ([], drgn):
-            argv = [sys.executable, *how, str(path), "-h"]
-            done = subprocess.run(argv, capture_output=True, text=True, cwd=tmp_path)
-            assert (done.returncode, done.stderr) == (0, "")
-            assert done.stdout.startswith(f"usage: {path.name} ")
+    assert script.parent.is_symlink()
+    for how in ([], drgn):
+        argv = [sys.executable, *how, str(script), "-h"]
+        done = subprocess.run(argv, capture_output=True, text=True, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(f"usage: {script.name} ")
 
 
 # Signals
@@ -173,13 +175,13 @@ def test_each_signal(number: signal.Signals) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
 
 
-def test_a_signal_that_is_ignored() -> None:
+@pytest.mark.parametrize("number", slow_but([signal.SIGHUP], ENDING))
+def test_a_signal_that_is_ignored(number: signal.Signals) -> None:
     """As nohup ignores SIGHUP, and a shell SIGINT of what it starts with &."""
-    for number in ENDING:
-        code = AT_IMPORT.format(name="drgn_veth.faces.output", number=int(number))
-        code += f"    import signal; signal.signal({int(number)}, signal.SIG_IGN)\n"
-        done = started(code, SCRIPTS[0], "-h")
-        assert (done.returncode, done.stderr) == (0, "")
+    code = AT_IMPORT.format(name="drgn_veth.faces.output", number=int(number))
+    code += f"    import signal; signal.signal({int(number)}, signal.SIG_IGN)\n"
+    done = started(code, SCRIPTS[0], "-h")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # Where a script is when it has read something: a signal there must leave no trace.

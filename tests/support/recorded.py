@@ -8,7 +8,9 @@ opened once in a process. Nothing writes to it: what changes one takes
 :meth:`Recorded.copy`.
 """
 
+import contextlib
 import functools
+import io
 import json
 import lzma
 from pathlib import Path
@@ -19,6 +21,7 @@ from drgn import Program
 from drgn_veth.btf import use_btf
 from drgn_veth.model import Snapshot
 from drgn_veth.snapshot import take_snapshot
+import golden
 from unpack import unpack
 
 __all__ = (
@@ -27,6 +30,7 @@ __all__ = (
     "Recorded",
     "first_core",
     "recorded_core",
+    "said_of",
     "smallest_core",
 )
 
@@ -104,3 +108,11 @@ def smallest_core() -> Recorded:
     """Return the core that takes the least time, for what any of them shows."""
     name = min(CORES, key=lambda name: (VMCORES / f"{name}.core.xz").stat().st_size)
     return recorded_core(name)
+
+
+def said_of(recorded: Recorded) -> dict[str, str]:
+    """Return what each command prints of a core, by golden file: nothing on stderr."""
+    with contextlib.redirect_stderr(io.StringIO()) as error:
+        found = dict(golden.outputs(recorded.name, recorded.prog, recorded.snapshot))
+    assert error.getvalue() == ""
+    return found

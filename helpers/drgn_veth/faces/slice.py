@@ -15,7 +15,7 @@ from typing import BinaryIO
 import drgn
 from drgn import FaultError, Program
 
-from ..btf import BtfUse, use_btf
+from ..btf import BUSY_CACHE, BtfUse, use_btf
 from ..btf.carried import Carried, module_types_of, symbols_of
 from ..btf.kallsyms import tables_in_vmcoreinfo
 from ..btf.symbols import vmcoreinfo_symbols
@@ -127,6 +127,9 @@ def _second_program(source: Program, recorder: _Recorder) -> tuple[Program, byte
         ) from None
     become_kernel(vmcoreinfo, False)
     prog.add_memory_segment(0, _PHYSICAL, recorder.read, True)
+    # Until use_btf() is told what is given, the plugin has nothing to look for. In a
+    # slice of an old kernel it would look for kallsyms in all of its memory.
+    prog.cache[BUSY_CACHE] = True
     return prog, vmcoreinfo
 
 

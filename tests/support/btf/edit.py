@@ -2,10 +2,12 @@
 """Types of a dump, changed in its own BTF: how another kernel would have them."""
 
 from array import array
-from typing import Optional
+from typing import Any, Callable, Optional
 
+from drgn import Program
 from drgn_veth.btf.load import read_vmlinux_btf
-from drgn_veth.btf.parse import Btf, Kind
+from drgn_veth.btf.parse import Btf, BtfError, Kind
+from drgn_veth.btf.symbols import kernel_symbols
 
 from tests.support.memory import Altered
 
@@ -18,6 +20,14 @@ def renamed(data: bytes, old: str, new: str) -> bytes:
     before, after = f"\0{old}\0".encode(), f"\0{new}\0".encode()
     assert data.count(before) == 1
     return data.replace(before, after + bytes(len(before) - len(after)))
+
+
+def _addresses(prog: Program) -> Callable[[str], Any]:
+    # A symbol of drgn has a size, which takes all the kernel's symbols.
+    try:
+        return kernel_symbols(prog).address_of
+    except BtfError:
+        return lambda name: prog.symbol(name).address
 
 
 class Types:
@@ -33,8 +43,10 @@ class Types:
         self._at: dict[str, int] = {}
 
         def address_of(name: str) -> Optional[int]:
-            self._at[name] = prog.symbol(name).address
+            self._at[name] = found(name)
             return self._at[name]
+
+        found = _addresses(prog)
 
         self._data = read_vmlinux_btf(prog, address_of)
         self._btf = Btf(self._data, "little")

@@ -7,7 +7,7 @@ from typing import Any
 from .comparison import Comparison, Told
 from .namespaces import label_of
 from .queues import expected_queues
-from .said import DYING, Key, Truth, kernel_text, tool_json
+from .said import DYING, Key, Truth, kernel_text
 from .xdp import expected_xdp
 
 __all__ = ("check_first", "expected_device", "expected_pairs")
@@ -73,7 +73,7 @@ def _ip(truth: Truth, key: Key) -> Iterator[Told]:
 def _addresses(truth: Truth, key: Key) -> Iterator[Told]:
     if not truth.has_addresses:
         return
-    shown = tool_json(truth.said["namespaces"][str(key[0])]["ip_addr"])
+    shown = truth.shown(key[0], "ip_addr")
     # A filter of ip may leave empty objects.
     (link,) = (link for link in shown if link and link["ifindex"] == key[1])
     addresses = [

@@ -2,6 +2,7 @@
 """Queues, RPS and XPS."""
 
 from collections.abc import Iterator
+import functools
 import re
 from typing import Any
 
@@ -11,6 +12,7 @@ from .said import Key, Truth, cpu_mask
 __all__ = ("expected_queues",)
 
 
+@functools.cache
 def _channels(text: str) -> dict[str, dict[str, dict[str, int]]]:
     # The text of `ethtool -l *`: {device: {"Pre-set maximums": {"RX": 4, ...}, ...}}
     devices: dict[str, dict[str, dict[str, int]]] = {}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the tools of the guest said, as truth.json has it."""
 
+import functools
 import json
 from typing import Any, Optional
 
@@ -51,6 +52,8 @@ class Truth:
 
     def __init__(self, said: dict[str, Any]) -> None:
         self.said = said
+        # What a tool says of a namespace is about all of its devices.
+        self.shown = functools.cache(self._shown)
         self.links: dict[Key, dict[str, Any]] = {}
         self.by_name: dict[tuple[int, str], Key] = {}
         for inum_text, namespace in said["namespaces"].items():
@@ -74,6 +77,9 @@ class Truth:
             for e in tool_json(said["bpftool_link"])
             if e["type"] == "xdp"
         }
+
+    def _shown(self, inum: int, command: str) -> Any:
+        return tool_json(self.said["namespaces"][str(inum)][command])
 
     def reference(self, key: Key) -> dict[str, Any]:
         """Return a device as others refer to it."""

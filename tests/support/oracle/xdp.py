@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 
 from .comparison import Told
-from .said import Key, Truth, tool_json
+from .said import Key, Truth
 
 __all__ = ("expected_xdp",)
 
@@ -46,7 +46,7 @@ def _attached(truth: Truth, key: Key) -> Iterator[Told]:
 
 
 def _bpftool_net(truth: Truth, key: Key) -> Iterator[Told]:
-    for shown in tool_json(truth.said["namespaces"][str(key[0])]["bpftool_net"]):
+    for shown in truth.shown(key[0], "bpftool_net"):
         for entry in shown.get("xdp", []):
             if entry["ifindex"] == key[1] and "id" in entry:
                 yield ("xdp", entry["mode"], "id"), "bpftool", entry["id"]
