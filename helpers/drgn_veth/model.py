@@ -84,6 +84,13 @@ class Task(NamedTuple):
     comm: Maybe[str]
 
 
+class RefTracker(NamedTuple):
+    """References that were taken in one place (``struct ref_tracker``)."""
+
+    references: int
+    functions: Maybe[tuple[str, ...]]  # innermost first; (): the kernel did not keep it
+
+
 class RecordsRxQueue(enum.Enum):
     """When veth_xmit() calls skb_record_rx_queue()."""
 
@@ -407,6 +414,8 @@ class Device(NamedTuple):
     # Tasks with its address on their kernel stack; looked for only if netdev_run_todo()
     # waits for its references.
     ref_tasks: Maybe[Optional[tuple[Task, ...]]] = None
+    # Who took these references; None unless CONFIG_NET_DEV_REFCNT_TRACKER.
+    ref_trackers: Maybe[Optional[tuple[RefTracker, ...]]] = None
 
     @property
     def ref(self) -> DeviceRef:
