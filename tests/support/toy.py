@@ -34,11 +34,11 @@ class Toy:
         self._variables: dict[str, Object] = {}
         self._memory = bytearray(SIZE)
         self._used = 0
-        self.prog.add_memory_segment(BASE, SIZE, self._read)
+        self.prog.add_memory_segment(BASE, SIZE, self.read)
         self.prog.register_type_finder("toy", self._find_type, enable_index=0)
         self.prog.register_object_finder("toy", self._find_object, enable_index=0)
 
-    def _read(self, address: int, count: int, offset: int, physical: bool) -> bytes:
+    def read(self, address: int, count: int, offset: int, physical: bool) -> bytes:
         return bytes(self._memory[offset : offset + count])
 
     def _find_type(

@@ -18,6 +18,7 @@ from typing import NamedTuple, Optional
 from drgn import NULL, Object, Program, container_of
 from drgn.helpers.common.prog import takes_program_or_default
 
+from ..core.c_string import read_c_string
 from ..core.names import check_names
 from ..core.struct_layout import Members, array, number, optional_pointer, pointer
 from .array import expect_array
@@ -262,7 +263,7 @@ def dev_valid_name(name: bytes) -> bool:
 
 
 def _string(prog: Program, address: int) -> bytes:
-    return prog.read_c_string(address, max_size=_MAX_STRING)
+    return read_c_string(prog, address, _MAX_STRING)
 
 
 def netdev_kind(dev: Object) -> bytes:
