@@ -4,8 +4,8 @@
 
 Use: ``tools_in_guest.py MODULE...``: the modules whose debug symbols our report may
 use. It prints one line of JSON, ``{NAME: [SECONDS, CPU SECONDS, BYTES OF OUTPUT]}``.
-``report`` and ``report from BTF`` are ours, and the medians of several runs. One
-program runs at a time, and its output goes to a file.
+``report`` and ``report from BTF`` are ours. One program runs at a time, and its output
+goes to a file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import time
 
 __all__ = ("main",)
 
-ROUNDS = 3
 SCRIPT = "/lab/repo/drgn_scripts/netns_report.py"
 # As lsns and fuser do: every task and every open file, in one process that starts no
 # other.
@@ -70,10 +69,7 @@ def main(modules: Sequence[str]) -> int:
             *drgn, "--no-default-symbols", SCRIPT, "--format", "json",
         ),
     }  # fmt: skip
-    taken: dict[str, tuple[float, float, int]] = {}
-    for name, command in ours.items():
-        runs = sorted(_time(command) for _ in range(ROUNDS))
-        taken[name] = runs[len(runs) // 2]
+    taken = {name: _time(command) for name, command in ours.items()}
     for name, asked in ASKED.items():
         taken[name] = _time(asked, ("ip", "-all", "netns", "exec", *asked))
     taken["/proc"] = _time(("python3", "-c", PROC))
