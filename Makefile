@@ -9,7 +9,7 @@ SET ?=
 DEMO ?= vmcores/6.12-zoo.core.xz
 FLAGS ?=
 
-.PHONY: help demo test test-slow test-vm vmcore vmcores golden bench lint types docs clean
+.PHONY: help demo test test-slow test-vm vmcore vmcores golden bench bench-live lint types docs clean
 
 help:
 	@echo 'make demo      run the report on a recorded core of a real kernel'
@@ -21,6 +21,8 @@ help:
 	@echo 'make vmcores   record the cores in vmcores/ again'
 	@echo 'make golden    update the golden output of the recorded cores'
 	@echo 'make bench     speed and memory, as ratios'
+	@echo 'make bench-live'
+	@echo '               the same against ip, bpftool, ethtool and /proc in a guest'
 	@echo 'make lint types'
 	@echo 'make docs      build the pages: docs/_build/html/index.html'
 
@@ -85,6 +87,10 @@ test-vm: $(VENV)/.vm
 
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench.report
+	$(BIN)/python -m tests.bench.whose
+
+bench-live: $(VENV)/.test
+	$(BIN)/python -m tests.bench.whose --live
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

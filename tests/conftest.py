@@ -84,7 +84,7 @@ SCENES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         ("zoo", "one_zoo", "lab_dump", "old_dump", "new_dump", "asked"),
     ),
     "dying": ({}, ("dying",)),
-    "whose": ({}, ("whose_dump", "new_whose_dump")),
+    "whose": ({"hooks": [look_at_guest]}, ("whose_dump", "new_whose_dump")),
     "teardown": ({}, ("teardown",)),
     "rules": ({"hooks": [try_fixes]}, ("rules", "all_rules")),
     "attach": ({}, ("asked",)),

@@ -93,6 +93,7 @@ from .readers.queues import (
     netdev_rx_queue,
     netdev_txq_to_tc,
 )
+from .readers.ref_tracker import for_each_netdev_tracker, ref_tracker_stack
 from .readers.reg_state import netdev_reg_state
 from .readers.rps import (
     netdev_rps_flow_entries,
@@ -205,6 +206,7 @@ __all__ = (
     "for_each_netdev_chained",
     "for_each_netdev_on_stack",
     "for_each_netdev_todo",
+    "for_each_netdev_tracker",
     "for_each_peernet",
     "for_each_task_cgroup",
     "for_each_xdp_link",
@@ -275,6 +277,7 @@ __all__ = (
     "online_cpus",
     "possible_cpus",
     "read_target",
+    "ref_tracker_stack",
     "rps_map_cpus",
     "rps_sock_flow_entries",
     "rtnl_owner",

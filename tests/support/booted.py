@@ -276,7 +276,7 @@ def look_at_guest(guest: lab.Guest, folder: Path) -> None:
         dump.unlink(missing_ok=True)
     in_guest = "$symbols" if needed is symbols else "$alone"
     encoded = guest.run(
-        _LIVE.format(slice=in_guest, modules=" ".join(MODULES)), timeout=300
+        _LIVE.format(slice=in_guest, modules=" ".join(MODULES)), timeout=900
     )
     live = json.loads(lzma.decompress(base64.b64decode(encoded.split()[-1])))
     for name, types in (("dwarf", ""), ("btf", ".btf"), ("slice", ".slice")):

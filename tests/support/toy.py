@@ -34,11 +34,11 @@ class Toy:
         self._variables: dict[str, Object] = {}
         self._memory = bytearray(SIZE)
         self._used = 0
-        self.prog.add_memory_segment(BASE, SIZE, self._read)
+        self.prog.add_memory_segment(BASE, SIZE, self.read)
         self.prog.register_type_finder("toy", self._find_type, enable_index=0)
         self.prog.register_object_finder("toy", self._find_object, enable_index=0)
 
-    def _read(self, address: int, count: int, offset: int, physical: bool) -> bytes:
+    def read(self, address: int, count: int, offset: int, physical: bool) -> bytes:
         return bytes(self._memory[offset : offset + count])
 
     def _find_type(
@@ -72,6 +72,11 @@ class Toy:
             self._types[name] = made
         return made
 
+    def declare(self, type: Type) -> None:
+        """Declare a type that is not made by struct()."""
+        assert type.tag is not None
+        self._types[type.tag] = type
+
     def place(self, type: str, count: int = 1) -> int:
         """Return the address of room for a struct."""
         address = BASE + self._used
@@ -103,6 +108,15 @@ class Toy:
         """Declare a variable, return where it is."""
         address = self.place(type)
         self._variables[name] = Object(self.prog, type, address=address)
+        return address
+
+    def array(self, name: str, type: str, length: int) -> int:
+        """Declare a variable that is an array, return where it is."""
+        found = self.prog.array_type(self.prog.type(type), length)
+        address = BASE + self._used
+        self._used += -(-drgn.sizeof(found) // 8) * 8
+        assert self._used <= SIZE
+        self._variables[name] = Object(self.prog, found, address=address)
         return address
 
     def constant(self, name: str, value: int) -> None:

@@ -17,7 +17,13 @@ from drgn_veth.faces.slice import check_slice, slice_target
 from drgn_veth.readers.cgroup import Cgroups, for_each_task_cgroup
 from drgn_veth.readers.netns import for_each_net_bounded, net_inum
 from drgn_veth.readers.nsproxy import Nsproxies, task_net
-from drgn_veth.readers.task import Tasks, for_each_net_task, net_for_pid, task_comm
+from drgn_veth.readers.task import (
+    Tasks,
+    Thread,
+    for_each_net_task,
+    net_for_pid,
+    task_comm,
+)
 from drgn_veth.snapshot.net_tasks import NetTasks, net_tasks
 import pytest
 
@@ -77,7 +83,8 @@ def test_drgn_agrees(crowded: tuple[Program, dict[str, Any]]) -> None:
         our = ours[address]
         for member in ("flags", "pid", "tgid", "signal", "nsproxy", "cgroups"):
             assert getattr(our, member) == getattr(task, member).value_()
-        assert tasks.comm(address) == task_comm(task) == task.comm.string_()
+        comm = tasks.comm(Thread(address, our))
+        assert comm == task_comm(task) == task.comm.string_()
         net = task.nsproxy.net_ns.value_() if task.nsproxy else 0
         assert nsproxies.net(our.nsproxy) == task_net(task).value_() == net
         if isinstance(our.nsproxy, int) and net:

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Namespaces and devices that are on no list, and what holds the others."""
 
+from collections.abc import Iterator
 import json
 from typing import Any
 
+from drgn import Object, Program, container_of
+from drgn.helpers.linux.list import list_for_each_entry
 from drgn.helpers.linux.net import for_each_net
 from drgn.helpers.linux.pid import find_task
+from drgn.helpers.linux.rbtree import rbtree_inorder_for_each_entry
 from drgn_veth.readers.cleanup_net import (
     cleanup_net_is_idle,
     cleanup_net_worker,
@@ -25,6 +29,8 @@ from tests.support.booted import Dump
 from tests.support.kernel import TYPES, program_of
 
 pytestmark = pytest.mark.vm
+
+CLONE_NEWNET = 0x40000000
 
 
 class Told:
@@ -92,6 +98,40 @@ def test_screen(teardown: Dump) -> None:
     first = teardown.run().stdout.splitlines()[0]
     assert first.startswith("rtnl_mutex is held by kworker/")
     assert f"(pid {told.worker})" in first
+
+
+def _ns_trees(prog: Program) -> Iterator[tuple[Object, str]]:
+    # Those of the network namespaces, of all namespaces, and of the initial owner.
+    yield prog["net_ns_tree"], "ns_tree_node"
+    yield prog["ns_unified_root"], "ns_unified_node"
+    yield prog["init_user_ns"].ns.ns_owner_root, "ns_owner_node"
+
+
+def test_no_tree_leads_there(teardown: Dump) -> None:
+    """Those of v6.18 have what is on net_namespace_list, and nothing else."""
+    prog = program_of(teardown, "dwarf")
+    listed = {net.value_() for net in for_each_net(prog)}
+    (gone,) = for_each_net_in_cleanup(cleanup_net_worker(prog))
+    assert gone.value_() not in listed
+    type = prog.type("struct ns_common")
+    if not type.has_member("ns_tree_node"):
+        with pytest.raises(LookupError):
+            prog["net_ns_tree"]
+        return
+    for root, node in _ns_trees(prog):
+        by_list = list_for_each_entry(
+            type, root.ns_list_head.address_of_(), f"{node}.ns_list_entry"
+        )
+        by_tree = rbtree_inorder_for_each_entry(
+            type, root.ns_rb.address_of_(), f"{node}.ns_node"
+        )
+        for walk in (by_list, by_tree):
+            nets = {
+                container_of(ns, "struct net", "ns").value_()
+                for ns in walk
+                if ns.ns_type == CLONE_NEWNET
+            }
+            assert nets == listed, node
 
 
 @pytest.mark.parametrize("types", TYPES)

@@ -7,31 +7,80 @@ import lzma
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support import oracle, whose
-from tests.support.booted import SCRIPT, SLICE_SCRIPT, Dump, Tally, drgn
+from tests.support.booted import (
+    SCRIPT,
+    SLICE_SCRIPT,
+    SOURCES,
+    Dump,
+    Tally,
+    drgn,
+    settled,
+)
 from tests.support.schemas import validate
-from tests.support.whose_truth import ABSENT, expected_namespaces
+from tests.support.whose_truth import ABSENT, PANICKING, expected_namespaces
 
 KEYS = ("namespaces", "devices", "pairs", "findings")
 
 
-def test_every_namespace(whose_dump: Dump, tally: Tally) -> None:
-    report = whose_dump.report()
-    comparison = whose.compare(report, whose_dump.truth)
-    tally[f"{whose_dump.made.kernel.release} whose: namespaces"] = comparison
+#: Targets, and the slices of those that are not a file of the kernel's own making.
+SIDES = [
+    *((source, "dwarf") for source in SOURCES),
+    *((source, "slice") for source in SOURCES if source != "kdump"),
+]
+
+
+def _told(dump: Dump, source: str, types: str) -> str:
+    return f"{dump.made.kernel.release} whose {source} {types}"
+
+
+@pytest.mark.parametrize("source, types", SIDES)
+def test_every_namespace(
+    whose_dump: Dump, source: str, types: str, tally: Tally
+) -> None:
+    report = whose_dump.report(source, types)
+    comparison = whose.compare(
+        report,
+        whose_dump.truth,
+        later=PANICKING if source == "kdump" else 0,
+        live=source == "kcore",
+    )
+    tally[f"{_told(whose_dump, source, types)}: namespaces"] = comparison
     assert not comparison.differences, "\n".join(comparison.differences)
+    assert sum(comparison.compared.values()) > 500
     assert report["unreadable"] == []
     validate(report)
 
 
-def test_every_device(whose_dump: Dump, tally: Tally) -> None:
-    comparison = oracle.compare(whose_dump.report(), whose_dump.truth)
-    tally[f"{whose_dump.made.kernel.release} whose: devices"] = comparison
+@pytest.mark.parametrize("source, types", SIDES)
+def test_every_device(whose_dump: Dump, source: str, types: str, tally: Tally) -> None:
+    report = whose_dump.report(source, types)
+    comparison = oracle.compare(report, whose_dump.truth)
+    tally[f"{_told(whose_dump, source, types)}: devices"] = comparison
     assert not comparison.differences, "\n".join(comparison.differences)
 
 
-def test_by_btf_alone(new_whose_dump: Dump) -> None:
-    dwarf, btf = (new_whose_dump.report(types=types) for types in ("dwarf", "btf"))
+def test_all_targets_agree(whose_dump: Dump) -> None:
+    """Also in what /proc does not tell."""
+    reports = [
+        json.loads(settled(whose_dump.report_text(source, types)))
+        for source, types in SIDES
+    ]
+    for report in reports:
+        for name in ("kind", "path", "time", "types"):
+            del report["target"][name]
+    for side, report in zip(SIDES, reports):
+        assert report == reports[0], side
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_by_btf_alone(new_whose_dump: Dump, source: str) -> None:
+    dwarf, btf = (
+        json.loads(settled(new_whose_dump.report_text(source, types)))
+        for types in ("dwarf", "btf")
+    )
     for key in KEYS:
         assert btf[key] == dwarf[key], key
 
@@ -82,7 +131,8 @@ def _as_reported(truth: dict[str, Any]) -> dict[str, Any]:
             for key, (_, value) in namespace.items()
             if value is not ABSENT
         }
-        namespaces.append({"inum": inum, **record})
+        init = record["label"] == "host"
+        namespaces.append({"inum": inum, "init": init, **record})
     devices = [{"netns": n["inum"], "ifindex": 1, "netns_label": n["label"]}
                for n in namespaces]  # fmt: skip
     return {"namespaces": namespaces, "devices": devices}
@@ -114,6 +164,14 @@ def test_the_comparison_can_fail(whose_dump: Dump) -> None:
             assert len(whose.compare(report, truth).differences) == 1, key
             namespace[key] = _altered(before)
             assert len(whose.compare(report, truth).differences) == 1, key
+            namespace[key] = before
+    # On a live kernel, only which processes the host has is left out.
+    for namespace in report["namespaces"]:
+        for key in ("task_count", "tasks"):
+            before = namespace[key]
+            namespace[key] = _altered(before)
+            found = whose.compare(report, truth, live=True).differences
+            assert len(found) == (0 if namespace["init"] else 1), key
             namespace[key] = before
     report["devices"][0]["netns_label"] = "other"
     assert len(whose.compare(report, truth).differences) == 1

@@ -3,9 +3,11 @@
 
 __all__ = (
     "byte_order",
+    "c_string",
     "containers",
     "english",
     "errors",
+    "exact_reads",
     "messages",
     "module_types",
     "names",

@@ -4,7 +4,8 @@ Layouts of large structs
 ------------------------
 
 A :class:`~drgn_veth.core.struct_layout.Layout` reads a struct as a whole. Of a struct
-of several pages, that would be far more than its members.
+of several pages, that would be far more than its members. What is between these may be
+read with them, or not: see :mod:`drgn_veth.core.exact_reads`.
 """
 
 import struct
@@ -15,7 +16,7 @@ from drgn import Program
 
 from .struct_layout import Layout, Members
 
-__all__ = ("SparseLayout",)
+__all__ = ("SpanLayout", "SparseLayout")
 
 R = TypeVar("R", bound=Members)
 
@@ -59,3 +60,38 @@ class SparseLayout(Layout[R]):
             return self._read_members(address)
         values = self._joined.unpack(data)
         return self._make(values + self._absent if self._absent else values)
+
+
+class SpanLayout(Layout[R]):
+    """
+    A few members of a large struct: all from the first to the last is read at once.
+
+    :param otherwise: What reads the struct if that fails, and all others then: a slice
+        has only parts of them. Its records may have fewer values.
+    """
+
+    def __init__(
+        self,
+        prog: Program,
+        type: drgn.Type,
+        declared: type[R],
+        otherwise: Layout[R],
+    ) -> None:
+        super().__init__(prog, type, declared)
+        self._otherwise = otherwise
+        self._is_whole = True
+
+    def read(self, address: int) -> R:
+        """
+        Read the members of the struct at an address: see
+        :meth:`~drgn_veth.core.struct_layout.Layout.read()`.
+        """
+        if self._is_whole:
+            span = self._span
+            try:
+                data = self.prog.read(address + self._start, span.size)
+            except Exception:
+                self._is_whole = False
+            else:
+                return self._make(span.unpack(data) + self._absent)
+        return self._otherwise.read(address)

@@ -20,6 +20,7 @@ from ..btf.carried import Carried, module_types_of, symbols_of
 from ..btf.kallsyms import tables_in_vmcoreinfo
 from ..btf.symbols import vmcoreinfo_symbols
 from ..core.byte_order import byteorder
+from ..core.exact_reads import read_exactly
 from ..core.names import leave_names_out
 from ..core.unreadable import Unreadable
 from ..dump.elfcore import EM, Note, write_core
@@ -194,6 +195,7 @@ def slice_target(source: Program, names: bool = True) -> Slice:
         use = use_btf(prog, given=given)
     if not use.types:
         raise UnreadTargetError(f"the slice would have no types: {use.missing}")
+    read_exactly(prog)
     if not names:
         leave_names_out(prog)
     snapshot = take_something(prog)

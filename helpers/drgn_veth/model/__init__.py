@@ -29,7 +29,7 @@ from .kinds import (
     Vlan,
 )
 from .namespace import Namespace
-from .processes import Container, Holder, NetTask, Task
+from .processes import Container, Holder, NetTask, RefTracker, Task
 from .queues import QueueCount, Queues, RpsQueue, XpsQueue
 from .reference import DeviceRef
 from .snapshot import Snapshot
@@ -58,6 +58,7 @@ __all__ = (
     "QueueCount",
     "Queues",
     "RecordsRxQueue",
+    "RefTracker",
     "RpsQueue",
     "Snapshot",
     "StaleProgram",

@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional
 
 from ..core.unreadable import Maybe
 from .kinds import Bond, BridgePort, Ipvlan, Macvlan, Netkit, Veth, VirtioNet, Vlan
-from .processes import Task
+from .processes import RefTracker, Task
 from .queues import Queues, RpsQueue, XpsQueue
 from .reference import DeviceRef
 from .xdp import Xdp
@@ -86,6 +86,8 @@ class Device(NamedTuple):
     # Tasks with its address on their kernel stack; looked for only if netdev_run_todo()
     # waits for its references.
     ref_tasks: Maybe[Optional[tuple[Task, ...]]] = None
+    # Who took these references; None unless CONFIG_NET_DEV_REFCNT_TRACKER.
+    ref_trackers: Maybe[Optional[tuple[RefTracker, ...]]] = None
 
     @property
     def ref(self) -> DeviceRef:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Optional
 
 from ..core.unreadable import Maybe
 
-__all__ = ("Container", "Holder", "NetTask", "Task")
+__all__ = ("Container", "Holder", "NetTask", "RefTracker", "Task")
 
 
 class Task(NamedTuple):
@@ -18,6 +18,13 @@ class Task(NamedTuple):
 
     pid: Maybe[int]
     comm: Maybe[str]
+
+
+class RefTracker(NamedTuple):
+    """References that were taken in one place (``struct ref_tracker``)."""
+
+    references: int
+    functions: Maybe[tuple[str, ...]]  # innermost first; (): the kernel did not keep it
 
 
 class NetTask(NamedTuple):

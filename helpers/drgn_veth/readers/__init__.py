@@ -31,6 +31,7 @@ __all__ = (
     "peer",
     "qdisc",
     "queues",
+    "ref_tracker",
     "reg_state",
     "rps",
     "rtnl",

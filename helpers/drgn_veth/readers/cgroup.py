@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from drgn import Object, Program, offsetof, sizeof
 
+from ..core.c_string import read_c_string
 from ..core.errors import WalkError, attempt
 from ..core.names import check_names
 from ..core.unreadable import Maybe, Unreadable
@@ -94,11 +95,10 @@ class Cgroups:
             raise WalkError(lost)
 
     def _read_name(self, node: int) -> bytes:
-        # The one place that reads names of cgroups. Byte for byte and no further: a
-        # slice keeps what is read.
+        # The one place that reads names of cgroups.
         check_names(self._prog)
         address = self._prog.read_word(node + self._name)
-        name = self._prog.read_c_string(address, max_size=_NAME_MAX + 1)
+        name = read_c_string(self._prog, address, _NAME_MAX + 1)
         if not 0 < len(name) <= _NAME_MAX or b"/" in name:
             raise WalkError("the name of a cgroup is not valid")
         return name

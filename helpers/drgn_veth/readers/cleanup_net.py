@@ -7,6 +7,9 @@ cleanup_net() takes a namespace off ``net_namespace_list`` before it does anythi
 (net/core/net_namespace.c). After that, only its own list leads to the namespace, whose
 head is on the stack of the worker.
 
+The trees of namespaces that v6.18 brought (kernel/nstree.c) do not lead to it either:
+cleanup_net() takes it off these one line before. So they are not walked here.
+
 Upstream: all but the bounded walks, and what looks beside known namespaces.
 """
 

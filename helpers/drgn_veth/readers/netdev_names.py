@@ -13,6 +13,7 @@ from typing import Optional
 
 from drgn import Object, Program
 
+from ..core.c_string import read_c_string
 from ..core.names import check_names
 from ..core.struct_layout import Members, pointer
 from .array import expect_array
@@ -60,7 +61,7 @@ def read_name(prog: Program, address: int) -> bytes:
 
     :param address: ``const char *``; no more than 256 bytes are read
     """
-    return prog.read_c_string(address, max_size=_MAX_STRING)
+    return read_c_string(prog, address, _MAX_STRING)
 
 
 def netdev_alias(dev: Object) -> bytes:

@@ -12,21 +12,12 @@ Upstream: all.
 import re
 from typing import Optional
 
-from drgn import NULL, Object, Program, cast
+from drgn import Object, Program, offsetof
 
 __all__ = ("NetNsFiles", "netns_name", "nsfs_inode_net_ns")
 
 _CLONE_NEWNET = 0x40000000
 _NETNS = re.compile(r"(?:/var)?/run/netns/([^/]+)")
-
-
-def _is_net(ns: Object) -> bool:
-    # Since Linux kernel commit 4055526d3574 ("ns: move ns type into struct
-    # ns_common") (in v6.18).
-    try:
-        return ns.ns_type.value_() == _CLONE_NEWNET
-    except AttributeError:
-        return ns.ops.type.value_() == _CLONE_NEWNET
 
 
 class NetNsFiles:
@@ -38,22 +29,53 @@ class NetNsFiles:
     """
 
     def __init__(self, prog: Program) -> None:
-        self._operations = prog["ns_file_operations"].address_of_()
-        self._pointer = prog.type("struct ns_common *")
-        self._none = NULL(prog, self._pointer)
+        self._prog = prog
+        self._operations = prog["ns_file_operations"].address_of_().value_()
+        inode, ns = prog.type("struct inode"), prog.type("struct ns_common")
+        self._i_fop = offsetof(inode, "i_fop")
+        self._i_private = offsetof(inode, "i_private")
+        self._d_inode = offsetof(prog.type("struct dentry"), "d_inode")
+        self._inum = offsetof(ns, "inum")
+        # Since Linux kernel commit 4055526d3574 ("ns: move ns type into struct
+        # ns_common") (in v6.18).
+        self._ns_type: Optional[int] = None
+        self._ops = self._ops_type = 0
+        if ns.has_member("ns_type"):
+            self._ns_type = offsetof(ns, "ns_type")
+        else:
+            self._ops = offsetof(ns, "ops")
+            self._ops_type = offsetof(prog.type("struct proc_ns_operations"), "type")
 
-    def net_ns(self, inode: Object) -> Object:
+    def _is_net(self, ns: int) -> bool:
+        read = self._prog.read_u32
+        if self._ns_type is not None:
+            return read(ns + self._ns_type) == _CLONE_NEWNET
+        ops = self._prog.read_word(ns + self._ops)
+        return read(ops + self._ops_type) == _CLONE_NEWNET
+
+    def net_ns(self, inode: int) -> int:
         """
         Return the network namespace that a file represents: see
         :func:`nsfs_inode_net_ns()`.
 
-        :param inode: ``struct inode *``, may be ``NULL``
-        :return: ``struct ns_common *``, may be ``NULL``
+        :param inode: Address of a ``struct inode``, may be 0
+        :return: Address of a ``struct ns_common``, 0 for any other file
         """
-        if not inode or inode.i_fop != self._operations:
-            return self._none
-        ns = cast(self._pointer, inode.i_private.read_())
-        return ns if ns and _is_net(ns) else self._none
+        read = self._prog.read_word
+        if not inode or read(inode + self._i_fop) != self._operations:
+            return 0
+        ns = read(inode + self._i_private)
+        return ns if ns and self._is_net(ns) else 0
+
+    def inum(self, dentry: int) -> Optional[int]:
+        """
+        Return the inode number of the network namespace that a file represents.
+
+        :param dentry: Address of a ``struct dentry``
+        :return: None for any other file
+        """
+        ns = self.net_ns(self._prog.read_word(dentry + self._d_inode))
+        return self._prog.read_u32(ns + self._inum) if ns else None
 
 
 def nsfs_inode_net_ns(inode: Object) -> Object:
@@ -66,7 +88,9 @@ def nsfs_inode_net_ns(inode: Object) -> Object:
         another kind
     :raises LookupError: if the kernel has no such variables or types
     """
-    return NetNsFiles(inode.prog_).net_ns(inode)
+    prog = inode.prog_
+    ns = NetNsFiles(prog).net_ns(inode.value_())
+    return Object(prog, "struct ns_common *", ns)
 
 
 def netns_name(path: str) -> Optional[str]:

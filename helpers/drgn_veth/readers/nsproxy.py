@@ -11,6 +11,7 @@ Upstream: all.
 
 from drgn import NULL, Object, Program, offsetof, sizeof
 
+from ..core.c_string import read_c_string
 from ..core.errors import attempt
 from ..core.names import check_names
 from ..core.unreadable import Maybe
@@ -32,6 +33,12 @@ def task_net(task: Object) -> Object:
     return nsproxy.net_ns.read_()
 
 
+def _read_nodename(prog: Program, address: int, size: int) -> bytes:
+    # The one place that reads names of hosts.
+    check_names(prog)
+    return read_c_string(prog, address, size)
+
+
 def nsproxy_nodename(nsproxy: Object) -> bytes:
     """
     Return the host name in the UTS namespace of a ``struct nsproxy``, as ``uname -n``
@@ -39,10 +46,8 @@ def nsproxy_nodename(nsproxy: Object) -> bytes:
 
     :param nsproxy: ``struct nsproxy *``
     """
-    check_names(nsproxy.prog_)
     nodename = nsproxy.uts_ns.name.nodename
-    # Byte for byte and no further: a slice keeps what is read.
-    return nsproxy.prog_.read_c_string(nodename.address_, max_size=sizeof(nodename))
+    return _read_nodename(nsproxy.prog_, nodename.address_, sizeof(nodename))
 
 
 class Nsproxies:
@@ -55,11 +60,14 @@ class Nsproxies:
     def __init__(self, prog: Program) -> None:
         self._prog = prog
         nsproxy = prog.type("struct nsproxy")
-        self._pointer = prog.pointer_type(nsproxy)
         self._net_ns = offsetof(nsproxy, "net_ns")
+        self._uts_ns = offsetof(nsproxy, "uts_ns")
+        uts_ns = prog.type("struct uts_namespace")
+        self._nodename = offsetof(uts_ns, "name.nodename")
+        self._nodename_size = sizeof(uts_ns.member("name").type.member("nodename").type)
         # A task without any is in no namespace.
         self._nets: dict[Maybe[int], Maybe[int]] = {0: 0}
-        self._nodenames: dict[int, Maybe[bytes]] = {}
+        self._nodenames: dict[Maybe[int], Maybe[bytes]] = {}
 
     def net(self, nsproxy: Maybe[int]) -> Maybe[int]:
         """
@@ -81,7 +89,11 @@ class Nsproxies:
 
         :param nsproxy: Address
         """
-        if nsproxy not in self._nodenames:
-            pointer = Object(self._prog, self._pointer, nsproxy)
-            self._nodenames[nsproxy] = attempt(nsproxy_nodename, pointer)
-        return self._nodenames[nsproxy]
+        uts_ns = attempt(self._prog.read_word, nsproxy + self._uts_ns)
+        if uts_ns not in self._nodenames:
+            self._nodenames[uts_ns] = attempt(self._read, uts_ns)
+        return self._nodenames[uts_ns]
+
+    def _read(self, uts_ns: int) -> bytes:
+        address = uts_ns + self._nodename
+        return _read_nodename(self._prog, address, self._nodename_size)

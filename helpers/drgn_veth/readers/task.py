@@ -16,11 +16,20 @@ from typing import NamedTuple, Optional
 from drgn import Object, Program, offsetof, sizeof
 from drgn.helpers.common.prog import takes_program_or_default
 
+from ..core.c_string import read_c_string
 from ..core.errors import WalkError, attempt
-from ..core.names import check_names
+from ..core.exact_reads import are_reads_exact
+from ..core.names import are_names_left_out, check_names
 from ..core.salvage import Salvage
-from ..core.sparse_layout import SparseLayout
-from ..core.struct_layout import Members, number, optional_pointer, pointer
+from ..core.sparse_layout import SpanLayout, SparseLayout
+from ..core.struct_layout import (
+    Layout,
+    Members,
+    array,
+    number,
+    optional_pointer,
+    pointer,
+)
 from ..core.unreadable import Maybe, Unreadable
 from .bounded import MAX_LIST_ENTRIES, bounded_list
 from .nsproxy import Nsproxies, task_net
@@ -57,6 +66,11 @@ class TaskStruct(Members):
     cgroups = optional_pointer("cgroups")  # CONFIG_CGROUPS
 
 
+class _NamedTaskStruct(TaskStruct):
+    # With the name, which lies between them.
+    comm = array("comm")
+
+
 class Thread(NamedTuple):
     """A task."""
 
@@ -69,10 +83,9 @@ def _differ(a: Maybe[int], b: Maybe[int]) -> bool:
 
 
 def _read_comm(prog: Program, address: int, size: int) -> bytes:
-    # The one place that reads names of tasks. Byte for byte and no further: a slice
-    # keeps what is read.
+    # The one place that reads names of tasks.
     check_names(prog)
-    return prog.read_c_string(address, max_size=size)
+    return read_c_string(prog, address, size)
 
 
 def task_comm(task: Object) -> bytes:
@@ -101,7 +114,9 @@ class Tasks:
         self._prog = prog
         task = prog.type("struct task_struct")
         self._pointer = prog.pointer_type(task)
-        self._layout = SparseLayout(prog, task, TaskStruct)
+        self._layout: Layout[TaskStruct] = SparseLayout(prog, task, TaskStruct)
+        if not (are_reads_exact(prog) or are_names_left_out(prog)):
+            self._layout = SpanLayout(prog, task, _NamedTaskStruct, self._layout)
         self._comm = offsetof(task, "comm")
         self._comm_size = sizeof(task.member("comm").type)
         self._tasks = offsetof(task, "tasks")
@@ -121,9 +136,13 @@ class Tasks:
         """Return a ``struct task_struct *``."""
         return Object(self._prog, self._pointer, address)
 
-    def comm(self, address: int) -> bytes:
+    def comm(self, thread: Thread) -> bytes:
         """Return the name of a task: see :func:`task_comm()`."""
-        return _read_comm(self._prog, address + self._comm, self._comm_size)
+        known = getattr(thread.task, "comm", None)
+        if isinstance(known, bytes):
+            return known.partition(b"\0")[0]
+        address = thread.address + self._comm
+        return _read_comm(self._prog, address, self._comm_size)
 
     def lose(self, why: str) -> None:
         """Keep why a task is missing."""

@@ -84,6 +84,7 @@ SHAPES: Mapping[type, Shape] = {
                 ("vlan", "macvlan", "ipvlan", "bond", "bridge_port", "netkit")
             ),
             **dict.fromkeys(("off_list", "refcount", "ref_tasks")),
+            "ref_trackers": None,
         },
         forms={"net_device": hex},
         after={"netns_label": "netns"},

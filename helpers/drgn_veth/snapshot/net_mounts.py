@@ -9,7 +9,7 @@ The files that network namespaces are mounted on, which give them their names.
 from collections.abc import Collection, Iterable, Iterator
 from typing import Optional
 
-from drgn import Object, Program
+from drgn import Program
 from drgn.helpers.common.prog import takes_program_or_default
 
 from ..core.salvage import Salvage
@@ -20,25 +20,11 @@ from .mounts import Mount, Mounts
 __all__ = ("for_each_net_mount", "net_mounts", "net_mounts_elsewhere")
 
 
-class _Files:
-    # What takes a look-up is looked up once a walk.
-    def __init__(self, prog: Program) -> None:
-        self._prog = prog
-        self._pointer = prog.type("struct dentry *")
-        self._files = NetNsFiles(prog)
-
-    def inum(self, dentry: int) -> Optional[int]:
-        """Return the number of the network namespace that a file represents."""
-        inode = Object(self._prog, self._pointer, dentry).d_inode.read_()
-        ns = self._files.net_ns(inode)
-        return ns.inum.value_() if ns else None
-
-
 def _paths(
     prog: Program, mounts: Mounts, found: Iterable[Mount], salvage: Salvage
 ) -> Iterator[tuple[int, str]]:
     # Of some mounts: the number of what is mounted, and where.
-    files = _Files(prog)
+    files = NetNsFiles(prog)
     inums: dict[int, Optional[int]] = {}
     given: set[tuple[int, str]] = set()
     for mount in found:
@@ -102,7 +88,7 @@ def net_mounts_elsewhere(
     for mount in salvage.walk(mounts.of_super_block(prog["nsfs_mnt"].mnt_sb)):
         if mount.namespace != first:
             seen.setdefault((mount.root, mount.mountpoint), mount)
-    files = _Files(prog)
+    files = NetNsFiles(prog)
     roots = {mount.root for mount in seen.values()}
     numbers = {root: salvage.read(files.inum, root) for root in roots}
     found: dict[int, set[str]] = {}

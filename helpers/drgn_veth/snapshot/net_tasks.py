@@ -104,7 +104,7 @@ class _Walk:
                 css_sets[task.cgroups] = pid
             members.append((pid, thread.address, thread, thread))
             if len(members) <= _MAX_TASKS:
-                self._comm(thread.address)
+                self._comm(thread)
         return True
 
     def _add(self, leader: Thread, threads: list[Thread]) -> None:
@@ -124,11 +124,12 @@ class _Walk:
                 members.append((pid, thread.address, thread, leader))
                 if len(members) <= _MAX_TASKS:
                     # While its page is at hand. PIDs mostly ascend.
-                    self._comm(thread.address)
+                    self._comm(thread)
 
-    def _comm(self, address: int) -> Maybe[str]:
+    def _comm(self, thread: Thread) -> Maybe[str]:
+        address = thread.address
         if address not in self._comms:
-            comm = attempt(self._tasks.comm, address)
+            comm = attempt(self._tasks.comm, thread)
             self._comms[address] = attempt(decode, comm)
         return self._comms[address]
 
@@ -137,7 +138,7 @@ class _Walk:
         container = self._containers.of_css_set(thread.task.cgroups)
         return NetTask(
             leader.task.tgid,
-            self._comm(thread.address),
+            self._comm(thread),
             None if container is None else attempt(lambda c: c.id, container),
             None if thread is leader else thread.task.pid,
         )

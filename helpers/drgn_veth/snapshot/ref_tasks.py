@@ -24,6 +24,7 @@ from ..readers.unregister import (
     netdev_initial_refcnt,
 )
 from .layouts import Layouts
+from .ref_trackers import ref_trackers
 from .task_record import task_record
 
 __all__ = ("add_ref_tasks",)
@@ -65,7 +66,7 @@ def _waits(task: Object, address: int, net: int) -> bool:
 def add_ref_tasks(layouts: Layouts, devices: Sequence[Device]) -> list[Device]:
     """
     Return devices, with the tasks that may hold those whose references
-    netdev_run_todo() waits for.
+    netdev_run_todo() waits for, and with who took these.
     """
     prog = layouts.prog
     stuck = _waited_for(layouts, devices)
@@ -84,7 +85,10 @@ def add_ref_tasks(layouts: Layouts, devices: Sequence[Device]) -> list[Device]:
         return tuple(found[address][:_MAX_TASKS])
 
     return [
-        device._replace(ref_tasks=tasks(device.net_device))
+        device._replace(
+            ref_tasks=tasks(device.net_device),
+            ref_trackers=ref_trackers(prog, device.net_device),
+        )
         if device.net_device in stuck
         else device
         for device in devices

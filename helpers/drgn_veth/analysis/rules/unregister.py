@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The rule about devices that cannot go."""
 
+from collections.abc import Iterator
 from typing import Optional
 
 from ...core.unreadable import Unreadable
-from ...model import Task
+from ...model import Device, RefTracker, Task
 from ..names import name_of
 from ..need import need
 from .context import Context, End
-from .finding import WARNING, Symptom
+from .finding import WARNING, Symptom, Value
 from .rule import Rule
 
 __all__ = ("RULES",)
@@ -18,6 +19,24 @@ def _task(task: Task) -> str:
     name = "?" if isinstance(task.comm, Unreadable) else task.comm
     pid = "?" if isinstance(task.pid, Unreadable) else task.pid
     return f"{name} (pid {pid})"
+
+
+def _tracker(tracker: RefTracker) -> str:
+    functions = tracker.functions
+    if isinstance(functions, Unreadable) or not functions:
+        where = "?"
+    else:
+        where = ", called by ".join(f"{name}()" for name in functions)
+    return f"{tracker.references} in {where}"
+
+
+def _trackers(device: Device) -> Iterator[tuple[str, Value]]:
+    # As evidence: most kernels do not know.
+    trackers = device.ref_trackers
+    if isinstance(trackers, Unreadable):
+        yield "refcnt_tracker", trackers
+    elif trackers is not None:
+        yield "refcnt_tracker", tuple(map(_tracker, trackers))
 
 
 def _gone(context: Context) -> list[End]:
@@ -40,6 +59,9 @@ def _stuck(context: Context, end: End) -> Optional[Symptom]:
         who = f"its address is on the kernel stack of {', '.join(map(_task, tasks))}"
     else:
         who = "no task has its address on its kernel stack"
+    if isinstance(device.ref_trackers, tuple):
+        taken = "; ".join(map(_tracker, device.ref_trackers))
+        who += f". Its references were taken: {taken}"
     return Symptom(
         "it is unregistered, and cannot be freed because of references to it "
         f'("waiting for {name_of(device)} to become free. Usage count = {refs}"): '
@@ -50,6 +72,7 @@ def _stuck(context: Context, end: End) -> Optional[Symptom]:
                 "tasks",
                 tasks if isinstance(tasks, Unreadable) else tuple(map(_task, tasks)),
             ),
+            *_trackers(device),
         ),
     )
 
@@ -73,7 +96,8 @@ RULES: tuple[Rule, ...] = (
             "It is normal for a moment. If it lasts, end the processes that are named, "
             "which are in the middle of something with the device. If there are none, "
             "a route, a neighbour, a packet in a queue or a module may hold it: only a "
-            "kernel with CONFIG_NET_DEV_REFCNT_TRACKER knows which. It is a bug of the "
+            "kernel with CONFIG_NET_DEV_REFCNT_TRACKER knows which, and the finding "
+            "then names the functions that took the references. It is a bug of the "
             "kernel then."
         ),
         why=(
