@@ -33,9 +33,11 @@ from tests.support.booted import (
     Tally,
     look_at_guest,
     look_before_asking,
+    make_and_ask,
     make_dump,
 )
 from tests.support.btf.dumps import LabDump, lab_dump_of
+from tests.support.crowd import make_crowd
 from tests.support.fixes import RulesRun, rules_run, try_fixes
 from tests.support.recorded import CORES, Recorded, recorded_core
 from tests.support.tallies import TALLIES, pytest_sessionfinish, pytest_testnodedown
@@ -46,8 +48,14 @@ __all__ = ("pytest_sessionfinish", "pytest_testnodedown")
 
 _JOBS = 2
 
+CORNERS = Path(__file__).with_name("vm") / "corners.py"
+
 #: Scenes in which the prober asks the kernel about XDP attaches.
 SCENES_ASKED = ("zoo", "attach", "random")
+
+
+#: Makes a dump, given a kernel and a folder.
+_Make = Callable[[str, Path], Any]
 
 
 class _Booted:
@@ -55,16 +63,19 @@ class _Booted:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._pool = concurrent.futures.ThreadPoolExecutor(_JOBS)
-        self._dumps: dict[Any, concurrent.futures.Future[Dump]] = {}
+        self._dumps: dict[Any, concurrent.futures.Future[Any]] = {}
 
-    def start(self, kernel: str, scene: str, **kwargs: Any) -> None:
+    def start(self, kernel: str, scene: str, make: _Make) -> None:
         folder = self._folder / f"{kernel}-{scene}"
-        self._dumps[kernel, scene] = self._pool.submit(
-            make_dump, kernel, scene, folder, **kwargs
-        )
+        self._dumps[kernel, scene] = self._pool.submit(make, kernel, folder)
 
     def get(self, kernel: str, scene: str) -> Dump:
-        return self._dumps[kernel, scene].result()
+        dump: Dump = self._dumps[kernel, scene].result()
+        return dump
+
+    def told(self, kernel: str, program: str) -> tuple[Dump, dict[str, Any]]:
+        told: tuple[Dump, dict[str, Any]] = self._dumps[kernel, program].result()
+        return told
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
@@ -76,19 +87,32 @@ def _kernels(scene: str) -> list[str]:
     return newest + OLDER_BUILDS.get(scene, [])
 
 
-#: The scenes, in the order in which they boot; the arguments of make_dump() for each,
-#: and the fixtures that use it.
-SCENES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+def _scene(name: str, **hooks: Any) -> _Make:
+    return lambda kernel, folder: make_dump(kernel, name, folder, **hooks)
+
+
+def _make_corners(kernel: str, folder: Path) -> tuple[Dump, dict[str, Any]]:
+    return make_and_ask(kernel, folder, CORNERS)
+
+
+#: What boots, in this order: scenes, and programs that run without one; what makes a
+#: dump of each, and the fixtures that use it.
+BOOTS: dict[str, tuple[_Make, tuple[str, ...]]] = {
     "zoo": (
-        {"early_hooks": [look_before_asking], "hooks": [look_at_guest]},
+        _scene("zoo", early_hooks=[look_before_asking], hooks=[look_at_guest]),
         ("zoo", "one_zoo", "lab_dump", "old_dump", "new_dump", "asked"),
     ),
-    "dying": ({}, ("dying",)),
-    "whose": ({"hooks": [look_at_guest]}, ("whose_dump", "new_whose_dump")),
-    "teardown": ({}, ("teardown",)),
-    "rules": ({"hooks": [try_fixes]}, ("rules", "all_rules")),
-    "attach": ({}, ("asked",)),
-    "random": ({}, ("asked",)),
+    "dying": (_scene("dying"), ("dying",)),
+    "whose": (
+        _scene("whose", hooks=[look_at_guest]),
+        ("whose_dump", "new_whose_dump"),
+    ),
+    "crowd": (make_crowd, ("crowd",)),
+    "corners": (_make_corners, ("corners",)),
+    "teardown": (_scene("teardown"), ("teardown",)),
+    "rules": (_scene("rules", hooks=[try_fixes]), ("rules", "all_rules")),
+    "attach": (_scene("attach"), ("asked",)),
+    "random": (_scene("random"), ("asked",)),
 }
 
 
@@ -110,10 +134,10 @@ def booted(
         for name in getattr(item, "fixturenames", ())
     }
     all_dumps = _Booted(tmp_path_factory.mktemp("dumps"))
-    for scene, (how, fixtures) in SCENES.items():
+    for name, (make, fixtures) in BOOTS.items():
         if wanted.intersection(fixtures):
-            for kernel in _kernels(scene):
-                all_dumps.start(kernel, scene, **how)
+            for kernel in _kernels(name):
+                all_dumps.start(kernel, name, make)
     yield all_dumps
     all_dumps.close()
 
@@ -136,6 +160,22 @@ def whose_dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
 @pytest.fixture(scope="session", params=KERNELS)
 def teardown(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     return booted.get(request.param, "teardown")
+
+
+@pytest.fixture(scope="session", params=KERNELS)
+def crowd(
+    request: pytest.FixtureRequest, booted: _Booted
+) -> tuple[Dump, dict[str, Any]]:
+    """A kernel with many processes, and what /proc says of them."""
+    return booted.told(request.param, "crowd")
+
+
+@pytest.fixture(scope="session", params=KERNELS)
+def corners(
+    request: pytest.FixtureRequest, booted: _Booted
+) -> tuple[Dump, dict[str, Any]]:
+    """A kernel with what scenes do not have, and what it says of it."""
+    return booted.told(request.param, "corners")
 
 
 @pytest.fixture(scope="session", params=KERNELS[-1:])
@@ -281,16 +321,32 @@ def _core_of(item: pytest.Item) -> str:
     return found
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def _boot_of(item: pytest.Item) -> int:
+    # When the last dump that a test needs is made, -1 if it needs none.
+    params = getattr(item, "callspec", _NO_SPEC).params
+    wanted = getattr(item, "fixturenames", ())
+    boots = [(name, kernel) for name in BOOTS for kernel in _kernels(name)]
+    last = -1
+    for number, (name, kernel) in enumerate(boots):
+        for fixture in set(BOOTS[name][1]).intersection(wanted):
+            if params.get(fixture, kernel) in (kernel, (kernel, name)):
+                last = number
+    return last
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     # LAB_KERNELS may name no old kernel, or no new one: their tests do not exist then,
     # as a skipped test counts as a failed one.
     items[:] = [item for item in items if not item.name.endswith("[NOTSET]")]
     for item in items:
         if "booted" in getattr(item, "fixturenames", ()):
             item.add_marker("vm")
+    yield
     # All tests of a recorded core next to each other, or two processes would open it.
     names = {name: place for place, name in enumerate(CORES)}
-    items.sort(key=lambda item: names.get(_core_of(item), -1))
+    # Those of a dump as soon as it is made, while the next ones boot.
+    items.sort(key=lambda item: (_boot_of(item), names.get(_core_of(item), -1)))
 
 
 def pytest_collection_finish() -> None:

@@ -2,7 +2,6 @@
 """The readers of names, links, programs and locks, against what the kernel said."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from drgn import Program
@@ -27,12 +26,10 @@ from drgn_veth.snapshot.net_mounts import for_each_net_mount, net_mounts
 from drgn_veth.snapshot.net_tasks import net_processes
 import pytest
 
-from tests.support.booted import KERNELS, Dump, make_and_ask
+from tests.support.booted import Dump
 from tests.support.kernel import TYPES, program_of
 
 pytestmark = pytest.mark.vm
-
-CORNERS = Path(__file__).with_name("corners.py")
 
 
 def nets(prog: Program) -> dict[int, int]:
@@ -112,15 +109,6 @@ def test_dying(dying: Dump, types: str) -> None:
     # What waits for it has its flags in the lowest bits of the owner.
     assert prog["rtnl_mutex"].owner.counter.value_() & 7
     assert owner.comm.string_() == b"python3"
-
-
-@pytest.fixture(scope="module", params=KERNELS)
-def corners(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Dump, dict[str, Any]]:
-    """A kernel with what scenes do not have, and what it says of it."""
-    folder = tmp_path_factory.mktemp("corners")
-    return make_and_ask(request.param, folder / request.param, CORNERS)
 
 
 @pytest.fixture(scope="module", params=TYPES)

@@ -2,7 +2,6 @@
 """Tasks, their namespaces and containers, against /proc and drgn's own helpers."""
 
 from collections import defaultdict
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ from drgn import Program
 from drgn.helpers.linux.cgroup import cgroup_path
 from drgn.helpers.linux.list import list_for_each_entry
 from drgn.helpers.linux.pid import for_each_task
-from drgn_veth.core.containers import NO_CONTAINERS, PATTERNS, example_of
 from drgn_veth.core.text import decode
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.faces.slice import check_slice, slice_target
@@ -27,34 +25,11 @@ from drgn_veth.readers.task import (
 from drgn_veth.snapshot.net_tasks import NetTasks, net_tasks
 import pytest
 
-from tests.support.booted import KERNELS, Dump, make_and_ask
+from tests.support.booted import Dump
+from tests.support.crowd import CONTAINERS, ID, NESTED, NONE, OTHER
 from tests.support.kernel import TYPES, program_of
 
 pytestmark = pytest.mark.vm
-
-CROWD = Path(__file__).with_name("crowd.py")
-ID, OTHER = 32 * "0f", 32 * "e1"
-#: In a container in a container; and in none, as a runtime's own processes are.
-NESTED = [f"/docker/{ID}/docker/{OTHER}", f"/docker/{ID}/kubelet/kubepods/pod1/{OTHER}"]
-NONE = [example_of(path) for path in NO_CONTAINERS if path != "/"]
-CONTAINERS = {
-    example_of(pattern.example): pattern.runtime for pattern in PATTERNS
-} | dict.fromkeys(NESTED, "docker")
-CONTAINERS[NESTED[1]] = None
-
-
-@pytest.fixture(scope="module", params=KERNELS)
-def crowd(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Dump, dict[str, Any]]:
-    """A kernel with many processes, and what /proc says of them."""
-    folder = tmp_path_factory.mktemp("crowd")
-    # Both versions in turn; each path once.
-    paths = [*CONTAINERS, *NONE]
-    text = json.dumps({"v2": paths[::2], "v1": paths[1::2]})
-    paths_json = folder / "paths.json"
-    paths_json.write_text(text)
-    return make_and_ask(request.param, folder / request.param, CROWD, paths_json)
 
 
 @pytest.fixture(scope="module", params=TYPES)
