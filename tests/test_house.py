@@ -156,7 +156,6 @@ ROOMS: Mapping[str, Sequence[str]] = {
         *("analysis", "btf", "core", "dump", "model", "readers", "render", "snapshot"),
         "drgn_veth_start",
     ),
-    "plugin": ("btf",),
     # The public names.
     "__init__": ("analysis", "disasm", "model", "readers", "snapshot"),
 }

@@ -40,7 +40,7 @@ def run(core: Path, env: dict[str, str], *args: str) -> str:
 
 
 def test_prompt(core: Path) -> None:
-    plugin = {"DRGN_PLUGINS": "drgn_veth=drgn_veth.plugin"}
+    plugin = {"DRGN_PLUGINS": "drgn_veth=drgn_veth_plugin"}
     first, second = run(core, plugin, "-e", PROMPT).splitlines()
     assert "peer" in first and int(first.split()[0]) > 4026531000
     assert int(second.split()[0]) > 40 and second.endswith(" btf")
@@ -49,7 +49,7 @@ def test_prompt(core: Path) -> None:
 def test_with_and_without_the_plugin(core: Path) -> None:
     with_it = run(
         core,
-        {"DRGN_PLUGINS": "drgn_veth=drgn_veth.plugin"},
+        {"DRGN_PLUGINS": "drgn_veth=drgn_veth_plugin"},
         *(str(SCRIPT), "--format", "json"),
     )
     without = run(core, {"DRGN_DISABLE_PLUGINS": "*"}, str(SCRIPT), "--format", "json")

@@ -26,9 +26,9 @@ from .options import (
     parse,
 )
 from .output import check_output, write_output
-from .status import EXIT_OK
+from .shown import Shown
 
-__all__ = ("main", "parser")
+__all__ = ("add_options", "main", "parser", "show")
 
 _DESCRIPTION = """\
 Report the network namespaces of a kernel: what they are called, the processes and
@@ -64,6 +64,13 @@ exit status:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the script's options."""
     p = new_parser("netns_report.py", _DESCRIPTION, _EPILOG)
+    add_options(p)
+    add_target_options(p)
+    return p
+
+
+def add_options(p: argparse.ArgumentParser) -> None:
+    """Add the options that do not choose the target."""
     p.add_argument(
         "--devices",
         dest="with_devices",
@@ -85,16 +92,17 @@ def parser() -> argparse.ArgumentParser:
     )
     add_color_option(output)
     add_output_options(output)
-    add_target_options(p)
-    return p
+
+
+def _listed(kept: Snapshot, whole: Snapshot) -> Snapshot:
+    return kept if kept is whole else filters.matched_only(kept)
 
 
 def _render(args: argparse.Namespace, kept: Snapshot, whole: Snapshot) -> str:
     if args.format == "json":
         found = diagnose.keep_findings(diagnose.diagnose(whole), kept)
         return json.render(kept, found)
-    if kept is not whole:
-        kept = filters.matched_only(kept)
+    kept = _listed(kept, whole)
     if args.format == "csv":
         return (
             csv.devices(kept, whole.devices) if args.with_devices else netns.csv(kept)
@@ -110,7 +118,11 @@ def _render(args: argparse.Namespace, kept: Snapshot, whole: Snapshot) -> str:
 
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     """Run the script, and return its exit status."""
-    args = parse(parser(), argv)
+    return show(prog, parse(parser(), argv)).status
+
+
+def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
+    """Do what the options say, and return the namespaces that were shown."""
     check_output(args.output, opening.inputs(prog, args))
     check_format(args.format)
     target = opening.open_target(prog, args)
@@ -119,4 +131,4 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     text = _render(args, kept, whole)
     write_output(text, args.output, opening.inputs(target, args))
     warn_of_missing(kept)
-    return EXIT_OK
+    return Shown(_listed(kept, whole).namespaces)

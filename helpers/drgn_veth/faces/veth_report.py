@@ -30,9 +30,10 @@ from .options import (
     parse,
 )
 from .output import check_output, write_output
-from .status import EXIT_FOUND, EXIT_OK, UsageError, warn
+from .shown import Shown
+from .status import EXIT_FOUND, UsageError, warn
 
-__all__ = ("main", "parser")
+__all__ = ("add_options", "main", "parser", "show")
 
 _DESCRIPTION = """\
 Report the veth and netkit pairs of a kernel: both ends, their network namespaces,
@@ -82,6 +83,13 @@ exit status:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the script's options."""
     p = new_parser("veth_report.py", _DESCRIPTION, _EPILOG)
+    add_options(p)
+    add_target_options(p)
+    return p
+
+
+def add_options(p: argparse.ArgumentParser) -> None:
+    """Add the options that do not choose the target."""
     p.add_argument(
         "--all", action="store_true", help="list devices of every kind instead of pairs"
     )
@@ -118,8 +126,6 @@ def parser() -> argparse.ArgumentParser:
     )
     add_color_option(output)
     add_output_options(output)
-    add_target_options(p)
-    return p
 
 
 def _listed(kept: Snapshot) -> Snapshot:
@@ -176,12 +182,16 @@ def _explanation(rule: str) -> str:
 
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     """Run the script, and return its exit status."""
-    args = parse(parser(), argv)
+    return show(prog, parse(parser(), argv)).status
+
+
+def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
+    """Do what the options say, and return the devices that were shown."""
     check_output(args.output, opening.inputs(prog, args))
     if args.explain is not None:
         text = _explanation(args.explain)
         write_output(text, args.output, opening.inputs(prog, args))
-        return EXIT_OK
+        return Shown()
     check_format(args.format)
     target = opening.open_target(prog, args)
     whole = opening.take(target)
@@ -195,5 +205,5 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
         if undecided is not None:
             warn(undecided)
         if diagnose.has_error(found):
-            return EXIT_FOUND
-    return EXIT_OK
+            return Shown(kept.devices, EXIT_FOUND)
+    return Shown(kept.devices)
