@@ -9,6 +9,8 @@ __all__ = (
     "opening",
     "options",
     "output",
+    "prompt",
+    "shown",
     "slice",
     "status",
     "symbols",

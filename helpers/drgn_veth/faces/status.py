@@ -21,8 +21,10 @@ __all__ = (
     "EXIT_OK",
     "EXIT_TARGET",
     "EXIT_USAGE",
+    "TRACEBACK",
     "TargetError",
     "UsageError",
+    "internal_error",
     "run",
     "warn",
 )
@@ -33,7 +35,8 @@ EXIT_USAGE = 2
 EXIT_TARGET = 3
 
 _INTERRUPTED = 130
-_TRACEBACK = "DRGN_VETH_TRACEBACK"
+#: The environment variable that asks for a traceback.
+TRACEBACK = "DRGN_VETH_TRACEBACK"
 
 
 class UsageError(Exception):
@@ -51,6 +54,14 @@ def warn(message: str) -> None:
     name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
     with contextlib.suppress(OSError):
         print(for_terminal(f"{name}: {message}"), file=sys.stderr, flush=True)
+
+
+def internal_error(error: BaseException) -> str:
+    """Return what to say of an error that nobody expected."""
+    return (
+        f"internal error: {type(error).__name__}: {error}; please report it with the "
+        f"output of {TRACEBACK}=1"
+    )
 
 
 def _flush_stdout() -> int:
@@ -86,12 +97,9 @@ def _status(main: Callable[[Optional[Program]], int], prog: Optional[Program]) -
         return _INTERRUPTED
     except Exception as e:
         # A dump is untrusted, and may lead to code paths that nobody has tested.
-        if os.environ.get(_TRACEBACK):
+        if os.environ.get(TRACEBACK):
             raise
-        warn(
-            f"internal error: {type(e).__name__}: {e}; please report it with the "
-            f"output of {_TRACEBACK}=1"
-        )
+        warn(internal_error(e))
         return EXIT_TARGET
 
 

@@ -17,7 +17,9 @@ __all__ = (
     "json",
     "netns",
     "plain",
+    "rps",
     "style",
     "table",
     "words",
+    "xdp",
 )
