@@ -157,7 +157,7 @@ ROOMS: Mapping[str, Sequence[str]] = {
         "drgn_veth_start",
     ),
     # The public names.
-    "__init__": ("analysis", "disasm", "model", "readers", "snapshot"),
+    "__init__": ("analysis", "core", "disasm", "model", "readers", "snapshot"),
 }
 #: What is made of a Snapshot never touches a kernel.
 PURE = {"analysis", "model", "render"}

@@ -8,7 +8,10 @@ drgn objects, :func:`~drgn_veth.snapshot.take_snapshot()`, and what is made of a
 Snapshot: :class:`~drgn_veth.analysis.attach.predictor.Predictor`.
 """
 
+from types import FunctionType
+
 from .analysis.attach.predictor import Predictor
+from .core.arguments import checked
 from .disasm.veth_poll import veth_poll_members
 from .disasm.xdp_messages import messages_in, xdp_message_places
 from .readers.bonding import bond_mode, bond_priv, bond_xmit_policy
@@ -305,4 +308,19 @@ __all__ = (
     "vlan_dev_vlan_proto",
     "xdp_link_refs",
     "xdp_message_places",
+)
+
+# What a user calls says so if an argument is of another type. A Snapshot calls the
+# functions where they are defined, and does not pay for it.
+_checked = {
+    value: checked(value)
+    for value in (globals()[name] for name in __all__)
+    if isinstance(value, FunctionType)
+}
+globals().update(
+    {
+        name: _checked[globals()[name]]
+        for name in __all__
+        if isinstance(globals()[name], FunctionType)
+    }
 )

@@ -2,6 +2,7 @@
 """What every room may use: unreadable values, errors, words."""
 
 __all__ = (
+    "arguments",
     "byte_order",
     "containers",
     "english",

@@ -41,9 +41,10 @@ def _cpus(cpus: Maybe[tuple[int, ...]]) -> str:
 def _rx(queue: RpsQueue) -> str:
     cpus, flows = queue.cpus, queue.flow_entries
     said = [f"RPS to {_cpus(cpus)}"] if cpus else []
-    if flows:
-        known = not isinstance(flows, Unreadable)
-        said.append(f"RFS {count(flows, 'flow') if known else words.UNKNOWN}")
+    if isinstance(flows, Unreadable):
+        said.append(f"RFS {words.UNKNOWN}")
+    elif flows:
+        said.append(f"RFS {count(flows, 'flow')}")
     return ", ".join(said) or "no RPS"
 
 

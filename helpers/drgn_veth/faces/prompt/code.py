@@ -75,7 +75,7 @@ _XDP = """\
                 bpf_prog_name(program).decode(),
                 bpf_prog_id(program),
                 bpf_prog_tag(program),
-                f"link {bpf_link_id(link.link)}" if link else "netlink",
+                f"link {bpf_link_id(link)}" if link else "netlink",
             )
         for mode in MODES:
             for via in ("netlink", "link"):
@@ -118,7 +118,7 @@ def _finished(code: DrgnCodeBuilder, text: str) -> str:
 
 
 def _tuple(values: Iterable[object]) -> str:
-    return f"({', '.join(map(repr, values))},)"
+    return repr(tuple(values))
 
 
 def _nets(prog: Program, args: argparse.Namespace) -> str:
