@@ -8,6 +8,7 @@ drgn code that reads with our helpers what a command shows: a start for one's ow
 
 import argparse
 from collections.abc import Iterable
+import re
 
 from drgn import Program
 from drgn.commands import DrgnCodeBuilder
@@ -16,9 +17,23 @@ from ...analysis.attach.predictor import MODES
 from .. import opening
 from ..filtering import wanted
 
-__all__ = ("netns", "rps", "veth", "xdp")
+__all__ = ("HELPERS", "netns", "rps", "veth", "xdp")
 
-_OURS = "drgn_veth"
+#: The helpers that the code may use.
+HELPERS = frozenset(
+    {
+        *("Predictor", "XPS_CPUS", "XPS_RXQS", "XdpMode", "bpf_link_id"),
+        *("bpf_prog_id", "bpf_prog_name", "bpf_prog_tag", "dev_get_flags", "dev_net"),
+        *("dev_xdp_link", "dev_xdp_prog", "for_each_altname", "for_each_net_bounded"),
+        *("for_each_netdev_bounded", "net_inum", "net_mounts", "net_tasks"),
+        *("netdev_flag_names", "netdev_inet6_addresses", "netdev_inet_addresses"),
+        *("netdev_kind", "netdev_num_rx_queues", "netdev_num_tx_queues"),
+        *("netdev_peer", "netdev_real_num_rx_queues", "netdev_real_num_tx_queues"),
+        *("netdev_rps_flow_entries", "netdev_rps_map", "netdev_xps_queues"),
+        *("rps_map_cpus", "take_snapshot"),
+    }
+)
+_WORD = re.compile(r"\w+")
 
 _VETH = """\
         print(
@@ -102,17 +117,9 @@ def _builder(prog: Program) -> DrgnCodeBuilder:
         return DrgnCodeBuilder()  # type: ignore[call-arg]
 
 
-def _words(text: str) -> set[str]:
-    for char in "()[]{}*,.:\"'=\n":
-        text = text.replace(char, " ")
-    return set(text.split())
-
-
 def _finished(code: DrgnCodeBuilder, text: str) -> str:
     # With the imports that it needs.
-    from ... import __all__ as ours
-
-    code.add_from_import(_OURS, *_words(text).intersection(ours))
+    code.add_from_import("drgn_veth", *HELPERS.intersection(_WORD.findall(text)))
     code.append(text)
     return code.get()
 
