@@ -46,6 +46,27 @@ def test_prompt(core: Path) -> None:
     assert int(second.split()[0]) > 40 and second.endswith(" btf")
 
 
+IMPORTED = """
+import sys
+print(*sorted(name for name in sys.modules if name.startswith("drgn_veth")))
+from drgn.commands import DEFAULT_COMMAND_NAMESPACE
+there = DEFAULT_COMMAND_NAMESPACE.enabled(prog)
+print(*(name for name, command in there if "XDP programs" in command.description()))
+print("drgn_veth" in sys.modules)
+DEFAULT_COMMAND_NAMESPACE.lookup(prog, "xdp").format_usage()
+print("drgn_veth" in sys.modules)
+"""
+
+
+def test_imports_nothing_until_it_is_used(core: Path) -> None:
+    """drgn starts as fast as without it."""
+    plugin = {"DRGN_PLUGINS": "drgn_veth=drgn_veth_plugin"}
+    imported, commands, before, after = run(core, plugin, "-e", IMPORTED).splitlines()
+    assert imported == "drgn_veth_plugin"
+    assert commands == "xdp"
+    assert (before, after) == ("False", "True")
+
+
 def test_with_and_without_the_plugin(core: Path) -> None:
     with_it = run(
         core,
