@@ -8,6 +8,8 @@ Once drgn-veth is installed, drgn imports this module at every start (entry poin
 needs it: when a command runs, or when debug symbols lack something.
 """
 
+import importlib.util
+import os.path
 import sys
 from typing import Any, Optional
 
@@ -30,6 +32,13 @@ def _is_kernel(prog: Program) -> bool:
     return bool(prog.flags & ProgramFlags.IS_LINUX_KERNEL)
 
 
+def _imported(name: str) -> Any:
+    # DRGN_PLUGINS=drgn_veth=helpers/drgn_veth_plugin.py: the package is beside it.
+    if importlib.util.find_spec("drgn_veth") is None:
+        sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    return importlib.import_module(name)
+
+
 class _Command:
     # A command (drgn.commands.Command) whose options and body are imported when it is
     # used. Which methods there are depends on the version of drgn.
@@ -48,9 +57,7 @@ class _Command:
         if method.startswith("_"):
             raise AttributeError(method)
         if self._real is None:
-            from drgn_veth.faces.prompt import command
-
-            self._real = command(self._name)
+            self._real = _imported("drgn_veth.faces.prompt").command(self._name)
         return getattr(self._real, method)
 
 
@@ -88,9 +95,8 @@ class _Finders:
 
     def _finders(self) -> Any:
         if self._real is None:
-            from drgn_veth.btf.plugin_finders import OnDemand
-
-            self._real = OnDemand(self._prog)
+            package = _imported("drgn_veth.btf.plugin_finders")
+            self._real = package.OnDemand(self._prog)
         return self._real
 
     def find_type(self, *args: Any) -> Any:

@@ -67,6 +67,26 @@ def test_imports_nothing_until_it_is_used(core: Path) -> None:
     assert (before, after) == ("False", "True")
 
 
+def test_from_a_checkout(core: Path) -> None:
+    """The file alone is enough: the package is beside it."""
+    file = {"DRGN_PLUGINS": f"drgn_veth={REPOSITORY}/helpers/drgn_veth_plugin.py"}
+    code = "from drgn.commands import run_command; run_command(prog, 'rps lo')"
+    args = ["-q", "-c", str(core), "--no-default-symbols", "-e", code]
+    not_installed = (
+        "import sys; from drgn.cli import _main; "
+        "sys.path = [path for path in sys.path if not path.endswith('helpers')]; _main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", not_installed, *args],
+        env={**os.environ, **file, "DRGN_DISABLE_PLUGINS": "drgn_veth"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("CPUs online")
+
+
 def test_with_and_without_the_plugin(core: Path) -> None:
     with_it = run(
         core,

@@ -329,6 +329,26 @@ def test_helpers_are_exported() -> None:
     assert set(drgn_veth.__all__) >= HELPERS
 
 
+def test_a_dump_is_read_once(snapshot: Any) -> None:
+    prog = Program()
+    prog.set_core_dump(recorded_core(NAME).core)
+    first, second = (shown(prog, "veth --all")[1] for _ in range(2))
+    assert first == list(snapshot.devices)
+    assert all(one is other for one, other in zip(first, second))
+    # With more symbols, more may be readable.
+    prog.register_type_finder("more", lambda *_: None, enable_index=-1)
+    third = shown(prog, "veth --all")[1]
+    assert third == first and third[0] is not first[0]
+
+
+def test_a_script_reads_again(prog: Program) -> None:
+    other = Program()
+    other.set_core_dump(recorded_core(NAME).core)
+    args = veth_report.parser().parse_args(["--all"])
+    first, second = (veth_report.show(other, args).records for _ in range(2))
+    assert first[0] == second[0] and first[0] is not second[0]
+
+
 ### A real prompt
 
 

@@ -5,6 +5,7 @@ __all__ = (
     "damage",
     "disclosed",
     "filtering",
+    "kept",
     "netns_report",
     "opening",
     "options",

@@ -33,6 +33,7 @@ from .damage import (
     what_is_wrong_with,
     why_not_opened,
 )
+from .kept import kept_or_taken
 from .status import TargetError, UsageError
 from .symbols import check_symbols, debug_files, load_symbols
 
@@ -208,7 +209,7 @@ def take(prog: Program) -> Snapshot:
     :raises TargetError: if nothing can be read
     """
     try:
-        snapshot = take_something(prog)
+        snapshot = kept_or_taken(prog, take_something)
     except UnreadTargetError as e:
         raise unread(
             prog,

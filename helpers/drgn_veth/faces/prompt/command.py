@@ -22,6 +22,7 @@ from drgn_veth_plugin import COMMANDS
 
 from ...render.escape import for_terminal
 from .. import netns_report, veth_report
+from ..kept import keep_snapshots
 from ..options import add_target_options, parse
 from ..shown import Shown
 from ..status import TRACEBACK, TargetError, UsageError, internal_error
@@ -162,6 +163,7 @@ class PromptCommand:
             return None
         face = self._face
         setattr(args, face.option, [*getattr(args, face.option), *args.named])
+        keep_snapshots(prog)
         with _in_one_line(self._name):
             if args.drgn:
                 sys.stdout.write(face.code(prog, args))
