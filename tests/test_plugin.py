@@ -74,7 +74,7 @@ def test_from_a_checkout(core: Path) -> None:
     args = ["-q", "-c", str(core), "--no-default-symbols", "-e", code]
     not_installed = (
         "import sys; from drgn.cli import _main; "
-        "sys.path = [path for path in sys.path if not path.endswith('helpers')]; _main()"
+        "sys.path = [p for p in sys.path if not p.endswith('helpers')]; _main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", not_installed, *args],
