@@ -3,6 +3,7 @@
 
 from typing import NamedTuple, Optional
 
+from ....core import messages
 from ....core.english import count
 from ....core.skbuff import skb_data_align
 from ....core.uapi import XDP_PACKET_HEADROOM
@@ -119,7 +120,7 @@ _DECISIONS: tuple[Decision, ...] = (
         "veth-peer",
         "veth_xdp_set",
         "ENOTCONN",
-        "veth: Cannot set XDP when peer is detached",
+        messages.VETH_PEER,
         _peer_detached,
         compares=(
             "whether the veth still has its peer: while a pair is being deleted, it "
@@ -132,7 +133,7 @@ _DECISIONS: tuple[Decision, ...] = (
         "veth-mtu",
         "veth_xdp_set",
         "ERANGE",
-        "veth: Peer MTU is too large to set XDP",
+        messages.VETH_MTU,
         _peer_mtu,
         _fix_peer_mtu,
         compares=(
@@ -151,7 +152,7 @@ _DECISIONS: tuple[Decision, ...] = (
         "veth-queues",
         "veth_xdp_set",
         "ENOSPC",
-        "veth: XDP expects number of rx queues not less than peer tx queues",
+        messages.VETH_QUEUES,
         _rx_queues,
         _fix_rx_queues,
         compares=(
