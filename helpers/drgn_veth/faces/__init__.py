@@ -4,6 +4,7 @@
 __all__ = (
     "damage",
     "disclosed",
+    "explain",
     "filtering",
     "netns_report",
     "opening",

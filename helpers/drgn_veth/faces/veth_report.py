@@ -13,12 +13,11 @@ from typing import Optional
 from drgn import Program
 
 from ..analysis import diagnose, filters
-from ..analysis.rules import RULES_BY_ID
 from ..analysis.rules.finding import Finding
-from ..analysis.rules.page import explain
 from ..model import Snapshot
 from ..render import csv, findings, json
 from . import opening
+from .explain import explanation
 from .filtering import keep_wanted, warn_of_missing
 from .options import (
     add_color_option,
@@ -30,7 +29,7 @@ from .options import (
     parse,
 )
 from .output import check_output, write_output
-from .status import EXIT_FOUND, EXIT_OK, UsageError, warn
+from .status import EXIT_FOUND, EXIT_OK, warn
 
 __all__ = ("main", "parser")
 
@@ -105,8 +104,11 @@ def parser() -> argparse.ArgumentParser:
     )
     rules.add_argument(
         "--explain",
-        metavar="RULE",
-        help="explain a rule: what it checks, what it means, what to do; then exit",
+        metavar="WHAT",
+        nargs="?",
+        const="",
+        help="explain an errno (ENOSPC), a part of a message of the kernel, or a rule, "
+        "then exit; with a dump, also which devices meet it; alone, list all",
     )
     output = p.add_argument_group("output")
     output.add_argument(
@@ -164,22 +166,12 @@ def _render(
     return _table(args, kept, whole, found)
 
 
-def _explanation(rule: str) -> str:
-    try:
-        return explain(RULES_BY_ID[rule])
-    except KeyError:
-        raise UsageError(
-            f"--explain: no rule is called {rule!r}; the rules are "
-            f"{', '.join(RULES_BY_ID)}"
-        ) from None
-
-
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     """Run the script, and return its exit status."""
     args = parse(parser(), argv)
     check_output(args.output, opening.inputs(prog, args))
     if args.explain is not None:
-        text = _explanation(args.explain)
+        text = explanation(prog, args, [args.explain] if args.explain else [])
         write_output(text, args.output, opening.inputs(prog, args))
         return EXIT_OK
     check_format(args.format)

@@ -13,11 +13,13 @@ __all__ = (
     "columns",
     "csv",
     "escape",
+    "explain",
     "findings",
     "json",
     "netns",
     "plain",
     "style",
     "table",
+    "width",
     "words",
 )
