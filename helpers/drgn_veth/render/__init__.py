@@ -9,6 +9,7 @@ kernel memory, each for its destination.
 
 __all__ = (
     "attempts",
+    "attempts_device",
     "attempts_table",
     "columns",
     "csv",

@@ -75,10 +75,13 @@ def first(q: Question, decisions: Sequence[Decision]) -> Optional[Answer]:
 
     :raises CannotTell: if a value is missing before one does
     """
+    passed, device = q.passed, q.device.net_device
     for decision in decisions:
-        key = (decision.key, q.device.net_device)
-        because = None if key in q.passed else decision.holds(q)
+        if passed and (decision.key, device) in passed:
+            continue
+        because = decision.holds(q)
         if because is not None:
+            key = (decision.key, device)
             answer = refusal(
                 decision.errno,
                 decision.message,

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Which devices meet a check now: pure functions of a Snapshot."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from typing import NamedTuple, Optional
 
 from ...core.unreadable import Unreadable
 from ...model import Device
+from ..attach.alike import Answered, likeness
 from ..attach.predictor import MODES, VIAS, Predictor
 from ..attach.question import Answer, errno_name
 from .check import Check
@@ -50,15 +51,33 @@ def _because(answer: Answer) -> str:
     return answer.because.partition(" (no mode means")[0]
 
 
+def _ask(predictor: Predictor, device: Device) -> list[Answered]:
+    return [
+        Answered(*one)
+        for one in predictor.answers(device, "attach", MODES, VIAS, (False, True))
+    ]
+
+
+# Refusals that no command changes, so that nothing comes after them.
+_FINAL = ("no-offload", "no-operation")
+
+
+def _is_plain(answers: Iterable[Answered]) -> bool:
+    # Whether nothing else stands behind a refusal, whatever the namespace.
+    for one in answers:
+        check = check_of(one.answer)
+        if one.answer.errno != 0 and (check is None or check.key not in _FINAL):
+            return False
+    return True
+
+
 def _of_device(
-    predictor: Predictor, device: Device, checks: Collection[str]
+    answers: Iterable[Answered], device: Device, checks: Collection[str]
 ) -> Iterator[Met]:
     groups: dict[tuple[str, str, tuple[str, ...]], list[tuple[_Place, Answer]]] = {}
     check_by_key: dict[str, Check] = {}
     generic = False
-    for _, mode, via, frags, answer in predictor.answers(
-        device, "attach", MODES, VIAS, (False, True)
-    ):
+    for _, mode, via, frags, answer in answers:
         if mode == "generic" and answer.errno == 0:
             generic = True
         for check, one, before in _refusals(answer):
@@ -92,7 +111,20 @@ def met(
     :param checks: The checks to look for
     """
     keys = {check.key for check in checks}
-    return [one for device in devices for one in _of_device(predictor, device, keys)]
+    by_address = predictor.questions.by_address
+    # Devices that are like one that meets nothing need not be asked.
+    free: set[Hashable] = set()
+    found: list[Met] = []
+    for device in devices:
+        key = likeness(device, by_address)
+        if key is not None and key in free:
+            continue
+        answers = _ask(predictor, device)
+        of_device = list(_of_device(answers, device, keys))
+        found += of_device
+        if not of_device and key is not None and _is_plain(answers):
+            free.add(key)
+    return found
 
 
 class Undecided(NamedTuple):
@@ -106,8 +138,15 @@ def undecided(predictor: Predictor, devices: Iterable[Device]) -> Undecided:
     """Return which devices might meet any check: in driver mode, by netlink."""
     drivers: dict[str, int] = {}
     unread = 0
+    by_address = predictor.questions.by_address
+    accepted: set[Hashable] = set()
     for device in devices:
+        key = likeness(device, by_address)
+        if key is not None and key in accepted:
+            continue
         answer = predictor.attach(device, "driver")
+        if answer.errno == 0 and key is not None:
+            accepted.add(key)
         while answer.then is not None:
             answer = answer.then
         if isinstance(answer.errno, Unreadable) or answer.either:
