@@ -12,21 +12,22 @@ from typing import NamedTuple, Optional
 
 from drgn import Program
 
-from ..analysis import filters
+from ..analysis import diagnose, filters
 from ..analysis.attach import predictor
 from ..analysis.attach.alike import Answered, answers_alike
 from ..analysis.netns_names import FilterError
 from ..core.xdp_modes import mode_words
-from ..model import Device, LoadedProgram
+from ..model import Device, LoadedProgram, Snapshot
 from ..render import json
 from ..render.attempts import Attempt
 from . import opening
-from .filtering import wanted
+from .filtering import wanted, wanted_rules
 from .options import (
     add_color_option,
     add_device_arguments,
     add_filter_options,
     add_output_options,
+    add_rule_option,
     add_target_options,
     check_format,
     mode,
@@ -85,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
         "filters", "They choose among devices of the same name; alone, they choose all."
     )
     add_filter_options(only)
+    add_rule_option(only, "devices about which this rule finds something")
     p.add_argument(
         "--mode",
         type=mode,
@@ -183,6 +185,23 @@ class _Asked(NamedTuple):
         return self.predictor.questions.fixes.attach(device.ref, "generic")
 
 
+def _with_findings(
+    devices: Sequence[Device], whole: Snapshot, args: argparse.Namespace
+) -> Sequence[Device]:
+    rules = wanted_rules(args.rules)
+    if rules is None:
+        return devices
+    there = {
+        finding.device.net_device
+        for finding in diagnose.diagnose(whole)
+        if finding.rule in rules and finding.device is not None
+    }
+    found = [device for device in devices if device.net_device in there]
+    if not found:
+        raise UsageError(f"no device has a finding of {' or '.join(sorted(rules))}")
+    return found
+
+
 def _asked(args: argparse.Namespace, asked: predictor.Predictor) -> _Asked:
     program = _program(asked, args.program)
     if program is not None:
@@ -248,7 +267,8 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     args = parse(parser(), argv)
     check_output(args.output, opening.inputs(prog, args))
     check_format(args.format)
-    filtered = args.netns or args.devices or args.kinds or args.addresses
+    filters_given = (args.netns, args.devices, args.kinds, args.addresses, args.rules)
+    filtered = any(filters_given)
     if args.device and args.all or not (args.device or args.all or filtered):
         raise UsageError("name one or more devices, or use --all without a name")
     args.all = not args.device
@@ -266,6 +286,7 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     taken = opening.take(target)
     try:
         devices = filters.named(taken, args.device, wanted(target, taken, args))
+        devices = _with_findings(devices, taken, args)
         asked = _asked(args, predictor.Predictor(taken))
     except FilterError as e:
         raise UsageError(str(e)) from None

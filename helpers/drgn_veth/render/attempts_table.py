@@ -136,34 +136,43 @@ def _rank(word: str) -> tuple[int, str]:
     return (2 if word == "ok" else 0 if word.startswith("E") else 1, word)
 
 
-def _table(rows: Sequence[_Row], modes: Sequence[str], style: Style) -> Iterator[str]:
+def _widths(rows: Sequence[_Row], modes: Sequence[str]) -> list[int]:
+    # Each wide enough for its words.
     widths = []
     for mode in modes:
-        longest = max(width(row.cells[mode]) for row in rows)
-        widths.append(max(len(mode), min(longest, _WIDEST_MODE)))
-    while style.width - sum(widths) - _GAP * len(widths) < _NARROWEST:
-        widest = widths.index(max(widths))
-        if widths[widest] <= 8:
-            break
-        widths[widest] -= 1
-    room = style.width - sum(widths) - _GAP * len(widths)
-    yield style.paint(_line([*modes, "devices"], [*widths, room]), "bold")
+        cells = [row.cells[mode] for row in rows]
+        words = [width(word) for cell in cells for word in cell.split(" ")]
+        longest = min(max(map(width, cells)), _WIDEST_MODE)
+        widths.append(max(len(mode), longest, *words))
+    return widths
+
+
+def _table(rows: Sequence[_Row], modes: Sequence[str], style: Style) -> Iterator[str]:
+    widths = _widths(rows, modes)
+    used = sum(widths) + _GAP * len(widths)
+    # Where there is no room beside the answers, devices stand below them.
+    below = style.width - used < _NARROWEST
+    first = "    " if below else " " * used
+    yield style.paint(
+        _line([*modes, *([] if below else ["devices"])], [*widths, 0]), "bold"
+    )
     for row in rows:
         cells = [wrap(row.cells[mode], w) for mode, w in zip(modes, widths)]
-        cells.append(
-            [
-                line
-                for text in _named(row.devices)
-                for line in wrap(text, room, rest="  ")
-            ]
-        )
+        names = [
+            line
+            for text in _named(row.devices)
+            for line in wrap(text, style.width, first, f"{first}  ")
+        ]
         for i in range(max(map(len, cells))):
-            parts = [cell[i] if i < len(cell) else "" for cell in cells]
             line = ""
-            for mode, part, columns in zip([*modes, ""], parts, [*widths, 0]):
-                shown = painted(part, row.cells[mode], style) if mode and part else part
-                line += shown + " " * max(columns - width(part) + _GAP, 0) * bool(mode)
+            for mode, cell, columns in zip(modes, cells, widths):
+                part = cell[i] if i < len(cell) else ""
+                line += painted(part, row.cells[mode], style)
+                line += " " * (columns - width(part) + _GAP)
+            if not below and names:
+                line += names.pop(0)[used:]
             yield line.rstrip()
+        yield from names
 
 
 def _constant(rows: Sequence[_Row], modes: Sequence[str]) -> list[str]:
