@@ -6,6 +6,7 @@ __all__ = (
     "chains",
     "commands",
     "diagnose",
+    "explain",
     "filters",
     "missing",
     "modules",

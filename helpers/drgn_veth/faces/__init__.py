@@ -4,6 +4,7 @@
 __all__ = (
     "damage",
     "disclosed",
+    "explain",
     "filtering",
     "kept",
     "netns_report",

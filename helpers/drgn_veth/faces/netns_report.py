@@ -72,6 +72,12 @@ def parser() -> argparse.ArgumentParser:
 def add_options(p: argparse.ArgumentParser) -> None:
     """Add the options that do not choose the target."""
     p.add_argument(
+        "names",
+        metavar="NETNS",
+        nargs="*",
+        help="only these namespaces, as --netns takes them",
+    )
+    p.add_argument(
         "--devices",
         dest="with_devices",
         action="store_true",
@@ -125,6 +131,7 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     """Do what the options say, and return the namespaces that were shown."""
     check_output(args.output, opening.inputs(prog, args))
     check_format(args.format)
+    args.netns = [*args.netns, *args.names]
     target = opening.open_target(prog, args)
     whole = opening.take(target)
     kept = keep_wanted(target, whole, args)

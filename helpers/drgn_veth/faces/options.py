@@ -22,6 +22,7 @@ __all__ = (
     "add_filter_options",
     "add_finding_options",
     "add_output_options",
+    "add_rule_option",
     "add_target_options",
     "check_format",
     "mode",
@@ -80,15 +81,7 @@ def add_device_arguments(parser: argparse._ActionsContainer) -> None:
 
 def add_finding_options(group: argparse._ActionsContainer) -> None:
     """Add the options that choose findings: ``rules``, a list, and ``notes``."""
-    group.add_argument(
-        "--rule",
-        metavar="RULE",
-        action="append",
-        default=[],
-        dest="rules",
-        help="only what this rule finds; shell pattern; may be repeated; explain "
-        "lists the rules",
-    )
+    add_rule_option(group, "only what this rule finds")
     group.add_argument(
         "--notes",
         action="store_true",
@@ -96,12 +89,33 @@ def add_finding_options(group: argparse._ActionsContainer) -> None:
     )
 
 
+def add_rule_option(group: argparse._ActionsContainer, what: str) -> None:
+    """
+    Add the option that names rules: ``rules``, a list.
+
+    :param what: What it chooses
+    """
+    group.add_argument(
+        "--rule",
+        metavar="RULE",
+        action="append",
+        default=[],
+        dest="rules",
+        help=f"{what}; shell pattern; may be repeated; --explain of veth_report.py "
+        "lists the rules",
+    )
+
+
 def mode(word: str) -> str:
-    """Return the XDP mode of an argument, by any of its names."""
+    """
+    Return the XDP mode of an argument, by any of its names.
+
+    :raises UsageError: if there is no such mode; argparse would print its usage, too
+    """
     try:
         return mode_named(word)
     except ValueError as e:
-        raise argparse.ArgumentTypeError(str(e)) from None
+        raise UsageError(str(e)) from None
 
 
 def add_filter_options(group: argparse._ActionsContainer) -> None:

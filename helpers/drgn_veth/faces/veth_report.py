@@ -13,12 +13,12 @@ from typing import Optional
 from drgn import Program
 
 from ..analysis import diagnose, filters
-from ..analysis.rules import RULES_BY_ID
+from ..analysis.netns_names import as_in_snapshot
 from ..analysis.rules.finding import Finding
-from ..analysis.rules.page import explain
 from ..model import Snapshot
 from ..render import csv, findings, json
 from . import opening
+from .explain import explanation
 from .filtering import keep_wanted, warn_of_missing
 from .options import (
     add_color_option,
@@ -31,7 +31,7 @@ from .options import (
 )
 from .output import check_output, write_output
 from .shown import Shown
-from .status import EXIT_FOUND, UsageError, warn
+from .status import EXIT_FOUND, warn
 
 __all__ = ("add_options", "main", "parser", "show")
 
@@ -91,6 +91,13 @@ def parser() -> argparse.ArgumentParser:
 def add_options(p: argparse.ArgumentParser) -> None:
     """Add the options that do not choose the target."""
     p.add_argument(
+        "names",
+        metavar="DEVICE",
+        nargs="*",
+        help="show these devices in full: names, altnames or shell patterns; with "
+        "other screens and formats, as --device",
+    )
+    p.add_argument(
         "--all", action="store_true", help="list devices of every kind instead of pairs"
     )
     only = p.add_argument_group(
@@ -113,8 +120,11 @@ def add_options(p: argparse.ArgumentParser) -> None:
     )
     rules.add_argument(
         "--explain",
-        metavar="RULE",
-        help="explain a rule: what it checks, what it means, what to do; then exit",
+        metavar="WHAT",
+        nargs="?",
+        const="",
+        help="explain an errno (ENOSPC), a part of a message of the kernel, or a rule, "
+        "then exit; with a dump, also which devices meet it; alone, list all",
     )
     output = p.add_argument_group("output")
     output.add_argument(
@@ -170,16 +180,6 @@ def _render(
     return _table(args, kept, whole, found)
 
 
-def _explanation(rule: str) -> str:
-    try:
-        return explain(RULES_BY_ID[rule])
-    except KeyError:
-        raise UsageError(
-            f"--explain: no rule is called {rule!r}; the rules are "
-            f"{', '.join(RULES_BY_ID)}"
-        ) from None
-
-
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     """Run the script, and return its exit status."""
     return show(prog, parse(parser(), argv)).status
@@ -189,10 +189,11 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     """Do what the options say, and return the devices that were shown."""
     check_output(args.output, opening.inputs(prog, args))
     if args.explain is not None:
-        text = _explanation(args.explain)
+        text = explanation(prog, args, [args.explain] if args.explain else [])
         write_output(text, args.output, opening.inputs(prog, args))
         return Shown()
     check_format(args.format)
+    args.devices = [*args.devices, *map(as_in_snapshot, args.names)]
     target = opening.open_target(prog, args)
     whole = opening.take(target)
     kept = keep_wanted(target, whole, args)

@@ -9,10 +9,12 @@ kernel memory, each for its destination.
 
 __all__ = (
     "attempts",
+    "attempts_device",
     "attempts_table",
     "columns",
     "csv",
     "escape",
+    "explain",
     "findings",
     "json",
     "netns",
@@ -20,6 +22,7 @@ __all__ = (
     "rps",
     "style",
     "table",
+    "width",
     "words",
     "xdp",
 )

@@ -135,6 +135,11 @@ class Predictor:
             return answer
 
     def _decide_once(self, q: Question, decide: _Decide) -> Answer:
+        if len(self._variants) == 1:
+            try:
+                return decide(q, self._variants[0])
+            except CannotTell as e:
+                return _unknown(e)
         answers: dict[tuple[object, ...], Answer] = {}
         for variant in self._variants:
             try:

@@ -14,6 +14,7 @@ from drgn import Program
 from drgn.commands import DrgnCodeBuilder
 
 from ...analysis.attach.predictor import MODES
+from ...analysis.netns_names import as_in_snapshot
 from .. import opening
 from ..filtering import wanted
 
@@ -142,6 +143,7 @@ def _nets(prog: Program, args: argparse.Namespace) -> str:
 
 def _devices(prog: Program, code: DrgnCodeBuilder, args: argparse.Namespace) -> str:
     # The loop over the devices that the filters match.
+    args.devices = [*args.devices, *map(as_in_snapshot, args.names)]
     text = _nets(prog, args)
     text += """\
     for dev in for_each_netdev_bounded(net):
@@ -182,6 +184,7 @@ def veth(prog: Program, args: argparse.Namespace) -> str:
 
 def netns(prog: Program, args: argparse.Namespace) -> str:
     """Return code for ``%netns``."""
+    args.netns = [*args.netns, *args.names]
     text = "mounts = net_mounts(prog)\ntasks = net_tasks(prog)\n" + _nets(prog, args)
     return _finished(_builder(prog), text + _NETNS)
 

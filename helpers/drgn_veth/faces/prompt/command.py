@@ -41,28 +41,16 @@ class _Face(NamedTuple):
     add_options: Callable[[argparse.ArgumentParser], None]
     show: Callable[[Optional[Program], argparse.Namespace], Shown]
     code: Callable[[Program, argparse.Namespace], str]
-    argument: str  # the positional one; an option of the script does the same
-    option: str  # where the script keeps that
-    help: str
     records: str
 
 
-_DEVICE = ("DEVICE", "devices", "name or altname of a device, or a shell pattern")
-_NETNS = ("NETNS", "netns", "a network namespace, as for --netns")
 _FACES: Mapping[str, _Face] = {
-    "veth": _Face(
-        *(veth_report.add_options, veth_report.show, code.veth, *_DEVICE),
-        "devices",
-    ),
+    "veth": _Face(veth_report.add_options, veth_report.show, code.veth, "devices"),
     "netns": _Face(
-        *(netns_report.add_options, netns_report.show, code.netns, *_NETNS),
-        "namespaces",
+        netns_report.add_options, netns_report.show, code.netns, "namespaces"
     ),
-    "xdp": _Face(
-        *(xdp.add_options, xdp.show, code.xdp, *_DEVICE),
-        "attempts: device, mode, answer",
-    ),
-    "rps": _Face(*(rps.add_options, rps.show, code.rps, *_DEVICE), "devices"),
+    "xdp": _Face(xdp.add_options, xdp.show, code.xdp, "attempts: device, mode, answer"),
+    "rps": _Face(rps.add_options, rps.show, code.rps, "devices"),
 }
 
 
@@ -89,9 +77,6 @@ def _parser(name: str, face: _Face) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         add_help=False,
         allow_abbrev=False,
-    )
-    parser.add_argument(
-        "named", metavar=face.argument, nargs="*", help=f"{face.help}; may be repeated"
     )
     face.add_options(parser)
     parser.add_argument("-h", "--help", action="store_true", help="show this help")
@@ -162,7 +147,6 @@ class PromptCommand:
             self._parser.print_help()
             return None
         face = self._face
-        setattr(args, face.option, [*getattr(args, face.option), *args.named])
         keep_snapshots(prog)
         with _in_one_line(self._name):
             if args.drgn:

@@ -13,13 +13,14 @@ from ..options import add_color_option, add_filter_options, add_output_options
 from ..output import check_output, write_output
 from ..shown import Shown
 from ..terminal import style_for
-from .xdp import chosen
+from .xdp import add_names, chosen
 
 __all__ = ("add_options", "show")
 
 
 def add_options(p: argparse.ArgumentParser) -> None:
     """Add the options."""
+    add_names(p)
     only = p.add_argument_group(
         "filters", "Without any, the devices that have RPS, RFS or XPS."
     )

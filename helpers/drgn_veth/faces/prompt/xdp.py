@@ -8,8 +8,9 @@ from typing import Optional
 from drgn import Program
 
 from ...analysis import filters
+from ...analysis.attach.alike import answers_alike
 from ...analysis.attach.predictor import MODES, VIAS, Predictor, TooOldError
-from ...analysis.netns_names import FilterError
+from ...analysis.netns_names import FilterError, as_in_snapshot
 from ...model import Device, Snapshot
 from ...render.attempts import Attempt
 from ...render.xdp import carries_xdp, programs
@@ -27,11 +28,22 @@ from ..shown import Shown
 from ..status import TargetError, UsageError
 from ..terminal import style_for
 
-__all__ = ("add_options", "chosen", "show")
+__all__ = ("add_names", "add_options", "chosen", "show")
+
+
+def add_names(p: argparse.ArgumentParser) -> None:
+    """Add the positional arguments."""
+    p.add_argument(
+        "names",
+        metavar="DEVICE",
+        nargs="*",
+        help="name or altname of a device, or a shell pattern",
+    )
 
 
 def add_options(p: argparse.ArgumentParser) -> None:
     """Add the options."""
+    add_names(p)
     only = p.add_argument_group(
         "filters", "Without any, the devices that have an XDP program."
     )
@@ -62,6 +74,7 @@ def chosen(
 
     :raises UsageError: if a filter matches nothing
     """
+    args.devices = [*args.devices, *map(as_in_snapshot, args.names)]
     only = wanted(prog, snapshot, args)
     if only.everything:
         return None
@@ -71,30 +84,39 @@ def chosen(
         raise UsageError(str(e)) from None
 
 
+def _way_out(predictor: Predictor, device: Device) -> Optional[Sequence[str]]:
+    # The command for generic mode, None if that is refused.
+    if any(predictor.attach(device, "generic", via).errno != 0 for via in VIAS):
+        return None
+    return predictor.questions.fixes.attach(device.ref, "generic")
+
+
 def _answers(
     args: argparse.Namespace, snapshot: Snapshot, devices: Sequence[Device]
 ) -> tuple[list[Attempt], list[str]]:
-    from ...render import attempts_table
+    from ...render import attempts_device, attempts_table
 
+    style = style_for(args.output, args.color)
     try:
         predictor = Predictor(snapshot)
     except TooOldError as e:
         raise TargetError(str(e)) from None
     modes = MODES if args.mode is None else (args.mode,)
-    of_device = [
-        [
-            Attempt(device, *answer)
-            for answer in predictor.answers(device, "attach", modes, VIAS, [args.frags])
-        ]
-        for device in devices
+    answered = list(
+        answers_alike(predictor, devices, "attach", modes, VIAS, [args.frags])
+    )
+    parts = attempts_device.blocked(predictor.blocked_by, style)
+    attempts = [
+        [Attempt(device, *one) for one in answers] for device, answers in answered
     ]
-    answers = [one for several in of_device for one in several]
-    parts = attempts_table.blocked(predictor.blocked_by)
-    if args.named or len(devices) == 1:
-        parts += [attempts_table.one_device(several) for several in of_device]
-    elif answers:
-        parts.append(attempts_table.all_devices(answers))
-    return answers, parts
+    if args.names or len(devices) == 1:
+        parts += [
+            attempts_device.one_device(of, style, _way_out(predictor, of[0].device))
+            for of in attempts
+        ]
+    else:
+        parts.append(attempts_table.all_devices(answered, style))
+    return [one for of in attempts for one in of], parts
 
 
 def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
