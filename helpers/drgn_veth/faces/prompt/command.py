@@ -142,13 +142,13 @@ class PromptCommand:
             return self._run(prog, parsed.args)
 
     def _run(self, prog: Program, words: Sequence[str]) -> Optional[list[Any]]:
-        args = parse(self._parser, words)
-        if args.help:
-            self._parser.print_help()
-            return None
         face = self._face
-        keep_snapshots(prog)
         with _in_one_line(self._name):
+            args = parse(self._parser, words)
+            if args.help:
+                self._parser.print_help()
+                return None
+            keep_snapshots(prog)
             if args.drgn:
                 sys.stdout.write(face.code(prog, args))
                 return None
