@@ -17,4 +17,5 @@ __all__ = (
     "text",
     "uapi",
     "unreadable",
+    "version",
 )

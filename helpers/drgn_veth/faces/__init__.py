@@ -2,6 +2,8 @@
 """The user interface: arguments, opening a target, output."""
 
 __all__ = (
+    "cli",
+    "commands",
     "damage",
     "disclosed",
     "filtering",

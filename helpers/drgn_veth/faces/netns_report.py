@@ -79,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
         "--format",
         choices=("table", "json", "csv"),
         default="table",
-        help="table (the default) for people; json, the document of veth_report.py; "
+        help="table (the default) for people; json, the document of the report; "
         "csv for spreadsheets: a cell that begins with = + - or @ gets a single quote "
         "in front",
     )

@@ -12,7 +12,10 @@ import importlib.util
 from typing import Optional
 
 import drgn
+from drgn_veth_start import COMMAND, name_in_messages
 
+from ..core.version import VERSION
+from .commands import as_typed, in_words_of_command
 from .status import UsageError
 
 __all__ = (
@@ -21,13 +24,22 @@ __all__ = (
     "add_output_options",
     "add_target_options",
     "check_format",
+    "command",
     "new_parser",
     "parse",
 )
 
 
 def new_parser(script: str, description: str, epilog: str) -> argparse.ArgumentParser:
-    """Return a parser that prints description and epilog without wrapping them."""
+    """
+    Return a parser that prints description and epilog without wrapping them.
+
+    :param script: Name of the script; if the command runs, its name and examples with
+        it take the place of the script's
+    """
+    if name_in_messages().startswith(COMMAND):
+        script = name_in_messages()
+        epilog = in_words_of_command(epilog)
     parser = argparse.ArgumentParser(
         prog=script,
         description=description,
@@ -40,6 +52,11 @@ def new_parser(script: str, description: str, epilog: str) -> argparse.ArgumentP
     return parser
 
 
+def command(name: str) -> str:
+    """Return how to call a subcommand, such as ``attach``, as who runs this would."""
+    return as_typed(name)
+
+
 class _Version(argparse.Action):
     # As argparse's own, but the text is made when it is asked for.
     def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:
@@ -48,9 +65,8 @@ class _Version(argparse.Action):
     def __call__(
         self, parser: argparse.ArgumentParser, *_: object, **__: object
     ) -> None:
-        from .. import __version__
-
-        parser.exit(message=f"drgn-veth {__version__}, drgn {drgn.__version__}\n")
+        print(f"drgn-veth {VERSION}, drgn {drgn.__version__}")
+        parser.exit()
 
 
 def parse(
