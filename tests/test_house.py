@@ -170,7 +170,8 @@ PURE = {"analysis", "model", "render"}
 PURE_FILES = {
     *("core.containers", "core.english", "core.messages", "core.module_types"),
     *("core.netdev_features", "core.skbuff", "core.text", "core.uapi"),
-    *("core.unreadable", "core.version", "dump.elfcore", "dump.kdump"),
+    *("core.unreadable", "core.version", "dump.elfcore", "dump.file_kind"),
+    "dump.kdump",
 }
 #: What must not be imported within a room: remedies <- attach <- rules <- diagnose.
 INSIDE: Mapping[str, Sequence[str]] = {

@@ -9,7 +9,6 @@ The command that pip installs: its subcommands are the scripts.
 import argparse
 from collections.abc import Sequence
 import importlib
-import os
 import sys
 from typing import Any, NoReturn, Optional
 
@@ -17,6 +16,7 @@ from drgn import Program
 from drgn_veth_start import COMMAND, called
 
 from .commands import DEFAULT, FACES, Face, offered
+from .files import is_file
 from .options import new_parser
 from .output import write_output
 from .status import EXIT_OK, UsageError
@@ -129,10 +129,6 @@ def _unknown(word: str) -> str:
     return f"no subcommand is called {word!r}; there are {', '.join(there)}"
 
 
-def _is_file(word: str) -> bool:
-    return os.sep in word or os.path.isfile(word)
-
-
 def _split(words: Sequence[str]) -> tuple[str, list[str]]:
     # The subcommand, and the other words.
     there = offered()
@@ -145,7 +141,7 @@ def _split(words: Sequence[str]) -> tuple[str, list[str]]:
             at += 2
         elif word.startswith(tuple(f"{o}=" for o in _WITH_VALUE if o[:2] == "--")):
             at += 1
-        elif word[:2] in ("-c", "-s") or (word[:1] != "-" and _is_file(word)):
+        elif word[:2] in ("-c", "-s") or (word[:1] != "-" and is_file(word)):
             at += 1
         else:
             # An option of the report. A word that is nothing is a mistake: a device

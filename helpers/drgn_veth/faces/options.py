@@ -16,6 +16,7 @@ from drgn_veth_start import COMMAND, name_in_messages
 
 from ..core.version import VERSION
 from .commands import as_typed, in_words_of_command
+from .files import take_files
 from .status import UsageError
 
 __all__ = (
@@ -76,8 +77,12 @@ def parse(
     Parse a command line, in which options may be anywhere.
 
     :param argv: Arguments, None for those of the process
+    :raises UsageError: if the files among them are not a dump and its symbols
     """
-    return parser.parse_intermixed_args(argv)
+    args = parser.parse_intermixed_args(argv)
+    if hasattr(args, "files"):
+        take_files(args)
+    return args
 
 
 def add_filter_options(group: argparse._ActionsContainer) -> None:
@@ -162,6 +167,19 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="debug symbols: vmlinux, or a module such as veth.ko; may be repeated; "
         "most kernels need none",
+    )
+    group.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="*",
+        help="the dump, its vmlinux and modules, in any order, as -c and -s; a word "
+        "with a / or the name of a file is a file",
+    )
+    parser.add_argument(
+        "--vmcoreinfo",
+        metavar="FILE",
+        help="VMCOREINFO of exactly this kernel, if the dump lacks it and it is not "
+        "in its memory either; as drgn's option",
     )
     parser.add_argument(
         "--system-map",

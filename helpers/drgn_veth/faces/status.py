@@ -15,6 +15,7 @@ from drgn import Program
 from drgn_veth_start import name_in_messages, restore_signals
 
 from ..render.escape import for_terminal
+from .progress import erase
 
 __all__ = (
     "EXIT_FOUND",
@@ -48,6 +49,7 @@ def warn(message: str) -> None:
     """Print a message on standard error, in one line whatever it contains."""
     if sys.stderr is None:  # closed; print() would take standard output
         return
+    erase()
     line = for_terminal(f"{name_in_messages()}: {message}")
     with contextlib.suppress(OSError):
         print(line, file=sys.stderr, flush=True)
