@@ -38,8 +38,8 @@ class FileKind(NamedTuple):
 
 
 _DUMP_GUEST = (
-    "dump the guest with virsh dump --memory-only --format=elf GUEST FILE, or with "
-    "dump-guest-memory FILE at QEMU's monitor"
+    "dump the guest with virsh dump --memory-only --format=elf GUEST NEW, or with "
+    "dump-guest-memory NEW at QEMU's monitor"
 )
 _KDUMP = "let kdump or makedumpfile write a dump"
 
@@ -71,7 +71,7 @@ _KNOWN: Sequence[tuple[int, bytes, str, str]] = (
         0,
         b"\x7fVirtualBox SavedState",
         "a VirtualBox guest that is saved",
-        "run it again, then VBoxManage debugvm GUEST dumpvmcore --filename FILE",
+        "run it again, then VBoxManage debugvm GUEST dumpvmcore --filename NEW",
     ),
     (0, b"EMiL", "a memory image of LiME", f"{_KDUMP}; drgn cannot read LiME's"),
     (0, b"AVML", "a memory image of AVML", f"{_KDUMP}; drgn cannot read AVML's"),
@@ -188,7 +188,7 @@ def _of_content(path: str, f: BinaryIO) -> FileKind:
         return _elf(path, f, start)
     for offset, magic, what, instead in _KNOWN:
         if start.startswith(magic, offset):
-            return FileKind(Kind.OTHER, what, instead.replace("FILE", path, 1))
+            return FileKind(Kind.OTHER, what, instead.replace("FILE", path))
     packed = how_to_unpack(path)
     if packed is not None:
         return FileKind(Kind.OTHER, "a compressed file", packed)

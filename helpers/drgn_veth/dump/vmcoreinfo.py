@@ -86,9 +86,9 @@ def _in_kdump(path: str, step: Callable[[], None]) -> Iterator[Found]:
                 yield Found(number * _PAGE, text)
 
 
-def _is_of(path: str, found: Found) -> bool:
+def _is_of(path: str, found: Found) -> Optional[bool]:
     # A file in the page cache may have the text of another kernel. This kernel's own
-    # name is where its VMCOREINFO says.
+    # name is where its VMCOREINFO says. None: that is not in the dump.
     prog = Program(vmcoreinfo=found.text)
     prog.set_core_dump(path)
     lines = dict(
@@ -100,7 +100,7 @@ def _is_of(path: str, found: Found) -> bool:
         # struct new_utsname: sysname, nodename, release of 65 bytes each
         release = prog.read(uts + 2 * 65, 65).partition(b"\0")[0]
     except (FaultError, LookupError, ValueError):
-        return False
+        return None
     return release == lines[b"OSRELEASE"]
 
 
@@ -115,12 +115,17 @@ def find_vmcoreinfo(
     :return: None if it is not there
     :raises OSError: if the file cannot be read
     """
+    undecided: Optional[Found] = None
     tried: set[bytes] = set()
     for found in _candidates(path, step):
-        if found.text not in tried and _is_of(path, found):
-            return found
-        tried.add(found.text)
-    return None
+        if found.text not in tried:
+            is_of = _is_of(path, found)
+            if is_of:
+                return found
+            if is_of is None:
+                undecided = undecided or found
+            tried.add(found.text)
+    return undecided
 
 
 def _candidates(path: str, step: Callable[[], None]) -> Iterator[Found]:

@@ -131,8 +131,6 @@ def why_not_opened(path: str, said: str) -> str:
     known = _what_it_is(path)
     if known is not None:
         return known
-    if "unrecognized QEMU" in said:
-        return said  # It says what to do.
     if "vmcoreinfo" in said.lower():
         return f"it {_NO_VMCOREINFO}; or give it: --vmcoreinfo FILE (drgn: {said})"
     return f"{said}; expected {_EXPECTED}"

@@ -27,7 +27,9 @@ def _kind(path: str) -> FileKind:
     try:
         return kind_of(path)
     except OSError as e:
-        return FileKind(Kind.OTHER, e.strerror or reason(e))
+        if isinstance(e, FileNotFoundError):
+            return FileKind(Kind.OTHER, "not there")
+        return FileKind(Kind.OTHER, f"unreadable ({e.strerror or reason(e)})")
 
 
 def _what_they_are(kinds: Sequence[tuple[str, FileKind]]) -> str:

@@ -56,11 +56,6 @@ def why_no_kcore(paths: _Paths = _PATHS) -> Optional[str]:
     """
     try:
         status = os.stat(paths.kcore)
-    except FileNotFoundError:
-        return (
-            f"the kernel has no {paths.kcore} (CONFIG_PROC_KCORE), or /proc is not "
-            f"mounted; {_FOR_A_DUMP}"
-        )
     except OSError:
         return None
     if not stat.S_ISREG(status.st_mode) or _is_mounted_over(paths):
@@ -76,8 +71,8 @@ def why_no_kcore(paths: _Paths = _PATHS) -> Optional[str]:
             )
         if os.geteuid() == 0:
             return (
-                f"{paths.kcore} needs the capability CAP_SYS_RAWIO, which containers "
-                f"lack: {_ON_THE_HOST}"
+                f"{paths.kcore} needs root (sudo) with the capability CAP_SYS_RAWIO, "
+                f"which containers lack: {_ON_THE_HOST}"
             )
     except OSError:
         pass
