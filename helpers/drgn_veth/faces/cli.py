@@ -9,6 +9,7 @@ The command that pip installs: its subcommands are the scripts.
 import argparse
 from collections.abc import Sequence
 import importlib
+import os
 import sys
 from typing import Any, NoReturn, Optional
 
@@ -21,13 +22,15 @@ from .options import new_parser
 from .output import write_output
 from .status import EXIT_OK, UsageError
 
-__all__ = ("main", "parser_of", "whole_parser")
+__all__ = ("complete", "main", "parser_of", "whole_parser")
 
 
 # Options of the target may stand before the subcommand, as they do before a script.
 _WITH_VALUE = (
     *("-c", "--core", "-s", "--symbols", "--qemu", "--system-map", "--vmcoreinfo"),
 )
+
+_COMPLETE = "_ARGCOMPLETE"  # argcomplete sets it
 
 _DESCRIPTION = """\
 Read from kernel memory what veth and netkit pairs, XDP and RPS are doing: of
@@ -75,6 +78,7 @@ def whole_parser(only: Optional[str] = None) -> argparse.ArgumentParser:
         commands.add_parser(
             name,
             help=face.help,
+            usage=f"{one.prog} [OPTION...] [WORD...] [FILE...]",
             description=one.description,
             epilog=one.epilog,
             formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -159,10 +163,24 @@ def _exit(parser: argparse.ArgumentParser, words: Sequence[str]) -> NoReturn:
     raise AssertionError("argparse ends the process")
 
 
+def complete() -> None:
+    """Answer a shell that asks how to complete a command line, and exit."""
+    import argcomplete
+
+    words = os.environ.get("COMP_LINE", "").split()
+    there = offered()
+    typed = next((word for word in words[1:] if word in there), DEFAULT)
+    if len(words) < 2 or typed not in words:
+        typed = ""  # The subcommand itself is being typed.
+    argcomplete.autocomplete(whole_parser(typed), exclude=["--help"])
+
+
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     """Run the command, and return its exit status."""
     words = sys.argv[1:] if argv is None else argv
     called(COMMAND)
+    if _COMPLETE in os.environ:
+        complete()
     if words[:1] in (["-h"], ["--help"]):
         return _help([])
     if words[:1] == ["help"]:

@@ -148,12 +148,14 @@ def _pid(text: str) -> str:
 
 def add_target_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose the target if the script runs without drgn."""
-    group = parser.add_argument_group(
-        "target",
-        # new_parser() does not wrap lines.
+    # new_parser() does not wrap lines.
+    said = (
         "Under drgn (drgn -c CORE -s VMLINUX SCRIPT), the script uses drgn's target.\n"
-        "Under python3, these options choose it; the default is the running kernel.",
+        "Under python3, these options choose it; the default is the running kernel."
     )
+    if name_in_messages().startswith(COMMAND):
+        said = "What to read; the default is the running kernel, which needs root."
+    group = parser.add_argument_group("target", said)
     only_one = group.add_mutually_exclusive_group()
     only_one.add_argument("-c", "--core", metavar="PATH", help="a crash dump")
     only_one.add_argument(
