@@ -8,10 +8,16 @@ drgn objects, :func:`~drgn_veth.snapshot.take_snapshot()`, and what is made of a
 Snapshot: :class:`~drgn_veth.analysis.attach.predictor.Predictor`.
 """
 
+# ruff: noqa: E402
+from drgn_veth_start import check_module
+
+check_module()
+
 from types import FunctionType
 
 from .analysis.attach.predictor import Predictor
 from .core.arguments import checked
+from .core.version import VERSION
 from .disasm.veth_poll import veth_poll_members
 from .disasm.xdp_messages import messages_in, xdp_message_places
 from .readers.bonding import bond_mode, bond_priv, bond_xmit_policy
@@ -145,7 +151,7 @@ from .snapshot.net_tasks import net_processes, net_tasks
 from .snapshot.target import read_target, target_kind, target_types
 from .snapshot.task_containers import task_container
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 # Names that these helpers had before they were called as the kernel calls them, kept
 # for those who use them. num_possible_cpus() is not exported: drgn has its own.

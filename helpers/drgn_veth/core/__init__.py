@@ -19,5 +19,6 @@ __all__ = (
     "text",
     "uapi",
     "unreadable",
+    "version",
     "xdp_modes",
 )

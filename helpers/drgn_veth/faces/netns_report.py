@@ -92,7 +92,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
         "--format",
         choices=("table", "json", "csv"),
         default="table",
-        help="table (the default) for people; json, the document of veth_report.py; "
+        help="table (the default) for people; json, the document of the report; "
         "csv for spreadsheets: a cell that begins with = + - or @ gets a single quote "
         "in front",
     )

@@ -12,9 +12,10 @@ import sys
 from typing import Callable, Optional
 
 from drgn import Program
-from drgn_veth_start import restore_signals
+from drgn_veth_start import name_in_messages, restore_signals
 
 from ..render.escape import for_terminal
+from .progress import erase
 
 __all__ = (
     "EXIT_FOUND",
@@ -51,9 +52,10 @@ def warn(message: str) -> None:
     """Print a message on standard error, in one line whatever it contains."""
     if sys.stderr is None:  # closed; print() would take standard output
         return
-    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    erase()
+    line = for_terminal(f"{name_in_messages()}: {message}")
     with contextlib.suppress(OSError):
-        print(for_terminal(f"{name}: {message}"), file=sys.stderr, flush=True)
+        print(line, file=sys.stderr, flush=True)
 
 
 def internal_error(error: BaseException) -> str:
