@@ -375,7 +375,9 @@ class Prompt:
             assert time.monotonic() < end, got
             if select.select([self.fd], [], [], 1)[0]:
                 got += os.read(self.fd, 1 << 16)
-        return got.decode().replace("\r\n", "\n")[: -len(">>> ")]
+        text = got.decode().replace("\r\n", "\n")[: -len(">>> ")]
+        # Without the progress of what takes more than a second.
+        return re.sub(r"\r(?:[^\r\n]*\r)*", "", text)
 
     def __call__(self, line: str) -> str:
         os.write(self.fd, line.encode() + b"\n")

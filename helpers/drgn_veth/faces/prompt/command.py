@@ -23,7 +23,7 @@ from drgn_veth_plugin import COMMANDS
 from ...render.escape import for_terminal
 from .. import netns_report, veth_report
 from ..kept import keep_snapshots
-from ..options import add_target_options, parse
+from ..options import add_target_options
 from ..shown import Shown
 from ..status import TRACEBACK, TargetError, UsageError, internal_error
 from . import code, rps, xdp
@@ -144,7 +144,8 @@ class PromptCommand:
     def _run(self, prog: Program, words: Sequence[str]) -> Optional[list[Any]]:
         face = self._face
         with _in_one_line(self._name):
-            args = parse(self._parser, words)
+            # Options anywhere, as in scripts, but no argument is a file.
+            args = self._parser.parse_intermixed_args(words)
             if args.help:
                 self._parser.print_help()
                 return None
