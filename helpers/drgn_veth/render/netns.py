@@ -7,15 +7,13 @@ The table and the CSV file of ``netns_report.py``: a row for each namespace.
 """
 
 from collections.abc import Sequence
-import textwrap
 from typing import Callable, NamedTuple, Optional, TypeVar
-
-import tabulate
 
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Holder, Namespace, NetTask, Snapshot, Task
-from . import words
+from . import grid, words
 from .csv import rows
+from .style import PLAIN, Style
 
 __all__ = ("COLUMNS", "csv", "table")
 
@@ -81,26 +79,26 @@ class Column(NamedTuple):
 
     name: str  #: in the header of a CSV file
     header: Optional[str]  #: in a table; None: in no table
-    width: int
+    least: int  #: columns of a screen
     lines: Callable[[Namespace], Sequence[str]]
 
 
 COLUMNS: Sequence[Column] = (
-    Column("label", "netns", 30, lambda n: [words.cell(n.label)]),
-    Column("inum", "inode", 10, lambda n: [words.cell(n.inum)]),
+    Column("label", "NETNS", 16, lambda n: [words.cell(n.label)]),
+    Column("inum", "INODE", 10, lambda n: [words.cell(n.inum)]),
     Column("nsid", None, 0, lambda n: [words.cell(n.nsid)]),
-    Column("hostname", "host name", 16, lambda n: [words.cell(n.hostname)]),
-    Column("device_count", "devices", 7, lambda n: [words.cell(n.device_count)]),
+    Column("hostname", "HOST NAME", 9, lambda n: [words.cell(n.hostname)]),
+    Column("device_count", "DEVICES", 7, lambda n: [words.cell(n.device_count)]),
     Column("dying", None, 0, lambda n: ["dying"] if n.dying else []),
     Column("task_count", None, 0, lambda n: [words.cell(n.task_count)]),
-    Column("tasks", "tasks", 24, _tasks),
+    Column("tasks", "TASKS", 12, _tasks),
     Column(
         "containers",
-        "containers",
-        26,
+        "CONTAINERS",
+        12,
         lambda n: _each(n.containers, lambda c: words.cell(c.label)),
     ),
-    Column("holders", "held by", 30, _holders),
+    Column("holders", "HELD BY", 12, _holders),
     Column("mounts", None, 0, _names),
 )
 
@@ -109,25 +107,24 @@ def _cell(column: Column, namespace: Namespace) -> str:
     lines = [line for line in column.lines(namespace) if line]
     if column.name == "label" and namespace.dying:
         lines.append("(dying)")
-    return "\n".join(
-        textwrap.fill(line, column.width, break_on_hyphens=False) for line in lines
-    )
+    return "\n".join(lines)
 
 
-def table(snapshot: Snapshot) -> str:
-    """Return a row for each namespace; without columns that have nothing."""
+def table(snapshot: Snapshot, style: Style = PLAIN) -> list[str]:
+    """
+    Return the lines of a table with a row for each namespace; without columns that have
+    nothing.
+    """
     shown = [column for column in COLUMNS if column.header is not None]
     cells = [
         [_cell(column, namespace) for column in shown]
         for namespace in snapshot.namespaces
     ]
     used = [i for i, _ in enumerate(shown) if any(row[i] for row in cells)]
-    return tabulate.tabulate(
-        [[row[i] or "-" for i in used] for row in cells],
-        headers=[shown[i].header or "" for i in used],
-        tablefmt="simple",
-        disable_numparse=True,
-    )
+    columns = [
+        grid.Column(shown[i].header or "", shown[i].least, True, "  ") for i in used
+    ]
+    return grid.grid(columns, [[row[i] or "-" for i in used] for row in cells], style)
 
 
 def csv(snapshot: Snapshot) -> str:
