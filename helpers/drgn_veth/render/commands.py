@@ -47,17 +47,21 @@ def _broken(word: str, first: int, columns: int) -> Iterator[str]:
     # the first column, and a quote is closed before it.
     line, room = "", columns - first - len("'\\")
     previous = ""
+    blank = 0  # behind the last blank of the line that is within quotes
     for char, quoted in _quotes(word):
         if width(line) + width(char) > room and previous != "\\":
             if quoted and char != "'":
-                yield f"{line}'\\"
-                line = "'"
+                end = blank or len(line)
+                yield f"{line[:end]}'\\"
+                line = f"'{line[end:]}"
             elif not quoted:
                 yield f"{line}\\"
                 line = ""
-            room = columns - len("'\\")
+            room, blank = columns - len("'\\"), 0
         line += char
         previous = char
+        if quoted and char == " ":
+            blank = len(line)
     yield line
 
 

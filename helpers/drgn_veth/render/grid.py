@@ -55,13 +55,19 @@ def _costs(column: Column, cells: Sequence[str], room: int) -> list[int]:
     # What each width of a column costs, up to one that costs nothing or has no room.
     texts = [line for cell in cells for line in _lines(cell)]
     lines = Counter(map(width, texts))
-    words = Counter(width(word) for line in texts for word in line.split(" "))
+    words = Counter(
+        width(word) + (len(column.indent) if i else 0)
+        for line in texts
+        for i, word in enumerate(line.split(" "))
+    )
     natural = min(max(lines), room)
     costs = [0] * (natural + 1)
-    for price, many in ((_LINE, lines), (_CUT, words)):
-        for least, number in many.items():
-            for i in range(min(least, natural + 1)):
-                costs[i] += price * number
+    for length, number in lines.items():
+        for i in range(1, min(length, natural + 1)):
+            costs[i] += _LINE * number * ((length - 1) // i)
+    for length, number in words.items():
+        for i in range(1, min(length, natural + 1)):
+            costs[i] += _CUT * number
     for i in range(min(column.least, natural)):
         costs[i] = _NEVER
     return costs

@@ -4,7 +4,7 @@ How wide a text is
 ------------------
 
 In columns of a terminal, where a letter may take two. wcwidth knows best, and tabulate
-uses it, too. Without it, what Unicode calls wide is counted as two, and all else as one.
+uses it, too. Without it, what Unicode calls wide counts as two, and all else as one.
 """
 
 from collections.abc import Iterable, Iterator
@@ -84,7 +84,7 @@ def cut(text: str, most: int, sign: str = "~") -> str:
 
 def _pieces(word: str, first: int, columns: int) -> Iterator[str]:
     room = first
-    while width(word) > room:
+    while word and width(word) > room:
         end = _fitting(word, room)
         yield word[:end]
         word = word[end:]
