@@ -50,7 +50,8 @@ def _facts(
             rows.append([label, *(cell or "-" for cell in cells)])
     lines = grid(columns, rows, style)
     if peer is None and isinstance(device.peer, DeviceRef):
-        lines.append(f"peer {words.reference(device.peer)} is not in this report")
+        said = f"peer {words.reference(device.peer)} was not found"
+        lines += wrap(style.shown(said), style.width, rest="  ")
     elif isinstance(device.peer, Unreadable):
         why = for_terminal(device.peer.reason)
         lines += wrap(style.shown(f"peer could not be read: {why}"), style.width)

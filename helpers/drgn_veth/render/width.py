@@ -103,6 +103,7 @@ def wrap(
     :param rest: Indentation of the other lines
     :param keep: Leave :data:`KEEP` as it is
     """
+    text = text.rstrip()
     if width(text) + len(first) <= columns:
         return [f"{first}{text}" if keep else narrow(f"{first}{text}")]
     lines = []
