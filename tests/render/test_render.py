@@ -108,7 +108,7 @@ def test_table_shows_both_ends() -> None:
         "1 veth pair and 0 other devices in 2 namespaces    XDP: 1 generic; RPS: none"
     ]
     lines = screen.splitlines()
-    (first,) = (i for i, line in enumerate(lines) if " veth_xxx0 " in line)
+    first = next(i for i, line in enumerate(lines) if " veth_xxx0 " in line)
     assert "\u2514\u2500veth_yyy0 " in lines[first + 1]
     ascii = pairs_screen(whole, Style(120, encoding="ascii"))
     assert " +-veth_yyy0 " in ascii

@@ -112,6 +112,12 @@ def shown(
     return Shown(tuple(rows[i] for i in sorted(chosen)), left[False], left[True])
 
 
+def _label(device: Device) -> str:
+    if device.netns_label:
+        return device.netns_label
+    return "?" if isinstance(device.netns, Unreadable) else str(device.netns)
+
+
 def few(kept: Snapshot, names: Sequence[str]) -> Sequence[Device]:
     """
     Return the devices that a filter matches, to be shown in full.
@@ -123,7 +129,7 @@ def few(kept: Snapshot, names: Sequence[str]) -> Sequence[Device]:
     if len(devices) <= _FEW:
         return devices
     first = ", ".join(
-        f"{name_of(device)} ({device.netns_label or '?'})" for device in devices[:_FEW]
+        f"{name_of(device)} ({_label(device)})" for device in devices[:_FEW]
     )
     raise FilterError(
         f"{len(devices)} devices match {' or '.join(names)}: {first} and "

@@ -127,7 +127,7 @@ def grid(
     :param room: How wide it may be, by default as wide as the screen
     """
     shown = [[style.shown(cell) for cell in row] for row in rows]
-    headers = [column.header for column in columns]
+    headers = [style.shown(column.header) for column in columns]
     by_column = [list(cells) for cells in zip(headers, *shown)]
     widths = _widths(columns, by_column, style.width if room is None else room)
     plain = [column._replace(paint=None) for column in columns]

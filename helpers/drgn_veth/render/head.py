@@ -29,7 +29,7 @@ from .width import flow, wrap
 
 __all__ = ("blocked", "legend", "namespace", "severities", "target", "totals")
 
-_KINDS = {"kdump": "(kdump)", "elf": "(ELF)", "kcore": "running", "qemu": "QEMU guest"}
+_KINDS = {"elf": "ELF", "kcore": "running kernel", "qemu": "QEMU guest"}
 _LEGEND = 60  # namespaces
 _LEGEND_LINES = 4
 _GAP = 4
@@ -59,7 +59,7 @@ def target(snapshot: Snapshot, style: Style = PLAIN) -> list[str]:
     """Return what was looked at: the file, the kernel, its CPUs."""
     target = snapshot.target
     kind = _KINDS.get(target.kind, target.kind)
-    name = f"{words.cell(target.path)} {kind}" if target.path else kind
+    name = f"{words.cell(target.path)} ({kind})" if target.path else kind
     parts = (
         style.shown(name),
         f"Linux {words.cell(target.release)} {words.cell(target.arch)}",
@@ -114,9 +114,13 @@ def severities(found: Sequence[Finding]) -> list[str]:
     """Return how many findings of each severity there are; infos are called notes."""
     settled = Counter(f.severity for f in found if f.undecided is None)
     names = dict(zip(SEVERITIES, ("error", "warning", "note")))
-    said = [count(settled[s], names[s]) for s in SEVERITIES if settled[s]]
+    said = [
+        f"{settled[s]:,} {plural(names[s], settled[s])}"
+        for s in SEVERITIES
+        if settled[s]
+    ]
     undecided = len(found) - sum(settled.values())
-    return [*said, f"{undecided} undecided"] if undecided else said
+    return [*said, f"{undecided:,} undecided"] if undecided else said
 
 
 def totals(

@@ -12,7 +12,7 @@ from typing import Callable, NamedTuple, Optional
 from ..analysis.attach.question import Answer
 from ..analysis.chains import chains_above
 from ..analysis.shown import End, Shown
-from ..core.english import count
+from ..core.english import plural
 from ..model import BridgePort, Device, DeviceRef
 from . import native, words
 from .grid import Column, grid
@@ -203,7 +203,7 @@ def _left_out(shown: Shown, style: Style) -> list[str]:
     if shown.more:
         parts.append(f"{shown.more:,} more with findings, XDP or RPS")
     if shown.plain:
-        parts.append(f"{count(shown.plain, 'plain pair')}")
+        parts.append(f"{shown.plain:,} plain {plural('pair', shown.plain)}")
     if not parts:
         return []
     line = f"not shown: {' and '.join(parts)}; --all-pairs shows them"
