@@ -78,7 +78,7 @@ def test_findings_on_the_screen(
     plain = capsys.readouterr().out
     assert "\nwarning[mtu-mismatch] veth0 (host): " in plain
     assert "note[" not in plain
-    assert "    1 warning, 2 notes\n" in plain
+    assert "\n  1 warning, 2 notes\n" in plain
     assert "\n\n2 notes: --notes, or --rule RULE; " in plain
     assert report(sick, "--notes") == 0
     noted = capsys.readouterr().out
@@ -111,7 +111,7 @@ def test_what_native_xdp_would_meet(
     assert report(STORY) == 0
     screen = capsys.readouterr().out
     (row,) = (line for line in screen.splitlines() if line.startswith("  host "))
-    assert row.endswith(" EEXIST, then")
+    assert row.endswith(" EEXIST, then ERANGE,")
     assert (
         '\n  ENOSPC  No space left on device: "veth: XDP expects number of rx queues'
         ' not\n          less than peer tx queues"\n          veth0\n'
@@ -124,24 +124,15 @@ def test_one_device(report: Any, capsys: pytest.CaptureFixture[str]) -> None:
     for part in (
         *("            veth0 (host)", "peer eth0 (pod1)", "RX queues   2 of 2"),
         "XDP         generic p, id 7, tag 0000000000000000",
-        *(
-            "\ndefault     as driver: ",
-            "\ngeneric     EBUSY: ",
-            "\ndriver      EEXIST: ",
-        ),
-        *(
-            "\n            then ENOSPC: No space left on device: ",
-            "\noffload     EINVAL: ",
-        ),
-        *(
-            "namespace host 4026531840",
-            "namespace pod1 4026532281\n  mounts: /run/netns/",
-        ),
+        *("\ndefault     as driver: ", "\ngeneric     EBUSY: "),
+        *("\ndriver      EEXIST: ", "\noffload     EINVAL: "),
+        "\n            then ENOSPC: No space left on device: ",
+        "namespace host 4026531840",
+        "namespace pod1 4026532281\n  mounts: /run/netns/",
     ):
         assert part in screen
     # The answers say why native XDP is refused.
     assert "note[xdp-mode-conflict] veth0" not in screen
-    assert "note[xdp-redirect-not-ready]" in screen or "note[" in screen
 
 
 def test_a_name_in_many_namespaces(
@@ -169,7 +160,7 @@ def test_a_large_node_is_a_page(
     assert len(lines) < 130
     assert lines[1].startswith("10,000 veth pairs and 3 other devices in 10,001 name")
     (left,) = (line for line in lines if line.startswith("  not shown: "))
-    assert "--all-pairs" in left
+    assert " plain pairs" in left
     assert report(node(200), "--all-pairs") == 0
     lines = capsys.readouterr().out.splitlines()
     assert sum(" veth" in line for line in lines) >= 200

@@ -31,7 +31,7 @@ _INDENT = "  "
 _APART = 3
 _NAMES = 5
 _COMMANDS = 5
-_LOOP = 640  # characters of a command for many
+_LOOP = 1000  # characters of a command for many
 _REASONS = 10
 
 _COLOURS = {"error": ("red", "bold"), "warning": ("yellow", "bold")}
