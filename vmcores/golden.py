@@ -11,6 +11,7 @@ import difflib
 import json
 import lzma
 from pathlib import Path
+import re
 import sys
 import tempfile
 from typing import Any
@@ -50,11 +51,24 @@ _SCENE_DEVICES = "DEVICES"
 #: compressed.
 OUTPUTS: Mapping[str, tuple[Any, Sequence[str]]] = {
     "pairs.txt": (_REPORT, ()),
+    "pairs-60.txt": (_REPORT, ()),
+    "pairs-120.txt": (_REPORT, ()),
+    "pairs-200.txt": (_REPORT, ()),
+    "notes.txt": (_REPORT, ("--notes",)),
+    "devices.txt": (_REPORT, (_SCENE_DEVICES,)),
+    "devices-60.txt": (_REPORT, (_SCENE_DEVICES,)),
+    "devices-200.txt": (_REPORT, (_SCENE_DEVICES,)),
+    "tree.txt": (_REPORT, ("--tree",)),
+    "tree-60.txt": (_REPORT, ("--tree",)),
     "all.txt": (_REPORT, ("--all",)),
+    "all-60.txt": (_REPORT, ("--all",)),
+    "all-120.txt": (_REPORT, ("--all",)),
     "pairs.csv": (_REPORT, ("--format", "csv")),
     "all.csv": (_REPORT, ("--all", "--format", "csv")),
     "report.json.xz": (_REPORT, ("--format", "json")),
     "netns.txt": (_NETNS, ()),
+    "netns-60.txt": (_NETNS, ()),
+    "netns-120.txt": (_NETNS, ()),
     "netns.csv": (_NETNS, ("--format", "csv")),
     "attach.txt": (_ATTACH, ("--all",)),
     "attach.120.txt": (_ATTACH, ("--all",)),
@@ -76,8 +90,8 @@ def folder_of(name: str) -> Path:
 
 
 def _style(file: str) -> Style:
-    columns = file.split(".")[1]
-    return PLAIN._replace(width=int(columns)) if columns.isdigit() else PLAIN
+    columns = re.search(r"[-.](\d+)\.", file)
+    return PLAIN if columns is None else PLAIN._replace(width=int(columns[1]))
 
 
 def outputs(name: str, prog: Program, snapshot: Snapshot) -> Iterator[tuple[str, str]]:

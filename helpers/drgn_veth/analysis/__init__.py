@@ -11,9 +11,12 @@ __all__ = (
     "missing",
     "modules",
     "names",
+    "native",
     "need",
     "netns_names",
     "remedies",
     "rules",
     "shell",
+    "shell_loop",
+    "shown",
 )

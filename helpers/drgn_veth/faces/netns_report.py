@@ -27,6 +27,7 @@ from .options import (
 )
 from .output import check_output, write_output
 from .shown import Shown
+from .terminal import style_for
 
 __all__ = ("add_options", "main", "parser", "show")
 
@@ -40,6 +41,8 @@ _EPILOG = """\
 examples:
   drgn -c vmcore scripts/netns_report.py
                                    all namespaces in a crash dump
+  drgn scripts/netns_report.py pod1 'docker:*'
+                                   two namespaces, or more
   drgn scripts/netns_report.py --pid 4711 --devices
                                    the namespace of a process and its devices
   drgn -c vmcore scripts/netns_report.py --address 10.0.0.7 --devices
@@ -113,13 +116,14 @@ def _render(args: argparse.Namespace, kept: Snapshot, whole: Snapshot) -> str:
         return (
             csv.devices(kept, whole.devices) if args.with_devices else netns.csv(kept)
         )
-    from ..render import table
+    from ..render import head, table
+    from ..render.report import joined
 
-    parts = [netns.table(kept)]
+    style = style_for(args.output, args.color)
+    parts = [netns.table(kept, style)]
     if args.with_devices:
-        parts.append(table.devices(kept, whole.devices))
-    parts.append(table.totals(kept))
-    return "\n\n".join(parts) + "\n"
+        parts.append(table.devices(kept, whole.devices, style))
+    return joined([*parts, head.totals(kept, (), style)])
 
 
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
