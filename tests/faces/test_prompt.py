@@ -26,6 +26,10 @@ from drgn_veth.faces.prompt.code import HELPERS
 from drgn_veth.faces.status import TargetError
 from drgn_veth.model import XDP_MODES, Device, Namespace, XdpProgram
 from drgn_veth.render.attempts import Attempt
+from drgn_veth.render.rps import queues
+from drgn_veth.render.style import PLAIN
+from drgn_veth.render.width import width
+from drgn_veth.render.xdp import programs
 import drgn_veth_plugin
 import pytest
 
@@ -327,6 +331,18 @@ def test_code_with_hostile_names(prog: Program) -> None:
 
 def test_helpers_are_exported() -> None:
     assert set(drgn_veth.__all__) >= HELPERS
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_no_line_is_wider(columns: int, snapshot: Any) -> None:
+    style = PLAIN._replace(width=columns)
+    # All devices, those with wide letters and long names among them.
+    for text in (
+        programs(snapshot.devices, snapshot.links, style),
+        queues(snapshot.devices, snapshot.target, style),
+    ):
+        assert max(map(width, text.splitlines())) <= columns
+        assert all(line.isprintable() for line in text.splitlines())
 
 
 def test_a_dump_is_read_once(snapshot: Any) -> None:

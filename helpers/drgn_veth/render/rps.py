@@ -7,13 +7,13 @@ A paragraph for each device; neighbouring queues that have the same share a line
 """
 
 from collections.abc import Iterable, Iterator
-import textwrap
 
 from ..core.english import count, cpu_words, number_list
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, RpsQueue, Target, XpsQueue
 from . import words
 from .style import PLAIN, Style
+from .width import wrap
 
 __all__ = ("queues", "steers")
 
@@ -67,7 +67,8 @@ def _runs(what: str, said: Iterable[tuple[int, str]]) -> Iterator[str]:
 
 
 def _device(device: Device, style: Style) -> Iterator[str]:
-    yield style.paint(words.reference(device.ref), "bold")
+    for line in wrap(words.reference(device.ref), style.width):
+        yield style.paint(line, "bold")
     rps, xps = device.rps, device.xps
     lines = []
     if isinstance(rps, Unreadable):
@@ -79,9 +80,7 @@ def _device(device: Device, style: Style) -> Iterator[str]:
     else:
         lines += _runs("tx", ((queue.queue, _tx(queue)) for queue in xps))
     for line in lines:
-        yield from textwrap.wrap(
-            line, style.width, initial_indent=_INDENT, subsequent_indent=_INDENT * 3
-        )
+        yield from wrap(line, style.width, _INDENT, _INDENT * 3)
 
 
 def queues(devices: Iterable[Device], target: Target, style: Style = PLAIN) -> str:
@@ -90,7 +89,7 @@ def queues(devices: Iterable[Device], target: Target, style: Style = PLAIN) -> s
         f"CPUs online: {_numbers(target.online_cpus)}; "
         f"rps_sock_flow_entries: {words.cell(target.rps_sock_flow_entries)}"
     )
-    lines = textwrap.wrap(head, style.width)
+    lines = wrap(head, style.width)
     for device in devices:
         lines += ["", *_device(device, style)]
     return "\n".join(lines)

@@ -7,7 +7,6 @@ A paragraph for each device that has one.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-import textwrap
 from typing import Optional
 
 from ..core.english import count
@@ -15,6 +14,7 @@ from ..core.unreadable import Maybe, Unreadable
 from ..model import XDP_MODES, Device, Holder, XdpLink, XdpProgram
 from . import words
 from .style import PLAIN, Style
+from .width import wrap
 
 __all__ = ("carries_xdp", "programs")
 
@@ -76,7 +76,8 @@ def _program(
 
 
 def _device(device: Device, links: Sequence[XdpLink], style: Style) -> Iterator[str]:
-    yield style.paint(words.reference(device.ref), "bold")
+    for line in wrap(words.reference(device.ref), style.width):
+        yield style.paint(line, "bold")
     here = [link for link in links if link.device.net_device == device.net_device]
     none = True
     for mode in XDP_MODES:
@@ -85,17 +86,9 @@ def _device(device: Device, links: Sequence[XdpLink], style: Style) -> Iterator[
             continue
         none = False
         first, *rest = _program(mode, program, here)
-        yield from textwrap.wrap(
-            first, style.width, initial_indent=_INDENT, subsequent_indent=_REST
-        )
+        yield from wrap(first, style.width, _INDENT, _REST)
         for line in rest:
-            yield from textwrap.wrap(
-                line,
-                style.width,
-                initial_indent=_REST,
-                subsequent_indent=_REST,
-                break_on_hyphens=False,
-            )
+            yield from wrap(line, style.width, _REST, _REST)
     if none:
         yield f"{_INDENT}no XDP program"
 
