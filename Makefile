@@ -9,7 +9,7 @@ SET ?=
 DEMO ?= vmcores/6.12-zoo.core.xz
 FLAGS ?=
 
-.PHONY: help demo test test-slow test-vm vmcore vmcores golden bench bench-live lint types docs clean
+.PHONY: help demo test test-slow test-vm vmcore vmcores golden bench bench-live lint types docs man release clean
 
 help:
 	@echo 'make demo      run the report on a recorded core of a real kernel'
@@ -25,6 +25,8 @@ help:
 	@echo '               the same against ip, bpftool, ethtool and /proc in a guest'
 	@echo 'make lint types'
 	@echo 'make docs      build the pages: docs/_build/html/index.html'
+	@echo 'make man       make the man page of the options, after a change to them'
+	@echo 'make release   build wheel and sdist, check them, and say how to publish'
 
 NEW_ENOUGH = $(PYTHON) -c 'import sys; print(sys.version_info >= (3, 9))' 2>&1
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -55,6 +57,10 @@ $(VENV)/.lint: $(VENV)/.test
 
 $(VENV)/.docs: pyproject.toml | $(VENV)/.made
 	$(PIP) -e '.[docs]'
+	@touch $@
+
+$(VENV)/.release: pyproject.toml | $(VENV)/.made
+	$(PIP) -e '.[release]'
 	@touch $@
 
 LAB = PYTHONPATH=vmcores $(PYTHON) -m lab
@@ -104,6 +110,22 @@ docs: $(VENV)/.docs
 	rm -rf docs/_build docs/_reference
 	$(BIN)/sphinx-build -q -n -W --keep-going -j auto -b html docs docs/_build/html
 	@echo docs/_build/html/index.html
+
+man: $(VENV)/.release
+	$(BIN)/python docs/man.py
+
+# From what git has, in a folder of its own: neither stray files nor an old build/ get in.
+VERSION = $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' helpers/drgn_veth/core/version.py)
+release: $(VENV)/.release
+	rm -rf dist build/release && mkdir -p build/release
+	git archive HEAD | tar -x -C build/release
+	$(BIN)/python -m build --outdir dist build/release
+	$(BIN)/twine check --strict dist/*
+	@echo
+	@echo 'To publish $(VERSION):'
+	@echo '  1. core/version.py and CHANGELOG.md have the version; make man, test, test-vm'
+	@echo '  2. git tag -s v$(VERSION) && git push origin v$(VERSION)'
+	@echo '  3. make release && $(BIN)/twine upload dist/*'
 
 clean:
 	rm -rf $(VENV) docs/_build docs/_reference build dist helpers/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-The start of a script
----------------------
+The start of a script, and of the command
+-----------------------------------------
 
 What has to happen before drgn is imported: signal handlers, and a check of the versions
 of Python and drgn. The package :mod:`drgn_veth` imports drgn, so this module is outside
@@ -16,7 +16,23 @@ import sys
 # Not list[int]: a Python that is too old has to get as far as the check.
 from typing import Any, Callable, Dict, Iterator, List, NoReturn, Optional, Tuple
 
-__all__ = ("OLDEST_DRGN", "at_signal", "last_step", "restore_signals", "start")
+__all__ = (
+    "COMMAND",
+    "OLDEST_DRGN",
+    "at_signal",
+    "called",
+    "check_module",
+    "check_versions",
+    "command",
+    "last_step",
+    "name_in_messages",
+    "restore_signals",
+    "start",
+    "subcommand",
+)
+
+#: The command that pip installs.
+COMMAND: str = "drgn-veth"
 
 #: The oldest supported drgn, as in pyproject.toml.
 OLDEST_DRGN = (0, 0, 33)
@@ -28,6 +44,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _undo: List[Callable[[], None]] = []
 _before: Dict[int, Any] = {}  # handlers of signals
+_called: Optional[str] = None  # "drgn-veth report"; None: a script
 _late: Optional[List[int]] = None  # signals since the last step began
 _in_last_step = False
 
@@ -102,8 +119,32 @@ def restore_signals() -> None:
     _late = None
 
 
+def called(name: Optional[str]) -> None:
+    """
+    Say what the user typed.
+
+    :param name: The command, with its subcommand once that is known; None: a script
+    """
+    global _called
+    _called = name
+
+
+def name_in_messages() -> str:
+    """Return what messages begin with: the command, or the name of the script."""
+    return _called or os.path.splitext(os.path.basename(sys.argv[0]))[0]
+
+
+def subcommand(name: str) -> Optional[str]:
+    """
+    Return how a user of the command calls another subcommand.
+
+    :return: None if a script runs, and not the command
+    """
+    return f"{COMMAND} {name}" if _called else None
+
+
 def _fail(message: str) -> NoReturn:
-    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    name = name_in_messages()
     if sys.stderr is not None:  # closed; print() would take standard output
         message = " ".join(message.split())
         with contextlib.suppress(OSError):
@@ -122,8 +163,12 @@ def _release(version: str) -> Tuple[int, ...]:
     return tuple(numbers)
 
 
-def _check_drgn() -> str:
-    # Return the version.
+def check_versions() -> str:
+    """
+    Return the version of drgn. If it or Python is too old, print one line and exit.
+    """
+    if sys.version_info < _OLDEST_PYTHON:
+        _fail("Python 3.9 or later is required")
     try:
         import drgn
 
@@ -137,19 +182,24 @@ def _check_drgn() -> str:
     return version
 
 
+def check_module() -> None:
+    """Check the versions for ``python3 -m drgn_veth``, which imports that package."""
+    if sys.argv[:1] == ["-m"]:
+        called(COMMAND)
+        check_versions()
+
+
 def start(face: str, prog: Any) -> NoReturn:
     """
-    Run a script and exit. If an import fails, print one line.
+    Run a face and exit. If an import fails, print one line.
 
     From here on, a signal ends the script at once and silently.
 
-    :param face: Module of :mod:`drgn_veth.faces` whose ``main()`` is the script
+    :param face: Module of :mod:`drgn_veth.faces` whose ``main()`` is run
     :param prog: Program that drgn has set up, None without drgn
     """
     _end_at_signals()
-    if sys.version_info < _OLDEST_PYTHON:
-        _fail("Python 3.9 or later is required")
-    version = _check_drgn()
+    version = check_versions()
     try:
         import importlib
 
@@ -158,3 +208,9 @@ def start(face: str, prog: Any) -> NoReturn:
     except (ImportError, AttributeError) as e:
         _fail(f"{e}; this is drgn {version}, {_WANTED} is required")
     sys.exit(run(main, prog))
+
+
+def command() -> NoReturn:
+    """Run the command ``drgn-veth`` and exit (the entry point of the package)."""
+    called(COMMAND)
+    start("cli", None)

@@ -156,17 +156,21 @@ ROOMS: Mapping[str, Sequence[str]] = {
         *("analysis", "btf", "core", "dump", "model", "readers", "render", "snapshot"),
         "drgn_veth_start",
     ),
-    "plugin": ("btf",),
+    "__main__": ("drgn_veth_start",),
     # The public names.
-    "__init__": ("analysis", "disasm", "model", "readers", "snapshot"),
+    "__init__": (
+        *("analysis", "core", "disasm", "model", "readers", "snapshot"),
+        "drgn_veth_start",
+    ),
 }
 #: What is made of a Snapshot never touches a kernel.
 PURE = {"analysis", "model", "render"}
 #: Others that do not know drgn, in rooms that do.
 PURE_FILES = {
     *("core.containers", "core.english", "core.messages", "core.module_types"),
-    *("core.netdev_features", "core.skbuff", "core.text", "core.uapi"),
-    *("core.unreadable", "dump.elfcore", "dump.kdump"),
+    *("core.nearest", "core.netdev_features", "core.skbuff", "core.text", "core.uapi"),
+    *("core.unreadable", "core.version", "core.xdp_modes", "dump.elfcore"),
+    *("dump.file_kind", "dump.kdump"),
 }
 #: What must not be imported within a room: remedies <- attach <- rules <- diagnose.
 INSIDE: Mapping[str, Sequence[str]] = {

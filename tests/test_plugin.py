@@ -40,16 +40,57 @@ def run(core: Path, env: dict[str, str], *args: str) -> str:
 
 
 def test_prompt(core: Path) -> None:
-    plugin = {"DRGN_PLUGINS": "drgn_veth=drgn_veth.plugin"}
+    plugin = {"DRGN_PLUGINS": "drgn_veth=drgn_veth_plugin"}
     first, second = run(core, plugin, "-e", PROMPT).splitlines()
     assert "peer" in first and int(first.split()[0]) > 4026531000
     assert int(second.split()[0]) > 40 and second.endswith(" btf")
 
 
+IMPORTED = """
+import sys
+print(*sorted(name for name in sys.modules if name.startswith("drgn_veth")))
+from drgn.commands import DEFAULT_COMMAND_NAMESPACE
+there = DEFAULT_COMMAND_NAMESPACE.enabled(prog)
+print(*(name for name, command in there if "XDP programs" in command.description()))
+print("drgn_veth" in sys.modules)
+DEFAULT_COMMAND_NAMESPACE.lookup(prog, "xdp").format_usage()
+print("drgn_veth" in sys.modules)
+"""
+
+
+def test_imports_nothing_until_it_is_used(core: Path) -> None:
+    """drgn starts as fast as without it."""
+    plugin = {"DRGN_PLUGINS": "drgn_veth=drgn_veth_plugin"}
+    imported, commands, before, after = run(core, plugin, "-e", IMPORTED).splitlines()
+    assert imported == "drgn_veth_plugin"
+    assert commands == "xdp"
+    assert (before, after) == ("False", "True")
+
+
+def test_from_a_checkout(core: Path) -> None:
+    """The file alone is enough: the package is beside it."""
+    file = {"DRGN_PLUGINS": f"drgn_veth={REPOSITORY}/helpers/drgn_veth_plugin.py"}
+    code = "from drgn.commands import run_command; run_command(prog, 'rps lo')"
+    args = ["-q", "-c", str(core), "--no-default-symbols", "-e", code]
+    not_installed = (
+        "import sys; from drgn.cli import _main; "
+        "sys.path = [p for p in sys.path if not p.endswith('helpers')]; _main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", not_installed, *args],
+        env={**os.environ, **file, "DRGN_DISABLE_PLUGINS": "drgn_veth"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("CPUs online")
+
+
 def test_with_and_without_the_plugin(core: Path) -> None:
     with_it = run(
         core,
-        {"DRGN_PLUGINS": "drgn_veth=drgn_veth.plugin"},
+        {"DRGN_PLUGINS": "drgn_veth=drgn_veth_plugin"},
         *(str(SCRIPT), "--format", "json"),
     )
     without = run(core, {"DRGN_DISABLE_PLUGINS": "*"}, str(SCRIPT), "--format", "json")

@@ -11,6 +11,7 @@ import difflib
 import json
 import lzma
 from pathlib import Path
+import re
 import sys
 import tempfile
 from typing import Any
@@ -18,8 +19,16 @@ from unittest import mock
 
 from drgn import Program
 from drgn_veth.btf import use_btf
-from drgn_veth.faces import netns_report, opening, veth_report, xdp_attach
+from drgn_veth.faces import (
+    explain,
+    netns_report,
+    opening,
+    terminal,
+    veth_report,
+    xdp_attach,
+)
 from drgn_veth.model import Snapshot
+from drgn_veth.render.style import PLAIN, Style
 from drgn_veth.snapshot import take_snapshot
 from unpack import unpack
 
@@ -27,7 +36,7 @@ __all__ = ("OUTPUTS", "difference", "folder_of", "main", "outputs", "read", "wri
 
 HERE = Path(__file__).resolve().parent
 _REPORT, _ATTACH = veth_report.main, xdp_attach.main
-_NETNS = netns_report.main
+_NETNS, _EXPLAIN = netns_report.main, explain.main
 
 #: Devices of a scene, for the screens of one device.
 _DEVICES: Mapping[str, Sequence[str]] = {
@@ -37,18 +46,40 @@ _DEVICES: Mapping[str, Sequence[str]] = {
 }
 _SCENE_DEVICES = "DEVICES"
 
-#: The files in a folder, and the script and arguments that print each. JSON is large,
-#: so it is compressed.
+#: The files in a folder, and the script and arguments that print each. A number in a
+#: name is how many columns the screen has, otherwise 80. JSON is large, so it is
+#: compressed.
 OUTPUTS: Mapping[str, tuple[Any, Sequence[str]]] = {
     "pairs.txt": (_REPORT, ()),
+    "pairs-60.txt": (_REPORT, ()),
+    "pairs-120.txt": (_REPORT, ()),
+    "pairs-200.txt": (_REPORT, ()),
+    "notes.txt": (_REPORT, ("--notes",)),
+    "devices.txt": (_REPORT, (_SCENE_DEVICES,)),
+    "devices-60.txt": (_REPORT, (_SCENE_DEVICES,)),
+    "devices-200.txt": (_REPORT, (_SCENE_DEVICES,)),
+    "tree.txt": (_REPORT, ("--tree",)),
+    "tree-60.txt": (_REPORT, ("--tree",)),
     "all.txt": (_REPORT, ("--all",)),
+    "all-60.txt": (_REPORT, ("--all",)),
+    "all-120.txt": (_REPORT, ("--all",)),
     "pairs.csv": (_REPORT, ("--format", "csv")),
     "all.csv": (_REPORT, ("--all", "--format", "csv")),
     "report.json.xz": (_REPORT, ("--format", "json")),
     "netns.txt": (_NETNS, ()),
+    "netns-60.txt": (_NETNS, ()),
+    "netns-120.txt": (_NETNS, ()),
     "netns.csv": (_NETNS, ("--format", "csv")),
     "attach.txt": (_ATTACH, ("--all",)),
+    "attach.120.txt": (_ATTACH, ("--all",)),
+    "attach_failing.txt": (_ATTACH, ("--all", "--failing")),
     "attach_devices.txt": (_ATTACH, (_SCENE_DEVICES,)),
+    "attach_devices.120.txt": (_ATTACH, (_SCENE_DEVICES,)),
+    "explain.txt": (_EXPLAIN, ()),
+    "explain_ENOSPC.txt": (_EXPLAIN, ("ENOSPC",)),
+    "explain_ENOSPC.120.txt": (_EXPLAIN, ("ENOSPC",)),
+    "explain_EINVAL.txt": (_EXPLAIN, ("EINVAL",)),
+    "explain_EOPNOTSUPP.txt": (_EXPLAIN, ("EOPNOTSUPP",)),
     "attach.json.xz": (_ATTACH, ("--all", "--format", "json")),
 }
 
@@ -56,6 +87,11 @@ OUTPUTS: Mapping[str, tuple[Any, Sequence[str]]] = {
 def folder_of(name: str) -> Path:
     """Return the folder with the golden output of a recorded core."""
     return HERE / f"{name}.golden"
+
+
+def _style(file: str) -> Style:
+    columns = re.search(r"[-.](\d+)\.", file)
+    return PLAIN if columns is None else PLAIN._replace(width=int(columns[1]))
 
 
 def outputs(name: str, prog: Program, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
@@ -74,7 +110,8 @@ def outputs(name: str, prog: Program, snapshot: Snapshot) -> Iterator[tuple[str,
         path = Path(folder) / "output"
         for file, (main, options) in OUTPUTS.items():
             argv = devices if options == (_SCENE_DEVICES,) else options
-            status = main(prog, [*argv, "--output", str(path)])
+            with mock.patch.object(terminal, "PLAIN", _style(file)):
+                status = main(prog, [*argv, "--output", str(path)])
             assert status == 0, (file, status)
             yield file, path.read_text()
 

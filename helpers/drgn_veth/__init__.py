@@ -8,7 +8,16 @@ drgn objects, :func:`~drgn_veth.snapshot.take_snapshot()`, and what is made of a
 Snapshot: :class:`~drgn_veth.analysis.attach.predictor.Predictor`.
 """
 
+# ruff: noqa: E402
+from drgn_veth_start import check_module
+
+check_module()
+
+from types import FunctionType
+
 from .analysis.attach.predictor import Predictor
+from .core.arguments import checked
+from .core.version import VERSION
 from .disasm.veth_poll import veth_poll_members
 from .disasm.xdp_messages import messages_in, xdp_message_places
 from .readers.adjacent import (
@@ -139,7 +148,7 @@ from .snapshot.net_tasks import net_processes, net_tasks
 from .snapshot.target import read_target, target_kind, target_types
 from .snapshot.task_containers import task_container
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 # Names that these helpers had before they were called as the kernel calls them, kept
 # for those who use them. num_possible_cpus() is not exported: drgn has its own.
@@ -304,4 +313,19 @@ __all__ = (
     "vlan_dev_vlan_proto",
     "xdp_link_refs",
     "xdp_message_places",
+)
+
+# What a user calls says so if an argument is of another type. A Snapshot calls the
+# functions where they are defined, and does not pay for it.
+_checked = {
+    value: checked(value)
+    for value in (globals()[name] for name in __all__)
+    if isinstance(value, FunctionType)
+}
+globals().update(
+    {
+        name: _checked[globals()[name]]
+        for name in __all__
+        if isinstance(globals()[name], FunctionType)
+    }
 )

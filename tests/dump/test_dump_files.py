@@ -312,9 +312,9 @@ def test_kdump_without_vmcoreinfo(whole: Kdump, tmp_path: Path) -> None:
     struct.pack_into("<QQQQ", data, VMCOREINFO, 0, 0, 0, 0)
     path = tmp_path / "vmcore"
     path.write_bytes(data)
-    one_line(
-        run("-c", path), 3, "drgn identifies a kernel by the VMCOREINFO of its dump"
-    )
+    done = run("-c", path)
+    one_line(done, 3, "has no VMCOREINFO, which drgn needs to identify the kernel")
+    assert "--vmcoreinfo FILE" in done.stderr
 
 
 def test_unread_is_about_the_file(core: Path, tmp_path: Path) -> None:

@@ -139,5 +139,5 @@ def test_files_that_symbols_were_loaded_from() -> None:
     prog.create_loaded_modules()
     path = os.path.realpath(sys.executable)
     prog.main_module().try_file(path, force=True)
-    args = argparse.Namespace(core=None, system_map=None, symbols=[])
+    args = argparse.Namespace(core=None, system_map=None, symbols=[], vmcoreinfo=None)
     assert path in opening.inputs(prog, args)

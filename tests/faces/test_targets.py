@@ -41,7 +41,7 @@ def test_what_is_missing_of_the_running_kernel(monkeypatch: Any) -> None:
         raise FileNotFoundError(2, "No such file or directory", "/proc/kcore")
 
     monkeypatch.setattr(opening, "_set_target", absent)
-    options = argparse.Namespace(core=None, qemu=None, symbols=[])
+    options = argparse.Namespace(core=None, qemu=None, symbols=[], vmcoreinfo=None)
     logger = logging.getLogger("drgn")
     level = logger.level
     with pytest.raises(status.TargetError, match="/proc/kcore: No such file"):

@@ -32,7 +32,7 @@ def run(core: Path, *args: str) -> "subprocess.CompletedProcess[str]":
 def screen(core: Path, *args: str) -> str:
     done = run(core, *args)
     assert (done.returncode, done.stderr) == (0, "")
-    assert all(len(line) <= 120 for line in done.stdout.splitlines())
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
     return " ".join(done.stdout.split())
 
 
@@ -66,6 +66,76 @@ def test_the_story(core: Path) -> None:
     ]
     assert (said["error"], said["then"]["error"]) == ("EEXIST", "ENOSPC")
     assert "then" not in said["then"]
+
+
+def test_the_way_out(core: Path) -> None:
+    """What the seed did in the end, where it holds."""
+    text = screen(core, "q24a", "--mode", "native", "--via", "netlink")
+    assert "driver ENOSPC: No space left on device" in text
+    command = "ip link set dev q24a xdpgeneric obj FILE"
+    assert f"generic mode would be accepted: xdpgeneric: $ {command}" in text
+    pod = screen(core, "m3507b", "--mode", "drv")
+    assert "ERANGE" in pod and "generic mode would be accepted" in pod
+    for args in (
+        ["veth_xxx0"],  # has a generic program
+        ["xnata"],  # has a native one
+        ["lowa"],  # its upper device has one
+        ["q11b"],  # is not refused
+        ["q24a", "--mode", "xdpgeneric"],
+        ["q24a", "--detach"],
+    ):
+        assert "would be accepted" not in screen(core, *args)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["default", "xdp"],
+        ["generic", "skb", "xdpgeneric", "xdpskb", "SKB"],
+        ["driver", "native", "drv", "xdpdrv", "xdpnative"],
+        ["offload", "hw", "xdpoffload", "xdphw"],
+    ],
+)
+def test_modes_by_any_of_their_names(words: list[str], core: Path) -> None:
+    wanted = document(core, "q24a", "--mode", words[0])
+    assert {a["mode"] for a in wanted["attempts"]} == {words[0]}
+    for word in words[1:]:
+        assert document(core, "q24a", "--mode", word) == wanted
+
+
+def test_patterns(core: Path) -> None:
+    found = document(core, "q24*", "xnat?", "q24a")["attempts"]
+    names = list(dict.fromkeys(a["name"] for a in found))
+    assert names == ["q24b", "q24a", "xnatb", "xnata"]
+    text = screen(core, "q24*", "--mode", "driver")
+    assert text.index("q24b (host:") < text.index("q24a (host:")
+    pods = document(core, "eth*", "--mode", "driver", "--via", "link")["attempts"]
+    assert len({a["netns"] for a in pods}) > 3
+    only = document(core, "eth*", "--netns", "pod1", "--netns", "pod3")["attempts"]
+    assert {a["name"] for a in only} == {"eth0"}
+    assert len({a["netns"] for a in only}) == 2
+
+
+def test_failing(core: Path) -> None:
+    every = document(core, "--all")["attempts"]
+    refused = {
+        (a["netns"], a["ifindex"])
+        for a in every
+        if a["error"] and a["mode"] in ("default", "generic")
+    }
+    kept = [a for a in every if (a["netns"], a["ifindex"]) in refused]
+    assert 0 < len(kept) < len(every)
+    assert document(core, "--all", "--failing")["attempts"] == kept
+    text = screen(core, "--failing", "--kind", "veth")
+    assert "q24b" in text and "q11b" not in text
+    driver = screen(core, "--all", "--failing", "--mode", "xdpdrv")
+    assert " lo " in driver
+    assert "no device refuses" in screen(core, "--failing", "--device", "q11b")
+
+
+def test_devices_with_a_finding(core: Path) -> None:
+    found = document(core, "--rule", "xdp-native-*", "--mode", "driver")["attempts"]
+    assert {a["name"] for a in found} == {"veth_xxx0", "q24a", "q24b", "onea"}
 
 
 def test_four_modes(core: Path) -> None:
@@ -169,6 +239,15 @@ def test_hostile_names(core: Path) -> None:
         (["xnata", "--program", "4294967295"], "ID 4294967295 is loaded"),
         (["xnata", "--all"], "name one or more devices, or use --all"),
         ([], "name one or more devices, or use --all"),
+        (["vteh_xxx0"], "nearest: veth_xxx0"),
+        (["q24?x"], "no device named 'q24?x' in any network namespace; nearest: q24"),
+        (["q24a", "--failing"], "--failing chooses among all devices"),
+        (["q24a", "--mode", "skbb"], "nearest: skb, xdpskb"),
+        (["q24a", "--mode", "zzz"], "the modes are default, generic, driver, offload"),
+        (["--rule", "xdp-peer"], "no rule is called 'xdp-peer'; nearest: xdp-peer-mtu"),
+        (["q24a", "--rule", "no-peer"], "no device has a finding of no-peer"),
+        (["--kind", "vet"], "no device is of kind vet; nearest: veth"),
+        (["lo", "--netns", "pod"], "inode number pod; available: "),
         (["xnata", "--detach", "--via", "link"], "--detach uses netlink"),
     ],
 )
@@ -192,7 +271,9 @@ def test_a_namespace_by_each_of_its_names(core: Path) -> None:
 
 
 def test_the_first_namespace_by_its_name(core: Path) -> None:
-    assert run(core, "q24b", "--netns", "host").stdout == run(core, "q24b").stdout
+    by_name = run(core, "q24b").stdout
+    for name in ("host", "init", "init_net"):
+        assert run(core, "q24b", "--netns", name).stdout == by_name
 
 
 def test_several_namespaces(core: Path) -> None:

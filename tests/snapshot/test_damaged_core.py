@@ -83,7 +83,7 @@ def test_kallsyms_is_broken(name: str, tmp_path: Path) -> None:
     refused(run(SCRIPT, core), "kernel")
 
 
-@pytest.mark.parametrize("plugin", slow_but([""], ["", "drgn_veth=drgn_veth.plugin"]))
+@pytest.mark.parametrize("plugin", slow_but([""], ["", "drgn_veth=drgn_veth_plugin"]))
 def test_system_map_of_nothing(plugin: str, tmp_path: Path) -> None:
     """Refused also where it is not needed, and where a plugin was asked before."""
     core = recorded_core(NEW[0]).core

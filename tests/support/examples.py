@@ -4,15 +4,17 @@
 from collections.abc import Iterable
 import contextlib
 import doctest
-import io
 from pathlib import Path
 import sys
+import tempfile
 from typing import Any
 from unittest import mock
 
 import drgn
 from drgn import Program
 import drgn.cli
+from drgn.commands import run_command
+import drgn_veth_plugin  # noqa: F401 -- the commands
 
 __all__ = ("examples_in", "known_at_prompt", "run_examples")
 
@@ -30,19 +32,28 @@ def known_at_prompt(core: Path) -> dict[str, Any]:
     return drgn.cli.default_globals(prog)
 
 
+def _run(source: str, known: dict[str, Any], where: str) -> None:
+    if source.startswith("%"):
+        known["_"] = run_command(known["prog"], source[1:], globals=known)
+    else:
+        exec(compile(source, where, "single"), known)
+
+
 def run_examples(
     examples: Iterable[doctest.Example], known: dict[str, Any], where: str
 ) -> None:
     """
-    Run examples one after the other, and see that each prints what is said.
+    Run examples one after the other, and see that each prints what is said. Commands
+    (``%veth``) are run, too, and leave their records in ``_``.
 
     :param known: Variables; what an example assigns is known to those after it
     :param where: Where they stand, for the error
     """
     with mock.patch.object(sys, "displayhook", drgn.cli._displayhook):
         for example in examples:
-            printed = io.StringIO()
-            code = compile(example.source, where, "single")
-            with contextlib.redirect_stdout(printed):
-                exec(code, known)
-            assert printed.getvalue() == example.want, f"{where}: {example.source}"
+            # A command in a pipe writes to a file.
+            with tempfile.TemporaryFile("w+") as printed:
+                with contextlib.redirect_stdout(printed):
+                    _run(example.source, known, where)
+                printed.seek(0)
+                assert printed.read() == example.want, f"{where}: {example.source}"

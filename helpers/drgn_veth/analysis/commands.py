@@ -12,16 +12,13 @@ import os
 from typing import Optional, TypeVar
 
 from ..core.unreadable import Maybe, Unreadable
+from ..core.xdp_modes import IP_LINK
 from ..model import XDP_MODES, Device, DeviceRef, Namespace, Snapshot, XdpProgram
 from .shell import rps_mask, shell_quote
 
 __all__ = ("Commands",)
 
 _NETNS_RUN = ("/run/netns/", "/var/run/netns/")
-
-# ip's word for each mode.
-_IP_MODE = {"generic": "xdpgeneric", "driver": "xdpdrv", "offload": "xdpoffload"}
-
 
 T = TypeVar("T")
 
@@ -122,6 +119,15 @@ class Commands:
         """Return the command that enables or disables an offload such as ``gro``."""
         return self._named(device, "ethtool", "-K", "{}", name, "on" if on else "off")
 
+    def attach(self, device: DeviceRef, mode: str) -> tuple[str, ...]:
+        """
+        Return the command that attaches the XDP program in a file ``FILE``.
+
+        :param mode: ``default``, ``generic``, ``driver`` or ``offload``
+        """
+        xdp = IP_LINK[mode]
+        return self._named(device, "ip", "link", "set", "dev", "{}", xdp, "obj", "FILE")
+
     def detach(
         self, device: DeviceRef, mode: str, program: XdpProgram
     ) -> tuple[str, ...]:
@@ -136,7 +142,7 @@ class Commands:
             # Links are in no namespace.
             return (f"bpftool link detach id {program.link_id}",)
         return self._named(
-            device, "ip", "link", "set", "dev", "{}", _IP_MODE[mode], "off"
+            device, "ip", "link", "set", "dev", "{}", IP_LINK[mode], "off"
         )
 
     def detach_all(self, device: Device) -> tuple[str, ...]:
@@ -193,7 +199,7 @@ class Commands:
         ident = program.id
         if program.via == "link" or isinstance(ident, Unreadable) or not name:
             return ()
-        xdp = _IP_MODE[mode]
+        xdp = IP_LINK[mode]
         off = self.command(device, "bpftool", "net", "detach", xdp, "dev", name)
         on = self.command(
             device, "bpftool", "net", "attach", xdp, "id", str(ident), "dev", name

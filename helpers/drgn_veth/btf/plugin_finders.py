@@ -4,8 +4,9 @@ Types when they are missed
 --------------------------
 
 drgn starts a plugin before it loads debug symbols, when nobody can know whether BTF
-will be needed. These finders are the last that drgn asks. A request that reaches them
-is not in any debug symbols, and only then do they look for BTF, once.
+will be needed. The plugin (``drgn_veth_plugin.py``) registers these finders as the last
+that drgn asks. A request that reaches them is not in any debug symbols, and only then
+do they look for BTF, once.
 """
 
 from collections.abc import Sequence
@@ -15,12 +16,12 @@ from drgn import Object, Program, Symbol, Type
 
 from . import BUSY_CACHE, FINDERS_CACHE, use_btf
 
-__all__ = ("FINDER", "offer_btf")
-
-FINDER = "drgn_veth_btf_on_demand"  #: The name that the finders are registered under.
+__all__ = ("OnDemand",)
 
 
-class _OnDemand:
+class OnDemand:
+    """The finders of a program."""
+
     def __init__(self, prog: Program) -> None:
         self._prog = prog
         self._asked = False
@@ -58,16 +59,3 @@ class _OnDemand:
         finders: Any = prog.cache.get(FINDERS_CACHE, {})
         find: Optional[Callable[..., Any]] = finders.get(what)
         return find(prog, *args) if find is not None else None
-
-
-def offer_btf(prog: Program) -> None:
-    """
-    Make a program look for BTF when something is missing that debug symbols would
-    provide. For a plugin; a script calls :func:`~drgn_veth.btf.use_btf()`.
-    """
-    if FINDER in prog.registered_type_finders():
-        return
-    on_demand = _OnDemand(prog)
-    prog.register_type_finder(FINDER, on_demand.find_type, enable_index=-1)
-    prog.register_object_finder(FINDER, on_demand.find_object, enable_index=-1)
-    prog.register_symbol_finder(FINDER, on_demand.find_symbol, enable_index=-1)

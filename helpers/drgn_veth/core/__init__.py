@@ -2,6 +2,7 @@
 """What every room may use: unreadable values, errors, words."""
 
 __all__ = (
+    "arguments",
     "byte_order",
     "c_string",
     "containers",
@@ -11,6 +12,7 @@ __all__ = (
     "messages",
     "module_types",
     "names",
+    "nearest",
     "netdev_features",
     "salvage",
     "skbuff",
@@ -19,4 +21,6 @@ __all__ = (
     "text",
     "uapi",
     "unreadable",
+    "version",
+    "xdp_modes",
 )

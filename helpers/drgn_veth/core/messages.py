@@ -4,8 +4,8 @@ Messages in the kernel's source
 -------------------------------
 
 Strings to look for in the kernel's code: messages about an XDP attach, and others that
-show which code a kernel has. Plain data. A message that does not tell kernels apart
-stands beside the decision that returns it.
+show which code a kernel has; also messages that are a symptom of a rule. Plain data. A
+message that is neither stands beside the decision that returns it.
 """
 
 from collections.abc import Mapping
@@ -22,6 +22,7 @@ __all__ = (
     "LINK_FLAGS",
     "LINK_IN_PLACE",
     "MEMORY_PROVIDER",
+    "MTU_MAXIMUM",
     "NOT_EXPECTED",
     "NO_OPERATION",
     "NO_REPLACE",
@@ -31,8 +32,13 @@ __all__ = (
     "OTHER_DEVICE",
     "OTHER_MODE",
     "PROGRAM_IN_PLACE",
+    "RPS_QUEUE",
     "TCP_DATA_SPLIT",
+    "UNREGISTER",
     "UPPER",
+    "VETH_MTU",
+    "VETH_PEER",
+    "VETH_QUEUES",
     "VIRTIO_GRO_HW_CSUM",
     "VIRTIO_LRO",
     "VIRTIO_LRO_CSUM",
@@ -69,6 +75,16 @@ MEMORY_PROVIDER = "unable to install XDP to device using memory provider"
 OFFLOAD_WITHOUT_HW_OLD = (
     "Using device-bound program without HW_MODE flag is not supported"
 )
+
+# drivers/net/veth.c: veth_xdp_set()
+VETH_PEER = "veth: Cannot set XDP when peer is detached"
+VETH_MTU = "veth: Peer MTU is too large to set XDP"
+VETH_QUEUES = "veth: XDP expects number of rx queues not less than peer tx queues"
+
+# net/core/dev.c: dev_validate_mtu(), netdev_wait_allrefs_any(), get_rps_cpu()
+MTU_MAXIMUM = "mtu greater than device maximum"
+UNREGISTER = "unregister_netdevice: waiting for %s to become free. Usage count = %d"
+RPS_QUEUE = "%s received packet on queue %u, but number of RX queues is %u"
 
 # What these functions report by netlink_ext_ack: in the order of the checks in v7.2,
 # then messages that only older kernels have.

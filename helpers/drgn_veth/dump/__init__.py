@@ -3,6 +3,8 @@
 
 __all__ = (
     "elfcore",
+    "file_kind",
     "kdump",
     "partial",
+    "vmcoreinfo",
 )

@@ -14,7 +14,14 @@ import os
 import struct
 from typing import BinaryIO, NamedTuple
 
-__all__ = ("EM", "Note", "read_notes", "still_open", "write_core")
+__all__ = (
+    "EM",
+    "Note",
+    "physical_segments",
+    "read_notes",
+    "still_open",
+    "write_core",
+)
 
 _ELF_MAGIC = b"\x7fELF"
 _CLASS64 = 2
@@ -113,8 +120,8 @@ def _read_at(f: BinaryIO, size: int, offset: int, count: int) -> bytes:
     return f.read(min(count, size - offset))
 
 
-def _note_segments(f: BinaryIO) -> Iterator[tuple[str, bytes]]:
-    # Byte order and content of each PT_NOTE.
+def _program_headers(f: BinaryIO) -> Iterator[tuple[str, tuple[int, ...]]]:
+    # Byte order and fields of each.
     size = f.seek(0, os.SEEK_END)
     ident = _read_at(f, size, 0, 16)
     if len(ident) < 16 or ident[:4] != _ELF_MAGIC or ident[4] != _CLASS64:
@@ -136,8 +143,28 @@ def _note_segments(f: BinaryIO) -> Iterator[tuple[str, bytes]]:
     if entry != program.size or count > _MAX_SEGMENTS:
         return
     entries = _read_at(f, size, table, count * entry)
-    left = _MAX_NOTE_BYTES
     for fields in program.iter_unpack(entries[: len(entries) // entry * entry]):
+        yield order, fields
+
+
+def physical_segments(f: BinaryIO) -> Iterator[tuple[int, int, int]]:
+    """
+    Iterate over the memory in an ELF core.
+
+    :return: Physical address, offset in the file, and number of bytes that are there
+    """
+    size = f.seek(0, os.SEEK_END)
+    for _, fields in list(_program_headers(f)):
+        offset, address, length = fields[2], fields[4], fields[5]
+        if fields[0] == _PT_LOAD and offset < size:
+            yield address, offset, min(length, size - offset)
+
+
+def _note_segments(f: BinaryIO) -> Iterator[tuple[str, bytes]]:
+    # Byte order and content of each PT_NOTE.
+    size = f.seek(0, os.SEEK_END)
+    left = _MAX_NOTE_BYTES
+    for order, fields in _program_headers(f):
         offset, length = fields[2], fields[5]
         if fields[0] == _PT_NOTE and 0 < length <= left:
             left -= length

@@ -14,12 +14,14 @@ missing.
 """
 
 from array import array
+from collections.abc import Iterator
 import os
 import struct
 import sys
 from typing import BinaryIO, NamedTuple, Optional
 
 __all__ = (
+    "dumped_pages",
     "how_to_unpack",
     "lost_memory",
     "missing_from_elf",
@@ -64,6 +66,8 @@ _PACKED = (
     (b"\x1f\x8b", "it is compressed: gzip -d it first"),
     (b"\x28\xb5\x2f\xfd", "it is compressed: zstd -d it first"),
     (b"BZh", "it is compressed: bzip2 -d it first"),
+    (b"\x04\x22\x4d\x18", "it is compressed: lz4 -d it first"),
+    (b"\x89LZO\0\r\n\x1a\n", "it is compressed: lzop -d it first"),
     # drgn opens these, unless its libkdumpfile is too old or the file is damaged.
     (
         _FLATTENED,
@@ -241,6 +245,33 @@ def _page_at(f: BinaryIO, kdump: _Kdump, index: int) -> int:
                     index -= 1
         at += len(chunk)
     return kdump.end
+
+
+def dumped_pages(path: str) -> Iterator[int]:
+    """
+    Iterate over the numbers of the page frames in a kdump file, the last one first.
+
+    :raises OSError: if the file cannot be read
+    """
+    with open(path, "rb") as f:
+        start = f.read(_HEADER_SIZE)
+        if not start.startswith(_SIGNATURE) or len(start) < _HEADER_SIZE:
+            return
+        kdump = _read_kdump(f, start)
+        if kdump is None:
+            return
+        first = kdump.first // 8
+        end = min((kdump.end + 7) // 8, kdump.descriptors - kdump.bitmap, _MAX_BITMAP)
+        while end > first:
+            begin = max(end - _CHUNK, first)
+            f.seek(kdump.bitmap + begin)
+            chunk = f.read(end - begin)
+            for byte in range(len(chunk) - 1, -1, -1):
+                if chunk[byte]:
+                    for bit in range(7, -1, -1):
+                        if chunk[byte] >> bit & 1:
+                            yield (begin + byte) * 8 + bit
+            end = begin
 
 
 def lost_memory(path: str) -> Optional[int]:

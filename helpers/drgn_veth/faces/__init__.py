@@ -2,13 +2,22 @@
 """The user interface: arguments, opening a target, output."""
 
 __all__ = (
+    "cli",
+    "commands",
     "damage",
     "disclosed",
+    "explain",
+    "files",
     "filtering",
+    "kcore",
+    "kept",
     "netns_report",
     "opening",
     "options",
     "output",
+    "progress",
+    "prompt",
+    "shown",
     "slice",
     "status",
     "symbols",

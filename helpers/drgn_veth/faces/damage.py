@@ -7,19 +7,21 @@ A dump may be truncated, damaged or compressed, or not a kernel dump at all. Thi
 finds the reason, for the one line that a script prints.
 """
 
-from typing import Callable, Optional, TypeVar
+from typing import Callable, Optional, TypeVar, Union
 
 from drgn import Program, ProgramFlags
 
 from ..core.errors import attempt
 from ..core.unreadable import Unreadable
-from ..dump.elfcore import read_notes, still_open
+from ..dump.elfcore import still_open
+from ..dump.file_kind import Kind, has_notes_of_a_kernel, kind_of
 from ..dump.kdump import how_to_unpack, what_is_wrong
 from ..dump.partial import core_of
 from .status import TargetError, warn
 
 __all__ = (
     "check_kernel",
+    "lacks_vmcoreinfo",
     "of_core",
     "unread",
     "warn_of_part",
@@ -29,11 +31,11 @@ __all__ = (
 
 T = TypeVar("T")
 
+_EXPECTED = "a complete kernel crash dump (kdump or ELF)"
 _NO_VMCOREINFO = (
     "has no VMCOREINFO, which drgn needs to identify the kernel: start QEMU with "
     "-device vmcoreinfo, and load the module qemu_fw_cfg in the guest"
 )
-_PROCESS_NOTES = (3, 6)  # NT_PRPSINFO, NT_AUXV: only the core of a process has them
 
 
 def of_core(prog: Program, look: Callable[[str], Optional[T]]) -> Optional[T]:
@@ -88,6 +90,33 @@ def unread(prog: Program, why: str) -> TargetError:
     return TargetError(what_is_wrong_with(prog) or why)
 
 
+def _what_it_is(path: str) -> Optional[str]:
+    # None: a dump, as far as its first bytes say.
+    try:
+        kind = kind_of(path)
+    except OSError:
+        return None  # A folder, or the file is gone.
+    if kind.kind in (Kind.VMLINUX, Kind.MODULE):
+        return f"this is {kind.what}, not a dump: -s {path} -c VMCORE"
+    if kind.kind is Kind.DUMP or kind.what == "a folder":
+        return None
+    advice = kind.instead or f"expected {_EXPECTED}"
+    return f"this is {kind.what}; {advice}"
+
+
+def lacks_vmcoreinfo(prog: Union[Program, Unreadable]) -> bool:
+    """
+    Return whether a dump can be that of a kernel, but has no VMCOREINFO.
+
+    :param prog: What came of opening it
+    """
+    if isinstance(prog, Unreadable):
+        return "vmcoreinfo" in prog.reason.lower()
+    if prog.flags & ProgramFlags.IS_LINUX_KERNEL:
+        return False
+    return bool(of_core(prog, has_notes_of_a_kernel))
+
+
 def why_not_opened(path: str, said: str) -> str:
     """
     Return why drgn cannot open a file: what the file is, and what drgn says.
@@ -100,19 +129,12 @@ def why_not_opened(path: str, said: str) -> str:
         known = None  # A folder, or the file is gone.
     if known is not None:
         return f"{known} (drgn: {said})"
-    if "unrecognized QEMU" in said:
-        return said  # It says what to do.
+    known = _what_it_is(path)
+    if known is not None:
+        return known
     if "vmcoreinfo" in said.lower():
-        return f"{said}; drgn identifies a kernel by the VMCOREINFO of its dump"
-    return f"{said}; expected a complete kernel crash dump (kdump or ELF)"
-
-
-def _has_notes_of_a_kernel(path: str) -> bool:
-    # Whether an ELF core has no note that only a process has.
-    notes = list(read_notes(path))
-    return bool(notes) and not any(
-        note.name == b"CORE" and note.type in _PROCESS_NOTES for note in notes
-    )
+        return f"it {_NO_VMCOREINFO}; or give it: --vmcoreinfo FILE (drgn: {said})"
+    return f"{said}; expected {_EXPECTED}"
 
 
 def check_kernel(prog: Program) -> None:
@@ -126,8 +148,10 @@ def check_kernel(prog: Program) -> None:
     if prog.flags & ProgramFlags.IS_LIVE:
         if not prog.flags & ProgramFlags.IS_LOCAL:
             raise TargetError(f"the guest {_NO_VMCOREINFO}")
-    elif of_core(prog, _has_notes_of_a_kernel):
-        raise TargetError(f"{prog.core_dump_path}: it {_NO_VMCOREINFO}")
+    elif of_core(prog, has_notes_of_a_kernel):
+        raise TargetError(
+            f"{prog.core_dump_path}: it {_NO_VMCOREINFO}; or give it: --vmcoreinfo FILE"
+        )
     raise TargetError(
         "this is not a Linux kernel but a user process (or its core): use -c with a "
         "kernel crash dump, or no option for the running kernel"

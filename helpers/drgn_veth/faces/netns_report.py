@@ -26,9 +26,10 @@ from .options import (
     parse,
 )
 from .output import check_output, write_output
-from .status import EXIT_OK
+from .shown import Shown
+from .terminal import style_for
 
-__all__ = ("main", "parser")
+__all__ = ("add_options", "main", "parser", "show")
 
 _DESCRIPTION = """\
 Report the network namespaces of a kernel: what they are called, the processes and
@@ -40,6 +41,8 @@ _EPILOG = """\
 examples:
   drgn -c vmcore scripts/netns_report.py
                                    all namespaces in a crash dump
+  drgn scripts/netns_report.py pod1 'docker:*'
+                                   two namespaces, or more
   drgn scripts/netns_report.py --pid 4711 --devices
                                    the namespace of a process and its devices
   drgn -c vmcore scripts/netns_report.py --address 10.0.0.7 --devices
@@ -64,6 +67,19 @@ exit status:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the script's options."""
     p = new_parser("netns_report.py", _DESCRIPTION, _EPILOG)
+    add_options(p)
+    add_target_options(p)
+    return p
+
+
+def add_options(p: argparse.ArgumentParser) -> None:
+    """Add the options that do not choose the target."""
+    p.add_argument(
+        "names",
+        metavar="NETNS",
+        nargs="*",
+        help="only these namespaces, as --netns takes them",
+    )
     p.add_argument(
         "--devices",
         dest="with_devices",
@@ -79,44 +95,51 @@ def parser() -> argparse.ArgumentParser:
         "--format",
         choices=("table", "json", "csv"),
         default="table",
-        help="table (the default) for people; json, the document of veth_report.py; "
+        help="table (the default) for people; json, the document of the report; "
         "csv for spreadsheets: a cell that begins with = + - or @ gets a single quote "
         "in front",
     )
     add_color_option(output)
     add_output_options(output)
-    add_target_options(p)
-    return p
+
+
+def _listed(kept: Snapshot, whole: Snapshot) -> Snapshot:
+    return kept if kept is whole else filters.matched_only(kept)
 
 
 def _render(args: argparse.Namespace, kept: Snapshot, whole: Snapshot) -> str:
     if args.format == "json":
         found = diagnose.keep_findings(diagnose.diagnose(whole), kept)
         return json.render(kept, found)
-    if kept is not whole:
-        kept = filters.matched_only(kept)
+    kept = _listed(kept, whole)
     if args.format == "csv":
         return (
             csv.devices(kept, whole.devices) if args.with_devices else netns.csv(kept)
         )
-    from ..render import table
+    from ..render import head, table
+    from ..render.report import joined
 
-    parts = [netns.table(kept)]
+    style = style_for(args.output, args.color)
+    parts = [netns.table(kept, style)]
     if args.with_devices:
-        parts.append(table.devices(kept, whole.devices))
-    parts.append(table.totals(kept))
-    return "\n\n".join(parts) + "\n"
+        parts.append(table.devices(kept, whole.devices, style))
+    return joined([*parts, head.totals(kept, (), style)])
 
 
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     """Run the script, and return its exit status."""
-    args = parse(parser(), argv)
+    return show(prog, parse(parser(), argv)).status
+
+
+def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
+    """Do what the options say, and return the namespaces that were shown."""
     check_output(args.output, opening.inputs(prog, args))
     check_format(args.format)
+    args.netns = [*args.netns, *args.names]
     target = opening.open_target(prog, args)
     whole = opening.take(target)
     kept = keep_wanted(target, whole, args)
     text = _render(args, kept, whole)
     write_output(text, args.output, opening.inputs(target, args))
     warn_of_missing(kept)
-    return EXIT_OK
+    return Shown(_listed(kept, whole).namespaces)

@@ -23,20 +23,32 @@ from ..core.errors import attempt, reason
 from ..core.unreadable import Unreadable
 from ..dump.kdump import lost_memory, missing_from_kdump, what_is_wrong
 from ..dump.partial import can_be_opened, core_of, without_memory_from
+from ..dump.vmcoreinfo import find_vmcoreinfo, vmcoreinfo_in
 from ..model import Snapshot
 from ..snapshot import UnreadTargetError, take_something
 from .damage import (
     check_kernel,
+    lacks_vmcoreinfo,
     of_core,
     unread,
     warn_of_part,
     what_is_wrong_with,
     why_not_opened,
 )
-from .status import TargetError, UsageError
+from .kcore import why_no_kcore
+from .kept import kept_or_taken
+from .progress import working
+from .status import TargetError, UsageError, warn
 from .symbols import check_symbols, debug_files, load_symbols
 
 __all__ = ("inputs", "open_target", "take")
+
+_NEEDS_ROOT = (
+    "the running kernel needs root (sudo) and /proc/kcore; for a dump use -c CORE"
+)
+
+
+_MOST_VMCOREINFO = 1 << 20
 
 
 def _words_for_drgn() -> list[str]:
@@ -58,7 +70,8 @@ def inputs(prog: Optional[Program], args: argparse.Namespace) -> list[str]:
 
     :param prog: The program, None if none is open yet
     """
-    paths: list[Optional[str]] = [args.core, args.system_map, *args.symbols]
+    paths: list[Optional[str]] = [args.core, args.system_map, args.vmcoreinfo]
+    paths += args.symbols
     if prog is not None:
         paths += [core_of(prog), *_words_for_drgn()]
         for module in prog.modules():
@@ -118,8 +131,8 @@ def _where(args: argparse.Namespace) -> str:
     return where
 
 
-def _connect(args: argparse.Namespace) -> Program:
-    prog = Program()
+def _connect(args: argparse.Namespace, vmcoreinfo: Optional[bytes]) -> Program:
+    prog = Program(vmcoreinfo=vmcoreinfo)
     try:
         lost = _lost_memory(args.core) if args.core else None
         _set_target(prog, args)
@@ -128,13 +141,38 @@ def _connect(args: argparse.Namespace) -> Program:
         where = _where(args)
         hint = ""
         if args.core is None and args.qemu is None:
-            hint = (
-                "; the running kernel needs root (sudo) and /proc/kcore; for a dump "
-                "use -c CORE"
-            )
+            hint = f"; {why_no_kcore() or _NEEDS_ROOT}"
         if e.filename not in (None, where):
             where = f"{where}: {e.filename}"
         raise TargetError(f"{where}: {e.strerror or reason(e)}{hint}") from None
+
+
+def _given_vmcoreinfo(path: str) -> bytes:
+    try:
+        with open(path, "rb") as f:
+            text = vmcoreinfo_in(f.read(_MOST_VMCOREINFO))
+    except OSError as e:
+        raise UsageError(f"--vmcoreinfo {path}: {e.strerror}") from None
+    if text is None:
+        raise UsageError(
+            f"--vmcoreinfo {path}: expected the text of VMCOREINFO, with OSRELEASE=, "
+            "PAGESIZE= and symbols"
+        )
+    return text
+
+
+def _with_vmcoreinfo(args: argparse.Namespace) -> Optional[Program]:
+    # A dump without VMCOREINFO, with what is found in its memory.
+    with working(f"searching {args.core} for VMCOREINFO"):
+        found = attempt(find_vmcoreinfo, args.core)
+    if found is None or isinstance(found, Unreadable):
+        return None
+    warn(
+        f"{args.core}: it has no VMCOREINFO; using the one at {found.address:#x} in "
+        "its memory"
+    )
+    prog = attempt(_connect, args, found.text)
+    return None if isinstance(prog, Unreadable) else prog
 
 
 def _open(args: argparse.Namespace) -> Program:
@@ -144,9 +182,17 @@ def _open(args: argparse.Namespace) -> Program:
         _check_core(args.core)
     # A symbol that is missing is reported when it is needed.
     logging.getLogger("drgn").setLevel(logging.CRITICAL + 1)
-    prog = attempt(_connect, args)
+    given = None if args.vmcoreinfo is None else _given_vmcoreinfo(args.vmcoreinfo)
+    prog = attempt(_connect, args, given)
+    if args.core and given is None and lacks_vmcoreinfo(prog):
+        prog = _with_vmcoreinfo(args) or prog
     if isinstance(prog, Unreadable):
-        why = why_not_opened(args.core, prog.reason) if args.core else prog.reason
+        if args.core:
+            why = why_not_opened(args.core, prog.reason)
+        elif args.qemu:
+            why = prog.reason
+        else:
+            why = f"{prog.reason}; {why_no_kcore() or _NEEDS_ROOT}"
         raise TargetError(f"{_where(args)}: {why}")
     check_kernel(prog)
     load_symbols(prog, args.symbols)
@@ -173,8 +219,9 @@ def open_target(prog: Optional[Program], args: argparse.Namespace) -> Program:
     :raises TargetError: if it cannot be opened or is not a Linux kernel
     """
     if prog is None:
-        prog = _open(args)
-    elif args.core or args.qemu or args.symbols:
+        with working(f"opening {_where(args)}"):
+            prog = _open(args)
+    elif args.core or args.qemu or args.symbols or args.vmcoreinfo:
         raise UsageError(
             "drgn has already opened the target: give -c, -s and --qemu to drgn, "
             "before the script's name"
@@ -183,7 +230,8 @@ def open_target(prog: Optional[Program], args: argparse.Namespace) -> Program:
         prog = _without_lost_memory(prog)
     check_kernel(prog)
     try:
-        _get_types(prog, args.system_map)
+        with working("reading the kernel's types and symbols"):
+            _get_types(prog, args.system_map)
     except TargetError as e:
         raise unread(prog, str(e)) from None
     return prog
@@ -208,7 +256,8 @@ def take(prog: Program) -> Snapshot:
     :raises TargetError: if nothing can be read
     """
     try:
-        snapshot = take_something(prog)
+        with working("reading devices and namespaces"):
+            snapshot = kept_or_taken(prog, take_something)
     except UnreadTargetError as e:
         raise unread(
             prog,

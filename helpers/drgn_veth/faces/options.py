@@ -12,22 +12,40 @@ import importlib.util
 from typing import Optional
 
 import drgn
+from drgn_veth_start import COMMAND, name_in_messages
 
+from ..core.version import VERSION
+from ..core.xdp_modes import mode_named
+from .commands import as_typed, in_words_of_command
+from .files import take_files
 from .status import UsageError
 
 __all__ = (
     "add_color_option",
+    "add_device_arguments",
     "add_filter_options",
+    "add_finding_options",
     "add_output_options",
+    "add_rule_option",
     "add_target_options",
     "check_format",
+    "command",
+    "mode",
     "new_parser",
     "parse",
 )
 
 
 def new_parser(script: str, description: str, epilog: str) -> argparse.ArgumentParser:
-    """Return a parser that prints description and epilog without wrapping them."""
+    """
+    Return a parser that prints description and epilog without wrapping them.
+
+    :param script: Name of the script; if the command runs, its name and examples with
+        it take the place of the script's
+    """
+    if name_in_messages().startswith(COMMAND):
+        script = name_in_messages()
+        epilog = in_words_of_command(epilog)
     parser = argparse.ArgumentParser(
         prog=script,
         description=description,
@@ -40,6 +58,11 @@ def new_parser(script: str, description: str, epilog: str) -> argparse.ArgumentP
     return parser
 
 
+def command(name: str) -> str:
+    """Return how to call a subcommand, such as ``attach``, as who runs this would."""
+    return as_typed(name)
+
+
 class _Version(argparse.Action):
     # As argparse's own, but the text is made when it is asked for.
     def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:
@@ -48,9 +71,8 @@ class _Version(argparse.Action):
     def __call__(
         self, parser: argparse.ArgumentParser, *_: object, **__: object
     ) -> None:
-        from .. import __version__
-
-        parser.exit(message=f"drgn-veth {__version__}, drgn {drgn.__version__}\n")
+        print(f"drgn-veth {VERSION}, drgn {drgn.__version__}")
+        parser.exit()
 
 
 def parse(
@@ -60,8 +82,61 @@ def parse(
     Parse a command line, in which options may be anywhere.
 
     :param argv: Arguments, None for those of the process
+    :raises UsageError: if the files among them are not a dump and its symbols
     """
-    return parser.parse_intermixed_args(argv)
+    args = parser.parse_intermixed_args(argv)
+    if hasattr(args, "files"):
+        take_files(args)
+    return args
+
+
+def add_device_arguments(parser: argparse._ActionsContainer) -> None:
+    """Add the positional arguments that name devices: ``device``, a list."""
+    parser.add_argument(
+        "device",
+        metavar="DEVICE",
+        nargs="*",
+        help="name or altname of a device, or a shell pattern of them",
+    )
+
+
+def add_finding_options(group: argparse._ActionsContainer) -> None:
+    """Add the options that choose findings: ``rules``, a list, and ``notes``."""
+    add_rule_option(group, "only what this rule finds")
+    group.add_argument(
+        "--notes",
+        action="store_true",
+        help="also notes: findings that matter only if you want what they are about",
+    )
+
+
+def add_rule_option(group: argparse._ActionsContainer, what: str) -> None:
+    """
+    Add the option that names rules: ``rules``, a list.
+
+    :param what: What it chooses
+    """
+    group.add_argument(
+        "--rule",
+        metavar="RULE",
+        action="append",
+        default=[],
+        dest="rules",
+        help=f"{what}; shell pattern; may be repeated; --explain of veth_report.py "
+        "lists the rules",
+    )
+
+
+def mode(word: str) -> str:
+    """
+    Return the XDP mode of an argument, by any of its names.
+
+    :raises UsageError: if there is no such mode; argparse would print its usage, too
+    """
+    try:
+        return mode_named(word)
+    except ValueError as e:
+        raise UsageError(str(e)) from None
 
 
 def add_filter_options(group: argparse._ActionsContainer) -> None:
@@ -127,12 +202,14 @@ def _pid(text: str) -> str:
 
 def add_target_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose the target if the script runs without drgn."""
-    group = parser.add_argument_group(
-        "target",
-        # new_parser() does not wrap lines.
+    # new_parser() does not wrap lines.
+    said = (
         "Under drgn (drgn -c CORE -s VMLINUX SCRIPT), the script uses drgn's target.\n"
-        "Under python3, these options choose it; the default is the running kernel.",
+        "Under python3, these options choose it; the default is the running kernel."
     )
+    if name_in_messages().startswith(COMMAND):
+        said = "What to read; the default is the running kernel, which needs root."
+    group = parser.add_argument_group("target", said)
     only_one = group.add_mutually_exclusive_group()
     only_one.add_argument("-c", "--core", metavar="PATH", help="a crash dump")
     only_one.add_argument(
@@ -146,6 +223,19 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="debug symbols: vmlinux, or a module such as veth.ko; may be repeated; "
         "most kernels need none",
+    )
+    group.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="*",
+        help="the dump, its vmlinux and modules, in any order, as -c and -s; a word "
+        "with a / or the name of a file is a file",
+    )
+    parser.add_argument(
+        "--vmcoreinfo",
+        metavar="FILE",
+        help="VMCOREINFO of exactly this kernel, if the dump lacks it and it is not "
+        "in its memory either; as drgn's option",
     )
     parser.add_argument(
         "--system-map",

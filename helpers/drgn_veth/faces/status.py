@@ -12,17 +12,20 @@ import sys
 from typing import Callable, Optional
 
 from drgn import Program
-from drgn_veth_start import restore_signals
+from drgn_veth_start import name_in_messages, restore_signals
 
 from ..render.escape import for_terminal
+from .progress import erase
 
 __all__ = (
     "EXIT_FOUND",
     "EXIT_OK",
     "EXIT_TARGET",
     "EXIT_USAGE",
+    "TRACEBACK",
     "TargetError",
     "UsageError",
+    "internal_error",
     "run",
     "warn",
 )
@@ -33,7 +36,8 @@ EXIT_USAGE = 2
 EXIT_TARGET = 3
 
 _INTERRUPTED = 130
-_TRACEBACK = "DRGN_VETH_TRACEBACK"
+#: The environment variable that asks for a traceback.
+TRACEBACK = "DRGN_VETH_TRACEBACK"
 
 
 class UsageError(Exception):
@@ -48,9 +52,18 @@ def warn(message: str) -> None:
     """Print a message on standard error, in one line whatever it contains."""
     if sys.stderr is None:  # closed; print() would take standard output
         return
-    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    erase()
+    line = for_terminal(f"{name_in_messages()}: {message}")
     with contextlib.suppress(OSError):
-        print(for_terminal(f"{name}: {message}"), file=sys.stderr, flush=True)
+        print(line, file=sys.stderr, flush=True)
+
+
+def internal_error(error: BaseException) -> str:
+    """Return what to say of an error that nobody expected."""
+    return (
+        f"internal error: {type(error).__name__}: {error}; please report it with the "
+        f"output of {TRACEBACK}=1"
+    )
 
 
 def _flush_stdout() -> int:
@@ -86,12 +99,9 @@ def _status(main: Callable[[Optional[Program]], int], prog: Optional[Program]) -
         return _INTERRUPTED
     except Exception as e:
         # A dump is untrusted, and may lead to code paths that nobody has tested.
-        if os.environ.get(_TRACEBACK):
+        if os.environ.get(TRACEBACK):
             raise
-        warn(
-            f"internal error: {type(e).__name__}: {e}; please report it with the "
-            f"output of {_TRACEBACK}=1"
-        )
+        warn(internal_error(e))
         return EXIT_TARGET
 
 

@@ -23,8 +23,10 @@ from ..snapshot import UnreadTargetError
 from . import opening
 from .damage import unread, warn_of_part
 from .disclosed import disclosed
-from .options import add_target_options, new_parser, parse
+from .files import take_files
+from .options import add_target_options, new_parser
 from .output import check_output, is_replaced, replacing, write_output
+from .progress import working
 from .slice import Slice, SliceError, check_slice, slice_target
 from .status import EXIT_OK, TargetError, UsageError, warn
 
@@ -102,13 +104,15 @@ def _write(taken: Slice, path: str, inputs: Sequence[str], force: bool) -> str:
     with tempfile.TemporaryFile(prefix="drgn-veth-", suffix=".core") as plain:
         taken.write(plain)
         plain.flush()
-        check_slice(f"/proc/self/fd/{plain.fileno()}", taken)
+        with working("checking the slice"):
+            check_slice(f"/proc/self/fd/{plain.fileno()}", taken)
         plain.seek(0)
         with replacing(path, inputs, force) as out:
             if path.endswith(".xz"):
                 preset = 9 | lzma.PRESET_EXTREME
-                with lzma.open(out, "wb", preset=preset) as packed:
-                    shutil.copyfileobj(plain, packed)
+                with working("compressing the slice"):
+                    with lzma.open(out, "wb", preset=preset) as packed:
+                        shutil.copyfileobj(plain, packed)
             else:
                 shutil.copyfileobj(plain, out)
             return f"{out.tell()} bytes" if out.seekable() else "written"
@@ -136,9 +140,19 @@ def _list(path: str, args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _arguments(argv: Optional[list[str]]) -> argparse.Namespace:
+    # The last word is the slice; before it, the dump and its symbols may be.
+    p = parser()
+    args = p.parse_intermixed_args(argv)
+    words: list[str] = [args.slice, *args.files]
+    *args.files, args.slice = words
+    take_files(args)
+    return args
+
+
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     """Run the script, and return its exit status."""
-    args = parse(parser(), argv)
+    args = _arguments(argv)
     if args.list:
         return _list(args.slice, args)
     before = opening.inputs(prog, args)
@@ -147,7 +161,8 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     to_device = not is_replaced(args.slice) and os.path.exists(args.slice)
     target = opening.open_target(prog, args)
     try:
-        taken = slice_target(target, not args.without_names)
+        with working("reading devices and namespaces"):
+            taken = slice_target(target, not args.without_names)
         warn_of_part(target)
         size = _write(taken, args.slice, opening.inputs(target, args), args.force)
     except UnreadTargetError as e:

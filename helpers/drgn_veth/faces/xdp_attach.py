@@ -7,31 +7,36 @@ What the kernel would answer to an XDP attach: a table or JSON.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
-from typing import Optional
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, Optional
 
 from drgn import Program
 
-from ..analysis import filters
+from ..analysis import diagnose, filters
 from ..analysis.attach import predictor
+from ..analysis.attach.alike import Answered, answers_alike
 from ..analysis.netns_names import FilterError
-from ..core.unreadable import Maybe
-from ..model import Device, LoadedProgram, Task
+from ..core.xdp_modes import mode_words
+from ..model import Device, LoadedProgram, Snapshot
 from ..render import json
 from ..render.attempts import Attempt
 from . import opening
-from .filtering import wanted
+from .filtering import wanted, wanted_rules
 from .options import (
     add_color_option,
+    add_device_arguments,
     add_filter_options,
     add_output_options,
+    add_rule_option,
     add_target_options,
     check_format,
+    mode,
     new_parser,
     parse,
 )
 from .output import check_output, write_output
 from .status import EXIT_OK, TargetError, UsageError
+from .terminal import style_for
 
 __all__ = ("main", "parser")
 
@@ -47,6 +52,10 @@ examples:
                                    the four modes, by netlink and by a BPF link
   drgn scripts/xdp_attach.py eth0 --netns pod1 --mode driver --frags
                                    a program with fragments, running kernel
+  drgn -c vmcore scripts/xdp_attach.py 'q*' --netns host
+                                   all devices with such a name
+  drgn -c vmcore scripts/xdp_attach.py --all --failing
+                                   how many devices refuse, and which
   drgn -c vmcore scripts/xdp_attach.py --all --format json
 
 Nothing is attached or changed: the answers come from kernel memory and from the checks
@@ -63,20 +72,27 @@ exit status:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the script's options."""
     p = new_parser("xdp_attach.py", _DESCRIPTION, _EPILOG)
-    p.add_argument(
-        "device", metavar="DEVICE", nargs="*", help="name or altname of a device"
-    )
+    add_device_arguments(p)
     p.add_argument(
         "--all", action="store_true", help="all devices, or all that match the filters"
+    )
+    p.add_argument(
+        "--failing",
+        action="store_true",
+        help="of all, only devices where the kernel refuses an attach in default or "
+        "generic mode, or in the mode that --mode names",
     )
     only = p.add_argument_group(
         "filters", "They choose among devices of the same name; alone, they choose all."
     )
     add_filter_options(only)
+    add_rule_option(only, "devices about which this rule finds something")
     p.add_argument(
         "--mode",
-        choices=predictor.MODES,
-        help="only this mode; default means an attach without a mode",
+        type=mode,
+        metavar="MODE",
+        help="only this mode, by any of its names: " + mode_words() + "; default means "
+        "an attach without a mode",
     )
     p.add_argument(
         "--via",
@@ -139,42 +155,110 @@ def _program(
         ) from None
 
 
-def _answers(
-    args: argparse.Namespace,
-    asked: predictor.Predictor,
-    devices: Sequence[Device],
-    program: Optional[LoadedProgram],
-) -> Iterator[Attempt]:
-    modes = predictor.MODES if args.mode is None else (args.mode,)
-    vias = predictor.VIAS if args.via is None else (args.via,)
+class _Asked(NamedTuple):
+    # What is asked of the predictor.
+    predictor: predictor.Predictor
+    op: str
+    modes: Sequence[str]
+    vias: Sequence[str]
+    kinds: Sequence[bool]  # whether the program supports fragments
+    program: Optional[LoadedProgram]
+
+    def of(
+        self, device: Device, modes: Optional[Sequence[str]] = None
+    ) -> tuple[Answered, ...]:
+        """Return the answers for a device."""
+        return tuple(
+            Answered(*one)
+            for one in self.predictor.answers(
+                device, self.op, modes or self.modes, self.vias, self.kinds,
+                self.program,
+            )
+        )  # fmt: skip
+
+    def way_out(self, device: Device) -> Optional[Sequence[str]]:
+        """Return the command for generic mode; None if that is refused."""
+        if self.op == "detach":
+            return None
+        if any(one.answer.errno != 0 for one in self.of(device, ("generic",))):
+            return None
+        return self.predictor.questions.fixes.attach(device.ref, "generic")
+
+
+def _with_findings(
+    devices: Sequence[Device], whole: Snapshot, args: argparse.Namespace
+) -> Sequence[Device]:
+    rules = wanted_rules(args.rules)
+    if rules is None:
+        return devices
+    there = {
+        finding.device.net_device
+        for finding in diagnose.diagnose(whole)
+        if finding.rule in rules and finding.device is not None
+    }
+    found = [device for device in devices if device.net_device in there]
+    if not found:
+        raise UsageError(f"no device has a finding of {' or '.join(sorted(rules))}")
+    return found
+
+
+def _asked(args: argparse.Namespace, asked: predictor.Predictor) -> _Asked:
+    program = _program(asked, args.program)
     if program is not None:
         kinds = [program.frags is True]
     elif args.all and not args.frags:
         kinds = [False, True]
     else:
         kinds = [args.frags]
+    return _Asked(
+        asked,
+        args.op,
+        predictor.MODES if args.mode is None else (args.mode,),
+        predictor.VIAS if args.via is None else (args.via,),
+        kinds,
+        program,
+    )
+
+
+def _is_failing(args: argparse.Namespace, answers: Iterable[Answered]) -> bool:
+    # Offload is refused almost everywhere, and driver mode where there is none.
+    modes = ("default", "generic") if args.mode is None else (args.mode,)
+    return any(
+        isinstance(one.answer.errno, int) and one.answer.errno != 0
+        for one in answers
+        if one.mode in modes
+    )
+
+
+def _each(
+    args: argparse.Namespace, asked: _Asked, devices: Iterable[Device]
+) -> Iterator[Attempt]:
     for device in devices:
-        for op, mode, via, frags, answer in asked.answers(
-            device, args.op, modes, vias, kinds, program
-        ):
-            yield Attempt(device, op, mode, via, frags, answer)
+        answers = asked.of(device)
+        if not args.failing or _is_failing(args, answers):
+            for one in answers:
+                yield Attempt(device, *one)
 
 
-def _table(
-    args: argparse.Namespace,
-    answers: Sequence[Attempt],
-    blocked_by: Maybe[Optional[Task]],
-) -> str:
-    from ..render import attempts_table
+def _table(args: argparse.Namespace, asked: _Asked, devices: Sequence[Device]) -> str:
+    from ..render import attempts_device, attempts_table
 
-    parts = attempts_table.blocked(blocked_by)
+    style = style_for(args.output, args.color)
+    parts = attempts_device.blocked(asked.predictor.blocked_by, style)
     if args.all:
-        parts.append(attempts_table.all_devices(answers))
-    else:
-        of_device: dict[int, list[Attempt]] = {}
-        for one in answers:
-            of_device.setdefault(one.device.net_device, []).append(one)
-        parts += [attempts_table.one_device(group) for group in of_device.values()]
+        answered = answers_alike(
+            asked.predictor, devices, asked.op, asked.modes, asked.vias, asked.kinds,
+            asked.program,
+        )  # fmt: skip
+        what = "devices"
+        if args.failing:
+            what = "device refuses"
+            answered = (one for one in answered if _is_failing(args, one[1]))
+        parts.append(attempts_table.all_devices(answered, style, what))
+    for device in () if args.all else devices:
+        attempts = [Attempt(device, *one) for one in asked.of(device)]
+        way_out = asked.way_out(device)
+        parts.append(attempts_device.one_device(attempts, style, way_out))
     return "\n".join(parts)
 
 
@@ -183,10 +267,13 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     args = parse(parser(), argv)
     check_output(args.output, opening.inputs(prog, args))
     check_format(args.format)
-    filtered = args.netns or args.devices or args.kinds or args.addresses
+    filters_given = (args.netns, args.devices, args.kinds, args.addresses, args.rules)
+    filtered = any(filters_given)
     if args.device and args.all or not (args.device or args.all or filtered):
         raise UsageError("name one or more devices, or use --all without a name")
     args.all = not args.device
+    if args.failing and not args.all:
+        raise UsageError("--failing chooses among all devices: name none")
     if args.program is not None and args.frags:
         raise UsageError(
             "--frags describes a new program, --program names a loaded one"
@@ -199,16 +286,16 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     taken = opening.take(target)
     try:
         devices = filters.named(taken, args.device, wanted(target, taken, args))
-        asked = predictor.Predictor(taken)
+        devices = _with_findings(devices, taken, args)
+        asked = _asked(args, predictor.Predictor(taken))
     except FilterError as e:
         raise UsageError(str(e)) from None
     except predictor.TooOldError as e:
         raise TargetError(str(e)) from None
-    program = _program(asked, args.program)
-    answers = list(_answers(args, asked, devices, program))
     if args.format == "json":
-        text = json.attempts(answers, asked.blocked_by)
+        blocked_by = asked.predictor.blocked_by
+        text = json.attempts(_each(args, asked, devices), blocked_by)
     else:
-        text = _table(args, answers, asked.blocked_by)
+        text = _table(args, asked, devices)
     write_output(text, args.output, opening.inputs(target, args))
     return EXIT_OK

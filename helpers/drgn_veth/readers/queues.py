@@ -13,6 +13,7 @@ Upstream: all but the members.
 from drgn import Object, Program
 from drgn.helpers.common.prog import takes_program_or_default
 
+from ..core.arguments import queue_index
 from ..core.struct_layout import Members, number, pointer
 
 __all__ = (
@@ -153,8 +154,9 @@ def netdev_rx_queue(dev: Object, queue: int) -> Object:
     :param dev: ``struct net_device *``
     :param queue: Below ``dev.num_rx_queues``
     :return: ``struct netdev_rx_queue *``
+    :raises IndexError: if there is no such queue
     """
-    return dev._rx + queue
+    return dev._rx + queue_index(queue, netdev_num_rx_queues(dev), "RX")
 
 
 def netdev_txq_to_tc(dev: Object, queue: int) -> int:
@@ -163,7 +165,7 @@ def netdev_txq_to_tc(dev: Object, queue: int) -> int:
     (net/core/dev.c).
 
     :param dev: ``struct net_device *``
-    :param queue: Index of the TX queue
+    :param queue: Index of the TX queue, below ``dev.num_tx_queues``
     :return: 0 if the device has no traffic classes, -1 if none has this queue
     """
     if not dev.num_tc.value_():

@@ -10,8 +10,9 @@ Upstream: all but the members and no_xdp_state().
 """
 
 from collections.abc import Mapping
+import contextlib
 import enum
-from typing import Callable, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from drgn import NULL, Object, Program, TypeKind, sizeof
 from drgn.helpers.common.prog import takes_program_or_default
@@ -23,6 +24,7 @@ from ..core.struct_layout import (
     kind_of,
     optional_number,
 )
+from ..core.xdp_modes import mode_named
 from .array import expect_array
 from .driver import netdev_driver_name, netdev_op
 from .tun import TUN_KIND, tun_xdp_prog
@@ -75,11 +77,34 @@ def no_xdp_state(prog: Program) -> Union[bytes, int, None]:
 
 
 class XdpMode(enum.IntEnum):
-    """``enum bpf_xdp_mode``: the index of ``net_device.xdp_state``."""
+    """
+    ``enum bpf_xdp_mode``: the index of ``net_device.xdp_state``.
+
+    Takes any name of a mode, too.
+
+    >>> XdpMode("native") is XdpMode("driver") is XdpMode("xdpdrv") is XdpMode.DRV
+    True
+    """
 
     SKB = 0
     DRV = 1
     HW = 2
+
+    @classmethod
+    def _missing_(cls, value: object) -> "XdpMode":
+        named = {"generic": cls.SKB, "driver": cls.DRV, "offload": cls.HW}
+        if isinstance(value, str):
+            with contextlib.suppress(ValueError):
+                value = mode_named(value)
+            if value in named:
+                return named[value]
+        there = ", ".join(f"{mode.name} ({word})" for word, mode in named.items())
+        raise ValueError(f"no XDP mode is {value!r}; the modes are {there}")
+
+
+def _mode(mode: Union[int, str]) -> XdpMode:
+    given: Any = mode  # XdpMode takes names, which type checkers do not know.
+    return XdpMode(given)
 
 
 def _entity(dev: Object, mode: XdpMode) -> Optional[Object]:
@@ -132,7 +157,7 @@ def _prog_before_xdp_state(dev: Object, mode: XdpMode) -> Object:
     return none if mode == XdpMode.HW else program
 
 
-def dev_xdp_link(dev: Object, mode: int) -> Object:
+def dev_xdp_link(dev: Object, mode: Union[int, str]) -> Object:
     """
     Return the BPF link that holds an XDP program, as dev_xdp_link() does.
 
@@ -141,20 +166,20 @@ def dev_xdp_link(dev: Object, mode: int) -> Object:
     b'zoo_link'
 
     :param dev: ``struct net_device *``
-    :param mode: :class:`XdpMode`
+    :param mode: :class:`XdpMode`, or any name of one
     :return: ``struct bpf_xdp_link *``, ``NULL`` if there is no program or it was
         attached by netlink
     :raises ValueError: if XDP has no mode of that number
     """
-    mode = XdpMode(mode)
+    index = _mode(mode)
     try:
-        entity = _entity(dev, mode)
+        entity = _entity(dev, index)
     except AttributeError:  # Before v5.9 there are no links.
         entity = None
     return NULL(dev.prog_, "void *") if entity is None else entity.link.read_()
 
 
-def dev_xdp_prog(dev: Object, mode: int) -> Object:
+def dev_xdp_prog(dev: Object, mode: Union[int, str]) -> Object:
     """
     Return the XDP program that is attached to a device, as dev_xdp_prog() does.
 
@@ -165,7 +190,7 @@ def dev_xdp_prog(dev: Object, mode: int) -> Object:
     False
 
     :param dev: ``struct net_device *``
-    :param mode: :class:`XdpMode`
+    :param mode: :class:`XdpMode`, or any name of one
     :return: ``struct bpf_prog *``, ``NULL`` if none
     :raises ValueError: if XDP has no mode of that number
     :raises LookupError: in kernels before v5.9, if the types of the device's driver
@@ -173,11 +198,11 @@ def dev_xdp_prog(dev: Object, mode: int) -> Object:
     :raises NotImplementedError: in kernels before v5.9, if drgn-veth does not know
         where the device's driver keeps the program
     """
-    mode = XdpMode(mode)
+    index = _mode(mode)
     try:
-        entity = _entity(dev, mode)
+        entity = _entity(dev, index)
     except AttributeError:  # See has_xdp_state().
-        return _prog_before_xdp_state(dev, mode)
+        return _prog_before_xdp_state(dev, index)
     if entity is None:
         return NULL(dev.prog_, "struct bpf_prog *")
     link = entity.link.read_()

@@ -13,10 +13,16 @@ Upstream: all but the members.
 
 from drgn import NULL, Object
 
+from ..core.arguments import queue_index
 from ..core.struct_layout import Members, optional_pointer
 from .array import array_values, expect_array
 from .cpumask import nr_cpu_ids
-from .queues import MAX_QUEUES, netdev_num_rx_queues, netdev_txq_to_tc
+from .queues import (
+    MAX_QUEUES,
+    netdev_num_rx_queues,
+    netdev_num_tx_queues,
+    netdev_txq_to_tc,
+)
 
 __all__ = (
     "NetDeviceXps",
@@ -55,7 +61,7 @@ def netdev_xps_maps(dev: Object, type: int) -> Object:
         be
     """
     if type not in (XPS_CPUS, XPS_RXQS):
-        raise ValueError(f"{type} is not a type of XPS maps")
+        raise ValueError(f"{type!r} is no type of XPS maps: XPS_CPUS, XPS_RXQS")
     # Since Linux kernel commit 044ab86d431b ("net: move the xps maps to an
     # array") (in v5.13), xps_maps is an array. Before, there are two members.
     try:
@@ -139,10 +145,12 @@ def netdev_xps_cpus(dev: Object, queue: int) -> tuple[int, ...]:
     (2, 3)
 
     :param dev: ``struct net_device *``
-    :param queue: Index of the TX queue
+    :param queue: Index of the TX queue, below ``dev.num_tx_queues``
     :return: Numbers of CPUs, ascending
+    :raises IndexError: if there is no such queue
     :raises ValueError: as :func:`netdev_xps_queues()`
     """
+    queue = queue_index(queue, netdev_num_tx_queues(dev), "TX")
     return netdev_xps_queues(dev, XPS_CPUS).get(queue, ())
 
 
@@ -155,8 +163,10 @@ def netdev_xps_rxqs(dev: Object, queue: int) -> tuple[int, ...]:
     (1, 2)
 
     :param dev: ``struct net_device *``
-    :param queue: Index of the TX queue
+    :param queue: Index of the TX queue, below ``dev.num_tx_queues``
     :return: Indexes of RX queues, ascending
+    :raises IndexError: if there is no such queue
     :raises ValueError: as :func:`netdev_xps_queues()`
     """
+    queue = queue_index(queue, netdev_num_tx_queues(dev), "TX")
     return netdev_xps_queues(dev, XPS_RXQS).get(queue, ())

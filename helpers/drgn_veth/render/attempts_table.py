@@ -1,179 +1,249 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-Answers to XDP attaches, as tables
-----------------------------------
+Answers to XDP attaches to many devices
+---------------------------------------
 
-The screens of ``xdp_attach.py``, at most 120 columns wide.
+How many get which answer, then the devices: those with the same answers in one row.
 """
 
-from collections.abc import Iterable, Sequence
-import os
-import textwrap
-from typing import Optional
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
-import tabulate
-
-from ..analysis.attach.question import Answer, errno_name
-from ..core.unreadable import Maybe, Unreadable
-from ..model import Device, Task
+from ..analysis.attach.alike import Answered
+from ..analysis.attach.question import Answer
+from ..core.english import count
+from ..core.xdp_modes import IP_LINK
+from ..model import Device
 from . import words
-from .attempts import Attempt
-from .escape import for_terminal
+from .attempts import outcome, painted, same_ways
+from .style import PLAIN, Style
+from .width import KEEP, width, wrap
 
-__all__ = ("all_devices", "blocked", "one_device")
+__all__ = ("all_devices",)
 
-_WIDTH = 120
-_MODE_WIDTH = 10
-_ANSWER_WIDTH = 38
-_WHY_WIDTH = _WIDTH - _MODE_WIDTH - _ANSWER_WIDTH - 4
-
-
-def blocked(blocked_by: Maybe[Optional[Task]]) -> list[str]:
-    """Return a line that says which task an attach would wait for, if any."""
-    if blocked_by is None:
-        return []
-    if isinstance(blocked_by, Unreadable):
-        why = for_terminal(blocked_by.reason)
-        return [f"cannot tell whether the attach would block: rtnl_mutex: {why}"]
-    task = f"{words.cell(blocked_by.comm)} (pid {words.cell(blocked_by.pid)})"
-    line = f"the attach would block: {task} holds rtnl_mutex; after that:"
-    return [textwrap.fill(line, _WIDTH) + "\n"]
+_GAP = 2
+_MOST = 100  # devices of a row that are named
+_FEW = 20  # and of one with so many
+_NARROWEST = 24  # columns of the devices
+_WIDEST_MODE = 12
 
 
-def _outcome(answer: Answer) -> str:
-    errno = answer.errno
-    if isinstance(errno, Unreadable):
-        return words.UNKNOWN
-    if errno is None:
-        if answer.either:
-            return " or ".join(_outcome(one) for one in answer.either)
-        return "up to the driver"
-    return errno_name(errno) if errno else "ok"
+class _Row(NamedTuple):
+    cells: dict[str, str]  # by mode
+    devices: list[Device]
+
+    @property
+    def rank(self) -> int:
+        # Most devices have no offload, and many no driver mode.
+        for i, modes in enumerate((("default", "generic"), self.cells)):
+            if any(self.cells.get(mode, "ok") != "ok" for mode in modes):
+                return i
+        return 2
 
 
-def _outcome_lines(answer: Answer, by_netlink: bool) -> list[str]:
-    # What user space sees.
-    lines = [_outcome(answer)]
-    errno = answer.errno
-    if isinstance(errno, int) and errno:
-        lines[0] += f": {os.strerror(errno)}"
-    if answer.message is not None:
-        # The kernel does not return it over a link.
-        text = f'"{answer.message}"'
-        if any(one.message is None for one in answer.either):
-            text += " or no message"
-        lines.append(text if by_netlink else f"(not returned: {text})")
-    return lines
-
-
-def _why(answer: Answer) -> list[str]:
-    where = f"{answer.function}(): " if answer.function else ""
-    lines = [f"{where}{for_terminal(answer.because)}"]
-    if answer.errno is None:
-        # Otherwise they differ only in the message.
-        for one in answer.either:
-            lines.append(f"{_outcome(one)} if {_why(one)[0]}")
-    if answer.fix_effect is not None:
-        lines.append(f"this {for_terminal(answer.fix_effect)}:")
-    lines.extend(f"  {for_terminal(command)}" for command in answer.fix)
-    if answer.then is not None:
-        first, *others = _why(answer.then)
-        lines += [f"then {_outcome(answer.then)}: {first}", *others]
-    return lines
-
-
-def _wrapped(lines: Iterable[str], width: int) -> str:
-    wrapped: list[str] = []
-    for line in lines:
-        indent = line[: len(line) - len(line.lstrip())]
-        wrapped.extend(
-            textwrap.wrap(
-                line,
-                width,
-                subsequent_indent=indent + "  " if indent else "",
-                break_on_hyphens=False,
-            )  # fmt: skip
-        )
-    return "\n".join(wrapped)
-
-
-def _by_way(attempts: Sequence[Attempt]) -> list[tuple[str, Sequence[Attempt]]]:
-    # The attempts of a mode, grouped by answer.
-    groups: dict[Answer, list[Attempt]] = {}
-    for attempt in attempts:
-        groups.setdefault(attempt.answer, []).append(attempt)
-    rows: list[tuple[str, Sequence[Attempt]]] = []
-    for same in groups.values():
-        label = same[0].mode
-        if len(same) != len(attempts):
-            ways = {attempt.via for attempt in same}
-            label += "\n" + ",\n".join(
-                sorted(f"by {via}" for via in ways)
-                if len(ways) < len({attempt.via for attempt in attempts})
-                else sorted("frags" if a.frags else "plain" for a in same)
-            )
-        rows.append((label, same))
-    return rows
-
-
-def one_device(attempts: Sequence[Attempt]) -> str:
-    """Return the answers for one device: what happens, why, what to do."""
-    device = attempts[0].device
-    rx, tx = device.queues
-    who = f"{words.reference(device.ref)}, {words.cell(device.kind, 'no kind')}"
-    queues = f"queues rx {words.queue_count(rx)} tx {words.queue_count(tx)}"
-    lines = [f"{who}: mtu {words.cell(device.mtu)}, {queues}"]
-    if device.peer is not None:
-        lines.append(f"peer {words.reference(device.peer)}")
-    attached = words.xdp(device)
-    if attached:
-        lines.append(f"attached: {', '.join(attached)}")
-    by_mode: dict[str, list[Attempt]] = {}
-    for attempt in attempts:
-        by_mode.setdefault(attempt.mode, []).append(attempt)
-    rows = []
-    for of_mode in by_mode.values():
-        for label, same in _by_way(of_mode):
-            answer = same[0].answer
-            by_netlink = any(attempt.via == "netlink" for attempt in same)
-            told = _wrapped(_outcome_lines(answer, by_netlink), _ANSWER_WIDTH)
-            rows.append([label, told, _wrapped(_why(answer), _WHY_WIDTH)])
-    table = tabulate.tabulate(
-        rows,
-        headers=["mode", "answer", "why, and what would change it"],
-        tablefmt="simple",
-        disable_numparse=True,
+def _cell(answers: Sequence[Answered]) -> str:
+    # What one mode answers.
+    by_word: dict[str, list[tuple[str, bool]]] = {}
+    for one in answers:
+        by_word.setdefault(outcome(one.answer), []).append((one.via, one.frags))
+    if len(by_word) == 1:
+        return next(iter(by_word))
+    every = [(one.via, one.frags) for one in answers]
+    first, *others = by_word.items()
+    return ", ".join(
+        [first[0], *(f"{w} {same_ways(ways, every)}" for w, ways in others)]
     )
-    head = "\n".join(line for text in lines for line in textwrap.wrap(text, _WIDTH))
-    return f"{head}\n\n{table}\n"
 
 
-def all_devices(attempts: Sequence[Attempt]) -> str:
-    """Return the answers for many devices: one line per device, one column per mode."""
-    modes = list(dict.fromkeys(attempt.mode for attempt in attempts))
-    rows: dict[int, list[str]] = {}
-    cells: dict[tuple[int, str], list[str]] = {}
-    devices: dict[int, Device] = {}
-    for attempt in attempts:
-        address = attempt.device.net_device
-        devices[address] = attempt.device
-        told = cells.setdefault((address, attempt.mode), [])
-        outcome = _outcome(attempt.answer)
-        if outcome not in told:
-            told.append(outcome)
-    for address, device in devices.items():
-        rows[address] = [
-            _wrapped([words.netns(device.ref)], 20),
-            _wrapped([f"{words.cell(device.ifindex)}: {words.cell(device.name)}"], 24),
-            _wrapped([words.cell(device.kind, "-")], 10),
-            *("\n".join(cells[address, mode]) for mode in modes),
+def _cells(answers: Sequence[Answered]) -> dict[str, str]:
+    by_mode: dict[str, list[Answered]] = {}
+    for one in answers:
+        by_mode.setdefault(one.mode, []).append(one)
+    return {mode: _cell(same) for mode, same in by_mode.items()}
+
+
+def _rows(
+    answered: Iterable[tuple[Device, Sequence[Answered]]],
+) -> tuple[list[_Row], list[Sequence[Answered]]]:
+    # The rows, and all answers that differ.
+    rows: dict[tuple[str, ...], _Row] = {}
+    cells_of: dict[int, dict[str, str]] = {}
+    different: list[Sequence[Answered]] = []
+    for device, answers in answered:
+        # Devices that are alike have the same list.
+        cells = cells_of.get(id(answers))
+        if cells is None:
+            cells = cells_of[id(answers)] = _cells(answers)
+            different.append(answers)
+        row = rows.setdefault(tuple(cells.values()), _Row(cells, []))
+        row.devices.append(device)
+    return sorted(rows.values(), key=lambda row: row.rank), different
+
+
+def _named(devices: Sequence[Device]) -> Iterator[str]:
+    # Paragraphs: a namespace each if that is shorter.
+    most = _FEW if len(devices) > _MOST else len(devices)
+    by_netns: dict[str, list[str]] = {}
+    for device in devices[:most]:
+        name = device.name
+        word = words.cell(name) if isinstance(name, str) else f"?{KEEP}{device.ifindex}"
+        by_netns.setdefault(words.netns(device.ref), []).append(word)
+    more = f"and {len(devices) - most} more" if len(devices) > most else ""
+    if len(by_netns) * 2 > most:
+        names = [f"{n}{KEEP}({netns})" for netns, of in by_netns.items() for n in of]
+        yield ", ".join([*names, more] if more else names)
+        return
+    for netns, names in by_netns.items():
+        yield f"{netns}: {' '.join(names)}"
+    if more:
+        yield more
+
+
+def _counts(rows: Sequence[_Row], modes: Sequence[str], style: Style) -> Iterator[str]:
+    # A line for each answer: how many devices have it, in each mode.
+    numbers: dict[str, dict[str, int]] = {}
+    for row in rows:
+        for mode in modes:
+            of_cell = numbers.setdefault(row.cells[mode], {})
+            of_cell[mode] = of_cell.get(mode, 0) + len(row.devices)
+    wide = min(
+        max([*map(width, numbers), len("answer")]), style.width - 12 * len(modes)
+    )
+    yield style.paint(_line(["answer", *modes], [wide, *_right(modes)]), "bold")
+    for word in sorted(numbers, key=_rank):
+        shown = [str(numbers[word].get(mode, "-")) for mode in modes]
+        first, *rest = wrap(word, wide)
+        line = _line([first, *shown], [wide, *_right(modes)])
+        yield painted(first, word, style) + line[len(first) :]
+        yield from rest
+
+
+def _right(modes: Sequence[str]) -> list[int]:
+    # Numbers stand at the right.
+    return [-max(len(mode), 6) for mode in modes]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    parts = []
+    for cell, columns in zip(cells, widths):
+        blank = " " * (abs(columns) - width(cell))
+        parts.append(f"{blank}{cell}" if columns < 0 else f"{cell}{blank}")
+    return (" " * _GAP).join(parts).rstrip()
+
+
+def _rank(word: str) -> tuple[int, str]:
+    # Refusals, then what is unknown, then what is accepted.
+    return (2 if word == "ok" else 0 if word.startswith("E") else 1, word)
+
+
+def _widths(rows: Sequence[_Row], modes: Sequence[str]) -> list[int]:
+    # Each wide enough for its words.
+    widths = []
+    for mode in modes:
+        cells = [row.cells[mode] for row in rows]
+        words = [width(word) for cell in cells for word in cell.split(" ")]
+        longest = min(max(map(width, cells)), _WIDEST_MODE)
+        widths.append(max(len(mode), longest, *words))
+    return widths
+
+
+def _table(rows: Sequence[_Row], modes: Sequence[str], style: Style) -> Iterator[str]:
+    widths = _widths(rows, modes)
+    used = sum(widths) + _GAP * len(widths)
+    # Where there is no room beside the answers, devices stand below them.
+    below = style.width - used < _NARROWEST
+    first = "    " if below else " " * used
+    yield style.paint(
+        _line([*modes, *([] if below else ["devices"])], [*widths, 0]), "bold"
+    )
+    for row in rows:
+        cells = [wrap(row.cells[mode], w) for mode, w in zip(modes, widths)]
+        names = [
+            line
+            for text in _named(row.devices)
+            for line in wrap(text, style.width, first, f"{first}  ")
         ]
-    return (
-        tabulate.tabulate(
-            list(rows.values()),
-            headers=["netns", "ifindex: name", "kind", *modes],
-            tablefmt="simple",
-            disable_numparse=True,
-        )
-        + "\n"
+        for i in range(max(map(len, cells))):
+            line = ""
+            for mode, cell, columns in zip(modes, cells, widths):
+                part = cell[i] if i < len(cell) else ""
+                line += painted(part, row.cells[mode], style)
+                line += " " * (columns - width(part) + _GAP)
+            if not below and names:
+                line += names.pop(0)[used:]
+            yield line.rstrip()
+        yield from names
+
+
+def _constant(rows: Sequence[_Row], modes: Sequence[str]) -> list[str]:
+    # Modes in which all devices get the same answer.
+    if len(rows) < 2:
+        return []
+    return [mode for mode in modes if len({row.cells[mode] for row in rows}) == 1]
+
+
+def _messages(answers: Iterable[Answer]) -> dict[str, dict[str, None]]:
+    # What each errno says here, with the functions.
+    found: dict[str, dict[str, None]] = {}
+    for answer in answers:
+        for one in answer.either or (answer,):
+            if isinstance(one.errno, int) and one.errno:
+                said = f"no message from {one.function}()"
+                if one.message is not None:
+                    said = f'"{one.message}"'
+                found.setdefault(outcome(one), {})[said] = None
+    return found
+
+
+def _legend(
+    different: Iterable[Sequence[Answered]], modes: Sequence[str], style: Style
+) -> Iterator[str]:
+    messages = _messages(one.answer for answers in different for one in answers)
+    wide = max([*map(len, messages), *map(len, modes)], default=0)
+    meaning = {mode: f"ip link set dev DEVICE {IP_LINK[mode]}" for mode in modes}
+    if "default" in meaning:
+        meaning["default"] += ": native if the driver has ndo_bpf, else generic"
+    if "driver" in meaning:
+        meaning["driver"] += ": native XDP"
+    for name, text in (
+        *meaning.items(),
+        *((name, "; ".join(messages[name])) for name in sorted(messages)),
+    ):
+        first = f"{name.ljust(wide)}  "
+        lines = wrap(text, style.width, first, " " * len(first))
+        lines[0] = style.paint(name, "bold") + lines[0][len(name) :]
+        yield from lines
+
+
+def all_devices(
+    answered: Iterable[tuple[Device, Sequence[Answered]]],
+    style: Style = PLAIN,
+    what: str = "devices",
+) -> str:
+    """
+    Return the answers for many devices.
+
+    :param answered: Devices that are alike may have the same list of answers
+    :param what: What the devices are, with "no" before it if there are none
+    """
+    rows, different = _rows(answered)
+    if not rows:
+        return f"no {what}\n"
+    modes = list(rows[0].cells)
+    constant = _constant(rows, modes)
+    shown = [mode for mode in modes if mode not in constant]
+    number = sum(len(row.devices) for row in rows)
+    lines = [f"{count(number, 'device')}; how many get which answer:", ""]
+    lines += _counts(rows, shown or modes, style)
+    if shown:
+        for mode in constant:
+            lines.append(f"{mode}: {rows[0].cells[mode]} for all of them")
+    lines += ["", *_table(rows, shown or modes, style), ""]
+    lines += _legend(different, modes, style)
+    lines.append("")
+    lines += wrap(
+        "why, and what would change it: xdp_attach.py DEVICE; what an errno means: "
+        "veth_report.py --explain ERRNO",
+        style.width,
     )
+    return "\n".join(lines) + "\n"

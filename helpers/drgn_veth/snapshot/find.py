@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from drgn import Object, Program
 from drgn.helpers.common.prog import takes_program_or_default
 
+from ..core.nearest import offer
 from ..core.text import decode
 from ..readers.netdev_names import for_each_altname
 from ..readers.netns import (
@@ -38,12 +39,17 @@ def find_net(prog: Program, netns: str) -> Object:
     if netns == HOST:
         return prog["init_net"].address_of_()
     mounts = net_mounts(prog)
+    there = [HOST]
     for net in for_each_net_bounded(prog):
         inum = net_inum(net)
         paths = mounts.get(inum, ())
-        if netns == str(inum) or netns in paths or netns in map(netns_name, paths):
+        names = [name for name in map(netns_name, paths) if name is not None]
+        if str(netns) == str(inum) or netns in paths or netns in names:
             return net
-    raise LookupError(f"no network namespace is called {netns!r}")
+        there += names or [str(inum)]
+    raise LookupError(
+        f"no network namespace is called {netns!r}; {offer(str(netns), there)}"
+    )
 
 
 def _names(dev: Object) -> Iterator[str]:
@@ -62,7 +68,12 @@ def find_netdev(prog: Program, netns: str, name: str) -> Object:
     :raises LookupError: if no namespace is called that, or no device in it
     """
     net = find_net(prog, netns)
+    there: list[str] = []
     for dev in for_each_netdev_bounded(net):
-        if name in _names(dev):
+        names = list(_names(dev))
+        if name in names:
             return dev
-    raise LookupError(f"network namespace {netns} has no device {name!r}")
+        there += names
+    raise LookupError(
+        f"network namespace {netns} has no device {name!r}; {offer(str(name), there)}"
+    )

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The page of the rules, and --explain."""
 
+import errno
+import os
 import re
 import subprocess
 import sys
@@ -8,6 +10,8 @@ from typing import Any
 
 from drgn_veth.analysis.rules import RULES
 from drgn_veth.analysis.rules.page import explain, markdown
+from drgn_veth.analysis.rules.rule import KINDS
+from drgn_veth.core import messages
 import pytest
 
 from tests.support.scripts import REPOSITORY
@@ -28,7 +32,8 @@ def test_page_is_made_of_the_rules() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_rule_tells_all(rule: Any) -> None:
     assert rule.severity in ("error", "warning", "info")
-    text = explain(rule)
+    assert all(len(line) <= 80 for line in explain(rule).splitlines())
+    text = explain(rule, 88)
     assert text.startswith(f"{rule.id} ({rule.severity}): {rule.title}\n")
     assert all(len(line) <= 88 for line in text.splitlines())
     for part in (rule.predicate, rule.sees, rule.fix):
@@ -37,3 +42,31 @@ def test_rule_tells_all(rule: Any) -> None:
     assert re.search(r"\w\(\)", rule.why)
     assert re.search(r"\((net|drivers|kernel|include)/[\w/]+\.[ch]\)|\.c\)", rule.why)
     assert f"\n## {rule.id}\n" in markdown()
+
+
+KERNEL_MESSAGES = {value for value in vars(messages).values() if isinstance(value, str)}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_rule_names_its_symptoms(rule: Any) -> None:
+    assert rule.symptoms
+    for sign in rule.symptoms:
+        assert sign.kind in KINDS and sign.text
+        if sign.kind in ("message", "log"):
+            assert sign.text in KERNEL_MESSAGES
+        if sign.kind == "errno":
+            assert getattr(errno, sign.text)
+            assert (
+                sign.text in rule.sees
+                or os.strerror(getattr(errno, sign.text)) in rule.sees
+            )
+
+
+def test_page_begins_with_the_symptoms() -> None:
+    page = markdown()
+    table, _, rest = page.partition("\n\n`veth_report.py`")
+    assert rest and "| errno of an attach or a command | `EBUSY`" in table
+    for rule in RULES:
+        assert f"[{rule.id}](#{rule.id})" in table
+        for sign in rule.symptoms:
+            assert sign.text in table

@@ -2,6 +2,7 @@
 """The kernel's decisions about an XDP attach."""
 
 __all__ = (
+    "alike",
     "ask",
     "core",
     "decision",

@@ -2,7 +2,7 @@
 """Questions about the devices of a Snapshot, and what one decision says about them."""
 
 from collections.abc import Mapping
-from typing import Optional
+from typing import Optional, Protocol, Union
 
 from ...core.uapi import XDP_FLAGS_UPDATE_IF_NOEXIST
 from ...core.unreadable import Maybe, Unreadable
@@ -13,7 +13,7 @@ from .decision import Decision, first
 from .drivers import DRIVERS
 from .question import DRV, MODE_FLAGS, Answer, Question
 
-__all__ = ("Questions", "decision", "fresh_program")
+__all__ = ("HasAddress", "Questions", "decision", "fresh_program")
 
 _NOT_READ = Unreadable("the kernel's constants were not read")
 _UNKNOWN = Kernel(
@@ -49,6 +49,13 @@ _DECISIONS: Mapping[str, Decision] = {
 }
 
 
+class HasAddress(Protocol):
+    """What is known by its address, such as a ``struct net_device *`` of drgn."""
+
+    def value_(self) -> int:
+        """Return the address."""
+
+
 class Questions:
     """Makes questions to the kernel of a Snapshot, and asks single decisions."""
 
@@ -64,6 +71,27 @@ class Questions:
         )
         #: A program that is not attached, by whether it supports fragments.
         self.fresh = {frags: fresh_program(frags) for frags in (False, True)}
+
+    def record(self, device: Union[Device, HasAddress]) -> Device:
+        """
+        Return the record of a device, which may be a record already.
+
+        :raises TypeError: if it is no device
+        :raises LookupError: if it is not in the Snapshot
+        """
+        if isinstance(device, Device):
+            return device
+        if not hasattr(device, "value_"):
+            raise TypeError(
+                "expected a Device of the Snapshot or a struct net_device *, not "
+                f"{type(device).__name__}; find_netdev() returns one"
+            )
+        address = device.value_()
+        try:
+            return self.by_address[address]
+        except (KeyError, TypeError):
+            where = f"{address:#x}" if isinstance(address, int) else "this address"
+            raise LookupError(f"the Snapshot has no device at {where}") from None
 
     def question(
         self,

@@ -54,6 +54,14 @@ class Decision(NamedTuple):
     one_of: Optional[str] = None
     #: Whether kernels without this message make the decision too, and say nothing.
     may_be_silent: bool = False
+    #: What it compares, in words that follow "It looks at".
+    compares: str = ""
+    #: What somebody can do who meets it.
+    mend: str = ""
+    #: Which kernels make it, as far as that is known.
+    kernels: str = "all since v5.9"
+    #: The modes in which it can refuse; none are named: all that reach it.
+    modes: tuple[str, ...] = ()
 
     @property
     def everywhere(self) -> bool:
@@ -67,10 +75,13 @@ def first(q: Question, decisions: Sequence[Decision]) -> Optional[Answer]:
 
     :raises CannotTell: if a value is missing before one does
     """
+    passed, device = q.passed, q.device.net_device
     for decision in decisions:
-        key = (decision.key, q.device.net_device)
-        because = None if key in q.passed else decision.holds(q)
+        if passed and (decision.key, device) in passed:
+            continue
+        because = decision.holds(q)
         if because is not None:
+            key = (decision.key, device)
             answer = refusal(
                 decision.errno,
                 decision.message,

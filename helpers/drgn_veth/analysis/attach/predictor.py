@@ -12,14 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import (
     Callable,
     Optional,
+    Union,
 )
 
 from ...core.uapi import XDP_FLAGS_REPLACE, XDP_FLAGS_UPDATE_IF_NOEXIST
 from ...core.unreadable import Maybe, Unreadable
+from ...core.xdp_modes import mode_named
 from ...model import XDP_MODES, Device, LoadedProgram, Snapshot, Task
 from ..need import CannotTell
 from . import core
-from .ask import Questions
+from .ask import HasAddress, Questions
 from .decision import first
 from .drivers import decide_in_driver
 from .question import MODE_FLAGS, SKB, Answer, Question, refusal
@@ -67,6 +69,18 @@ def _attach(q: Question, variant: Variant) -> Answer:
     return refused or first(q, core.NO_OPERATION) or _install(q, variant)
 
 
+_Device = Union[Device, HasAddress]
+
+
+def _flags(mode: Union[str, int]) -> int:
+    # Also XdpMode.
+    if not isinstance(mode, int):
+        return MODE_FLAGS[mode_named(mode)]
+    if not 0 <= mode < len(XDP_MODES):
+        raise ValueError(f"no XDP mode is {mode}; the modes are {', '.join(MODES)}")
+    return MODE_FLAGS[XDP_MODES[mode]]
+
+
 class Predictor:
     """
     Answers for the kernel of a Snapshot.
@@ -75,6 +89,11 @@ class Predictor:
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
+        if not isinstance(snapshot, Snapshot):
+            raise TypeError(
+                f"expected a Snapshot, not {type(snapshot).__name__}; take_snapshot() "
+                "returns one"
+            )
         kernel = snapshot.kernel
         if kernel is None or not kernel.xdp_state:
             raise TooOldError(
@@ -116,6 +135,11 @@ class Predictor:
             return answer
 
     def _decide_once(self, q: Question, decide: _Decide) -> Answer:
+        if len(self._variants) == 1:
+            try:
+                return decide(q, self._variants[0])
+            except CannotTell as e:
+                return _unknown(e)
         answers: dict[tuple[object, ...], Answer] = {}
         for variant in self._variants:
             try:
@@ -133,7 +157,7 @@ class Predictor:
 
     def ask(
         self,
-        device: Device,
+        device: _Device,
         via: str,
         flags: int,
         program: Optional[LoadedProgram],
@@ -147,6 +171,9 @@ class Predictor:
         :param program: None to detach
         :param expected: Identifier of the program of ``IFLA_XDP_EXPECTED_FD``
         """
+        device = self.questions.record(device)
+        if via not in VIAS:
+            raise ValueError(f"no way to attach is called {via!r}: {' or '.join(VIAS)}")
         q = self.questions.question(device, via, flags, program, expected)
         if device.off_list is not None:
             function, errno = {
@@ -172,8 +199,8 @@ class Predictor:
 
     def attach(
         self,
-        device: Device,
-        mode: str,
+        device: _Device,
+        mode: Union[str, int],
         via: str = "netlink",
         frags: bool = False,
         program: Optional[LoadedProgram] = None,
@@ -187,14 +214,16 @@ class Predictor:
         >>> Predictor(snapshot).attach(device, "driver").message
         'veth: XDP expects number of rx queues not less than peer tx queues'
 
-        :param mode: One of :data:`MODES`
+        :param device: Its record in the Snapshot, or its ``struct net_device *``
+        :param mode: One of :data:`MODES`, or any other name of them
         :param via: One of :data:`VIAS`
         :param frags: Whether the program supports fragments, if none is given
         :param program: The program; None: a fresh one
+        :raises TypeError: if it is no device
+        :raises LookupError: if the device is not in the Snapshot
+        :raises ValueError: if there is no such mode or way
         """
-        flags = MODE_FLAGS[mode] | (
-            XDP_FLAGS_UPDATE_IF_NOEXIST if via == "netlink" else 0
-        )
+        flags = _flags(mode) | (XDP_FLAGS_UPDATE_IF_NOEXIST if via == "netlink" else 0)
         return self.ask(device, via, flags, program or self.questions.fresh[frags])
 
     def attach_after(
@@ -214,7 +243,7 @@ class Predictor:
         """
         program = program or self.questions.fresh[False]
         q = self.questions.question(
-            device, "netlink", MODE_FLAGS[mode] | XDP_FLAGS_UPDATE_IF_NOEXIST, program
+            device, "netlink", _flags(mode) | XDP_FLAGS_UPDATE_IF_NOEXIST, program
         ).without(mended, gone)
         return self._decide_once(q, _attach)
 
@@ -229,8 +258,8 @@ class Predictor:
 
     def replace(
         self,
-        device: Device,
-        mode: str,
+        device: _Device,
+        mode: Union[str, int],
         frags: bool = False,
         program: Optional[LoadedProgram] = None,
         expected: Optional[int] = None,
@@ -242,21 +271,21 @@ class Predictor:
         :param expected: Identifier of the program that is to be replaced, and no
             other (``XDP_FLAGS_REPLACE``)
         """
-        flags = MODE_FLAGS[mode] | (0 if expected is None else XDP_FLAGS_REPLACE)
+        flags = _flags(mode) | (0 if expected is None else XDP_FLAGS_REPLACE)
         program = program or self.questions.fresh[frags]
         return self.ask(device, "netlink", flags, program, expected)
 
-    def detach(self, device: Device, mode: str) -> Answer:
+    def detach(self, device: _Device, mode: Union[str, int]) -> Answer:
         """
         Return the answer to a detach by netlink, as ``ip link set dev DEVICE xdp off``
         asks for it.
         """
-        return self.ask(device, "netlink", MODE_FLAGS[mode], None)
+        return self.ask(device, "netlink", _flags(mode), None)
 
     def update(
         self,
-        device: Device,
-        mode: str,
+        device: _Device,
+        mode: Union[str, int],
         frags: bool = False,
         program: Optional[LoadedProgram] = None,
         expected: Optional[int] = None,
@@ -271,8 +300,9 @@ class Predictor:
         :param detached: The link was detached, or its device is gone
         :raises ValueError: if no link holds a program in this mode
         """
+        device = self.questions.record(device)
         program = program or self.questions.fresh[frags]
-        q = self.questions.question(device, "link", MODE_FLAGS[mode], program, expected)
+        q = self.questions.question(device, "link", _flags(mode), program, expected)
         if program.frags is True and not self._kernel.xdp_frags:
             return self.ask(device, "link", q.flags, program)
         if detached:
@@ -291,14 +321,15 @@ class Predictor:
             return q.accepted("bpf_xdp_link_update", "nothing changes")
         return self._decide(q, _install)
 
-    def link_detach(self, device: Device, mode: str) -> Answer:
+    def link_detach(self, device: _Device, mode: Union[str, int]) -> Answer:
         """
         Return the answer to BPF_LINK_DETACH of the link that holds a program.
 
         :param mode: The link's, one of :data:`MODES`
         :raises ValueError: if no link holds a program in this mode
         """
-        q = self.questions.question(device, "link", MODE_FLAGS[mode], None)
+        device = self.questions.record(device)
+        q = self.questions.question(device, "link", _flags(mode), None)
         try:
             if not q.has_link():
                 raise ValueError(f"{q.name} has no link in {mode} mode")
@@ -344,7 +375,7 @@ class Predictor:
     def _has_link(self, device: Device, mode: str) -> bool:
         try:
             return self.questions.question(
-                device, "link", MODE_FLAGS[mode], None
+                device, "link", _flags(mode), None
             ).has_link()
         except CannotTell:
             return False

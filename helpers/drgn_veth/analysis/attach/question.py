@@ -129,6 +129,7 @@ class Question:
         self.gone = gone
         #: Devices, such as a bond, on whose behalf this one is asked.
         self.above = above
+        self._mode: Optional[str] = None
 
     def about(self, device: Device) -> "Question":
         """Return the same question about another device, in driver mode."""
@@ -191,6 +192,11 @@ class Question:
     @property
     def mode(self) -> str:
         """The requested mode, as dev_xdp_mode() determines it."""
+        if self._mode is None:
+            self._mode = self._find_mode()
+        return self._mode
+
+    def _find_mode(self) -> str:
         if self.flags & MODE_FLAGS[HW]:
             return HW
         if self.flags & MODE_FLAGS[DRV]:

@@ -23,7 +23,7 @@ from .finding import (
     Symptom,
 )
 from .poll import Wakes, wakes
-from .rule import Rule
+from .rule import Rule, Sign
 from .values import is_up
 
 __all__ = ("RULES",)
@@ -223,6 +223,7 @@ RULES: tuple[Rule, ...] = (
             'affected: their veth_xmit() lacks the message "Invalid return code". '
             "The code of veth_poll() in the dump shows what it accesses."
         ),
+        symptoms=(Sign("seen", "random crashes in veth_poll()"),),
         subjects=lambda context: context.veths,
         check=_poll_out_of_range,
     ),
@@ -256,6 +257,13 @@ RULES: tuple[Rule, ...] = (
             "6.12.94, takes the queue's number from xdp_rxq.queue_index. If NAPI runs "
             "for GRO alone, that is 0 for every queue until a native program is "
             "attached for the first time, so every RX queue wakes TX queue 0."
+        ),
+        symptoms=(
+            Sign("counter", "backlog of the qdisc (tc -s qdisc)"),
+            Sign(
+                "seen",
+                "some flows through a veth stall for good, without a TX timeout",
+            ),
         ),
         subjects=lambda context: context.veths,
         check=_stuck,

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import itertools
 from typing import Optional, Union
 
+from ...core import messages
 from ...core.english import plural
 from ...core.unreadable import Maybe, Unreadable
 from ...model import XDP_MODES, Device, XdpLink, XdpProgram
@@ -21,7 +22,7 @@ from .finding import (
     Value,
     kernel_answer,
 )
-from .rule import Rule
+from .rule import Rule, Sign
 
 __all__ = ("RULES",)
 
@@ -252,6 +253,10 @@ RULES: tuple[Rule, ...] = (
             "xdp_state[] of the other mode. If no mode is given, dev_xdp_mode() "
             "chooses native mode wherever the driver has ndo_bpf."
         ),
+        symptoms=(
+            Sign("errno", "EEXIST"),
+            Sign("message", messages.OTHER_MODE),
+        ),
         subjects=lambda context: context.programmed,
         check=_mode_conflict,
     ),
@@ -277,6 +282,10 @@ RULES: tuple[Rule, ...] = (
             "when the last reference to the link is dropped, by BPF_LINK_DETACH, or "
             "when the device is unregistered."
         ),
+        symptoms=(
+            Sign("errno", "EBUSY"),
+            Sign("message", messages.LINK_IN_PLACE),
+        ),
         subjects=lambda context: context.programmed,
         check=_link_owns,
     ),
@@ -295,6 +304,9 @@ RULES: tuple[Rule, ...] = (
             "A file descriptor and a pin each hold one reference to a struct bpf_link; "
             "bpf_link_put() (kernel/bpf/syscall.c) detaches the program with the last "
             "one. Other references last only an instant."
+        ),
+        symptoms=(
+            Sign("seen", "a program stays attached, although no process owns it"),
         ),
         subjects=lambda context: context.programmed,
         check=_pinned_only,
@@ -322,6 +334,10 @@ RULES: tuple[Rule, ...] = (
             "dev_xdp_attach() in the dump shows whether this kernel makes the check: "
             "it refers to the message, or it does not."
         ),
+        symptoms=(
+            Sign("errno", "EEXIST"),
+            Sign("message", messages.UPPER),
+        ),
         subjects=lambda context: context.lowers,
         check=_upper,
     ),
@@ -342,6 +358,7 @@ RULES: tuple[Rule, ...] = (
             "mode. In earlier kernels, netkit has no ndo_bpf, and it means generic "
             "mode."
         ),
+        symptoms=(Sign("errno", "EOPNOTSUPP"),),
         subjects=lambda context: context.paired,
         check=_netkit,
     ),

@@ -10,7 +10,7 @@ from ...model import Holder, Namespace
 from ..need import need
 from .context import Context, End
 from .finding import INFO, Symptom
-from .rule import Rule
+from .rule import Rule, Sign
 
 __all__ = ("RULES",)
 
@@ -101,6 +101,12 @@ RULES: tuple[Rule, ...] = (
             "(net/core/net_namespace.c). References that neither an open file nor a "
             "socket explains are counted as the kernel's: TCP sockets that a process "
             "has closed, for instance, or open files in /proc/net."
+        ),
+        symptoms=(
+            Sign(
+                "seen",
+                "a network namespace stays that ip netns and lsns do not list",
+            ),
         ),
         subjects=lambda context: [end for _, end in _held(context)],
         check=_leaked,

@@ -3,6 +3,7 @@
 
 from typing import Optional
 
+from ...core import messages
 from ...core.uapi import ETH_MAX_MTU
 from ...core.unreadable import Unreadable
 from ...model import Device
@@ -17,7 +18,7 @@ from .finding import (
     kernel_answer,
     remedy,
 )
-from .rule import Rule
+from .rule import Rule, Sign
 from .values import is_up, same
 
 __all__ = ("RULES",)
@@ -178,6 +179,10 @@ RULES: tuple[Rule, ...] = (
             "than fits. The device's own MTU does not matter for its own program. All "
             "numbers come from the target."
         ),
+        symptoms=(
+            Sign("errno", "ERANGE"),
+            Sign("message", messages.VETH_MTU),
+        ),
         subjects=lambda context: context.veths,
         check=_peer_mtu,
     ),
@@ -201,6 +206,10 @@ RULES: tuple[Rule, ...] = (
             "veth_xdp_set() (drivers/net/veth.c) sets max_mtu of the peer when a "
             "program is attached, and resets it to ETH_MAX_MTU when the program is "
             "detached; dev_validate_mtu() (net/core/dev.c) enforces it."
+        ),
+        symptoms=(
+            Sign("errno", "EINVAL"),
+            Sign("message", messages.MTU_MAXIMUM),
         ),
         subjects=lambda context: context.native,
         check=_frozen,
@@ -230,6 +239,10 @@ RULES: tuple[Rule, ...] = (
             "peer only for the first program, and does not update it when another "
             "program replaces that one; v7.3 sets it each time. aux->xdp_has_frags of "
             "a program says whether it supports fragments."
+        ),
+        symptoms=(
+            Sign("message", messages.MTU_MAXIMUM),
+            Sign("seen", "a program sees only the first part of large packets"),
         ),
         subjects=lambda context: context.native,
         check=_stale,
@@ -262,6 +275,10 @@ RULES: tuple[Rule, ...] = (
             "(drivers/net/veth.c) then counts it in veth_priv.dropped of the sending "
             "end. That counter also includes packets lost because the peer was down or "
             "its ring was full, and it is never reset. netkit does not compare MTUs."
+        ),
+        symptoms=(
+            Sign("counter", "rx_dropped, tx_dropped (ip -s link)"),
+            Sign("seen", "TCP connections open, then stall once they send data"),
         ),
         subjects=lambda context: context.veths,
         check=_mismatch,

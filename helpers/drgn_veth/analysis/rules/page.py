@@ -2,29 +2,38 @@
 """The text of the rules, for a terminal and as a page (docs/rules.md)."""
 
 from collections.abc import Iterator, Sequence
+import errno
+import os
 import textwrap
 
 from .. import rules
-from .rule import Rule
+from .rule import KINDS, Rule, Sign
 
 __all__ = ("explain", "markdown")
 
-_WIDTH = 88
+_WIDTH = 88  # of the page
+_SCREEN = 80  # columns, unless a terminal has others
 
 _INTRO = """\
 <!-- Made by `python -m drgn_veth.analysis.rules`. -->
 
 # The rules of diagnosis
 
+What you see, and the rules that look for its cause. `--explain` takes an errno, a part
+of a message, or a rule, and says more.
+
+"""
+
+_ABOUT = """\
 `veth_report.py` applies these rules to what it has read. It shows their findings below
 its table, worst first; its JSON has every finding in `findings`. `--explain RULE`
-prints what this page says about one rule.
+prints what this page says about one rule, or which checks of the kernel give an errno.
 
 - An **error**: something is broken now. `--check` exits 1 if there is one.
 - A **warning**: something will hurt the traffic that is set up now.
-- An **info** matters only if you plan to use a feature, such as native XDP on a veth
-  that does not run it yet. The screen folds the infos of one rule into a count and an
-  example (`--findings all` shows each one).
+- A **note** matters only if you plan to use a feature, such as native XDP on a veth
+  that does not run it yet. `--notes` shows all notes, those of one rule as one;
+  `--rule RULE` shows each one of a rule. The JSON calls them `info`.
 
 If a value that a rule needs could not be read, the rule reports an info with the value
 and the reason (`undecided` in the JSON). The screen counts these separately. They do
@@ -37,8 +46,9 @@ are those of the peer.
 Run the commands in a shell on the host; each one enters the right network namespace.
 There is no command if none would help, or if the namespace cannot be entered.
 
-- A command after `$` fixes the finding (`fix` in the JSON). A line before it names side
-  effects ("this lowers the MTU of ...", `fix_effect`).
+- A command after "fix:" fixes the finding (`fix` in the JSON). A line before it names
+  side effects ("the fix lowers the MTU of ...", `fix_effect`). If many devices have the
+  same error or warning, the screen shows one command for all of them.
 - A command after "to undo it" fixes nothing: it undoes a state that may be intended,
   and the line says what is lost (`undo`).
 - "a native attach would then fail with ..." says how the kernel still refuses native
@@ -56,24 +66,60 @@ def _parts(rule: Rule) -> Sequence[tuple[str, str]]:
     )
 
 
-def explain(rule: Rule) -> str:
-    """Return the text of a rule, for a terminal."""
-    lines = _wrapped(f"{rule.id} ({rule.severity}): {rule.title}")
+def explain(rule: Rule, width: int = _SCREEN) -> str:
+    """
+    Return the text of a rule, for a terminal.
+
+    :param width: Columns
+    """
+    lines = _wrapped(f"{rule.id} ({rule.severity}): {rule.title}", width=width)
     for name, text in (("When", rule.predicate), *_parts(rule)):
         lines += ["", f"{name}:"]
-        lines += _wrapped(text, "  ")
+        lines += _wrapped(text, "  ", width)
     return "\n".join(lines) + "\n"
 
 
-def _wrapped(text: str, indent: str = "") -> list[str]:
+def _wrapped(text: str, indent: str = "", width: int = _WIDTH) -> list[str]:
     return textwrap.wrap(
         text,
-        _WIDTH,
+        width,
         initial_indent=indent,
         subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+#: What a kind of symptom is called.
+_KINDS = {
+    "errno": "errno of an attach or a command",
+    "message": "message of the kernel with it",
+    "log": "line in the kernel's log",
+    "counter": "counter",
+    "seen": "what else you see",
+}
+
+
+def _in_table(sign: Sign) -> str:
+    if sign.kind == "errno":
+        number: int = getattr(errno, sign.text)
+        return f"`{sign.text}`: {os.strerror(number)}"
+    return f"`{sign.text}`" if sign.kind in ("message", "log") else sign.text
+
+
+def _symptoms() -> Iterator[str]:
+    yield from ("| | symptom | rule |", "|---|---|---|")
+    for kind in KINDS:
+        found: dict[str, list[str]] = {}
+        for rule in rules.RULES:
+            for sign in rule.symptoms:
+                if sign.kind == kind:
+                    of_sign = found.setdefault(_in_table(sign), [])
+                    of_sign.append(f"[{rule.id}](#{rule.id})")
+        name = _KINDS[kind]
+        for text in sorted(found):
+            yield f"| {name} | {text} | {', '.join(found[text])} |"
+            name = ""
 
 
 def _section(rule: Rule) -> Iterator[str]:
@@ -91,4 +137,5 @@ def markdown() -> str:
         lines.append(f"| [{rule.id}](#{rule.id}) | {rule.severity} | {rule.title} |")
     for rule in rules.RULES:
         lines.extend(_section(rule))
-    return _INTRO + "\n" + "\n".join(lines) + "\n"
+    parts = (_INTRO, "\n".join(_symptoms()), _ABOUT, "\n".join(lines))
+    return "\n".join(part.rstrip("\n") + "\n" for part in parts)

@@ -3,6 +3,7 @@
 
 from typing import Optional
 
+from ...core import messages
 from ..attach.ask import decision
 from ..remedies import Remedy
 from .context import Context, End
@@ -12,7 +13,7 @@ from .finding import (
     KernelAnswer,
     Symptom,
 )
-from .rule import Rule
+from .rule import Rule, Sign
 from .values import is_up
 
 __all__ = ("RULES",)
@@ -64,6 +65,7 @@ RULES: tuple[Rule, ...] = (
             "is on only while both ends are up. When a device moves to another "
             "namespace, the kernel sets it down and leaves it down."
         ),
+        symptoms=(Sign("seen", "NO-CARRIER, operstate LOWERLAYERDOWN"),),
         subjects=lambda context: context.paired,
         check=_peer_down,
     ),
@@ -85,6 +87,11 @@ RULES: tuple[Rule, ...] = (
             "are registered; veth_dellink() clears both before it unregisters them. "
             "Both run under rtnl_mutex. At any other time, a registered veth has a "
             "peer. (A netkit device can be created without one.)"
+        ),
+        symptoms=(
+            Sign("errno", "ENOTCONN"),
+            Sign("message", messages.VETH_PEER),
+            Sign("seen", "NO-CARRIER, and ip link set up fails"),
         ),
         subjects=lambda context: context.orphans,
         check=_no_peer,

@@ -3,6 +3,7 @@
 
 from typing import NamedTuple, Optional
 
+from ...core import messages
 from ...core.english import count
 from ...model import Device
 from ..need import CannotTell, need, need_of_kernel
@@ -14,7 +15,7 @@ from .finding import (
     kernel_answer,
     remedy,
 )
-from .rule import Rule
+from .rule import Rule, Sign
 from .values import real_queues, same
 
 __all__ = ("RULES",)
@@ -225,6 +226,10 @@ RULES: tuple[Rule, ...] = (
             "chooses native mode wherever the driver has ndo_bpf, as veth does. A "
             "device's own TX queues do not matter for its own program."
         ),
+        symptoms=(
+            Sign("errno", "ENOSPC"),
+            Sign("message", messages.VETH_QUEUES),
+        ),
         subjects=lambda context: context.veths,
         check=_native_queues,
     ),
@@ -255,6 +260,9 @@ RULES: tuple[Rule, ...] = (
             "counts, the peer uses all queues that it was created with, by default one "
             "for each possible CPU (veth_get_num_queues()); otherwise it uses one."
         ),
+        symptoms=(
+            Sign("seen", "one end of a pair has other queue counts than were given"),
+        ),
         subjects=lambda context: context.veths,
         check=_one_sided,
     ),
@@ -283,6 +291,9 @@ RULES: tuple[Rule, ...] = (
             "ring that veth_select_rxq() chooses, smp_processor_id() % "
             "real_num_rx_queues, under the ring's producer_lock. A packet that the "
             "peer sends keeps the number of its TX queue (veth_xmit())."
+        ),
+        symptoms=(
+            Sign("seen", "a veth has more queues than there are CPUs, or fewer"),
         ),
         subjects=lambda context: context.veths,
         check=_cpus,

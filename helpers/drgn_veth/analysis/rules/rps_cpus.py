@@ -11,7 +11,7 @@ from .finding import (
     KernelAnswer,
     Symptom,
 )
-from .rule import Rule
+from .rule import Rule, Sign
 from .steering import has_rps, rps_queues, union, used
 from .values import rps_words
 
@@ -88,6 +88,7 @@ RULES: tuple[Rule, ...] = (
             "the packet to netif_rx(), which calls get_rps_cpu() (net/core/dev.c) with "
             "the peer's _rx[]."
         ),
+        symptoms=(Sign("seen", "RPS spreads packets of one direction only"),),
         subjects=lambda context: context.steered,
         check=_which_end,
     ),
@@ -112,6 +113,7 @@ RULES: tuple[Rule, ...] = (
             "program earlier, on the CPU that scheduled it. tun runs generic programs "
             "in tun_get_user(), before RPS."
         ),
+        symptoms=(Sign("seen", "a generic program takes CPU time on the CPUs of RPS"),),
         subjects=lambda context: context.steered,
         check=_generic_cpu,
     ),

@@ -4,6 +4,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Optional
 
+from ...core import messages
 from ...core.english import count, cpu_words, per_queue
 from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, RpsQueue
@@ -19,7 +20,7 @@ from .finding import (
     KernelAnswer,
     Symptom,
 )
-from .rule import Rule
+from .rule import Rule, Sign
 from .steering import (
     has_rfs,
     has_rps,
@@ -238,6 +239,10 @@ RULES: tuple[Rule, ...] = (
             "queues from real_num_rx_queues + 1 on. The message is a WARN_ONCE, and "
             "requires more than one RX queue."
         ),
+        symptoms=(
+            Sign("log", messages.RPS_QUEUE),
+            Sign("seen", "RPS is set, yet some flows stay on one CPU"),
+        ),
         subjects=_steered_veths,
         check=_out_of_range,
     ),
@@ -274,6 +279,12 @@ RULES: tuple[Rule, ...] = (
             "kernels of that time, always. On these kernels, each mask applies to the "
             "TX queue with the same number, and the rule finds nothing. The code of "
             "veth_xmit() shows which kernel this is."
+        ),
+        symptoms=(
+            Sign(
+                "seen",
+                "the RPS mask of rx-N does not apply to TX queue N of the peer",
+            ),
         ),
         subjects=_steered_veths,
         check=_off_by_one,

@@ -16,7 +16,18 @@ from ..need import CannotTell
 from .context import Context, End
 from .finding import INFO, Finding, Symptom
 
-__all__ = ("Rule",)
+__all__ = ("KINDS", "Rule", "Sign")
+
+#: What a symptom can be: an errno, the message with it, a line in the kernel's log, a
+#: counter, or something else that is seen.
+KINDS = ("errno", "message", "log", "counter", "seen")
+
+
+class Sign(NamedTuple):
+    """A symptom that leads somebody to a rule."""
+
+    kind: str  #: one of :data:`KINDS`
+    text: str  #: name of an errno, a message of :mod:`drgn_veth.core.messages`, words
 
 
 class Rule(NamedTuple):
@@ -31,6 +42,7 @@ class Rule(NamedTuple):
     why: str  # with the kernel's source
     subjects: Callable[[Context], Iterable[End]]
     check: Callable[[Context, End], Optional[Symptom]]
+    symptoms: tuple[Sign, ...]  # at least one
 
     def findings(self, context: Context) -> Iterator[Finding]:
         """Yield what it finds."""

@@ -4,13 +4,14 @@
 from collections.abc import Iterator
 from typing import Optional
 
+from ...core import messages
 from ...core.unreadable import Unreadable
 from ...model import Device, RefTracker, Task
 from ..names import name_of
 from ..need import need
 from .context import Context, End
 from .finding import WARNING, Symptom, Value
-from .rule import Rule
+from .rule import Rule, Sign
 
 __all__ = ("RULES",)
 
@@ -107,6 +108,10 @@ RULES: tuple[Rule, ...] = (
             "again that the device goes; who keeps a reference in spite of that, for "
             "however long, keeps the device. A task that has the device's address on "
             "its kernel stack works with it; it need not be the one that holds it."
+        ),
+        symptoms=(
+            Sign("log", messages.UNREGISTER),
+            Sign("seen", "ip link del does not return"),
         ),
         subjects=_gone,
         check=_stuck,

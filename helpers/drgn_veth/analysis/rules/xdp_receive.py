@@ -18,7 +18,7 @@ from .finding import (
     KernelAnswer,
     Symptom,
 )
-from .rule import Rule
+from .rule import Rule, Sign
 from .values import is_up, real_queues, same
 
 __all__ = ("RULES",)
@@ -154,6 +154,7 @@ RULES: tuple[Rule, ...] = (
             "does not set their xdp_prog; without one, veth_xdp_rcv() passes packets "
             "on. Fixed in v7.2 and in some stable kernels, such as 6.1.192."
         ),
+        symptoms=(Sign("seen", "a program misses packets after ethtool -L"),),
         subjects=lambda context: context.native,
         check=_without_program,
     ),
@@ -180,6 +181,12 @@ RULES: tuple[Rule, ...] = (
             "6.12.107, stops NAPI on removed queues (veth_disable_xdp_range()) but "
             "leaves their xdp_prog, which holds no reference. Fixed kernels clear it "
             "(v7.2, 6.1.192)."
+        ),
+        symptoms=(
+            Sign(
+                "seen",
+                "crashes in veth_xdp_rcv(), or lost packets, after ethtool -L",
+            ),
         ),
         subjects=lambda context: context.veths,
         check=_stale,
@@ -210,6 +217,7 @@ RULES: tuple[Rule, ...] = (
             "TSO. veth_xdp_set(), veth_set_channels() and veth_fix_features() should "
             "prevent both."
         ),
+        symptoms=(Sign("seen", "a native program does not see all packets"),),
         subjects=lambda context: context.native,
         check=_overflow,
     ),

@@ -22,7 +22,7 @@ from .finding import (
     Symptom,
 )
 from .poll import gro_is_safe
-from .rule import Rule
+from .rule import Rule, Sign
 from .values import is_up, napi_queues
 
 __all__ = ("RULES",)
@@ -183,6 +183,10 @@ RULES: tuple[Rule, ...] = (
             "it (measured on 6.1, 6.12 and 7.3: 0 of 8 frames came back). XDP_REDIRECT "
             "takes another path, for which GRO is enough: see xdp-redirect-not-ready."
         ),
+        symptoms=(
+            Sign("counter", "xdp_tx_errors (ethtool -S)"),
+            Sign("seen", "packets vanish for which a program returns XDP_TX"),
+        ),
         subjects=lambda context: context.native,
         check=_tx_lost,
     ),
@@ -211,6 +215,10 @@ RULES: tuple[Rule, ...] = (
             "than the device has RX queues. veth_xdp_xmit() then needs NAPI on the "
             "peer, as in xdp-tx-lost. A redirect by a generic program does not need "
             "it."
+        ),
+        symptoms=(
+            Sign("counter", "tracepoints xdp:xdp_redirect_err, xdp:xdp_devmap_xmit"),
+            Sign("seen", "packets vanish that a program redirects to a veth"),
         ),
         subjects=_redirect_targets,
         check=_redirect,

@@ -13,7 +13,8 @@ bpf_xdp_link_update(), dev_xdp_attach(), dev_xdp_install() and generic_xdp_insta
 :mod:`drgn_veth.analysis.attach.predictor` asks them all.
 """
 
-from .attach import CHECKS, CORE, NO_OPERATION
+from .attach import CORE, NO_OPERATION
+from .checks import CHECKS
 from .install import GENERIC, INSTALL
 from .netlink import NETLINK
 from .update import UPDATE

@@ -7,8 +7,6 @@ from typing import Optional
 from ....core import messages
 from ....core.english import count
 from ....core.uapi import (
-    BPF_XDP_CPUMAP,
-    BPF_XDP_DEVMAP,
     XDP_FLAGS_MODES,
     XDP_FLAGS_REPLACE,
     XDP_FLAGS_UPDATE_IF_NOEXIST,
@@ -18,11 +16,11 @@ from ...names import name_of
 from ...need import CannotTell, need, need_of
 from ...remedies import Remedy
 from ..decision import Decision, all_modes
-from ..question import DRV, HW, SKB, Question
+from ..question import SKB, Question
 from ..uppers import programs_above
 from .netlink import many_modes
 
-__all__ = ("CHECKS", "CORE", "NO_OPERATION")
+__all__ = ("CORE", "NO_OPERATION")
 
 
 def _link_flags(q: Question) -> Optional[str]:
@@ -145,6 +143,8 @@ CORE: tuple[Decision, ...] = (
         "EINVAL",
         messages.LINK_FLAGS,
         _link_flags,
+        compares="the flags of a BPF link: only a mode may be set",
+        mend="use a mode alone in the flags of BPF_LINK_CREATE",
     ),
     Decision(
         "one-mode",
@@ -152,6 +152,8 @@ CORE: tuple[Decision, ...] = (
         "EINVAL",
         messages.ONE_MODE,
         many_modes,
+        compares="the flags of the request: at most one mode may be set",
+        mend="give one mode",
     ),
     Decision(
         "ambiguous",
@@ -160,6 +162,13 @@ CORE: tuple[Decision, ...] = (
         messages.AMBIGUOUS,
         _ambiguous,
         in_kernel=_types_do_not_tell,
+        compares=(
+            "how many programs the device has, if the request has no mode: two or more "
+            "are ambiguous"
+        ),
+        mend="give a mode: xdpgeneric, xdpdrv or xdpoffload",
+        kernels="since v5.10",
+        modes=("default",),
     ),
     Decision(
         "link-in-place",
@@ -169,6 +178,14 @@ CORE: tuple[Decision, ...] = (
         _link_in_place,
         _fix_current,
         _detaches_current,
+        compares=(
+            "whether a BPF link holds the program of this mode: netlink cannot replace "
+            "or detach it, nor can another link"
+        ),
+        mend=(
+            "stop the process that holds the link, remove its pin, or: bpftool link "
+            "detach id LINK. Its owner can replace the program with BPF_LINK_UPDATE"
+        ),
     ),
     Decision(
         "upper",
@@ -179,6 +196,12 @@ CORE: tuple[Decision, ...] = (
         _fix_upper,
         _detaches_uppers,
         in_kernel=_types_do_not_tell,
+        compares=(
+            "whether a device directly above this one (bond, bridge, VLAN, macvlan...) "
+            "has an XDP program in any mode"
+        ),
+        mend="detach the program of the upper device",
+        kernels="since v5.15",
     ),
     Decision(
         "program-in-place",
@@ -188,6 +211,11 @@ CORE: tuple[Decision, ...] = (
         _program_in_place,
         _fix_current,
         _detaches_current,
+        compares=(
+            "whether netlink attached a program in this mode: a BPF link does not "
+            "replace it"
+        ),
+        mend="detach it: ip link set dev DEVICE xdpgeneric off, or xdpdrv off",
     ),
     Decision(
         "not-expected",
@@ -195,6 +223,11 @@ CORE: tuple[Decision, ...] = (
         "EEXIST",
         messages.NOT_EXPECTED,
         _not_expected,
+        compares=(
+            "the program that is attached with the one that the caller says it "
+            "replaces (IFLA_XDP_EXPECTED_FD)"
+        ),
+        mend="look which program is attached, and name that one",
     ),
     Decision(
         "exists",
@@ -204,132 +237,14 @@ CORE: tuple[Decision, ...] = (
         _exists,
         _fix_current,
         _detaches_current,
-    ),
-)
-
-### Checks of the program: in dev_xdp_attach(), or in dev_xdp_install().
-
-
-def _other(q: Question) -> str:
-    return DRV if q.mode == SKB else SKB
-
-
-def _other_mode(q: Question) -> Optional[str]:
-    if not q.program or q.mode == HW:
-        return None
-    other = _other(q)
-    current = q.current(other)
-    if current is not None:
-        return f"{q.name} has {q.words(current)} in {other} mode"
-    return None
-
-
-def _fix_other_mode(q: Question) -> Remedy:
-    return q.detaches(_other(q))
-
-
-def _detaches_other_mode(q: Question) -> Iterator[tuple[int, str]]:
-    yield q.device.net_device, _other(q)
-
-
-def _offload_without_hw(q: Question) -> Optional[str]:
-    if q.program and q.mode != HW and q.need_program("offload_requested"):
-        return f"the program was loaded for offload, but {q.mode} mode was requested"
-    return None
-
-
-def _other_device(q: Question) -> Optional[str]:
-    if not q.program or not q.need_program("dev_bound"):
-        return None
-    bound_to = q.need_program("bound_to")
-    if bound_to != q.device.net_device:
-        there = q.by_address.get(bound_to)
-        other = "a device that is gone" if there is None else name_of(there)
-        return f"the program was loaded for {other}, not for {q.name}"
-    return None
-
-
-def _bound_in_skb(q: Question) -> Optional[str]:
-    if q.program and q.mode == SKB and q.need_program("dev_bound"):
-        return "the program is bound to a device, but generic mode was requested"
-    return None
-
-
-def _devmap(q: Question) -> Optional[str]:
-    if q.program and q.need_program("expected_attach_type") == BPF_XDP_DEVMAP:
-        return "the program's expected_attach_type is BPF_XDP_DEVMAP"
-    return None
-
-
-def _cpumap(q: Question) -> Optional[str]:
-    if q.program and q.need_program("expected_attach_type") == BPF_XDP_CPUMAP:
-        return "the program's expected_attach_type is BPF_XDP_CPUMAP"
-    return None
-
-
-def _knows_bound_programs(kernel: Kernel) -> Optional[bool]:
-    return kernel.dev_bound
-
-
-CHECKS: tuple[Decision, ...] = (
-    Decision(
-        "other-mode",
-        "dev_xdp_attach",
-        "EEXIST",
-        messages.OTHER_MODE,
-        _other_mode,
-        _fix_other_mode,
-        _detaches_other_mode,
-    ),
-    # Since Linux kernel commit 2b3486bc2d23 ("bpf: Introduce device-bound XDP
-    # programs") (in v6.3), a program may be bound to a device and not offloaded.
-    # Before, the message is the first one, with the meaning that the second one has
-    # now.
-    Decision(
-        "offload-without-hw-old",
-        "dev_xdp_attach",
-        "EINVAL",
-        messages.OFFLOAD_WITHOUT_HW_OLD,
-        _offload_without_hw,
-        in_kernel=lambda kernel: not kernel.dev_bound,
-    ),
-    Decision(
-        "offload-without-hw",
-        "dev_xdp_attach",
-        "EINVAL",
-        messages.OFFLOAD_WITHOUT_HW,
-        _offload_without_hw,
-        in_kernel=_knows_bound_programs,
-    ),
-    Decision(
-        "other-device",
-        "dev_xdp_attach",
-        "EINVAL",
-        messages.OTHER_DEVICE,
-        _other_device,
-        in_kernel=_knows_bound_programs,
-    ),
-    Decision(
-        "bound-in-skb",
-        "dev_xdp_attach",
-        "EINVAL",
-        messages.BOUND_IN_SKB,
-        _bound_in_skb,
-        in_kernel=_knows_bound_programs,
-    ),
-    Decision(
-        "devmap",
-        "dev_xdp_attach",
-        "EINVAL",
-        messages.DEVMAP,
-        _devmap,
-    ),
-    Decision(
-        "cpumap",
-        "dev_xdp_attach",
-        "EINVAL",
-        messages.CPUMAP,
-        _cpumap,
+        compares=(
+            "whether a program is attached in this mode, if the request replaces "
+            "nothing (XDP_FLAGS_UPDATE_IF_NOEXIST, as ip and bpftool set it)"
+        ),
+        mend=(
+            "replace it: ip -force link set dev DEVICE ..., or bpftool net attach ... "
+            "overwrite; or detach it first"
+        ),
     ),
 )
 
@@ -349,5 +264,12 @@ NO_OPERATION: tuple[Decision, ...] = (
         "EOPNOTSUPP",
         messages.NO_OPERATION,
         _no_operation,
+        compares=(
+            "whether the driver has ndo_bpf: without it, there is no native XDP and no "
+            "offload. An attach without a mode is a generic one then, and is not "
+            "refused"
+        ),
+        mend="use generic mode: ip link set dev DEVICE xdpgeneric obj FILE",
+        modes=("driver", "offload"),
     ),
 )

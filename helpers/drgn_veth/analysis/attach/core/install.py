@@ -22,6 +22,15 @@ INSTALL: tuple[Decision, ...] = (
         messages.TCP_DATA_SPLIT,
         tcp_data_split,
         fix_tcp_data_split,
+        compares=(
+            "tcp-data-split of the device (ethtool -g): with it on, only programs with "
+            "fragments are accepted"
+        ),
+        mend=(
+            "load the program with fragments (section xdp.frags), or: ethtool -G "
+            "DEVICE tcp-data-split off"
+        ),
+        kernels="since v6.14",
     ),
     Decision(
         "memory-provider",
@@ -29,6 +38,12 @@ INSTALL: tuple[Decision, ...] = (
         "EBUSY",
         messages.MEMORY_PROVIDER,
         memory_provider,
+        compares=(
+            "whether an RX queue of the device has a memory provider (devmem TCP, "
+            "io_uring zero copy)"
+        ),
+        mend="stop the process that took the queue",
+        kernels="since v6.11 or v6.12",
     ),
 )
 
@@ -41,5 +56,18 @@ def _program_maps(q: Question) -> Optional[str]:
 
 #: generic_xdp_install(), up to v5.14.
 GENERIC: tuple[Decision, ...] = (
-    Decision("program-maps", "generic_xdp_install", "EINVAL", None, _program_maps),
+    Decision(
+        "program-maps",
+        "generic_xdp_install",
+        "EINVAL",
+        None,
+        _program_maps,
+        compares=(
+            "whether the program uses a DEVMAP or CPUMAP whose entries may have "
+            "programs, in generic mode"
+        ),
+        mend="use driver mode, or maps without programs in their entries",
+        kernels="v5.9 to v5.14",
+        modes=("default", "generic"),
+    ),
 )

@@ -42,8 +42,44 @@ def _offloaded_in_skb(q: Question) -> Optional[str]:
 
 
 NETLINK: tuple[Decision, ...] = (
-    Decision("flags", "do_setlink", "EINVAL", None, _unknown_flags),
-    Decision("flags-modes", "do_setlink", "EINVAL", None, many_modes),
-    Decision("flags-replace", "do_setlink", "EINVAL", None, _replace_nothing),
-    Decision("offloaded", "bpf_prog_get_type_dev", "EINVAL", None, _offloaded_in_skb),
+    Decision(
+        "flags",
+        "do_setlink",
+        "EINVAL",
+        None,
+        _unknown_flags,
+        compares="the flags of the request with those that exist",
+        mend="use only XDP_FLAGS_* that the kernel knows",
+    ),
+    Decision(
+        "flags-modes",
+        "do_setlink",
+        "EINVAL",
+        None,
+        many_modes,
+        compares="the flags of the request: at most one mode may be set",
+        mend="give one mode",
+    ),
+    Decision(
+        "flags-replace",
+        "do_setlink",
+        "EINVAL",
+        None,
+        _replace_nothing,
+        compares="whether a request with XDP_FLAGS_REPLACE has IFLA_XDP_EXPECTED_FD",
+        mend="give the program that is to be replaced",
+    ),
+    Decision(
+        "offloaded",
+        "bpf_prog_get_type_dev",
+        "EINVAL",
+        None,
+        _offloaded_in_skb,
+        compares=(
+            "whether the program was loaded for offload, while generic mode is asked "
+            "for"
+        ),
+        mend="attach it with xdpoffload, or load it without a device",
+        modes=("default", "generic"),
+    ),
 )

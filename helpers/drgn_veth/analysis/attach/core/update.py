@@ -35,7 +35,27 @@ def _other_type(q: Question) -> Optional[str]:
 
 UPDATE: tuple[Decision, ...] = (
     Decision(
-        "wrong-old-program", "bpf_xdp_link_update", "EPERM", None, _wrong_old_program
+        "wrong-old-program",
+        "bpf_xdp_link_update",
+        "EPERM",
+        None,
+        _wrong_old_program,
+        compares=(
+            "the program that the link holds with the one that the caller says it "
+            "replaces (BPF_F_REPLACE)"
+        ),
+        mend="look which program the link holds, and name that one",
     ),
-    Decision("other-type", "bpf_xdp_link_update", "EINVAL", None, _other_type),
+    Decision(
+        "other-type",
+        "bpf_xdp_link_update",
+        "EINVAL",
+        None,
+        _other_type,
+        compares=(
+            "the expected_attach_type of the new program with that of the link's "
+            "program"
+        ),
+        mend="load both programs with the same section",
+    ),
 )

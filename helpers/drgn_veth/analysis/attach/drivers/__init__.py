@@ -8,9 +8,11 @@ file: its ``DRIVER`` describes it completely. For all other drivers, the answer 
 the driver has the final say.
 """
 
+from typing import Optional
+
 from ....core.unreadable import Unreadable
 from ... import modules
-from ..decision import first
+from ..decision import Decision, first
 from ..driver_decisions import DriverDecisions, lists_of
 from ..question import HW, Answer, Question, refusal
 
@@ -20,6 +22,20 @@ __all__ = ("DRIVERS", "decide_in_driver")
 DRIVERS: dict[str, DriverDecisions] = {
     driver.name: driver for driver in modules.each(__name__, __path__, "DRIVER")
 }
+
+
+_Lists = list[tuple[Decision, ...]]
+# By driver, with what they were made of.
+_LISTS: dict[str, tuple[DriverDecisions, Optional[frozenset[str]], _Lists]] = {}
+
+
+def _lists_of(driver: DriverDecisions, said: Optional[frozenset[str]]) -> _Lists:
+    # All devices of a driver have the same ones.
+    known = _LISTS.get(driver.name)
+    if known is None or known[0] is not driver or known[1] is not said:
+        known = driver, said, lists_of(driver.decisions, said)
+        _LISTS[driver.name] = known
+    return known[2]
 
 
 def decide_in_driver(q: Question) -> Answer:
@@ -41,7 +57,7 @@ def decide_in_driver(q: Question) -> Answer:
     said = q.kernel.messages
     in_code = None if isinstance(said, Unreadable) else dict(said).get(driver.ndo_bpf)
     answers: list[Answer] = []
-    for decisions in lists_of(driver.decisions, in_code):
+    for decisions in _lists_of(driver, in_code):
         answer = first(q, decisions) or _accepted(q, driver)
         if answer not in answers:
             answers.append(answer)

@@ -55,6 +55,16 @@ _DECISIONS: tuple[Decision, ...] = (
         messages.BOND_MODE,
         _bond_mode,
         may_be_silent=True,
+        compares=(
+            "the mode of the bond: balance-rr, active-backup, 802.3ad and balance-xor "
+            "can have native XDP, the last two not with xmit_hash_policy vlan+srcmac"
+        ),
+        mend=(
+            "change the mode of the bond, or use generic mode: ip link set dev BOND "
+            "xdpgeneric obj FILE"
+        ),
+        kernels="since v5.15; its message since v6.13 and in stable kernels",
+        modes=("default", "driver"),
     ),
 )
 
@@ -86,6 +96,13 @@ BOND_SLAVE: tuple[Decision, ...] = (
         "Slave device does not support XDP",
         _slave_operations,
         lambda q: Remedy(q.fixes.no_master(q.device.ref)),
+        compares="whether the driver of each slave has ndo_bpf and ndo_xdp_xmit",
+        mend=(
+            "remove that slave: ip link set dev SLAVE nomaster; or use generic mode on "
+            "the bond"
+        ),
+        kernels="since v5.15",
+        modes=("default", "driver"),
     ),
     Decision(
         "slave-program",
@@ -95,6 +112,10 @@ BOND_SLAVE: tuple[Decision, ...] = (
         _slave_program,
         lambda q: Remedy(q.fixes.detach_all(q.device)),
         lambda q: all_modes(q.device),
+        compares="whether a slave has an XDP program of its own",
+        mend="detach the program of the slave",
+        kernels="since v5.15",
+        modes=("default", "driver"),
     ),
     # dev_xdp_propagate(), in kernels that have what they ask for.
     Decision(
@@ -104,6 +125,13 @@ BOND_SLAVE: tuple[Decision, ...] = (
         "unable to propagate XDP to device using tcp-data-split",
         tcp_data_split,
         fix_tcp_data_split,
+        compares=(
+            "tcp-data-split of each slave: with it on, only programs with fragments "
+            "are accepted"
+        ),
+        mend="load the program with fragments, or: ethtool -G SLAVE tcp-data-split off",
+        kernels="since v6.14",
+        modes=("default", "driver"),
     ),
     Decision(
         "slave-memory-provider",
@@ -111,6 +139,10 @@ BOND_SLAVE: tuple[Decision, ...] = (
         "EBUSY",
         "unable to propagate XDP to device using memory provider",
         memory_provider,
+        compares="whether an RX queue of a slave has a memory provider",
+        mend="stop the process that took the queue",
+        kernels="since v6.11 or v6.12",
+        modes=("default", "driver"),
     ),
 )
 

@@ -20,5 +20,23 @@ DRIVER = DriverDecisions(
     "netkit",
     "netkit_xsk",
     "netkit_xsk",
-    (Decision("netkit", "netkit_xsk", "EOPNOTSUPP", None, _netkit),),
+    (
+        Decision(
+            "netkit",
+            "netkit_xsk",
+            "EOPNOTSUPP",
+            None,
+            _netkit,
+            compares=(
+                "nothing: netkit_xsk() accepts AF_XDP sockets and no programs. No mode "
+                "means driver mode here, since the driver has ndo_bpf"
+            ),
+            mend="use generic mode: ip link set dev DEVICE xdpgeneric obj FILE",
+            kernels=(
+                "since v7.0 or v7.1; before, netkit has no ndo_bpf, and no mode means "
+                "generic mode"
+            ),
+            modes=("default", "driver"),
+        ),
+    ),
 )

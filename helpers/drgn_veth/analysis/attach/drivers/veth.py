@@ -3,6 +3,7 @@
 
 from typing import NamedTuple, Optional
 
+from ....core import messages
 from ....core.english import count
 from ....core.skbuff import skb_data_align
 from ....core.uapi import XDP_PACKET_HEADROOM
@@ -119,24 +120,54 @@ _DECISIONS: tuple[Decision, ...] = (
         "veth-peer",
         "veth_xdp_set",
         "ENOTCONN",
-        "veth: Cannot set XDP when peer is detached",
+        messages.VETH_PEER,
         _peer_detached,
+        compares=(
+            "whether the veth still has its peer: while a pair is being deleted, it "
+            "has none"
+        ),
+        mend="make a new pair",
+        modes=("default", "driver"),
     ),
     Decision(
         "veth-mtu",
         "veth_xdp_set",
         "ERANGE",
-        "veth: Peer MTU is too large to set XDP",
+        messages.VETH_MTU,
         _peer_mtu,
         _fix_peer_mtu,
+        compares=(
+            "the peer's MTU with what fits into one page beside the headroom (3506 "
+            "with pages of 4096 bytes on x86-64), or, for a program with fragments, "
+            "into that and 17 pages more. The MTU of the device itself does not matter"
+        ),
+        mend=(
+            "lower the peer's MTU: ip link set dev PEER mtu 3506; load the program "
+            "with fragments (section xdp.frags, since v5.18); or use generic mode, "
+            "which has no such limit: ip link set dev DEVICE xdpgeneric obj FILE"
+        ),
+        modes=("default", "driver"),
     ),
     Decision(
         "veth-queues",
         "veth_xdp_set",
         "ENOSPC",
-        "veth: XDP expects number of rx queues not less than peer tx queues",
+        messages.VETH_QUEUES,
         _rx_queues,
         _fix_rx_queues,
+        compares=(
+            "real_num_rx_queues of the device with real_num_tx_queues of its peer. "
+            "Native XDP on a veth needs real RX queues >= the peer's real TX queues. "
+            "The device's own TX queues and the peer's RX queues do not matter. It "
+            "applies while the device is down, too"
+        ),
+        mend=(
+            "ethtool -L DEVICE rx N, or ethtool -L PEER tx N (since v5.15; before, "
+            "queues are counted when the pair is made: numrxqueues, numtxqueues); or "
+            "use generic mode, which counts no queues: ip link set dev DEVICE "
+            "xdpgeneric obj FILE"
+        ),
+        modes=("default", "driver"),
     ),
 )
 

@@ -128,6 +128,17 @@ _DECISIONS: tuple[Decision, ...] = (
         messages.VIRTIO_LRO,
         _host_segments,
         one_of="offloads",
+        compares=(
+            "whether the host merges segments or leaves out checksums (GUEST_TSO4, "
+            "GUEST_CSUM...) and the guest cannot turn that off (no "
+            "CTRL_GUEST_OFFLOADS)"
+        ),
+        mend=(
+            "turn these offloads off in the host (QEMU: guest_tso4=off, "
+            "guest_csum=off...), or use generic mode"
+        ),
+        modes=("default", "driver"),
+        kernels="before v4.20",
     ),
     # Since Linux kernel commit 18ba58e1c234 ("virtio-net: fail XDP set if guest csum is
     # negotiated") (in v4.20).
@@ -138,6 +149,17 @@ _DECISIONS: tuple[Decision, ...] = (
         messages.VIRTIO_LRO_CSUM,
         _host_offloads,
         one_of="offloads",
+        compares=(
+            "whether the host merges segments or leaves out checksums (GUEST_TSO4, "
+            "GUEST_CSUM...) and the guest cannot turn that off (no "
+            "CTRL_GUEST_OFFLOADS)"
+        ),
+        mend=(
+            "turn these offloads off in the host (QEMU: guest_tso4=off, "
+            "guest_csum=off...), or use generic mode"
+        ),
+        modes=("default", "driver"),
+        kernels="v4.20 to v5.13",
     ),
     # Since Linux kernel commit dbcf24d15388 ("virtio-net: use NETIF_F_GRO_HW instead of
     # NETIF_F_LRO") (in v5.14 and stable kernels).
@@ -148,6 +170,17 @@ _DECISIONS: tuple[Decision, ...] = (
         messages.VIRTIO_GRO_HW_CSUM,
         _host_offloads,
         one_of="offloads",
+        compares=(
+            "whether the host merges segments or leaves out checksums (GUEST_TSO4, "
+            "GUEST_CSUM...) and the guest cannot turn that off (no "
+            "CTRL_GUEST_OFFLOADS)"
+        ),
+        mend=(
+            "turn these offloads off in the host (QEMU: guest_tso4=off, "
+            "guest_csum=off...), or use generic mode"
+        ),
+        modes=("default", "driver"),
+        kernels="since v5.14, and stable kernels",
     ),
     Decision(
         "virtio-header",
@@ -155,6 +188,12 @@ _DECISIONS: tuple[Decision, ...] = (
         "EINVAL",
         "virtio_net: XDP expects header/data in single page, any_header_sg required",
         _any_header_sg,
+        compares=(
+            "whether the host puts the header into the same buffer as the data "
+            "(ANY_LAYOUT or VERSION_1, if MRG_RXBUF)"
+        ),
+        mend="use a modern virtio device (QEMU: disable-legacy=on), or generic mode",
+        modes=("default", "driver"),
     ),
     Decision(
         "virtio-mtu-any",
@@ -164,6 +203,10 @@ _DECISIONS: tuple[Decision, ...] = (
         _virtio_mtu_any,
         _fix_virtio_mtu_any,
         one_of="mtu",
+        compares="the device's MTU with a page without struct padded_vnet_hdr",
+        mend="lower the MTU of the device, or use generic mode",
+        kernels="older ones, such as v6.1; newer ones make the next check instead",
+        modes=("default", "driver"),
     ),
     Decision(
         "virtio-mtu-plain",
@@ -173,6 +216,16 @@ _DECISIONS: tuple[Decision, ...] = (
         _virtio_mtu_plain,
         lambda q: Remedy(q.fixes.mtu(q.device.ref, _virtio_most(q))),
         one_of="mtu",
+        compares=(
+            "the device's MTU with a page without headroom and struct skb_shared_info, "
+            "for a program without fragments"
+        ),
+        mend=(
+            "load the program with fragments (section xdp.frags), lower the MTU of the "
+            "device, or use generic mode"
+        ),
+        kernels="newer ones, such as v6.12; older ones make another check of the MTU",
+        modes=("default", "driver"),
     ),
 )
 

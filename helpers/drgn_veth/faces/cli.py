@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+drgn-veth
+---------
+
+The command that pip installs: its subcommands are the scripts.
+"""
+
+import argparse
+from collections.abc import Sequence
+import importlib
+import os
+import sys
+from typing import Any, NoReturn, Optional
+
+from drgn import Program
+from drgn_veth_start import COMMAND, called
+
+from .commands import DEFAULT, FACES, Face, offered
+from .files import is_file
+from .options import new_parser
+from .output import write_output
+from .status import EXIT_OK, UsageError
+
+__all__ = ("complete", "main", "parser_of", "whole_parser")
+
+
+# Options of the target may stand before the subcommand, as they do before a script.
+_WITH_VALUE = (
+    *("-c", "--core", "-s", "--symbols", "--qemu", "--system-map", "--vmcoreinfo"),
+)
+
+_COMPLETE = "_ARGCOMPLETE"  # argcomplete sets it
+
+_DESCRIPTION = """\
+Read from kernel memory what veth and netkit pairs, XDP and RPS are doing: of
+the running kernel (root), of a QEMU guest, or of a crash dump.
+"""
+
+_EPILOG = """\
+examples:
+  drgn-veth -c vmcore              the report of a crash dump
+  drgn-veth vmlinux vmcore         the same; the order does not matter
+  drgn-veth report --check         of the running kernel
+  drgn-veth attach -c vmcore veth0
+                                   what an XDP attach would return
+  drgn-veth help attach            the options of a subcommand
+
+Without a subcommand, it is report.
+"""
+
+
+def _module(face: Face) -> Any:
+    return importlib.import_module(f"..{face.module}", __name__)
+
+
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """Return the parser of a subcommand."""
+    called(f"{COMMAND} {name}")
+    parser: argparse.ArgumentParser = _module(FACES[name]).parser()
+    return parser
+
+
+def whole_parser(only: Optional[str] = None) -> argparse.ArgumentParser:
+    """
+    Return one parser with all subcommands, for the completion and the man page.
+
+    :param only: The options of this subcommand alone are wanted: importing the others
+        takes time
+    """
+    parser = _top_parser()
+    commands = parser.add_subparsers(title="subcommands", metavar="SUBCOMMAND")
+    for name, face in offered().items():
+        if only not in (None, name):
+            commands.add_parser(name, help=face.help)
+            continue
+        one = parser_of(name)
+        commands.add_parser(
+            name,
+            help=face.help,
+            usage=f"{one.prog} [OPTION...] [WORD...] [FILE...]",
+            description=one.description,
+            epilog=one.epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            parents=[one],
+            add_help=False,
+        )
+    called(COMMAND)
+    return parser
+
+
+def _top_parser() -> argparse.ArgumentParser:
+    return new_parser(COMMAND, _DESCRIPTION, _EPILOG)
+
+
+def _overview() -> str:
+    lines = [
+        f"usage: {COMMAND} [SUBCOMMAND] [OPTION...] [VMLINUX] [VMCORE] [WORD...]",
+        "",
+        _DESCRIPTION,
+        "subcommands:",
+        *(f"  {name:10} {face.help}" for name, face in offered().items()),
+        f"  {'help':10} this, or the options of a subcommand",
+        "",
+        "options:",
+        "  -h, --help  this",
+        "  --version   print the versions of drgn-veth and drgn",
+        "",
+        _EPILOG,
+    ]
+    return "\n".join(lines)
+
+
+def _help(words: Sequence[str]) -> int:
+    if not words:
+        write_output(_overview(), None)
+        return EXIT_OK
+    if len(words) > 1:
+        raise UsageError(f"help takes one subcommand: {COMMAND} help {words[0]}")
+    if words[0] not in offered():
+        raise UsageError(_unknown(words[0]))
+    write_output(parser_of(words[0]).format_help(), None)
+    return EXIT_OK
+
+
+def _unknown(word: str) -> str:
+    import difflib
+
+    there = offered()
+    near = difflib.get_close_matches(word, there, n=1)
+    if near:
+        return f"no subcommand is called {word!r}; did you mean {near[0]}?"
+    return f"no subcommand is called {word!r}; there are {', '.join(there)}"
+
+
+def _split(words: Sequence[str]) -> tuple[str, list[str]]:
+    # The subcommand, and the other words.
+    there = offered()
+    at = 0
+    while at < len(words):
+        word = words[at]
+        if word in there:
+            return word, [*words[:at], *words[at + 1 :]]
+        if word in _WITH_VALUE:
+            at += 2
+        elif word.startswith(tuple(f"{o}=" for o in _WITH_VALUE if o[:2] == "--")):
+            at += 1
+        elif word[:2] in ("-c", "-s") or (word[:1] != "-" and is_file(word)):
+            at += 1
+        else:
+            # An option of the report. A word that is nothing is a mistake: a device
+            # needs the subcommand, as its name could be that of one.
+            if word[:1] != "-":
+                raise UsageError(
+                    f"{_unknown(word)}; for a device, {COMMAND} {DEFAULT} {word}"
+                )
+            break
+    return DEFAULT, list(words)
+
+
+def _exit(parser: argparse.ArgumentParser, words: Sequence[str]) -> NoReturn:
+    parser.parse_args(list(words))
+    raise AssertionError("argparse ends the process")
+
+
+def complete() -> None:
+    """Answer a shell that asks how to complete a command line, and exit."""
+    import argcomplete
+
+    words = os.environ.get("COMP_LINE", "").split()
+    there = offered()
+    typed = next((word for word in words[1:] if word in there), DEFAULT)
+    if len(words) < 2 or typed not in words:
+        typed = ""  # The subcommand itself is being typed.
+    argcomplete.autocomplete(whole_parser(typed), exclude=["--help"])
+
+
+def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
+    """Run the command, and return its exit status."""
+    words = sys.argv[1:] if argv is None else argv
+    called(COMMAND)
+    if _COMPLETE in os.environ:
+        complete()
+    if words[:1] in (["-h"], ["--help"]):
+        return _help([])
+    if words[:1] == ["help"]:
+        return _help(words[1:])
+    if words[:1] == ["--version"]:
+        _exit(_top_parser(), words[:1])
+    name, rest = _split(words)
+    called(f"{COMMAND} {name}")
+    status: int = _module(FACES[name]).main(prog, rest)
+    return status

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+explain
+-------
+
+What an errno, a message of the kernel or a rule means, and which devices meet it.
+"""
+
+import argparse
+from collections.abc import Sequence
+from typing import Optional
+
+from drgn import Program
+
+from ..analysis import filters
+from ..analysis.attach.predictor import Predictor, TooOldError
+from ..analysis.explain.met import Undecided, met, undecided
+from ..analysis.explain.topics import Topic, UnknownTopicError, find_topics
+from ..analysis.netns_names import FilterError
+from ..core.unreadable import Unreadable
+from ..render import explain as render
+from ..render.explain import Here
+from . import opening
+from .filtering import wanted
+from .options import (
+    add_color_option,
+    add_filter_options,
+    add_output_options,
+    add_target_options,
+    new_parser,
+    parse,
+)
+from .output import check_output, write_output
+from .status import EXIT_OK, UsageError
+from .terminal import style_for
+
+__all__ = ("explanation", "main", "parser")
+
+_DESCRIPTION = """\
+Explain an errno, a message of the kernel, or a rule: which checks of an XDP attach give
+it, what they compare, and how to mend it. With a dump, also which devices meet it now.
+"""
+
+_EPILOG = """\
+examples:
+  drgn-veth explain                all errnos and rules, a line each
+  drgn-veth explain ENOSPC         in general
+  drgn-veth explain ENOSPC -c vmcore
+                                   and which devices in this dump meet it
+  drgn-veth explain No space left on device
+  drgn-veth explain "Peer MTU is too large"
+  drgn-veth explain xdp-native-queues
+
+Without a target, it reads no kernel; -c /proc/kcore is the running one.
+
+exit status:
+  0  it was explained
+  2  wrong use: nothing is called so; the nearest names are offered
+  3  the target could not be read at all
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the options."""
+    p = new_parser("explain", _DESCRIPTION, _EPILOG)
+    p.add_argument(
+        "what",
+        metavar="WHAT",
+        nargs="*",
+        help="an errno: ENOSPC, 28, or what strerror() says; a rule; or a part of a "
+        "message of the kernel",
+    )
+    only = p.add_argument_group("filters", "They choose among the devices of a target.")
+    add_filter_options(only)
+    output = p.add_argument_group("output")
+    add_color_option(output)
+    add_output_options(output)
+    add_target_options(p)
+    return p
+
+
+def _here(
+    prog: Optional[Program], args: argparse.Namespace, topics: list[Topic]
+) -> Here:
+    target = opening.open_target(prog, args)
+    snapshot = opening.take(target)
+    release = snapshot.target.release
+    name = "this kernel" if isinstance(release, Unreadable) else str(release)
+    try:
+        devices = filters.matching(snapshot, wanted(target, snapshot, args))
+        predictor = Predictor(snapshot)
+    except FilterError as e:
+        raise UsageError(str(e)) from None
+    except TooOldError:
+        return Here(name, None, (), Undecided({}, 0))
+    checks = [check for topic in topics for check in topic.checks if check.predicted]
+    return Here(
+        name,
+        snapshot.kernel,
+        met(predictor, devices, checks),
+        undecided(predictor, devices),
+    )
+
+
+def explanation(
+    prog: Optional[Program], args: argparse.Namespace, given: Sequence[str]
+) -> str:
+    """
+    Return what is known about errnos, messages and rules; a list without any.
+
+    It reads a target if there is one, and if the target can say more.
+
+    :param prog: The program that drgn has set up, None without drgn
+    :raises UsageError: if nothing is called so
+    """
+    style = style_for(args.output, args.color)
+    if not given:
+        return render.index(style)
+    try:
+        topics = find_topics(given)
+    except UnknownTopicError as e:
+        raise UsageError(str(e)) from None
+    here = None
+    has_target = prog is not None or args.core is not None or args.qemu is not None
+    if has_target and any(topic.rule is None for topic in topics):
+        here = _here(prog, args, topics)
+    return "\n".join(render.topic(topic, style, here) for topic in topics)
+
+
+def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
+    """Explain, and return the exit status."""
+    args = parse(parser(), argv)
+    check_output(args.output, opening.inputs(prog, args))
+    text = explanation(prog, args, args.what)
+    write_output(text, args.output, opening.inputs(prog, args))
+    return EXIT_OK

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Files as arguments
+------------------
+
+``VMLINUX VMCORE`` as crash takes them: in any order, by what the files are.
+"""
+
+import argparse
+from collections.abc import Sequence
+import os
+from typing import Optional
+
+from ..core.errors import reason
+from ..dump.file_kind import FileKind, Kind, kind_of
+from .status import UsageError
+
+__all__ = ("is_file", "take_files")
+
+
+def is_file(word: str) -> bool:
+    """Return whether an argument is a file, and not the name of a device."""
+    return os.sep in word or os.path.isfile(word)
+
+
+def _kind(path: str) -> FileKind:
+    try:
+        return kind_of(path)
+    except OSError as e:
+        if isinstance(e, FileNotFoundError):
+            return FileKind(Kind.OTHER, "not there")
+        return FileKind(Kind.OTHER, f"unreadable ({e.strerror or reason(e)})")
+
+
+def _what_they_are(kinds: Sequence[tuple[str, FileKind]]) -> str:
+    return ", ".join(f"{path} is {kind.what}" for path, kind in kinds)
+
+
+def _core_of(kinds: Sequence[tuple[str, FileKind]]) -> Optional[str]:
+    # Which of the files is the dump; None: none is given.
+    symbols = (Kind.VMLINUX, Kind.MODULE)
+    dumps = [path for path, kind in kinds if kind.kind is Kind.DUMP]
+    others = [path for path, kind in kinds if kind.kind is Kind.OTHER]
+    if len(dumps) > 1:
+        raise UsageError(f"give one dump, not {len(dumps)}: {' '.join(dumps)}")
+    if dumps and not others:
+        return dumps[0]
+    if len(kinds) == 1:
+        # It may be no dump: who opens it says what it is.
+        path, kind = kinds[0]
+        return None if kind.kind in symbols else path
+    advice = [kind.instead for _, kind in kinds if kind.instead]
+    said = f"expected a dump and its vmlinux: {_what_they_are(kinds)}"
+    raise UsageError("; ".join([said, *advice]))
+
+
+def take_files(args: argparse.Namespace) -> None:
+    """
+    Put the files among the arguments of a script where -c and -s put them.
+
+    :param args: Its options; ``device``, if it is there, is a list of names and files
+    :raises UsageError: if the files are not a dump and its symbols
+    """
+    words = [*getattr(args, "device", ()), *args.files]
+    paths = [word for word in words if is_file(word)]
+    names = [word for word in words if not is_file(word)]
+    if hasattr(args, "device"):
+        args.device = names
+    elif names:
+        raise UsageError(f"{names[0]}: no such file")
+    args.files = []
+    if not paths:
+        return
+    kinds = [(path, _kind(path)) for path in paths]
+    if args.core is not None or args.qemu is not None:
+        given = f"-c {args.core}" if args.core is not None else f"--qemu {args.qemu}"
+        for path, kind in kinds:
+            if kind.kind not in (Kind.VMLINUX, Kind.MODULE):
+                raise UsageError(f"give one target, {given} or {path}")
+    else:
+        args.core = _core_of(kinds)
+    args.symbols = [*args.symbols, *(path for path in paths if path != args.core)]

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+``--drgn``
+----------
+
+drgn code that reads with our helpers what a command shows: a start for one's own.
+"""
+
+import argparse
+from collections.abc import Iterable
+import re
+
+from drgn import Program
+from drgn.commands import DrgnCodeBuilder
+
+from ...analysis.attach.predictor import MODES
+from ...analysis.netns_names import as_in_snapshot
+from .. import opening
+from ..filtering import wanted
+
+__all__ = ("HELPERS", "netns", "rps", "veth", "xdp")
+
+#: The helpers that the code may use.
+HELPERS = frozenset(
+    {
+        *("Predictor", "XPS_CPUS", "XPS_RXQS", "XdpMode", "bpf_link_id"),
+        *("bpf_prog_id", "bpf_prog_name", "bpf_prog_tag", "dev_get_flags", "dev_net"),
+        *("dev_xdp_link", "dev_xdp_prog", "for_each_altname", "for_each_net_bounded"),
+        *("for_each_netdev_bounded", "net_inum", "net_mounts", "net_tasks"),
+        *("netdev_flag_names", "netdev_inet6_addresses", "netdev_inet_addresses"),
+        *("netdev_kind", "netdev_num_rx_queues", "netdev_num_tx_queues"),
+        *("netdev_peer", "netdev_real_num_rx_queues", "netdev_real_num_tx_queues"),
+        *("netdev_rps_flow_entries", "netdev_rps_map", "netdev_xps_queues"),
+        *("rps_map_cpus", "take_snapshot"),
+    }
+)
+_WORD = re.compile(r"\w+")
+
+_VETH = """\
+        print(
+            net_inum(net),
+            name,
+            netdev_kind(dev).decode(),
+            *netdev_flag_names(dev_get_flags(dev)),
+            f"mtu {dev.mtu.value_()}",
+            f"rx {netdev_real_num_rx_queues(dev)}/{netdev_num_rx_queues(dev)}",
+            f"tx {netdev_real_num_tx_queues(dev)}/{netdev_num_tx_queues(dev)}",
+        )
+        for mode in XdpMode:
+            program = dev_xdp_prog(dev, mode)
+            if program:
+                print("  XDP", mode.name, bpf_prog_name(program), bpf_prog_id(program))
+        for queue in range(netdev_real_num_rx_queues(dev)):
+            cpus = rps_map_cpus(netdev_rps_map(dev, queue))
+            if cpus:
+                print(f"  RPS rx{queue}", *cpus)
+"""
+
+_PEER = """\
+        peer = netdev_peer(dev)
+        if peer:
+            peer_name = peer.name.string_().decode(errors="backslashreplace")
+            print("  peer", peer_name, "in", net_inum(dev_net(peer)))
+"""
+
+_NETNS = """\
+    devices = list(for_each_netdev_bounded(net))
+    print(net_inum(net), f"{len(devices)} devices", *mounts.get(net_inum(net), ()))
+    there = tasks.of.get(net.value_())
+    if there:
+        print(f"  {there.task_count} processes")
+        for task in there.tasks:
+            print("  pid", task.pid, task.comm)
+"""
+
+_WITH_XDP = """\
+        if not any(dev_xdp_prog(dev, mode) for mode in XdpMode):
+            continue
+"""
+
+_XDP = """\
+        print(net_inum(net), name)
+        for mode in XdpMode:
+            program = dev_xdp_prog(dev, mode)
+            if not program:
+                continue
+            link = dev_xdp_link(dev, mode)
+            print(
+                "  XDP",
+                mode.name,
+                bpf_prog_name(program).decode(),
+                bpf_prog_id(program),
+                bpf_prog_tag(program),
+                f"link {bpf_link_id(link)}" if link else "netlink",
+            )
+        for mode in MODES:
+            for via in ("netlink", "link"):
+                answer = predictor.attach(dev, mode, via, frags=FRAGS)
+                print("  attach", mode, via, answer.errno, answer.message)
+"""
+
+_RPS = """\
+        print(net_inum(net), name)
+        for queue in range(netdev_real_num_rx_queues(dev)):
+            cpus = rps_map_cpus(netdev_rps_map(dev, queue))
+            print(f"  rx{queue}", cpus, netdev_rps_flow_entries(dev, queue))
+        cpus_of = netdev_xps_queues(dev, XPS_CPUS)
+        queues_of = netdev_xps_queues(dev, XPS_RXQS)
+        for queue in range(netdev_real_num_tx_queues(dev)):
+            print(f"  tx{queue}", cpus_of.get(queue, ()), queues_of.get(queue, ()))
+"""
+
+
+def _builder(prog: Program) -> DrgnCodeBuilder:
+    try:
+        return DrgnCodeBuilder(prog)
+    except TypeError:  # drgn 0.0.33
+        return DrgnCodeBuilder()  # type: ignore[call-arg]
+
+
+def _finished(code: DrgnCodeBuilder, text: str) -> str:
+    # With the imports that it needs.
+    code.add_from_import("drgn_veth", *HELPERS.intersection(_WORD.findall(text)))
+    code.append(text)
+    return code.get()
+
+
+def _tuple(values: Iterable[object]) -> str:
+    return repr(tuple(values))
+
+
+def _nets(prog: Program, args: argparse.Namespace) -> str:
+    text = "for net in for_each_net_bounded(prog):\n"
+    if args.netns:
+        target = opening.open_target(prog, args)
+        inums = wanted(target, opening.take(target), args).netns
+        text += (
+            f"    if net_inum(net) not in {_tuple(sorted(inums or ()))}:\n"
+            "        continue\n"
+        )
+    return text
+
+
+def _devices(prog: Program, code: DrgnCodeBuilder, args: argparse.Namespace) -> str:
+    # The loop over the devices that the filters match.
+    args.devices = [*args.devices, *map(as_in_snapshot, args.names)]
+    text = _nets(prog, args)
+    text += """\
+    for dev in for_each_netdev_bounded(net):
+        name = dev.name.string_().decode(errors="backslashreplace")
+"""
+    if args.devices or args.kinds:
+        code.add_from_import("fnmatch", "fnmatchcase")
+    if args.devices:
+        text += f"""\
+        names = [name, *(other.decode() for other in for_each_altname(dev))]
+        patterns = {_tuple(args.devices)}
+        if not any(fnmatchcase(n, p) for n in names for p in patterns):
+            continue
+"""
+    if args.kinds:
+        text += f"""\
+        kind = netdev_kind(dev).decode()
+        if not any(fnmatchcase(kind, p) for p in {_tuple(args.kinds)}):
+            continue
+"""
+    if args.addresses:
+        text += f"""\
+        addresses = [*netdev_inet_addresses(dev), *netdev_inet6_addresses(dev)]
+        if not {{a.partition("/")[0] for a in addresses}} & {set(args.addresses)!r}:
+            continue
+"""
+    return text
+
+
+def veth(prog: Program, args: argparse.Namespace) -> str:
+    """Return code for ``%veth``."""
+    code = _builder(prog)
+    text = _devices(prog, code, args)
+    if not args.all:
+        text += "        if not netdev_peer(dev):\n            continue\n"
+    return _finished(code, text + _VETH + _PEER)
+
+
+def netns(prog: Program, args: argparse.Namespace) -> str:
+    """Return code for ``%netns``."""
+    args.netns = [*args.netns, *args.names]
+    text = "mounts = net_mounts(prog)\ntasks = net_tasks(prog)\n" + _nets(prog, args)
+    return _finished(_builder(prog), text + _NETNS)
+
+
+def xdp(prog: Program, args: argparse.Namespace) -> str:
+    """Return code for ``%xdp``."""
+    code = _builder(prog)
+    text = "predictor = Predictor(take_snapshot(prog))\n" + _devices(prog, code, args)
+    asked = args.netns or args.devices or args.kinds or args.addresses
+    if not asked:
+        text += _WITH_XDP
+    modes = MODES if args.mode is None else (args.mode,)
+    body = _XDP.replace("MODES", _tuple(modes)).replace("FRAGS", str(args.frags))
+    return _finished(code, text + body)
+
+
+def rps(prog: Program, args: argparse.Namespace) -> str:
+    """Return code for ``%rps``."""
+    code = _builder(prog)
+    return _finished(code, _devices(prog, code, args) + _RPS)

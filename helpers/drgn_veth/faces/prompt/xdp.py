@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""``%xdp``: programs and links, and what an attach would meet."""
+
+import argparse
+from collections.abc import Sequence
+from typing import Optional
+
+from drgn import Program
+
+from ...analysis import filters
+from ...analysis.attach.alike import answers_alike
+from ...analysis.attach.predictor import MODES, VIAS, Predictor, TooOldError
+from ...analysis.netns_names import FilterError, as_in_snapshot
+from ...model import Device, Snapshot
+from ...render.attempts import Attempt
+from ...render.xdp import carries_xdp, programs
+from .. import opening
+from ..filtering import wanted, warn_of_missing
+from ..options import (
+    add_color_option,
+    add_filter_options,
+    add_output_options,
+    check_format,
+    mode,
+)
+from ..output import check_output, write_output
+from ..shown import Shown
+from ..status import TargetError, UsageError
+from ..terminal import style_for
+
+__all__ = ("add_names", "add_options", "chosen", "show")
+
+
+def add_names(p: argparse.ArgumentParser) -> None:
+    """Add the positional arguments."""
+    p.add_argument(
+        "names",
+        metavar="DEVICE",
+        nargs="*",
+        help="name or altname of a device, or a shell pattern",
+    )
+
+
+def add_options(p: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_names(p)
+    only = p.add_argument_group(
+        "filters", "Without any, the devices that have an XDP program."
+    )
+    add_filter_options(only)
+    asked = p.add_argument_group("attach")
+    asked.add_argument(
+        "--mode",
+        type=mode,
+        metavar="MODE",
+        help="answers for this mode only: default, generic, driver, offload, or any "
+        "other name of them",
+    )
+    asked.add_argument(
+        "--frags",
+        action="store_true",
+        help="answers for a program that supports fragments (section xdp.frags)",
+    )
+    output = p.add_argument_group("output")
+    add_color_option(output)
+    add_output_options(output)
+
+
+def chosen(
+    prog: Program, snapshot: Snapshot, args: argparse.Namespace
+) -> Optional[Sequence[Device]]:
+    """
+    Return the devices that the filters match, None if there are none.
+
+    :raises UsageError: if a filter matches nothing
+    """
+    args.devices = [*args.devices, *map(as_in_snapshot, args.names)]
+    only = wanted(prog, snapshot, args)
+    if only.everything:
+        return None
+    try:
+        return filters.matching(snapshot, only)
+    except FilterError as e:
+        raise UsageError(str(e)) from None
+
+
+def _way_out(predictor: Predictor, device: Device) -> Optional[Sequence[str]]:
+    # The command for generic mode, None if that is refused.
+    if any(predictor.attach(device, "generic", via).errno != 0 for via in VIAS):
+        return None
+    return predictor.questions.fixes.attach(device.ref, "generic")
+
+
+def _answers(
+    args: argparse.Namespace, snapshot: Snapshot, devices: Sequence[Device]
+) -> tuple[list[Attempt], list[str]]:
+    from ...render import attempts_device, attempts_table
+
+    style = style_for(args.output, args.color)
+    try:
+        predictor = Predictor(snapshot)
+    except TooOldError as e:
+        raise TargetError(str(e)) from None
+    modes = MODES if args.mode is None else (args.mode,)
+    answered = list(
+        answers_alike(predictor, devices, "attach", modes, VIAS, [args.frags])
+    )
+    parts = attempts_device.blocked(predictor.blocked_by, style)
+    attempts = [
+        [Attempt(device, *one) for one in answers] for device, answers in answered
+    ]
+    if args.names or len(devices) == 1:
+        parts += [
+            attempts_device.one_device(of, style, _way_out(predictor, of[0].device))
+            for of in attempts
+        ]
+    else:
+        parts.append(attempts_table.all_devices(answered, style))
+    return [one for of in attempts for one in of], parts
+
+
+def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
+    """Do what the options say, and return the attempts."""
+    check_format("table")
+    style = style_for(args.output, args.color)
+    check_output(args.output, opening.inputs(prog, args))
+    target = opening.open_target(prog, args)
+    snapshot = opening.take(target)
+    devices = chosen(target, snapshot, args)
+    if devices is None:
+        devices = [device for device in snapshot.devices if carries_xdp(device)]
+    if not devices:
+        write_output("no device has an XDP program\n", args.output)
+        return Shown()
+    answers, parts = _answers(args, snapshot, devices)
+    listed = programs(devices, snapshot.links, style)
+    text = "\n".join([listed, "", "what an attach would meet:", "", *parts])
+    write_output(text, args.output, opening.inputs(target, args))
+    warn_of_missing(snapshot._replace(devices=tuple(devices), namespaces=()))
+    return Shown(answers)

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Answers to XDP attaches to one device
+-------------------------------------
+
+In each mode: what happens, why, and what would change it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+import os
+from typing import Optional
+
+from ..analysis.attach.question import Answer
+from ..core.unreadable import Maybe, Unreadable
+from ..model import Task
+from . import words
+from .attempts import Attempt, outcome, painted, same_ways
+from .escape import for_terminal
+from .style import PLAIN, Style
+from .width import wrap
+
+__all__ = ("blocked", "one_device")
+
+_MODE = 9  # columns of a mode
+_NO_MODE = " (no mode means"  # what the predictor adds for an attach without a mode
+
+
+def blocked(blocked_by: Maybe[Optional[Task]], style: Style = PLAIN) -> list[str]:
+    """Return a line that says which task an attach would wait for, if any."""
+    if blocked_by is None:
+        return []
+    if isinstance(blocked_by, Unreadable):
+        why = for_terminal(blocked_by.reason)
+        line = f"cannot tell whether the attach would block: rtnl_mutex: {why}"
+    else:
+        task = f"{words.cell(blocked_by.comm)} (pid {words.cell(blocked_by.pid)})"
+        line = f"the attach would block: {task} holds rtnl_mutex; after that:"
+    return ["\n".join(wrap(line, style.width)) + "\n"]
+
+
+def _message(answer: Answer, by_netlink: bool) -> Optional[str]:
+    # What user space sees.
+    if answer.message is None:
+        return None
+    text = f'"{answer.message}"'
+    if any(one.message is None for one in answer.either):
+        text += " or no message"
+    # The kernel does not return it over a link.
+    return text if by_netlink else f"(not returned: {text})"
+
+
+def _why(answer: Answer) -> list[str]:
+    where = f"{answer.function}(): " if answer.function else ""
+    lines = [f"{where}{for_terminal(answer.because)}"]
+    if answer.errno is None:
+        # Otherwise they differ only in the message.
+        for one in answer.either:
+            lines.append(f"{outcome(one)} if {_why(one)[0]}")
+    if answer.fix_effect is not None:
+        lines.append(f"this {for_terminal(answer.fix_effect)}:")
+    lines.extend(f"  $ {for_terminal(command)}" for command in answer.fix)
+    if answer.then is not None:
+        first, *others = _why(answer.then)
+        lines += [f"then {outcome(answer.then)}: {first}", *others]
+    return lines
+
+
+def _way_out(command: Sequence[str]) -> Iterator[str]:
+    yield f"generic mode would be accepted: xdpgeneric{':' if command else ''}"
+    yield from (f"  $ {for_terminal(one)}" for one in command)
+
+
+def _is_native_refusal(mode: str, answer: Answer) -> bool:
+    refused = isinstance(answer.errno, int) and answer.errno != 0
+    return refused and mode in ("default", "driver")
+
+
+def _lines(texts: Iterable[str], style: Style) -> Iterator[str]:
+    for text in texts:
+        bare = text.lstrip()
+        first = " " * (_MODE + len(text) - len(bare))
+        rest = first + "    " if bare is not text and len(first) > _MODE else first
+        yield from wrap(bare, style.width, first, rest)
+
+
+def _answer(
+    mode: str,
+    same: Sequence[Attempt],
+    of: Sequence[Attempt],
+    way_out: Optional[Sequence[str]],
+    style: Style,
+) -> Iterator[str]:
+    answer = same[0].answer
+    word = outcome(answer)
+    text = word
+    if isinstance(answer.errno, int) and answer.errno:
+        text += f": {os.strerror(answer.errno)}"
+    ways = same_ways([(a.via, a.frags) for a in same], [(a.via, a.frags) for a in of])
+    if ways:
+        text += f" ({ways})"
+    head = wrap(text, style.width, mode.ljust(_MODE), " " * _MODE)
+    mode_word = style.paint(mode, "bold")
+    rest = head[0][len(mode) :]
+    blank = rest[: len(rest) - len(rest.lstrip())]
+    yield f"{mode_word}{blank}{painted(rest.lstrip(), word, style)}"
+    yield from head[1:]
+    message = _message(answer, any(attempt.via == "netlink" for attempt in same))
+    texts = [*([message] if message is not None else []), *_why(answer)]
+    if way_out is not None and _is_native_refusal(mode, answer):
+        texts += _way_out(way_out)
+    yield from _lines(texts, style)
+
+
+def _without_default(answer: Answer) -> Answer:
+    return answer._replace(because=answer.because.partition(_NO_MODE)[0])
+
+
+def _told(attempts: Sequence[Attempt]) -> list[tuple[str, bool, str, Answer]]:
+    return [(a.via, a.frags, a.op, _without_default(a.answer)) for a in attempts]
+
+
+def one_device(
+    attempts: Sequence[Attempt],
+    style: Style = PLAIN,
+    way_out: Optional[Sequence[str]] = None,
+) -> str:
+    """
+    Return the answers for one device: what happens, why, what to do.
+
+    :param way_out: If generic mode would be accepted: the command, or none
+    """
+    device = attempts[0].device
+    rx, tx = device.queues
+    who = f"{words.reference(device.ref)}, {words.cell(device.kind, 'no kind')}"
+    queues = f"queues rx {words.queue_count(rx)} tx {words.queue_count(tx)}"
+    head = [f"{who}: mtu {words.cell(device.mtu)}, {queues}"]
+    if device.peer is not None:
+        head.append(f"peer {words.reference(device.peer)}")
+    attached = words.xdp(device)
+    if attached:
+        head.append(f"attached: {', '.join(attached)}")
+    lines = [line for text in head for line in wrap(text, style.width, rest="  ")]
+    by_mode: dict[str, list[Attempt]] = {}
+    for attempt in attempts:
+        by_mode.setdefault(attempt.mode, []).append(attempt)
+    default = by_mode.get("default")
+    for mode, of_mode in by_mode.items():
+        lines.append("")
+        if default and of_mode is not default and _told(default) == _told(of_mode):
+            lines.append(style.paint(mode, "bold") + " " * (_MODE - len(mode)))
+            lines[-1] += "as without a mode (default)"
+            continue
+        groups: dict[Answer, list[Attempt]] = {}
+        for attempt in of_mode:
+            groups.setdefault(attempt.answer, []).append(attempt)
+        for same in groups.values():
+            lines += _answer(mode, same, of_mode, way_out, style)
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+XDP programs and links
+----------------------
+
+A paragraph for each device that has one.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Optional
+
+from ..core.english import count
+from ..core.unreadable import Maybe, Unreadable
+from ..model import XDP_MODES, Device, Holder, XdpLink, XdpProgram
+from . import words
+from .style import PLAIN, Style
+from .width import wrap
+
+__all__ = ("carries_xdp", "programs")
+
+_INDENT = " " * 2
+_REST = " " * 6
+
+
+def carries_xdp(device: Device) -> bool:
+    """Return whether a device has an XDP program, or may have one."""
+    return any(getattr(device.xdp, mode) is not None for mode in XDP_MODES)
+
+
+def _holder(holder: Holder) -> str:
+    if holder.pid is None:
+        return words.cell(holder.kind)
+    fd = "" if holder.fd is None else f" as file {words.cell(holder.fd)}"
+    return f"{words.cell(holder.comm)} (pid {words.cell(holder.pid)}){fd}"
+
+
+def _held(link: XdpLink) -> str:
+    # What keeps a link alive.
+    by: list[str] = []
+    if isinstance(link.pins, Unreadable):
+        by.append("pins that could not be read")
+    else:
+        by += [f"pinned as {words.cell(pin)}" for pin in link.pins]
+    if isinstance(link.tasks, tuple) and link.tasks:
+        by += [f"open in {_holder(task)}" for task in link.tasks]
+    elif isinstance(link.holders, Unreadable):
+        by.append("references that could not be read")
+    elif link.holders > 0:
+        by.append(f"open in {count(link.holders, 'file')}")
+    return ", ".join(by) or "held by nothing"
+
+
+def _link(number: Maybe[Optional[int]], links: Iterable[XdpLink]) -> str:
+    if isinstance(number, int):
+        for link in links:
+            if link.id == number:
+                return f"by link {number}: {_held(link)}"
+    return f"by link {words.cell(number, 'of no number')}"
+
+
+def _program(
+    mode: str, program: Maybe[XdpProgram], links: Iterable[XdpLink]
+) -> Iterator[str]:
+    if isinstance(program, Unreadable):
+        yield f"{mode} {words.UNKNOWN}: {words.cell(str(program.reason))}"
+        return
+    said = (
+        f"{mode} {words.cell(program.name)}#{words.cell(program.id)}, tag "
+        f"{words.cell(program.tag)}{', frags' if program.frags is True else ''}"
+    )
+    if program.via == "netlink":
+        yield f"{said}, by netlink"
+    else:
+        yield said
+        yield _link(program.link_id, links)
+
+
+def _device(device: Device, links: Sequence[XdpLink], style: Style) -> Iterator[str]:
+    for line in wrap(words.reference(device.ref), style.width):
+        yield style.paint(line, "bold")
+    here = [link for link in links if link.device.net_device == device.net_device]
+    none = True
+    for mode in XDP_MODES:
+        program: Optional[Maybe[XdpProgram]] = getattr(device.xdp, mode)
+        if program is None:
+            continue
+        none = False
+        first, *rest = _program(mode, program, here)
+        yield from wrap(first, style.width, _INDENT, _REST)
+        for line in rest:
+            yield from wrap(line, style.width, _REST, _REST)
+    if none:
+        yield f"{_INDENT}no XDP program"
+
+
+def programs(
+    devices: Iterable[Device], links: Sequence[XdpLink], style: Style = PLAIN
+) -> str:
+    """
+    Return the XDP programs of some devices, and what holds the links among them.
+
+    :param links: All links
+    """
+    return "\n".join(line for one in devices for line in _device(one, links, style))

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The command drgn-veth: its subcommands, and what it is called in what it says."""
+
+from collections.abc import Iterator
+import os
+from pathlib import Path
+import re
+import subprocess
+import sys
+from typing import Callable
+
+from drgn_veth.faces import cli, commands, options
+import drgn_veth_start
+import pytest
+
+from tests.support.recorded import smallest_core
+from tests.support.scripts import REPOSITORY, run, started
+
+ENTRY = """
+    from drgn_veth_start import command
+    sys.argv[0] = "/usr/bin/drgn-veth"
+    command()
+"""
+
+
+@pytest.fixture(scope="module")
+def core() -> Path:
+    return smallest_core().core
+
+
+@pytest.fixture(autouse=True)
+def no_command_afterwards() -> Iterator[None]:
+    yield
+    drgn_veth_start.called(None)
+
+
+def installed(*args: object) -> "subprocess.CompletedProcess[str]":
+    """Run the entry point, as the script does that pip makes."""
+    done: subprocess.CompletedProcess[str] = started(ENTRY, Path("drgn-veth"), *args)
+    return done
+
+
+def as_module(python: str, *args: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [python, "-m", "drgn_veth", *args],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "helpers")},
+    )
+
+
+def test_report_without_a_subcommand(core: Path) -> None:
+    plain = run("-c", core)
+    done = installed("-c", core)
+    assert (done.returncode, done.stdout) == (0, plain.stdout)
+    assert done.stderr.replace("drgn-veth report: ", "veth_report: ") == plain.stderr
+
+
+def test_module_is_the_command(core: Path) -> None:
+    done = as_module(sys.executable, "netns", "-c", str(core))
+    assert (done.returncode, done.stdout) == (0, installed("netns", "-c", core).stdout)
+
+
+def test_name_in_messages(core: Path) -> None:
+    done = installed("attach", "-c", core, "nosuch")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("drgn-veth attach: no device named 'nosuch'")
+    done = installed("attach", "--nosuch")
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: drgn-veth attach [-h]")
+    assert "\ndrgn-veth attach: error: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    "argv, name, rest",
+    [
+        ([], "report", []),
+        (["--all"], "report", ["--all"]),
+        (["-c", "core", "attach", "lo"], "attach", ["-c", "core", "lo"]),
+        (["-ccore", "-s", "netns", "netns"], "netns", ["-ccore", "-s", "netns"]),
+        (["--core=netns", "slice", "x"], "slice", ["--core=netns", "x"]),
+        (["/boot/vmlinux", "./attach"], "report", ["/boot/vmlinux", "./attach"]),
+        (["report", "attach"], "report", ["attach"]),
+        (["--all", "attach"], "report", ["--all", "attach"]),
+    ],
+)
+def test_where_the_subcommand_is(argv: list[str], name: str, rest: list[str]) -> None:
+    assert cli._split(argv) == (name, rest)
+
+
+@pytest.mark.parametrize(
+    "argv, said",
+    [
+        (["atach"], "'atach'; did you mean attach?; for a device, drgn-veth report at"),
+        (["veth0"], "'veth0'; there are report, attach, "),
+        (["help", "atach"], "'atach'; did you mean attach?"),
+        (["help", "attach", "lo"], "help takes one subcommand"),
+    ],
+)
+def test_no_such_subcommand(argv: list[str], said: str) -> None:
+    done = installed(*argv)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("drgn-veth: ") and said in line
+
+
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    screens = []
+    for argv in (["-h"], ["--help"], ["help"]):
+        assert cli.main(None, argv) == 0
+        screens.append(capsys.readouterr().out)
+    assert len(set(screens)) == 1
+    assert all(len(line) <= 80 for line in screens[0].splitlines())
+    for name in commands.offered():
+        assert f"\n  {name} " in screens[0]
+        assert cli.main(None, ["help", name]) == 0
+        screen = capsys.readouterr().out
+        assert screen.startswith(f"usage: drgn-veth {name} [-h]")
+        with pytest.raises(SystemExit):
+            cli.main(None, [name, "-h"])
+        assert capsys.readouterr().out == screen
+
+
+def test_examples_are_those_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """Who runs the command is not told to run a script of a checkout."""
+    for name in commands.offered():
+        cli.main(None, ["help", name])
+        screen = capsys.readouterr().out
+        assert "scripts/" not in screen and ".py" not in screen
+
+
+@pytest.mark.parametrize(
+    "script, command",
+    [
+        ("drgn scripts/veth_report.py --all", "drgn-veth report --all"),
+        (
+            "drgn -c vmcore -s a -s b drgn_scripts/xdp_attach.py lo",
+            "drgn-veth attach -c vmcore -s a -s b lo",
+        ),
+        ("python3 scripts/netns_report.py -c vmcore", "drgn-veth netns -c vmcore"),
+        ("drgn --qemu q.sock scripts/veth_report.py", "drgn-veth report --qemu q.sock"),
+        ("x && drgn -c a scripts/other.py", "x && drgn -c a scripts/other.py"),
+    ],
+)
+def test_example(script: str, command: str) -> None:
+    assert commands.in_words_of_command(script) == command
+
+
+def test_how_to_call_a_subcommand() -> None:
+    assert options.command("attach") == "xdp_attach.py"
+    assert options.command("explain") == "drgn-veth explain"
+    drgn_veth_start.called("drgn-veth report")
+    assert options.command("attach") == "drgn-veth attach"
+
+
+def test_scripts_are_there() -> None:
+    for name, face in commands.FACES.items():
+        if face.script is not None and name in commands.offered():
+            assert (REPOSITORY / "scripts" / face.script).exists()
+
+
+def test_version() -> None:
+    done = installed("--version")
+    assert re.fullmatch(r"drgn-veth [\d.]+, drgn [\d.]+\n", done.stdout)
+
+
+@pytest.mark.slow  # pip installs it.
+def test_old_drgn(drgn_python: Callable[[str], str]) -> None:
+    """Also as a module, though Python imports the package before anything else."""
+    done = as_module(drgn_python("0.0.30"), "-h")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "drgn-veth: drgn 0.0.30 is too old: pip install 'drgn>=0.0.33'\n"
+    )
+
+
+def test_no_more_is_imported_than_a_script_needs(core: Path) -> None:
+    """The command imports one small module, and no other face."""
+    code = """
+    import atexit
+    atexit.register(lambda: print(*sorted(sys.modules), file=sys.stderr))
+    """
+    by_script = started(code, REPOSITORY / "scripts" / "veth_report.py", "-c", core)
+    by_command = started(f"{code}{ENTRY}", Path("drgn-veth"), "-c", core)
+    more = set(by_command.stderr.split()) - set(by_script.stderr.split())
+    assert more == {"drgn_veth.faces.cli"}

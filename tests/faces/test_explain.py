@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""``explain`` and ``veth_report.py --explain`` from the command line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from drgn_veth.analysis.explain.topics import errnos
+from drgn_veth.analysis.rules import RULES
+from drgn_veth.faces import explain, opening, xdp_attach
+from drgn_veth.faces.status import UsageError
+import pytest
+
+from tests.support.recorded import EVERY_CORE, Recorded, recorded_core
+from tests.support.scripts import SCRIPT, one_line, run
+
+
+def said(capsys: pytest.CaptureFixture[str], *argv: str, prog: Any = None) -> str:
+    assert explain.main(prog, list(argv)) == 0
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_without_a_target(capsys: pytest.CaptureFixture[str]) -> None:
+    """It opens none: not even the running kernel."""
+    everything = said(capsys)
+    assert all(rule.id in everything for rule in RULES)
+    assert all(name in everything for name in errnos())
+    text = said(capsys, "ENOSPC")
+    assert "real RX queues >= the peer's real TX queues" in text
+    assert "here" not in text
+    for given in (["28"], ["enospc"], ["No", "space", "left", "on", "device"]):
+        assert said(capsys, *given) == text
+    both = said(capsys, "ENOSPC", "no-peer")
+    assert both == f"{text} {said(capsys, 'no-peer')}"
+
+
+@pytest.mark.parametrize(
+    "given, near",
+    [
+        (["ENOSPCE"], "nearest: ENOSPC"),
+        (["xdp-native-queus"], "nearest: xdp-native-queues"),
+        (["ENOSPC", "qwertz"], "'qwertz'; without one, it lists all"),
+    ],
+)
+def test_what_is_not_known(given: list[str], near: str) -> None:
+    with pytest.raises(UsageError) as error:
+        explain.main(None, given)
+    assert near in str(error.value)
+    assert str(error.value).count(",") <= 12
+
+
+def test_the_report_explains_it_too(tmp_path: Path) -> None:
+    done = run("--explain", "ENOSPC")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("ENOSPC (28): No space left on device\n")
+    assert run("--explain", "no space left").stdout == done.stdout
+    alone = run("--explain")
+    assert (alone.returncode, alone.stderr) == (0, "")
+    assert alone.stdout.startswith("errnos of an XDP attach\n")
+    one_line(run("--explain", "ENOSPCE"), 2, "nearest: ENOSPC")
+    run("--explain", "ENOSPC", "--output", tmp_path / "page")
+    assert (tmp_path / "page").read_text() == done.stdout
+    assert run("-c", "/nosuch", "--explain", "ENOSPC").returncode == 3
+
+
+def test_the_report_names_the_devices() -> None:
+    core = recorded_core("6.12-zoo").core
+    done = run("-c", core, "--explain", "ENOSPC")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "3 devices here meet it now" in done.stdout
+    assert SCRIPT.name == "veth_report.py"
+
+
+def attempts(recorded: Recorded, path: Path) -> list[dict[str, Any]]:
+    argv = ["--all", "--format", "json", "--output", str(path)]
+    assert xdp_attach.main(recorded.prog, argv) == 0
+    found: list[dict[str, Any]] = json.loads(path.read_text())["attempts"]
+    return found
+
+
+@pytest.mark.parametrize("name", EVERY_CORE)
+def test_devices_are_those_of_xdp_attach(
+    name: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """How many there are, and that each is named, for each errno."""
+    recorded = recorded_core(name)
+    monkeypatch.setattr(opening, "take", lambda prog: recorded.snapshot)
+    devices = {(d.netns, d.ifindex): d for d in recorded.snapshot.devices}
+    wanted: dict[str, set[tuple[int, int]]] = {}
+    for one in attempts(recorded, tmp_path / "json"):
+        if one["error"] is not None:
+            place = one["netns"], one["ifindex"]
+            wanted.setdefault(one["error"], set()).add(place)
+    assert len(wanted) >= 2
+    for error, places in wanted.items():
+        text = said(capsys, error, prog=recorded.prog)
+        number = len(places)
+        assert f", {number} device{'s' * (number > 1)} would: " in text
+        if number <= 12:
+            for place in places:
+                device = devices[place]
+                assert f"{device.name} ({device.netns_label})" in text
+    for error in errnos().keys() - wanted.keys():
+        assert " would: " not in said(capsys, error, prog=recorded.prog)
+
+
+def test_filters_choose_devices(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = recorded_core("6.12-zoo")
+    monkeypatch.setattr(opening, "take", lambda prog: recorded.snapshot)
+    text = said(capsys, "ENOSPC", "--device", "q24*", prog=recorded.prog)
+    assert "2 devices here meet it now" in text and "onea" not in text

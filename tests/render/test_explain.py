@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Explanations on a screen."""
+
+from drgn_veth.analysis.attach.predictor import Predictor
+from drgn_veth.analysis.explain.checks import CHECKS
+from drgn_veth.analysis.explain.met import Undecided, met, undecided
+from drgn_veth.analysis.explain.topics import errnos, find_topic
+from drgn_veth.analysis.rules import RULES
+from drgn_veth.render.explain import Here, index, topic
+from drgn_veth.render.style import Style
+import pytest
+
+from tests.support.recorded import recorded_core
+
+
+def here(name: str) -> Here:
+    snapshot = recorded_core(name).snapshot
+    predictor = Predictor(snapshot)
+    return Here(
+        "6.12.0",
+        snapshot.kernel,
+        met(predictor, snapshot.devices, CHECKS),
+        undecided(predictor, snapshot.devices),
+    )
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_no_line_is_too_wide(width: int) -> None:
+    found = here("6.12-zoo")
+    style = Style(width)
+    texts = [index(style)]
+    for name in (*errnos(), "ENOTTY", "Peer MTU", "no-peer", "NO-CARRIER"):
+        texts += [topic(find_topic(name), style, one) for one in (None, found)]
+    for text in texts:
+        assert max(map(len, text.splitlines())) <= width, text
+        assert all(c.isprintable() or c == "\n" for c in text)
+        assert text.endswith("\n") and not text.endswith("\n\n")
+
+
+def test_the_seed() -> None:
+    """What is needed, what no mode means, and the way out."""
+    text = words(topic(find_topic("ENOSPC")))
+    for part in (
+        "ENOSPC (28): No space left on device",
+        "1 check on the path of an XDP attach gives it.",
+        "Native XDP on a veth needs real RX queues >= the peer's real TX queues.",
+        "no mode: that means driver mode if the driver has ndo_bpf",
+        "ip link set dev DEVICE xdpgeneric obj FILE",
+        "rule xdp-native-queues",
+    ):
+        assert part in text
+    text = words(topic(find_topic("ENOSPC"), here=here("6.12-zoo")))
+    for part in (
+        "On 6.12.0, 3 devices would: q24b (host), q24a (host), onea (host).",
+        "all since v5.9; 6.12.0 has it",
+        "q24b (host): default, driver q24b has only 2 real RX queues, but its",
+        "its peer q24a has 4 real TX queues $ ethtool -L q24a tx 2 generic mode would",
+        "generic mode would be accepted: xdpgeneric",
+        "1 device would meet it once another refusal is mended veth_xxx0 (host): ",
+        "veth_xxx0 (host): default, driver, after EEXIST veth_xxx0 has only 14 real",
+    ):
+        assert part in text
+
+
+def test_checks_that_nobody_meets_are_told_in_short() -> None:
+    text = topic(find_topic("EINVAL"), here=here("6.12-zoo"))
+    assert text.count("\n  compares  ") < len(find_topic("EINVAL").checks)
+    assert "No device here meets these now" in words(text)
+    for check in find_topic("EINVAL").checks:
+        assert check.function in words(text)
+
+
+def test_drivers_that_are_not_known() -> None:
+    known = here("6.12-zoo")
+    found = known._replace(undecided=Undecided({"mlx5_core": 2}, 1))
+    text = words(topic(find_topic("ENOSPC"), here=found))
+    assert "drgn-veth does not know" in text and "mlx5_core (2 devices)" in text
+    assert "Unknown for 1 device in driver mode" in text
+    text = words(topic(find_topic("ENOTTY")))
+    assert "No check of an XDP attach that drgn-veth knows gives it." in text
+    assert "another one may return any errno" in text
+
+
+def test_a_kernel_that_is_too_old() -> None:
+    text = words(
+        topic(find_topic("EBUSY"), here=Here("5.4", None, (), Undecided({}, 0)))
+    )
+    assert "5.4 is older than v5.9" in text and "here meet" not in text
+
+
+def test_what_is_not_predicted() -> None:
+    text = words(topic(find_topic("ENOMEM"), here=here("6.12-zoo")))
+    assert "drgn-veth does not predict it" in text
+
+
+def test_index_has_a_line_for_each() -> None:
+    text = index(Style(120))
+    lines = text.splitlines()
+    for name in errnos():
+        assert sum(line.startswith(f"  {name} ") for line in lines) == 1
+    for rule in RULES:
+        assert f"  {rule.id}: {rule.title}" in lines
+
+
+def test_color_is_only_paint() -> None:
+    painted = topic(find_topic("ENOSPC"), Style(80, True))
+    assert "\x1b[1m" in painted
+    plain = painted.replace("\x1b[1m", "").replace("\x1b[0m", "")
+    assert plain == topic(find_topic("ENOSPC"))
