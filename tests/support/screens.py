@@ -54,7 +54,7 @@ def screens(
         "pairs": report.report(snapshot, snapshot, found, style=style),
         "notes": report.report(snapshot, snapshot, found, asked, style),
         "rules": report.of_rules(snapshot, snapshot, found, style),
-        "all": report.around(every, snapshot, snapshot, found, asked, style),
+        "all": report.around([every], snapshot, snapshot, found, asked, style),
         "tree": report.joined([tree.tree(snapshot, found, style)]),
         "devices": devices_in_full(few, snapshot, found, style),
         "netns": report.joined([netns.table(snapshot, style)]),

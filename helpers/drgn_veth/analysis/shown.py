@@ -19,7 +19,7 @@ from .netns_names import FilterError
 from .rules import RULES_BY_ID
 from .rules.finding import ERROR, INFO, WARNING, Finding
 
-__all__ = ("End", "Shown", "few", "marks", "of_rules", "shown")
+__all__ = ("End", "Shown", "all_of", "few", "marks", "of_rules", "shown")
 
 #: An end of a pair; one that is not among the devices is known by its reference alone.
 End = Union[Device, DeviceRef]
@@ -83,6 +83,11 @@ def _rows(kept: Snapshot, worst: Mapping[int, str]) -> list[tuple[End, ...]]:
         if device.matched or device.net_device in worst or _has_program(device):
             rows.append((device,))
     return rows
+
+
+def all_of(kept: Snapshot) -> Shown:
+    """Return all devices, each by itself."""
+    return Shown(tuple((device,) for device in kept.devices))
 
 
 def shown(

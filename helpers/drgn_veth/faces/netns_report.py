@@ -49,12 +49,13 @@ examples:
                                    whose address this is
 
 in the table:
-  netns      label of the namespace: host; its name in `ip netns`; its container; the
+  NETNS      label of the namespace: host; its name in `ip netns`; its container; the
              last part of a mount's path; its first process; what holds it
-  inode      its inode number: readlink /proc/PID/ns/net
-  host name  of its first process
-  tasks      processes in it, lowest PIDs first
-  held by    what keeps it alive without a process or a mount
+  INODE      its inode number: readlink /proc/PID/ns/net
+  TASKS      processes in it, lowest PIDs first; or what keeps it alive without a
+             process or a mount
+  CONTAINERS whose processes these are, but for the one that it is called by
+  HOST NAME  of its first process
   ?          could not be read; --format json says why
 
 exit status:

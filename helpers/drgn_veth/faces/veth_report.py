@@ -15,7 +15,7 @@ from drgn import Program
 from ..analysis import diagnose, filters
 from ..analysis.netns_names import FilterError, as_in_snapshot
 from ..analysis.rules.finding import Finding
-from ..analysis.shown import few, of_rules
+from ..analysis.shown import all_of, few, of_rules
 from ..model import Snapshot
 from ..render import csv, json
 from ..render.style import PLAIN, Style
@@ -193,15 +193,17 @@ def _screen(
     found: Sequence[Finding],
     style: Style,
 ) -> str:
-    from ..render import report, table, tree
+    from ..render import head, report, table, tree
 
     asked = report.Asked(args.notes, args.all_pairs)
     if args.names and not (args.all or args.tree):
         return _in_full(kept, whole, found, args.names, style)
     if args.all:
-        screen = table.devices(_listed(kept), whole.devices, style)
+        listed = _listed(kept)
+        legend = head.legend(listed, all_of(listed), style)
+        screen = [legend, table.devices(listed, whole.devices, style)]
     elif args.tree:
-        screen = tree.tree(kept, found, style)
+        screen = [tree.tree(kept, found, style)]
     elif args.rules:
         return report.of_rules(kept, whole, found, style)
     else:

@@ -33,6 +33,7 @@ from . import words
 __all__ = ("FACTS", "Known")
 
 _MOST_CHAINS = 8
+_MOST_MASKS = 32
 
 
 class Known:
@@ -180,7 +181,8 @@ def _masks(
     for queue, said in queues:
         groups.setdefault(said, []).append(queue)
     groups.pop("", None)
-    return [f"{prefix}{number_list(where)}: {said}" for said, where in groups.items()]
+    lines = [f"{prefix}{number_list(where)}: {said}" for said, where in groups.items()]
+    return lines if len(lines) <= _MOST_MASKS else [*lines[:_MOST_MASKS], "..."]
 
 
 def _rps(device: Device, _: Known) -> Sequence[str]:

@@ -46,7 +46,7 @@ def _lines(cell: str) -> list[str]:
 # Each cell that takes another line makes a table harder to read, and each word that is
 # cut more so.
 _LINE = 1
-_CUT = 4
+_CUT = 6
 _NEVER = 1 << 30
 _STEP = 8  # columns: if one less saves nothing, a few less may
 

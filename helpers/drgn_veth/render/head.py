@@ -82,18 +82,16 @@ def _things(snapshot: Snapshot) -> str:
     number = len(snapshot.pairs)
     ends = {end.net_device for pair in snapshot.pairs for end in (pair.a, pair.b)}
     others = sum(device.net_device not in ends for device in snapshot.devices)
+    spaces = len(snapshot.namespaces)
+    where = f"in {spaces:,} {plural('namespace', spaces)}"
+    if not number:
+        return f"no pairs, {others:,} {plural('device', others)} {where}"
     if len(kinds) == 1:
         pairs = f"{number:,} {words.cell(kinds[0][0])} {plural('pair', number)}"
     else:
-        pairs = f"{number:,} pairs"
-        if kinds:
-            each = ", ".join(f"{n:,} {words.cell(kind)}" for kind, n in kinds)
-            pairs += f" ({each})"
-    spaces = len(snapshot.namespaces)
-    return (
-        f"{pairs} and {others:,} {plural('other device', others)} in "
-        f"{spaces:,} {plural('namespace', spaces)}"
-    )
+        each = ", ".join(f"{n:,} {words.cell(kind)}" for kind, n in kinds)
+        pairs = f"{number:,} pairs ({each})"
+    return f"{pairs} and {others:,} {plural('other device', others)} {where}"
 
 
 def _features(snapshot: Snapshot) -> str:

@@ -22,6 +22,8 @@ from .width import KEEP, width, wrap
 
 __all__ = ("answer", "names", "outcome", "refused", "refusal", "refusal_words")
 
+_SHORT = 6  # letters: ENOSPC
+
 
 def outcome(answer: Answer) -> str:
     """Return one answer in a word: ``ok``, ``ENOSPC``, ``?``."""
@@ -39,7 +41,11 @@ def answer(given: Optional[Answer]) -> str:
     """Return an answer and those after its fixes: ``EEXIST, then ENOSPC``."""
     if given is None:
         return words.UNKNOWN
-    return f", then{KEEP}".join(map(outcome, chain(given)))
+    first, *others = map(outcome, chain(given))
+    # "then" goes with a short name.
+    return "".join(
+        [first, *(f", then{KEEP if len(o) <= _SHORT else ' '}{o}" for o in others)]
+    )
 
 
 def refusal(errno: int, message: Optional[str]) -> str:

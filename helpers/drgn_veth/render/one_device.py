@@ -29,6 +29,7 @@ __all__ = ("devices_in_full",)
 
 _LABEL = 12
 _MOST_TASKS = 10
+_MOST_CONTAINERS = 8
 
 
 def _name(device: Device) -> str:
@@ -142,8 +143,11 @@ def _namespace(namespace: Namespace, style: Style) -> list[str]:
     containers = namespace.containers
     if isinstance(containers, Unreadable):
         lines.append(f"  containers: {words.UNKNOWN}")
-    for container in containers if isinstance(containers, tuple) else ():
+    known = containers if isinstance(containers, tuple) else ()
+    for container in known[:_MOST_CONTAINERS]:
         lines.append(f"  container {_container(container)}")
+    if known[_MOST_CONTAINERS:]:
+        lines.append(f"  and {len(known) - _MOST_CONTAINERS:,} more containers")
     return [
         part
         for line in lines

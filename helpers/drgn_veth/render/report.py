@@ -22,6 +22,9 @@ __all__ = ("Asked", "around", "joined", "of_rules", "report")
 
 #: Pairs are left out if there are more rows than so many screens.
 _SCREENS = 2
+_TOO_OLD = (
+    "what native XDP would meet is not known: before Linux 5.9, other checks decide it"
+)
 _NOTHING = "no veth or netkit pairs; --all lists devices of every kind"
 
 
@@ -90,14 +93,16 @@ def report(
             head.legend(kept, seen, style),
             table,
             findings.findings(found, style),
-            native.refused(refused(devices, answers), "xdp_attach.py DEVICE", style),
+            native.refused(refused(devices, answers), "xdp_attach.py DEVICE", style)
+            if answers or not devices
+            else wrap(_TOO_OLD, style.width, rest="  "),
             _notes(found, asked, style),
         ]
     )
 
 
 def around(
-    screen: Sequence[str],
+    screen: Sequence[Sequence[str]],
     kept: Snapshot,
     whole: Snapshot,
     found: Sequence[Finding],
@@ -108,7 +113,7 @@ def around(
     return joined(
         [
             *_head(kept, whole, found, style),
-            screen,
+            *screen,
             findings.findings(found, style),
             _notes(found, asked, style),
         ]

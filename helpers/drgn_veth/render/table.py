@@ -7,7 +7,7 @@ The table of ``veth_report.py --all``: several facts in a cell, a line for each.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Callable, Optional
+from typing import Callable, NamedTuple, Optional
 
 from ..model import Device, Snapshot
 from .columns import (
@@ -26,22 +26,39 @@ from .style import PLAIN, Style
 
 __all__ = ("devices",)
 
-#: The columns, and what each needs at least.
-_LAYOUT: Sequence[tuple[Cell, int]] = (
-    (WHO, 12),
-    (KIND, 6),
-    (STATE, 8),
-    (QUEUES, 8),
-    (XDP_RPS, 9),
-    (PEER, 9),
+
+class _Column(NamedTuple):
+    header: str
+    cells: tuple[Cell, ...]
+    least: int
+
+
+_WIDE: Sequence[_Column] = (
+    _Column(WHO.header, (WHO,), 12),
+    _Column(KIND.header, (KIND,), 13),  # active-backup
+    _Column(STATE.header, (STATE,), 8),
+    _Column(QUEUES.header, (QUEUES,), 8),
+    _Column(XDP_RPS.header, (XDP_RPS,), 9),
+    _Column(PEER.header, (PEER,), 9),
 )
+# More in each.
+_NARROW: Sequence[_Column] = (
+    _Column(f"{WHO.header}\n{KIND.header}", (WHO, KIND), 14),
+    _Column(f"{STATE.header}\n{QUEUES.header}", (STATE, QUEUES), 10),
+    _Column(XDP_RPS.header, (XDP_RPS,), 12),
+    _Column(PEER.header, (PEER,), 12),
+)
+_WIDE_FROM = 76  # columns of a screen
 
 
-def _cells_of(devices: Iterable[Device]) -> Callable[[Device], list[str]]:
+def _cells_of(
+    layout: Sequence[_Column], devices: Iterable[Device]
+) -> Callable[[Device], list[str]]:
     # What makes the cells of a device; *devices* are all there are.
     columns = columns_with(devices)
     inside = [
-        [column for column in columns if column.cell == cell] for cell, _ in _LAYOUT
+        [column for cell in each.cells for column in columns if column.cell == cell]
+        for each in layout
     ]
 
     def cells(device: Device) -> list[str]:
@@ -65,6 +82,8 @@ def devices(
     """
     if not snapshot.devices:
         return []
-    cells = _cells_of(snapshot.devices if all_devices is None else all_devices)
-    columns = [Column(cell.header, least, True, "  ") for cell, least in _LAYOUT]
+    layout = _WIDE if style.width >= _WIDE_FROM else _NARROW
+    every = snapshot.devices if all_devices is None else all_devices
+    cells = _cells_of(layout, every)
+    columns = [Column(one.header, one.least, True, "  ") for one in layout]
     return grid(columns, list(map(cells, snapshot.devices)), style)
