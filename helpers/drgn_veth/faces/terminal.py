@@ -19,12 +19,12 @@ def is_terminal(stream: Optional[TextIO]) -> bool:
         return False
 
 
-def _columns() -> int:
-    # 0: the terminal does not know, as a serial line.
+def _size() -> tuple[int, int]:
+    # Columns and lines. 0: the terminal does not know, as a serial line.
     try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns
+        return os.get_terminal_size(sys.stdout.fileno())
     except (OSError, ValueError):
-        return 0
+        return 0, 0
 
 
 def _has_color(when: str, terminal: bool) -> bool:
@@ -44,11 +44,14 @@ def style_for(output: Optional[str], color: str = "auto") -> Style:
     :raises UsageError: if the terminal is too narrow
     """
     terminal = output is None and is_terminal(sys.stdout)
-    columns = _columns() if terminal else 0
+    columns, lines = _size() if terminal else (0, 0)
     if 0 < columns < NARROWEST:
         raise UsageError(
             f"the terminal has {columns} columns, but a table needs {NARROWEST}: use a "
             "wider one, --output FILE, or a pipe into less -S"
         )
     width = min(columns, WIDEST) or PLAIN.width
-    return Style(width, _has_color(color, terminal))
+    encoding = PLAIN.encoding
+    if output is None:
+        encoding = getattr(sys.stdout, "encoding", None) or encoding
+    return Style(width, _has_color(color, terminal), lines or PLAIN.height, encoding)

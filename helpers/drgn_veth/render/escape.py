@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Escaping of strings from kernel memory."""
 
-__all__ = ("for_terminal",)
+__all__ = ("escaped", "for_terminal")
 
 
-def _escaped(char: str) -> str:
+def escaped(char: str) -> str:
+    """Return the escape for a character: ``\\\\x1b``, ``\\\\u2603``."""
     code = ord(char)
     if code <= 0xFF:
         return f"\\x{code:02x}"
@@ -23,4 +24,4 @@ def for_terminal(text: str) -> str:
     # direction), separators other than a space, surrogates and private use.
     if text.isprintable():
         return text
-    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+    return "".join(char if char.isprintable() else escaped(char) for char in text)

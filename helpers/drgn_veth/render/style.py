@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How wide a screen is, and whether it has colour."""
+"""How large a screen is, whether it has colour, and which letters it can show."""
 
 from typing import NamedTuple
+
+from .escape import escaped
+from .width import KEEP
 
 __all__ = ("NARROWEST", "PLAIN", "WIDEST", "Style")
 
@@ -20,11 +23,41 @@ _CODES = {
 }
 
 
+_CORNER = "\N{BOX DRAWINGS LIGHT UP AND RIGHT}\N{BOX DRAWINGS LIGHT HORIZONTAL}"
+_ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+
+
 class Style(NamedTuple):
     """What a screen is made for."""
 
     width: int = 80  #: columns
     color: bool = False
+    height: int = 50  #: lines
+    encoding: str = "utf-8"
+
+    @property
+    def corner(self) -> str:
+        """What leads from the first end of a pair down to the second."""
+        return _CORNER if self.can_show(_CORNER) else "+-"
+
+    @property
+    def ellipsis(self) -> str:
+        """The sign for something that is cut."""
+        return _ELLIPSIS if self.can_show(_ELLIPSIS) else "~"
+
+    def can_show(self, text: str) -> bool:
+        """Return whether the encoding of the output has these letters."""
+        try:
+            text.encode(self.encoding)
+        except (UnicodeEncodeError, LookupError):
+            return False
+        return True
+
+    def shown(self, text: str) -> str:
+        """Return a text with escapes for the letters that the output does not have."""
+        if text.isascii() or self.can_show(text):
+            return text
+        return "".join(c if c == KEEP or self.can_show(c) else escaped(c) for c in text)
 
     def paint(self, text: str, *names: str) -> str:
         """
