@@ -10,9 +10,12 @@ __all__ = (
     "missing",
     "modules",
     "names",
+    "native",
     "need",
     "netns_names",
     "remedies",
     "rules",
     "shell",
+    "shell_loop",
+    "shown",
 )

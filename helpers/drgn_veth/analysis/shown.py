@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+What fits on a screen
+---------------------
+
+Of many pairs, those that there is something to say about. Pure functions of a Snapshot.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+import difflib
+import fnmatch
+from typing import NamedTuple, Optional, Union
+
+from ..core.unreadable import Unreadable
+from ..model import Device, DeviceRef, Snapshot
+from .names import name_of
+from .netns_names import FilterError
+from .rules import RULES_BY_ID
+from .rules.finding import ERROR, INFO, WARNING, Finding
+
+__all__ = ("End", "Shown", "all_of", "few", "marks", "of_rules", "shown")
+
+#: An end of a pair; one that is not among the devices is known by its reference alone.
+End = Union[Device, DeviceRef]
+
+_PLAIN = 4
+_FEW = 12  # devices in full
+
+
+class Shown(NamedTuple):
+    """What a screen shows, and what it leaves out."""
+
+    #: Both ends of a pair, or a single device.
+    rows: tuple[tuple[End, ...], ...]
+    more: int = 0  #: pairs and devices with findings, XDP or RPS that are left out
+    plain: int = 0  #: pairs with none of these that are left out
+
+
+def marks(found: Sequence[Finding]) -> Mapping[int, str]:
+    """Return the worst severity of each device that has an error or a warning."""
+    worst: dict[int, str] = {}
+    for finding in found:
+        if finding.device is None or finding.severity == INFO:
+            continue
+        address = finding.device.net_device
+        if finding.severity == ERROR or address not in worst:
+            worst[address] = finding.severity
+    return worst
+
+
+def _has_program(device: Device) -> bool:
+    xdp = device.xdp
+    return not (xdp.generic is xdp.driver is xdp.offload is None)
+
+
+def _has_rps(device: Device) -> bool:
+    rps = device.rps
+    return isinstance(rps, Unreadable) or any(q.cpus or q.flow_entries for q in rps)
+
+
+def _rank(end: End, worst: Mapping[int, str]) -> int:
+    # The lower, the more there is to say.
+    severity = worst.get(end.net_device)
+    if severity is not None:
+        return (ERROR, WARNING).index(severity)
+    if end.off_list is not None or isinstance(end, DeviceRef) or _has_program(end):
+        return 2
+    return 3 if _has_rps(end) else _PLAIN
+
+
+def _rows(kept: Snapshot, worst: Mapping[int, str]) -> list[tuple[End, ...]]:
+    by_address = {device.net_device: device for device in kept.devices}
+    rows: list[tuple[End, ...]] = []
+    ends: set[int] = set()
+    for pair in kept.pairs:
+        both = (pair.a, pair.b)
+        ends.update(ref.net_device for ref in both)
+        rows.append(tuple(by_address.get(ref.net_device, ref) for ref in both))
+    for device in kept.devices:
+        if device.net_device in ends:
+            continue
+        if device.matched or device.net_device in worst or _has_program(device):
+            rows.append((device,))
+    return rows
+
+
+def all_of(kept: Snapshot) -> Shown:
+    """Return all devices, each by itself."""
+    return Shown(tuple((device,) for device in kept.devices))
+
+
+def shown(
+    kept: Snapshot, found: Sequence[Finding], most: Optional[int] = None
+) -> Shown:
+    """
+    Return the pairs, and the devices in no pair that have a program, an error or a
+    warning, or that a filter matches.
+
+    :param found: The findings on them
+    :param most: Rows, one for each device. If there are more, only those with findings,
+        XDP or RPS are shown, worst first; None: no limit
+    """
+    worst = marks(found)
+    rows = _rows(kept, worst)
+    if most is None or sum(map(len, rows)) <= most:
+        return Shown(tuple(rows))
+    ranks = [min(_rank(end, worst) for end in row) for row in rows]
+    room = most
+    chosen: set[int] = set()
+    for i in sorted(range(len(rows)), key=ranks.__getitem__):
+        room -= len(rows[i])
+        if ranks[i] == _PLAIN or room < 0:
+            break
+        chosen.add(i)
+    left = Counter(ranks[i] == _PLAIN for i in range(len(rows)) if i not in chosen)
+    return Shown(tuple(rows[i] for i in sorted(chosen)), left[False], left[True])
+
+
+def _label(device: Device) -> str:
+    if device.netns_label:
+        return device.netns_label
+    return "?" if isinstance(device.netns, Unreadable) else str(device.netns)
+
+
+def few(kept: Snapshot, names: Sequence[str]) -> Sequence[Device]:
+    """
+    Return the devices that a filter matches, to be shown in full.
+
+    :param names: What they were asked for by, for the error
+    :raises FilterError: if there are too many
+    """
+    devices = [device for device in kept.devices if device.matched]
+    if len(devices) <= _FEW:
+        return devices
+    first = ", ".join(
+        f"{name_of(device)} ({_label(device)})" for device in devices[:_FEW]
+    )
+    raise FilterError(
+        f"{len(devices)} devices match {' or '.join(names)}: {first} and "
+        f"{len(devices) - _FEW} more; at most {_FEW} are shown in full: name fewer, or "
+        "choose with --netns"
+    )
+
+
+def of_rules(found: Sequence[Finding], patterns: Sequence[str]) -> tuple[Finding, ...]:
+    """
+    Return the findings of some rules, all without a pattern.
+
+    :param patterns: Names of rules, or shell patterns of them
+    :raises FilterError: if there is no such rule
+    """
+    if not patterns:
+        return tuple(found)
+    rules: set[str] = set()
+    for pattern in patterns:
+        there = fnmatch.filter(RULES_BY_ID, pattern)
+        if not there:
+            near = difflib.get_close_matches(pattern, RULES_BY_ID, 3) or RULES_BY_ID
+            raise FilterError(
+                f"no rule is called {pattern!r}; there are {', '.join(near)}"
+            )
+        rules.update(there)
+    return tuple(finding for finding in found if finding.rule in rules)

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+What native XDP would meet
+--------------------------
+
+In a cell, and as a list of the refusals with the devices that meet them.
+"""
+
+from collections.abc import Sequence
+import errno as errno_module
+import os
+from typing import Optional
+
+from ..analysis.attach.question import Answer, errno_name
+from ..analysis.native import Refused, chain
+from ..core.unreadable import Unreadable
+from ..model import Device
+from . import words
+from .escape import for_terminal
+from .style import PLAIN, Style
+from .width import KEEP, width, wrap
+
+__all__ = ("answer", "names", "outcome", "refused", "refusal", "refusal_words")
+
+_SHORT = 6  # letters: ENOSPC
+
+
+def outcome(answer: Answer) -> str:
+    """Return one answer in a word: ``ok``, ``ENOSPC``, ``?``."""
+    errno = answer.errno
+    if isinstance(errno, Unreadable):
+        return words.UNKNOWN
+    if errno is None:
+        if answer.either:
+            return " or ".join(dict.fromkeys(map(outcome, answer.either)))
+        return "up to the driver"
+    return errno_name(errno) if errno else "ok"
+
+
+def answer(given: Optional[Answer]) -> str:
+    """Return an answer and those after its fixes: ``EEXIST, then ENOSPC``."""
+    if given is None:
+        return words.UNKNOWN
+    first, *others = map(outcome, chain(given))
+    # "then" goes with a short name.
+    return "".join(
+        [first, *(f", then{KEEP if len(o) <= _SHORT else ' '}{o}" for o in others)]
+    )
+
+
+def refusal(errno: int, message: Optional[str]) -> str:
+    """Return a refusal as user space sees it, in words, without its name."""
+    said = "" if message is None else f': "{for_terminal(message)}"'
+    return f"{os.strerror(errno)}{said}"
+
+
+def refusal_words(name: str, message: Optional[str]) -> str:
+    """Return a refusal by the name of its errno: ``ENOSPC: No space ...: "..."``."""
+    number = getattr(errno_module, name, None)
+    if number is None:
+        return name if message is None else f'{name}: "{message}"'
+    return f"{name}: {refusal(number, message)}"
+
+
+def names(found: Sequence[str], columns: int) -> str:
+    """Return as many names as fit in a line, and how many more there are."""
+    line = found[0]
+    for i, name in enumerate(found[1:], 1):
+        rest = f" and {len(found) - i - 1} more" if i + 1 < len(found) else ""
+        if width(f"{line}, {name}{rest}") > columns:
+            return f"{line} and {len(found) - i} more"
+        line += f", {name}"
+    return line
+
+
+def _name(device: Device) -> str:
+    name = words.cell(device.name)
+    host = device.netns_label in ("host", "")
+    return name if host else f"{name} ({words.netns(device.ref)})"
+
+
+def refused(groups: Sequence[Refused], ask: str, style: Style = PLAIN) -> list[str]:
+    """
+    Return the lines of what refuses native XDP, and on which devices.
+
+    :param ask: Command that says more about a device
+    """
+    if not groups:
+        return []
+    indent = 2 + max(len(errno_name(group.errno)) for group in groups) + 2
+    lines = [style.paint("native XDP would be refused", "bold")]
+    for group in groups:
+        name = errno_name(group.errno)
+        said = wrap(
+            refusal(group.errno, group.message), style.width, " " * indent, " " * indent
+        )
+        first = said[0][indent:]
+        lines.append(f"  {style.paint(f'{name:<{indent - 2}}', 'red')}{first}")
+        lines += said[1:]
+        who = [style.shown(_name(device)) for device in group.devices]
+        lines.append(" " * indent + names(who, style.width - indent))
+    lines += wrap(f"why, and what to do about it: {ask}", style.width, "  ", "    ")
+    return lines
