@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Findings on the screen."""
 
+from collections.abc import Sequence
 import re
 import shlex
 import subprocess
@@ -8,13 +9,18 @@ import subprocess
 from drgn_veth.analysis.diagnose import diagnose, undecided_errors
 from drgn_veth.analysis.rules import RULES_BY_ID
 from drgn_veth.analysis.rules.finding import Finding, KernelAnswer, Then, Undo
+from drgn_veth.analysis.shell import shell_quote
+from drgn_veth.analysis.shell_loop import combined
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Veth
 from drgn_veth.render import findings as render_findings
+from drgn_veth.render.head import severities
+from drgn_veth.render.style import PLAIN, Style
 import pytest
 
 from tests.support.rules import CASES, one
 from tests.support.rules.case import found
+from tests.support.screens import WIDTHS, assert_fits
 from tests.support.snapshots import (
     BAD,
     BR0,
@@ -34,77 +40,105 @@ from tests.support.snapshots import (
 )
 
 
+def screen(found: Sequence[Finding], style: Style = PLAIN) -> str:
+    """What the default screen says of findings."""
+    return "\n".join(render_findings.findings(found, style))
+
+
+def noted(found: Sequence[Finding], style: Style = PLAIN) -> str:
+    return "\n".join(render_findings.notes(found, style))
+
+
+def in_full(found: Sequence[Finding], style: Style = PLAIN) -> str:
+    return "\n".join(render_findings.in_full(found, style))
+
+
 def test_screen() -> None:
     whole = pair(
         {"mtu": 9000, "veth": Veth(3, 0)},
         {**queues(2, 2)},
         BR0._replace(**generic(), **rps((0,))),
     )
-    assert render_findings.findings(diagnose(whole)) == (
-        "found: 1 warning, 3 infos; --explain RULE says more\n"
-        "\n"
-        "warning  mtu-mismatch  host 3: veth0\n"
-        "    its MTU is 9000, but peer eth0 (netns pod1) has 1500: larger packets are "
-        "lost in one direction; it has dropped 3 so\n"
-        "    far\n"
-        "    $ ip link set dev veth0 mtu 1500\n"
-        "info     generic-xdp-cpu  4026531840 9: br0\n"
-        "    its generic program runs on the CPUs that RPS picks (0), or on the "
-        "receiving CPU if RPS skips the packet\n"
-        "info     xdp-native-queues  host 3: veth0\n"
-        "    native XDP would be refused: only 1 real RX queue here, but peer eth0 "
-        "(netns pod1) has 2 real TX queues\n"
-        "    $ ip netns exec pod1 ethtool -L eth0 tx 1\n"
-        "info     xdp-peer-mtu  pod1 2: eth0\n"
-        "    native XDP would be refused: peer veth0 (netns host) has MTU 9000, "
-        "the limit is 3506 (73138 for a program that\n"
-        "    supports fragments)\n"
-        "    $ ip link set dev veth0 mtu 1500"
+    found = diagnose(whole)
+    assert screen(found).splitlines() == [
+        (
+            "warning[mtu-mismatch] veth0 (host): its MTU is 9000, but peer eth0 (netns "
+            "pod1)"
+        ),
+        "  has 1500: larger packets are lost in one direction; it has dropped 3 so far",
+        "  fix: ip link set dev veth0 mtu 1500",
+    ]
+    assert noted(found).splitlines() == [
+        "note[generic-xdp-cpu] br0 (4026531840): its generic program runs on the CPUs",
+        "  that RPS picks (0), or on the receiving CPU if RPS skips the packet",
+        (
+            "note[xdp-native-queues] veth0 (host): native XDP would be refused: only 1 "
+            "real"
+        ),
+        "  RX queue here, but peer eth0 (netns pod1) has 2 real TX queues",
+        "  fix: ip netns exec pod1 ethtool -L eth0 tx 1",
+        (
+            "note[xdp-peer-mtu] eth0 (pod1): native XDP would be refused: peer veth0 "
+            "(netns"
+        ),
+        "  host) has MTU 9000, the limit is 3506 (73138 for a program that supports",
+        "  fragments)",
+        "  fix: ip link set dev veth0 mtu 1500",
+    ]
+
+
+def test_in_full_has_what_was_compared() -> None:
+    (found,) = [f for f in diagnose(STORY) if f.rule == "xdp-native-queues"]
+    lines = in_full([found], Style(200)).splitlines()
+    assert lines[1] == "  compared: real_num_rx_queues 2, peer_real_num_tx_queues 4"
+    assert lines[2].startswith(
+        '  kernel: veth_xdp_set(): ENOSPC: No space left on device: "veth: XDP expects'
     )
 
 
 def test_screen_tells_undo_from_fix() -> None:
-    """Only what cures has a "$"; what comes then stands behind it."""
-    screen = render_findings.findings(diagnose(STORY), unfold=True)
+    """Only what cures is a fix; what comes then stands behind it."""
+    wide = Style(120)
+    said = noted(diagnose(STORY), wide)
     assert (
-        "info     xdp-mode-conflict  host 3: veth0\n"
-        "    an attach in native mode, or without a mode, is refused: a generic "
-        "program is attached\n"
-        "    to undo it, which detaches the program: "
+        "note[xdp-mode-conflict] veth0 (host): an attach in native mode, or without a "
+        "mode, is refused: a generic program is\n"
+        "  attached\n"
+        "  to undo it, which detaches the program: "
         "ip link set dev veth0 xdpgeneric off\n"
-        '    a native attach would then fail with ERANGE "veth: Peer MTU is too large '
+        '  a native attach would then fail with ERANGE "veth: Peer MTU is too large '
         'to set XDP": peer eth0 has mtu 9000, the\n'
         "    limit is 3506: "
-    ) in screen
+    ) in said
     assert (
-        "    $ ip netns exec pod1 ethtool -L eth0 tx 2\n"
-        '    a native attach would then fail with EEXIST "Native and generic XDP '
+        "  fix: ip netns exec pod1 ethtool -L eth0 tx 2\n"
+        '  a native attach would then fail with EEXIST "Native and generic XDP '
         "can't be active at the same time\": veth0 has\n"
         "    program 7 in generic mode\n"
-    ) in screen
+    ) in said
     masks = CASES["rps-queue-off-by-one"].fires
-    screen = render_findings.findings(diagnose(masks))
+    said = screen(diagnose(masks), wide)
     assert (
-        "    this writes 2,00000009 (CPUs 0,3,33), the union of all masks, to all 2 RX "
-        "queues:\n"
-        "    $ ip netns exec pod1 sh -c "
-    ) in screen
+        "  the fix writes 2,00000009 (CPUs 0,3,33), the union of all masks, to all 2 "
+        "RX queues:\n"
+        "  fix: ip netns exec pod1 sh -c "
+    ) in said
 
 
 def test_screen_of_more_than_one_command_that_undoes() -> None:
     pins = found("xdp-link-pinned-only", link(0, (PIN, "/b")))
-    assert render_findings.findings(pins).splitlines()[-3:] == [
-        "    to undo it, which removes its pins and so detaches the program:",
-        f"       rm '{PIN}'",
-        "       rm /b",
+    assert noted(pins).splitlines()[-3:] == [
+        "  to undo it, which removes its pins and so detaches the program:",
+        f"    rm '{PIN}'",
+        "    rm /b",
     ]
     # One that is too long for the line has lines of its own.
     long = [f"/{'x' * 50}", *"yz" * 30]
     undo = Undo("which detaches the program", (shlex.join(["rm", *long]),))
-    screen = render_findings.findings([pins[0]._replace(undo=undo)])
-    start = screen.index("program:\n") + len("program:\n")
-    assert shlex.split(screen[start:].replace("\\\n", " ")) == ["rm", *long]
-    assert all(len(line) <= 120 for line in screen.splitlines())
+    said = noted([pins[0]._replace(undo=undo)])
+    start = said.index("program:\n") + len("program:\n")
+    assert shlex.split(said[start:].replace("\\\n", " ")) == ["rm", *long]
+    assert_fits(said, PLAIN.width)
 
 
 def test_no_command_is_shown_as_a_cure_where_nothing_is_broken() -> None:
@@ -115,7 +149,8 @@ def test_no_command_is_shown_as_a_cure_where_nothing_is_broken() -> None:
         "xdp-mode-conflict",
         "xdp-upper-program",
     ):
-        assert "$" not in render_findings.findings(found(rule, CASES[rule].fires))
+        mine = found(rule, CASES[rule].fires)
+        assert "fix: " not in screen(mine) + noted(mine) + in_full(mine)
 
 
 def many(count: int, *findings: Finding) -> list[Finding]:
@@ -126,34 +161,67 @@ def many(count: int, *findings: Finding) -> list[Finding]:
     ]
 
 
-def test_many_warnings_are_counted() -> None:
-    found = many(14, one("mtu-mismatch"))
-    screen = render_findings.findings(found)
-    assert "found: 14 warnings;" in screen
-    assert len(re.findall("^warning  mtu-mismatch  4026531840", screen, re.M)) == 10
-    assert screen.endswith("warning  mtu-mismatch  4 more; --findings all lists them")
-    whole = render_findings.findings(found, unfold=True)
-    assert len(re.findall("^warning  mtu-mismatch  4026531840", whole, re.M)) == 14
-
-
-def test_infos_are_folded() -> None:
-    found = many(14, one("xdp-native-queues"), one("mtu-frozen"))
-    lines = render_findings.findings(found).splitlines()
-    assert lines[2:] == [
-        (
-            "info     xdp-native-queues  14, such as 4026531840 0: veth0: native XDP "
-            "would be refused: only 14 real RX queues here,"
-        ),
-        "    but peer eth0 (netns pod1) has 48 real TX queues",
-        (
-            "info     mtu-frozen  14, such as 4026531840 0: veth0: its native program "
-            "limits the MTU of peer eth0 (netns pod1) to"
-        ),
-        "    3506",
+def downs(count: int) -> list[Finding]:
+    """Devices in different namespaces whose peers are down, each with its command."""
+    return [
+        finding._replace(
+            device=finding.device and finding.device._replace(label=f"pod{i}"),
+            fix=(f"ip netns exec pod{i} ip link set dev veth{i} up",),
+        )
+        for i, finding in enumerate(many(count, one("peer-down")))
     ]
-    assert lines[0] == "found: 28 infos; --explain RULE says more"
-    unfolded = render_findings.findings(found, unfold=True)
-    assert len(re.findall("^info ", unfolded, re.M)) == 28
+
+
+def test_many_warnings_are_one_finding() -> None:
+    said = screen(downs(14)).splitlines()
+    assert said[:2] == [
+        (
+            "warning[peer-down] 14 devices: veth0 (pod0), veth1 (pod1), veth2 (pod2), "
+            "veth3"
+        ),
+        "  (pod3), veth4 (pod4) and 9 more",
+    ]
+    assert said[2].startswith("  veth0 (pod0): ")
+    (start,) = (i for i, line in enumerate(said) if "fix: " in line)
+    command = "\n".join(said[start:]).strip()[len("fix: ") :]
+    assert command.replace("\\\n       ", "") == combined(
+        [text for f in downs(14) for text in f.fix]
+    )
+    # A few are not.
+    assert screen(downs(3)).count("warning[peer-down] ") == 3
+    assert screen(downs(3)).count("fix: ") == 3
+    assert in_full(downs(14)).count("warning[peer-down] ") == 14
+
+
+def test_ten_thousand_warnings_are_a_few_lines() -> None:
+    """A loop over so many names is no command that anybody reads."""
+    said = screen(downs(10_000))
+    assert "10,000 devices: veth0 (pod0), " in said
+    assert said.count("ip netns exec pod") == 5
+    assert said.endswith("  and 9,995 more: --rule peer-down")
+    assert len(said.splitlines()) < 12
+    assert_fits(said, PLAIN.width)
+
+
+def test_commands_that_differ_are_not_combined() -> None:
+    masks = [
+        f._replace(fix=(f"sh -c 'echo {i}' /sys/class/net/veth{i}/queues",))
+        for i, f in enumerate(many(7, one("rps-queue-off-by-one")))
+    ]
+    said = screen(masks)
+    assert said.count("sh -c 'echo ") == 5
+    assert said.endswith("     and 2 more: --rule rps-queue-off-by-one")
+
+
+def test_notes_are_folded() -> None:
+    found = many(14, one("xdp-native-queues"), one("mtu-frozen"))
+    lines = noted(found, Style(120)).splitlines()
+    assert lines[0].startswith(
+        "note[xdp-native-queues] 14 devices: veth0 (4026531840), veth1 (4026531840), "
+    )
+    assert "note[mtu-frozen] 14 devices: " in "\n".join(lines)
+    assert screen(found) == ""
+    assert len(re.findall("^note", in_full(found), re.M)) == 28
 
 
 def test_one_reason_is_one_line() -> None:
@@ -165,23 +233,17 @@ def test_one_reason_is_one_line() -> None:
             ("mtu-mismatch", CASES["mtu-mismatch"].lost[0][0]),
         )
     ]
-    lines = render_findings.findings(many(50, *lost)).splitlines()
-    assert lines == [
-        "found: 100 undecided; --explain RULE says more",
-        "",
-        (
-            "info     undecided  100, such as 4026531840 0: veth0: peer_rq could not "
-            f"be read: {WHY}"
-        ),
-        "    in mtu-mismatch, xdp-tx-lost",
+    assert noted(many(50, *lost), Style(120)).splitlines() == [
+        f"undecided: 100, such as veth0 (4026531840): peer_rq could not be read: {WHY}",
+        "  in mtu-mismatch, xdp-tx-lost",
     ]
     reasons = [
         lost[0]._replace(evidence=(("rq", Unreadable(f"fault {i}")),), undecided="rq")
         for i in range(25)
     ]
-    lines = render_findings.findings(reasons).splitlines()
-    assert len(lines) == 2 + 2 * 10 + 1
-    assert lines[-1] == "info     15 more undecided; --findings all lists them"
+    lines = noted(reasons).splitlines()
+    assert len(lines) == 2 * 10 + 1
+    assert lines[-1] == "undecided: 15 more; --rule RULE lists them"
 
 
 def test_rules_that_one_reason_stops_are_named() -> None:
@@ -191,13 +253,13 @@ def test_rules_that_one_reason_stops_are_named() -> None:
         f._replace(evidence=(("rq", BAD),), undecided="rq", severity="info")
         for f in lost
     ]
-    line = render_findings.findings(lost).splitlines()[-1]
-    names = line[len("    in ") :].split(" and ")[0].split(", ")
+    line = noted(lost, Style(120)).splitlines()[-1]
+    names = line[len("  in ") :].split(" and ")[0].split(", ")
     assert names == sorted(RULES_BY_ID)[: len(names)]
     assert line.endswith(f" and {len(RULES_BY_ID) - len(names)} more")
     assert 80 < len(line) <= 120
-    line = render_findings.findings(lost[:3]).splitlines()[-1]
-    assert line == f"    in {', '.join(sorted(f.rule for f in lost[:3]))}"
+    line = noted(lost[:3]).splitlines()[-1]
+    assert line == f"  in {', '.join(sorted(f.rule for f in lost[:3]))}"
 
 
 def test_undecided_are_counted_apart() -> None:
@@ -205,13 +267,14 @@ def test_undecided_are_counted_apart() -> None:
     unread = fires._replace(kernel=kernel(veth_poll=BAD))
     (poll,) = found("veth-poll-out-of-range", unread)
     held = found("no-peer", CASES["no-peer"].fires._replace(kernel=HELD))[0]
-    screen = render_findings.findings(
-        [one("no-peer"), *many(2, one("mtu-mismatch")), one("mtu-frozen"), poll, held]
-    )
-    assert screen.startswith("found: 1 error, 2 warnings, 1 info, 2 undecided; ")
+    all_of_them = [
+        *(one("no-peer"), *many(2, one("mtu-mismatch")), one("mtu-frozen"), poll, held)
+    ]
+    assert severities(all_of_them) == ["1 error", "2 warnings", "1 note", "2 undecided"]
     # What they say is more than that something is missing.
-    assert poll.summary[:40] in screen
-    assert "ip (812) holds rtnl_mutex" in screen
+    said = noted(all_of_them, Style(200))
+    assert poll.summary[:40] in said
+    assert "ip (812) holds rtnl_mutex" in said
     assert undecided_errors([one("no-peer"), poll]) is None
     everywhere = held._replace(device=None)
     assert undecided_errors([held, held, *many(3, held)]) == (
@@ -233,32 +296,35 @@ def test_types_that_are_missing_are_one_line() -> None:
     )
     findings = diagnose(whole._replace(devices=devices))
     assert len([f for f in findings if f.undecided is not None]) > 500
-    screen = render_findings.findings(findings)
-    assert len(re.findall("^info     undecided ", screen, re.M)) == 1
-    assert re.match(r"found: \d+ infos, \d+ undecided; ", screen)
+    assert len(re.findall("^undecided: ", noted(findings), re.M)) == 1
+    assert screen(findings) == ""
 
 
 def test_screen_is_empty_without_findings() -> None:
-    assert render_findings.findings(()) == ""
+    assert screen(()) == noted(()) == in_full(()) == ""
 
 
-def test_screen_fits_whatever_is_in_it() -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+def test_screen_fits_whatever_is_in_it(width: int) -> None:
     wild = "\x1b[7m\u202e\x07" * 2
+    wide = "\N{HANGUL SYLLABLE HAN}" * 70
     finding = one("rps-queue-off-by-one")._replace(
         device=device(HOST, 3, wild).ref,
-        summary=f"a {wild} b" * 9,
+        summary=f"a {wild} b {wide}" * 9,
         undecided=wild,
-        fix=("x " * 200,),
+        fix=("x x" * 200, f"echo {'y' * 300} '{wide}'"),
         fix_effect=f"does {wild} " * 9,
-        undo=Undo(f"which {wild} " * 9, ("y " * 200, wild, "z " * 200)),
+        undo=Undo(f"which {wild} " * 9, ("y y" * 200, wild, "z z" * 200)),
         then=Then(KernelAnswer("f", "EBUSY", wild * 9), f"a {wild} " * 9),
     )
-    for unfold in (True, False):
+    for encoding in ("utf-8", "ascii"):
+        style = Style(width, encoding=encoding)
         for severity in ("error", "info"):
-            found = [finding._replace(severity=severity)]
-            for line in render_findings.findings(found, unfold).splitlines():
-                assert len(line) <= 120 or " " not in line.strip()[2:]
-                assert line.isprintable()
+            some = [finding._replace(severity=severity)]
+            for said in (screen, noted, in_full):
+                assert_fits(said(some, style), width)
+                assert_fits(said([*some] * 9, style), width)
+                said(some, style).encode(encoding)
 
 
 @pytest.mark.parametrize(
@@ -267,23 +333,31 @@ def test_screen_fits_whatever_is_in_it() -> None:
         ["echo"] + ["word"] * 60,
         ["sh", "-c", "echo  'two  blanks' " * 20],
         ["echo", "a b" * 60],
+        ["echo", "ab" * 90, "a'b" * 60, "c\\" * 70],
     ],
-    ids=["words", "script", "one"],
+    ids=["words", "script", "one", "long"],
 )
-def test_long_command_can_be_copied(words: list[str]) -> None:
+@pytest.mark.parametrize("width", [60, 80])
+def test_long_command_can_be_copied(words: list[str], width: int) -> None:
     finding = one("mtu-mismatch")._replace(fix=(shlex.join(words),))
-    lines = render_findings.findings([finding]).splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith("    $ "))
-    copied = "\n".join(lines[start:])[len("    $ ") :]
-    assert shlex.split(copied.replace("\\\n", " ")) == words
+    said = screen([finding], Style(width))
+    assert_fits(said, width)
+    copied = said[said.index("fix: ") + len("fix: ") :]
     done = subprocess.run(
-        [
-            "bash",
-            "-c",
-            f"set -- {copied.replace('echo', 'echo', 1)}; printf '%s\\0' \"$@\"",
-        ],
+        ["bash", "-c", f"set -- {copied}\nprintf '%s\\0' \"$@\""],
         capture_output=True,
         text=True,
         check=True,
     )
     assert done.stdout.split("\0")[:-1] == words
+
+
+def test_name_that_no_line_has_room_for_can_be_copied() -> None:
+    """Each byte of it is an escape that printf undoes."""
+    name = "\x1b'%\\" + "\xe9" * 5
+    text = f"printf %s {shell_quote(name)}"
+    said = screen([one("mtu-mismatch")._replace(fix=(text,))], Style(60))
+    assert_fits(said, 60)
+    copied = said[said.index("fix: ") + len("fix: ") :]
+    done = subprocess.run(["sh", "-c", copied], capture_output=True, check=True)
+    assert done.stdout.decode() == name

@@ -3,117 +3,184 @@
 Findings on a screen
 --------------------
 
-Worst first, at most 120 columns wide. Longer words of commands are not wrapped, so that
-you can copy the commands.
+Errors and warnings, worst first; and what is called a note on a screen, and ``info`` in
+the JSON.
 """
 
-from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-import textwrap
 from typing import (
     Callable,
     Optional,
 )
 
-from ..analysis.rules.finding import INFO, SEVERITIES, Finding, Then, Undo
-from ..core.english import count
+from ..analysis.rules.finding import INFO, Finding, Then, Undo, Value
+from ..analysis.shell_loop import combined
 from ..core.unreadable import Unreadable
 from ..model import DeviceRef
 from . import words
+from .commands import command, one_line
 from .escape import for_terminal
+from .native import refusal_words
+from .style import PLAIN, Style
+from .width import width, wrap
 
-__all__ = ("findings",)
+__all__ = ("findings", "in_full", "notes")
 
-_WIDTH = 120
-_INDENT = " " * 4
-# Of more errors or warnings of one rule, the rest is only counted.
-_MOST = 10
+_INDENT = "  "
+# More findings of one rule than this are one entry, with the names of the first.
+_APART = 3
+_NAMES = 5
+_COMMANDS = 5
+_LOOP = 1000  # characters of a command for many
+_REASONS = 10
+
+_COLOURS = {"error": ("red", "bold"), "warning": ("yellow", "bold")}
 
 
 def _device(ref: Optional[DeviceRef]) -> str:
     if ref is None:
         return "the kernel"
-    return f"{words.netns(ref)} {words.cell(ref.ifindex)}: {words.cell(ref.name)}"
+    return f"{words.cell(ref.name)} ({words.netns(ref)})"
 
 
-def _wrapped(text: str, first: str = "", rest: str = _INDENT) -> list[str]:
-    return textwrap.wrap(
-        for_terminal(text),
-        _WIDTH,
-        initial_indent=first,
-        subsequent_indent=rest,
-        break_on_hyphens=False,
-    )
+def _title(severity: str, rule: str) -> str:
+    return f"{'note' if severity == INFO else severity}[{rule}]"
 
 
-def _shell_words(command: str) -> Iterator[str]:
-    # The words of a command as written, with their quotes.
-    word = ""
-    quote = ""
-    escaped = False
-    for char in command:
-        if char == " " and not quote and not escaped:
-            yield word
-            word = ""
-            continue
-        word += char
-        if escaped:
-            escaped = False
-        elif char == "\\" and quote != "'":
-            escaped = True
-        elif char in "'\"" and quote in ("", char):
-            # $'...' takes a backslash, '...' does not; shell_quote() makes both.
-            quote = "" if quote else char
-    yield word
+def _wrapped(text: str, style: Style, first: str = _INDENT) -> list[str]:
+    shown = style.shown(for_terminal(text))
+    return wrap(shown, style.width, first, f"{_INDENT}  " if first else _INDENT)
 
 
-def _command(command: str, mark: str = "$") -> Iterator[str]:
-    first = line = f"{_INDENT}{mark}"
-    for word in _shell_words(for_terminal(command)):
-        if len(line) + len(word) > _WIDTH - len("  \\") and line != first:
-            yield f"{line} \\"
-            line = f"{_INDENT}   "
-        line = f"{line} {word}"
-    yield line
+def _headed(severity: str, rule: str, said: str, style: Style) -> list[str]:
+    title = _title(severity, rule)
+    lines = _wrapped(f"{title} {said}", style, "")
+    if lines[0].startswith(title):
+        painted = style.paint(title, *_COLOURS.get(severity, ("cyan",)))
+        lines[0] = painted + lines[0][len(title) :]
+    return lines
 
 
-def _undo(undo: Undo) -> Iterator[str]:
-    # Without "$": these commands fix nothing.
+def _commands(commands: Sequence[str], mark: str, style: Style) -> Iterator[str]:
+    # The first is marked, the others are below it.
+    for i, text in enumerate(commands):
+        yield from command(text, " " * len(mark) if i else mark, style)
+
+
+def _undo(undo: Undo, style: Style) -> Iterator[str]:
     said = f"to undo it, {undo.effect}:"
     if len(undo.commands) == 1:
-        line = f"{_INDENT}{said} {for_terminal(undo.commands[0])}"
-        if len(line) <= _WIDTH:
+        line = f"{_INDENT}{style.shown(for_terminal(said))} "
+        line += one_line(undo.commands[0], style)
+        if width(line) <= style.width:
             yield line
             return
-    yield from _wrapped(said, _INDENT)
-    for command in undo.commands:
-        yield from _command(command, "  ")
+    yield from _wrapped(said, style)
+    yield from _commands(undo.commands, _INDENT * 2, style)
 
 
-def _then(then: Then) -> Iterator[str]:
+def _then(then: Then, style: Style) -> Iterator[str]:
     answer = then.answer
     message = "" if answer.message is None else f' "{answer.message}"'
     said = (
         f"a native attach would then fail with {answer.errno}{message}: {then.because}"
     )
-    yield from _wrapped(said, _INDENT)
+    yield from _wrapped(said, style)
 
 
-def _whole(finding: Finding) -> Iterator[str]:
-    yield from _wrapped(
-        f"{finding.severity:<8} {finding.rule}  {_device(finding.device)}"
-    )
-    yield from _wrapped(finding.summary, _INDENT)
-    if finding.undecided is not None:
-        yield from _wrapped(f"undecided: {finding.undecided}", _INDENT)
+def _cure(finding: Finding, style: Style) -> Iterator[str]:
     if finding.fix_effect is not None:
-        yield from _wrapped(f"this {finding.fix_effect}:", _INDENT)
-    for command in finding.fix:
-        yield from _command(command)
+        yield from _wrapped(f"the fix {finding.fix_effect}:", style)
+    yield from _commands(finding.fix, f"{_INDENT}fix: ", style)
     if finding.undo is not None:
-        yield from _undo(finding.undo)
+        yield from _undo(finding.undo, style)
     if finding.then is not None:
-        yield from _then(finding.then)
+        yield from _then(finding.then, style)
+
+
+def _value(value: Value) -> str:
+    if isinstance(value, tuple):
+        return " ".join(map(words.cell, value)) or "none"
+    return words.cell(value, "none") or "none"
+
+
+def _compared(finding: Finding, style: Style) -> Iterator[str]:
+    if finding.evidence:
+        said = ", ".join(f"{name} {_value(v)}" for name, v in finding.evidence)
+        yield from _wrapped(f"compared: {said}", style)
+    kernel = finding.kernel
+    if kernel is not None and kernel.function:
+        parts = [f"{kernel.function}()"]
+        if kernel.errno is not None:
+            parts.append(refusal_words(kernel.errno, kernel.message))
+        elif kernel.message is not None:
+            parts.append(f'"{kernel.message}"')
+        yield from _wrapped(f"kernel: {': '.join(parts)}", style)
+
+
+def _whole(finding: Finding, style: Style, evidence: bool = False) -> Iterator[str]:
+    said = f"{_device(finding.device)}: {finding.summary}"
+    yield from _headed(finding.severity, finding.rule, said, style)
+    if finding.undecided is not None:
+        yield from _wrapped(f"undecided: {finding.undecided}", style)
+    if evidence:
+        yield from _compared(finding, style)
+    yield from _cure(finding, style)
+
+
+def _many(group: Sequence[Finding], style: Style) -> Iterator[str]:
+    # One entry for many devices: the first names, what the first says, one command.
+    first = group[0]
+    devices = list(dict.fromkeys(finding.device for finding in group))
+    who = ", ".join(map(_device, devices[:_NAMES]))
+    more = len(devices) - _NAMES
+    if more > 0:
+        who += f" and {more:,} more"
+    said = f"{len(devices):,} devices: {who}"
+    yield from _headed(first.severity, first.rule, said, style)
+    example = f"{_device(first.device)}: {first.summary}"
+    if first.undecided is not None:
+        example += f"; undecided: {first.undecided}"
+    yield from _wrapped(example, style)
+    commands = list(dict.fromkeys(text for f in group for text in f.fix))
+    if not commands:
+        return
+    effects = list(dict.fromkeys(f.fix_effect for f in group if f.fix))
+    if effects[0] is not None:
+        whose = "" if len(effects) == 1 else f" for {_device(first.device)}"
+        yield from _wrapped(f"the fix{whose} {effects[0]}:", style)
+    one = combined(commands)
+    if one is not None and len(one) <= _LOOP:
+        yield from _commands((one,), f"{_INDENT}fix: ", style)
+        return
+    yield from _commands(commands[:_COMMANDS], f"{_INDENT}fix: ", style)
+    rest = len(commands) - _COMMANDS
+    if rest > 0:
+        yield f"{_INDENT}     and {rest:,} more: --rule {first.rule}"
+
+
+def _grouped(
+    found: Iterable[Finding], key: Callable[[Finding], Hashable]
+) -> list[list[Finding]]:
+    # Groups in the order of their first members.
+    groups: dict[Hashable, list[Finding]] = {}
+    for finding in found:
+        groups.setdefault(key(finding), []).append(finding)
+    return list(groups.values())
+
+
+def _key(finding: Finding) -> tuple[str, str, bool]:
+    return finding.severity, finding.rule, finding.undecided is not None
+
+
+def _by_rule(found: Sequence[Finding], style: Style, apart: int) -> list[list[str]]:
+    entries = []
+    for group in _grouped(found, _key):
+        if len(group) > apart:
+            entries.append(list(_many(group, style)))
+        else:
+            entries += [list(_whole(finding, style)) for finding in group]
+    return entries
 
 
 def _missing(finding: Finding) -> Optional[str]:
@@ -125,97 +192,54 @@ def _missing(finding: Finding) -> Optional[str]:
     return None
 
 
-def _such(group: Sequence[Finding]) -> str:
-    such = f"{len(group)}, such as" if len(group) > 1 else "1:"
-    return f"{such} {_device(group[0].device)}"
-
-
-def _folded(group: Sequence[Finding]) -> list[str]:
-    first = group[0]
-    said = first.summary
-    if first.undecided is not None:
-        said = f"{said}; undecided: {first.undecided}"
-    return _wrapped(f"{first.severity:<8} {first.rule}  {_such(group)}: {said}")
-
-
-def _names(names: Sequence[str]) -> str:
+def _rules(rules: Sequence[str], style: Style) -> str:
     # As many as fit in one line.
-    line = f"{_INDENT}in {names[0]}"
-    for i, name in enumerate(names[1:], 1):
-        more = f" and {len(names) - i} more"
-        rest = "" if i + 1 == len(names) else f" and {len(names) - i - 1} more"
-        if len(f"{line}, {name}{rest}") > _WIDTH:
+    line = f"{_INDENT}in {rules[0]}"
+    for i, rule in enumerate(rules[1:], 1):
+        more = f" and {len(rules) - i} more"
+        rest = "" if i + 1 == len(rules) else f" and {len(rules) - i - 1} more"
+        if len(f"{line}, {rule}{rest}") > style.width:
             return f"{line}{more}"
-        line = f"{line}, {name}"
+        line = f"{line}, {rule}"
     return line
 
 
-def _grouped(
-    findings: Iterable[Finding], key: Callable[[Finding], Hashable]
-) -> list[list[Finding]]:
-    # Groups in the order of their first members.
-    groups: dict[Hashable, list[Finding]] = {}
-    for finding in findings:
-        groups.setdefault(key(finding), []).append(finding)
-    return list(groups.values())
-
-
-def _undecided(found: Sequence[Finding]) -> Iterator[str]:
+def _undecided(found: Sequence[Finding], style: Style) -> Iterator[list[str]]:
     # One unreadable value, or one reason, may stop many rules on many devices.
     groups = _grouped(found, _missing)
-    for group in groups[:_MOST]:
-        said = f"{_such(group)}: {group[0].undecided}"
-        yield from _wrapped(f"{group[0].severity:<8} undecided  {said}")
-        yield _names(sorted({finding.rule for finding in group}))
-    rest = sum(map(len, groups[_MOST:]))
+    for group in groups[:_REASONS]:
+        such = f"{len(group):,}, such as " if len(group) > 1 else ""
+        said = f"undecided: {such}{_device(group[0].device)}: {group[0].undecided}"
+        rules = sorted({finding.rule for finding in group})
+        yield [*_wrapped(said, style, ""), _rules(rules, style)]
+    rest = sum(map(len, groups[_REASONS:]))
     if rest:
-        yield f"{INFO:<8} {rest} more undecided; --findings all lists them"
+        yield _wrapped(f"undecided: {rest:,} more; --rule RULE lists them", style, "")
 
 
-def _key(finding: Finding) -> tuple[str, str, bool]:
-    return finding.severity, finding.rule, finding.undecided is not None
+def _said(entries: Iterable[Iterable[str]]) -> list[str]:
+    return [line for lines in entries for line in lines]
 
 
-def _group(group: Sequence[Finding]) -> Iterator[str]:
-    if group[0].severity == INFO and len(group) > 1:
-        yield from _folded(group)
-        return
-    for finding in group[:_MOST]:
-        yield from _whole(finding)
-    more = len(group) - _MOST
-    if more > 0:
-        yield (
-            f"{group[0].severity:<8} {group[0].rule}  {more} more; --findings all "
-            "lists them"
-        )
-
-
-def findings(found: Sequence[Finding], unfold: bool = False) -> str:
+def findings(found: Sequence[Finding], style: Style = PLAIN) -> list[str]:
     """
-    Return findings, "" if there are none.
+    Return the lines of the errors and warnings; many of one rule are one entry.
 
     :param found: In the order of :func:`~drgn_veth.analysis.diagnose.diagnose()`
-    :param unfold: Show each finding, instead of the infos of one rule as a count and an
-        example
     """
-    if not found:
-        return ""
-    settled = Counter(f.severity for f in found if f.undecided is None)
-    counts = [
-        count(settled[severity], severity)
-        for severity in SEVERITIES
-        if settled[severity]
-    ]
-    undecided = len(found) - sum(settled.values())
-    if undecided:
-        counts.append(f"{undecided} undecided")
-    lines = [f"found: {', '.join(counts)}; --explain RULE says more", ""]
-    if unfold:
-        for finding in found:
-            lines.extend(_whole(finding))
-    else:
-        decided = [finding for finding in found if _missing(finding) is None]
-        for group in _grouped(decided, _key):
-            lines.extend(_group(group))
-        lines.extend(_undecided([f for f in found if _missing(f) is not None]))
-    return "\n".join(lines)
+    worse = [finding for finding in found if finding.severity != INFO]
+    return _said(_by_rule(worse, style, _APART))
+
+
+def notes(found: Sequence[Finding], style: Style = PLAIN) -> list[str]:
+    """Return the lines of the notes, and of what is undecided."""
+    infos = [finding for finding in found if finding.severity == INFO]
+    decided = [finding for finding in infos if _missing(finding) is None]
+    entries = _by_rule(decided, style, 1)
+    rest = [finding for finding in infos if _missing(finding) is not None]
+    return _said([*entries, *_undecided(rest, style)])
+
+
+def in_full(found: Sequence[Finding], style: Style = PLAIN) -> list[str]:
+    """Return the lines of each finding, with the values that were compared."""
+    return _said(_whole(finding, style, evidence=True) for finding in found)

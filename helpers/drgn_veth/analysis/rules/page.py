@@ -22,9 +22,9 @@ prints what this page says about one rule.
 
 - An **error**: something is broken now. `--check` exits 1 if there is one.
 - A **warning**: something will hurt the traffic that is set up now.
-- An **info** matters only if you plan to use a feature, such as native XDP on a veth
-  that does not run it yet. The screen folds the infos of one rule into a count and an
-  example (`--findings all` shows each one).
+- A **note** matters only if you plan to use a feature, such as native XDP on a veth
+  that does not run it yet. `--notes` shows all notes, those of one rule as one;
+  `--rule RULE` shows each one of a rule. The JSON calls them `info`.
 
 If a value that a rule needs could not be read, the rule reports an info with the value
 and the reason (`undecided` in the JSON). The screen counts these separately. They do
@@ -37,8 +37,9 @@ are those of the peer.
 Run the commands in a shell on the host; each one enters the right network namespace.
 There is no command if none would help, or if the namespace cannot be entered.
 
-- A command after `$` fixes the finding (`fix` in the JSON). A line before it names side
-  effects ("this lowers the MTU of ...", `fix_effect`).
+- A command after "fix:" fixes the finding (`fix` in the JSON). A line before it names
+  side effects ("the fix lowers the MTU of ...", `fix_effect`). If many devices have the
+  same error or warning, the screen shows one command for all of them.
 - A command after "to undo it" fixes nothing: it undoes a state that may be intended,
   and the line says what is lost (`undo`).
 - "a native attach would then fail with ..." says how the kernel still refuses native
