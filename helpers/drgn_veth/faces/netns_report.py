@@ -27,6 +27,7 @@ from .options import (
 )
 from .output import check_output, write_output
 from .status import EXIT_OK
+from .terminal import style_for
 
 __all__ = ("main", "parser")
 
@@ -40,18 +41,21 @@ _EPILOG = """\
 examples:
   drgn -c vmcore scripts/netns_report.py
                                    all namespaces in a crash dump
+  drgn scripts/netns_report.py pod1 'docker:*'
+                                   two namespaces, or more
   drgn scripts/netns_report.py --pid 4711 --devices
                                    the namespace of a process and its devices
   drgn -c vmcore scripts/netns_report.py --address 10.0.0.7 --devices
                                    whose address this is
 
 in the table:
-  netns      label of the namespace: host; its name in `ip netns`; its container; the
+  NETNS      label of the namespace: host; its name in `ip netns`; its container; the
              last part of a mount's path; its first process; what holds it
-  inode      its inode number: readlink /proc/PID/ns/net
-  host name  of its first process
-  tasks      processes in it, lowest PIDs first
-  held by    what keeps it alive without a process or a mount
+  INODE      its inode number: readlink /proc/PID/ns/net
+  TASKS      processes in it, lowest PIDs first; or what keeps it alive without a
+             process or a mount
+  CONTAINERS whose processes these are, but for the one that it is called by
+  HOST NAME  of its first process
   ?          could not be read; --format json says why
 
 exit status:
@@ -64,6 +68,12 @@ exit status:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the script's options."""
     p = new_parser("netns_report.py", _DESCRIPTION, _EPILOG)
+    p.add_argument(
+        "names",
+        metavar="NETNS",
+        nargs="*",
+        help="only these namespaces, as --netns takes them",
+    )
     p.add_argument(
         "--devices",
         dest="with_devices",
@@ -99,13 +109,14 @@ def _render(args: argparse.Namespace, kept: Snapshot, whole: Snapshot) -> str:
         return (
             csv.devices(kept, whole.devices) if args.with_devices else netns.csv(kept)
         )
-    from ..render import table
+    from ..render import head, table
+    from ..render.report import joined
 
-    parts = [netns.table(kept)]
+    style = style_for(args.output, args.color)
+    parts = [netns.table(kept, style)]
     if args.with_devices:
-        parts.append(table.devices(kept, whole.devices))
-    parts.append(table.totals(kept))
-    return "\n\n".join(parts) + "\n"
+        parts.append(table.devices(kept, whole.devices, style))
+    return joined([*parts, head.totals(kept, (), style)])
 
 
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
@@ -113,6 +124,7 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     args = parse(parser(), argv)
     check_output(args.output, opening.inputs(prog, args))
     check_format(args.format)
+    args.netns = [*args.netns, *args.names]
     target = opening.open_target(prog, args)
     whole = opening.take(target)
     kept = keep_wanted(target, whole, args)

@@ -7,15 +7,13 @@ The table and the CSV file of ``netns_report.py``: a row for each namespace.
 """
 
 from collections.abc import Sequence
-import textwrap
 from typing import Callable, NamedTuple, Optional, TypeVar
-
-import tabulate
 
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Holder, Namespace, NetTask, Snapshot, Task
-from . import words
+from . import grid, words
 from .csv import rows
+from .style import PLAIN, Style
 
 __all__ = ("COLUMNS", "csv", "table")
 
@@ -68,6 +66,17 @@ def _tasks(namespace: Namespace) -> Sequence[str]:
     return shown
 
 
+def _users(namespace: Namespace) -> Sequence[str]:
+    # What holds a namespace is looked for only where no process is.
+    return (*_tasks(namespace), *_holders(namespace))
+
+
+def _named_host(namespace: Namespace) -> Sequence[str]:
+    # What a host is called that nobody has named.
+    name = words.cell(namespace.hostname)
+    return [] if name == "(none)" else [name]
+
+
 def _names(namespace: Namespace) -> Sequence[str]:
     # What leads into it, besides its label.
     return [
@@ -76,58 +85,69 @@ def _names(namespace: Namespace) -> Sequence[str]:
     ]
 
 
+_Lines = Callable[[Namespace], Sequence[str]]
+
+
 class Column(NamedTuple):
     """A fact about a namespace."""
 
     name: str  #: in the header of a CSV file
-    header: Optional[str]  #: in a table; None: in no table
-    width: int
-    lines: Callable[[Namespace], Sequence[str]]
+    lines: _Lines
 
 
+def _containers(namespace: Namespace) -> Sequence[str]:
+    return _each(namespace.containers, lambda c: words.cell(c.label))
+
+
+#: The facts of a CSV file.
 COLUMNS: Sequence[Column] = (
-    Column("label", "netns", 30, lambda n: [words.cell(n.label)]),
-    Column("inum", "inode", 10, lambda n: [words.cell(n.inum)]),
-    Column("nsid", None, 0, lambda n: [words.cell(n.nsid)]),
-    Column("hostname", "host name", 16, lambda n: [words.cell(n.hostname)]),
-    Column("device_count", "devices", 7, lambda n: [words.cell(n.device_count)]),
-    Column("dying", None, 0, lambda n: ["dying"] if n.dying else []),
-    Column("task_count", None, 0, lambda n: [words.cell(n.task_count)]),
-    Column("tasks", "tasks", 24, _tasks),
-    Column(
-        "containers",
-        "containers",
-        26,
-        lambda n: _each(n.containers, lambda c: words.cell(c.label)),
-    ),
-    Column("holders", "held by", 30, _holders),
-    Column("mounts", None, 0, _names),
+    Column("label", lambda n: [words.cell(n.label)]),
+    Column("inum", lambda n: [words.cell(n.inum)]),
+    Column("nsid", lambda n: [words.cell(n.nsid)]),
+    Column("hostname", lambda n: [words.cell(n.hostname)]),
+    Column("device_count", lambda n: [words.cell(n.device_count)]),
+    Column("dying", lambda n: ["dying"] if n.dying else []),
+    Column("task_count", lambda n: [words.cell(n.task_count)]),
+    Column("tasks", _tasks),
+    Column("containers", _containers),
+    Column("holders", _holders),
+    Column("mounts", _names),
 )
 
 
-def _cell(column: Column, namespace: Namespace) -> str:
-    lines = [line for line in column.lines(namespace) if line]
-    if column.name == "label" and namespace.dying:
-        lines.append("(dying)")
-    return "\n".join(
-        textwrap.fill(line, column.width, break_on_hyphens=False) for line in lines
-    )
+def _others(namespace: Namespace) -> Sequence[str]:
+    # The label may be that of a container.
+    return [label for label in _containers(namespace) if label != _label(namespace)[0]]
 
 
-def table(snapshot: Snapshot) -> str:
-    """Return a row for each namespace; without columns that have nothing."""
-    shown = [column for column in COLUMNS if column.header is not None]
+def _label(namespace: Namespace) -> Sequence[str]:
+    label = words.cell(namespace.label)
+    return [label, "(dying)"] if namespace.dying else [label]
+
+
+#: The columns of a screen: header, how narrow it may get, lines.
+_SCREEN: Sequence[tuple[str, int, _Lines]] = (
+    ("NETNS", 10, _label),
+    ("INODE", 10, lambda n: [words.cell(n.inum)]),
+    ("DEVICES", 7, lambda n: [words.cell(n.device_count)]),
+    ("TASKS, HOLDERS", 8, _users),
+    ("CONTAINERS", 8, _others),
+    ("HOST NAME", 5, _named_host),
+)
+
+
+def table(snapshot: Snapshot, style: Style = PLAIN) -> list[str]:
+    """
+    Return the lines of a table with a row for each namespace; without columns that have
+    nothing.
+    """
     cells = [
-        [_cell(column, namespace) for column in shown]
+        ["\n".join(filter(None, lines(namespace))) for _, _, lines in _SCREEN]
         for namespace in snapshot.namespaces
     ]
-    used = [i for i, _ in enumerate(shown) if any(row[i] for row in cells)]
-    return tabulate.tabulate(
-        [[row[i] or "-" for i in used] for row in cells],
-        headers=[shown[i].header or "" for i in used],
-        tablefmt="simple",
-        disable_numparse=True,
-    )
+    used = [i for i, _ in enumerate(_SCREEN) if any(row[i] for row in cells)]
+    columns = [grid.Column(*_SCREEN[i][:2], is_cut=True, indent="  ") for i in used]
+    return grid.grid(columns, [[row[i] or "-" for i in used] for row in cells], style)
 
 
 def csv(snapshot: Snapshot) -> str:

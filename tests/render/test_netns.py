@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The table of network namespaces."""
+
+import json
+from typing import Any
+
+from drgn_veth.faces import netns_report, opening
+from drgn_veth.faces.status import UsageError
+from drgn_veth.model import Container, Holder, NetTask
+from drgn_veth.render import csv, netns
+from drgn_veth.render.style import Style
+import pytest
+
+from tests.support.screens import WIDTHS, assert_fits
+from tests.support.snapshots import HOST, POD, pair
+
+ID = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+
+def test_each_fact_once() -> None:
+    """A container that the namespace is called by is no other container."""
+    whole = pair()
+    one = Container(ID, "docker", None, f"/docker/{ID}")
+    host, pod = whole.namespaces
+    pod = pod._replace(
+        label=one.label,
+        tasks=(NetTask(7, "nginx", ID),),
+        task_count=1,
+        containers=(one, one._replace(id="b" * 64)),
+        hostname="web",
+    )
+    held = host._replace(
+        hostname="(none)", tasks=(), holders=(Holder("fd", 12, "holds", 3),)
+    )
+    whole = whole._replace(namespaces=(held, pod))
+    _, *rows = netns.table(whole, Style(120))
+    assert [row.split("  ")[0] for row in rows] == ["host", "docker:9f86d081884c"]
+    assert [row.split()[2:] for row in rows] == [
+        ["1", "fd:", "12(holds)", "fd", "3", "-", "-"],
+        ["1", "7(nginx)", "docker:bbbbbbbbbbbb", "web"],
+    ]
+    assert f"docker:9f86d081884c,{POD},,web,1,," in netns.csv(whole)
+    assert csv.devices(whole)
+    for width in WIDTHS:
+        assert_fits("\n".join(netns.table(whole, Style(width))), width)
+
+
+def test_namespaces_are_positional(
+    monkeypatch: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(opening, "open_target", lambda prog, args: prog)
+    monkeypatch.setattr(opening, "take", lambda prog: pair())
+    screens = []
+    for argv in (["pod1"], ["--netns", "pod1"], ["pod*"]):
+        assert netns_report.main(None, argv) == 0
+        screens.append(capsys.readouterr().out)
+    assert screens[0] == screens[1] == screens[2]
+    assert "pod1 " in screens[0] and "host " not in screens[0]
+    assert netns_report.main(None, ["host", "pod1", "--format", "json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [n["inum"] for n in said["namespaces"]] == [HOST, POD]
+    with pytest.raises(UsageError, match="nowhere"):
+        netns_report.main(None, ["nowhere"])
