@@ -7,6 +7,7 @@ or those named. It boots nothing. tests/test_recorded.py compares.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+import contextlib
 import difflib
 import json
 import lzma
@@ -20,6 +21,7 @@ from drgn import Program
 from drgn_veth.btf import use_btf
 from drgn_veth.faces import netns_report, opening, veth_report, xdp_attach
 from drgn_veth.model import Snapshot
+from drgn_veth.render.style import Style
 from drgn_veth.snapshot import take_snapshot
 from unpack import unpack
 
@@ -38,14 +40,27 @@ _DEVICES: Mapping[str, Sequence[str]] = {
 _SCENE_DEVICES = "DEVICES"
 
 #: The files in a folder, and the script and arguments that print each. JSON is large,
-#: so it is compressed.
+#: so it is compressed. A number at the end of a name is the width of the screen.
 OUTPUTS: Mapping[str, tuple[Any, Sequence[str]]] = {
     "pairs.txt": (_REPORT, ()),
+    "pairs-60.txt": (_REPORT, ()),
+    "pairs-120.txt": (_REPORT, ()),
+    "pairs-200.txt": (_REPORT, ()),
+    "notes.txt": (_REPORT, ("--notes",)),
+    "devices.txt": (_REPORT, (_SCENE_DEVICES,)),
+    "devices-60.txt": (_REPORT, (_SCENE_DEVICES,)),
+    "devices-200.txt": (_REPORT, (_SCENE_DEVICES,)),
+    "tree.txt": (_REPORT, ("--tree",)),
+    "tree-60.txt": (_REPORT, ("--tree",)),
     "all.txt": (_REPORT, ("--all",)),
+    "all-60.txt": (_REPORT, ("--all",)),
+    "all-120.txt": (_REPORT, ("--all",)),
     "pairs.csv": (_REPORT, ("--format", "csv")),
     "all.csv": (_REPORT, ("--all", "--format", "csv")),
     "report.json.xz": (_REPORT, ("--format", "json")),
     "netns.txt": (_NETNS, ()),
+    "netns-60.txt": (_NETNS, ()),
+    "netns-120.txt": (_NETNS, ()),
     "netns.csv": (_NETNS, ("--format", "csv")),
     "attach.txt": (_ATTACH, ("--all",)),
     "attach_devices.txt": (_ATTACH, (_SCENE_DEVICES,)),
@@ -56,6 +71,21 @@ OUTPUTS: Mapping[str, tuple[Any, Sequence[str]]] = {
 def folder_of(name: str) -> Path:
     """Return the folder with the golden output of a recorded core."""
     return HERE / f"{name}.golden"
+
+
+@contextlib.contextmanager
+def _screen_of(file: str) -> Iterator[None]:
+    # A file as wide as its name says.
+    _, _, width = file.partition(".")[0].rpartition("-")
+    if not width.isdigit():
+        yield
+        return
+    style = Style(int(width))
+    with contextlib.ExitStack() as patched:
+        for face in (veth_report, netns_report):
+            patch = mock.patch.object(face, "style_for", lambda *_: style)
+            patched.enter_context(patch)
+        yield
 
 
 def outputs(name: str, prog: Program, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
@@ -74,7 +104,8 @@ def outputs(name: str, prog: Program, snapshot: Snapshot) -> Iterator[tuple[str,
         path = Path(folder) / "output"
         for file, (main, options) in OUTPUTS.items():
             argv = devices if options == (_SCENE_DEVICES,) else options
-            status = main(prog, [*argv, "--output", str(path)])
+            with _screen_of(file):
+                status = main(prog, [*argv, "--output", str(path)])
             assert status == 0, (file, status)
             yield file, path.read_text()
 

@@ -100,13 +100,14 @@ def test_what_is_above_is_unreadable_or_unknown() -> None:
 
 def who(devices: Mapping[str, Device], name: str) -> list[str]:
     """The first cell of a device in the table of all devices."""
-    lines = table.devices(snapshot(*devices.values())).splitlines()
+    lines = table.devices(snapshot(*devices.values()))
     start = next(i for i, line in enumerate(lines) if f": {name} " in line)
-    found = [lines[start][:17].strip()]
+    # Two blanks are between columns.
+    found = [lines[start].split("  ")[0]]
     for line in lines[start + 1 :]:
         if line.startswith(str(HOST)) or line.startswith(str(POD)):
             break
-        found.append(line[:17].strip())
+        found.append(line.split("  ")[0])
     return found
 
 
@@ -122,7 +123,7 @@ def test_one_level_is_the_master() -> None:
 def test_several_levels_take_its_place() -> None:
     devices = stacked({"eth0": ("bond0",), "bond0": ("bond0.40",)})
     devices["eth0"] = devices["eth0"]._replace(master=devices["bond0"].ref)
-    assert who(devices, "eth0") == ["1: eth0", "< bond0", "< bond0.40"]
+    assert who(devices, "eth0") == ["1: eth0", "< bond0 < bond0.40"]
     text = csv.devices(snapshot(*devices.values()))
     assert ",eth0 < bond0 < bond0.40," in text
 

@@ -5,7 +5,7 @@ from drgn_veth.analysis.missing import missing_from
 from drgn_veth.core.module_types import module_without_types, no_module_types
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Bond, Device
-from drgn_veth.render import table
+from drgn_veth.render import head
 
 from tests.support.snapshots import BAD, HOST, device, snapshot
 
@@ -34,7 +34,7 @@ def test_nothing() -> None:
     whole = snapshot(device(HOST, 1, "a"))
     missing = missing_from(whole)
     assert (missing.brief(), missing.line()) == ("", None)
-    assert table.totals(whole).endswith("RPS on 0 devices")
+    assert head.totals(whole)[-1].endswith("RPS: none")
 
 
 def test_types_of_modules_are_no_damage() -> None:
@@ -45,7 +45,7 @@ def test_types_of_modules_are_no_damage() -> None:
         "partial report: 3 values missing: no types of bonding, ipvlan "
         "(drgn -s vmlinux -s .../bonding.ko loads them)"
     )
-    assert table.totals(lacking).endswith("devices; no types of bonding, ipvlan")
+    assert head.totals(lacking)[-1] == "  no types of bonding, ipvlan"
 
 
 def test_damage_comes_first() -> None:

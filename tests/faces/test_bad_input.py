@@ -74,7 +74,7 @@ def test_qemu_socket_that_is_not_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "args", [["--nosuch"], ["--kind"], ["--format", "xml"], ["extra"]]
+    "args", [["--nosuch"], ["--kind"], ["--format", "xml"], ["--rule", "nosuch"]]
 )
 def test_wrong_options(args: list[str]) -> None:
     done = run(*args)

@@ -10,11 +10,12 @@ from drgn_veth.analysis.rules import RULES_BY_ID
 from drgn_veth.analysis.rules.page import explain
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.faces import opening, veth_report
+from drgn_veth.faces.status import UsageError
 from drgn_veth.model import Snapshot, Veth, Xdp
 import pytest
 
 from tests.support.scripts import SCRIPT, one_line, run, without
-from tests.support.snapshots import HOST, device, pair
+from tests.support.snapshots import HOST, POD, STORY, device, node, pair
 
 
 @pytest.fixture
@@ -34,12 +35,16 @@ def test_check(report: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert report(sick) == 0
     assert report(sound, "--check") == 0
     plain = capsys.readouterr().out
-    assert "\nerror    no-peer  host 3: veth0\n" in plain
-    assert "\nwarning  mtu-mismatch  host 3: veth0\n" in plain
-    for extra in ((), ("--findings", "none"), ("--format", "csv"), ("--all",)):
+    assert "\nerror[no-peer] veth0 (host): " in plain
+    assert "\nwarning[mtu-mismatch] veth0 (host): " in plain
+    for extra in ((), ("--notes",), ("--format", "csv"), ("--all",), ("--tree",)):
         assert report(sick, "--check", *extra) == 1
     assert capsys.readouterr().err == ""
     assert report(sick, "--check", "--device", "veth0") == 1
+    assert report(sick, "--check", "veth0") == 1
+    # Only of these rules.
+    assert report(sick, "--check", "--rule", "no-*") == 1
+    assert report(sick, "--check", "--rule", "mtu-mismatch") == 0
     # An error counts if the pair is shown because of its other end.
     other = device(HOST, 9, "br0", kind="bridge")
     assert report(pair({"peer": None}, None, other), "--check", "--kind", "bridge") == 0
@@ -69,21 +74,100 @@ def test_findings_on_the_screen(
     report: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sick = pair({"mtu": 9000, "veth": Veth(1, 0)}, {"mtu": 3507})
-    screens = {}
-    for how in ("folded", "all", "none"):
-        assert report(sick, "--findings", how) == 0
-        screens[how] = capsys.readouterr().out
-    table = screens["none"]
-    assert table.endswith("RPS on 0 devices\n")
-    assert screens["folded"].startswith(f"{table}\nfound: 1 warning, 2 infos; ")
-    assert "xdp-peer-mtu  2, such as host 3: veth0: " in screens["folded"]
-    assert len(re.findall("^info     xdp-peer-mtu", screens["all"], re.M)) == 2
+    assert report(sick) == 0
+    plain = capsys.readouterr().out
+    assert "\nwarning[mtu-mismatch] veth0 (host): " in plain
+    assert "note[" not in plain
+    assert "\n  1 warning, 2 notes\n" in plain
+    assert "\n\n2 notes: --notes, or --rule RULE; " in plain
+    assert report(sick, "--notes") == 0
+    noted = capsys.readouterr().out
+    assert noted.startswith(plain[: plain.index("\n\n2 notes: ")])
+    assert "\nnote[xdp-peer-mtu] 2 devices: veth0 (host), eth0 (pod1)\n" in noted
     assert report(pair()) == 0
-    assert capsys.readouterr().out.endswith("RPS on 0 devices\n")
+    assert "note" not in capsys.readouterr().out
+
+
+def test_only_some_rules(report: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    sick = pair({"mtu": 9000, "veth": Veth(1, 0)}, {"mtu": 3507})
+    assert report(sick, "--rule", "xdp-peer-*", "--rule", "no-peer") == 0
+    screen = capsys.readouterr().out
+    assert len(re.findall(r"^note\[xdp-peer-mtu\] ", screen, re.M)) == 2
+    assert "  compared: " in screen
+    assert "mtu-mismatch" not in screen
+    assert report(sick, "--rule", "no-peer") == 0
+    assert capsys.readouterr().out.endswith("\n\nthese rules find nothing\n")
+    report(sick, "--rule", "xdp-peer-mtu", "--format", "json")
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert [f["rule"] for f in found] == ["xdp-peer-mtu"] * 2
+    assert {f["severity"] for f in found} == {"info"}
+    with pytest.raises(UsageError, match="'xdp-peer-mut'.*; there are xdp-peer-mtu"):
+        report(sick, "--rule", "xdp-peer-mut")
+
+
+def test_what_native_xdp_would_meet(
+    report: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report(STORY) == 0
+    screen = capsys.readouterr().out
+    (row,) = (line for line in screen.splitlines() if line.startswith("  host "))
+    assert row.endswith(" EEXIST, then ERANGE,")
+    assert (
+        '\n  ENOSPC  No space left on device: "veth: XDP expects number of rx queues'
+        ' not\n          less than peer tx queues"\n          veth0\n'
+    ) in screen
+
+
+def test_one_device(report: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert report(STORY, "veth0") == 0
+    screen = capsys.readouterr().out
+    for part in (
+        *("            veth0 (host)", "peer eth0 (pod1)", "RX queues   2 of 2"),
+        "XDP         generic p, id 7, tag 0000000000000000",
+        *("\ndefault     as driver: ", "\ngeneric     EBUSY: "),
+        *("\ndriver      EEXIST: ", "\noffload     EINVAL: "),
+        "\n            then ENOSPC: No space left on device: ",
+        "namespace host 4026531840",
+        "namespace pod1 4026532281\n  mounts: /run/netns/",
+    ):
+        assert part in screen
+    # The answers say why native XDP is refused.
+    assert "note[xdp-mode-conflict] veth0" not in screen
+
+
+def test_a_name_in_many_namespaces(
+    report: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report(node(12), "eth0") == 0
+    screen = capsys.readouterr().out
+    assert len(re.findall(r"^ +eth0 \(", screen, re.M)) == 12
+    with pytest.raises(UsageError) as raised:
+        report(node(13), "eth0")
+    said = str(raised.value)
+    assert said.startswith(f"13 devices match eth0: eth0 ({POD}), ")
+    assert said.count("eth0 (") == 12
+    assert "and 1 more" in said
+    with pytest.raises(UsageError, match="no device matches 'nosuch'"):
+        report(node(2), "nosuch")
+
+
+def test_a_large_node_is_a_page(
+    report: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = node(10_000)
+    assert report(whole) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) < 130
+    assert lines[1].startswith("10,000 veth pairs and 3 other devices in 10,001 name")
+    (left,) = (line for line in lines if line.startswith("  not shown: "))
+    assert " plain pairs" in left
+    assert report(node(200), "--all-pairs") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(" veth" in line for line in lines) >= 200
 
 
 def test_json_has_all_findings(report: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    report(pair({"mtu": 9000}, {"mtu": 3507}), "--format", "json", "--findings", "none")
+    report(pair({"mtu": 9000}, {"mtu": 3507}), "--format", "json")
     found = json.loads(capsys.readouterr().out)["findings"]
     assert [f["rule"] for f in found] == ["mtu-mismatch"] + ["xdp-peer-mtu"] * 2
 

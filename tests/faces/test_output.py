@@ -102,7 +102,8 @@ def test_output_to_dev_stdout_that_is_a_file(core: Path, tmp_path: Path) -> None
         f.write(b"after\n")
     assert (done.returncode, done.stderr) == (0, "")
     text = path.read_text()
-    assert text.startswith("before\nnetns ") and text.endswith("\nafter\n")
+    assert text.startswith("before\nvmcore (ELF)  Linux ")
+    assert text.endswith("\nafter\n")
 
 
 def test_file_system_without_unnamed_files(monkeypatch: Any, tmp_path: Path) -> None:

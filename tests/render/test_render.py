@@ -4,10 +4,14 @@
 import csv as csv_module
 import io
 import json
+import re
+from typing import Any
 
 from drgn_veth.core.english import number_list
 from drgn_veth.model import (
     DeviceRef,
+    Namespace,
+    Pair,
     QueueCount,
     Queues,
     RpsQueue,
@@ -15,11 +19,19 @@ from drgn_veth.model import (
     XdpProgram,
     unreadable_in,
 )
-from drgn_veth.render import csv, table, words
+from drgn_veth.render import csv, head, words
 from drgn_veth.render import json as render_json
 from drgn_veth.render.escape import for_terminal
+from drgn_veth.render.style import Style
 import pytest
 
+from tests.support.screens import (
+    WIDTHS,
+    assert_fits,
+    columns,
+    pairs_screen,
+    screens,
+)
 from tests.support.snapshots import BAD, HOST, POD, device, snapshot
 
 
@@ -83,16 +95,35 @@ def test_table_shows_both_ends() -> None:
             off_list="netns is dying",
         ),
     )
-    screen = table.pairs(whole, whole.devices)
-    for part in ("5: veth_xxx0", "rx 14/14", "tx 48/64", "frags", "(netns is dying)"):
+    screen = pairs_screen(whole, Style(120))
+    for part in (
+        " veth_xxx0 ",
+        " 14/14 ",
+        " 48/48 ",
+        " link frags ",
+        "(netns is dying)",
+    ):
         assert part in screen
-    assert table.totals(whole) == (
-        "1 pair (1 veth), 2 devices in 2 namespaces; XDP: 1 generic, 0 driver, "
-        "0 offload; RPS on 0 devices"
-    )
+    assert head.totals(whole) == [
+        "1 veth pair and 0 other devices in 2 namespaces    XDP: 1 generic; RPS: none"
+    ]
+    lines = screen.splitlines()
+    first = next(i for i, line in enumerate(lines) if " veth_xxx0 " in line)
+    assert "\u2514\u2500veth_yyy0 " in lines[first + 1]
+    ascii = pairs_screen(whole, Style(120, encoding="ascii"))
+    assert " +-veth_yyy0 " in ascii
+    assert ascii.isascii()
 
 
-def test_table_fits_whatever_is_in_it() -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("wcwidth", [True, False])
+def test_screens_fit_whatever_is_in_them(
+    width: int, wcwidth: bool, monkeypatch: Any
+) -> None:
+    if not wcwidth:
+        monkeypatch.setattr("drgn_veth.render.width._wcswidth", None)
+        monkeypatch.setattr("tabulate.wcwidth", None)
+        monkeypatch.setattr("tabulate.WIDE_CHARS_MODE", False)
     wild = device(
         HOST,
         2**31 - 1,
@@ -103,21 +134,55 @@ def test_table_fits_whatever_is_in_it() -> None:
         rps=tuple(RpsQueue(i, (i * 3,), 1 << i) for i in range(30)),
         peer=DeviceRef(BAD, BAD, "\xff" * 15, 1, "on no list"),
         master=BAD,
+        uppers=BAD,
+        lowers=BAD,
+        alias="\N{HANGUL SYLLABLE HAN}" * 80,
+        addresses=tuple(f"2001:db8:1234:5678:9abc:def0:1234:{i}/128" for i in range(9)),
     )
-    whole = snapshot(wild, wild._replace(ifindex=5))
-    for screen in (table.pairs(whole, whole.devices), table.devices(whole)):
-        for line in screen.splitlines():
-            assert len(line) <= 120
-            assert line.isprintable()
+    wide = device(
+        HOST,
+        4,
+        "\N{HANGUL SYLLABLE GUG}" * 5,
+        netns_label="\N{CJK UNIFIED IDEOGRAPH-7F51}" * 40,
+        peer=wild.ref,
+    )
+    whole = snapshot(
+        *(wild, wild._replace(ifindex=5, net_device=7), wide),
+        namespaces=(
+            Namespace(HOST, True, 3, label="\N{CJK UNIFIED IDEOGRAPH-7F51}" * 40),
+        ),
+    )
+    whole = whole._replace(
+        pairs=(*whole.pairs, Pair("veth", wide.ref, wild.ref._replace(net_device=9)))
+    )
+    for encoding in ("utf-8", "latin-1", "ascii"):
+        style = Style(width, encoding=encoding)
+        plain = screens(whole, style)
+        for screen in plain.values():
+            assert_fits(screen, width)
+            screen.encode(encoding)
+        for name, screen in screens(whole, style._replace(color=True)).items():
+            assert re.sub("\x1b\\[[0-9;]*m", "", screen) == plain[name]
+
+
+def test_wide_letters_line_up(monkeypatch: Any) -> None:
+    monkeypatch.setattr("drgn_veth.render.width._wcswidth", None)
+    monkeypatch.setattr("tabulate.wcwidth", None)
+    monkeypatch.setattr("tabulate.WIDE_CHARS_MODE", False)
+    names = ("eth0", "\N{HANGUL SYLLABLE GUG}" * 3)
+    one, other = (device(HOST, i, name) for i, name in enumerate(names, 1))
+    lines = pairs_screen(snapshot(one, other), Style(120)).splitlines()
+    ends = {columns(line[: line.index(" UP ")]) for line in lines if " UP " in line}
+    assert len(ends) == 1
 
 
 def test_totals_count_what_is_there() -> None:
     """What could not be read is neither attached nor off."""
     lost = device(HOST, 3, "a", xdp=Xdp(BAD, BAD, BAD, BAD), rps=BAD)
     some = device(HOST, 4, "b", rps=(RpsQueue(0, BAD, 0), RpsQueue(1, (0,), 0)))
-    line = table.totals(snapshot(lost, some))
-    assert "XDP: 0 generic, 0 driver, 0 offload; RPS on 1 device;" in line
-    assert line.endswith("6 values unreadable")
+    text = " ".join(head.totals(snapshot(lost, some), style=Style(200)))
+    assert "XDP: none; RPS: 1 device  " in text
+    assert text.endswith("6 values unreadable")
 
 
 def test_many_ways_to_steer_are_cut_short() -> None:

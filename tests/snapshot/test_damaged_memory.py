@@ -32,8 +32,9 @@ from drgn_veth.readers.netns import for_each_net_bounded, for_each_netdev_bounde
 from drgn_veth.readers.qdisc import Qdisc
 from drgn_veth.readers.queues import TxQueue
 from drgn_veth.readers.veth import VethPriv, VethRq, veth_priv
-from drgn_veth.render import findings
 from drgn_veth.render import json as render_json
+from drgn_veth.render.one_device import devices_in_full
+from drgn_veth.render.report import report
 from drgn_veth.snapshot import take_snapshot
 from drgn_veth.snapshot.addresses import Addresses
 from drgn_veth.snapshot.bridge_ports import BridgePorts
@@ -122,7 +123,9 @@ def take(altered: Altered, *asked: str) -> Snapshot:
     assert not any(map(is_bug, values_in(snapshot)))
     found = diagnose(snapshot)
     render_json.render(snapshot, found)
-    findings.findings(found, unfold=True)
+    few = [device for device in snapshot.devices if device.name in asked]
+    report(snapshot, snapshot, found)
+    devices_in_full(few, snapshot, found)
     predictor = Predictor(snapshot)
     for device in snapshot.devices:
         if device.name in asked:

@@ -19,7 +19,7 @@ from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Device, Snapshot, XdpProgram, unreadable_in
 from drgn_veth.readers.netns import for_each_net_bounded, for_each_netdev_bounded
 from drgn_veth.readers.xdp import XdpMode, dev_xdp_link, dev_xdp_prog
-from drgn_veth.render import csv, findings, table
+from drgn_veth.render import csv, findings
 from drgn_veth.render import json as render_json
 from drgn_veth.snapshot import take_snapshot
 import pytest
@@ -28,6 +28,7 @@ from tests.support.answers import compare_answers
 from tests.support.btf.edit import Types, renamed
 from tests.support.memory import Altered, altered_core
 from tests.support.recorded import CORES, Recorded, recorded_core
+from tests.support.screens import screens
 from tests.support.slow import slow_but
 
 OLD = [name for name in CORES if name.startswith("5.")]
@@ -44,9 +45,8 @@ def devices_of(prog: Program) -> Iterator[Object]:
 def report(snapshot: Snapshot) -> dict[str, Any]:
     """Return the report of a Snapshot, when all renderers have taken it."""
     found = diagnose(snapshot)
-    assert findings.findings(found, unfold=True)
-    table.devices(snapshot)
-    table.pairs(snapshot, snapshot.devices)
+    assert findings.in_full(found)
+    screens(snapshot, found=found)
     csv.devices(snapshot)
     said: dict[str, Any] = json.loads(render_json.render(snapshot, found))
     return said

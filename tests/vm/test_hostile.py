@@ -14,14 +14,16 @@ from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Device, Snapshot, unreadable_in
 from drgn_veth.readers.veth import veth_peer, veth_priv
 from drgn_veth.readers.xps import XPS_CPUS, XPS_RXQS, netdev_xps_maps
-from drgn_veth.render import csv, findings, table
+from drgn_veth.render import csv, head
 from drgn_veth.render import json as render_json
+from drgn_veth.render.style import PLAIN, Style
 from drgn_veth.snapshot import take_snapshot
 import pytest
 
 from tests.support.booted import Dump
 from tests.support.memory import Altered
 from tests.support.schemas import validate
+from tests.support.screens import assert_fits, pairs_screen, screens
 
 
 @pytest.fixture(scope="module")
@@ -57,15 +59,10 @@ def _take(altered: Altered) -> Snapshot:
             said = predictor.attach(device, mode)
             assert isinstance(said.errno, (int, Unreadable, type(None)))
             assert said.because
-    for line in findings.findings(found, unfold=True).splitlines():
-        assert line.isprintable()
-    for screen in (table.pairs(snapshot, snapshot.devices), table.devices(snapshot)):
-        for line in screen.splitlines():
-            assert line.isprintable()
-            assert len(line) <= 120
+    for screen in screens(snapshot, found=found).values():
+        assert_fits(screen, PLAIN.width)
     csv.devices(snapshot)
     csv.pairs(snapshot, snapshot.devices)
-    table.totals(snapshot)
     # Whatever it was: work stays in proportion to the dump.
     assert altered.reads < 1_000_000
     return snapshot
@@ -103,7 +100,7 @@ def test_peer_on_no_list(altered: Altered) -> None:
     peer = _named(snapshot, "veth_yyy0").peer
     assert peer == gone.ref
     assert sum(gone.ref in (pair.a, pair.b) for pair in snapshot.pairs) == 1
-    assert "(on no list, as" in table.pairs(snapshot, snapshot.devices)
+    assert "(on no list, as" in pairs_screen(snapshot, Style(120))
 
 
 def test_peer_unregistering(altered: Altered) -> None:
@@ -238,10 +235,10 @@ def test_stray_peer_makes_no_device(altered: Altered, one_zoo: Dump) -> None:
 
 
 def test_totals_do_not_count_what_cannot_be_read(altered: Altered) -> None:
-    before = table.totals(_take(altered))
+    before = head.totals(_take(altered))[-1]
     altered.exclude(_devices(altered)["dum_plain"].value_())
-    after = table.totals(_take(altered))
-    assert after.startswith(before + "; ")
+    after = head.totals(_take(altered))[-1]
+    assert after.startswith(before + "    ")
     assert after.endswith(" unreadable")
 
 
@@ -251,8 +248,8 @@ def test_same_ifindex_and_name(altered: Altered) -> None:
     one, other = devices["xmixa"], devices["rpsa"]
     altered.write(other.ifindex.address_of_().value_(), one.ifindex.to_bytes_())
     altered.write(other.name.address_of_().value_(), b"xmixa\0")
-    screen = table.pairs(snapshot := _take(altered), snapshot.devices)
-    row = screen[screen.index(": xmixb") :].splitlines()[0]
+    screen = pairs_screen(snapshot := _take(altered), Style(200))
+    row = screen[screen.index(" xmixb") :].splitlines()[0]
     assert "zoo_drop" in row or "driver" in screen
     assert sum(device.name == "xmixa" for device in snapshot.devices) == 2
     assert "driver zoo_nat" in screen

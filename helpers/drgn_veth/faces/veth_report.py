@@ -3,7 +3,7 @@
 veth_report.py
 --------------
 
-The report: a table, CSV or JSON, and what is wrong.
+The report: screens, CSV or JSON, and what is wrong.
 """
 
 import argparse
@@ -13,11 +13,14 @@ from typing import Optional
 from drgn import Program
 
 from ..analysis import diagnose, filters
+from ..analysis.netns_names import FilterError, as_in_snapshot
 from ..analysis.rules import RULES_BY_ID
 from ..analysis.rules.finding import Finding
 from ..analysis.rules.page import explain
+from ..analysis.shown import all_of, few, of_rules
 from ..model import Snapshot
-from ..render import csv, findings, json
+from ..render import csv, json
+from ..render.style import PLAIN, Style
 from . import opening
 from .filtering import keep_wanted, warn_of_missing
 from .options import (
@@ -31,6 +34,7 @@ from .options import (
 )
 from .output import check_output, write_output
 from .status import EXIT_FOUND, EXIT_OK, UsageError, warn
+from .terminal import style_for
 
 __all__ = ("main", "parser")
 
@@ -42,34 +46,40 @@ queues, XDP programs and RPS masks; and diagnose what is wrong with them.
 _EPILOG = """\
 examples:
   drgn -c vmcore scripts/veth_report.py
-                                   the pairs in a crash dump, as a table
+                                   the pairs in a crash dump
+  drgn scripts/veth_report.py veth0 'cali*'
+                                   these devices in full, running kernel
   drgn scripts/veth_report.py --netns pod1 --netns host --all
-                                   all devices of two namespaces, running kernel
-  drgn --qemu qmp.sock scripts/veth_report.py --device 'veth*'
-                                   devices by name, in a QEMU guest
+                                   all devices of two namespaces
+  drgn --qemu qmp.sock scripts/veth_report.py --tree
+                                   namespaces and their devices, in a QEMU guest
   python3 scripts/veth_report.py -c vmcore -s vmlinux --format json
   python3 scripts/veth_report.py --explain xdp-native-queues
                                    what a finding means; needs no dump
 
-in the table:
-  netns      label of the network namespace; the line "namespaces" has its inode
-             number, which readlink /proc/PID/ns/net shows
-  queues     real/max: how many the device uses, and how many it was created with
-  XDP        mode (generic, driver, offload), name#id of the program; "link" if
-             a BPF link holds it, "frags" if it supports multi-buffer packets
-  RPS CPUs   where RPS steers received packets; "rx0:1-2" is queue 0 only
-  ?          could not be read; --format json says why
+on the screen:
+  E, W         in front of a device with an error or a warning
+  NETNS        label of the network namespace; above the table, the labels have the
+               inode numbers, which readlink /proc/PID/ns/net shows
+  DEVICE       the second end of a pair is below the first; < br0: a port of br0
+  RX/TX        queues that the device uses
+  XDP          mode (generic, driver, offload), name#id of the program; "link" if
+               a BPF link holds it, "frags" if it supports multi-buffer packets
+  RPS          CPUs that RPS steers received packets to; "rx0:1-2" is queue 0 only
+  NATIVE XDP   the answer to an attach in native mode that replaces nothing; "then":
+               the answer once that is fixed
+  ?            could not be read; --format json says why
 
-findings, below the table, worst first (JSON has all of them):
-  error      something is broken now
-  warning    it will hurt the traffic that is set up now
-  info       it matters if you want what it is about, such as native XDP; infos of one
-             rule are folded into a count and an example
-  undecided  a value could not be read, or is not in any dump; counted separately
-  $          a command that fixes it, for a shell on the host; a line "this ..." above
-             it names side effects
-  to undo it a command that only undoes a state, which may be intended
-  then       how the kernel would still refuse a native attach afterwards
+findings:
+  error        something is broken now
+  warning      it will hurt the traffic that is set up now
+  note         it matters if you want what it is about, such as native XDP; --notes and
+               --rule show them; "info" in the JSON
+  undecided    a value could not be read, or is not in any dump; counted separately
+  fix          a command for a shell on the host; "the fix ..." above it names side
+               effects
+  to undo it   a command that only undoes a state, which may be intended
+  then         how the kernel would still refuse a native attach afterwards
 
 exit status:
   0  the report was printed, even if some values could not be read
@@ -83,7 +93,24 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the script's options."""
     p = new_parser("veth_report.py", _DESCRIPTION, _EPILOG)
     p.add_argument(
+        "names",
+        metavar="DEVICE",
+        nargs="*",
+        help="show these devices in full: names, altnames or shell patterns; with "
+        "other screens and formats, as --device",
+    )
+    p.add_argument(
         "--all", action="store_true", help="list devices of every kind instead of pairs"
+    )
+    p.add_argument(
+        "--tree",
+        action="store_true",
+        help="show namespaces and their devices as a tree instead",
+    )
+    p.add_argument(
+        "--all-pairs",
+        action="store_true",
+        help="show all pairs, even if they fill more than two screens",
     )
     only = p.add_argument_group(
         "filters", "A pair is shown if one of its ends matches all filters."
@@ -91,11 +118,18 @@ def parser() -> argparse.ArgumentParser:
     add_filter_options(only)
     rules = p.add_argument_group("diagnosis")
     rules.add_argument(
-        "--findings",
-        choices=("folded", "all", "none"),
-        default="folded",
-        help="findings below the table: folded shows the infos of one rule as a count "
-        "and an example (the default), all shows each finding, none shows none",
+        "--notes",
+        action="store_true",
+        help="also show notes: what matters only for a feature that is not in use yet",
+    )
+    rules.add_argument(
+        "--rule",
+        metavar="RULE",
+        action="append",
+        default=[],
+        dest="rules",
+        help="show only the findings and notes of this rule, each with the values that "
+        "were compared; shell pattern; may be repeated",
     )
     rules.add_argument(
         "--check",
@@ -128,25 +162,54 @@ def _listed(kept: Snapshot) -> Snapshot:
     return filters.matched_only(kept) if filtered else kept
 
 
-def _table(
+def _in_full(
+    kept: Snapshot,
+    whole: Snapshot,
+    found: Sequence[Finding],
+    names: Sequence[str],
+    style: Style,
+) -> str:
+    from ..render.one_device import devices_in_full
+
+    try:
+        devices = few(kept, names)
+    except FilterError as e:
+        raise UsageError(str(e)) from None
+    return devices_in_full(devices, whole, found, style)
+
+
+def _screen(
     args: argparse.Namespace,
     kept: Snapshot,
     whole: Snapshot,
     found: Sequence[Finding],
+    style: Style,
 ) -> str:
-    from ..render import table
+    from ..render import head, report, table, tree
 
+    asked = report.Asked(args.notes, args.all_pairs)
+    if args.names and not (args.all or args.tree):
+        return _in_full(kept, whole, found, args.names, style)
     if args.all:
-        screen = table.devices(_listed(kept), whole.devices)
-    elif kept.pairs:
-        screen = table.pairs(kept, whole.devices)
+        listed = _listed(kept)
+        legend = head.legend(listed, all_of(listed), style)
+        screen = [legend, table.devices(listed, whole.devices, style)]
+    elif args.tree:
+        screen = [tree.tree(kept, found, style)]
+    elif args.rules:
+        return report.of_rules(kept, whole, found, style)
     else:
-        screen = "no veth or netkit pairs; --all lists devices of every kind"
-    head = table.head(whole)
-    parts = [*([head] if head else []), screen, table.legend(kept), table.totals(kept)]
-    if args.findings != "none" and found:
-        parts.append(findings.findings(found, unfold=args.findings == "all"))
-    return "\n\n".join(parts) + "\n"
+        return report.report(kept, whole, found, asked, style)
+    return report.around(screen, kept, whole, found, asked, style)
+
+
+def _of_rules(
+    found: Sequence[Finding], args: argparse.Namespace
+) -> tuple[Finding, ...]:
+    try:
+        return of_rules(found, args.rules)
+    except FilterError as e:
+        raise UsageError(f"--rule: {e}") from None
 
 
 def _render(
@@ -154,6 +217,7 @@ def _render(
     kept: Snapshot,
     whole: Snapshot,
     found: Sequence[Finding],
+    style: Style,
 ) -> str:
     if args.format == "json":
         return json.render(kept, found)
@@ -161,7 +225,7 @@ def _render(
         if args.all:
             return csv.devices(_listed(kept), whole.devices)
         return csv.pairs(kept, whole.devices)
-    return _table(args, kept, whole, found)
+    return _screen(args, kept, whole, found, style)
 
 
 def _explanation(rule: str) -> str:
@@ -183,11 +247,14 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
         write_output(text, args.output, opening.inputs(prog, args))
         return EXIT_OK
     check_format(args.format)
+    _of_rules((), args)
+    style = style_for(args.output, args.color) if args.format == "table" else PLAIN
+    args.devices = [*args.devices, *map(as_in_snapshot, args.names)]
     target = opening.open_target(prog, args)
     whole = opening.take(target)
     kept = keep_wanted(target, whole, args)
-    found = diagnose.keep_findings(diagnose.diagnose(whole), kept)
-    text = _render(args, kept, whole, found)
+    found = _of_rules(diagnose.keep_findings(diagnose.diagnose(whole), kept), args)
+    text = _render(args, kept, whole, found, style)
     write_output(text, args.output, opening.inputs(target, args))
     warn_of_missing(kept)
     if args.check:

@@ -20,6 +20,7 @@ from ..analysis.chains import chains_above
 from ..core.unreadable import Maybe, Unreadable
 from ..model import BridgePort, Device, DeviceRef, Pair
 from . import words
+from .width import KEEP
 
 __all__ = (
     "COLUMNS",
@@ -45,12 +46,12 @@ class Cell(NamedTuple):
     header: str
 
 
-WHO = Cell("netns\nifindex: name")
-KIND = Cell("kind")
-STATE = Cell("state\nMTU")
-QUEUES = Cell("queues\nreal/max")
-XDP_RPS = Cell("XDP program#id\nRPS CPUs")
-PEER = Cell("peer\n(netns:ifindex)")
+WHO = Cell("NETNS\nIFINDEX: DEVICE")
+KIND = Cell("KIND")
+STATE = Cell("STATE\nMTU")
+QUEUES = Cell("QUEUES\nREAL/MAX")
+XDP_RPS = Cell("XDP PROGRAM#ID\nRPS CPUS")
+PEER = Cell("PEER\n(NETNS:IFINDEX)")
 
 
 class Column(NamedTuple):
@@ -112,7 +113,7 @@ def _chain(devices: Mapping[int, Device], device: Device) -> str:
 
 def _kept_together(text: str) -> str:
     # Each line of a cell begins with "<".
-    return text.replace("< ", "<\N{NO-BREAK SPACE}")
+    return text.replace("< ", f"<{KEEP}")
 
 
 def _above(devices: Mapping[int, Device], device: Device) -> list[str]:

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+One device in full
+------------------
+
+Both ends of its pair side by side, what the kernel would answer to an XDP attach, what
+is wrong, and who is in its namespace.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Optional
+
+from ..analysis.attach.predictor import MODES, Predictor, TooOldError
+from ..analysis.attach.question import DRV, Answer
+from ..analysis.native import chain
+from ..analysis.rules.finding import INFO, Finding
+from ..core.unreadable import Unreadable
+from ..model import Container, Device, DeviceRef, Namespace, NetTask, Snapshot
+from . import findings, head, native, words
+from .commands import command
+from .device_facts import FACTS, Known
+from .escape import for_terminal
+from .grid import Column, grid
+from .report import joined
+from .style import PLAIN, Style
+from .width import wrap
+
+__all__ = ("devices_in_full",)
+
+_LABEL = 12
+_MOST_TASKS = 10
+_MOST_CONTAINERS = 8
+
+
+def _name(device: Device) -> str:
+    return f"{words.cell(device.name)} ({words.netns(device.ref)})"
+
+
+def _facts(
+    device: Device, peer: Optional[Device], known: Known, style: Style
+) -> list[str]:
+    ends = [device] if peer is None else [device, peer]
+    columns = [Column("", _LABEL)]
+    columns.append(Column(_name(device), 20, indent="  "))
+    if peer is not None:
+        columns.append(Column(f"peer {_name(peer)}", 20, indent="  "))
+    rows = []
+    for label, tell in FACTS:
+        cells = ["\n".join(tell(end, known)) for end in ends]
+        if any(cells):
+            rows.append([label, *(cell or "-" for cell in cells)])
+    lines = grid(columns, rows, style)
+    if peer is None and isinstance(device.peer, DeviceRef):
+        said = f"peer {words.reference(device.peer)} was not found"
+        lines += wrap(style.shown(said), style.width, rest="  ")
+    elif isinstance(device.peer, Unreadable):
+        why = for_terminal(device.peer.reason)
+        lines += wrap(style.shown(f"peer could not be read: {why}"), style.width)
+    return lines
+
+
+def _because(answer: Answer) -> str:
+    where = f"{answer.function}(): " if answer.function else ""
+    return f"{where}{for_terminal(answer.because)}"
+
+
+def _told(answer: Answer) -> str:
+    name = native.outcome(answer)
+    if not isinstance(answer.errno, int) or not answer.errno:
+        return name
+    return f"{name}: {native.refusal(answer.errno, answer.message)}"
+
+
+def _answer(mode: str, answer: Answer, style: Style) -> Iterator[str]:
+    indent = " " * _LABEL
+    for i, one in enumerate(chain(answer)):
+        told = style.shown(_told(one))
+        start = f"{mode:<{_LABEL}}" if not i else f"{indent}then "
+        lines = wrap(told, style.width, start, indent)
+        name = native.outcome(one)
+        colour = "green" if name == "ok" else "red"
+        yield lines[0].replace(name, style.paint(name, colour), 1)
+        yield from lines[1:]
+        because = style.shown(_because(one))
+        yield from wrap(because, style.width, indent, indent)
+        if one.fix_effect is not None:
+            effect = style.shown(f"the fix {for_terminal(one.fix_effect)}:")
+            yield from wrap(effect, style.width, indent, indent)
+        for text in one.fix:
+            yield from command(text, f"{indent}fix: ", style)
+
+
+def _same(answer: Answer, other: Answer) -> bool:
+    seen = [[(one.errno, one.message) for one in chain(a)] for a in (answer, other)]
+    return seen[0] == seen[1]
+
+
+def _answers(device: Device, predictor: Predictor, style: Style) -> list[str]:
+    lines = [style.paint(f"{'XDP ATTACH':<{_LABEL}}ANSWER", "bold")]
+    answers = {mode: predictor.attach(device, mode) for mode in MODES}
+    default = answers.pop("default")
+    meant = "driver" if device.driver.ndo_bpf is True else "generic"
+    if _same(default, answers[meant]):
+        has = "has" if meant == "driver" else "has no"
+        said = f"as {meant}: its driver {has} ndo_bpf"
+        lines += wrap(said, style.width, f"{'default':<{_LABEL}}", " " * _LABEL)
+    else:
+        lines += _answer("default", default, style)
+    for mode, answer in answers.items():
+        lines += _answer(mode, answer, style)
+    return lines
+
+
+def _task(task: NetTask) -> str:
+    thread = "" if task.thread is None else f", thread {words.cell(task.thread)}"
+    return f"{words.cell(task.comm)} (pid {words.cell(task.pid)}{thread})"
+
+
+def _container(container: Container) -> str:
+    pod = "" if container.pod is None else f", pod {words.cell(container.pod)}"
+    return f"{words.cell(container.label)}{pod}: {words.cell(container.cgroup)}"
+
+
+def _namespace(namespace: Namespace, style: Style) -> list[str]:
+    lines = [f"namespace {head.namespace(namespace)}"]
+    for label, paths in (("names", namespace.names), ("mounts", namespace.mounts)):
+        if isinstance(paths, Unreadable):
+            lines.append(f"  {label}: {words.UNKNOWN}")
+        elif paths and label == "mounts":
+            lines.append(f"  mounts: {', '.join(map(words.cell, paths))}")
+    tasks = namespace.tasks
+    if isinstance(tasks, Unreadable):
+        lines.append(f"  processes: {words.UNKNOWN}")
+    elif tasks:
+        shown = ", ".join(map(_task, tasks[:_MOST_TASKS]))
+        count = namespace.task_count
+        most = len(tasks[:_MOST_TASKS])
+        more = isinstance(count, int) and count > most
+        rest = f" and {count - most:,} more" if isinstance(count, int) and more else ""
+        lines.append(f"  processes: {shown}{rest}")
+    elif tasks == ():
+        lines.append("  no process is in it")
+    containers = namespace.containers
+    if isinstance(containers, Unreadable):
+        lines.append(f"  containers: {words.UNKNOWN}")
+    known = containers if isinstance(containers, tuple) else ()
+    for container in known[:_MOST_CONTAINERS]:
+        lines.append(f"  container {_container(container)}")
+    if known[_MOST_CONTAINERS:]:
+        lines.append(f"  and {len(known) - _MOST_CONTAINERS:,} more containers")
+    return [
+        part
+        for line in lines
+        for part in wrap(
+            style.shown(line.lstrip()), style.width, "  " * line.startswith(" "), "    "
+        )
+    ]
+
+
+def _is_said(
+    finding: Finding, device: Device, refusals: set[tuple[str, Optional[str]]]
+) -> bool:
+    kernel = finding.kernel
+    if finding.severity != INFO or finding.device != device.ref or kernel is None:
+        return False
+    return (kernel.errno, kernel.message) in refusals
+
+
+def _one(
+    device: Device,
+    whole: Snapshot,
+    known: Known,
+    predictor: Optional[Predictor],
+    found: Sequence[Finding],
+    style: Style,
+) -> Iterator[list[str]]:
+    peer = device.peer
+    other = known.devices.get(peer.net_device) if isinstance(peer, DeviceRef) else None
+    yield _facts(device, other, known, style)
+    if predictor is not None:
+        yield _answers(device, predictor, style)
+    ends = {device.net_device, *(() if other is None else (other.net_device,))}
+    mine = [f for f in found if f.device is not None and f.device.net_device in ends]
+    if predictor is not None:
+        # The answers say it already.
+        answer = predictor.attach(device, DRV)
+        refusals = {(native.outcome(one), one.message) for one in chain(answer)}
+        mine = [f for f in mine if not _is_said(f, device, refusals)]
+    yield findings.in_full(mine, style) or ["no findings, no notes"]
+    places = {device.netns, *(() if other is None else (other.netns,))}
+    for namespace in whole.namespaces:
+        if namespace.inum in places:
+            yield _namespace(namespace, style)
+
+
+def devices_in_full(
+    devices: Sequence[Device],
+    whole: Snapshot,
+    found: Sequence[Finding],
+    style: Style = PLAIN,
+) -> str:
+    """
+    Return all that is known of some devices.
+
+    :param whole: All that there is
+    :param found: All findings
+    """
+    by_address: Mapping[int, Device] = {d.net_device: d for d in whole.devices}
+    known = Known(by_address, whole.links)
+    predictor: Optional[Predictor] = None
+    parts = [head.target(whole, style), head.blocked(whole, style)]
+    try:
+        predictor = Predictor(whole)
+    except TooOldError as e:
+        parts.append(wrap(f"no answers to an XDP attach: {e}", style.width))
+    for device in devices:
+        parts += _one(device, whole, known, predictor, found, style)
+    return joined(parts)
