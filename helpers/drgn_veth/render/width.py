@@ -84,7 +84,7 @@ def cut(text: str, most: int, sign: str = "~") -> str:
 
 def _pieces(word: str, first: int, columns: int) -> Iterator[str]:
     room = first
-    while width(word) > room:
+    while word and width(word) > room:
         end = _fitting(word, room)
         yield word[:end]
         word = word[end:]
@@ -103,6 +103,7 @@ def wrap(
     :param rest: Indentation of the other lines
     :param keep: Leave :data:`KEEP` as it is
     """
+    text = text.rstrip()
     if width(text) + len(first) <= columns:
         return [f"{first}{text}" if keep else narrow(f"{first}{text}")]
     lines = []
