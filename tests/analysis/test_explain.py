@@ -106,11 +106,11 @@ def test_an_errno_that_no_check_gives() -> None:
     [
         ("ENOSPCE", "nearest: ENOSPC"),
         ("xdp-native-queue", "nearest: xdp-native-queues"),
-        ("EN", "without one, it lists all"),
-        ("", "without one, it lists all"),
-        ("999", "without one, it lists all"),
-        ("99999999", "without one, it lists all"),
-        ("[((", "without one, it lists all"),
+        ("EN", "explain alone lists all of them"),
+        ("", "explain alone lists all of them"),
+        ("999", "explain alone lists all of them"),
+        ("99999999", "explain alone lists all of them"),
+        ("[((", "explain alone lists all of them"),
     ],
 )
 def test_what_is_not_known(given: str, said: str) -> None:

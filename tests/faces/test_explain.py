@@ -39,7 +39,7 @@ def test_without_a_target(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["ENOSPCE"], "nearest: ENOSPC"),
         (["xdp-native-queus"], "nearest: xdp-native-queues"),
-        (["ENOSPC", "qwertz"], "'qwertz'; without one, it lists all"),
+        (["ENOSPC", "qwertz"], "'qwertz'; explain alone lists all of them"),
     ],
 )
 def test_what_is_not_known(given: list[str], near: str) -> None:
@@ -98,13 +98,13 @@ def test_devices_are_those_of_xdp_attach(
     for error, places in wanted.items():
         text = said(capsys, error, prog=recorded.prog)
         number = len(places)
-        assert f", {number} device{'s' * (number > 1)} would: " in text
+        assert f" would give it on {number} device{'s' * (number > 1)}: " in text
         if number <= 12:
             for place in places:
                 device = devices[place]
                 assert f"{device.name} ({device.netns_label})" in text
     for error in errnos().keys() - wanted.keys():
-        assert " would: " not in said(capsys, error, prog=recorded.prog)
+        assert " on no device" in said(capsys, error, prog=recorded.prog)
 
 
 def test_filters_choose_devices(

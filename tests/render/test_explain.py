@@ -55,7 +55,8 @@ def test_the_seed() -> None:
         assert part in text
     text = words(topic(find_topic("ENOSPC"), here=here("6.12-zoo")))
     for part in (
-        "On 6.12.0, 3 devices would: q24b (host), q24a (host), onea (host).",
+        "On 6.12.0, attaching a new program would give it on 3 devices: q24b (host), ",
+        "on 3 devices: q24b (host), q24a (host), onea (host).",
         "all since v5.9; 6.12.0 has it",
         "q24b (host): default, driver q24b has only 2 real RX queues, but its",
         "its peer q24a has 4 real TX queues $ ethtool -L q24a tx 2 generic mode would",
@@ -64,6 +65,14 @@ def test_the_seed() -> None:
         "veth_xxx0 (host): default, driver, after EEXIST veth_xxx0 has only 14 real",
     ):
         assert part in text
+
+
+def test_a_part_of_a_message() -> None:
+    text = words(topic(find_topic("Peer MTU"), here=here("6.12-zoo")))
+    assert "would say it on 1 device: m3507b (host)." in text
+    assert "default, driver without fragments" in text
+    text = words(topic(find_topic("peer is detached"), here=here("6.12-zoo")))
+    assert "would say it on no device." in text
 
 
 def test_checks_that_nobody_meets_are_told_in_short() -> None:

@@ -13,7 +13,7 @@ import os
 import secrets
 import stat
 import sys
-from typing import BinaryIO, Optional
+from typing import BinaryIO, Optional, Union
 
 from drgn_veth_start import at_signal, last_step
 
@@ -191,7 +191,7 @@ def replacing(
         ) from None
 
 
-def _to_stdout(text: str) -> None:
+def _to_stdout(parts: Iterable[str]) -> None:
     out = sys.stdout
     if out is None:
         raise UsageError("standard output is closed; --output FILE writes to a file")
@@ -202,11 +202,14 @@ def _to_stdout(text: str) -> None:
             # than it is given.
             binary = open(out.fileno(), "wb", closefd=False)
         except io.UnsupportedOperation:
-            out.write(text)  # Not a file: a notebook has its own.
+            out.write("".join(parts))  # Not a file: a notebook has its own.
             return
         with binary:
-            # The terminal's encoding may lack characters of a device's name.
-            binary.write(text.encode(out.encoding, "backslashreplace"))
+            # The terminal's encoding may lack characters of a device's name. All parts
+            # are made before the first one is written.
+            binary.writelines(
+                [part.encode(out.encoding, "backslashreplace") for part in parts]
+            )
     except BrokenPipeError:
         pass  # The reader has seen enough.
     except OSError as e:
@@ -215,17 +218,21 @@ def _to_stdout(text: str) -> None:
         ) from None
 
 
-def write_output(text: str, path: Optional[str], inputs: Iterable[str] = ()) -> None:
+def write_output(
+    text: Union[str, Iterable[str]], path: Optional[str], inputs: Iterable[str] = ()
+) -> None:
     """
     Write the output completely or not at all.
 
+    :param text: The text, or the parts of a long one
     :param path: File, None for standard output
     :param inputs: The input files, which are never written to
     :raises UsageError: if it cannot be written
     """
+    parts = (text,) if isinstance(text, str) else text
     if path is None:
         check_output(path, inputs)
-        _to_stdout(text)
+        _to_stdout(parts)
         return
     with replacing(path, inputs) as f:
-        f.write(text.encode("utf-8", "backslashreplace"))
+        f.writelines(part.encode("utf-8", "backslashreplace") for part in parts)

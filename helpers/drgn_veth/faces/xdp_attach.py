@@ -8,7 +8,7 @@ What the kernel would answer to an XDP attach: a table or JSON.
 
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
 from drgn import Program
 
@@ -292,6 +292,7 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
         raise UsageError(str(e)) from None
     except predictor.TooOldError as e:
         raise TargetError(str(e)) from None
+    text: Union[str, Iterable[str]]
     if args.format == "json":
         blocked_by = asked.predictor.blocked_by
         text = json.attempts(_each(args, asked, devices), blocked_by)

@@ -215,11 +215,12 @@ def _summary(topic: Topic, here: Optional[Here]) -> str:
     if here.kernel is None:
         return f"{text} (in general; {here.name} is older than v5.9: it differs)"
     now = [one for one in here.met if one.check in topic.checks and not one.after]
+    does = "give" if topic.errno is not None else "say"
+    text = f"{text} On {for_terminal(here.name)}, attaching a new program would {does} "
     if not now:
-        return f"{text} On {here.name}, no device meets it now."
+        return f"{text}it on no device."
     there = len({id(one.device) for one in now})
-    names = _names(now, _MOST)
-    return f"{text} On {here.name}, {count(there, 'device')} would: {names}."
+    return f"{text}it on {count(there, 'device')}: {_names(now, _MOST)}."
 
 
 _IN_SHORT = (

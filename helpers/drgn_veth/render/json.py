@@ -9,6 +9,7 @@ compare two reports. The text is ASCII, so that no name can harm a terminal.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+import itertools
 import json
 from typing import Any, Optional
 
@@ -45,16 +46,25 @@ def document(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> dict[str, 
     }
 
 
-def _text(sections: Iterable[tuple[str, Any]]) -> str:
-    parts = []
+#: Records that are made into text at once.
+_MANY = 256
+
+
+def _parts(sections: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    # The text in parts: of 10,000 pairs, it would take more memory than they do.
+    start = "{"
     for name, part in sections:
-        if isinstance(part, Iterator):
-            lines = ",\n".join(map(json.dumps, part))
-            text = f"[\n{lines}\n]" if lines else "[]"
-        else:
-            text = json.dumps(part)
-        parts.append(f"{json.dumps(name)}: {text}")
-    return "{" + ",\n".join(parts) + "}\n"
+        yield f"{start}{json.dumps(name)}: "
+        start = ",\n"
+        if not isinstance(part, Iterator):
+            yield json.dumps(part)
+            continue
+        before = "[\n"
+        for records in iter(lambda: list(itertools.islice(part, _MANY)), []):  # noqa: B023
+            yield before + ",\n".join(map(json.dumps, records))
+            before = ",\n"
+        yield "[]" if before == "[\n" else "\n]"
+    yield "}\n"
 
 
 def render(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> str:
@@ -63,12 +73,14 @@ def render(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> str:
 
     :param findings: What :func:`~drgn_veth.analysis.diagnose.diagnose()` found
     """
-    return _text(_sections(snapshot, findings))
+    return "".join(_parts(_sections(snapshot, findings)))
 
 
-def attempts(asked: Iterable[Attempt], blocked_by: Maybe[Optional[Task]]) -> str:
-    """Return the answers to XDP attaches as JSON text."""
-    return _text(
+def attempts(
+    asked: Iterable[Attempt], blocked_by: Maybe[Optional[Task]]
+) -> Iterator[str]:
+    """Yield the answers to XDP attaches as JSON text, in parts."""
+    yield from _parts(
         (
             ("schema", SCHEMA),
             ("blocked_by", plain(blocked_by)),

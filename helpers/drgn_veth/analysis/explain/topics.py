@@ -118,7 +118,9 @@ def find_topic(given: str) -> Topic:
         if topic is not None:
             return topic
     near = nearest(text, _names())
-    offered = f"nearest: {', '.join(near)}" if near else "without one, it lists all"
+    offered = (
+        f"nearest: {', '.join(near)}" if near else "explain alone lists all of them"
+    )
     raise UnknownTopicError(f"no errno, rule or message is called {given!r}; {offered}")
 
 
