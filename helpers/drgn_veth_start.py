@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# PYTHON_ARGCOMPLETE_OK: for shells in which all of its commands are completed.
 """
 The start of a script, and of the command
 -----------------------------------------
