@@ -37,9 +37,10 @@ $(VENV)/.made:
 	$(PYTHON) .ci/venv.py $(VENV)
 	@touch $@
 
-# A stamp for each set of packages: demo needs two, the checks need more.
+# A stamp for each set of packages: demo needs two, the checks need more. With it, the
+# environment has the command drgn-veth.
 $(VENV)/.run: pyproject.toml | $(VENV)/.made
-	$(PIP) 'drgn>=0.0.33' 'tabulate>=0.9'
+	$(PIP) 'drgn>=0.0.33' 'tabulate>=0.9' -e .
 	@touch $@
 
 # The tests have their bytecode elsewhere: see PYTEST.

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# PYTHON_ARGCOMPLETE_OK: for shells in which all of its commands are completed.
 """
 The start of a script, and of the command
 -----------------------------------------
@@ -10,6 +11,7 @@ of it.
 
 import contextlib
 import os
+import re
 import signal
 import sys
 
@@ -183,9 +185,20 @@ def check_versions() -> str:
 
 
 def check_module() -> None:
-    """Check the versions for ``python3 -m drgn_veth``, which imports that package."""
-    if sys.argv[:1] == ["-m"]:
+    """
+    Begin ``python3 -m drgn_veth``, which imports the package before anything else.
+    """
+    # While Python looks for the module, its name is not in sys.argv.
+    if sys.argv[:1] != ["-m"]:
+        return
+    try:
+        with open("/proc/self/cmdline", "rb") as f:
+            words = f.read()
+    except OSError:
+        return
+    if re.search(rb"\0-\w*m\0?drgn_veth\0", words):
         called(COMMAND)
+        _end_at_signals()
         check_versions()
 
 

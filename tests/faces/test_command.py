@@ -14,12 +14,24 @@ import drgn_veth_start
 import pytest
 
 from tests.support.recorded import smallest_core
-from tests.support.scripts import REPOSITORY, run, started
+from tests.support.scripts import REPOSITORY, run, started, take_signals
 
 ENTRY = """
     from drgn_veth_start import command
     sys.argv[0] = "/usr/bin/drgn-veth"
     command()
+"""
+
+# Sends SIGINT to its own process when a module is about to be imported.
+AT_IMPORT = """
+import os, signal, sys
+
+class Killer:
+    def find_spec(self, name, path=None, target=None):
+        if name == "drgn_veth.model":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Killer())
 """
 
 
@@ -173,6 +185,41 @@ def test_old_drgn(drgn_python: Callable[[str], str]) -> None:
     assert done.stderr == (
         "drgn-veth: drgn 0.0.30 is too old: pip install 'drgn>=0.0.33'\n"
     )
+
+
+@pytest.mark.parametrize("how", [["-m", "drgn_veth"], ["-mdrgn_veth"]], ids=len)
+def test_interrupted_start_of_the_module(how: list[str], tmp_path: Path) -> None:
+    """A signal while Python imports the package, which is before it runs the module."""
+    (tmp_path / "sitecustomize.py").write_text(AT_IMPORT)
+    path = os.pathsep.join([str(tmp_path), str(REPOSITORY / "helpers")])
+    done = subprocess.run(
+        [sys.executable, *how, "-h"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": path},
+        preexec_fn=take_signals,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_module_of_others_keeps_its_signals(tmp_path: Path) -> None:
+    """One that imports the package, before it runs itself."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "__init__.py").write_text("import drgn_veth")
+    (tmp_path / "other" / "__main__.py").write_text(
+        "import signal; print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)"
+    )
+    path = os.pathsep.join([str(tmp_path), str(REPOSITORY / "helpers")])
+    done = subprocess.run(
+        [sys.executable, "-m", "other"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": path},
+        preexec_fn=take_signals,
+    )
+    assert (done.stdout, done.stderr) == ("True\n", "")
 
 
 def test_no_more_is_imported_than_a_script_needs(core: Path) -> None:

@@ -172,6 +172,13 @@ def test_files_in_any_order(core: Path, tmp_path: Path) -> None:
         assert args.device == [w for w in words if w == "lo"]
 
 
+def test_words_to_explain(core: Path) -> None:
+    args = argparse.Namespace(core=None, qemu=None, symbols=[], files=[])
+    args.what = ["rx/tx", "queues", str(core)]
+    files.take_files(args)
+    assert (args.what, args.core) == (["rx/tx", "queues"], str(core))
+
+
 def test_vmlinux_alone_is_for_the_running_kernel(tmp_path: Path) -> None:
     path = vmlinux(tmp_path / "a")
     args = options(path)

@@ -72,9 +72,16 @@ def test_the_line_is_erased(terminal: Terminal) -> None:
         with progress.working("reading types"):
             time.sleep(0.2)
         time.sleep(0.2)
-        assert "opening a dump (0 s)" in terminal.shows()[-1]
-    assert "reading types (0 s)" in terminal.said()
+        assert "opening a dump, 0 s" in terminal.shows()[-1]
+    assert "reading types, 0 s" in terminal.said()
     assert terminal.shows() == [""]
+
+
+def test_how_far_it_is(terminal: Terminal) -> None:
+    with stderr_at(terminal), progress.working("compressing") as reached:
+        reached(0.345)
+        time.sleep(0.2)
+        assert "compressing, 34%, 0 s" in terminal.shows()[-1]
 
 
 def test_nothing_within_a_second(
@@ -113,7 +120,7 @@ def test_an_error_ends_it(terminal: Terminal) -> None:
 
 def test_no_line_if_it_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with progress.working("opening a dump"):
-        assert progress._stages == ["opening a dump"]
+        assert progress._stages == [["opening a dump", ""]]
     assert capsys.readouterr() == ("", "")
 
 

@@ -45,7 +45,9 @@ FACES: Mapping[str, Face] = {
     ),
     "path": Face("path", None, "which way a packet takes"),
     "explain": Face("explain", None, "what an errno, a message or a rule means"),
-    "compare": Face("compare", None, "what changed between two dumps or reports"),
+    "compare": Face(
+        "compare", "veth_compare.py", "what changed between two dumps or reports"
+    ),
     "slice": Face(
         "vmcore_slice", "vmcore_slice.py", "a small core to send to a colleague"
     ),

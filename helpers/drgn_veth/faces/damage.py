@@ -133,7 +133,7 @@ def why_not_opened(path: str, said: str) -> str:
     if known is not None:
         return known
     if "vmcoreinfo" in said.lower():
-        return f"it {_NO_VMCOREINFO}; or give it: --vmcoreinfo FILE (drgn: {said})"
+        return f"it {_NO_VMCOREINFO}; or give it: --vmcoreinfo FILE"
     return f"{said}; expected {_EXPECTED}"
 
 

@@ -17,6 +17,8 @@ from .status import UsageError
 
 __all__ = ("is_file", "take_files")
 
+_WORDS = ("device", "what")  # where words go that are no files
+
 
 def is_file(word: str) -> bool:
     """Return whether an argument is a file, and not the name of a device."""
@@ -58,14 +60,18 @@ def take_files(args: argparse.Namespace) -> None:
     """
     Put the files among the arguments of a script where -c and -s put them.
 
-    :param args: Its options; ``device``, if it is there, is a list of names and files
+    :param args: Its options; ``device``, if it is there, is a list of names and files,
+        and ``what`` one of words to be explained and files
     :raises UsageError: if the files are not a dump and its symbols
     """
-    words = [*getattr(args, "device", ()), *args.files]
-    paths = [word for word in words if is_file(word)]
-    names = [word for word in words if not is_file(word)]
-    if hasattr(args, "device"):
-        args.device = names
+    # A message of the kernel may have a slash.
+    told = os.path.isfile if hasattr(args, "what") else is_file
+    dest = next((name for name in _WORDS if hasattr(args, name)), None)
+    words = [*(getattr(args, dest) if dest else ()), *args.files]
+    paths = [word for word in words if told(word)]
+    names = [word for word in words if not told(word)]
+    if dest is not None:
+        setattr(args, dest, names)
     elif names:
         raise UsageError(f"{names[0]}: no such file")
     args.files = []

@@ -224,7 +224,7 @@ def open_target(prog: Optional[Program], args: argparse.Namespace) -> Program:
     elif args.core or args.qemu or args.symbols or args.vmcoreinfo:
         raise UsageError(
             "drgn has already opened the target: give -c, -s and --qemu to drgn, "
-            "before the script's name"
+            "before the script's name, and no files to the script"
         )
     else:
         prog = _without_lost_memory(prog)

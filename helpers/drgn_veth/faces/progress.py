@@ -15,6 +15,7 @@ import os
 import sys
 import threading
 import time
+from typing import Callable
 
 from drgn_veth_start import at_signal, name_in_messages
 
@@ -24,7 +25,7 @@ __all__ = ("erase", "working")
 
 #: Seconds of work before the line appears, and between its updates.
 AFTER = 1.0
-EVERY = 0.5
+EVERY = 1.0
 
 
 def _is_terminal() -> bool:
@@ -63,7 +64,7 @@ class _Line:
 
 
 _line = _Line()
-_stages: list[str] = []
+_stages: list[list[str]] = []  # what is done, and how far it is
 
 
 def erase() -> None:
@@ -78,29 +79,34 @@ def _update(end: threading.Event) -> None:
         wait = EVERY
         if _stages:
             passed = int(time.monotonic() - start)
-            _line.show(
-                for_terminal(f"{name_in_messages()}: {_stages[-1]} ({passed} s)")
-            )
+            said = ", ".join([*filter(None, _stages[-1]), f"{passed} s"])
+            _line.show(for_terminal(f"{name_in_messages()}: {said}"))
 
 
 @contextlib.contextmanager
-def working(what: str) -> Iterator[None]:
+def working(what: str) -> Iterator[Callable[[float], None]]:
     """
     Say what this block does, if it takes long. Blocks may be nested.
 
     :param what: Such as "opening vmcore"
+    :return: Takes how far it is, from 0 to 1, if that is known
     """
-    _stages.append(what)
+    stage = [what, ""]
+
+    def reached(share: float) -> None:
+        stage[1] = f"{share:.0%}"
+
+    _stages.append(stage)
     try:
         if len(_stages) > 1 or not _is_terminal():
-            yield
+            yield reached
             return
         end = threading.Event()
         writer = threading.Thread(target=_update, args=(end,), daemon=True)
         writer.start()
         try:
             with at_signal(_line.erase_at_once):
-                yield
+                yield reached
         finally:
             end.set()
             writer.join()

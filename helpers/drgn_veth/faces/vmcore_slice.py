@@ -12,7 +12,7 @@ import lzma
 import os
 import shutil
 import tempfile
-from typing import Optional
+from typing import IO, Callable, Optional
 
 from drgn import Program
 
@@ -31,6 +31,8 @@ from .slice import Slice, SliceError, check_slice, slice_target
 from .status import EXIT_OK, TargetError, UsageError, warn
 
 __all__ = ("main", "parser")
+
+_CHUNK = 1 << 16
 
 _DESCRIPTION = """\
 Write a slice: a small core with only the memory that a full veth report reads, to send
@@ -98,6 +100,16 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+def _copy(
+    plain: IO[bytes], packed: IO[bytes], reached: Callable[[float], None]
+) -> None:
+    size = plain.seek(0, os.SEEK_END)
+    plain.seek(0)
+    while data := plain.read(_CHUNK):
+        packed.write(data)
+        reached(plain.tell() / size)
+
+
 def _write(taken: Slice, path: str, inputs: Sequence[str], force: bool) -> str:
     # drgn opens files only, and not compressed ones: check the slice in a plain file.
     # It has no name, so that no kernel memory stays on disk if this process is killed.
@@ -110,9 +122,9 @@ def _write(taken: Slice, path: str, inputs: Sequence[str], force: bool) -> str:
         with replacing(path, inputs, force) as out:
             if path.endswith(".xz"):
                 preset = 9 | lzma.PRESET_EXTREME
-                with working("compressing the slice"):
+                with working("compressing the slice") as reached:
                     with lzma.open(out, "wb", preset=preset) as packed:
-                        shutil.copyfileobj(plain, packed)
+                        _copy(plain, packed, reached)
             else:
                 shutil.copyfileobj(plain, out)
             return f"{out.tell()} bytes" if out.seekable() else "written"
