@@ -165,8 +165,8 @@ PURE = {"analysis", "model", "render"}
 #: Others that do not know drgn, in rooms that do.
 PURE_FILES = {
     *("core.containers", "core.english", "core.messages", "core.module_types"),
-    *("core.netdev_features", "core.skbuff", "core.text", "core.uapi"),
-    *("core.unreadable", "dump.elfcore", "dump.kdump"),
+    *("core.nearest", "core.netdev_features", "core.skbuff", "core.text", "core.uapi"),
+    *("core.unreadable", "core.xdp_modes", "dump.elfcore", "dump.kdump"),
 }
 #: What must not be imported within a room: remedies <- attach <- rules <- diagnose.
 INSIDE: Mapping[str, Sequence[str]] = {

@@ -154,11 +154,50 @@ def test_several_namespaces() -> None:
         HOST,
         POD,
     ]
-    nowhere = "no device named 'b' in the network namespace pod1 or host$"
+    nowhere = "no device named 'b' in the network namespace pod1 or host; available: a$"
     with pytest.raises(FilterError, match=nowhere):
         named(whole, ["b"], _in(whole, "pod1", "host"))
     with pytest.raises(FilterError, match="2 devices are named 'a'"):
         named(whole, ["a"])
+
+
+def test_patterns_of_devices() -> None:
+    """All that match, each one once; a device of that very name comes first."""
+    whole = named_namespaces()
+    assert [(d.netns, d.name) for d in named(whole, ["*", "b"])] == [
+        (HOST, "a"),
+        (POD, "a"),
+        (POD + 1, "b"),
+    ]
+    assert [d.netns for d in named(whole, ["[a]"], _in(whole, "pod1", "host"))] == [
+        HOST,
+        POD,
+    ]
+    with pytest.raises(FilterError, match="no device named 'x\\*' in any network"):
+        named(whole, ["b", "x*"])
+    odd = snapshot(device(HOST, 3, "a*b"), device(HOST, 4, "axb"))
+    assert [d.name for d in named(odd, ["a*b"])] == ["a*b"]
+
+
+def test_the_nearest_names_are_offered() -> None:
+    whole = snapshot(device(HOST, 3, "veth_xxx0"), device(HOST, 4, "lo", kind=None))
+    near = "; nearest: veth_xxx0$"
+    with pytest.raises(FilterError, match="no device named 'vteh_xxx0' .*" + near):
+        named(whole, ["vteh_xxx0"])
+    with pytest.raises(FilterError, match="no device matches 'xxx0'" + near):
+        keep(whole, Wanted(names=["xxx0"]))
+    with pytest.raises(FilterError, match="no device is of kind vet; nearest: veth$"):
+        keep(whole, Wanted(kinds=["vet"]))
+    with pytest.raises(FilterError, match=rf"available: {POD} \(pod1\), {HOST}"):
+        find_netns(named_namespaces(), "pods1")
+
+
+def test_init_is_the_first_namespace() -> None:
+    """Unless another one is called so."""
+    whole = named_namespaces()
+    assert find_netns(whole, "init") == find_netns(whole, "init_net") == HOST
+    whole = named_namespaces(Namespace(7, False, 0, names=("init",)))
+    assert find_netns(whole, "init") == 7
 
 
 def _pods() -> Snapshot:

@@ -11,9 +11,10 @@ import fnmatch
 import ipaddress
 from typing import Any, NamedTuple, Optional
 
+from ..core.nearest import listed, offer
 from ..core.unreadable import Unreadable
 from ..model import Device, Snapshot
-from .netns_names import FilterError, as_in_snapshot, netns_words, some
+from .netns_names import FilterError, as_in_snapshot, is_pattern, netns_words
 
 __all__ = (
     "Wanted",
@@ -57,8 +58,8 @@ def _names(device: Device) -> Sequence[str]:
 def _expect(given: Iterable[object], there: set[Any], otherwise: str) -> None:
     for one in given:
         if one not in there:
-            listed = some(map(str, there)) or "none"
-            raise FilterError(f"{otherwise} {one}; available: {listed}")
+            some = listed(map(str, there)) or "none"
+            raise FilterError(f"{otherwise} {one}; available: {some}")
 
 
 def _of_kinds(devices: Sequence[Device], kinds: Sequence[str]) -> list[Device]:
@@ -67,23 +68,25 @@ def _of_kinds(devices: Sequence[Device], kinds: Sequence[str]) -> list[Device]:
     for kind in kinds:
         found = fnmatch.filter(there, kind)
         if not found:
-            listed = some(there) or "none"
-            raise FilterError(f"no device is of kind {kind}; available: {listed}")
+            raise FilterError(f"no device is of kind {kind}; {offer(kind, there)}")
         wanted.update(found)
     return [device for device in devices if device.kind in wanted]
 
 
-def _named_like(devices: Sequence[Device], patterns: Sequence[str]) -> list[Device]:
-    for pattern in patterns:
-        if not any(fnmatch.fnmatchcase(n, pattern) for d in devices for n in _names(d)):
-            raise FilterError(
-                f"no device matches {pattern!r}; --all lists the names of all devices"
-            )
+def _like(devices: Sequence[Device], patterns: Sequence[str]) -> list[Device]:
     return [
         device
         for device in devices
         if any(fnmatch.fnmatchcase(n, p) for n in _names(device) for p in patterns)
     ]
+
+
+def _named_like(devices: Sequence[Device], patterns: Sequence[str]) -> list[Device]:
+    for pattern in patterns:
+        if not any(fnmatch.fnmatchcase(n, pattern) for d in devices for n in _names(d)):
+            there = {name for device in devices for name in _names(device)}
+            raise FilterError(f"no device matches {pattern!r}; {offer(pattern, there)}")
+    return _like(devices, patterns)
 
 
 def _addresses(device: Device) -> set[str]:
@@ -102,10 +105,8 @@ def _with_addresses(devices: Sequence[Device], given: Sequence[str]) -> list[Dev
             raise FilterError(f"{text!r} is not an IP address") from None
         if not any(address in _addresses(device) for device in devices):
             there = {a for device in devices for a in _addresses(device)}
-            listed = some(there) or "none"
-            raise FilterError(
-                f"no device has the address {address}; available: {listed}"
-            )
+            some = listed(there) or "none"
+            raise FilterError(f"no device has the address {address}; available: {some}")
         wanted.add(address)
     return [device for device in devices if wanted & _addresses(device)]
 
@@ -185,43 +186,53 @@ def _place(snapshot: Snapshot, device: Device) -> str:
     return "one that could not be read"
 
 
+def _nowhere(devices: Sequence[Device], name: str, wanted: Wanted) -> FilterError:
+    where = "in any network namespace"
+    if wanted.netns is not None:
+        where = f"in the network namespace {' or '.join(wanted.netns_given)}"
+    there = {other for device in devices for other in _names(device)}
+    return FilterError(f"no device named {name!r} {where}; {offer(name, there)}")
+
+
 def named(
     snapshot: Snapshot, names: Sequence[str], wanted: Wanted = _ALL
 ) -> Sequence[Device]:
     """
-    Return the devices with these names, in the order of the names; all that match the
-    filters if there are no names.
+    Return the devices with these names, in the order of the names, each one once; all
+    that match the filters if there are no names.
 
-    :param names: Names or altnames
+    :param names: Names or altnames, or shell patterns of them, which all devices match
+        that are wanted
     :param wanted: Filters, which the devices match, too. Each namespace of the filter
         may have a device of that name.
     :raises FilterError: if nothing has a name that is given, or if several devices have
-        it
+        a name that is no pattern
     """
     devices = matching(snapshot, wanted)
     if not names:
         return devices
     inums = wanted.netns
-    where = "in any network namespace"
-    if inums is not None:
-        where = f"in the network namespace {' or '.join(wanted.netns_given)}"
     found: list[Device] = []
     for given in names:
         name = as_in_snapshot(given)
         same = [device for device in devices if name in _names(device)]
+        pattern = not same and is_pattern(name)
+        if pattern:
+            same = _like(devices, [name])
         if not same:
-            raise FilterError(f"no device named {name!r} {where}")
+            raise _nowhere(devices, name, wanted)
         missing = frozenset(inums or ()) - {device.netns for device in same}
-        if missing:
+        if missing and not pattern:
             raise FilterError(
                 f"no device named {name!r} in the network namespace "
-                f"{some(map(str, missing))}"
+                f"{listed(map(str, missing))}"
             )
-        if len(same) > 1 and (inums is None or len(inums) == 1):
+        if len(same) > 1 and not pattern and (inums is None or len(inums) == 1):
             places = {_place(snapshot, device) for device in same}
             raise FilterError(
                 f"{len(same)} devices are named {name!r}, in the network "
-                f"namespaces {some(places)}; use --netns to choose"
+                f"namespaces {listed(places)}; use --netns to choose"
             )
         found.extend(same)
-    return found
+    # By identity: those of a damaged list may be equal.
+    return list({id(device): device for device in found}.values())

@@ -13,6 +13,7 @@ import posixpath
 import re
 from typing import Callable, Optional
 
+from ..core.nearest import listed, nearest
 from ..core.unreadable import Unreadable
 from ..model import Namespace, Snapshot
 
@@ -22,16 +23,16 @@ __all__ = (
     "as_in_snapshot",
     "find_all_netns",
     "find_netns",
+    "is_pattern",
     "netns_words",
-    "some",
 )
 
 #: Returns the address of the ``struct net`` of a process; raises :class:`FilterError`
 #: if it has none.
 NetOfPid = Callable[[int], int]
 
-_MOST = 12  # candidates in an error
 _HOST = "host"  # what the first namespace is called, which `ip netns` does not name
+_ALSO_HOST = ("init", "init_net", "initial")  # unless another one is called so
 _NETNS_LINK = re.compile(r"net:\[(\d+)\]")  # readlink /proc/PID/ns/net
 _LABEL = re.compile(r"(.+)@(\d+)", re.DOTALL)
 _PID = re.compile(r"pid:(\d{1,10})")
@@ -42,16 +43,14 @@ class FilterError(ValueError):
     """A filter names something that does not exist, or several things."""
 
 
-def some(values: Iterable[str]) -> str:
-    """Return the first values as a list of words, and how many more there are."""
-    listed = sorted(set(values))
-    more = f" and {len(listed) - _MOST} more" if len(listed) > _MOST else ""
-    return ", ".join(listed[:_MOST]) + more
-
-
 def as_in_snapshot(given: str) -> str:
     """Return an argument with bytes that are not UTF-8 as ``\\\\xNN``."""
     return given.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def is_pattern(text: str) -> bool:
+    """Return whether a text is a shell pattern."""
+    return _PATTERN.search(text) is not None
 
 
 def _names(namespace: Namespace) -> Sequence[str]:
@@ -108,7 +107,13 @@ def _inums(namespaces: Iterable[Namespace]) -> frozenset[int]:
 
 
 def _none(snapshot: Snapshot, text: str) -> FilterError:
-    words = some(map(netns_words, snapshot.namespaces))
+    named = {
+        name: netns_words(namespace)
+        for namespace in snapshot.namespaces
+        for name in _names(namespace)
+    }
+    near = [named[name] for name in nearest(text, named)]
+    words = listed(map(netns_words, snapshot.namespaces), near)
     unread = [namespace.names for namespace in snapshot.namespaces]
     why = next((n.reason for n in unread if isinstance(n, Unreadable)), None)
     return FilterError(
@@ -123,12 +128,14 @@ def find_netns(snapshot: Snapshot, given: str) -> int:
 
     :param given: Its label; its inode number, as it is or as ``readlink
         /proc/PID/ns/net`` prints it; its name in ``ip netns``; the absolute path of a
-        file it is mounted on; ``host`` for the initial one; a name and ``@INODE`` where
-        several have the name
+        file it is mounted on; ``host`` or ``init`` for the initial one; a name and
+        ``@INODE`` where several have the name
     :raises FilterError: if no namespace is called that, or if several are
     """
     text = as_in_snapshot(given)
     called = [n for n in snapshot.namespaces if _is_called(n, text)]
+    if not called and text in _ALSO_HOST:
+        called = [n for n in snapshot.namespaces if n.init]
     found = {n.inum: n for n in called if isinstance(n.inum, int)}
     if len(found) == 1:
         return next(iter(found))
@@ -141,7 +148,8 @@ def find_netns(snapshot: Snapshot, given: str) -> int:
         for inum, namespace in found.items()
     )
     raise FilterError(
-        f"{len(found)} network namespaces are called {text}; choose one: {some(exact)}"
+        f"{len(found)} network namespaces are called {text}; choose one: "
+        f"{listed(exact)}"
     )
 
 
@@ -164,11 +172,11 @@ def _of_container(
         matching = [n for n in matching if prefix in of(n)]
     if not found:
         raise FilterError(
-            f"no {what} begins with {prefix!r}; available: {some(there) or 'none'}"
+            f"no {what} begins with {prefix!r}; available: {listed(there) or 'none'}"
         )
     if len(found) > 1:
         raise FilterError(
-            f"{len(found)} {what}s begin with {prefix!r}; choose one: {some(found)}"
+            f"{len(found)} {what}s begin with {prefix!r}; choose one: {listed(found)}"
         )
     return _inums(matching)
 
@@ -204,7 +212,8 @@ def _of_pid(
         for task in (namespace.tasks if isinstance(namespace.tasks, tuple) else ())
         if isinstance(task.pid, int) and isinstance(task.comm, str)
     }
-    raise FilterError(f"no process has the pid {pid}; some that exist: {some(there)}")
+    some = listed(there)
+    raise FilterError(f"no process has the pid {pid}; some that exist: {some}")
 
 
 def _one(
@@ -220,7 +229,7 @@ def _one(
             return _of_container(snapshot, what, prefix, _containers)
         if colon and what == "pod":
             return _of_container(snapshot, what, prefix, _pods)
-        if _PATTERN.search(text):
+        if is_pattern(text):
             found = [n for n in snapshot.namespaces if _matches(n, text)]
             if not found:
                 raise _none(snapshot, text)

@@ -9,6 +9,7 @@ __all__ = (
     "messages",
     "module_types",
     "names",
+    "nearest",
     "netdev_features",
     "salvage",
     "skbuff",
@@ -17,4 +18,5 @@ __all__ = (
     "text",
     "uapi",
     "unreadable",
+    "xdp_modes",
 )

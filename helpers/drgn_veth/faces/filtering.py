@@ -2,19 +2,24 @@
 """The filters that the options of a script ask for."""
 
 import argparse
+from collections.abc import Sequence
+import fnmatch
+from typing import Optional
 
 from drgn import Program
 
 from ..analysis.filters import Wanted, keep
 from ..analysis.missing import missing_from
 from ..analysis.netns_names import FilterError, find_all_netns
+from ..analysis.rules import RULES_BY_ID
 from ..core.errors import attempt
+from ..core.nearest import offer
 from ..core.unreadable import Unreadable
 from ..model import Snapshot
 from ..readers.task import net_for_pid
 from .status import UsageError, warn
 
-__all__ = ("keep_wanted", "wanted", "warn_of_missing")
+__all__ = ("keep_wanted", "wanted", "wanted_rules", "warn_of_missing")
 
 
 def _net_of_pid(prog: Program, pid: int) -> int:
@@ -50,6 +55,25 @@ def keep_wanted(prog: Program, whole: Snapshot, args: argparse.Namespace) -> Sna
         return keep(whole, wanted(prog, whole, args))
     except FilterError as e:
         raise UsageError(str(e)) from None
+
+
+def wanted_rules(given: Sequence[str]) -> Optional[frozenset[str]]:
+    """
+    Return the rules that a script is asked for, None for all.
+
+    :param given: Identifiers of rules, or shell patterns of them
+    :raises UsageError: if there is no such rule
+    """
+    if not given:
+        return None
+    rules: set[str] = set()
+    for pattern in given:
+        found = fnmatch.filter(RULES_BY_ID, pattern)
+        if not found:
+            there = offer(pattern, RULES_BY_ID)
+            raise UsageError(f"no rule is called {pattern!r}; {there}")
+        rules.update(found)
+    return frozenset(rules)
 
 
 def warn_of_missing(kept: Snapshot) -> None:

@@ -13,14 +13,18 @@ from typing import Optional
 
 import drgn
 
+from ..core.xdp_modes import mode_named
 from .status import UsageError
 
 __all__ = (
     "add_color_option",
+    "add_device_arguments",
     "add_filter_options",
+    "add_finding_options",
     "add_output_options",
     "add_target_options",
     "check_format",
+    "mode",
     "new_parser",
     "parse",
 )
@@ -62,6 +66,42 @@ def parse(
     :param argv: Arguments, None for those of the process
     """
     return parser.parse_intermixed_args(argv)
+
+
+def add_device_arguments(parser: argparse._ActionsContainer) -> None:
+    """Add the positional arguments that name devices: ``device``, a list."""
+    parser.add_argument(
+        "device",
+        metavar="DEVICE",
+        nargs="*",
+        help="name or altname of a device, or a shell pattern of them",
+    )
+
+
+def add_finding_options(group: argparse._ActionsContainer) -> None:
+    """Add the options that choose findings: ``rules``, a list, and ``notes``."""
+    group.add_argument(
+        "--rule",
+        metavar="RULE",
+        action="append",
+        default=[],
+        dest="rules",
+        help="only what this rule finds; shell pattern; may be repeated; explain "
+        "lists the rules",
+    )
+    group.add_argument(
+        "--notes",
+        action="store_true",
+        help="also notes: findings that matter only if you want what they are about",
+    )
+
+
+def mode(word: str) -> str:
+    """Return the XDP mode of an argument, by any of its names."""
+    try:
+        return mode_named(word)
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(str(e)) from None
 
 
 def add_filter_options(group: argparse._ActionsContainer) -> None:
