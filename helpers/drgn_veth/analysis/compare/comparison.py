@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+The comparison
+--------------
+
+What came, went and changed between two reports. A value that is not known on one side
+is no change: it is listed as unknown.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, Optional
+
+from ...core.unreadable import Maybe, Unreadable
+from ..rules.finding import SEVERITIES
+from .both import Both
+from .document import Record, Report
+from .fields import DEVICE, NAMESPACE, TARGET
+from .records import (
+    CAME,
+    CHANGED,
+    WENT,
+    Change,
+    Comparison,
+    DeviceChange,
+    FindingChange,
+    NamespaceChange,
+    PairChange,
+    Unknown,
+    Wanted,
+)
+from .values import Reference
+
+__all__ = ("compare",)
+
+_ALL = Wanted()
+_CHANGE = (WENT, CAME)  # what a thing did that only side 0, or side 1, has
+_HOST = "host"
+_Token = tuple[str, object]
+
+
+def _namespaces(both: Both) -> Iterator[NamespaceChange]:
+    inside: tuple[dict[str, list[Maybe[str]]], ...]
+    inside = (defaultdict(list), defaultdict(list))
+    for side, names in zip(both.sides, inside):
+        for device in side.devices:
+            names[device["netns_label"]].append(device["name"])
+    for a, b in both.namespaces:
+        if a is not None and b is not None:
+            old, new = both.sides[0].namespaces[a], both.sides[1].namespaces[b]
+            # None: the namespace is on no list, and only its devices are known.
+            if old is not None and new is not None:
+                changes = both.changes(NAMESPACE, old, new, b)
+                if changes:
+                    yield NamespaceChange(CHANGED, b, changes)
+            continue
+        here, label = (0, a) if b is None else (1, b)
+        assert label is not None
+        if both.sides[1 - here].is_incomplete():
+            both.note_absent(label, None, "namespace", 1 - here)
+        else:
+            devices = tuple(inside[here][label])
+            yield NamespaceChange(_CHANGE[here], label, devices=devices)
+
+
+class _Devices:
+    # The devices, and of which it is not known whether the other report has them.
+    def __init__(self, both: Both) -> None:
+        self._both = both
+        self.uncertain: set[_Token] = set()
+        self._nameless = [
+            {
+                device["netns_label"]
+                for device in side.devices
+                if isinstance(device["name"], Unreadable)
+            }
+            for side in both.sides
+        ]
+        self._label_there: tuple[dict[Optional[str], Optional[str]], ...] = (
+            dict(both.every_namespace),
+            {b: a for a, b in both.every_namespace},
+        )
+
+    def _is_uncertain(self, here: int, device: Record) -> bool:
+        there = self._label_there[here].get(device["netns_label"])
+        return (
+            isinstance(device["name"], Unreadable)
+            or there in self._nameless[1 - here]
+            or self._both.sides[1 - here].is_incomplete()
+        )
+
+    def changes(self) -> Iterator[DeviceChange]:
+        both = self._both
+        for match in both.devices:
+            records = list(both.records(match))
+            here, device = records[-1]
+            netns, name, kind = device["netns_label"], device["name"], device["kind"]
+            if len(records) == 2:
+                changes = both.changes(DEVICE, records[0][1], device, netns, name)
+                if changes:
+                    yield DeviceChange(CHANGED, netns, name, kind, changes)
+                continue
+            if self._is_uncertain(here, device):
+                place = match[here]
+                assert place is not None
+                self.uncertain.add(both.sides[here].tokens[place])
+                both.note_absent(netns, name, "device", 1 - here)
+                continue
+            given = both.given(here, device)
+            values = {field.key: field.of(given) for field in DEVICE}
+            yield DeviceChange(_CHANGE[here], netns, name, kind, (), values)
+
+
+class _Pairs:
+    # The pairs of a report: by both ends.
+    def __init__(self, both: Both, here: int) -> None:
+        side = both.sides[here]
+        self.found: dict[frozenset[_Token], tuple[Any, Reference, Reference]] = {}
+        self.unread: set[_Token] = set()  # devices whose peer is not known
+        for device, token in zip(side.devices, side.tokens):
+            peer = device["peer"]
+            if isinstance(peer, Unreadable):
+                self.unread.add(token)
+            elif peer is not None:
+                ends = (
+                    Reference(token, device["netns_label"], device["name"]),
+                    side.refer(peer),
+                )
+                both_ends = frozenset(end.token for end in ends)
+                self.found.setdefault(both_ends, (device["kind"], *ends))
+
+
+def _pairs(both: Both, uncertain: set[_Token]) -> Iterator[PairChange]:
+    sides = [_Pairs(both, here) for here in (0, 1)]
+    for here, pairs in enumerate(sides):
+        other = sides[1 - here]
+        for ends, (kind, a, b) in pairs.found.items():
+            known = not ends & (uncertain | other.unread)
+            wanted = both.tokens is None or ends & both.tokens
+            if wanted and known and ends not in other.found:
+                yield PairChange(_CHANGE[here], kind, a, b)
+
+
+_FindingKey = tuple[str, Optional[_Token], int]
+
+
+def _findings_of(
+    both: Both, here: int, wanted: Wanted
+) -> dict[_FindingKey, tuple[Optional[Reference], Record]]:
+    side = both.sides[here]
+    found: dict[_FindingKey, tuple[Optional[Reference], Record]] = {}
+    for finding in side.report.findings:
+        device = None if finding["device"] is None else side.refer(finding["device"])
+        token = None if device is None else device.token
+        if both.tokens is not None and token not in both.tokens:
+            continue
+        if wanted.rules is not None and finding["rule"] not in wanted.rules:
+            continue
+        number = 0
+        while (finding["rule"], token, number) in found:
+            number += 1
+        found[finding["rule"], token, number] = device, finding
+    return found
+
+
+def _finding(
+    change: str,
+    device: Optional[Reference],
+    finding: Record,
+    changes: tuple[Change, ...] = (),
+) -> FindingChange:
+    return FindingChange(
+        change,
+        finding["rule"],
+        finding["severity"],
+        device,
+        finding["summary"],
+        finding["undecided"],
+        changes,
+    )
+
+
+def _findings(
+    both: Both, wanted: Wanted, uncertain: set[_Token]
+) -> Iterator[FindingChange]:
+    sides = [_findings_of(both, here, wanted) for here in (0, 1)]
+    for key in dict.fromkeys([*sides[0], *sides[1]]):
+        there = [side[key] for side in sides if key in side]
+        device, finding = there[-1]
+        rule, token, _ = key
+        name = None if device is None else device.name
+        netns = None if device is None else device.netns
+        undecided = [one["undecided"] for _, one in there]
+        if len(there) == 2:
+            old, new = (one["severity"] for _, one in there)
+            if undecided.count(None) == 1:
+                side = "ab"[undecided[0] is None]
+                why = undecided[0] or undecided[1]
+                both.unknown.append(Unknown(netns, name, rule, side, why))
+            elif old != new:
+                change = Change("severity", old, new)
+                yield _finding(CHANGED, device, finding, (change,))
+            continue
+        here = 0 if key in sides[0] else 1
+        if token in uncertain:
+            continue  # The device is listed.
+        if undecided[0] is not None:
+            both.unknown.append(Unknown(netns, name, rule, "ab"[here], undecided[0]))
+        else:
+            yield _finding(_CHANGE[here], device, finding)
+
+
+def _order(netns: Optional[str]) -> tuple[bool, bool, str]:
+    return netns is not None, netns != _HOST, netns or ""
+
+
+def _severity(finding: FindingChange) -> int:
+    severity = finding.severity
+    return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
+
+
+def compare(a: Report, b: Report, wanted: Wanted = _ALL) -> Comparison:
+    """
+    Return what differs between two reports.
+
+    :param a: The older one, or that of one node
+    :param b: The newer one, or that of another node
+    :param wanted: What to compare
+    :raises FilterError: if a filter matches nothing in either report
+    """
+    both = Both(a, b, wanted)
+    target: tuple[Change, ...] = ()
+    if wanted.everything:
+        target = both.changes(TARGET, a.target, b.target)
+    namespaces = sorted(_namespaces(both), key=lambda one: _order(one.netns))
+    devices = _Devices(both)
+    changed = sorted(
+        devices.changes(), key=lambda one: (_order(one.netns), str(one.name))
+    )
+    pairs = sorted(
+        _pairs(both, devices.uncertain),
+        key=lambda one: (_order(one.a.netns), str(one.a.name), one.change),
+    )
+    findings = sorted(
+        _findings(both, wanted, devices.uncertain),
+        key=lambda one: (
+            _severity(one),
+            one.rule,
+            _order(None if one.device is None else one.device.netns),
+            "" if one.device is None else str(one.device.name),
+        ),
+    )
+    return Comparison(
+        a.target,
+        b.target,
+        both.same_boot,
+        target,
+        tuple(namespaces),
+        tuple(changed),
+        tuple(pairs),
+        tuple(findings),
+        tuple(both.unknown),
+    )
