@@ -2,6 +2,7 @@
 """The user interface: arguments, opening a target, output."""
 
 __all__ = (
+    "compare",
     "damage",
     "disclosed",
     "filtering",
@@ -9,6 +10,7 @@ __all__ = (
     "opening",
     "options",
     "output",
+    "sides",
     "slice",
     "status",
     "symbols",

@@ -11,6 +11,9 @@ __all__ = (
     "attempts",
     "attempts_table",
     "columns",
+    "compare_json",
+    "compare_table",
+    "compare_words",
     "csv",
     "escape",
     "findings",
@@ -19,5 +22,6 @@ __all__ = (
     "plain",
     "style",
     "table",
+    "width",
     "words",
 )

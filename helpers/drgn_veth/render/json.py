@@ -18,7 +18,7 @@ from ..model import Snapshot, Task, unreadable_in
 from .attempts import Attempt
 from .plain import plain
 
-__all__ = ("SCHEMA", "attempts", "document", "render")
+__all__ = ("SCHEMA", "attempts", "document", "render", "text_of")
 
 SCHEMA = "drgn-veth/1"
 
@@ -45,7 +45,12 @@ def document(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> dict[str, 
     }
 
 
-def _text(sections: Iterable[tuple[str, Any]]) -> str:
+def text_of(sections: Iterable[tuple[str, Any]]) -> str:
+    """
+    Return a document as text.
+
+    :param sections: Its members; of a list of records an iterator
+    """
     parts = []
     for name, part in sections:
         if isinstance(part, Iterator):
@@ -63,12 +68,12 @@ def render(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> str:
 
     :param findings: What :func:`~drgn_veth.analysis.diagnose.diagnose()` found
     """
-    return _text(_sections(snapshot, findings))
+    return text_of(_sections(snapshot, findings))
 
 
 def attempts(asked: Iterable[Attempt], blocked_by: Maybe[Optional[Task]]) -> str:
     """Return the answers to XDP attaches as JSON text."""
-    return _text(
+    return text_of(
         (
             ("schema", SCHEMA),
             ("blocked_by", plain(blocked_by)),
