@@ -26,7 +26,7 @@ from ..core.english import count
 from ..core.unreadable import Maybe
 from . import compare_words as words
 from .style import PLAIN, Style
-from .width import width, wrap
+from .width import flow, width, wrap
 from .words import cell
 
 __all__ = ("Source", "table")
@@ -153,6 +153,8 @@ class _Group:
             body = [(words.key_words(c.key), words.change(c)) for c in one.changes]
             yield from _pairs(body, style, 6)
         entries = self._folded()
+        if len(entries) > _MOST_ENTRIES:
+            entries.sort(key=lambda entry: entry[0].mark != "~")
         for entry, names in entries[:_MOST_ENTRIES]:
             text = _names(names)  # type: ignore[arg-type]
             if entry.head:
@@ -197,8 +199,9 @@ def _head(
 ) -> Iterator[str]:
     targets = (comparison.a, comparison.b)
     for side, source, target in zip("AB", sources, targets):
-        text = f"{cell(source.name)}  {words.target_words(target, source.read)}"
-        first, *others = wrap(text, style.width, f"{side}  ", "   ")
+        parts = [f"{side}  {cell(source.name)}"]
+        parts += words.target_words(target, source.read)
+        first, *others = flow(parts, style.width, rest="   ")
         yield style.paint(side, "bold") + first[1:]
         yield from others
     if comparison.same_boot is not None:
@@ -249,6 +252,16 @@ def _unknown(unknown: Sequence[Unknown]) -> str:
     )
 
 
+def _spaced(parts: Iterable[list[str]]) -> Iterator[str]:
+    # An empty line between two parts, unless both have one line.
+    before = 0
+    for lines in parts:
+        if before:
+            yield "\n" if before == len(lines) == 1 else "\n\n"
+        yield "\n".join(lines)
+        before = len(lines)
+
+
 def table(
     comparison: Comparison,
     sources: tuple[Source, Source],
@@ -283,5 +296,5 @@ def table(
     )
     if comparison.unknown:
         end += _lines(_unknown(comparison.unknown), style, 0, 2)
-    parts.append(end)
-    return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
+    parts.append(["", *end] if len(parts[-1]) == len(end) == 1 else end)
+    return "".join(_spaced(parts)) + "\n"

@@ -8,7 +8,6 @@ How a table shows what differs.
 
 from collections.abc import Callable, Mapping
 import datetime
-import functools
 from typing import Any, Optional
 
 from ..analysis.compare.document import Record
@@ -18,11 +17,12 @@ from ..core.english import number_list, per_queue
 from ..core.unreadable import Unreadable
 from .words import UNKNOWN, cell
 
-__all__ = ("MARKS", "change", "key_words", "place", "summary", "target_words", "value")
+__all__ = ("MARKS", "change", "key_words", "summary", "target_words", "value")
 
 MARKS: Mapping[str, str] = {CAME: "+", WENT: "-", CHANGED: "~"}
 
 _NONE = "none"
+_ID = 12  # characters of a container's, as in labels
 #: What a key is called where its own words are not the best.
 _KEYS: Mapping[str, str] = {
     "netns_label": "namespace",
@@ -69,10 +69,7 @@ def key_words(key: str) -> str:
     return _KEYS.get(key) or cell(key.replace(".", " "))
 
 
-def place(reference: Optional[Reference]) -> str:
-    """Return a device with its namespace, ``the kernel`` for none."""
-    if reference is None:
-        return "the kernel"
+def _place(reference: Reference) -> str:
     return f"{cell(reference.name)} ({cell(reference.netns)})"
 
 
@@ -105,7 +102,7 @@ def value(key: str, one: Any) -> str:
     if isinstance(one, Label):
         return cell(one.text)
     if isinstance(one, Reference):
-        return place(one)
+        return _place(one)
     if isinstance(one, Program):
         words = [cell(one.name)]
         words += ["link"] if one.via == "link" else []
@@ -119,6 +116,8 @@ def value(key: str, one: Any) -> str:
     if isinstance(one, tuple):
         if one and all(isinstance(number, int) for number in one):
             return number_list(one)
+        if key == "containers":
+            one = tuple(cell(member)[:_ID] for member in one)
         return " ".join(value(key, member) for member in one) or _NONE
     return cell(one, _NONE)
 
@@ -130,7 +129,7 @@ def _with_tag(key: str, one: Any) -> str:
 
 def _differences(key: str, old: tuple[Any, ...], new: tuple[Any, ...]) -> str:
     # Of a list of words: what went and what came.
-    texts = [[value(key, one) for one in side] for side in (old, new)]
+    texts = [[value(key, (one,)) for one in side] for side in (old, new)]
     gone = [f"-{text}" for text in texts[0] if text not in texts[1]]
     here = [f"+{text}" for text in texts[1] if text not in texts[0]]
     return " ".join([*gone, *here])
@@ -173,7 +172,17 @@ def summary(values: Mapping[str, Any]) -> str:
 
     :param values: All that is compared
     """
-    show = functools.partial(value)
+    netns = values["netns_label"].text
+
+    def show(key: str, one: Any) -> str:
+        if isinstance(one, Reference) and one.netns == netns:
+            return cell(one.name)
+        return (
+            " ".join(show(key, n) for n in one)
+            if key == "lowers"
+            else (value(key, one))
+        )
+
     parts = [cell(values["kind"]), show("state", values["state"])]
     parts.append(f"mtu {show('mtu', values['mtu'])}")
     for key, before in (("master", "in"), ("lowers", "on"), ("peer", "peer")):
@@ -199,16 +208,16 @@ def _time(seconds: int) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def target_words(target: Record, read: Optional[int]) -> str:
+def target_words(target: Record, read: Optional[int]) -> list[str]:
     """
     Return what a report is of: the kernel, and when it was.
 
     :param read: When it was read, in seconds since 1970; None: not known
     """
-    text = f"Linux {cell(target['release'])} {cell(target['arch'])}"
+    words = [f"Linux {cell(target['release'])} {cell(target['arch'])}"]
     time = target["time"]
     if isinstance(time, int):
-        return f"{text}, crashed {_time(time)}"
-    if read is not None:
-        return f"{text}, read {_time(read)}"
-    return text
+        words.append(f"crashed {_time(time)}")
+    elif read is not None:
+        words.append(f"read {_time(read)}")
+    return words

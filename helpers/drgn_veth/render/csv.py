@@ -6,13 +6,13 @@ CSV
 One row per device or pair.
 
 Device names are untrusted. A spreadsheet runs a cell that begins like a formula, so
-such a cell gets a single quote in front, as OWASP recommends against CSV injection.
+such a cell gets a single quote in front, as OWASP recommends against CSV injection. A
+negative number is no formula.
 """
 
 from collections.abc import Iterable, Sequence
-import csv
 import functools
-import io
+import re
 from typing import Optional
 
 from ..model import Device, DeviceRef, Snapshot
@@ -21,19 +21,25 @@ from .columns import HEADER, Column, columns_with, of_ref, rows_of_pairs
 
 __all__ = ("devices", "pairs", "rows")
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Some spreadsheets take the wide forms, too.
+_FORMULA = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
+_NUMBER = re.compile(r"-[0-9]+")
+#: A spreadsheet may separate cells by semicolons or tabs.
+_QUOTED = re.compile(r"[\",;\t\r\n]")
 
 
 def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    runs = cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell)
+    text = f"'{cell}" if runs else cell
+    if _QUOTED.search(text):
+        text = text.replace('"', '""')
+        return f'"{text}"'
+    return text
 
 
 def rows(cells: Iterable[Sequence[str]]) -> str:
     """Return rows of cells as a CSV file."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerows([_harmless(cell) for cell in row] for row in cells)
-    return out.getvalue()
+    return "".join(f"{','.join(map(_harmless, row))}\n" for row in cells)
 
 
 def _row(columns: Sequence[Column], device: Device) -> list[str]:
