@@ -296,5 +296,4 @@ def table(
     )
     if comparison.unknown:
         end += _lines(_unknown(comparison.unknown), style, 0, 2)
-    parts.append(["", *end] if len(parts[-1]) == len(end) == 1 else end)
-    return "".join(_spaced(parts)) + "\n"
+    return "".join([*_spaced(parts), "\n\n", "\n".join(end), "\n"])

@@ -177,11 +177,9 @@ def summary(values: Mapping[str, Any]) -> str:
     def show(key: str, one: Any) -> str:
         if isinstance(one, Reference) and one.netns == netns:
             return cell(one.name)
-        return (
-            " ".join(show(key, n) for n in one)
-            if key == "lowers"
-            else (value(key, one))
-        )
+        if _are_references(one):
+            return " ".join(show(key, reference) for reference in one)
+        return value(key, one)
 
     parts = [cell(values["kind"]), show("state", values["state"])]
     parts.append(f"mtu {show('mtu', values['mtu'])}")

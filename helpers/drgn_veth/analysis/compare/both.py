@@ -15,13 +15,11 @@ from ...core.unreadable import Maybe
 from ..netns_names import FilterError
 from .document import Record, Report
 from .fields import Field, Given
-from .matching import Match, Side, match_devices, match_namespaces
+from .matching import UNCERTAIN, Match, Side, match_devices, match_namespaces
 from .records import Change, Unknown, Wanted
 from .values import Verdict, verdict, why_unknown
 
 __all__ = ("Both",)
-
-_NO_LIST = "a list of this report is incomplete, or a name in it could not be read"
 
 
 def _like(patterns: Iterable[str], words: Iterable[Any]) -> bool:
@@ -167,6 +165,8 @@ class Both:
         found: dict[str, Change] = {}
         for field in fields:
             old, new = field.of(self.given(0, a)), field.of(self.given(1, b))
+            if old is new:
+                continue  # Neither report has it.
             same = verdict(old, new)
             if same is Verdict.DIFFERENT:
                 found[field.key] = Change(field.key, old, new)
@@ -183,4 +183,4 @@ class Both:
         self, netns: str, name: Maybe[Optional[str]], key: str, side: int
     ) -> None:
         """Note that it is not known whether a report has something."""
-        self.unknown.append(Unknown(netns, name, key, "ab"[side], _NO_LIST))
+        self.unknown.append(Unknown(netns, name, key, "ab"[side], UNCERTAIN.reason))

@@ -63,49 +63,18 @@ def _namespaces(both: Both) -> Iterator[NamespaceChange]:
             yield NamespaceChange(_CHANGE[here], label, devices=devices)
 
 
-class _Devices:
-    # The devices, and of which it is not known whether the other report has them.
-    def __init__(self, both: Both) -> None:
-        self._both = both
-        self.uncertain: set[_Token] = set()
-        self._nameless = [
-            {
-                device["netns_label"]
-                for device in side.devices
-                if isinstance(device["name"], Unreadable)
-            }
-            for side in both.sides
-        ]
-        self._label_there: tuple[dict[Optional[str], Optional[str]], ...] = (
-            dict(both.every_namespace),
-            {b: a for a, b in both.every_namespace},
-        )
-
-    def _is_uncertain(self, here: int, device: Record) -> bool:
-        there = self._label_there[here].get(device["netns_label"])
-        return (
-            isinstance(device["name"], Unreadable)
-            or there in self._nameless[1 - here]
-            or self._both.sides[1 - here].is_incomplete()
-        )
-
-    def changes(self) -> Iterator[DeviceChange]:
-        both = self._both
-        for match in both.devices:
-            records = list(both.records(match))
-            here, device = records[-1]
-            netns, name, kind = device["netns_label"], device["name"], device["kind"]
-            if len(records) == 2:
-                changes = both.changes(DEVICE, records[0][1], device, netns, name)
-                if changes:
-                    yield DeviceChange(CHANGED, netns, name, kind, changes)
-                continue
-            if self._is_uncertain(here, device):
-                place = match[here]
-                assert place is not None
-                self.uncertain.add(both.sides[here].tokens[place])
-                both.note_absent(netns, name, "device", 1 - here)
-                continue
+def _devices(both: Both) -> Iterator[DeviceChange]:
+    for match in both.devices:
+        records = list(both.records(match))
+        here, device = records[-1]
+        netns, name, kind = device["netns_label"], device["name"], device["kind"]
+        if len(records) == 2:
+            changes = both.changes(DEVICE, records[0][1], device, netns, name)
+            if changes:
+                yield DeviceChange(CHANGED, netns, name, kind, changes)
+        elif match[here] in both.sides[here].uncertain:
+            both.note_absent(netns, name, "device", 1 - here)
+        else:
             given = both.given(here, device)
             values = {field.key: field.of(given) for field in DEVICE}
             yield DeviceChange(_CHANGE[here], netns, name, kind, (), values)
@@ -117,26 +86,24 @@ class _Pairs:
         side = both.sides[here]
         self.found: dict[frozenset[_Token], tuple[Any, Reference, Reference]] = {}
         self.unread: set[_Token] = set()  # devices whose peer is not known
-        for device, token in zip(side.devices, side.tokens):
+        for i, (device, token) in enumerate(zip(side.devices, side.tokens)):
             peer = device["peer"]
-            if isinstance(peer, Unreadable):
+            other = side.refer(peer) if isinstance(peer, dict) else peer
+            if isinstance(other, Unreadable) or i in side.uncertain:
                 self.unread.add(token)
-            elif peer is not None:
-                ends = (
-                    Reference(token, device["netns_label"], device["name"]),
-                    side.refer(peer),
-                )
-                both_ends = frozenset(end.token for end in ends)
-                self.found.setdefault(both_ends, (device["kind"], *ends))
+            elif other is not None:
+                one = Reference(token, device["netns_label"], device["name"])
+                ends = frozenset((token, other.token))
+                self.found.setdefault(ends, (device["kind"], one, other))
 
 
-def _pairs(both: Both, uncertain: set[_Token]) -> Iterator[PairChange]:
+def _pairs(both: Both) -> Iterator[PairChange]:
     sides = [_Pairs(both, here) for here in (0, 1)]
     for here, pairs in enumerate(sides):
         other = sides[1 - here]
         for ends, (kind, a, b) in pairs.found.items():
-            known = not ends & (uncertain | other.unread)
             wanted = both.tokens is None or ends & both.tokens
+            known = not ends & other.unread
             if wanted and known and ends not in other.found:
                 yield PairChange(_CHANGE[here], kind, a, b)
 
@@ -151,6 +118,8 @@ def _findings_of(
     found: dict[_FindingKey, tuple[Optional[Reference], Record]] = {}
     for finding in side.report.findings:
         device = None if finding["device"] is None else side.refer(finding["device"])
+        if isinstance(device, Unreadable):
+            continue  # The device is listed as unknown.
         token = None if device is None else device.token
         if both.tokens is not None and token not in both.tokens:
             continue
@@ -180,14 +149,12 @@ def _finding(
     )
 
 
-def _findings(
-    both: Both, wanted: Wanted, uncertain: set[_Token]
-) -> Iterator[FindingChange]:
+def _findings(both: Both, wanted: Wanted) -> Iterator[FindingChange]:
     sides = [_findings_of(both, here, wanted) for here in (0, 1)]
     for key in dict.fromkeys([*sides[0], *sides[1]]):
         there = [side[key] for side in sides if key in side]
         device, finding = there[-1]
-        rule, token, _ = key
+        rule = key[0]
         name = None if device is None else device.name
         netns = None if device is None else device.netns
         undecided = [one["undecided"] for _, one in there]
@@ -202,8 +169,6 @@ def _findings(
                 yield _finding(CHANGED, device, finding, (change,))
             continue
         here = 0 if key in sides[0] else 1
-        if token in uncertain:
-            continue  # The device is listed.
         if undecided[0] is not None:
             both.unknown.append(Unknown(netns, name, rule, "ab"[here], undecided[0]))
         else:
@@ -233,16 +198,13 @@ def compare(a: Report, b: Report, wanted: Wanted = _ALL) -> Comparison:
     if wanted.everything:
         target = both.changes(TARGET, a.target, b.target)
     namespaces = sorted(_namespaces(both), key=lambda one: _order(one.netns))
-    devices = _Devices(both)
-    changed = sorted(
-        devices.changes(), key=lambda one: (_order(one.netns), str(one.name))
-    )
+    devices = sorted(_devices(both), key=lambda one: (_order(one.netns), str(one.name)))
     pairs = sorted(
-        _pairs(both, devices.uncertain),
+        _pairs(both),
         key=lambda one: (_order(one.a.netns), str(one.a.name), one.change),
     )
     findings = sorted(
-        _findings(both, wanted, devices.uncertain),
+        _findings(both, wanted),
         key=lambda one: (
             _severity(one),
             one.rule,
@@ -256,7 +218,7 @@ def compare(a: Report, b: Report, wanted: Wanted = _ALL) -> Comparison:
         both.same_boot,
         target,
         tuple(namespaces),
-        tuple(changed),
+        tuple(devices),
         tuple(pairs),
         tuple(findings),
         tuple(both.unknown),

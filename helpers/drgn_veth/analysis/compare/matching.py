@@ -14,11 +14,11 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 import re
 from typing import Callable, Optional, TypeVar
 
-from ...core.unreadable import Unreadable
+from ...core.unreadable import Maybe, Unreadable
 from .document import Record, Report
 from .values import Reference
 
-__all__ = ("Match", "Side", "match_devices", "match_namespaces", "stem_of")
+__all__ = ("UNCERTAIN", "Match", "Side", "match_devices", "match_namespaces", "stem_of")
 
 T = TypeVar("T")
 #: What is the same in both reports, and what only one of them has.
@@ -28,6 +28,11 @@ _PROCESS = re.compile(r"pid:\d+\((.*)\)", re.DOTALL)
 _INODE = re.compile(r"(.+)@(\d+|0x[0-9a-f]+)", re.DOTALL)
 _NO_MAC = "00:00:00:00:00:00"
 _HOST = "host"
+
+#: What stands for a device that the other report may have.
+UNCERTAIN = Unreadable(
+    "a list of the other report is incomplete, or a name in it could not be read"
+)
 
 
 class Side:
@@ -48,6 +53,8 @@ class Side:
             self._by_index.setdefault((device["netns"], device["ifindex"]), i)
         #: What a device is in both reports, by its place in the list.
         self.tokens: list[tuple[str, object]] = []
+        #: Devices of which it is not known whether the other report has them.
+        self.uncertain: set[int] = set()
         #: The label that a namespace has in the newer report.
         self.label_now: Mapping[str, str] = {}
 
@@ -69,10 +76,12 @@ class Side:
             inum, "?" if isinstance(inum, Unreadable) else f"net:{inum}"
         )
 
-    def refer(self, reference: Record) -> Reference:
+    def refer(self, reference: Record) -> Maybe[Reference]:
         """Return a reference in a form that both reports share."""
         label = self.label_of(reference)
         index = self.index_of(reference)
+        if index in self.uncertain:
+            return UNCERTAIN
         token: tuple[str, object]
         if index is None:
             token = ("name", (self.label_now.get(label, label), reference["name"]))
@@ -211,13 +220,38 @@ def _named(side: Side, labels: Mapping[str, object]) -> list[tuple[Hashable, int
     return found
 
 
+def _doubt(
+    sides: tuple[Side, Side], namespaces: Sequence[Match[str]], taken: list[set[int]]
+) -> None:
+    # Find what only one report has, as far as is known.
+    there: tuple[dict[Optional[str], Optional[str]], ...]
+    there = (dict(namespaces), {b: a for a, b in namespaces})
+    for n, side in enumerate(sides):
+        other = sides[1 - n]
+        nameless = {
+            device["netns_label"]
+            for device in other.devices
+            if isinstance(device["name"], Unreadable)
+        }
+        side.uncertain = {
+            i
+            for i, device in enumerate(side.devices)
+            if i not in taken[n]
+            and (
+                isinstance(device["name"], Unreadable)
+                or there[n].get(device["netns_label"]) in nameless
+                or other.is_incomplete()
+            )
+        }
+
+
 def match_devices(
     a: Side, b: Side, namespaces: Sequence[Match[str]]
 ) -> list[Match[int]]:
     """
     Return the places of devices: in both reports, in the first, in the second.
 
-    Sets what the sides call a device of both.
+    Sets what the sides call a device of both, and which are uncertain.
 
     :param namespaces: What :func:`match_namespaces()` returns
     """
@@ -243,6 +277,7 @@ def match_devices(
         one: other for one, other in namespaces if one is not None and other is not None
     }
     taken = [{pair[i] for pair in both} for i in (0, 1)]
+    _doubt((a, b), namespaces, taken)
     return [
         *both,
         *((i, None) for i, _ in enumerate(a.devices) if i not in taken[0]),

@@ -76,13 +76,17 @@ def _per_queue(x: PerQueue, y: PerQueue) -> Verdict:
     # More queues that all have the same are no change: the number of queues is one.
     short, long = sorted((x.values, y.values), key=len)
     missing = len(long) - len(short)
-    if missing and short:
+    if missing and not short:
+        # What a queue has that there is nothing for: no CPUs, no program.
+        known = [one for one in long if not isinstance(one, Unreadable)]
+        if any(known):
+            return Verdict.DIFFERENT
+        return Verdict.SAME if known == list(long) else Verdict.UNKNOWN
+    if missing:
         common = PerQueue(short).common
         if common is None:
             return Verdict.DIFFERENT
         short = (*short, *[common] * missing)
-    elif missing:
-        return Verdict.DIFFERENT if PerQueue(long).common is None else Verdict.SAME
     return max(map(verdict, short, long), default=Verdict.SAME)
 
 
