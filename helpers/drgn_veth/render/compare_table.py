@@ -146,7 +146,7 @@ class _Group:
                 text += f": {_names(one.devices)}" if one.devices else ""
                 yield from _marked(text, mark, style, 0)
         if len(changes) == len(self.namespaces):
-            for line in wrap(cell(label), style.width):
+            for line in wrap(cell(label) or "?", style.width):
                 yield style.paint(line, "bold")
         for one in changes:
             yield from _marked("this namespace", "~", style, 2)

@@ -10,7 +10,7 @@ from drgn_veth.analysis.compare.document import DocumentError
 from drgn_veth.render import compare_json, compare_table
 from drgn_veth.render.compare_table import Source
 from drgn_veth.render.style import Style
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest
 
@@ -47,6 +47,7 @@ _VALUES = st.sampled_from(
 _VALID = ("mtu", "alias", "altnames", "flags", "rps", "xps", "peer", "master", "xdp")
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.randoms(use_true_random=False))
 def test_two_reports(chance: random.Random) -> None:
     """Take away devices, names and values of each, and mirror the comparison."""
@@ -84,6 +85,7 @@ def _check_screens(found: Any) -> None:
         assert text.count("\n\n\n") == 0
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_any_document(data: st.DataObject) -> None:
     """What is no report is refused, with the place; nothing else happens."""

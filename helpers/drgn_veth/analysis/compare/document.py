@@ -130,7 +130,7 @@ _PROGRAM = _maybe(
         )
     )
 )
-_QUEUES = _record({"real": _NUMBER, "allocated": _NUMBER})
+_QUEUES = _maybe(_record({"real": _NUMBER, "allocated": _NUMBER}))
 
 
 def _per_queue(**there: _Check) -> _Check:
@@ -162,11 +162,13 @@ _DEVICE = _record(
         "addresses": _TEXTS,
         "master": _MASTER,
         "lowers": _REFERENCES,
-        "queues": _record({"rx": _QUEUES, "tx": _QUEUES}),
+        "queues": _maybe(_record({"rx": _QUEUES, "tx": _QUEUES})),
         "peer": _MASTER,
-        "xdp": _record(
-            dict.fromkeys(("generic", "driver", "offload"), _PROGRAM),
-            {"queues": _per_queue(prog_id=_COUNT, napi=_FLAG)},
+        "xdp": _maybe(
+            _record(
+                dict.fromkeys(("generic", "driver", "offload"), _PROGRAM),
+                {"queues": _per_queue(prog_id=_COUNT, napi=_FLAG)},
+            )
         ),
         "rps": _per_queue(cpus=_NUMBERS, flow_entries=_NUMBER),
         "xps": _per_queue(cpus=_NUMBERS, rx_queues=_NUMBERS),
