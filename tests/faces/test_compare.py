@@ -8,8 +8,12 @@ from pathlib import Path
 import subprocess
 import sys
 import threading
+import time
 from typing import Any
 
+from drgn_veth.faces import compare as compare_face
+from drgn_veth.faces import opening
+from drgn_veth.faces.status import UsageError
 import pytest
 
 from tests.support.recorded import recorded_core, smallest_core
@@ -64,8 +68,8 @@ def changed(tmp_path: Path) -> Path:
 
 
 def test_a_dump_and_its_report(core: Path, report: Path) -> None:
-    for sides in ((core, report), (report, core), (core, core), (report, report)):
-        done = compare(*sides, "--check")
+    for both in ((core, report), (report, core), (core, core), (report, report)):
+        done = compare(*both, "--check")
         assert (done.returncode, done.stderr) == (0, "")
         assert "no difference" in done.stdout
 
@@ -260,3 +264,27 @@ def test_help() -> None:
     for word in ("A B [DEVICE ...]", "--live", "examples:", "exit status:"):
         assert word in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 88
+
+
+def test_live(core: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The running kernel twice; here it is a recorded one."""
+    opened: list[object] = []
+    slept: list[float] = []
+
+    def open_target(prog: object, args: Any) -> Any:
+        opened.append(args.core)
+        return smallest_core().prog
+
+    monkeypatch.setattr(opening, "open_target", open_target)
+    monkeypatch.setattr(time, "sleep", slept.append)
+    out = tmp_path / "out"
+    assert compare_face.main(None, ["--live", "2.5", "--output", str(out)]) == 0
+    assert (opened, slept) == ([None, None], [2.5])
+    text = out.read_text()
+    assert text.startswith("A  live  Linux ") and "\nB  live  Linux " in text
+    assert "both are of one boot" in text and "no difference" in text
+    # One of each, and the words that follow name devices.
+    argv = ["--output", str(out), "live", str(core), "nosuch"]
+    with pytest.raises(UsageError, match="no device in A or B matches 'nosuch'"):
+        compare_face.main(None, argv)
+    assert opened[2:] == [None, str(core)]

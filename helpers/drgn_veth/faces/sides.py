@@ -63,7 +63,11 @@ def read_live(symbols: Sequence[str]) -> tuple[Report, Source]:
     :raises TargetError: if it cannot be read
     """
     now = int(time.time())
-    return _take(_target(symbols, None)), Source(LIVE, now)
+    try:
+        return _take(_target(symbols, None)), Source(LIVE, now)
+    except TargetError as e:
+        # That is how other scripts name a dump.
+        raise TargetError(str(e).replace("use -c CORE", "give its name")) from None
 
 
 def _what_else(found: dict[str, Any]) -> str:

@@ -11,7 +11,9 @@ negative number is no formula.
 """
 
 from collections.abc import Iterable, Sequence
+import csv
 import functools
+import io
 import re
 from typing import Optional
 
@@ -22,24 +24,23 @@ from .columns import HEADER, Column, columns_with, of_ref, rows_of_pairs
 __all__ = ("devices", "pairs", "rows")
 
 # Some spreadsheets take the wide forms, too.
-_FORMULA = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
+_RUN = "=+@\\-\uff1d\uff0b\uff0d\uff20"
+#: What a spreadsheet would run: also behind what it may separate cells by, a semicolon
+#: or a tab, even in quotes.
+_FORMULA = re.compile(rf"(^|[;\t\r\n])(?=\s*[{_RUN}])|^(?=[\t\r\n])")
 _NUMBER = re.compile(r"-[0-9]+")
-#: A spreadsheet may separate cells by semicolons or tabs.
-_QUOTED = re.compile(r"[\",;\t\r\n]")
 
 
 def _harmless(cell: str) -> str:
-    runs = cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell)
-    text = f"'{cell}" if runs else cell
-    if _QUOTED.search(text):
-        text = text.replace('"', '""')
-        return f'"{text}"'
-    return text
+    return cell if _NUMBER.fullmatch(cell) else _FORMULA.sub(r"\1'", cell)
 
 
 def rows(cells: Iterable[Sequence[str]]) -> str:
     """Return rows of cells as a CSV file."""
-    return "".join(f"{','.join(map(_harmless, row))}\n" for row in cells)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerows([_harmless(cell) for cell in row] for row in cells)
+    return out.getvalue()
 
 
 def _row(columns: Sequence[Column], device: Device) -> list[str]:
