@@ -29,7 +29,7 @@ from .records import (
     Unknown,
     Wanted,
 )
-from .values import Reference
+from .values import Reference, token_of
 
 __all__ = ("compare",)
 
@@ -93,7 +93,7 @@ class _Pairs:
                 self.unread.add(token)
             elif other is not None:
                 one = Reference(token, device["netns_label"], device["name"])
-                ends = frozenset((token, other.token))
+                ends = frozenset((token, token_of(other)))
                 self.found.setdefault(ends, (device["kind"], one, other))
 
 
@@ -120,7 +120,7 @@ def _findings_of(
         device = None if finding["device"] is None else side.refer(finding["device"])
         if isinstance(device, Unreadable):
             continue  # The device is listed as unknown.
-        token = None if device is None else device.token
+        token = None if device is None else token_of(device)
         if both.tokens is not None and token not in both.tokens:
             continue
         if wanted.rules is not None and finding["rule"] not in wanted.rules:

@@ -180,7 +180,7 @@ def _lowers(given: Given) -> Any:
             if given.side.index_of(master) == own:
                 continue
         kept.append(given.side.refer(lower))
-    return tuple(sorted(kept, key=lambda one: repr(one.token)))
+    return tuple(sorted(kept, key=repr))
 
 
 DEVICE: Sequence[Field] = (

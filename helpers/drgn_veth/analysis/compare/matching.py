@@ -82,12 +82,9 @@ class Side:
         index = self.index_of(reference)
         if index in self.uncertain:
             return UNCERTAIN
-        token: tuple[str, object]
-        if index is None:
-            token = ("name", (self.label_now.get(label, label), reference["name"]))
-        else:
-            token = self.tokens[index]
-        return Reference(token, label, reference["name"])
+        token = None if index is None else self.tokens[index]
+        now = self.label_now.get(label, label)
+        return Reference(token, label, reference["name"], now)
 
     def boot(self) -> Optional[tuple[object, str]]:
         """

@@ -17,6 +17,7 @@ __all__ = (
     "Program",
     "Reference",
     "Verdict",
+    "token_of",
     "verdict",
     "why_unknown",
 )
@@ -41,10 +42,11 @@ class Label(NamedTuple):
 class Reference(NamedTuple):
     """A device that another one names."""
 
-    #: The same in both reports, if it is the same device.
-    token: tuple[str, object]
+    #: The same in both reports, if it is the same device. None: it is not in the list.
+    token: Optional[tuple[str, object]]
     netns: str  # label of its namespace
     name: Maybe[str]
+    now: str = ""  # that label, or what the newer report calls this namespace
 
 
 class Program(NamedTuple):
@@ -70,6 +72,13 @@ class PerQueue(NamedTuple):
         if len(known) == 1:
             return next(iter(known))
         return None if known or not self.values else self.values[0]
+
+
+def token_of(reference: Reference) -> tuple[str, object]:
+    """Return what stands for a device, also for one that is in no list."""
+    if reference.token is not None:
+        return reference.token
+    return "name", (reference.now, reference.name)
 
 
 def _per_queue(x: PerQueue, y: PerQueue) -> Verdict:
@@ -102,8 +111,13 @@ def verdict(x: object, y: object) -> Verdict:
         return Verdict.UNKNOWN
     if isinstance(x, PerQueue) and isinstance(y, PerQueue):
         return _per_queue(x, y)
-    if isinstance(x, (Label, Reference)) and isinstance(y, (Label, Reference)):
+    if isinstance(x, Label) and isinstance(y, Label):
         return Verdict.SAME if x.token == y.token else Verdict.DIFFERENT
+    if isinstance(x, Reference) and isinstance(y, Reference):
+        same = x.token == y.token
+        if x.token is None or y.token is None:
+            same = (x.now, x.name) == (y.now, y.name)
+        return Verdict.SAME if same else Verdict.DIFFERENT
     if isinstance(x, tuple) and isinstance(y, tuple):
         if len(x) != len(y):
             return Verdict.DIFFERENT
