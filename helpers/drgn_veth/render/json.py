@@ -19,7 +19,7 @@ from ..model import Snapshot, Task, unreadable_in
 from .attempts import Attempt
 from .plain import plain
 
-__all__ = ("SCHEMA", "attempts", "document", "render")
+__all__ = ("SCHEMA", "attempts", "document", "render", "text_of")
 
 SCHEMA = "drgn-veth/1"
 
@@ -67,13 +67,22 @@ def _parts(sections: Iterable[tuple[str, Any]]) -> Iterator[str]:
     yield "}\n"
 
 
+def text_of(sections: Iterable[tuple[str, Any]]) -> str:
+    """
+    Return a document as text.
+
+    :param sections: Its members; of a list of records an iterator
+    """
+    return "".join(_parts(sections))
+
+
 def render(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> str:
     """
     Return a Snapshot as JSON text.
 
     :param findings: What :func:`~drgn_veth.analysis.diagnose.diagnose()` found
     """
-    return "".join(_parts(_sections(snapshot, findings)))
+    return text_of(_sections(snapshot, findings))
 
 
 def attempts(
