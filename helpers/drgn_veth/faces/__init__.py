@@ -9,6 +9,7 @@ __all__ = (
     "opening",
     "options",
     "output",
+    "picture",
     "slice",
     "status",
     "symbols",

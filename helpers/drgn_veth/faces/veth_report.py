@@ -30,6 +30,7 @@ from .options import (
     parse,
 )
 from .output import check_output, write_output
+from .picture import PICTURES, check_picture, picture
 from .status import EXIT_FOUND, EXIT_OK, UsageError, warn
 
 __all__ = ("main", "parser")
@@ -111,10 +112,11 @@ def parser() -> argparse.ArgumentParser:
     output = p.add_argument_group("output")
     output.add_argument(
         "--format",
-        choices=("table", "json", "csv"),
+        choices=("table", "json", "csv", *PICTURES),
         default="table",
         help="table (the default) for people; json, see docs/json.md; csv for "
-        "spreadsheets: a cell that begins with = + - or @ gets a single quote in front",
+        "spreadsheets: a cell that begins with = + - or @ gets a quote in front; "
+        "html: a page with a picture; svg: the picture alone; dot: for Graphviz",
     )
     add_color_option(output)
     add_output_options(output)
@@ -161,6 +163,8 @@ def _render(
         if args.all:
             return csv.devices(_listed(kept), whole.devices)
         return csv.pairs(kept, whole.devices)
+    if args.format in PICTURES:
+        return picture(args.format, kept, whole, found)
     return _table(args, kept, whole, found)
 
 
@@ -183,6 +187,7 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
         write_output(text, args.output, opening.inputs(prog, args))
         return EXIT_OK
     check_format(args.format)
+    check_picture(args.format, args.output)
     target = opening.open_target(prog, args)
     whole = opening.take(target)
     kept = keep_wanted(target, whole, args)

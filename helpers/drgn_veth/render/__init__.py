@@ -16,6 +16,7 @@ __all__ = (
     "findings",
     "json",
     "netns",
+    "picture",
     "plain",
     "style",
     "table",

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+What a page knows of each device
+--------------------------------
+
+Plain values for the page's script, which shows them when a device is clicked, and
+places boxes when one is folded.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from typing import Any, Optional
+
+from ...analysis.attach.question import Answer, errno_name
+from ...analysis.rules.finding import Finding
+from ...core.unreadable import Unreadable
+from ...model import Device, Namespace, Snapshot
+from .. import words
+from ..attempts import Attempt
+from ..columns import HEADER, columns_with
+from ..plain import plain
+from .layout import Layout, Placed, Shape
+from .scene import Scene
+
+__all__ = ("outcome", "records")
+
+_Json = dict[str, Any]
+
+
+def outcome(answer: Answer) -> str:
+    """Return an answer in a word or a few: ``ok``, ``ENOSPC``."""
+    errno = answer.errno
+    if isinstance(errno, Unreadable):
+        return words.UNKNOWN
+    if errno is None:
+        if answer.either:
+            return " or ".join(dict.fromkeys(map(outcome, answer.either)))
+        return "up to the driver"
+    return errno_name(errno) if errno else "ok"
+
+
+def _told(answer: Answer) -> _Json:
+    errno = answer.errno
+    said: _Json = {"outcome": outcome(answer), "because": answer.because}
+    if isinstance(errno, int) and errno:
+        said["error"] = os.strerror(errno)
+    if answer.message is not None:
+        said["message"] = answer.message
+    if answer.function:
+        said["function"] = f"{answer.function}()"
+    if answer.fix:
+        said["fix"] = list(answer.fix)
+    if answer.fix_effect is not None:
+        said["effect"] = answer.fix_effect
+    if answer.errno is None and answer.either:
+        said["either"] = [_told(one) for one in answer.either]
+    if answer.then is not None:
+        said["then"] = _told(answer.then)
+    return said
+
+
+class _Answers:
+    # Each answer once: many devices get the same.
+
+    def __init__(self, attempts: Iterable[Attempt]) -> None:
+        self.all: list[_Json] = []
+        self._places: dict[Answer, int] = {}
+        self._of: dict[int, dict[tuple[str, int], list[str]]] = {}
+        for attempt in attempts:
+            place = self._places.get(attempt.answer)
+            if place is None:
+                place = self._places[attempt.answer] = len(self.all)
+                self.all.append(_told(attempt.answer))
+            ways = self._of.setdefault(attempt.device.net_device, {})
+            way = f"{attempt.via}, frags" if attempt.frags else attempt.via
+            ways.setdefault((attempt.mode, place), []).append(way)
+
+    def of(self, device: Device) -> list[list[Any]]:
+        # Mode, ways (none: all of them), answer.
+        ways = self._of.get(device.net_device, {})
+        number: dict[str, int] = {}
+        for mode, _ in ways:
+            number[mode] = number.get(mode, 0) + 1
+        return [
+            [mode, "" if number[mode] == 1 else "; ".join(said), place]
+            for (mode, place), said in ways.items()
+        ]
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or value == [] or value == "" or value == {}
+
+
+def _filled(value: Any) -> Any:
+    # Without members that say nothing.
+    if isinstance(value, dict):
+        kept = {key: _filled(one) for key, one in value.items()}
+        return {key: one for key, one in kept.items() if not _is_empty(one)}
+    if isinstance(value, list):
+        return [_filled(one) for one in value]
+    return value
+
+
+def _per_queue(records: Any, off: Mapping[str, Any]) -> Any:
+    # Queues on which something is set.
+    if not isinstance(records, list):
+        return records
+    return [
+        one
+        for one in records
+        if any(one.get(name) != nothing for name, nothing in off.items())
+    ]
+
+
+def _more(device: Device) -> _Json:
+    # What the columns do not have.
+    return {
+        "xdp": {
+            **{
+                mode: plain(getattr(device.xdp, mode))
+                for mode in device.xdp._fields[:3]
+            },
+            "queues": _per_queue(
+                plain(device.xdp.queues), {"prog_id": None, "napi": False}
+            ),
+        },
+        "rps": _per_queue(plain(device.rps), {"cpus": [], "flow_entries": 0}),
+        "xps": _per_queue(plain(device.xps), {"cpus": [], "rx_queues": []}),
+        "driver": plain(device.driver),
+        "bond": plain(device.bond),
+        "veth": plain(device.veth),
+        "refcount": plain(device.refcount),
+        "ref_tasks": plain(device.ref_tasks),
+    }
+
+
+def _shape(shape: Shape, devices: Sequence[int]) -> _Json:
+    places: list[float] = []
+    for device in devices:
+        places += (round(n, 1) for n in shape.inside.devices[device])
+    return {"k": shape.columns, "h": round(shape.height, 1), "p": places}
+
+
+def _box(placed: Placed, snapshot: Snapshot) -> _Json:
+    box = placed.box
+    devices = [row.device for row in box.all()]
+    namespace: Optional[Namespace] = None
+    if box.namespace is not None:
+        namespace = snapshot.namespaces[box.namespace]
+    return {
+        "label": box.label,
+        "facts": _filled(plain(namespace)),
+        "devices": devices,
+        "open": _shape(placed.open, devices),
+        "folded": _shape(placed.folded, devices),
+    }
+
+
+def _devices(
+    snapshot: Snapshot,
+    scene: Scene,
+    findings: Sequence[Finding],
+    answers: _Answers,
+) -> Iterator[_Json]:
+    columns = columns_with(snapshot.devices)
+    index = {device.net_device: i for i, device in enumerate(snapshot.devices)}
+    of_device: dict[int, list[int]] = {}
+    for i, finding in enumerate(findings):
+        if finding.device is not None:
+            of_device.setdefault(finding.device.net_device, []).append(i)
+    for device in snapshot.devices:
+        peer = device.peer
+        there = None
+        if peer is not None and not isinstance(peer, Unreadable):
+            there = index.get(peer.net_device)
+        yield {
+            "facts": [column.text(device) for column in columns],
+            "peer": there,
+            "findings": of_device.get(device.net_device, []),
+            "answers": answers.of(device),
+            "more": _filled(_more(device)),
+        }
+
+
+def records(
+    snapshot: Snapshot,
+    scene: Scene,
+    layout: Layout,
+    top: float,
+    findings: Sequence[Finding],
+    attempts: Iterable[Attempt],
+) -> _Json:
+    """
+    Return what a page's script needs.
+
+    :param top: Where the boxes begin
+    """
+    answers = _Answers(attempts)
+    return {
+        "columns": list(HEADER),
+        "devices": list(_devices(snapshot, scene, findings, answers)),
+        "answers": answers.all,
+        "findings": [_filled(plain(finding)) for finding in findings],
+        "boxes": [_box(placed, snapshot) for placed in layout.boxes],
+        "edges": [[edge.a, edge.b] for edge in scene.edges],
+        "grid": {
+            "columns": layout.grid.columns,
+            "width": layout.grid.width,
+            "gapX": layout.grid.gap_x,
+            "gapY": layout.grid.gap_y,
+            "top": top,
+        },
+    }
