@@ -20,7 +20,11 @@ _CLOSE = 40.0  # from a device to the side of its box: none is in the way
 
 
 class Route(NamedTuple):
-    """The path of an edge, in the terms of SVG."""
+    """
+    The path of an edge, in the terms of SVG.
+
+    What is on a box is not drawn if that is folded, until the edge is asked for.
+    """
 
     outside: str  #: behind the boxes
     inside: str  #: on the boxes, behind the devices

@@ -19,7 +19,9 @@
   // Devices
 
   const elements = data.devices.map(() => []);
-  for (const one of svg.querySelectorAll("[data-d]")) elements[one.dataset.d].push(one);
+  // Open, folded.
+  const note = (one) => (elements[one.dataset.d][one.matches(".dot") ? 1 : 0] = one);
+  svg.querySelectorAll("[data-d]").forEach(note);
   const boxOf = [];
   data.boxes.forEach((box, i) => box.devices.forEach((d) => (boxOf[d] = i)));
   const column = Object.fromEntries(data.columns.map((name, i) => [name, i]));
@@ -83,11 +85,14 @@
 
   function route(a, boxA, b, boxB) {
     if (b.x < a.x) [a, boxA, b, boxB] = [b, boxB, a, boxA];
-    if (boxA === boxB) return ["", curve(a, a.y + a.h / 2, b, b.y + b.h / 2)];
+    if (boxA === boxB) return ["", [boxA, curve(a, a.y + a.h / 2, b, b.y + b.h / 2)]];
     const [stubA, ya] = stub(a, boxA, false);
     const [stubB, yb] = stub(b, boxB, isBeside(boxA, boxB));
-    return [curve(boxA, ya, boxB, yb), stubA + stubB];
+    return [curve(boxA, ya, boxB, yb), [boxA, stubA], [boxB, stubB]];
   }
+
+  // The whole path of each edge: what is on a folded box is drawn only if asked for.
+  const whole = [];
 
   function place() {
     const shapes = data.boxes.map((box, i) => (isFolded(i) ? box.folded : box.open));
@@ -97,6 +102,7 @@
       y: grid.top + y,
       w: boxWidth(shapes[i].k),
       h: shapes[i].h,
+      folded: isFolded(i),
     }));
     at.forEach((one, i) => {
       boxes[i].setAttribute("transform", `translate(${one.x} ${one.y})`);
@@ -114,9 +120,11 @@
       });
     });
     data.edges.forEach(([a, b], i) => {
-      const paths = route(ends[a], at[boxOf[a]], ends[b], at[boxOf[b]]);
-      outside[i].setAttribute("d", paths[0]);
-      inside[i].setAttribute("d", paths[1]);
+      const [path, ...stubs] = route(ends[a], at[boxOf[a]], ends[b], at[boxOf[b]]);
+      const drawn = stubs.filter(([box]) => !box.folded).map(([, stub]) => stub);
+      outside[i].setAttribute("d", path);
+      inside[i].setAttribute("d", drawn.join(""));
+      whole[i] = path + stubs.map(([, stub]) => stub).join("");
     });
     height = Math.max(grid.top, ...at.map((one) => one.y + one.h)) + 16;
     width = Math.max(width0, ...at.map((one) => one.x + one.w + 16));
@@ -126,6 +134,12 @@
   }
 
   function setFolded(b, folded) {
+    const { drawn } = data.boxes[b];
+    if (!folded && drawn && !boxes[b].querySelector(".open")) {
+      boxes[b].insertAdjacentHTML("afterbegin", drawn);
+      boxes[b].querySelectorAll(".open [data-d]").forEach(note);
+      mark();
+    }
     boxes[b].classList.toggle("is-folded", folded);
   }
 
@@ -203,7 +217,7 @@
       if (d === null) continue;
       if (d === selected) elements[d].forEach((one) => one.classList.add("selected"));
       for (const i of edgesOf[d]) {
-        path += `${outside[i].getAttribute("d")}${inside[i].getAttribute("d")}`;
+        path += whole[i];
         for (const end of data.edges[i])
           if (end !== d) elements[end].forEach((one) => one.classList.add("far"));
       }
@@ -348,6 +362,7 @@
     );
     about.children[2].className = "where";
     about.hidden = false;
+    document.body.classList.add("aside");
     about.scrollTop = 0;
     about.setAttribute("aria-label", `details of ${title}`);
     back = from;
@@ -356,6 +371,7 @@
 
   function closeAbout() {
     about.hidden = true;
+    document.body.classList.remove("aside");
     selected = null;
     highlight();
     if (back && back.isConnected) back.focus({ preventScroll: true });
@@ -422,22 +438,33 @@
 
   let hits = [];
   let hit = -1;
-  const texts = data.devices.map((device, d) => {
-    const box = data.boxes[boxOf[d]];
-    const around = box && box.facts ? JSON.stringify(box.facts) : "";
-    return { own: device.facts.join("\n").toLowerCase(), around: around.toLowerCase() };
-  });
+  let own = null;
+  let around = null;
+
+  function searched() {
+    if (own) return;
+    own = data.devices.map((device) => device.facts.join("\n").toLowerCase());
+    around = data.boxes.map((box) => JSON.stringify([box.label, box.facts]).toLowerCase());
+  }
 
   function search() {
     const wanted = $("search").value.trim().toLowerCase();
     hit = -1;
     hits = [];
     if (wanted) {
+      searched();
       const order = data.boxes.flatMap((box) => box.devices);
-      hits = order.filter((d) => texts[d].own.includes(wanted));
+      hits = order.filter((d) => own[d].includes(wanted));
       // Containers and tasks, if no device is called so.
-      if (!hits.length) hits = order.filter((d) => texts[d].around.includes(wanted));
+      if (!hits.length) hits = order.filter((d) => around[boxOf[d]].includes(wanted));
     }
+    mark();
+    $("hits").textContent = wanted ? `${hits.length} found` : "";
+    if (hits.length && shown(hits[0])) scrollTo(shown(hits[0]));
+  }
+
+  function mark() {
+    const wanted = $("search").value.trim();
     const found = new Set(hits);
     elements.forEach((both, d) => {
       both.forEach((one) => one.classList.toggle("found", found.has(d)));
@@ -447,9 +474,19 @@
       const of = one.dataset.of.split(" ").map(Number);
       one.classList.toggle("unasked", wanted !== "" && !of.some((d) => found.has(d)));
     });
-    $("hits").textContent = wanted ? `${hits.length} found` : "";
-    if (hits.length && shown(hits[0])) scrollTo(shown(hits[0]));
   }
+
+  // Long tables
+
+  function fill(section) {
+    const later = section.querySelector("noscript");
+    if (!later) return;
+    later.outerHTML = later.textContent;
+    mark();
+  }
+  document.querySelectorAll("details.section").forEach((section) => {
+    section.addEventListener("toggle", () => section.open && fill(section));
+  });
 
   function nextHit() {
     if (!hits.length) return;
@@ -463,7 +500,10 @@
   // Clicks and keys
 
   function act(element) {
-    if (element.dataset.d !== undefined) return openDevice(Number(element.dataset.d), element);
+    if (element.dataset.d !== undefined) {
+      openDevice(Number(element.dataset.d), element);
+      return scrollTo(element);
+    }
     const b = boxes.indexOf(element.closest(".ns"));
     if (element.classList.contains("fold")) return fold(b, !isFolded(b));
     return openBox(b, element);
@@ -537,7 +577,9 @@
   showEdges(!layers[0].classList.contains("quiet"));
   // Paper has no summary to click.
   window.addEventListener("beforeprint", () => {
+    document.querySelectorAll("details.section").forEach(fill);
     document.querySelectorAll("details").forEach((one) => (one.open = true));
   });
-  if (width > view.clientWidth) setZoom(Math.max(0.75, view.clientWidth / width));
+  if (width > view.clientWidth) zoom = Math.max(0.75, view.clientWidth / width);
+  place();
 })();

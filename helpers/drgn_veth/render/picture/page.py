@@ -116,13 +116,15 @@ def _head(snapshot: Snapshot, findings: Sequence[Finding]) -> str:
 
 def _section(name: str, title: str, number: Optional[int], inside: str) -> str:
     shown = title if number is None else f"{title} ({number})"
+    short = number is None or number <= _LONG
     return element(
         "details",
         element("summary", element("h2", text(shown))),
-        inside,
+        # The script makes it markup when it is opened, so that the page opens at once.
+        inside if short else element("noscript", inside),
         id=name,
         class_="section",
-        open=number is None or number <= _LONG,
+        open=short,
     )
 
 

@@ -8,6 +8,7 @@ places boxes when one is folded.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+import itertools
 import os
 from typing import Any, Optional
 
@@ -21,6 +22,7 @@ from ..columns import HEADER, columns_with
 from ..plain import plain
 from .layout import Layout, Placed, Shape
 from .scene import Scene
+from .svg import open_shapes
 
 __all__ = ("outcome", "records")
 
@@ -59,31 +61,44 @@ def _told(answer: Answer) -> _Json:
     return said
 
 
+def _ways(same: Sequence[Attempt]) -> str:
+    # Which of the ways to attach in a mode get an answer, if not all.
+    vias = list(dict.fromkeys(attempt.via for attempt in same))
+    frags = list(dict.fromkeys(attempt.frags for attempt in same))
+    kinds = ["with frags" if one else "without frags" for one in frags]
+    if len(vias) * len(frags) != len(same):
+        return "; ".join(
+            f"by {a.via} {'with' if a.frags else 'without'} frags" for a in same
+        )
+    parts = [] if len(vias) > 1 else [f"by {vias[0]}"]
+    parts += kinds if len(kinds) == 1 else []
+    return " ".join(parts)
+
+
 class _Answers:
     # Each answer once: many devices get the same.
 
     def __init__(self, attempts: Iterable[Attempt]) -> None:
         self.all: list[_Json] = []
         self._places: dict[Answer, int] = {}
-        self._of: dict[int, dict[tuple[str, int], list[str]]] = {}
+        self._of: dict[int, dict[tuple[str, int], list[Attempt]]] = {}
         for attempt in attempts:
             place = self._places.get(attempt.answer)
             if place is None:
                 place = self._places[attempt.answer] = len(self.all)
                 self.all.append(_told(attempt.answer))
             ways = self._of.setdefault(attempt.device.net_device, {})
-            way = f"{attempt.via}, frags" if attempt.frags else attempt.via
-            ways.setdefault((attempt.mode, place), []).append(way)
+            ways.setdefault((attempt.mode, place), []).append(attempt)
 
     def of(self, device: Device) -> list[list[Any]]:
-        # Mode, ways (none: all of them), answer.
+        # Mode, ways ("": all of them), answer.
         ways = self._of.get(device.net_device, {})
         number: dict[str, int] = {}
         for mode, _ in ways:
             number[mode] = number.get(mode, 0) + 1
         return [
-            [mode, "" if number[mode] == 1 else "; ".join(said), place]
-            for (mode, place), said in ways.items()
+            [mode, "" if number[mode] == 1 else _ways(same), place]
+            for (mode, place), same in ways.items()
         ]
 
 
@@ -141,7 +156,7 @@ def _shape(shape: Shape, devices: Sequence[int]) -> _Json:
     return {"k": shape.columns, "h": round(shape.height, 1), "p": places}
 
 
-def _box(placed: Placed, snapshot: Snapshot) -> _Json:
+def _box(placed: Placed, snapshot: Snapshot, drawn: Optional[str]) -> _Json:
     box = placed.box
     devices = [row.device for row in box.all()]
     namespace: Optional[Namespace] = None
@@ -153,6 +168,7 @@ def _box(placed: Placed, snapshot: Snapshot) -> _Json:
         "devices": devices,
         "open": _shape(placed.open, devices),
         "folded": _shape(placed.folded, devices),
+        **({} if drawn is None else {"drawn": drawn}),
     }
 
 
@@ -196,12 +212,17 @@ def records(
     :param top: Where the boxes begin
     """
     answers = _Answers(attempts)
+    later: Iterable[Optional[str]] = itertools.repeat(None)
+    if layout.folded:
+        later = open_shapes(snapshot, layout)
     return {
         "columns": list(HEADER),
         "devices": list(_devices(snapshot, scene, findings, answers)),
         "answers": answers.all,
         "findings": [_filled(plain(finding)) for finding in findings],
-        "boxes": [_box(placed, snapshot) for placed in layout.boxes],
+        "boxes": [
+            _box(placed, snapshot, drawn) for placed, drawn in zip(layout.boxes, later)
+        ],
         "edges": [[edge.a, edge.b] for edge in scene.edges],
         "grid": {
             "columns": layout.grid.columns,

@@ -18,6 +18,7 @@ from .columns import Place
 from .edges import route
 from .layout import (
     BADGE_GAP,
+    DOT,
     GLYPH,
     HEAD,
     LINE,
@@ -36,9 +37,10 @@ from .legend import LEGEND_STEP, Sign, in_lines, signs
 from .markup import element, text
 from .scene import Badge, Row, Scene
 
-__all__ = ("drawing", "own_file", "render", "top")
+__all__ = ("drawing", "open_shapes", "own_file", "render", "top")
 
 _TITLE = 26
+_LEGEND = 680.0  # wide, even if all boxes are not
 
 
 @functools.cache
@@ -212,21 +214,23 @@ def _shape(
 
 
 def _sign(sign: Sign, x: float, y: float) -> str:
-    if sign.shape == "state":
-        drawn = _state(sign.kind, x + 6, y)
-    elif sign.shape == "badge":
-        drawn = _badge(Badge(sign.kind, sign.sign), x, y - 7)
-    elif sign.shape == "dot":
-        drawn = _g(
-            *(x, y - 6),
-            element("rect", width=12, height=12, rx=2),
-            _text(sign.sign, 6, 9.5, ""),
-            class_=f"dot {sign.kind}",
-        )
-    else:
-        line = f"M{x:g} {y:g}H{x + sign.sign_width:g}"
-        drawn = element("path", d=line, class_=f"edge shown {_css(sign.kind)}")
-    return drawn + _text(sign.meaning, x + sign.sign_width + 6, y + 4, "meaning")
+    drawn = []
+    at = x
+    if sign.shape == "edge":
+        line = f"M{x:g} {y:g}H{x + sign.width_of_sign:g}"
+        drawn.append(element("path", d=line, class_=f"edge shown {_css(sign.kind)}"))
+    if sign.state is not None:
+        drawn.append(_state(sign.state, x + 6, y))
+        at += 16
+    if sign.badge is not None:
+        drawn.append(_badge(Badge(sign.kind, sign.badge), x, y - 7))
+        at += badge_width(sign.badge) + 4
+    if sign.dot is not None:
+        square = element("rect", width=DOT, height=DOT, rx=2)
+        letter = _text(sign.dot, 6, 9.5, "") if sign.dot else ""
+        drawn.append(_g(at, y - 6, square, letter, class_=f"dot {sign.kind}"))
+    drawn.append(_text(sign.meaning, x + sign.width_of_sign + 6, y + 4, "meaning"))
+    return "".join(drawn)
 
 
 def _css(kind: str) -> str:
@@ -254,9 +258,10 @@ def _ends(layout: Layout, places: Sequence[Place]) -> Mapping[int, tuple[Place, 
 
 
 def _legend(scene: Scene, layout: Layout, page: bool) -> list[list[Sign]]:
-    # A page can open a box: it needs the badges in any case.
+    # On a page, a box may be open or folded.
+    shown = signs(scene, page or not layout.folded, page or layout.folded)
     width = layout.grid.box_width(layout.grid.columns)
-    return in_lines(signs(scene, layout.folded), max(width, 320.0))
+    return in_lines(shown, max(width, _LEGEND))
 
 
 def top(scene: Scene, layout: Layout, page: bool) -> float:
@@ -319,10 +324,12 @@ def drawing(snapshot: Snapshot, scene: Scene, layout: Layout, page: bool) -> str
         path = route(*ends[edge.a], *ends[edge.b])
         class_ = f"edge {_css(edge.kind)}"
         outside.append(element("path", d=path.outside, class_=class_))
-        inside.append(element("path", d=path.inside, class_=class_))
+        shown = "" if layout.folded else path.inside
+        inside.append(element("path", d=shown, class_=class_))
     boxes = []
     for placed, at in zip(layout.boxes, places):
-        states = (False, True) if page else (layout.folded,)
+        # An open box that starts folded is drawn later: see open_shapes().
+        states = (False, True) if page and not layout.folded else (layout.folded,)
         shapes = [_shape(placed, layout, draw, state, page) for state in states]
         folded = " is-folded" if layout.folded else ""
         boxes.append(_g(at.x, at.y, *shapes, class_=f"ns{folded}"))
@@ -344,6 +351,13 @@ def drawing(snapshot: Snapshot, scene: Scene, layout: Layout, page: bool) -> str
         role="group" if page else "img",
         aria_label=scene.title,
     )
+
+
+def open_shapes(snapshot: Snapshot, layout: Layout) -> Iterator[str]:
+    """Yield each box as it is when it is open, for a page on which it starts folded."""
+    draw = _Devices(snapshot, page=True)
+    for placed in layout.boxes:
+        yield _shape(placed, layout, draw, folded=False, page=True)
 
 
 def render(snapshot: Snapshot, scene: Scene, layout: Layout) -> str:

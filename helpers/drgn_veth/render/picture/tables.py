@@ -28,6 +28,8 @@ __all__ = (
     "pairs_table",
 )
 
+_MOST_NAMES = 24
+
 #: Where each device is in ``Snapshot.devices``, by address.
 Index = Mapping[int, int]
 
@@ -171,36 +173,51 @@ def namespaces_table(snapshot: Snapshot) -> str:
     )
 
 
+def _several(devices: Sequence[Device], index: Index) -> str:
+    names = " ".join(
+        _button(
+            device.ref, index, f"{words.cell(device.name)} ({words.netns(device.ref)})"
+        )
+        for device in devices
+    )
+    if len(devices) <= _MOST_NAMES:
+        return names
+    said = element("summary", text(count(len(devices), "device")))
+    return element("details", said, names)
+
+
 def attach_table(attempts: Iterable[Attempt], index: Index) -> str:
-    """Return the answers to XDP attaches: a row for each device, a column per mode."""
+    """
+    Return the answers to XDP attaches: a column for each mode, a row for the devices of
+    a kind that get the same.
+    """
     devices: dict[int, Device] = {}
-    told: dict[tuple[int, str], list[str]] = {}
+    told: dict[tuple[int, str], dict[str, None]] = {}
     for attempt in attempts:
         address = attempt.device.net_device
         devices[address] = attempt.device
-        said = told.setdefault((address, attempt.mode), [])
-        answer = outcome(attempt.answer)
-        if answer not in said:
-            said.append(answer)
+        said = told.setdefault((address, attempt.mode), {})
+        said[outcome(attempt.answer)] = None
+    groups: dict[tuple[tuple[str, ...], ...], list[Device]] = {}
+    for address, device in devices.items():
+        answers = [tuple(told.get((address, mode), ())) for mode in MODES]
+        groups.setdefault(((words.cell(device.kind, "-"),), *answers), []).append(
+            device
+        )
 
-    def cell(address: int, mode: str) -> str:
-        said = told.get((address, mode), [])
-        class_ = "ok" if said == ["ok"] else "refused"
-        return element("span", _lines(said), class_=class_)
+    def cell(said: Sequence[str]) -> str:
+        return element(
+            "span", _lines(said), class_="ok" if said == ("ok",) else "refused"
+        )
 
     rows = (
         (
-            str(index.get(address, "")),
-            [
-                text(words.netns(device.ref)),
-                _button(device.ref, index),
-                text(words.cell(device.kind, "-")),
-                *(cell(address, mode) for mode in MODES),
-            ],
+            " ".join(str(index.get(one.net_device, "")) for one in same),
+            [*map(cell, said), text(kind[0]), _several(same, index)],
         )
-        for address, device in devices.items()
+        for (kind, *said), same in groups.items()
     )
-    return _table(["namespace", "device", "kind", *MODES], rows)
+    return _table([*MODES, "kind", "devices"], rows, "attach")
 
 
 def _commands(commands: Sequence[str]) -> str:
