@@ -50,6 +50,7 @@ _DOT_STEP = DOT + 2
 _GAP_Y = 16
 _GAP_X = 44
 _GAP_X_QUIET = 20
+_GAP_Y_QUIET = 10
 
 _NARROWEST, _WIDEST = 150, 330
 _PAGE = 1500  # pixels: about what a screen shows without scrolling sideways
@@ -58,6 +59,8 @@ _WIDE = 1.6  # times as wide as high, if there is room
 # More devices: boxes start folded. More edges: an edge is shown once it is asked for.
 _MOST_OPEN = 400
 _MOST_EDGES = 150
+# More edges: each is faint.
+_MANY_EDGES = 50
 
 
 def cells(text: str) -> int:
@@ -149,6 +152,7 @@ class Layout(NamedTuple):
     boxes: tuple[Placed, ...]
     folded: bool  #: boxes start folded
     quiet: bool  #: edges are shown only once they are asked for
+    faint: bool  #: there are many edges
 
 
 def pack(
@@ -223,11 +227,11 @@ def place_scene(scene: Scene) -> Layout:
     widest = max(map(_row_width, rows), default=0) + 25
     width = 2 * PAD + min(max(widest, _NARROWEST), _WIDEST)
     gap = _GAP_X_QUIET if quiet else _GAP_X
-    one = Grid(1, width, gap, _GAP_Y)
+    one = Grid(1, width, gap, _GAP_Y_QUIET if quiet else _GAP_Y)
     opened = [_open(box, peers, 1, one) for box in scene.boxes]
     closed = [_folded(box, 1, one) for box in scene.boxes]
     shown = closed if folded else opened
-    area = sum(shape.height + _GAP_Y for shape in shown) * (width + gap)
+    area = sum(shape.height + one.gap_y for shape in shown) * (width + gap)
     most = max(2, int((_PAGE + gap) // (width + gap)))
     columns = max(1, min(most, round(math.sqrt(area * _WIDE) / (width + gap))))
     if len(scene.boxes) > 1:
@@ -248,7 +252,8 @@ def place_scene(scene: Scene) -> Layout:
                 _folded(box, _spread(one_closed, tallest, most), grid),
             )
         )
-    return Layout(grid, tuple(placed), folded, quiet)
+    faint = len(scene.edges) > _MANY_EDGES
+    return Layout(grid, tuple(placed), folded, quiet, faint)
 
 
 def shape_of(placed: Placed, folded: bool) -> Shape:

@@ -476,16 +476,16 @@
     });
   }
 
-  // Long tables
+  // What is long is markup once it is opened.
 
-  function fill(section) {
-    const later = section.querySelector("noscript");
+  function fill(details) {
+    const later = details.querySelector(":scope > noscript");
     if (!later) return;
     later.outerHTML = later.textContent;
     mark();
   }
-  document.querySelectorAll("details.section").forEach((section) => {
-    section.addEventListener("toggle", () => section.open && fill(section));
+  document.querySelectorAll("details").forEach((details) => {
+    details.addEventListener("toggle", () => details.open && fill(details));
   });
 
   function nextHit() {
@@ -577,7 +577,7 @@
   showEdges(!layers[0].classList.contains("quiet"));
   // Paper has no summary to click.
   window.addEventListener("beforeprint", () => {
-    document.querySelectorAll("details.section").forEach(fill);
+    document.querySelectorAll("details").forEach(fill);
     document.querySelectorAll("details").forEach((one) => (one.open = true));
   });
   if (width > view.clientWidth) zoom = Math.max(0.75, view.clientWidth / width);

@@ -31,9 +31,6 @@ from .svg import drawing, own_file, top
 
 __all__ = ("render",)
 
-# Longer tables start folded.
-_LONG = 60
-
 
 def _hash(content: str) -> str:
     digest = hashlib.sha256(content.encode()).digest()
@@ -116,15 +113,14 @@ def _head(snapshot: Snapshot, findings: Sequence[Finding]) -> str:
 
 def _section(name: str, title: str, number: Optional[int], inside: str) -> str:
     shown = title if number is None else f"{title} ({number})"
-    short = number is None or number <= _LONG
+    number = number or 0
     return element(
         "details",
         element("summary", element("h2", text(shown))),
-        # The script makes it markup when it is opened, so that the page opens at once.
-        inside if short else element("noscript", inside),
+        tables.later(inside, number),
         id=name,
         class_="section",
-        open=short,
+        open=not tables.is_long(number),
     )
 
 

@@ -333,10 +333,10 @@ def drawing(snapshot: Snapshot, scene: Scene, layout: Layout, page: bool) -> str
         shapes = [_shape(placed, layout, draw, state, page) for state in states]
         folded = " is-folded" if layout.folded else ""
         boxes.append(_g(at.x, at.y, *shapes, class_=f"ns{folded}"))
-    quiet = " quiet" if layout.quiet else ""
-    parts.append(element("g", *outside, class_=f"edges outside{quiet}"))
+    look = " quiet" if layout.quiet else " faint" if layout.faint else ""
+    parts.append(element("g", *outside, class_=f"edges outside{look}"))
     parts.append(element("g", *grounds, class_="grounds"))
-    parts.append(element("g", *inside, class_=f"edges inside{quiet}"))
+    parts.append(element("g", *inside, class_=f"edges inside{look}"))
     parts.append(element("g", *boxes, class_="boxes"))
     width = _width(scene, layout, lines, page)
     height = begin + tall + MARGIN

@@ -24,11 +24,15 @@ __all__ = (
     "attach_table",
     "devices_table",
     "findings_list",
+    "is_long",
+    "later",
     "namespaces_table",
     "pairs_table",
 )
 
 _MOST_NAMES = 24
+# More of something start folded, and become markup when they are opened.
+_LONG = 60
 
 #: Where each device is in ``Snapshot.devices``, by address.
 Index = Mapping[int, int]
@@ -40,6 +44,19 @@ def _button(ref: DeviceRef, index: Index, said: Optional[str] = None) -> str:
     if place is None:
         return text(said)
     return element("button", text(said), type="button", class_="go", data_go=f"{place}")
+
+
+def is_long(number: int) -> bool:
+    """Return whether something starts folded, since there is so much of it."""
+    return number > _LONG
+
+
+def later(markup: str, number: int) -> str:
+    """
+    Return what is folded: if there is much, its markup for the page's script, so that
+    the page opens at once.
+    """
+    return element("noscript", markup) if is_long(number) else markup
 
 
 def _table(
@@ -75,15 +92,14 @@ def _queues(device: Device) -> str:
     return f"{words.queue_count(rx)}, {words.queue_count(tx)}"
 
 
-_END = ("namespace", "device", "state", "MTU", "RX, TX queues", "XDP", "RPS")
+_END = ("device", "state, MTU", "RX, TX queues", "XDP", "RPS")
 
 
 def _end(device: Device, index: Index) -> list[str]:
+    where = element("span", text(words.netns(device.ref)), class_="where")
     return [
-        text(words.netns(device.ref)),
-        _button(device.ref, index),
-        text(words.state(device)),
-        text(words.cell(device.mtu)),
+        f"{_button(device.ref, index)} {where}",
+        text(f"{words.state(device)} {words.cell(device.mtu)}"),
         text(_queues(device)),
         _lines(words.xdp(device)),
         text(words.rps(device) or "-"),
@@ -97,7 +113,7 @@ def pairs_table(snapshot: Snapshot, index: Index) -> str:
         place = index.get(ref.net_device)
         if place is not None:
             return _end(snapshot.devices[place], index)
-        return [text(words.netns(ref)), text(words.cell(ref.name)), *["?"] * 5]
+        return [text(words.reference(ref)), *["?"] * 4]
 
     def of(*refs: DeviceRef) -> str:
         return " ".join(
@@ -280,7 +296,7 @@ def _notes(notes: Sequence[Finding], index: Index, summary: str) -> Iterator[str
                 element("code", text(rule)),
                 text(f" {count(len(found), summary)}: {found[0].summary}"),
             ),
-            *(_finding(one, index) for one in found),
+            later("".join(_finding(one, index) for one in found), len(found)),
         )
 
 
