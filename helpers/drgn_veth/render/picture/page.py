@@ -32,9 +32,18 @@ from .svg import drawing, own_file, top
 __all__ = ("render",)
 
 
+_SCRIPT = ("boxes", "view", "details", "search", "keys")
+
+
 def _hash(content: str) -> str:
     digest = hashlib.sha256(content.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _script() -> str:
+    # The parts share their names, and nothing else sees them.
+    parts = "\n".join(own_file(f"{name}.js") for name in _SCRIPT)
+    return f'"use strict";\n(() => {{\n{parts}}})();\n'
 
 
 def _policy(style: str, script: str) -> str:
@@ -143,7 +152,7 @@ def render(
     begin = top(scene, layout, page=True)
     data = records(snapshot, scene, layout, begin, findings, attempts)
     style = own_file("picture.css") + own_file("page.css")
-    script = own_file("page.js")
+    script = _script()
     devices = len({attempt.device.net_device for attempt in attempts})
     matrix = (
         tables.attach_table(attempts, index)

@@ -21,6 +21,7 @@ __all__ = ("Badge", "Box", "Edge", "Row", "Scene", "make_scene")
 
 # A bond in a bridge in another bridge: deeper, ports are beside their masters.
 _DEEPEST = 4
+_MANY = 24
 _MOST_TASKS = 3
 _MOST_CONTAINERS = 2
 # Characters of a mask, or it is left to the details.
@@ -229,6 +230,40 @@ def _sorted_by_place(
     return sorted(order, key=key)
 
 
+def _in_order(
+    snapshot: Snapshot,
+    peers: Mapping[int, int],
+    severities: Mapping[int, Sequence[str]],
+) -> list[int]:
+    # The host, then namespaces with a pair, which are then near it. Of many, first
+    # those that one would look for.
+    devices = snapshot.devices
+    paired = {devices[i].netns for i in peers}
+    wrong: set[object] = set()
+    special: set[object] = set()
+    if len(snapshot.namespaces) > _MANY:
+        for i, found in severities.items():
+            if ERROR in found or WARNING in found:
+                wrong.add(devices[i].netns)
+        special = {
+            device.netns
+            for device in devices
+            if any(getattr(device.xdp, mode) is not None for mode in XDP_MODES)
+        }
+
+    def key(i: int) -> tuple[bool, ...]:
+        namespace = snapshot.namespaces[i]
+        inum = namespace.inum
+        return (
+            not namespace.init,
+            inum not in wrong,
+            inum not in special,
+            inum not in paired,
+        )
+
+    return sorted(range(len(snapshot.namespaces)), key=key)
+
+
 def make_scene(snapshot: Snapshot, findings: Sequence[Finding]) -> Scene:
     """Return what a picture of a Snapshot shows."""
     devices = snapshot.devices
@@ -246,15 +281,7 @@ def make_scene(snapshot: Snapshot, findings: Sequence[Finding]) -> Scene:
         if ref is not None and ref.net_device in index and finding.undecided is None:
             severities.setdefault(index[ref.net_device], []).append(finding.severity)
 
-    # Then those with a pair, which are then near the host.
-    paired = {devices[i].netns for i in peers}
-    order = sorted(
-        range(len(snapshot.namespaces)),
-        key=lambda i: (
-            not snapshot.namespaces[i].init,
-            snapshot.namespaces[i].inum not in paired,
-        ),
-    )
+    order = _in_order(snapshot, peers, severities)
     box_of: dict[object, int] = {}
     for place, i in enumerate(order):
         inum = snapshot.namespaces[i].inum

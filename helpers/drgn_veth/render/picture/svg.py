@@ -45,8 +45,8 @@ _LEGEND = 680.0  # wide, even if all boxes are not
 
 @functools.cache
 def own_file(name: str) -> str:
-    """Return a file of this folder, such as ``picture.css``."""
-    return (resources.files(__package__) / name).read_text("utf-8")
+    """Return a file of the folder ``web``, such as ``picture.css``."""
+    return (resources.files(__package__) / "web" / name).read_text("utf-8")
 
 
 def _g(x: float, y: float, *inside: str, **attributes: Optional[str]) -> str:
