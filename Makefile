@@ -9,7 +9,7 @@ SET ?=
 DEMO ?= vmcores/6.12-zoo.core.xz
 FLAGS ?=
 
-.PHONY: help demo test test-slow test-vm vmcore vmcores golden bench lint types docs clean
+.PHONY: help demo test test-slow test-vm vmcore vmcores golden bench lint types docs picture clean
 
 help:
 	@echo 'make demo      run the report on a recorded core of a real kernel'
@@ -22,6 +22,7 @@ help:
 	@echo 'make golden    update the golden output of the recorded cores'
 	@echo 'make bench     speed and memory, as ratios'
 	@echo 'make lint types'
+	@echo 'make picture   make docs/picture.png again (Chromium)'
 	@echo 'make docs      build the pages: docs/_build/html/index.html'
 
 NEW_ENOUGH = $(PYTHON) -c 'import sys; print(sys.version_info >= (3, 9))' 2>&1
@@ -98,6 +99,10 @@ docs: $(VENV)/.docs
 	rm -rf docs/_build docs/_reference
 	$(BIN)/sphinx-build -q -n -W --keep-going -j auto -b html docs docs/_build/html
 	@echo docs/_build/html/index.html
+
+# For docs/picture.md; needs Chromium.
+picture: $(VENV)/.test
+	$(BIN)/python docs/picture.py
 
 clean:
 	rm -rf $(VENV) docs/_build docs/_reference build dist helpers/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

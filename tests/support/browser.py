@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 from pathlib import Path
+import re
 import select
 import subprocess
 import time
@@ -114,8 +115,9 @@ class Tab:
         return int(number)
 
     def text(self, selector: str) -> str:
-        """Return the text of an element."""
-        return str(self.js(f"document.querySelector({json.dumps(selector)}).innerText"))
+        """Return the text of an element, without blank lines."""
+        text = self.js(f"document.querySelector({json.dumps(selector)}).innerText")
+        return re.sub("\n+", "\n", text)
 
     def center(self, selector: str) -> tuple[float, float]:
         """Scroll an element into view, and return where it is."""
@@ -162,6 +164,20 @@ class Tab:
         data = self.call("Page.captureScreenshot", captureBeyondViewport=whole)["data"]
         path.write_bytes(base64.b64decode(data))
 
+    def cpu(self) -> float:
+        """Return how many CPU seconds the browser's pages have taken."""
+        said = self._pipe.call("SystemInfo.getProcessInfo", None)["processInfo"]
+        return sum(p["cpuTime"] for p in said if p["type"] == "renderer")
+
+    def painted(self) -> None:
+        """Wait until the page has been painted."""
+        self.call(
+            "Runtime.evaluate",
+            expression="new Promise((done) => requestAnimationFrame(() =>"
+            " setTimeout(done)))",
+            awaitPromise=True,
+        )
+
     def complaints(self) -> list[str]:
         """Return what the console and the policy said, and errors of scripts."""
         self.js("0")
@@ -196,7 +212,7 @@ def browser(folder: Path) -> Iterator[Tab]:
     os.set_inheritable(of_write, True)
     argv = [
         # It wants its pipes at 3 and 4.
-        *("sh", "-c", f'exec "$@" 3<&{to_read} 4>&{of_write}', "sh"),
+        *("bash", "-c", f'exec "$@" 3<&{to_read} 4>&{of_write}', "bash"),
         *("chromium", "--headless", "--no-sandbox", "--disable-gpu"),
         *("--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars"),
         *("--disable-background-networking", f"--user-data-dir={folder / 'profile'}"),

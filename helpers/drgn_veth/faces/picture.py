@@ -60,9 +60,11 @@ def picture(
     :param kept: What the filters keep
     :param whole: What it was kept of
     """
-    from ..render.picture import dot, layout, page, scene, svg
+    from ..render.picture import dot, layout, scene, svg
 
     if format == "html":
+        from ..render.picture import page
+
         try:
             return page.render(kept, found, _attempts(kept, whole))
         except predictor.TooOldError as e:

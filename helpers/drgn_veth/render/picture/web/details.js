@@ -180,8 +180,8 @@ function go(d, from = null) {
   const element = shown(d);
   openDevice(d, from || element);
   if (!element) return;
-  const frame = view.getBoundingClientRect();
-  if (frame.top < 0 || frame.bottom > window.innerHeight)
-    view.scrollIntoView({ block: "nearest" });
   scrollTo(element);
+  const at = element.getBoundingClientRect();
+  if (at.top < 0 || at.bottom > window.innerHeight)
+    element.scrollIntoView({ block: "center" });
 }

@@ -59,7 +59,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-svg.addEventListener("focusin", (event) => {
+view.addEventListener("focusin", (event) => {
   const element = event.target.closest("[role=button]");
   if (element && element.matches(":focus-visible")) scrollTo(element);
 });
@@ -84,3 +84,18 @@ window.addEventListener("beforeprint", () => {
 });
 measure();
 if (width > view.clientWidth) setZoom(Math.max(0.75, view.clientWidth / width));
+
+// report.html#veth0 is about a device.
+function follow() {
+  let name = location.hash.slice(1);
+  try {
+    name = decodeURIComponent(name);
+  } catch {
+    // It is as it is.
+  }
+  if (!name || $(name)) return;
+  const d = data.boxes.flatMap((box) => box.devices).find((one) => fact(one, "name") === name);
+  if (d !== undefined) go(d);
+}
+window.addEventListener("hashchange", follow);
+follow();

@@ -80,7 +80,8 @@ function pointAt(event) {
 }
 svg.addEventListener("pointerover", pointAt);
 svg.addEventListener("pointerleave", pointAt);
-svg.addEventListener("focusin", pointAt);
+// Not of the picture: with such a listener, it would get the focus itself.
+view.addEventListener("focusin", pointAt);
 
 function scrollTo(element) {
   const frame = view.getBoundingClientRect();
