@@ -6,11 +6,9 @@ It needs Chromium. The page shows some pairs of a recorded core.
 """
 
 from pathlib import Path
-import struct
 import subprocess
 import sys
 import tempfile
-import zlib
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent
@@ -27,25 +25,7 @@ DEVICES = (
     *("br_*", "brporta"),
 )
 PNG = HERE / "picture.png"
-SIZE = 1260, 640
-
-
-def smaller(png: bytes) -> bytes:
-    """Return a PNG that is compressed as well as zlib can."""
-    place, kept, data = 8, [], b""
-    while place < len(png):
-        (size,) = struct.unpack_from(">I", png, place)
-        chunk = png[place : place + 12 + size]
-        if chunk[4:8] == b"IDAT":
-            data += chunk[8:-4]
-        else:
-            kept.append(chunk)
-        place += len(chunk)
-    body = b"IDAT" + zlib.compress(zlib.decompress(data), 9)
-    image = (
-        struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
-    )
-    return png[:8] + b"".join([*kept[:-1], image, kept[-1]])
+SIZE = 1260, 572
 
 
 def main() -> int:
@@ -70,7 +50,6 @@ def main() -> int:
             check=True,
             stderr=subprocess.DEVNULL,
         )
-        PNG.write_bytes(smaller(PNG.read_bytes()))
     return 0
 
 

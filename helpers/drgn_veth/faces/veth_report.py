@@ -49,6 +49,8 @@ examples:
   drgn --qemu qmp.sock scripts/veth_report.py --device 'veth*'
                                    devices by name, in a QEMU guest
   python3 scripts/veth_report.py -c vmcore -s vmlinux --format json
+  drgn -c vmcore scripts/veth_report.py --format html --output report.html
+                                   a page with a picture, to attach to a ticket
   python3 scripts/veth_report.py --explain xdp-native-queues
                                    what a finding means; needs no dump
 
