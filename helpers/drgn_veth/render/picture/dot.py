@@ -72,12 +72,11 @@ def render(scene: Scene) -> str:
     """
     Return the picture as a graph for Graphviz.
 
-    >>> print(render(Scene("a", (), ())))
+    >>> print(render(Scene("a", (), ())), end="")
     graph "drgn-veth" {
       label="a"; labelloc=t; rankdir=LR;
       node [shape=box, style=rounded, fontsize=11];
     }
-    <BLANKLINE>
     """
     lines = [
         'graph "drgn-veth" {',
