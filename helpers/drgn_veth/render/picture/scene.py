@@ -220,12 +220,13 @@ def _title(snapshot: Snapshot) -> str:
 
 
 def _sorted_by_place(
-    order: Sequence[int], peers: Mapping[int, int], place: Mapping[int, int]
+    order: Sequence[int], peers: Mapping[int, int], place: Mapping[int, int], own: int
 ) -> list[int]:
-    # Devices whose peers are elsewhere in the order of these boxes: fewer edges cross.
+    # Those without a peer in another box, then the others in the order of these boxes:
+    # fewer edges cross.
     def key(i: int) -> tuple[int, int]:
-        peer = peers.get(i)
-        return (-1 if peer is None else place.get(peer, -1)), i
+        there = place.get(peers.get(i, -1), -1)
+        return (-1 if there == own else there), i
 
     return sorted(order, key=key)
 
@@ -307,9 +308,7 @@ def make_scene(snapshot: Snapshot, findings: Sequence[Finding]) -> Scene:
         namespace = snapshot.namespaces[i]
         of_box = inside[place]
         if namespace.init and len(order) > 1:
-            own = [d for d in of_box if place_of.get(peers.get(d, -1)) in (None, place)]
-            others = [d for d in of_box if d not in set(own)]
-            of_box = own + _sorted_by_place(others, peers, place_of)
+            of_box = _sorted_by_place(of_box, peers, place_of, place)
         boxes.append(
             Box(
                 i,
