@@ -402,6 +402,13 @@ def test_all_findings_are_on_the_page() -> None:
             assert command in shown
 
 
+def test_answers_that_depend_on_the_way() -> None:
+    """m3507b: the MTU is too large without frags alone."""
+    shown = "\n".join(parsed("6.12-zoo").text)
+    assert "ERANGE without frags" in shown
+    assert "ok with frags" in shown
+
+
 def test_a_kernel_that_is_too_old() -> None:
     """It has no answers to attaches, and all else."""
     old = pair()

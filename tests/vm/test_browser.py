@@ -85,7 +85,7 @@ def test_click_a_device(tab: Tab) -> None:
     assert "RPS skips packets from 33 of peer veth_yyy0's 48 TX queues" in said
     assert "ethtool -L veth_yyy0 tx 14" in said
     assert "driver: EEXIST: File exists" in said
-    assert "rx allocated\n14\n" in said
+    assert "rx_allocated\n14\n" in said
     assert "zoo_gen" in said
     assert tab.count(".selected") == 2  # open and folded
     tab.click("#about .go")

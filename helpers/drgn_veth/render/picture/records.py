@@ -24,7 +24,7 @@ from .layout import Layout, Placed, Shape
 from .scene import Scene
 from .svg import open_shapes
 
-__all__ = ("outcome", "records")
+__all__ = ("outcome", "records", "ways")
 
 _Json = dict[str, Any]
 
@@ -61,8 +61,8 @@ def _told(answer: Answer) -> _Json:
     return said
 
 
-def _ways(same: Sequence[Attempt]) -> str:
-    # Which of the ways to attach in a mode get an answer, if not all.
+def ways(same: Sequence[Attempt]) -> str:
+    """Return which of the ways to attach in a mode get an answer, if not all do."""
     vias = list(dict.fromkeys(attempt.via for attempt in same))
     frags = list(dict.fromkeys(attempt.frags for attempt in same))
     kinds = ["with frags" if one else "without frags" for one in frags]
@@ -87,18 +87,18 @@ class _Answers:
             if place is None:
                 place = self._places[attempt.answer] = len(self.all)
                 self.all.append(_told(attempt.answer))
-            ways = self._of.setdefault(attempt.device.net_device, {})
-            ways.setdefault((attempt.mode, place), []).append(attempt)
+            of_device = self._of.setdefault(attempt.device.net_device, {})
+            of_device.setdefault((attempt.mode, place), []).append(attempt)
 
     def of(self, device: Device) -> list[list[Any]]:
         # Mode, ways ("": all of them), answer.
-        ways = self._of.get(device.net_device, {})
+        of_device = self._of.get(device.net_device, {})
         number: dict[str, int] = {}
-        for mode, _ in ways:
+        for mode, _ in of_device:
             number[mode] = number.get(mode, 0) + 1
         return [
-            [mode, "" if number[mode] == 1 else _ways(same), place]
-            for (mode, place), same in ways.items()
+            [mode, "" if number[mode] == 1 else ways(same), place]
+            for (mode, place), same in of_device.items()
         ]
 
 

@@ -18,7 +18,7 @@ from ...model import Device, DeviceRef, Snapshot
 from .. import netns, words
 from ..attempts import Attempt
 from .markup import element, text
-from .records import outcome
+from .records import outcome, ways
 
 __all__ = (
     "attach_table",
@@ -202,21 +202,28 @@ def _several(devices: Sequence[Device], index: Index) -> str:
     return element("details", said, names)
 
 
+def _said(told: Mapping[str, Sequence[Attempt]]) -> tuple[str, ...]:
+    # The answers in a mode, and which ways get each if there are several.
+    if len(told) == 1:
+        return tuple(told)
+    return tuple(f"{answer} {ways(same)}" for answer, same in told.items())
+
+
 def attach_table(attempts: Iterable[Attempt], index: Index) -> str:
     """
     Return the answers to XDP attaches: a column for each mode, a row for the devices of
     a kind that get the same.
     """
     devices: dict[int, Device] = {}
-    told: dict[tuple[int, str], dict[str, None]] = {}
+    told: dict[tuple[int, str], dict[str, list[Attempt]]] = {}
     for attempt in attempts:
         address = attempt.device.net_device
         devices[address] = attempt.device
         said = told.setdefault((address, attempt.mode), {})
-        said[outcome(attempt.answer)] = None
+        said.setdefault(outcome(attempt.answer), []).append(attempt)
     groups: dict[tuple[tuple[str, ...], ...], list[Device]] = {}
     for address, device in devices.items():
-        answers = [tuple(told.get((address, mode), ())) for mode in MODES]
+        answers = [_said(told.get((address, mode), {})) for mode in MODES]
         groups.setdefault(((words.cell(device.kind, "-"),), *answers), []).append(
             device
         )

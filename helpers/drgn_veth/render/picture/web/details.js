@@ -29,14 +29,14 @@ function shownValue(value) {
   const list = make("dl", null);
   for (const [key, one] of Object.entries(value)) {
     if (!isPlain(one) && !Object.keys(one).length) continue;
-    list.append(make("dt", key.replaceAll("_", " ")), make("dd", null, shownValue(one)));
+    list.append(make("dt", key), make("dd", null, shownValue(one)));
   }
   return list;
 }
 
 function tableOf(records) {
   const keys = [...new Set(records.flatMap((one) => Object.keys(one)))];
-  const head = make("tr", null, ...keys.map((key) => make("th", key.replaceAll("_", " "))));
+  const head = make("tr", null, ...keys.map((key) => make("th", key)));
   const rows = records.map((one) =>
     make(
       "tr",
@@ -51,7 +51,7 @@ function factsOf(d) {
   const list = make("dl", null);
   data.columns.forEach((name, i) => {
     const text = data.devices[d].facts[i];
-    if (text) list.append(make("dt", name.replaceAll("_", " ")), make("dd", text));
+    if (text) list.append(make("dt", name), make("dd", text));
   });
   return list;
 }
