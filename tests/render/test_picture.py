@@ -5,11 +5,9 @@ import base64
 from collections.abc import Iterator, Sequence
 import functools
 import hashlib
-import html.parser
 import itertools
 import json
 import re
-from typing import Any
 import xml.etree.ElementTree as ElementTree
 
 from drgn_veth.model import Snapshot
@@ -21,6 +19,7 @@ import pytest
 
 from tests.support.pictures import (
     ATTACKS,
+    Page,
     hostile,
     layout_of,
     picture_of,
@@ -82,7 +81,7 @@ def drawn(name: str, format: str) -> str:
 
 
 @functools.cache
-def parsed(name: str) -> "Page":
+def parsed(name: str) -> Page:
     return Page(drawn(name, "html"))
 
 
@@ -291,36 +290,6 @@ ATTRIBUTES = set(
     rx d transform
     """.split()
 )
-
-
-class Page(html.parser.HTMLParser):
-    """A page, parsed as a browser does that runs scripts, or none."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.inside: dict[str, list[str]] = {"style": [], "script": [], "title": []}
-        self.open: list[str] = []
-        self.text: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[Any]) -> None:
-        self.tags.append((tag, {key: value or "" for key, value in attrs}))
-        if tag not in ("meta", "input", "br"):
-            self.open.append(tag)
-        if tag in self.inside:
-            self.inside[tag].append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        last = self.open[-1] if self.open else ""
-        if last in self.inside:
-            self.inside[last][-1] += data
-        else:
-            self.text.append(data)
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Pictures of Snapshots, and a Snapshot whose every name is an attack."""
+"""Pictures of Snapshots, read again, and a Snapshot whose every name is an attack."""
+
+import html.parser
+from typing import Any
 
 from drgn_veth.analysis.diagnose import diagnose
 from drgn_veth.core.unreadable import Unreadable
@@ -9,7 +12,15 @@ from drgn_veth.render.picture import layout, scene
 
 from tests.support.snapshots import BAD, PROGRAM, pair
 
-__all__ = ("ATTACKS", "hostile", "layout_of", "picture_of", "scene_of", "unreadable")
+__all__ = (
+    "ATTACKS",
+    "Page",
+    "hostile",
+    "layout_of",
+    "picture_of",
+    "scene_of",
+    "unreadable",
+)
 
 ATTACKS = (
     "</script><script>alert(1)</script>",
@@ -29,6 +40,36 @@ ATTACKS = (
     "表表表表表表表表表表表表表表表表",
     "javascript:alert(7)",
 )
+
+
+class Page(html.parser.HTMLParser):
+    """A page, parsed as a browser does that runs scripts, or none."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.inside: dict[str, list[str]] = {"style": [], "script": [], "title": []}
+        self.open: list[str] = []
+        self.text: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[Any]) -> None:
+        self.tags.append((tag, {key: value or "" for key, value in attrs}))
+        if tag not in ("meta", "input", "br"):
+            self.open.append(tag)
+        if tag in self.inside:
+            self.inside[tag].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        last = self.open[-1] if self.open else ""
+        if last in self.inside:
+            self.inside[last][-1] += data
+        else:
+            self.text.append(data)
 
 
 def hostile() -> Snapshot:

@@ -117,8 +117,8 @@ def parser() -> argparse.ArgumentParser:
         choices=("table", "json", "csv", *PICTURES),
         default="table",
         help="table (the default) for people; json, see docs/json.md; csv for "
-        "spreadsheets: a cell that begins with = + - or @ gets a quote in front; "
-        "html: a page with a picture; svg: the picture alone; dot: for Graphviz",
+        "spreadsheets: a cell that begins with = + - or @ gets a single quote in front"
+        "; html: a page with a picture; svg: the picture alone; dot: for Graphviz",
     )
     add_color_option(output)
     add_output_options(output)
