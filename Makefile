@@ -9,7 +9,7 @@ SET ?=
 DEMO ?= vmcores/6.12-zoo.core.xz
 FLAGS ?=
 
-.PHONY: help demo test test-slow test-vm vmcore vmcores golden bench bench-live lint types docs man release clean
+.PHONY: help demo test test-slow test-vm vmcore vmcores golden bench bench-live lint types docs picture man release clean
 
 help:
 	@echo 'make demo      run the report on a recorded core of a real kernel'
@@ -24,6 +24,7 @@ help:
 	@echo 'make bench-live'
 	@echo '               the same against ip, bpftool, ethtool and /proc in a guest'
 	@echo 'make lint types'
+	@echo 'make picture   make docs/picture.png again (Chromium)'
 	@echo 'make docs      build the pages: docs/_build/html/index.html'
 	@echo 'make man       make the man page of the options, after a change to them'
 	@echo 'make release   build wheel and sdist, check them, and say how to publish'
@@ -111,6 +112,10 @@ docs: $(VENV)/.docs
 	rm -rf docs/_build docs/_reference
 	$(BIN)/sphinx-build -q -n -W --keep-going -j auto -b html docs docs/_build/html
 	@echo docs/_build/html/index.html
+
+# For docs/picture.md; needs Chromium.
+picture: $(VENV)/.test
+	$(BIN)/python docs/picture.py
 
 man: $(VENV)/.release
 	$(BIN)/python docs/man.py

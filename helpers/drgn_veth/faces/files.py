@@ -17,7 +17,7 @@ from .status import UsageError
 
 __all__ = ("is_file", "take_files")
 
-_WORDS = ("device", "what")  # where words go that are no files
+_WORDS = ("device", "names", "what")  # where words go that are no files
 
 
 def is_file(word: str) -> bool:
