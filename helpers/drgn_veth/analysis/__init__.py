@@ -5,6 +5,7 @@ __all__ = (
     "attach",
     "chains",
     "commands",
+    "compare",
     "diagnose",
     "explain",
     "filters",

@@ -4,6 +4,7 @@
 __all__ = (
     "cli",
     "commands",
+    "compare",
     "damage",
     "disclosed",
     "explain",
@@ -18,6 +19,7 @@ __all__ = (
     "progress",
     "prompt",
     "shown",
+    "sides",
     "slice",
     "status",
     "symbols",

@@ -6,13 +6,15 @@ CSV
 One row per device or pair.
 
 Device names are untrusted. A spreadsheet runs a cell that begins like a formula, so
-such a cell gets a single quote in front, as OWASP recommends against CSV injection.
+such a cell gets a single quote in front, as OWASP recommends against CSV injection. A
+negative number is no formula.
 """
 
 from collections.abc import Iterable, Sequence
 import csv
 import functools
 import io
+import re
 from typing import Optional
 
 from ..model import Device, DeviceRef, Snapshot
@@ -21,11 +23,16 @@ from .columns import HEADER, Column, columns_with, of_ref, rows_of_pairs
 
 __all__ = ("devices", "pairs", "rows")
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Some spreadsheets take the wide forms, too.
+_RUN = "=+@\\-\uff1d\uff0b\uff0d\uff20"
+#: What a spreadsheet would run: also behind what it may separate cells by, a semicolon
+#: or a tab, even in quotes.
+_FORMULA = re.compile(rf"(^|[;\t\r\n])(?=\s*[{_RUN}])|^(?=[\t\r\n])")
+_NUMBER = re.compile(r"-[0-9]+")
 
 
 def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return cell if _NUMBER.fullmatch(cell) else _FORMULA.sub(r"\1'", cell)
 
 
 def rows(cells: Iterable[Sequence[str]]) -> str:

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+What is compared
+----------------
+
+A report of each side: of a JSON file, of a dump, or of the running kernel.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+import contextlib
+import json
+import lzma
+import os
+import shutil
+import stat
+import tempfile
+import time
+from typing import Any, BinaryIO, Optional
+
+from ..analysis.compare.document import DocumentError, Report, read_report
+from ..analysis.diagnose import diagnose
+from ..analysis.netns_names import as_in_snapshot
+from ..core.errors import reason
+from ..render.compare_table import Source
+from ..render.json import SCHEMA, document
+from . import opening
+from .options import add_target_options
+from .status import TargetError, UsageError
+
+__all__ = ("LIVE", "read_live", "read_side")
+
+#: The running kernel, as a side.
+LIVE = "live"
+
+_XZ = b"\xfd7zXZ\0"
+_WANTED = "a dump, or what veth_report.py --format json printed"
+#: What a file begins with that opening a dump has more to say about.
+_DUMPS = (b"\x7fELF", b"KDUMP   ", b"DISKDUMP", b"makedumpfile")
+_START = 64  # bytes that tell what a file is
+
+
+def _target(symbols: Sequence[str], core: Optional[str]) -> argparse.Namespace:
+    # The options of a script that opens one target.
+    parser = argparse.ArgumentParser(add_help=False)
+    add_target_options(parser)
+    args = parser.parse_args([])
+    args.core, args.symbols = core, list(symbols)
+    return args
+
+
+def _take(args: argparse.Namespace) -> Report:
+    prog = opening.open_target(None, args)
+    snapshot = opening.take(prog)
+    return read_report(document(snapshot, diagnose(snapshot)))
+
+
+def read_live(symbols: Sequence[str]) -> tuple[Report, Source]:
+    """
+    Return a report of the running kernel.
+
+    :param symbols: Files with debug symbols
+    :raises TargetError: if it cannot be read
+    """
+    now = int(time.time())
+    try:
+        return _take(_target(symbols, None)), Source(LIVE, now)
+    except TargetError as e:
+        # That is how other scripts name a dump.
+        raise TargetError(str(e).replace("use -c CORE", "give its name")) from None
+
+
+def _what_else(found: dict[str, Any]) -> str:
+    # What a document is that is no report.
+    schema = found.get("schema")
+    if not isinstance(schema, str) or not schema.startswith("drgn-veth/"):
+        return f"JSON, but not of drgn-veth; give {_WANTED}"
+    if schema != SCHEMA:
+        return (
+            f"its schema is {schema}, and this drgn-veth reads {SCHEMA}: make the "
+            "report again"
+        )
+    if "attempts" in found:
+        return f"the answers of xdp_attach.py, not a report; give {_WANTED}"
+    return f"a comparison, not a report; give {_WANTED}"
+
+
+def _parse(path: str, data: bytes) -> Report:
+    try:
+        found = json.loads(data)
+    except RecursionError:
+        raise UsageError(f"{path}: it is no report: too deep; give {_WANTED}") from None
+    except ValueError as e:
+        why = str(e).partition(": line")[0]
+        raise UsageError(
+            f"{path}: the JSON is cut short or damaged ({why}): make the report again"
+        ) from None
+    if not isinstance(found, dict):
+        raise UsageError(f"{path}: JSON, but not a report; give {_WANTED}")
+    if found.get("schema") != SCHEMA or {"attempts", "differ"} & set(found):
+        raise UsageError(f"{path}: {_what_else(found)}")
+    try:
+        return read_report(found)
+    except DocumentError as e:
+        raise UsageError(
+            f"{path}: it is not a whole report, {e}: make it again"
+        ) from None
+
+
+def _is_json(start: bytes) -> bool:
+    # Also in UTF-16, and behind a byte order mark, which json.loads() takes.
+    text = start.lstrip(b"\xef\xbb\xbf\xfe\xff\0 \t\r\n")
+    return text[:1] in (b"{", b"[")
+
+
+@contextlib.contextmanager
+def _unpacked(path: str, packed: BinaryIO) -> Iterator[BinaryIO]:
+    # It has no name, so that no kernel memory stays on disk if this process is killed.
+    with tempfile.TemporaryFile(prefix="drgn-veth-", suffix=".core") as plain:
+        try:
+            with lzma.open(packed) as inside:
+                shutil.copyfileobj(inside, plain)
+            plain.flush()
+        except (EOFError, lzma.LZMAError) as e:
+            raise TargetError(
+                f"{path}: it cannot be unpacked ({reason(e)}): copy it again"
+            ) from None
+        except OSError as e:
+            raise UsageError(
+                f"cannot unpack {path} to {tempfile.gettempdir()}: {e.strerror}; set "
+                "TMPDIR to a directory with room for it"
+            ) from None
+        plain.seek(0)
+        yield plain
+
+
+def _read_dump(path: str, core: str, start: bytes, symbols: Sequence[str]) -> Report:
+    try:
+        return _take(_target(symbols, core))
+    except TargetError as e:
+        said = str(e).replace(core, path)
+        if start.startswith(_DUMPS):
+            raise TargetError(said) from None
+        why = "" if b"\0" not in start else f" ({said.replace(f'{path}: ', '')})"
+        raise UsageError(
+            f"{path}: neither a dump nor a report{why}; give {_WANTED}"
+        ) from None
+
+
+def _read(
+    path: str, f: BinaryIO, symbols: Sequence[str], core: Optional[str] = None
+) -> Report:
+    start = f.read(_START)
+    if _is_json(start):
+        return _parse(path, start + f.read())
+    if not start:
+        raise UsageError(f"{path}: the file is empty; give {_WANTED}")
+    return _read_dump(path, core or f"/proc/self/fd/{f.fileno()}", start, symbols)
+
+
+def read_side(path: str, symbols: Sequence[str]) -> tuple[Report, Source]:
+    """
+    Return the report of a file.
+
+    :param path: A dump, a slice, or a JSON report; also under xz. A pipe has a report.
+    :param symbols: Files with debug symbols, for a dump
+    :raises UsageError: if it is none of these
+    :raises TargetError: if it cannot be read
+    """
+    source = Source(as_in_snapshot(path))
+    try:
+        with open(path, "rb") as f:
+            mode = os.fstat(f.fileno()).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
+                return _parse(path, f.read()), source
+            is_packed = f.read(len(_XZ)) == _XZ
+            f.seek(0)
+            if not is_packed:
+                return _read(path, f, symbols, path), source
+            with _unpacked(path, f) as plain:
+                return _read(path, plain, symbols), source
+    except OSError as e:
+        raise TargetError(f"{path}: {e.strerror or e}; give {_WANTED}") from None
