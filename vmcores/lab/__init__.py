@@ -5,7 +5,7 @@ PYTHONPATH=vmcores python3 -m lab vmcore --kernel 6.1 --scene zoo
 """
 
 from .host import kernels
-from .host._steps import LabError, cache_dir
+from .host._steps import LabError, cache_dir, need_programs
 from .host.dump import Hook, elf_hook
 from .host.kernels import DEFAULT_SERIES, Kernel
 from .host.kernels import get as get_kernel
@@ -26,5 +26,6 @@ __all__ = (
     "get_kernel",
     "kernels",
     "make",
+    "need_programs",
     "scenes",
 )

@@ -20,6 +20,7 @@ __all__ = (
     "prompt",
     "shown",
     "sides",
+    "picture",
     "slice",
     "status",
     "symbols",

@@ -32,6 +32,7 @@ from .options import (
     parse,
 )
 from .output import check_output, write_output
+from .picture import PICTURES, check_picture, picture
 from .shown import Shown
 from .status import EXIT_FOUND, UsageError, warn
 from .terminal import style_for
@@ -54,6 +55,8 @@ examples:
   drgn --qemu qmp.sock scripts/veth_report.py --tree
                                    namespaces and their devices, in a QEMU guest
   python3 scripts/veth_report.py -c vmcore -s vmlinux --format json
+  drgn -c vmcore scripts/veth_report.py --format html --output report.html
+                                   a page with a picture, to attach to a ticket
   python3 scripts/veth_report.py --explain xdp-native-queues
                                    what a finding means; needs no dump
 
@@ -155,11 +158,12 @@ def add_options(p: argparse.ArgumentParser) -> None:
     output = p.add_argument_group("output")
     output.add_argument(
         "--format",
-        choices=("table", "json", "csv"),
+        choices=("table", "json", "csv", *PICTURES),
         default="table",
         help="table (the default) for people; json, see docs/json.md; csv for "
         "spreadsheets: a cell that one would run, as it begins with = + - @, a tab or "
-        "a line end, gets a single quote in front",
+        "a line end, gets a single quote in front; html: a page with a picture; svg: "
+        "the picture alone; dot: for Graphviz",
     )
     add_color_option(output)
     add_output_options(output)
@@ -234,6 +238,8 @@ def _render(
         if args.all:
             return csv.devices(_listed(kept), whole.devices)
         return csv.pairs(kept, whole.devices)
+    if args.format in PICTURES:
+        return picture(args.format, kept, whole, found)
     return _screen(args, kept, whole, found, style)
 
 
@@ -250,6 +256,7 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
         write_output(text, args.output, opening.inputs(prog, args))
         return Shown()
     check_format(args.format)
+    check_picture(args.format, args.output)
     _of_rules((), args)
     style = style_for(args.output, args.color) if args.format == "table" else PLAIN
     args.devices = [*args.devices, *map(as_in_snapshot, args.names)]

@@ -28,6 +28,7 @@ __all__ = (
     "netns",
     "one_device",
     "pairs",
+    "picture",
     "plain",
     "report",
     "rps",

@@ -41,6 +41,8 @@ PROGRAMS = {
     "zstd": "zstd",
     "tar": "tar",
 }
+# What only some need, and ask for.
+MORE_PROGRAMS = {"chromium": "chromium", "dot": "graphviz"}
 PACKAGES_WITHOUT_PROGRAM = {
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
 }
@@ -167,7 +169,8 @@ def _has(program: str) -> bool:
 
 def need_programs(programs: Sequence[str] | None = None) -> None:
     """Install the system packages whose programs are missing."""
-    wanted = PROGRAMS if programs is None else {p: PROGRAMS[p] for p in programs}
+    known = {**PROGRAMS, **MORE_PROGRAMS}
+    wanted = PROGRAMS if programs is None else {p: known[p] for p in programs}
     missing = {package for program, package in wanted.items() if not _has(program)}
     missing |= {
         package
