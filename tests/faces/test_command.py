@@ -167,8 +167,8 @@ def test_how_to_call_a_subcommand() -> None:
 
 
 def test_scripts_are_there() -> None:
-    for name, face in commands.FACES.items():
-        if face.script is not None and name in commands.FACES:
+    for face in commands.FACES.values():
+        if face.script is not None:
             assert (REPOSITORY / "scripts" / face.script).exists()
 
 

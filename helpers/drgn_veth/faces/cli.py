@@ -126,20 +126,18 @@ def _help(words: Sequence[str]) -> int:
 def _unknown(word: str) -> str:
     import difflib
 
-    there = FACES
-    near = difflib.get_close_matches(word, there, n=1)
+    near = difflib.get_close_matches(word, FACES, n=1)
     if near:
         return f"no subcommand is called {word!r}; did you mean {near[0]}?"
-    return f"no subcommand is called {word!r}; there are {', '.join(there)}"
+    return f"no subcommand is called {word!r}; there are {', '.join(FACES)}"
 
 
 def _split(words: Sequence[str]) -> tuple[str, list[str]]:
     # The subcommand, and the other words.
-    there = FACES
     at = 0
     while at < len(words):
         word = words[at]
-        if word in there:
+        if word in FACES:
             return word, [*words[:at], *words[at + 1 :]]
         if word in _WITH_VALUE:
             at += 2
@@ -168,8 +166,7 @@ def complete() -> None:
     import argcomplete
 
     words = os.environ.get("COMP_LINE", "").split()
-    there = FACES
-    typed = next((word for word in words[1:] if word in there), DEFAULT)
+    typed = next((word for word in words[1:] if word in FACES), DEFAULT)
     if len(words) < 2 or typed not in words:
         typed = ""  # The subcommand itself is being typed.
     argcomplete.autocomplete(whole_parser(typed), exclude=["--help"])

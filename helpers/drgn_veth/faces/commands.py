@@ -53,6 +53,12 @@ FACES: Mapping[str, Face] = {
 DEFAULT = "report"
 
 
+_EXAMPLE = re.compile(
+    r"(?:drgn|python3)(?P<options>(?: -[^ ]+(?: [^-\s][^ \n]*)?)*) "
+    r"(?:drgn_)?scripts/(?P<script>\w+\.py)"
+)
+
+
 def in_words_of_command(text: str) -> str:
     """
     Return a text with examples that run the command instead of scripts.
