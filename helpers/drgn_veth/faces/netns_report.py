@@ -81,6 +81,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
         nargs="*",
         help="only these namespaces, as --netns takes them",
     )
+    p.set_defaults(paths_are_names=True)
     p.add_argument(
         "--devices",
         dest="with_devices",
