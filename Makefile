@@ -9,7 +9,7 @@ SET ?=
 DEMO ?= vmcores/6.12-zoo.core.xz
 FLAGS ?=
 
-.PHONY: help demo test test-slow test-vm vmcore vmcores golden bench bench-live lint types docs picture man release clean
+.PHONY: help demo test test-slow test-vm vmcore vmcores golden bench bench-live lint types docs man picture release clean
 
 help:
 	@echo 'make demo      run the report on a recorded core of a real kernel'
@@ -112,10 +112,6 @@ docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -q -n -W --keep-going -j auto -b html docs docs/_build/html
 	@echo docs/_build/html/index.html
 
-# For docs/picture.md; needs Chromium.
-picture: $(VENV)/.test
-	$(BIN)/python docs/picture.py
-
 man: $(VENV)/.release
 	$(BIN)/python docs/man.py
 
@@ -131,6 +127,10 @@ release: $(VENV)/.release
 	@echo '  1. core/version.py and CHANGELOG.md have the version; make man, test, test-vm'
 	@echo '  2. git tag -s v$(VERSION) && git push origin v$(VERSION)'
 	@echo '  3. make release && $(BIN)/twine upload dist/*'
+
+# For docs/picture.md; needs Chromium.
+picture: $(VENV)/.test
+	$(BIN)/python docs/picture.py
 
 clean:
 	rm -rf $(VENV) docs/_build docs/_reference build dist helpers/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -20,7 +20,7 @@ sys.path.insert(0, str(REPOSITORY / "helpers"))
 
 from drgn_veth import __version__  # noqa: E402
 from drgn_veth.faces.cli import parser_of  # noqa: E402
-from drgn_veth.faces.commands import offered  # noqa: E402
+from drgn_veth.faces.commands import FACES  # noqa: E402
 
 
 def as_roff(text: str) -> str:
@@ -33,8 +33,7 @@ def as_roff(text: str) -> str:
 def sections() -> str:
     """Return what -h has below the options, as argparse-manpage includes it."""
     return "\n".join(
-        f"[more on {name}]\n{as_roff(parser_of(name).epilog or '')}"
-        for name in offered()
+        f"[more on {name}]\n{as_roff(parser_of(name).epilog or '')}" for name in FACES
     )
 
 

@@ -12,7 +12,7 @@ import tarfile
 from typing import Any
 
 from drgn_veth.faces.cli import parser_of
-from drgn_veth.faces.commands import offered
+from drgn_veth.faces.commands import FACES
 import drgn_veth_start
 import pytest
 
@@ -87,7 +87,7 @@ def test_each_subcommand(installed: Path, core: Path, tmp_path: Path) -> None:
             assert ran.returncode == 0, ran.stderr
             assert said in ran.stdout
         assert done([*how, "-c", core], tmp_path).stdout
-        for name in offered():
+        for name in FACES:
             ran = done([*how, "help", name], tmp_path)
             assert (ran.returncode, ran.stderr) == (0, "")
 
@@ -156,7 +156,7 @@ def test_the_man_page_has_each_option() -> None:
     """After a change to the options, make man."""
     page = PAGE.read_text().replace("\\-", "-")
     try:
-        for name in offered():
+        for name in FACES:
             assert f"drgn-veth {name}" in page
             shown = parser_of(name).format_help()
             for option in set(re.findall(r"(?<![\w-])--[a-z][\w-]+", shown)) - {

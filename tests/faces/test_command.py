@@ -124,7 +124,7 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
         screens.append(capsys.readouterr().out)
     assert len(set(screens)) == 1
     assert all(len(line) <= 80 for line in screens[0].splitlines())
-    for name in commands.offered():
+    for name in commands.FACES:
         assert f"\n  {name} " in screens[0]
         assert cli.main(None, ["help", name]) == 0
         screen = capsys.readouterr().out
@@ -136,7 +136,7 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_examples_are_those_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     """Who runs the command is not told to run a script of a checkout."""
-    for name in commands.offered():
+    for name in commands.FACES:
         cli.main(None, ["help", name])
         screen = capsys.readouterr().out
         assert "scripts/" not in screen and ".py" not in screen
@@ -167,8 +167,8 @@ def test_how_to_call_a_subcommand() -> None:
 
 
 def test_scripts_are_there() -> None:
-    for name, face in commands.FACES.items():
-        if face.script is not None and name in commands.offered():
+    for face in commands.FACES.values():
+        if face.script is not None:
             assert (REPOSITORY / "scripts" / face.script).exists()
 
 

@@ -157,7 +157,7 @@ def test_symbols_as_core(tmp_path: Path) -> None:
 
 
 def options(*words: object, **given: object) -> argparse.Namespace:
-    args = argparse.Namespace(core=None, qemu=None, symbols=[], device=[], files=[])
+    args = argparse.Namespace(core=None, qemu=None, symbols=[], names=[], files=[])
     vars(args).update(given, files=[str(word) for word in words])
     files.take_files(args)
     return args
@@ -169,7 +169,7 @@ def test_files_in_any_order(core: Path, tmp_path: Path) -> None:
         args = options(*words)
         assert args.core == str(core)
         assert args.symbols == [str(w) for w in words if w not in (core, "lo")]
-        assert args.device == [w for w in words if w == "lo"]
+        assert args.names == [w for w in words if w == "lo"]
 
 
 def test_words_to_explain(core: Path) -> None:

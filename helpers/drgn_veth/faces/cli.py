@@ -16,7 +16,7 @@ from typing import Any, NoReturn, Optional
 from drgn import Program
 from drgn_veth_start import COMMAND, called
 
-from .commands import DEFAULT, FACES, Face, offered
+from .commands import DEFAULT, FACES, Face
 from .files import is_file
 from .options import new_parser
 from .output import write_output
@@ -70,7 +70,7 @@ def whole_parser(only: Optional[str] = None) -> argparse.ArgumentParser:
     """
     parser = _top_parser()
     commands = parser.add_subparsers(title="subcommands", metavar="SUBCOMMAND")
-    for name, face in offered().items():
+    for name, face in FACES.items():
         if only not in (None, name):
             commands.add_parser(name, help=face.help)
             continue
@@ -99,7 +99,7 @@ def _overview() -> str:
         "",
         _DESCRIPTION,
         "subcommands:",
-        *(f"  {name:10} {face.help}" for name, face in offered().items()),
+        *(f"  {name:10} {face.help}" for name, face in FACES.items()),
         f"  {'help':10} this, or the options of a subcommand",
         "",
         "options:",
@@ -117,7 +117,7 @@ def _help(words: Sequence[str]) -> int:
         return EXIT_OK
     if len(words) > 1:
         raise UsageError(f"help takes one subcommand: {COMMAND} help {words[0]}")
-    if words[0] not in offered():
+    if words[0] not in FACES:
         raise UsageError(_unknown(words[0]))
     write_output(parser_of(words[0]).format_help(), None)
     return EXIT_OK
@@ -126,20 +126,18 @@ def _help(words: Sequence[str]) -> int:
 def _unknown(word: str) -> str:
     import difflib
 
-    there = offered()
-    near = difflib.get_close_matches(word, there, n=1)
+    near = difflib.get_close_matches(word, FACES, n=1)
     if near:
         return f"no subcommand is called {word!r}; did you mean {near[0]}?"
-    return f"no subcommand is called {word!r}; there are {', '.join(there)}"
+    return f"no subcommand is called {word!r}; there are {', '.join(FACES)}"
 
 
 def _split(words: Sequence[str]) -> tuple[str, list[str]]:
     # The subcommand, and the other words.
-    there = offered()
     at = 0
     while at < len(words):
         word = words[at]
-        if word in there:
+        if word in FACES:
             return word, [*words[:at], *words[at + 1 :]]
         if word in _WITH_VALUE:
             at += 2
@@ -168,8 +166,7 @@ def complete() -> None:
     import argcomplete
 
     words = os.environ.get("COMP_LINE", "").split()
-    there = offered()
-    typed = next((word for word in words[1:] if word in there), DEFAULT)
+    typed = next((word for word in words[1:] if word in FACES), DEFAULT)
     if len(words) < 2 or typed not in words:
         typed = ""  # The subcommand itself is being typed.
     argcomplete.autocomplete(whole_parser(typed), exclude=["--help"])

@@ -8,7 +8,6 @@ that pip installs, another the scripts of a checkout.
 """
 
 from collections.abc import Mapping
-import importlib.util
 import re
 from typing import NamedTuple, Optional
 
@@ -20,7 +19,6 @@ __all__ = (
     "Face",
     "as_typed",
     "in_words_of_command",
-    "offered",
 )
 
 
@@ -32,7 +30,7 @@ class Face(NamedTuple):
     help: str
 
 
-#: By subcommand, in the order of the help. Only those whose module exists are offered.
+#: By subcommand, in the order of the help.
 FACES: Mapping[str, Face] = {
     "report": Face(
         "veth_report", "veth_report.py", "the pairs, and what is wrong with them"
@@ -43,7 +41,6 @@ FACES: Mapping[str, Face] = {
     "netns": Face(
         "netns_report", "netns_report.py", "whose the network namespaces are"
     ),
-    "path": Face("path", None, "which way a packet takes"),
     "explain": Face("explain", None, "what an errno, a message or a rule means"),
     "compare": Face(
         "compare", "veth_compare.py", "what changed between two dumps or reports"
@@ -54,16 +51,6 @@ FACES: Mapping[str, Face] = {
 }
 #: What it is without a subcommand.
 DEFAULT = "report"
-
-
-def offered() -> dict[str, Face]:
-    """Return the subcommands that there are."""
-    package = __name__.rpartition(".")[0]
-    return {
-        name: face
-        for name, face in FACES.items()
-        if importlib.util.find_spec(f"{package}.{face.module}") is not None
-    }
 
 
 _EXAMPLE = re.compile(

@@ -9,7 +9,7 @@ Files as arguments
 import argparse
 from collections.abc import Sequence
 import os
-from typing import Optional
+from typing import Callable, Optional
 
 from ..core.errors import reason
 from ..dump.file_kind import FileKind, Kind, kind_of
@@ -17,7 +17,7 @@ from .status import UsageError
 
 __all__ = ("is_file", "take_files")
 
-_WORDS = ("device", "names", "what")  # where words go that are no files
+_WORDS = ("names", "what")  # where words go that are no files
 
 
 def is_file(word: str) -> bool:
@@ -56,16 +56,29 @@ def _core_of(kinds: Sequence[tuple[str, FileKind]]) -> Optional[str]:
     raise UsageError("; ".join([said, *advice]))
 
 
+def _is_known(word: str) -> bool:
+    # A mount of a namespace is a file, too.
+    return os.path.isfile(word) and _kind(word).kind is not Kind.OTHER
+
+
+def _told(args: argparse.Namespace) -> Callable[[str], bool]:
+    # What tells files from other words.
+    if getattr(args, "paths_are_names", False):
+        return _is_known
+    # A message of the kernel may have a slash.
+    return os.path.isfile if hasattr(args, "what") else is_file
+
+
 def take_files(args: argparse.Namespace) -> None:
     """
     Put the files among the arguments of a script where -c and -s put them.
 
-    :param args: Its options; ``device``, if it is there, is a list of names and files,
-        and ``what`` one of words to be explained and files
+    :param args: Its options; ``names``, if it is there, is a list of names and files,
+        and ``what`` one of words to be explained and files; ``paths_are_names`` says
+        that a name may be a path
     :raises UsageError: if the files are not a dump and its symbols
     """
-    # A message of the kernel may have a slash.
-    told = os.path.isfile if hasattr(args, "what") else is_file
+    told = _told(args)
     dest = next((name for name in _WORDS if hasattr(args, name)), None)
     words = [*(getattr(args, dest) if dest else ()), *args.files]
     paths = [word for word in words if told(word)]

@@ -81,6 +81,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
         nargs="*",
         help="only these namespaces, as --netns takes them",
     )
+    p.set_defaults(paths_are_names=True)
     p.add_argument(
         "--devices",
         dest="with_devices",
@@ -96,7 +97,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
         "--format",
         choices=("table", "json", "csv"),
         default="table",
-        help="table (the default) for people; json, the document of veth_report.py; "
+        help="table (the default) for people; json, the document of the report; "
         "csv for spreadsheets: a cell that one would run, as it begins with = + - @, a "
         "tab or a line end, gets a single quote in front",
     )

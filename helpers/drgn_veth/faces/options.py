@@ -91,9 +91,9 @@ def parse(
 
 
 def add_device_arguments(parser: argparse._ActionsContainer) -> None:
-    """Add the positional arguments that name devices: ``device``, a list."""
+    """Add the positional arguments that name devices: ``names``, a list."""
     parser.add_argument(
-        "device",
+        "names",
         metavar="DEVICE",
         nargs="*",
         help="name or altname of a device, or a shell pattern of them",

@@ -269,9 +269,9 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     check_format(args.format)
     filters_given = (args.netns, args.devices, args.kinds, args.addresses, args.rules)
     filtered = any(filters_given)
-    if args.device and args.all or not (args.device or args.all or filtered):
+    if args.names and args.all or not (args.names or args.all or filtered):
         raise UsageError("name one or more devices, or use --all without a name")
-    args.all = not args.device
+    args.all = not args.names
     if args.failing and not args.all:
         raise UsageError("--failing chooses among all devices: name none")
     if args.program is not None and args.frags:
@@ -285,7 +285,7 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     target = opening.open_target(prog, args)
     taken = opening.take(target)
     try:
-        devices = filters.named(taken, args.device, wanted(target, taken, args))
+        devices = filters.named(taken, args.names, wanted(target, taken, args))
         devices = _with_findings(devices, taken, args)
         asked = _asked(args, predictor.Predictor(taken))
     except FilterError as e:

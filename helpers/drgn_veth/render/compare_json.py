@@ -14,7 +14,7 @@ from ..analysis.compare.records import Change, Comparison
 from ..analysis.compare.values import Label, PerQueue, Program, Reference
 from ..core.unreadable import Unreadable
 from .compare_table import Source
-from .json import SCHEMA, text_of
+from .json import SCHEMA, parts_of
 
 __all__ = ("render",)
 
@@ -85,71 +85,77 @@ def render(comparison: Comparison, sources: tuple[Source, Source]) -> str:
 
     :param sources: Of the older and of the newer report
     """
-    return text_of(
-        (
-            ("schema", SCHEMA),
-            ("a", _side(sources[0], comparison.a)),
-            ("b", _side(sources[1], comparison.b)),
-            ("same_boot", comparison.same_boot),
-            ("differ", comparison.differ),
-            ("target", iter(_changes(comparison.target))),
+    return "".join(
+        parts_of(
             (
-                "namespaces",
+                ("schema", SCHEMA),
+                ("a", _side(sources[0], comparison.a)),
+                ("b", _side(sources[1], comparison.b)),
+                ("same_boot", comparison.same_boot),
+                ("differ", comparison.differ),
+                ("target", iter(_changes(comparison.target))),
                 (
-                    {
-                        **_record(one.change, one.changes, netns_label=one.netns),
-                        **({"devices": _plain(one.devices)} if not one.changes else {}),
-                    }
-                    for one in comparison.namespaces
+                    "namespaces",
+                    (
+                        {
+                            **_record(one.change, one.changes, netns_label=one.netns),
+                            **(
+                                {"devices": _plain(one.devices)}
+                                if not one.changes
+                                else {}
+                            ),
+                        }
+                        for one in comparison.namespaces
+                    ),
                 ),
-            ),
-            (
-                "devices",
                 (
-                    {
-                        **_record(
+                    "devices",
+                    (
+                        {
+                            **_record(
+                                *(one.change, one.changes),
+                                netns_label=one.netns,
+                                name=one.name,
+                                kind=one.kind,
+                            ),
+                            **({"values": _values(one.values)} if one.values else {}),
+                        }
+                        for one in comparison.devices
+                    ),
+                ),
+                (
+                    "pairs",
+                    (
+                        _record(one.change, (), kind=one.kind, a=one.a, b=one.b)
+                        for one in comparison.pairs
+                    ),
+                ),
+                (
+                    "findings",
+                    (
+                        _record(
                             *(one.change, one.changes),
-                            netns_label=one.netns,
-                            name=one.name,
-                            kind=one.kind,
-                        ),
-                        **({"values": _values(one.values)} if one.values else {}),
-                    }
-                    for one in comparison.devices
+                            rule=one.rule,
+                            severity=one.severity,
+                            device=_place(one.device),
+                            summary=one.summary,
+                        )
+                        for one in comparison.findings
+                    ),
                 ),
-            ),
-            (
-                "pairs",
                 (
-                    _record(one.change, (), kind=one.kind, a=one.a, b=one.b)
-                    for one in comparison.pairs
+                    "unknown",
+                    (
+                        {
+                            "netns_label": one.netns,
+                            "name": _plain(one.name),
+                            "key": one.key,
+                            "side": one.side,
+                            "why": one.why,
+                        }
+                        for one in comparison.unknown
+                    ),
                 ),
-            ),
-            (
-                "findings",
-                (
-                    _record(
-                        *(one.change, one.changes),
-                        rule=one.rule,
-                        severity=one.severity,
-                        device=_place(one.device),
-                        summary=one.summary,
-                    )
-                    for one in comparison.findings
-                ),
-            ),
-            (
-                "unknown",
-                (
-                    {
-                        "netns_label": one.netns,
-                        "name": _plain(one.name),
-                        "key": one.key,
-                        "side": one.side,
-                        "why": one.why,
-                    }
-                    for one in comparison.unknown
-                ),
-            ),
+            )
         )
     )

@@ -19,7 +19,7 @@ from ..model import Snapshot, Task, unreadable_in
 from .attempts import Attempt
 from .plain import plain
 
-__all__ = ("SCHEMA", "attempts", "document", "render", "text_of")
+__all__ = ("SCHEMA", "attempts", "document", "parts_of", "render")
 
 SCHEMA = "drgn-veth/1"
 
@@ -50,8 +50,13 @@ def document(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> dict[str, 
 _MANY = 256
 
 
-def _parts(sections: Iterable[tuple[str, Any]]) -> Iterator[str]:
-    # The text in parts: of 10,000 pairs, it would take more memory than they do.
+def parts_of(sections: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    """
+    Yield a document as text, in parts: of 10,000 pairs, all of it would take more
+    memory than they do.
+
+    :param sections: Its members; of a list of records an iterator
+    """
     start = "{"
     for name, part in sections:
         yield f"{start}{json.dumps(name)}: "
@@ -82,14 +87,14 @@ def render(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> str:
 
     :param findings: What :func:`~drgn_veth.analysis.diagnose.diagnose()` found
     """
-    return text_of(_sections(snapshot, findings))
+    return "".join(parts_of(_sections(snapshot, findings)))
 
 
 def attempts(
     asked: Iterable[Attempt], blocked_by: Maybe[Optional[Task]]
 ) -> Iterator[str]:
     """Yield the answers to XDP attaches as JSON text, in parts."""
-    yield from _parts(
+    yield from parts_of(
         (
             ("schema", SCHEMA),
             ("blocked_by", plain(blocked_by)),
