@@ -72,15 +72,6 @@ def parts_of(sections: Iterable[tuple[str, Any]]) -> Iterator[str]:
     yield "}\n"
 
 
-def text_of(sections: Iterable[tuple[str, Any]]) -> str:
-    """
-    Return a document as text.
-
-    :param sections: Its members; of a list of records an iterator
-    """
-    return "".join(_parts(sections))
-
-
 def render(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> str:
     """
     Return a Snapshot as JSON text.
