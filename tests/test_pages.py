@@ -8,10 +8,11 @@ import pytest
 from tests.support.pages import Screen, output_of, screens_in, shows
 from tests.support.scripts import REPOSITORY
 
-#: test_compare_page.py has those of compare.md.
+#: Other tests have those of the other pages: test_compare_page.py, vm/test_fleet.py.
+ELSEWHERE = ("compare", "fleet")
 PAGES = [
     REPOSITORY / "README.md",
-    *(p for p in sorted((REPOSITORY / "docs").glob("*.md")) if p.stem != "compare"),
+    *(p for p in sorted((REPOSITORY / "docs").glob("*.md")) if p.stem not in ELSEWHERE),
 ]
 SCREENS = [(page, one) for page in PAGES for one in screens_in(page.read_text())]
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import os
 from pathlib import Path
 import re
+import shlex
 import stat
 import subprocess
 import sys
@@ -24,7 +25,12 @@ __all__ = ("LEFT_OUT", "Screen", "blocks_in", "output_of", "screens_in", "shows"
 
 LEFT_OUT = "..."
 #: What the commands of the pages are here.
-_COMMANDS = {"drgn": "-m drgn -q", "drgn-veth": "-m drgn_veth", "python3": ""}
+_COMMANDS = {
+    "drgn": "-m drgn -q",
+    "drgn-veth": "-m drgn_veth",
+    "jq": str(REPOSITORY / "tests" / "support" / "run_jq.py"),
+    "python3": "",
+}
 
 
 class Screen(NamedTuple):
@@ -45,16 +51,27 @@ def blocks_in(text: str) -> list[str]:
     ]
 
 
+def _is_whole(command: str) -> bool:
+    # Whether a shell would run it, rather than ask for another line.
+    try:
+        shlex.split(command)
+    except ValueError:
+        return False
+    return not command.endswith("\\")
+
+
 def _in_block(block: str) -> Iterator[Screen]:
     for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
-        command, *lines = re.sub(r"\\\n", "\\\\\0", part).splitlines()
-        yield Screen(command.replace("\0", "\n"), tuple(lines))
+        command, *lines = part.rstrip("\n").split("\n")
+        while not _is_whole(command):
+            command += "\n" + lines.pop(0)
+        yield Screen(command, tuple(lines))
 
 
 def screens_in(text: str) -> list[Screen]:
     """Return the screens of a page, except for those of a prompt (``>>>``)."""
     return [
-        Screen(one.command, tuple("\n".join(one.lines).rstrip("\n").split("\n")))
+        one
         for block in blocks_in(text)
         if ">>> " not in block
         for one in _in_block(block)
@@ -85,11 +102,11 @@ def output_of(command: str) -> list[str]:
             cwd=REPOSITORY,
             env={
                 **os.environ,
-                "PATH": f"{folder}:{os.environ['PATH']}",
+                "PATH": f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}",
                 "PYTHONPATH": helpers,
             },
         )
-    return done.stdout.rstrip("\n").split("\n")
+    return done.stdout.rstrip("\n").split("\n") if done.stdout else []
 
 
 def shows(page: tuple[str, ...], printed: list[str]) -> bool:
