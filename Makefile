@@ -9,7 +9,7 @@ SET ?=
 DEMO ?= vmcores/6.12-zoo.core.xz
 FLAGS ?=
 
-.PHONY: help demo test test-slow test-vm vmcore vmcores golden bench bench-live lint types docs man picture release clean
+.PHONY: help demo test test-slow test-vm vmcore vmcores golden bench bench-live lint types docs man picture screens release clean
 
 help:
 	@echo 'make demo      run the report on a recorded core of a real kernel'
@@ -25,6 +25,7 @@ help:
 	@echo '               the same against ip, bpftool, ethtool and /proc in a guest'
 	@echo 'make lint types'
 	@echo 'make picture   make docs/picture.png again (Chromium)'
+	@echo 'make screens   renew the screens of README and docs/, after make golden'
 	@echo 'make docs      build the pages: docs/_build/html/index.html'
 	@echo 'make man       make the man page of the options, after a change to them'
 	@echo 'make release   build wheel and sdist, check them, and say how to publish'
@@ -127,6 +128,10 @@ release: $(VENV)/.release
 	@echo '  1. core/version.py and CHANGELOG.md have the version; make man, test, test-vm'
 	@echo '  2. git tag -s v$(VERSION) && git push origin v$(VERSION)'
 	@echo '  3. make release && $(BIN)/twine upload dist/*'
+
+# DuckDB makes some of them.
+screens: $(VENV)/.vm
+	$(BIN)/python docs/screens.py
 
 # For docs/picture.md; needs Chromium.
 picture: $(VENV)/.test
