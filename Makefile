@@ -71,8 +71,7 @@ vmcore:
 	$(LAB) vmcore --kernel $(KERNEL) --scene $(SCENE) $(foreach s,$(SET),--set $(s)) $(FLAGS)
 
 demo: $(VENV)/.run
-	@$(BIN)/drgn -q -c $$($(BIN)/python vmcores/unpack.py $(DEMO) build) \
-	scripts/veth_report.py
+	@$(BIN)/drgn-veth $$($(BIN)/python vmcores/unpack.py $(DEMO) build)
 
 vmcores: $(VENV)/.test
 	PYTHONPATH=vmcores $(BIN)/python vmcores/record.py
