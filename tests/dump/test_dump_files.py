@@ -96,8 +96,13 @@ def test_a_whole_kdump(core: Path, whole: Kdump, tmp_path: Path) -> None:
     """It is as good as an ELF core of the same pages."""
     assert what_is_wrong(str(whole.path)) is None
     assert what_is_wrong(str(core)) is None
-    write_whole_pages(core, tmp_path / "core")
-    same(run("-c", whole.path), run("-c", tmp_path / "core"))
+    (tmp_path / "elf").mkdir()
+    elf = tmp_path / "elf" / whole.path.name
+    write_whole_pages(core, elf)
+    kdump, by_elf = run("-c", whole.path), run("-c", elf)
+    assert "(kdump)" in kdump.stdout
+    kdump.stdout = kdump.stdout.replace("(kdump)", "(ELF)", 1)
+    same(kdump, by_elf)
 
 
 def test_an_incomplete_kdump(core: Path, tmp_path: Path) -> None:

@@ -200,7 +200,7 @@ def test_words_that_are_no_files(
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_bytes(b"x")
     monkeypatch.chdir(tmp_path)
-    assert options("lo", "veth*", "folder").device == ["lo", "veth*", "folder"]
+    assert options("lo", "veth*", "folder").names == ["lo", "veth*", "folder"]
     assert options("file").core == "file"
     assert options("./nosuch").core == "./nosuch"
 

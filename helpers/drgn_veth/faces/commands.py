@@ -9,9 +9,11 @@ that pip installs, another the scripts of a checkout.
 
 from collections.abc import Mapping
 import re
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from drgn_veth_start import COMMAND, subcommand
+
+from ..render.style import SCRIPTS
 
 __all__ = (
     "DEFAULT",
@@ -26,22 +28,24 @@ class Face(NamedTuple):
     """A subcommand."""
 
     module: str  # in drgn_veth.faces
-    script: Optional[str]  # what it is called where scripts are run
+    script: str  # what it is called where scripts are run
     help: str
 
 
 #: By subcommand, in the order of the help.
 FACES: Mapping[str, Face] = {
     "report": Face(
-        "veth_report", "veth_report.py", "the pairs, and what is wrong with them"
+        "veth_report", SCRIPTS.report, "the pairs, and what is wrong with them"
     ),
     "attach": Face(
-        "xdp_attach", "xdp_attach.py", "what the kernel would answer to an XDP attach"
+        "xdp_attach", SCRIPTS.attach, "what the kernel would answer to an XDP attach"
     ),
-    "netns": Face(
-        "netns_report", "netns_report.py", "whose the network namespaces are"
+    "netns": Face("netns_report", SCRIPTS.netns, "whose the network namespaces are"),
+    "explain": Face(
+        "explain",
+        SCRIPTS.explain,
+        "what an errno, a message or a rule means",
     ),
-    "explain": Face("explain", None, "what an errno, a message or a rule means"),
     "compare": Face(
         "compare", "veth_compare.py", "what changed between two dumps or reports"
     ),
@@ -66,7 +70,7 @@ def in_words_of_command(text: str) -> str:
     ``drgn -c vmcore scripts/xdp_attach.py veth0`` is then ``drgn-veth attach -c vmcore
     veth0``.
     """
-    names = {face.script: name for name, face in FACES.items() if face.script}
+    names = {face.script: name for name, face in FACES.items()}
 
     def replace(match: "re.Match[str]") -> str:
         name = names.get(match["script"])
@@ -81,4 +85,4 @@ def as_typed(name: str) -> str:
 
     :param name: A subcommand
     """
-    return subcommand(name) or FACES[name].script or f"{COMMAND} {name}"
+    return subcommand(name) or FACES[name].script

@@ -44,7 +44,7 @@ _EPILOG = """\
 examples:
   python3 scripts/veth_compare.py before.core after.core
   python3 scripts/veth_compare.py node1.json node2.json 'veth*'
-                                   reports, of veth_report.py --format json
+                                   reports, of the report and --format json
   python3 scripts/veth_compare.py before.json live
   python3 scripts/veth_compare.py --live 10
                                    what the running kernel does in ten seconds
@@ -70,7 +70,7 @@ exit status:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the script's options."""
     p = new_parser("veth_compare.py", _DESCRIPTION, _EPILOG)
-    p.usage = "%(prog)s [options] A B [DEVICE ...]"
+    p.usage = "%(prog)s [-h] [OPTION ...] A B [DEVICE ...]"
     p.add_argument(
         "words",
         metavar="A B [DEVICE ...]",

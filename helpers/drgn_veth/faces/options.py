@@ -122,8 +122,8 @@ def add_rule_option(group: argparse._ActionsContainer, what: str) -> None:
         action="append",
         default=[],
         dest="rules",
-        help=f"{what}; shell pattern; may be repeated; --explain of veth_report.py "
-        "lists the rules",
+        help=f"{what}; shell pattern; may be repeated; {command('explain')} lists the "
+        "rules",
     )
 
 

@@ -25,7 +25,7 @@ from ..core.errors import reason
 from ..render.compare_table import Source
 from ..render.json import SCHEMA, document
 from . import opening
-from .options import add_target_options
+from .options import add_target_options, command
 from .status import TargetError, UsageError
 
 __all__ = ("LIVE", "read_live", "read_side")
@@ -34,10 +34,13 @@ __all__ = ("LIVE", "read_live", "read_side")
 LIVE = "live"
 
 _XZ = b"\xfd7zXZ\0"
-_WANTED = "a dump, or what veth_report.py --format json printed"
 #: What a file begins with that opening a dump has more to say about.
 _DUMPS = (b"\x7fELF", b"KDUMP   ", b"DISKDUMP", b"makedumpfile")
 _START = 64  # bytes that tell what a file is
+
+
+def _wanted() -> str:
+    return f"a dump, or what {command('report')} --format json printed"
 
 
 def _target(symbols: Sequence[str], core: Optional[str]) -> argparse.Namespace:
@@ -74,29 +77,31 @@ def _what_else(found: dict[str, Any]) -> str:
     # What a document is that is no report.
     schema = found.get("schema")
     if not isinstance(schema, str) or not schema.startswith("drgn-veth/"):
-        return f"JSON, but not of drgn-veth; give {_WANTED}"
+        return f"JSON, but not of drgn-veth; give {_wanted()}"
     if schema != SCHEMA:
         return (
             f"its schema is {schema}, and this drgn-veth reads {SCHEMA}: make the "
             "report again"
         )
     if "attempts" in found:
-        return f"the answers of xdp_attach.py, not a report; give {_WANTED}"
-    return f"a comparison, not a report; give {_WANTED}"
+        return f"the answers of {command('attach')}, not a report; give {_wanted()}"
+    return f"a comparison, not a report; give {_wanted()}"
 
 
 def _parse(path: str, data: bytes) -> Report:
     try:
         found = json.loads(data)
     except RecursionError:
-        raise UsageError(f"{path}: it is no report: too deep; give {_WANTED}") from None
+        raise UsageError(
+            f"{path}: it is no report: too deep; give {_wanted()}"
+        ) from None
     except ValueError as e:
         why = str(e).partition(": line")[0]
         raise UsageError(
             f"{path}: the JSON is cut short or damaged ({why}): make the report again"
         ) from None
     if not isinstance(found, dict):
-        raise UsageError(f"{path}: JSON, but not a report; give {_WANTED}")
+        raise UsageError(f"{path}: JSON, but not a report; give {_wanted()}")
     if found.get("schema") != SCHEMA or {"attempts", "differ"} & set(found):
         raise UsageError(f"{path}: {_what_else(found)}")
     try:
@@ -143,7 +148,7 @@ def _read_dump(path: str, core: str, start: bytes, symbols: Sequence[str]) -> Re
             raise TargetError(said) from None
         why = "" if b"\0" not in start else f" ({said.replace(f'{path}: ', '')})"
         raise UsageError(
-            f"{path}: neither a dump nor a report{why}; give {_WANTED}"
+            f"{path}: neither a dump nor a report{why}; give {_wanted()}"
         ) from None
 
 
@@ -154,7 +159,7 @@ def _read(
     if _is_json(start):
         return _parse(path, start + f.read())
     if not start:
-        raise UsageError(f"{path}: the file is empty; give {_WANTED}")
+        raise UsageError(f"{path}: the file is empty; give {_wanted()}")
     return _read_dump(path, core or f"/proc/self/fd/{f.fileno()}", start, symbols)
 
 
@@ -180,4 +185,4 @@ def read_side(path: str, symbols: Sequence[str]) -> tuple[Report, Source]:
             with _unpacked(path, f) as plain:
                 return _read(path, plain, symbols), source
     except OSError as e:
-        raise TargetError(f"{path}: {e.strerror or e}; give {_WANTED}") from None
+        raise TargetError(f"{path}: {e.strerror or e}; give {_wanted()}") from None

@@ -5,7 +5,8 @@ import os
 import sys
 from typing import Optional, TextIO
 
-from ..render.style import NARROWEST, PLAIN, WIDEST, Style
+from ..render.style import NARROWEST, PLAIN, WIDEST, Calls, Style
+from .commands import as_typed
 from .status import UsageError
 
 __all__ = ("is_terminal", "style_for")
@@ -54,4 +55,6 @@ def style_for(output: Optional[str], color: str = "auto") -> Style:
     encoding = PLAIN.encoding
     if output is None:
         encoding = getattr(sys.stdout, "encoding", None) or encoding
-    return Style(width, _has_color(color, terminal), lines or PLAIN.height, encoding)
+    colored = _has_color(color, terminal)
+    calls = Calls(*map(as_typed, Calls._fields))
+    return Style(width, colored, lines or PLAIN.height, encoding, calls)

@@ -242,8 +242,8 @@ def all_devices(
     lines += _legend(different, modes, style)
     lines.append("")
     lines += wrap(
-        "why, and what would change it: xdp_attach.py DEVICE; what an errno means: "
-        "veth_report.py --explain ERRNO",
+        f"why, and what would change it: {style.calls.attach} DEVICE; what an errno "
+        f"means: {style.calls.explain} ERRNO",
         style.width,
     )
     return "\n".join(lines) + "\n"

@@ -245,7 +245,7 @@ def _short(check: Check, here: Optional[Here], style: Style) -> Iterator[str]:
     yield from wrap(f"{function}(): {said}", style.width, "  ", "    ")
 
 
-def _uncertain(here: Here) -> Iterator[str]:
+def _uncertain(here: Here, style: Style) -> Iterator[str]:
     drivers, unread = here.undecided
     if drivers:
         listed = ", ".join(
@@ -259,7 +259,7 @@ def _uncertain(here: Here) -> Iterator[str]:
     if unread:
         yield (
             f"Unknown for {count(unread, 'device')} in driver mode: a value, or the "
-            "kernel's code, could not be read. xdp_attach.py DEVICE says which."
+            f"kernel's code, could not be read. {style.calls.attach} DEVICE says which."
         )
 
 
@@ -282,7 +282,7 @@ def topic(topic: Topic, style: Style = PLAIN, here: Optional[Here] = None) -> st
     for check in in_short:
         lines += _short(check, here, style)
     if here is not None and here.kernel is not None and topic.errno is not None:
-        for text in _uncertain(here):
+        for text in _uncertain(here, style):
             lines += ["", *wrap(text, style.width)]
     told = {rule for check in topic.checks for rule in _rules(check)}
     others = [rule for rule in topic.rules if rule.id not in told]

@@ -170,7 +170,7 @@ def legend(snapshot: Snapshot, shown: Shown, style: Style = PLAIN) -> list[str]:
     kept = len(parts)
     while True:
         left = len(ordered) - kept
-        more = f"and {left:,} more: netns_report.py" if left else ""
+        more = f"and {left:,} more: {style.calls.netns}" if left else ""
         lines = flow([*parts[:kept], more], style.width, _GAP)
         if len(lines) <= _LEGEND_LINES or not kept:
             return lines

@@ -79,12 +79,8 @@ def _name(device: Device) -> str:
     return name if host else f"{name} ({words.netns(device.ref)})"
 
 
-def refused(groups: Sequence[Refused], ask: str, style: Style = PLAIN) -> list[str]:
-    """
-    Return the lines of what refuses native XDP, and on which devices.
-
-    :param ask: Command that says more about a device
-    """
+def refused(groups: Sequence[Refused], style: Style = PLAIN) -> list[str]:
+    """Return the lines of what refuses native XDP, and on which devices."""
     if not groups:
         return []
     indent = 2 + max(len(errno_name(group.errno)) for group in groups) + 2
@@ -99,5 +95,6 @@ def refused(groups: Sequence[Refused], ask: str, style: Style = PLAIN) -> list[s
         lines += said[1:]
         who = [style.shown(_name(device)) for device in group.devices]
         lines.append(" " * indent + names(who, style.width - indent))
-    lines += wrap(f"why, and what to do about it: {ask}", style.width, "  ", "    ")
+    said_by = f"why, and what to do about it: {style.calls.attach} DEVICE"
+    lines += wrap(said_by, style.width, "  ", "    ")
     return lines

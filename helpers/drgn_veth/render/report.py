@@ -93,7 +93,7 @@ def report(
             head.legend(kept, seen, style),
             table,
             findings.findings(found, style),
-            native.refused(refused(devices, answers), "xdp_attach.py DEVICE", style)
+            native.refused(refused(devices, answers), style)
             if answers or not devices
             else wrap(_TOO_OLD, style.width, rest="  "),
             _notes(found, asked, style),

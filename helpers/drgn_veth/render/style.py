@@ -6,7 +6,7 @@ from typing import NamedTuple
 from .escape import escaped
 from .width import KEEP
 
-__all__ = ("NARROWEST", "PLAIN", "WIDEST", "Style")
+__all__ = ("NARROWEST", "PLAIN", "SCRIPTS", "WIDEST", "Calls", "Style")
 
 #: Columns: a terminal that is narrower cannot show a report.
 NARROWEST = 60
@@ -27,6 +27,21 @@ _CORNER = "\N{BOX DRAWINGS LIGHT UP AND RIGHT}\N{BOX DRAWINGS LIGHT HORIZONTAL}"
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 
+class Calls(NamedTuple):
+    """What the user types to learn more, by the name of the subcommand."""
+
+    report: str
+    attach: str
+    netns: str
+    explain: str
+
+
+#: In a checkout.
+SCRIPTS = Calls(
+    "veth_report.py", "xdp_attach.py", "netns_report.py", "veth_report.py --explain"
+)
+
+
 class Style(NamedTuple):
     """What a screen is made for."""
 
@@ -34,6 +49,7 @@ class Style(NamedTuple):
     color: bool = False
     height: int = 50  #: lines
     encoding: str = "utf-8"
+    calls: Calls = SCRIPTS
 
     @property
     def corner(self) -> str:

@@ -92,7 +92,8 @@ def test_any_document(data: st.DataObject) -> None:
     document, other = small(), small()
     for _ in range(data.draw(st.integers(1, 3))):
         container, key = data.draw(st.sampled_from(_places(document)))
-        value = data.draw(_VALUES)
+        # A copy: two of the same list would contain each other.
+        value = copy.deepcopy(data.draw(_VALUES))
         if isinstance(container, list) and key >= len(container):
             continue
         if value is None and isinstance(container, dict):

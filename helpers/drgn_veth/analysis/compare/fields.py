@@ -44,6 +44,7 @@ NEVER: Mapping[str, Mapping[str, str]] = {
         "ifindex": "another boot numbers devices otherwise; names are compared",
         "refcount": "it changes all the time",
         "ref_tasks": "processes come and go",
+        "ref_trackers": "references come and go",
         "uppers": "the lowers of another device",
         "matched": "a filter of the report",
     },
