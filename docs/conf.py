@@ -46,7 +46,7 @@ nitpick_ignore_regex = [
     ),
     ("py:.*", r"(FaultError|Object|ObjectAbsentError|Program)"),
     ("py:.*", r"(bool|bytes|dict|float|frozenset|int|list|object|str|tuple|type)"),
-    ("py:class", r"drgn_veth\..*\.([A-Z]|_\w+)"),
+    ("py:(class|obj)", r"drgn_veth\..*\.([A-Z]|_\w+)"),
     ("py:data", r"[A-Z_]+"),
 ]
 # The annotation "type" is Python's, and also the name of several members.

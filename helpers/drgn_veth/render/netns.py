@@ -15,7 +15,7 @@ from . import grid, words
 from .csv import rows
 from .style import PLAIN, Style
 
-__all__ = ("COLUMNS", "csv", "table")
+__all__ = ("COLUMNS", "Column", "csv", "table")
 
 T = TypeVar("T")
 

@@ -6,7 +6,8 @@ Reading a report
 A JSON document of ``veth_report.py``, checked as far as a comparison needs it. A file
 may hold anything: what is not as in docs/drgn-veth-1.schema.json gives one line.
 
-A record is a dict. What could not be read is an :class:`Unreadable` in it, and so is
+A record is a dict. What could not be read is an
+:class:`~drgn_veth.core.unreadable.Unreadable` in it, and so is
 what an older report does not have. Lists become tuples.
 """
 
@@ -255,7 +256,7 @@ def read_report(document: object) -> Report:
     """
     Return a report of a JSON document.
 
-    :param document: What :func:`json.loads()` returns
+    :param document: What ``json.loads()`` returns
     :raises DocumentError: if it is not as the JSON Schema says
     """
     given = _object(document, "it")

@@ -12,7 +12,7 @@ from ..attach.question import Answer, errno_name
 from .check import Check
 from .checks import check_of
 
-__all__ = ("Met", "met", "undecided")
+__all__ = ("Met", "Undecided", "met", "undecided")
 
 
 class Met(NamedTuple):
