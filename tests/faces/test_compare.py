@@ -99,6 +99,20 @@ def test_a_pipe(report: Path, changed: Path, tmp_path: Path) -> None:
     assert "mtu" in done.stdout.lower()
 
 
+def test_what_never_ends(report: Path, tmp_path: Path) -> None:
+    done = compare("/dev/zero", report)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "/dev/zero: not a file" in done.stderr
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(bytes(1 << 12)))
+    writer.start()
+    done = compare(pipe, report)
+    writer.join()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a pipe without a report" in done.stderr
+
+
 def test_what_changed(report: Path, changed: Path) -> None:
     done = compare(report, changed, "--check")
     assert (done.returncode, done.stderr) == (1, "")

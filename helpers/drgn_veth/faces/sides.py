@@ -37,6 +37,7 @@ _XZ = b"\xfd7zXZ\0"
 #: What a file begins with that opening a dump has more to say about.
 _DUMPS = (b"\x7fELF", b"KDUMP   ", b"DISKDUMP", b"makedumpfile")
 _START = 64  # bytes that tell what a file is
+_MOST = 1 << 29  # bytes of a report; that of 10,000 pairs has 60 MB
 
 
 def _wanted() -> str:
@@ -152,15 +153,30 @@ def _read_dump(path: str, core: str, start: bytes, symbols: Sequence[str]) -> Re
         ) from None
 
 
+def _all_of(path: str, start: bytes, f: BinaryIO) -> bytes:
+    data = start + f.read(_MOST)
+    if len(data) > _MOST:
+        raise UsageError(f"{path}: more than {_MOST >> 20} MB: no report is so large")
+    return data
+
+
 def _read(
     path: str, f: BinaryIO, symbols: Sequence[str], core: Optional[str] = None
 ) -> Report:
     start = f.read(_START)
     if _is_json(start):
-        return _parse(path, start + f.read())
+        return _parse(path, _all_of(path, start, f))
     if not start:
         raise UsageError(f"{path}: the file is empty; give {_wanted()}")
     return _read_dump(path, core or f"/proc/self/fd/{f.fileno()}", start, symbols)
+
+
+def _read_pipe(path: str, f: BinaryIO) -> bytes:
+    # What writes to it may never end.
+    data = f.read(_START)
+    if not _is_json(data):
+        raise UsageError(f"{path}: a pipe without a report; give {_wanted()}")
+    return _all_of(path, data, f)
 
 
 def read_side(path: str, symbols: Sequence[str]) -> tuple[Report, Source]:
@@ -176,8 +192,10 @@ def read_side(path: str, symbols: Sequence[str]) -> tuple[Report, Source]:
     try:
         with open(path, "rb") as f:
             mode = os.fstat(f.fileno()).st_mode
+            if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+                return _parse(path, _read_pipe(path, f)), source
             if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
-                return _parse(path, f.read()), source
+                raise UsageError(f"{path}: not a file; give {_wanted()}")
             is_packed = f.read(len(_XZ)) == _XZ
             f.seek(0)
             if not is_packed:

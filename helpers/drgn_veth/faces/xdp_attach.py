@@ -90,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--mode",
         type=mode,
+        choices=predictor.MODES,
         metavar="MODE",
         help="only this mode, by any of its names: " + mode_words() + "; default means "
         "an attach without a mode",
