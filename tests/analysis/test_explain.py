@@ -153,6 +153,12 @@ def test_devices_are_those_of_the_predictor(name: str) -> None:
     assert found
 
 
+def test_a_word_that_is_too_long() -> None:
+    with pytest.raises(UnknownTopicError) as raised:
+        find_topic("a" * 1_000_000)
+    assert len(str(raised.value)) < 100
+
+
 def test_whether_a_kernel_makes_a_check() -> None:
     """As the kernels that were recorded do, and their sources say."""
     made = {}

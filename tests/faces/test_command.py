@@ -10,6 +10,7 @@ import sys
 from typing import Callable
 
 from drgn_veth.faces import cli, commands, options
+from drgn_veth.faces.status import UsageError
 import drgn_veth_start
 import pytest
 
@@ -159,6 +160,45 @@ def test_examples_are_those_of_the_command(capsys: pytest.CaptureFixture[str]) -
 )
 def test_example(script: str, command: str) -> None:
     assert commands.in_words_of_command(script) == command
+
+
+def test_a_device_without_a_subcommand(core: Path) -> None:
+    for words in ([core, "veth_xxx0"], ["-c", core, "veth_xxx0"], ["veth_xxx0", core]):
+        assert cli._split(list(map(str, words)))[0] == "report"
+    with pytest.raises(UsageError, match="drgn-veth report veth_xxx0"):
+        cli._split(["veth_xxx0"])
+
+
+@pytest.mark.parametrize("word", ["vmcore", "vmcore.1", "vmlinux-6.1", "x.core"])
+def test_a_file_that_is_not_there(
+    word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in ([word], ["attach", word, "veth0"], ["report", "veth0", word]):
+        with pytest.raises(UsageError, match=f"^{word}: no such file$"):
+            cli.main(None, words)
+
+
+@pytest.mark.parametrize("words", [["--version"], ["-h"], ["report", "-h"], ["help"]])
+def test_help_that_cannot_be_written(words: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "drgn_veth", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY / "helpers")},
+        )
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr
+
+
+def test_slice_needs_an_output(core: Path) -> None:
+    before = core.stat()
+    with pytest.raises(UsageError, match="is a dump: also name the file to write"):
+        cli.main(None, ["slice", str(core), "--force"])
+    assert core.stat() == before
 
 
 def test_how_to_call_a_subcommand() -> None:

@@ -13,6 +13,7 @@ import sys
 import termios
 from typing import Optional
 
+from drgn_veth.render.native import names
 from drgn_veth.render.style import Style
 import pytest
 
@@ -129,3 +130,14 @@ def test_a_terminal_that_wants_no_colour(core: Path) -> None:
     assert status == 0
     assert "\x1b[" not in text
     assert re.search("^W ", text, re.M)
+
+
+@pytest.mark.parametrize("number", [1, 2, 9])
+def test_a_name_that_is_wider_than_the_screen(number: int) -> None:
+    long = "eth0 (cni-9d0a2a3b-1111-2222-3333-444455556666)"
+    for columns in (46, 30, len(long), len(long) + 12):
+        line = names([long] * number, columns, "~")
+        assert len(line) <= columns
+        assert line.startswith("eth0 (cni-9d")
+        if number > 1:
+            assert line.endswith(f" and {number - 1} more") or columns > 2 * len(long)

@@ -95,9 +95,10 @@ def test_report(teardown: Dump, types: str) -> None:
 
 def test_screen(teardown: Dump) -> None:
     told = Told(teardown)
-    first = teardown.run().stdout.splitlines()[0]
-    assert first.startswith("rtnl_mutex is held by kworker/")
-    assert f"(pid {told.worker})" in first
+    paragraphs = teardown.run().stdout.split("\n\n")
+    # Right after what was looked at.
+    assert paragraphs[1].startswith("rtnl_mutex is held by kworker/")
+    assert f"(pid {told.worker})" in paragraphs[1]
 
 
 def _ns_trees(prog: Program) -> Iterator[tuple[Object, str]]:

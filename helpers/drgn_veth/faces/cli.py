@@ -17,7 +17,7 @@ from drgn import Program
 from drgn_veth_start import COMMAND, called
 
 from .commands import DEFAULT, FACES, Face
-from .files import is_file
+from .files import check_names, is_file
 from .options import new_parser
 from .output import write_output
 from .status import EXIT_OK, UsageError
@@ -132,6 +132,10 @@ def _unknown(word: str) -> str:
     return f"no subcommand is called {word!r}; there are {', '.join(FACES)}"
 
 
+def _is_target(word: str) -> bool:
+    return word[:2] == "-c" or word.startswith(("--core", "--qemu")) or is_file(word)
+
+
 def _split(words: Sequence[str]) -> tuple[str, list[str]]:
     # The subcommand, and the other words.
     at = 0
@@ -146,9 +150,10 @@ def _split(words: Sequence[str]) -> tuple[str, list[str]]:
         elif word[:2] in ("-c", "-s") or (word[:1] != "-" and is_file(word)):
             at += 1
         else:
-            # An option of the report. A word that is nothing is a mistake: a device
-            # needs the subcommand, as its name could be that of one.
-            if word[:1] != "-":
+            # An option of the report; or the name of a device, if the target is known:
+            # it could be that of a subcommand.
+            if word[:1] != "-" and not any(map(_is_target, words)):
+                check_names([word])
                 raise UsageError(
                     f"{_unknown(word)}; for a device, {COMMAND} {DEFAULT} {word}"
                 )

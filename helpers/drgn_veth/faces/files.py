@@ -9,13 +9,14 @@ Files as arguments
 import argparse
 from collections.abc import Sequence
 import os
+import re
 from typing import Callable, Optional
 
 from ..core.errors import reason
 from ..dump.file_kind import FileKind, Kind, kind_of
 from .status import UsageError
 
-__all__ = ("is_file", "take_files")
+__all__ = ("check_names", "is_dump", "is_file", "take_files")
 
 _WORDS = ("names", "what")  # where words go that are no files
 
@@ -23,6 +24,15 @@ _WORDS = ("names", "what")  # where words go that are no files
 def is_file(word: str) -> bool:
     """Return whether an argument is a file, and not the name of a device."""
     return os.sep in word or os.path.isfile(word)
+
+
+# Words that are meant to be files.
+_FILE_NAME = re.compile(r"vmcore[-.\w]*|vmlinux[-.\w]*|.*\.(core|dump|elf|kdump)")
+
+
+def is_dump(path: str) -> bool:
+    """Return whether a file is a kernel crash dump."""
+    return _kind(path).kind is Kind.DUMP
 
 
 def _kind(path: str) -> FileKind:
@@ -69,6 +79,18 @@ def _told(args: argparse.Namespace) -> Callable[[str], bool]:
     return os.path.isfile if hasattr(args, "what") else is_file
 
 
+def check_names(names: Sequence[str]) -> None:
+    """
+    Check that words which are no files are not meant to be some: without this, the
+    running kernel would be asked about a device called vmcore.
+
+    :raises UsageError: if one is
+    """
+    for name in names:
+        if _FILE_NAME.fullmatch(name):
+            raise UsageError(f"{name}: no such file")
+
+
 def take_files(args: argparse.Namespace) -> None:
     """
     Put the files among the arguments of a script where -c and -s put them.
@@ -89,6 +111,8 @@ def take_files(args: argparse.Namespace) -> None:
         raise UsageError(f"{names[0]}: no such file")
     args.files = []
     if not paths:
+        if args.core is None and args.qemu is None:
+            check_names(names)
         return
     kinds = [(path, _kind(path)) for path in paths]
     if args.core is not None or args.qemu is not None:

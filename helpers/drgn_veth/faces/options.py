@@ -9,7 +9,8 @@ Which target to read, and where the output goes.
 import argparse
 from collections.abc import Sequence
 import importlib.util
-from typing import Optional
+import sys
+from typing import Any, Optional
 
 import drgn
 from drgn_veth_start import COMMAND, name_in_messages
@@ -18,6 +19,7 @@ from ..core.version import VERSION
 from ..core.xdp_modes import mode_named
 from .commands import as_typed, in_words_of_command
 from .files import take_files
+from .output import write_output
 from .status import UsageError
 
 __all__ = (
@@ -46,7 +48,7 @@ def new_parser(script: str, description: str, epilog: str) -> argparse.ArgumentP
     if name_in_messages().startswith(COMMAND):
         script = name_in_messages()
         epilog = in_words_of_command(epilog)
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=script,
         description=description,
         epilog=epilog,
@@ -63,6 +65,15 @@ def command(name: str) -> str:
     return as_typed(name)
 
 
+class _Parser(argparse.ArgumentParser):
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # argparse says nothing if the help cannot be written.
+        if message and file is not None and file is sys.stdout:
+            write_output(message, None)
+        else:
+            super()._print_message(message, file)
+
+
 class _Version(argparse.Action):
     # As argparse's own, but the text is made when it is asked for.
     def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:
@@ -71,7 +82,7 @@ class _Version(argparse.Action):
     def __call__(
         self, parser: argparse.ArgumentParser, *_: object, **__: object
     ) -> None:
-        print(f"drgn-veth {VERSION}, drgn {drgn.__version__}")
+        write_output(f"drgn-veth {VERSION}, drgn {drgn.__version__}\n", None)
         parser.exit()
 
 

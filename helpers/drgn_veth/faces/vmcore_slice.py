@@ -23,7 +23,7 @@ from ..snapshot import UnreadTargetError
 from . import opening
 from .damage import unread, warn_of_part
 from .disclosed import disclosed
-from .files import take_files
+from .files import is_dump, take_files
 from .options import add_target_options, new_parser
 from .output import check_output, is_replaced, replacing, write_output
 from .progress import working
@@ -162,6 +162,15 @@ def _arguments(argv: Optional[list[str]]) -> argparse.Namespace:
     return args
 
 
+def _check_target(prog: Optional[Program], args: argparse.Namespace) -> None:
+    # "slice vmcore" alone would slice the running kernel over the dump.
+    given = prog is not None or args.core is not None or args.qemu is not None
+    if not given and is_replaced(args.slice) and is_dump(args.slice):
+        raise UsageError(
+            f"{args.slice} is a dump: also name the file to write, behind it"
+        )
+
+
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     """Run the script, and return its exit status."""
     args = _arguments(argv)
@@ -170,6 +179,7 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     before = opening.inputs(prog, args)
     check_output(args.slice, before, args.force)
     check_output(None, before)  # A summary goes to standard output.
+    _check_target(prog, args)
     to_device = not is_replaced(args.slice) and os.path.exists(args.slice)
     target = opening.open_target(prog, args)
     try:

@@ -18,7 +18,7 @@ from ..model import Device
 from . import words
 from .escape import for_terminal
 from .style import PLAIN, Style
-from .width import KEEP, width, wrap
+from .width import KEEP, cut, width, wrap
 
 __all__ = ("answer", "names", "outcome", "refused", "refusal", "refusal_words")
 
@@ -62,9 +62,10 @@ def refusal_words(name: str, message: Optional[str]) -> str:
     return f"{name}: {refusal(number, message)}"
 
 
-def names(found: Sequence[str], columns: int) -> str:
+def names(found: Sequence[str], columns: int, sign: str = "~") -> str:
     """Return as many names as fit in a line, and how many more there are."""
-    line = found[0]
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    line = cut(found[0], columns - width(more), sign)
     for i, name in enumerate(found[1:], 1):
         rest = f" and {len(found) - i - 1} more" if i + 1 < len(found) else ""
         if width(f"{line}, {name}{rest}") > columns:
@@ -94,7 +95,7 @@ def refused(groups: Sequence[Refused], style: Style = PLAIN) -> list[str]:
         lines.append(f"  {style.paint(f'{name:<{indent - 2}}', 'red')}{first}")
         lines += said[1:]
         who = [style.shown(_name(device)) for device in group.devices]
-        lines.append(" " * indent + names(who, style.width - indent))
+        lines.append(" " * indent + names(who, style.width - indent, style.ellipsis))
     said_by = f"why, and what to do about it: {style.calls.attach} DEVICE"
     lines += wrap(said_by, style.width, "  ", "    ")
     return lines

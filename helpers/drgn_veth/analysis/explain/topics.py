@@ -18,6 +18,7 @@ __all__ = ("Topic", "UnknownTopicError", "errnos", "find_topic", "find_topics")
 
 # Fewer characters would be a part of too much.
 _SHORTEST = 4
+_LONGEST = 1000
 
 
 class UnknownTopicError(ValueError):
@@ -106,6 +107,10 @@ def find_topic(given: str) -> Topic:
         part of a message of the kernel, or of another symptom of a rule
     :raises UnknownTopicError: if nothing is called so; it has the nearest names
     """
+    if len(given) > _LONGEST:
+        raise UnknownTopicError(
+            f"no errno, rule or message has more than {_LONGEST} letters"
+        )
     text = " ".join(given.strip().strip("\"'").split())
     rule = RULES_BY_ID.get(text.lower())
     if rule is not None:
