@@ -331,6 +331,8 @@ def _boot_of(item: pytest.Item) -> int:
         for fixture in set(BOOTS[name][1]).intersection(wanted):
             if params.get(fixture, kernel) in (kernel, (kernel, name)):
                 last = number
+    if last < 0 and "answer_tally" in wanted:
+        return len(boots)  # It looks at what the others have counted.
     return last
 
 
