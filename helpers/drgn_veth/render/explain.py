@@ -219,13 +219,21 @@ def _summary(topic: Topic, here: Optional[Here]) -> str:
         return text
     if here.kernel is None:
         return f"{text} (in general; {here.name} is older than v5.9: it differs)"
-    now = [one for one in here.met if one.check in topic.checks and not one.after]
+    mine = [one for one in here.met if one.check in topic.checks]
+    now = [one for one in mine if not one.after]
+    there = {id(one.device) for one in now}
+    later = [one for one in mine if id(one.device) not in there]
     does = "give" if topic.errno is not None else "say"
     text = f"{text} On {for_terminal(here.name)}, attaching a new program would {does} "
-    if not now:
-        return f"{text}it on no device."
-    there = len({id(one.device) for one in now})
-    return f"{text}it on {count(there, 'device')}: {_names(now, _MOST)}."
+    if now:
+        text += f"it on {count(len(there), 'device')}: {_names(now, _MOST)}"
+    else:
+        text += "it on no device"
+    if later:
+        more = len({id(one.device) for one in later})
+        text += f", and on {more}{' more' * bool(now)} once another refusal is mended: "
+        text += _names(later, _MOST)
+    return f"{text}."
 
 
 _IN_SHORT = (
