@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Which pairs a screen shows if it has no room for all."""
 
+import re
+
 from drgn_veth.analysis.diagnose import diagnose
 from drgn_veth.analysis.netns_names import FilterError
 from drgn_veth.analysis.rules import RULES_BY_ID
@@ -102,8 +104,13 @@ def test_rules() -> None:
     assert of_rules(found, ()) == found
     assert {f.rule for f in of_rules(found, ("xdp-*",))} == {"xdp-peer-mtu"}
     assert of_rules(found, ("no-peer",)) == ()
-    with pytest.raises(FilterError, match="'mtu-mismatched'; there are mtu-mismatch"):
+    mean = re.escape("'mtu-mismatched'; did you mean mtu-mismatch?")
+    with pytest.raises(FilterError, match=f"{mean}$"):
         of_rules(found, ("mtu-mismatch", "mtu-mismatched"))
+    with pytest.raises(FilterError, match="did you mean netns-leaked"):
+        of_rules(found, ("leaked",))
+    with pytest.raises(FilterError, match="nearest: .*xdp-native-queues"):
+        of_rules(found, ("xdp",))
     with pytest.raises(FilterError) as raised:
         of_rules(found, ("%%%",))
     assert all(rule in str(raised.value) for rule in RULES_BY_ID)

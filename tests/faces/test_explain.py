@@ -107,6 +107,34 @@ def test_devices_are_those_of_xdp_attach(
         assert " on no device" in said(capsys, error, prog=recorded.prog)
 
 
+def test_a_rule_names_the_devices(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its page stays as it is, and the devices come after it."""
+    recorded = recorded_core("6.12-zoo")
+    monkeypatch.setattr(opening, "take", lambda prog: recorded.snapshot)
+    text = said(capsys, "xdp-native-queues", prog=recorded.prog)
+    page = said(capsys, "xdp-native-queues")
+    assert text.startswith(page)
+    here = text[len(page) :]
+    assert "this rule finds 4 devices: veth_xxx0 (host), q24b (host), q24a" in here
+    assert "report.py DUMP --rule xdp-native-queues shows each." in here
+    text = said(capsys, "xdp-native-queues", "--device", "lo", prog=recorded.prog)
+    assert text.endswith("this rule finds no device here.")
+    both = said(capsys, "ENOSPC", "xdp-native-queues", prog=recorded.prog)
+    assert "would give it on 3 devices: " in both and "finds 4 devices: " in both
+
+
+def test_a_device_that_meets_it_later(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = recorded_core("6.12-zoo")
+    monkeypatch.setattr(opening, "take", lambda prog: recorded.snapshot)
+    text = said(capsys, "ENOSPC", "--device", "veth_xxx0", prog=recorded.prog)
+    later = ", and on 1 once another refusal is mended: veth_xxx0 (host)."
+    assert f"would give it on no device{later}" in text
+
+
 def test_filters_choose_devices(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

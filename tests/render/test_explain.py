@@ -56,7 +56,8 @@ def test_the_seed() -> None:
     text = words(topic(find_topic("ENOSPC"), here=here("6.12-zoo")))
     for part in (
         "On 6.12.0, attaching a new program would give it on 3 devices: q24b (host), ",
-        "on 3 devices: q24b (host), q24a (host), onea (host).",
+        "on 3 devices: q24b (host), q24a (host), onea (host), and on 1 more once ",
+        "and on 1 more once another refusal is mended: veth_xxx0 (host).",
         "all since v5.9; 6.12.0 has it",
         "q24b (host): default, driver q24b has only 2 real RX queues, but its",
         "its peer q24a has 4 real TX queues $ ethtool -L q24a tx 2 generic mode would",
@@ -69,7 +70,9 @@ def test_the_seed() -> None:
 
 def test_a_part_of_a_message() -> None:
     text = words(topic(find_topic("Peer MTU"), here=here("6.12-zoo")))
-    assert "would say it on 1 device: m3507b (host)." in text
+    later = "m3507a (host), m9000b (host), m9000a (host)."
+    more = f", and on 3 more once another refusal is mended: {later}"
+    assert f"would say it on 1 device: m3507b (host){more}" in text
     assert "default, driver without fragments" in text
     text = words(topic(find_topic("peer is detached"), here=here("6.12-zoo")))
     assert "would say it on no device." in text

@@ -12,14 +12,16 @@ from drgn_veth.analysis.rules.finding import Finding, KernelAnswer, Then, Undo
 from drgn_veth.analysis.shell import shell_quote
 from drgn_veth.analysis.shell_loop import combined
 from drgn_veth.core.unreadable import Unreadable
-from drgn_veth.model import Veth
+from drgn_veth.model import Holder, Veth
 from drgn_veth.render import findings as render_findings
 from drgn_veth.render.head import severities
+from drgn_veth.render.one_device import devices_in_full
 from drgn_veth.render.style import PLAIN, Style
 import pytest
 
 from tests.support.rules import CASES, one
 from tests.support.rules.case import found
+from tests.support.rules.leaked import held
 from tests.support.screens import WIDTHS, assert_fits
 from tests.support.snapshots import (
     BAD,
@@ -27,6 +29,7 @@ from tests.support.snapshots import (
     HELD,
     HOST,
     PIN,
+    POD,
     STORY,
     WHY,
     device,
@@ -361,3 +364,31 @@ def test_name_that_no_line_has_room_for_can_be_copied() -> None:
     copied = said[said.index("fix: ") + len("fix: ") :]
     done = subprocess.run(["sh", "-c", copied], capture_output=True, check=True)
     assert done.stdout.decode() == name
+
+
+def test_a_leaked_namespace() -> None:
+    """Who holds it and the way in; on the screen of each of its devices."""
+    file, nobody = Holder("fd", 236, "holds fd", 7), Holder("fd")
+    socket = Holder("socket", 238, "holds socket", 9)
+    way, none = "way in: nsenter --net=/proc/236/fd/7", "way in: none; /proc has no"
+    for holders, held_by, said in (
+        ((file,), "pid 236 (holds fd), fd 7", way),
+        ((socket, file), f"{_SOCKET}; pid 236 (holds fd), fd 7", way),
+        ((socket,), _SOCKET, none),
+        ((nobody,), "a file that no process has open", none),
+    ):
+        whole = held(holders=holders, holder_count=len(holders))
+        flight = device(POD, 2, "to_flight", kind=None)
+        whole = whole._replace(devices=(*whole.devices, flight))
+        found = diagnose(whole)
+        assert said in noted(found)
+        text = " ".join(devices_in_full([flight], whole, found).split())
+        assert "note[netns-leaked] lo (" in text and said in text
+        assert f"compared: held by {held_by} way in" in text
+        assert text.endswith(f" held by: {held_by}")
+        for width in WIDTHS:
+            style = Style(width)
+            assert_fits(devices_in_full([flight], whole, found, style), width)
+
+
+_SOCKET = "pid 238 (holds socket), fd 9"

@@ -18,7 +18,7 @@ ID = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
 def test_each_fact_once() -> None:
-    """A container that the namespace is called by is no other container."""
+    """All containers; no mount where there is a holder."""
     whole = pair()
     one = Container(ID, "docker", None, f"/docker/{ID}")
     host, pod = whole.namespaces
@@ -34,15 +34,39 @@ def test_each_fact_once() -> None:
     )
     whole = whole._replace(namespaces=(held, pod))
     _, *rows = netns.table(whole, Style(120))
-    assert [row.split("  ")[0] for row in rows] == ["host", "docker:9f86d081884c"]
-    assert [row.split()[2:] for row in rows] == [
+    first, second, other = rows
+    assert [row.split("  ")[0] for row in rows[:2]] == ["host", "docker:9f86d081884c"]
+    assert other.split() == ["docker:bbbbbbbbbbbb"]
+    assert [row.split()[2:] for row in (first, second)] == [
         ["1", "fd:", "12(holds)", "fd", "3", "-", "-"],
-        ["1", "7(nginx)", "docker:bbbbbbbbbbbb", "web"],
+        ["1", "7(nginx)", "docker:9f86d081884c", "web"],
     ]
     assert f"docker:9f86d081884c,{POD},,web,1,," in netns.csv(whole)
     assert csv.devices(whole)
     for width in WIDTHS:
         assert_fits("\n".join(netns.table(whole, Style(width))), width)
+
+
+def test_what_keeps_a_namespace_without_a_process() -> None:
+    """Its mounts; and a holder that has no process, in the words of the rule."""
+    whole = pair()
+    host, pod = whole.namespaces
+    mounted = pod._replace(
+        tasks=(), mounts=("/run/netns/web",), other_mounts=("/srv/web",)
+    )
+    held = host._replace(tasks=(), holders=(Holder("fd"), Holder("kernel")))
+    whole = whole._replace(namespaces=(held, mounted))
+    text = "\n".join(netns.table(whole, Style(120)))
+    for said in (
+        "a file that no process has open",
+        "the kernel",
+        "mounted at /run/netns/web",
+        "mounted at /srv/web (elsewhere)",
+    ):
+        assert said in text
+    mounted = mounted._replace(tasks=(NetTask(7, "nginx", None),), task_count=1)
+    text = "\n".join(netns.table(whole._replace(namespaces=(mounted,))))
+    assert "7(nginx)" in text and "mounted" not in text
 
 
 def test_namespaces_are_positional(

@@ -9,6 +9,7 @@ __all__ = (
     "diagnose",
     "explain",
     "filters",
+    "held",
     "missing",
     "modules",
     "names",

@@ -14,6 +14,7 @@ from typing import Optional, TypeVar
 from ..core.unreadable import Maybe, Unreadable
 from ..core.xdp_modes import IP_LINK
 from ..model import XDP_MODES, Device, DeviceRef, Namespace, Snapshot, XdpProgram
+from .held import way_in
 from .shell import rps_mask, shell_quote
 
 __all__ = ("Commands",)
@@ -56,11 +57,7 @@ class Commands:
             ident = task.pid if task.thread is None else task.thread
             if not isinstance(ident, Unreadable):
                 return ("nsenter", f"--net=/proc/{ident}/ns/net")
-        for holder in _known(namespace.holders) or ():
-            if holder.kind == "fd" and isinstance(holder.pid, int):
-                if isinstance(holder.fd, int):
-                    return ("nsenter", f"--net=/proc/{holder.pid}/fd/{holder.fd}")
-        return None
+        return way_in(_known(namespace.holders) or ())
 
     def command(self, device: DeviceRef, *argv: str) -> tuple[str, ...]:
         """

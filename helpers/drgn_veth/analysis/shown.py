@@ -8,10 +8,10 @@ Of many pairs, those that there is something to say about. Pure functions of a S
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-import difflib
 import fnmatch
 from typing import NamedTuple, Optional, Union
 
+from ..core.nearest import nearest
 from ..core.unreadable import Unreadable
 from ..model import Device, DeviceRef, Snapshot
 from .names import name_of
@@ -156,9 +156,12 @@ def of_rules(found: Sequence[Finding], patterns: Sequence[str]) -> tuple[Finding
     for pattern in patterns:
         there = fnmatch.filter(RULES_BY_ID, pattern)
         if not there:
-            near = difflib.get_close_matches(pattern, RULES_BY_ID, 3) or RULES_BY_ID
-            raise FilterError(
-                f"no rule is called {pattern!r}; there are {', '.join(near)}"
-            )
+            near = nearest(pattern, RULES_BY_ID)
+            said = f"there are {', '.join(RULES_BY_ID)}"
+            if len(near) == 1:
+                said = f"did you mean {near[0]}?"
+            elif near:
+                said = f"nearest: {', '.join(near)}"
+            raise FilterError(f"no rule is called {pattern!r}; {said}")
         rules.update(there)
     return tuple(finding for finding in found if finding.rule in rules)

@@ -12,11 +12,12 @@ from typing import Optional
 
 from drgn import Program
 
-from ..analysis import filters
+from ..analysis import diagnose, filters
 from ..analysis.attach.predictor import Predictor, TooOldError
 from ..analysis.explain.met import Undecided, met, undecided
 from ..analysis.explain.topics import Topic, UnknownTopicError, find_topics
 from ..analysis.netns_names import FilterError
+from ..analysis.rules.finding import Finding
 from ..core.unreadable import Unreadable
 from ..render import explain as render
 from ..render.explain import Here
@@ -49,7 +50,8 @@ examples:
                                    and which devices in this dump meet it
   drgn-veth explain No space left on device
   drgn-veth explain "Peer MTU is too large"
-  drgn-veth explain xdp-native-queues
+  drgn-veth explain xdp-native-queues -c vmcore
+                                   a rule, and which devices in this dump it finds
 
 Without a target, it reads no kernel; -c /proc/kcore is the running one.
 
@@ -88,17 +90,32 @@ def _here(
     name = "this kernel" if isinstance(release, Unreadable) else str(release)
     try:
         devices = filters.matching(snapshot, wanted(target, snapshot, args))
-        predictor = Predictor(snapshot)
     except FilterError as e:
         raise UsageError(str(e)) from None
+    found: tuple[Finding, ...] = ()
+    if any(topic.rule is not None for topic in topics):
+        matched = {device.net_device for device in devices}
+        found = tuple(
+            finding
+            for finding in diagnose.diagnose(snapshot)
+            if finding.device is None or finding.device.net_device in matched
+        )
+    is_dump = snapshot.target.kind not in ("kcore", "qemu")
+    of_rules = Here(name, None, (), Undecided({}, 0), found, is_dump)
+    if all(topic.rule is not None for topic in topics):
+        return of_rules
+    try:
+        predictor = Predictor(snapshot)
     except TooOldError:
-        return Here(name, None, (), Undecided({}, 0))
+        return of_rules
     checks = [check for topic in topics for check in topic.checks if check.predicted]
     return Here(
         name,
         snapshot.kernel,
         met(predictor, devices, checks),
         undecided(predictor, devices),
+        found,
+        is_dump,
     )
 
 
@@ -108,7 +125,7 @@ def explanation(
     """
     Return what is known about errnos, messages and rules; a list without any.
 
-    It reads a target if there is one, and if the target can say more.
+    It reads a target if there is one.
 
     :param prog: The program that drgn has set up, None without drgn
     :raises UsageError: if nothing is called so
@@ -121,8 +138,7 @@ def explanation(
     except UnknownTopicError as e:
         raise UsageError(str(e)) from None
     here = None
-    has_target = prog is not None or args.core is not None or args.qemu is not None
-    if has_target and any(topic.rule is None for topic in topics):
+    if prog is not None or args.core is not None or args.qemu is not None:
         here = _here(prog, args, topics)
     return "\n".join(render.topic(topic, style, here) for topic in topics)
 

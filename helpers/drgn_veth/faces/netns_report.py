@@ -52,9 +52,9 @@ in the table:
   NETNS      label of the namespace: host; its name in `ip netns`; its container; the
              last part of a mount's path; its first process; what holds it
   INODE      its inode number: readlink /proc/PID/ns/net
-  TASKS      processes in it, lowest PIDs first; or what keeps it alive without a
-             process or a mount
-  CONTAINERS whose processes these are, but for the one that it is called by
+  TASKS      processes in it, lowest PIDs first; without one, where it is mounted, or
+             what else keeps it alive
+  CONTAINERS whose processes these are
   HOST NAME  of its first process
   ?          could not be read; --format json says why
 

@@ -191,6 +191,11 @@ def _in_full(
     return devices_in_full(devices, whole, found, style)
 
 
+def _is_in_full(args: argparse.Namespace) -> bool:
+    one_screen = args.format == "table" and not (args.all or args.tree)
+    return bool(args.names) and one_screen
+
+
 def _screen(
     args: argparse.Namespace,
     kept: Snapshot,
@@ -201,7 +206,7 @@ def _screen(
     from ..render import head, report, table, tree
 
     asked = report.Asked(args.notes, args.all_pairs)
-    if args.names and not (args.all or args.tree):
+    if _is_in_full(args):
         return _in_full(kept, whole, found, args.names, style)
     if args.all:
         listed = _listed(kept)
@@ -263,8 +268,10 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     target = opening.open_target(prog, args)
     whole = opening.take(target)
     kept = keep_wanted(target, whole, args)
-    found = _of_rules(diagnose.keep_findings(diagnose.diagnose(whole), kept), args)
-    text = _render(args, kept, whole, found, style)
+    every = _of_rules(diagnose.diagnose(whole), args)
+    found = diagnose.keep_findings(every, kept)
+    # One device in full has what is about its namespace, too.
+    text = _render(args, kept, whole, every if _is_in_full(args) else found, style)
     write_output(text, args.output, opening.inputs(target, args))
     warn_of_missing(kept)
     if args.check:

@@ -20,9 +20,9 @@ from ..analysis.explain.checks import function_in, is_made
 from ..analysis.explain.met import Met, Undecided
 from ..analysis.explain.topics import Topic, errnos
 from ..analysis.rules import RULES
-from ..analysis.rules.finding import INFO, SEVERITIES
+from ..analysis.rules.finding import INFO, SEVERITIES, Finding
 from ..analysis.rules.page import explain as rule_page
-from ..analysis.rules.rule import Sign
+from ..analysis.rules.rule import Rule, Sign
 from ..core.english import count
 from ..core.unreadable import Unreadable
 from ..model import Kernel
@@ -47,6 +47,8 @@ class Here(NamedTuple):
     kernel: Optional[Kernel]  #: None: it is older than v5.9
     met: Sequence[Met]
     undecided: Undecided
+    findings: Sequence[Finding] = ()  #: if a rule is explained
+    is_dump: bool = True  #: and no running kernel
 
 
 def _fact(name: str, text: str, style: Style, indent: int = 2) -> Iterator[str]:
@@ -144,7 +146,10 @@ def _has_way_out(met: Met) -> bool:
 
 
 def _names(found: Sequence[Met], most: int = _MOST_NAMES) -> str:
-    names = list(dict.fromkeys(map(_name, found)))
+    return _list(list(dict.fromkeys(map(_name, found))), most)
+
+
+def _list(names: Sequence[str], most: int) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
@@ -214,13 +219,21 @@ def _summary(topic: Topic, here: Optional[Here]) -> str:
         return text
     if here.kernel is None:
         return f"{text} (in general; {here.name} is older than v5.9: it differs)"
-    now = [one for one in here.met if one.check in topic.checks and not one.after]
+    mine = [one for one in here.met if one.check in topic.checks]
+    now = [one for one in mine if not one.after]
+    there = {id(one.device) for one in now}
+    later = [one for one in mine if id(one.device) not in there]
     does = "give" if topic.errno is not None else "say"
     text = f"{text} On {for_terminal(here.name)}, attaching a new program would {does} "
-    if not now:
-        return f"{text}it on no device."
-    there = len({id(one.device) for one in now})
-    return f"{text}it on {count(there, 'device')}: {_names(now, _MOST)}."
+    if now:
+        text += f"it on {count(len(there), 'device')}: {_names(now, _MOST)}"
+    else:
+        text += "it on no device"
+    if later:
+        more = len({id(one.device) for one in later})
+        text += f", and on {more}{' more' * bool(now)} once another refusal is mended: "
+        text += _names(later, _MOST)
+    return f"{text}."
 
 
 _IN_SHORT = (
@@ -263,6 +276,30 @@ def _uncertain(here: Here, style: Style) -> Iterator[str]:
         )
 
 
+def _found_on(found: Sequence[Finding]) -> str:
+    # How many devices, and which.
+    refs = list(dict.fromkeys(finding.device for finding in found))
+    if None in refs:
+        return "all devices"
+    names = [f"{words.cell(ref.name)}{KEEP}({words.netns(ref)})" for ref in refs if ref]
+    return f"{count(len(names), 'device')}: {_list(names, _MOST)}"
+
+
+def _found(rule: Rule, here: Here, style: Style) -> Iterator[str]:
+    # What a rule finds on one kernel.
+    mine = [finding for finding in here.findings if finding.rule == rule.id]
+    sure = [finding for finding in mine if finding.undecided is None]
+    unsure = [finding for finding in mine if finding.undecided is not None]
+    where = f"On {for_terminal(here.name)}, this rule "
+    text = f"finds {_found_on(sure)}." if sure else "finds no device here."
+    if unsure:
+        text += f" It cannot decide on {_found_on(unsure)}."
+    if mine:
+        dump = "DUMP " if here.is_dump else ""
+        text += f" {style.calls.report} {dump}--rule {rule.id} shows each."
+    yield from wrap(where + text, min(style.width, _WIDEST_RULE))
+
+
 def topic(topic: Topic, style: Style = PLAIN, here: Optional[Here] = None) -> str:
     """
     Return what is known about an errno, a message or a rule.
@@ -270,7 +307,10 @@ def topic(topic: Topic, style: Style = PLAIN, here: Optional[Here] = None) -> st
     :param here: What was found on one kernel, None without one
     """
     if topic.rule is not None:
-        return rule_page(topic.rule, min(style.width, _WIDEST_RULE))
+        page = rule_page(topic.rule, min(style.width, _WIDEST_RULE))
+        if here is None:
+            return page
+        return "\n".join([page, *_found(topic.rule, here, style)]) + "\n"
     lines = [*_head(topic, style), ""]
     if topic.checks or not topic.rules:
         lines += wrap(_summary(topic, here), style.width)

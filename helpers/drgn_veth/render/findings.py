@@ -13,7 +13,7 @@ from typing import (
     Optional,
 )
 
-from ..analysis.rules.finding import INFO, Finding, Then, Undo, Value
+from ..analysis.rules.finding import INFO, WAY_IN, Finding, Then, Undo, Value
 from ..analysis.shell_loop import combined
 from ..core.unreadable import Unreadable
 from ..model import DeviceRef
@@ -33,6 +33,8 @@ _NAMES = 5
 _COMMANDS = 5
 _LOOP = 1000  # characters of a command for many
 _REASONS = 10
+
+_NO_WAY_IN = "/proc has no file of it that a process has open"
 
 _COLOURS = {"error": ("red", "bold"), "warning": ("yellow", "bold")}
 
@@ -100,13 +102,16 @@ def _cure(finding: Finding, style: Style) -> Iterator[str]:
 
 def _value(value: Value) -> str:
     if isinstance(value, tuple):
-        return " ".join(map(words.cell, value)) or "none"
+        cells = list(map(words.cell, value))
+        between = "; " if any(" " in cell for cell in cells) else " "
+        return between.join(cells) or "none"
     return words.cell(value, "none") or "none"
 
 
 def _compared(finding: Finding, style: Style) -> Iterator[str]:
-    if finding.evidence:
-        said = ", ".join(f"{name} {_value(v)}" for name, v in finding.evidence)
+    parts = [f"{name} {_value(v)}" for name, v in finding.evidence if name != WAY_IN]
+    if parts:
+        said = ", ".join(parts)
         yield from _wrapped(f"compared: {said}", style)
     kernel = finding.kernel
     if kernel is not None and kernel.function:
@@ -118,6 +123,14 @@ def _compared(finding: Finding, style: Style) -> Iterator[str]:
         yield from _wrapped(f"kernel: {': '.join(parts)}", style)
 
 
+def _way_in(finding: Finding, style: Style) -> Iterator[str]:
+    for name, way in finding.evidence:
+        if name == WAY_IN and isinstance(way, str):
+            yield from command(way, f"{_INDENT}{WAY_IN}: ", style)
+        elif name == WAY_IN:
+            yield from _wrapped(f"{WAY_IN}: none; {_NO_WAY_IN}", style)
+
+
 def _whole(finding: Finding, style: Style, evidence: bool = False) -> Iterator[str]:
     said = f"{_device(finding.device)}: {finding.summary}"
     yield from _headed(finding.severity, finding.rule, said, style)
@@ -125,6 +138,7 @@ def _whole(finding: Finding, style: Style, evidence: bool = False) -> Iterator[s
         yield from _wrapped(f"undecided: {finding.undecided}", style)
     if evidence:
         yield from _compared(finding, style)
+    yield from _way_in(finding, style)
     yield from _cure(finding, style)
 
 

@@ -9,6 +9,7 @@ The table and the CSV file of ``netns_report.py``: a row for each namespace.
 from collections.abc import Sequence
 from typing import Callable, NamedTuple, Optional, TypeVar
 
+from ..analysis.held import who
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Holder, Namespace, NetTask, Snapshot, Task
 from . import grid, words
@@ -20,6 +21,7 @@ __all__ = ("COLUMNS", "Column", "csv", "table")
 T = TypeVar("T")
 
 _MOST_TASKS = 3  # in a table
+_MOST_MOUNTS = 3
 
 
 def _each(
@@ -44,8 +46,14 @@ def _holder(holder: Holder) -> str:
     return f"{words.cell(holder.kind)}: {who}{fd}"
 
 
-def _holders(namespace: Namespace) -> Sequence[str]:
-    lines = list(_each(namespace.holders, _holder))
+def _holder_in_words(holder: Holder) -> str:
+    return words.cell(who(holder)) if holder.pid is None else _holder(holder)
+
+
+def _holders(
+    namespace: Namespace, text: Callable[[Holder], str] = _holder
+) -> Sequence[str]:
+    lines = list(_each(namespace.holders, text))
     count = namespace.holder_count
     if isinstance(count, int) and count > len(lines):
         lines.append(f"and {count - len(lines)} more")
@@ -66,9 +74,17 @@ def _tasks(namespace: Namespace) -> Sequence[str]:
     return shown
 
 
+def _mounted(namespace: Namespace) -> Sequence[str]:
+    paths = _names(namespace)
+    shown = [f"mounted at {path}" for path in paths[:_MOST_MOUNTS]]
+    more = len(paths) - len(shown)
+    return [*shown, f"and {more} more"] if more else shown
+
+
 def _users(namespace: Namespace) -> Sequence[str]:
-    # What holds a namespace is looked for only where no process is.
-    return (*_tasks(namespace), *_holders(namespace))
+    # What holds a namespace is looked for only where no process is and no mount.
+    users = (*_tasks(namespace), *_holders(namespace, _holder_in_words))
+    return users or _mounted(namespace)
 
 
 def _named_host(namespace: Namespace) -> Sequence[str]:
@@ -115,11 +131,6 @@ COLUMNS: Sequence[Column] = (
 )
 
 
-def _others(namespace: Namespace) -> Sequence[str]:
-    # The label may be that of a container.
-    return [label for label in _containers(namespace) if label != _label(namespace)[0]]
-
-
 def _label(namespace: Namespace) -> Sequence[str]:
     label = words.cell(namespace.label)
     return [label, "(dying)"] if namespace.dying else [label]
@@ -130,8 +141,8 @@ _SCREEN: Sequence[tuple[str, int, _Lines]] = (
     ("NETNS", 10, _label),
     ("INODE", 10, lambda n: [words.cell(n.inum)]),
     ("DEVICES", 7, lambda n: [words.cell(n.device_count)]),
-    ("TASKS, HOLDERS", 8, _users),
-    ("CONTAINERS", 8, _others),
+    ("TASKS, HOLDERS", 16, _users),
+    ("CONTAINERS", 8, _containers),
     ("HOST NAME", 5, _named_host),
 )
 

@@ -7,14 +7,16 @@ Both ends of its pair side by side, what the kernel would answer to an XDP attac
 is wrong, and who is in its namespace.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Optional
 
 from ..analysis.attach.predictor import MODES, Predictor, TooOldError
 from ..analysis.attach.question import DRV, Answer
+from ..analysis.held import who
 from ..analysis.native import chain
 from ..analysis.rules.finding import INFO, Finding
-from ..core.unreadable import Unreadable
+from ..analysis.rules.leaked import ABOUT_NAMESPACES
+from ..core.unreadable import Maybe, Unreadable
 from ..model import Container, Device, DeviceRef, Namespace, NetTask, Snapshot
 from . import findings, head, native, words
 from .commands import command
@@ -121,6 +123,18 @@ def _container(container: Container) -> str:
     return f"{words.cell(container.label)}{pod}: {words.cell(container.cgroup)}"
 
 
+def _held_by(namespace: Namespace) -> Iterator[str]:
+    # As the rule says it; looked for only without a process and a mount.
+    holders = namespace.holders
+    if isinstance(holders, Unreadable):
+        yield f"  held by: {words.UNKNOWN}"
+    elif holders:
+        count = namespace.holder_count
+        rest = count - len(holders) if isinstance(count, int) else 0
+        more = f"; and {rest:,} more" if rest > 0 else ""
+        yield f"  held by: {'; '.join(words.cell(who(one)) for one in holders)}{more}"
+
+
 def _namespace(namespace: Namespace, style: Style) -> list[str]:
     lines = [f"namespace {head.namespace(namespace)}"]
     for label, paths in (("names", namespace.names), ("mounts", namespace.mounts)):
@@ -140,6 +154,7 @@ def _namespace(namespace: Namespace, style: Style) -> list[str]:
         lines.append(f"  processes: {shown}{rest}")
     elif tasks == ():
         lines.append("  no process is in it")
+    lines += _held_by(namespace)
     containers = namespace.containers
     if isinstance(containers, Unreadable):
         lines.append(f"  containers: {words.UNKNOWN}")
@@ -166,6 +181,18 @@ def _is_said(
     return (kernel.errno, kernel.message) in refusals
 
 
+def _is_about(
+    finding: Finding, ends: Collection[int], places: Collection[Maybe[int]]
+) -> bool:
+    # What is about a namespace is attached to only one of its devices.
+    ref = finding.device
+    if ref is None:
+        return False
+    if ref.net_device in ends:
+        return True
+    return finding.rule in ABOUT_NAMESPACES and ref.netns in places
+
+
 def _one(
     device: Device,
     whole: Snapshot,
@@ -180,14 +207,14 @@ def _one(
     if predictor is not None:
         yield _answers(device, predictor, style)
     ends = {device.net_device, *(() if other is None else (other.net_device,))}
-    mine = [f for f in found if f.device is not None and f.device.net_device in ends]
+    places = {device.netns, *(() if other is None else (other.netns,))}
+    mine = [f for f in found if _is_about(f, ends, places)]
     if predictor is not None:
         # The answers say it already.
         answer = predictor.attach(device, DRV)
         refusals = {(native.outcome(one), one.message) for one in chain(answer)}
         mine = [f for f in mine if not _is_said(f, device, refusals)]
     yield findings.in_full(mine, style) or ["no findings, no notes"]
-    places = {device.netns, *(() if other is None else (other.netns,))}
     for namespace in whole.namespaces:
         if namespace.inum in places:
             yield _namespace(namespace, style)

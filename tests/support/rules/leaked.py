@@ -38,12 +38,13 @@ CASES: dict[str, Case] = {
             (
                 "held by",
                 (
-                    "sleep (/proc/165/fd/7)",
-                    "sleep (/proc/165/fd/8)",
-                    "python3 (/proc/171/fd/5)",
+                    "pid 165 (sleep), fd 7",
+                    "pid 165 (sleep), fd 8",
+                    "pid 171 (python3), fd 5",
                     "the kernel",
                 ),
             ),
+            ("way in", "nsenter --net=/proc/165/fd/7"),
         ),
         None,
         (),

@@ -13,6 +13,7 @@ __all__ = (
     "INFO",
     "SEVERITIES",
     "WARNING",
+    "WAY_IN",
     "Evidence",
     "Finding",
     "KernelAnswer",
@@ -36,6 +37,10 @@ SEVERITIES = (ERROR, WARNING, INFO)
 Value = Union[Maybe[Union[int, str, None]], tuple[Union[int, str], ...]]
 #: Names as in the kernel's structs; those of the peer begin with ``peer_``.
 Evidence = tuple[tuple[str, Value], ...]
+
+
+#: The name in the evidence of the command that enters a namespace; None: none does.
+WAY_IN = "way in"
 
 
 class KernelAnswer(NamedTuple):

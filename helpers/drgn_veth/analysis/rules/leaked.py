@@ -5,20 +5,17 @@ from collections.abc import Iterator
 from typing import Optional
 
 from ...core.english import count
-from ...core.unreadable import Unreadable
-from ...model import Holder, Namespace
+from ...model import Namespace
+from ..held import kinds, way_in, who
 from ..need import need
 from .context import Context, End
-from .finding import INFO, Symptom
+from .finding import INFO, WAY_IN, Symptom
 from .rule import Rule, Sign
 
-__all__ = ("RULES",)
+__all__ = ("ABOUT_NAMESPACES", "RULES")
 
-_KINDS = (
-    ("fd", "open file of it", "open files of it"),
-    ("socket", "socket", "sockets"),
-    ("kernel", "reference in the kernel", "references in the kernel"),
-)
+#: Rules whose findings are about a namespace, and so about all its devices.
+ABOUT_NAMESPACES = frozenset({"netns-leaked"})
 
 
 def _held(context: Context) -> Iterator[tuple[Namespace, End]]:
@@ -36,41 +33,23 @@ def _held(context: Context) -> Iterator[tuple[Namespace, End]]:
             yield namespace, End(device, None)
 
 
-def _who(holder: Holder) -> str:
-    # As /proc has it.
-    if isinstance(holder.pid, Unreadable) or isinstance(holder.fd, Unreadable):
-        return "?"
-    if holder.pid is None:
-        return {
-            "fd": "a file that no process has open",
-            "socket": "a socket that no process has open",
-        }.get(holder.kind, "the kernel")
-    name = "?" if isinstance(holder.comm, Unreadable) else holder.comm
-    return f"{name} (/proc/{holder.pid}/fd/{holder.fd})"
-
-
-def _kinds(holders: tuple[Holder, ...]) -> str:
-    parts = []
-    for kind, one, several in _KINDS:
-        number = sum(holder.kind == kind for holder in holders)
-        if number:
-            parts.append(f"{number} {one if number == 1 else several}")
-    return " and ".join(parts) or "nothing that was found"
-
-
 def _leaked(context: Context, end: End) -> Optional[Symptom]:
     namespace = next(
         one for one in context.snapshot.namespaces if one.inum == end.device.netns
     )
     holders = need(namespace.holders, "what holds it") or ()
+    way = way_in(holders)
     number = namespace.holder_count
     more = ""
     if isinstance(number, int) and number > len(holders):
         more = f" (the first {len(holders)} of {count(number, 'holder')})"
     return Symptom(
         "its network namespace has neither a process nor a mount; it is held by "
-        f"{_kinds(holders)}{more}",
-        (("held by", tuple(_who(holder) for holder in holders)),),
+        f"{kinds(holders)}{more}",
+        (
+            ("held by", tuple(who(holder) for holder in holders)),
+            (WAY_IN, None if way is None else " ".join(way)),
+        ),
     )
 
 
