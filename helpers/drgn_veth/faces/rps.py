@@ -11,6 +11,7 @@ from typing import Optional
 
 from drgn import Program
 
+from ..analysis.rules.sent import sent_queues
 from ..render.rps import queues, steers
 from . import opening
 from .filtering import warn_of_missing
@@ -83,7 +84,8 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     devices = chosen(target, snapshot, args)
     if devices is None:
         devices = [device for device in snapshot.devices if steers(device)]
-    text = queues(devices, snapshot.target, style)
+    sent = sent_queues(snapshot)
+    text = queues(devices, snapshot.target, style, sent)
     if not devices:
         text += "\nno device has RPS, RFS or XPS"
     write_output(f"{text}\n", args.output, opening.inputs(target, args))
