@@ -25,6 +25,8 @@ COMMANDS: dict[str, tuple[Sequence[str], str]] = {
     "report": ((), "pairs"),
     "attach": (("lo", "--netns", "host"), "driver"),
     "netns": ((), "host"),
+    "xdp": ((), "what an attach would meet:"),
+    "rps": ((), "CPUs online: "),
     "slice": (("new.core",), "bytes of kernel memory"),
 }
 
@@ -110,10 +112,12 @@ def test_the_man_page_is_installed(installed: Path) -> None:
 @pytest.mark.parametrize(
     "typed, offers",
     [
-        ("drgn-veth ", {"report", "attach", "netns", "slice"}),
+        ("drgn-veth ", {"report", "attach", "netns", "xdp", "rps", "slice"}),
         ("drgn-veth re", {"report "}),
         ("drgn-veth attach --rep", {"--replace "}),
         ("drgn-veth attach --mode ", {"driver"}),
+        ("drgn-veth xdp --fra", {"--frags "}),
+        ("drgn-veth rps --addr", {"--address "}),
     ],
 )
 def test_completion(

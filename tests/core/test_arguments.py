@@ -122,6 +122,31 @@ def test_what_is_accepted(prog: Program, dev: Object) -> None:
     assert drgn_veth.netdev_flags is drgn_veth.dev_get_flags
 
 
+@pytest.mark.parametrize("name", ["eth0", "br_zoo", "lo", "nkl3a"])
+def test_no_veth(name: str, prog: Program) -> None:
+    """Its private data is not that of a veth: a pointer in it leads anywhere."""
+    dev = netdev_get_by_name(prog, name)
+    kind = drgn_veth.netdev_kind(dev).decode()
+    what = f"of kind {kind!r}" if kind else "without a kind"
+    for helper in (drgn_veth.veth_peer, drgn_veth.veth_priv, drgn_veth.veth_rqs):
+        with pytest.raises(ValueError) as raised:
+            helper(dev)
+        said = f"expected a device of kind 'veth', not a device {what}; netdev_peer()"
+        assert str(raised.value).startswith(f"{helper.__name__}(): {said}")
+
+
+def test_no_netkit(dev: Object) -> None:
+    with pytest.raises(ValueError, match="kind 'netkit', not a device of kind 'veth'"):
+        drgn_veth.netkit_peer(dev=dev)
+
+
+def test_kind_that_cannot_be_read(prog: Program) -> None:
+    """Then the helper reads what it can."""
+    nowhere = Object(prog, "struct net_device *", 1 << 12)
+    with pytest.raises(FaultError):
+        drgn_veth.veth_peer(nowhere)
+
+
 def test_a_snapshot_does_not_pay() -> None:
     """Functions check where they are exported, not where they are defined."""
     assert drgn_veth.veth_peer is not veth_peer

@@ -21,6 +21,7 @@ from drgn import Program
 from drgn.commands import CommandArgumentError, run_command
 import drgn_veth
 from drgn_veth.analysis.filters import Wanted, matching
+from drgn_veth.analysis.rules.sent import sent_queues
 from drgn_veth.faces import netns_report, veth_report
 from drgn_veth.faces.prompt.code import HELPERS
 from drgn_veth.faces.status import TargetError
@@ -120,6 +121,17 @@ def test_records_of_rps(prog: Program, snapshot: Any) -> None:
         if isinstance(device.rps, tuple) and any(q.cpus for q in device.rps)
     }
     assert "no device has RPS" not in printed
+
+
+def test_rps_of_what_is_sent(prog: Program) -> None:
+    """As the rule rps-queue-out-of-range counts: 33 of 48."""
+    printed, _ = shown(prog, "rps veth_yyy0")
+    lines = [line.strip() for line in printed.splitlines()]
+    assert [line for line in lines if line.startswith("sends")] == [
+        "sends tx0-14: as rx0-13 of peer veth_xxx0 (host:7): RPS to CPUs 0-3",
+        "sends tx15-47: no RPS: peer veth_xxx0 (host:7) has only 14 RX queues",
+    ]
+    assert "sends" not in shown(prog, "rps veth_xxx0")[0]
 
 
 @every_command
@@ -339,7 +351,7 @@ def test_no_line_is_wider(columns: int, snapshot: Any) -> None:
     # All devices, those with wide letters and long names among them.
     for text in (
         programs(snapshot.devices, snapshot.links, style),
-        queues(snapshot.devices, snapshot.target, style),
+        queues(snapshot.devices, snapshot.target, style, sent_queues(snapshot)),
     ):
         assert max(map(width, text.splitlines())) <= columns
         assert all(line.isprintable() for line in text.splitlines())

@@ -371,6 +371,12 @@ def test_all_findings_are_on_the_page() -> None:
             assert command in shown
 
 
+def test_what_would_come_next() -> None:
+    """veth_xxx0 has a generic program, and too few RX queues for a native one."""
+    cells = parsed("6.12-zoo").text
+    assert "EEXIST, then ENOSPC" in [cell.strip() for cell in cells]
+
+
 def test_answers_that_depend_on_the_way() -> None:
     """m3507b: the MTU is too large without frags alone."""
     shown = "\n".join(parsed("6.12-zoo").text)

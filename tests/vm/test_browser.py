@@ -82,7 +82,7 @@ def test_click_a_device(tab: Tab) -> None:
     said = tab.text("#about")
     assert said.startswith("Close\nveth_xxx0\nhost, veth\n")
     assert "peer: veth_yyy0 (host)" in said
-    assert "RPS skips packets from 33 of peer veth_yyy0's 48 TX queues" in said
+    assert "RPS skips packets from TX queues 15-47 (33 of 48) of peer veth_yyy0" in said
     assert "ethtool -L veth_yyy0 tx 14" in said
     assert "driver: EEXIST: File exists" in said
     assert "rx_allocated\n14\n" in said

@@ -3,8 +3,9 @@
 Arguments of helpers
 --------------------
 
-What a helper says to an argument of another type. The docstrings say which struct they
-take. Only the names that ``drgn_veth`` exports check it: a Snapshot calls the functions
+What a helper says to an argument of another type, or to a device of another kind. The
+docstrings say which struct they take, and whether it has to be a veth or a netkit. Only
+the names that ``drgn_veth`` exports check it: a Snapshot calls the functions
 themselves, many times.
 """
 
@@ -17,10 +18,17 @@ from typing import Any, Callable, SupportsIndex
 
 from drgn import FaultError, Object, Type, TypeKind
 
+from .c_string import read_c_string
+from .errors import attempt
+from .unreadable import Unreadable
+
 __all__ = ("checked", "queue_index")
 
 _PARAM = re.compile(r":param (\w+): ``struct (\w+) \*``([^:]*)")
 _MAY_BE_NULL = "may be ``NULL``"
+# Their private data begins with a pointer to the peer, that of others with anything.
+_OF_KIND = re.compile(r" of kind (veth|netkit)\b")
+_MOST_KIND = 64  # bytes; longer than any kind
 
 #: Where there are objects of a type.
 _FROM: Mapping[str, str] = {
@@ -86,10 +94,31 @@ def _object(function: str, struct: str, given: object, null: bool) -> Object:
     return given
 
 
+def _kind(dev: Object) -> str:
+    # rtnl_link_ops->kind, "" without.
+    ops = dev.rtnl_link_ops
+    if not ops:
+        return ""
+    kind = read_c_string(dev.prog_, ops.kind.value_(), _MOST_KIND)
+    return kind.decode(errors="backslashreplace")
+
+
+def _check_kind(function: str, dev: Object, wanted: str) -> None:
+    kind = attempt(_kind, dev)
+    if isinstance(kind, Unreadable) or kind == wanted:
+        return
+    what = f"a device of kind {kind!r}" if kind else "a device without a kind"
+    raise ValueError(
+        f"{function}(): expected a device of kind {wanted!r}, not {what}; "
+        "netdev_peer() takes devices of any kind"
+    )
+
+
 def checked(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     Return a helper that refuses a first argument of another type than that which its
-    docstring says, if it says one; and takes a struct for a pointer to it.
+    docstring says, if it says one, or a device that is no veth or netkit if it takes
+    only those; and takes a struct for a pointer to it.
     """
     match = _PARAM.search(inspect.getdoc(function) or "")
     if match is None:
@@ -99,13 +128,20 @@ def checked(function: Callable[..., Any]) -> Callable[..., Any]:
         return function
     name = function.__name__
     null = _MAY_BE_NULL in more
+    kind = _OF_KIND.match(more)
+
+    def check(given: object) -> Object:
+        object = _object(name, struct, given, null)
+        if kind is not None:
+            _check_kind(name, object, kind[1])
+        return object
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         if args:
-            args = (_object(name, struct, args[0], null), *args[1:])
+            args = (check(args[0]), *args[1:])
         elif first in kwargs:
-            kwargs[first] = _object(name, struct, kwargs[first], null)
+            kwargs[first] = check(kwargs[first])
         return function(*args, **kwargs)
 
     return call

@@ -18,6 +18,7 @@ __all__ = (
     "output",
     "progress",
     "prompt",
+    "rps",
     "shown",
     "sides",
     "picture",
@@ -27,5 +28,6 @@ __all__ = (
     "terminal",
     "veth_report",
     "vmcore_slice",
+    "xdp",
     "xdp_attach",
 )

@@ -3,7 +3,7 @@
 drgn-veth
 ---------
 
-The command that pip installs: its subcommands are the scripts.
+The command that pip installs: its subcommands are the scripts, and more.
 """
 
 import argparse

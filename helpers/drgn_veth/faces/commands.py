@@ -9,7 +9,7 @@ that pip installs, another the scripts of a checkout.
 
 from collections.abc import Mapping
 import re
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from drgn_veth_start import COMMAND, subcommand
 
@@ -28,7 +28,7 @@ class Face(NamedTuple):
     """A subcommand."""
 
     module: str  # in drgn_veth.faces
-    script: str  # what it is called where scripts are run
+    script: Optional[str]  # what it is called where scripts are run; None: no script
     help: str
 
 
@@ -41,6 +41,8 @@ FACES: Mapping[str, Face] = {
         "xdp_attach", SCRIPTS.attach, "what the kernel would answer to an XDP attach"
     ),
     "netns": Face("netns_report", SCRIPTS.netns, "whose the network namespaces are"),
+    "xdp": Face("xdp", None, "the XDP programs, and who holds them"),
+    "rps": Face("rps", None, "where RPS, RFS and XPS steer packets"),
     "explain": Face(
         "explain",
         SCRIPTS.explain,
@@ -70,7 +72,7 @@ def in_words_of_command(text: str) -> str:
     ``drgn -c vmcore scripts/xdp_attach.py veth0`` is then ``drgn-veth attach -c vmcore
     veth0``.
     """
-    names = {face.script: name for name, face in FACES.items()}
+    names = {face.script: name for name, face in FACES.items() if face.script}
 
     def replace(match: "re.Match[str]") -> str:
         name = names.get(match["script"])
@@ -85,4 +87,4 @@ def as_typed(name: str) -> str:
 
     :param name: A subcommand
     """
-    return subcommand(name) or FACES[name].script
+    return subcommand(name) or FACES[name].script or f"{COMMAND} {name}"

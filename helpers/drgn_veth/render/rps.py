@@ -6,8 +6,10 @@ RPS, RFS and XPS of each queue
 A paragraph for each device; neighbouring queues that have the same share a line.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Optional
 
+from ..analysis.rules.sent import Sent
 from ..core.english import count, cpu_words, number_list
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, RpsQueue, Target, XpsQueue
@@ -66,7 +68,33 @@ def _runs(what: str, said: Iterable[tuple[int, str]]) -> Iterator[str]:
         yield f"{what}{first if first == last else f'{first}-{last}'}: {text}"
 
 
-def _device(device: Device, style: Style) -> Iterator[str]:
+def _sent(sent: Sent) -> Iterator[str]:
+    # What a veth's peer does with what the veth sends.
+    peer = words.reference(sent.peer.ref)
+    queues, masks = sent.rx_queues, sent.peer.rps
+    if isinstance(queues, Unreadable) or isinstance(masks, Unreadable):
+        missing = queues if isinstance(queues, Unreadable) else masks
+        assert isinstance(missing, Unreadable)
+        yield f"sends tx{words.UNKNOWN}: {words.cell(str(missing.reason))}"
+        return
+    real = sent.peer.queues.rx.real
+    there = words.UNKNOWN if isinstance(real, Unreadable) else count(real, "RX queue")
+    skipped = f"no RPS: peer {peer} has only {there}"
+    said = {queue.queue: _rx(queue) for queue in masks}
+    runs: list[tuple[str, list[int], set[int]]] = []
+    for tx, rx in enumerate(queues):
+        text = skipped if rx is None else said.get(rx, words.UNKNOWN)
+        if not runs or runs[-1][0] != text:
+            runs.append((text, [], set()))
+        runs[-1][1].append(tx)
+        if rx is not None:
+            runs[-1][2].add(rx)
+    for text, txs, rxs in runs:
+        taken = f"as rx{number_list(sorted(rxs))} of peer {peer}: " if rxs else ""
+        yield f"sends tx{number_list(txs)}: {taken}{text}"
+
+
+def _device(device: Device, sent: Optional[Sent], style: Style) -> Iterator[str]:
     for line in wrap(words.reference(device.ref), style.width):
         yield style.paint(line, "bold")
     rps, xps = device.rps, device.xps
@@ -79,17 +107,29 @@ def _device(device: Device, style: Style) -> Iterator[str]:
         lines.append(f"tx{words.UNKNOWN}: {words.cell(str(xps.reason))}")
     else:
         lines += _runs("tx", ((queue.queue, _tx(queue)) for queue in xps))
+    if sent is not None:
+        lines += _sent(sent)
     for line in lines:
         yield from wrap(line, style.width, _INDENT, _INDENT * 3)
 
 
-def queues(devices: Iterable[Device], target: Target, style: Style = PLAIN) -> str:
-    """Return what steers packets on some devices: of each queue that is in use."""
+def queues(
+    devices: Iterable[Device],
+    target: Target,
+    style: Style = PLAIN,
+    sent: Optional[Mapping[int, Sent]] = None,
+) -> str:
+    """
+    Return what steers packets on some devices: of each queue that is in use.
+
+    :param sent: What their peers do with what they send, by ``net_device``
+    """
+    by_sender = sent or {}
     head = (
         f"CPUs online: {_numbers(target.online_cpus)}; "
         f"rps_sock_flow_entries: {words.cell(target.rps_sock_flow_entries)}"
     )
     lines = wrap(head, style.width)
     for device in devices:
-        lines += ["", *_device(device, style)]
+        lines += ["", *_device(device, by_sender.get(device.net_device), style)]
     return "\n".join(lines)

@@ -29,14 +29,14 @@ def test_nothing_is_logged_with_one_rx_queue() -> None:
         "rps-queue-out-of-range", pair({**queues(1, 1), **rps((0,))}, queues(4, 4))
     )
     assert finding.kernel == KernelAnswer("get_rps_cpu")
-    assert "2 of the 4 TX queues" in finding.summary
+    assert "from TX queues 2-3 (2 of 4) of peer" in finding.summary
 
 
 def test_rfs_alone_is_left_out_too() -> None:
     flows = {**queues(1, 1), **rps((), flows=64)}
     both = TARGET._replace(rps_sock_flow_entries=1024)
     (finding,) = found("rps-queue-out-of-range", pair(flows, queues(4, 4), target=both))
-    assert finding.summary.startswith("RFS skips packets from 2 of the 4 TX queues")
+    assert finding.summary.startswith("RFS skips packets from TX queues 2-3 (2 of 4)")
     assert finding.evidence[2:] == (
         ("rps_flow_table", "64"),
         ("rps_sock_flow_table", 1024),

@@ -13,7 +13,7 @@ CASES: dict[str, Case] = {
         pair(queues(4, 4), {**queues(2, 2), **rps((0, 2, 3), ())}),
         "warning",
         "eth0",
-        "RPS skips packets from 1 of the 4 TX queues of peer veth0 (netns host): "
+        "RPS skips packets from TX queue 3 (1 of 4) of peer veth0 (netns host): "
         "only 2 RX queues here",
         (
             ("real_num_rx_queues", 2),

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Optional
 
 from ...core import messages
-from ...core.english import count, cpu_words, per_queue
+from ...core.english import count, cpu_words, number_list, per_queue, plural
 from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, RpsQueue
 from ..names import name_of
@@ -75,9 +75,9 @@ def _out_of_range(context: Context, end: End) -> Optional[Symptom]:
             f"queues is {rx}"
         )
     return Symptom(
-        f"{what} skips packets from {lost} of "
-        f"{context.of_peer(count(tx, 'TX queue'), peer, device)}: only "
-        f"{count(rx, 'RX queue')} here",
+        f"{what} skips packets from {plural('TX queue', lost)} "
+        f"{number_list(range(rx + 1, tx))} ({lost} of {tx}) of peer "
+        f"{context.name(peer, device)}: only {count(rx, 'RX queue')} here",
         (
             ("real_num_rx_queues", rx),
             ("peer_real_num_tx_queues", tx),

@@ -21,12 +21,12 @@ from drgn.commands import CommandArgumentError, drgn_argument
 from drgn_veth_plugin import COMMANDS
 
 from ...render.escape import for_terminal
-from .. import netns_report, veth_report
+from .. import netns_report, rps, veth_report, xdp
 from ..kept import keep_snapshots
 from ..options import add_target_options
 from ..shown import Shown
 from ..status import TRACEBACK, TargetError, UsageError, internal_error
-from . import code, rps, xdp
+from . import code
 
 __all__ = ("PromptCommand", "command")
 

@@ -12,33 +12,27 @@ import itertools
 import os
 from typing import Any, Optional
 
-from ...analysis.attach.question import Answer, errno_name
+from ...analysis.attach.question import Answer
+from ...analysis.native import chain
 from ...analysis.rules.finding import Finding
 from ...core.unreadable import Unreadable
 from ...model import Device, Namespace, Snapshot
-from .. import words
 from ..attempts import Attempt
 from ..columns import HEADER, columns_with
+from ..native import outcome
 from ..plain import plain
 from .layout import Layout, Placed, Shape
 from .scene import Scene
 from .svg import open_shapes
 
-__all__ = ("outcome", "records", "ways")
+__all__ = ("outcomes", "records", "ways")
 
 _Json = dict[str, Any]
 
 
-def outcome(answer: Answer) -> str:
-    """Return an answer in a word or a few: ``ok``, ``ENOSPC``."""
-    errno = answer.errno
-    if isinstance(errno, Unreadable):
-        return words.UNKNOWN
-    if errno is None:
-        if answer.either:
-            return " or ".join(dict.fromkeys(map(outcome, answer.either)))
-        return "up to the driver"
-    return errno_name(errno) if errno else "ok"
+def outcomes(answer: Answer) -> str:
+    """Return an answer and those after its fixes: ``EEXIST, then ENOSPC``."""
+    return ", then ".join(map(outcome, chain(answer)))
 
 
 def _told(answer: Answer) -> _Json:

@@ -18,7 +18,7 @@ from ...model import Device, DeviceRef, Snapshot
 from .. import netns, words
 from ..attempts import Attempt
 from .markup import element, text
-from .records import outcome, ways
+from .records import outcomes, ways
 
 __all__ = (
     "attach_table",
@@ -220,7 +220,7 @@ def attach_table(attempts: Iterable[Attempt], index: Index) -> str:
         address = attempt.device.net_device
         devices[address] = attempt.device
         said = told.setdefault((address, attempt.mode), {})
-        said.setdefault(outcome(attempt.answer), []).append(attempt)
+        said.setdefault(outcomes(attempt.answer), []).append(attempt)
     groups: dict[tuple[tuple[str, ...], ...], list[Device]] = {}
     for address, device in devices.items():
         answers = [_said(told.get((address, mode), {})) for mode in MODES]

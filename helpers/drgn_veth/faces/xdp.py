@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""``%xdp``: programs and links, and what an attach would meet."""
+"""
+drgn-veth xdp, and %xdp at drgn's prompt
+----------------------------------------
+
+XDP programs and links, and what an attach would meet.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -7,43 +12,66 @@ from typing import Optional
 
 from drgn import Program
 
-from ...analysis import filters
-from ...analysis.attach.alike import answers_alike
-from ...analysis.attach.predictor import MODES, VIAS, Predictor, TooOldError
-from ...analysis.netns_names import FilterError, as_in_snapshot
-from ...model import Device, Snapshot
-from ...render.attempts import Attempt
-from ...render.xdp import carries_xdp, programs
-from .. import opening
-from ..filtering import wanted, warn_of_missing
-from ..options import (
+from ..analysis import filters
+from ..analysis.attach.alike import answers_alike
+from ..analysis.attach.predictor import MODES, VIAS, Predictor, TooOldError
+from ..analysis.netns_names import FilterError, as_in_snapshot
+from ..model import Device, Snapshot
+from ..render.attempts import Attempt
+from ..render.xdp import carries_xdp, programs
+from . import opening
+from .filtering import wanted, warn_of_missing
+from .options import (
     add_color_option,
+    add_device_arguments,
     add_filter_options,
     add_output_options,
+    add_target_options,
     check_format,
     mode,
+    new_parser,
+    parse,
 )
-from ..output import check_output, write_output
-from ..shown import Shown
-from ..status import TargetError, UsageError
-from ..terminal import style_for
+from .output import check_output, write_output
+from .shown import Shown
+from .status import TargetError, UsageError
+from .terminal import style_for
 
-__all__ = ("add_names", "add_options", "chosen", "show")
+__all__ = ("add_options", "chosen", "main", "parser", "show")
+
+_DESCRIPTION = """\
+Report the XDP programs of devices: which devices have one, in which mode, who holds its
+link, and what another XDP attach there would meet.
+"""
+
+_EPILOG = """\
+examples:
+  drgn-veth xdp vmcore             all devices that have an XDP program
+  drgn-veth xdp -c vmcore veth0 'cali*'
+                                   these devices, also those without a program
+  drgn-veth xdp --netns pod1 --mode driver
+                                   a namespace of the running kernel; native mode
+
+drgn-veth attach answers for one attach in detail, and in JSON.
+
+exit status:
+  0  the report was printed, even if some values could not be read
+  2  wrong use: bad options, a filter that matches nothing, or the output failed
+  3  the target could not be read at all, or its kernel is older than v5.9
+"""
 
 
-def add_names(p: argparse.ArgumentParser) -> None:
-    """Add the positional arguments."""
-    p.add_argument(
-        "names",
-        metavar="DEVICE",
-        nargs="*",
-        help="name or altname of a device, or a shell pattern",
-    )
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the subcommand's options."""
+    p = new_parser("drgn-veth xdp", _DESCRIPTION, _EPILOG)
+    add_options(p)
+    add_target_options(p)
+    return p
 
 
 def add_options(p: argparse.ArgumentParser) -> None:
-    """Add the options."""
-    add_names(p)
+    """Add the options that do not choose the target."""
+    add_device_arguments(p)
     only = p.add_argument_group(
         "filters", "Without any, the devices that have an XDP program."
     )
@@ -94,7 +122,7 @@ def _way_out(predictor: Predictor, device: Device) -> Optional[Sequence[str]]:
 def _answers(
     args: argparse.Namespace, snapshot: Snapshot, devices: Sequence[Device]
 ) -> tuple[list[Attempt], list[str]]:
-    from ...render import attempts_device, attempts_table
+    from ..render import attempts_device, attempts_table
 
     style = style_for(args.output, args.color)
     try:
@@ -117,6 +145,11 @@ def _answers(
     else:
         parts.append(attempts_table.all_devices(answered, style))
     return [one for of in attempts for one in of], parts
+
+
+def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
+    """Run the subcommand, and return its exit status."""
+    return show(prog, parse(parser(), argv)).status
 
 
 def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
