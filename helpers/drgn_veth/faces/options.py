@@ -19,8 +19,7 @@ from ..core.version import VERSION
 from ..core.xdp_modes import mode_named
 from .commands import as_typed, in_words_of_command
 from .files import take_files
-from .output import write_output
-from .status import UsageError
+from .status import UsageError, drop_stdout
 
 __all__ = (
     "add_color_option",
@@ -65,11 +64,24 @@ def command(name: str) -> str:
     return as_typed(name)
 
 
+def _say(message: str) -> None:
+    if sys.stdout is None:
+        raise UsageError("standard output is closed")
+    try:
+        sys.stdout.write(message)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as e:
+        drop_stdout()
+        raise UsageError(f"standard output: {e.strerror}") from None
+
+
 class _Parser(argparse.ArgumentParser):
     def _print_message(self, message: str, file: Any = None) -> None:
         # argparse says nothing if the help cannot be written.
         if message and file is not None and file is sys.stdout:
-            write_output(message, None)
+            _say(message)
         else:
             super()._print_message(message, file)
 
@@ -82,7 +94,7 @@ class _Version(argparse.Action):
     def __call__(
         self, parser: argparse.ArgumentParser, *_: object, **__: object
     ) -> None:
-        write_output(f"drgn-veth {VERSION}, drgn {drgn.__version__}\n", None)
+        _say(f"drgn-veth {VERSION}, drgn {drgn.__version__}\n")
         parser.exit()
 
 

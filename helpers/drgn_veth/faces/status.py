@@ -25,6 +25,7 @@ __all__ = (
     "TRACEBACK",
     "TargetError",
     "UsageError",
+    "drop_stdout",
     "internal_error",
     "run",
     "warn",
@@ -66,6 +67,12 @@ def internal_error(error: BaseException) -> str:
     )
 
 
+def drop_stdout() -> None:
+    """Send what is left for standard output nowhere: it cannot be written."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _flush_stdout() -> int:
     # argparse may have printed something. If Python flushed it, it would print a
     # traceback.
@@ -74,8 +81,7 @@ def _flush_stdout() -> int:
             sys.stdout.flush()
         return EXIT_OK
     except OSError as e:
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_stdout()
         if isinstance(e, BrokenPipeError):
             return EXIT_OK
         warn(f"standard output: {e.strerror}")
