@@ -19,6 +19,7 @@ import sys
 import types
 from typing import Any, Callable
 
+import drgn_veth_start
 import lab
 import pytest
 
@@ -114,6 +115,13 @@ BOOTS: dict[str, tuple[_Make, tuple[str, ...]]] = {
     "attach": (_scene("attach"), ("asked",)),
     "random": (_scene("random"), ("asked",)),
 }
+
+
+@pytest.fixture(autouse=True)
+def no_command_afterwards() -> Iterator[None]:
+    """What a test says was typed is not what the next one's screens speak of."""
+    yield
+    drgn_veth_start.called(None)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The command drgn-veth: its subcommands, and what it is called in what it says."""
 
-from collections.abc import Iterator
 import os
 from pathlib import Path
 import re
@@ -39,12 +38,6 @@ sys.meta_path.insert(0, Killer())
 @pytest.fixture(scope="module")
 def core() -> Path:
     return smallest_core().core
-
-
-@pytest.fixture(autouse=True)
-def no_command_afterwards() -> Iterator[None]:
-    yield
-    drgn_veth_start.called(None)
 
 
 def installed(*args: object) -> "subprocess.CompletedProcess[str]":
