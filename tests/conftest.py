@@ -261,8 +261,9 @@ def new_dump(request: pytest.FixtureRequest, booted: object) -> LabDump:
 def drgn_python() -> Callable[[str], str]:
     """Return a function: version of drgn to a Python with that and our requirements."""
 
-    def python(version: str) -> str:
-        folder = lab.cache_dir() / "venvs" / f"drgn-{version}"
+    def python_with(version: str) -> str:
+        python = "python{}.{}".format(*sys.version_info)
+        folder = lab.cache_dir() / "venvs" / f"drgn-{version}-{python}"
         path = folder / "bin" / "python"
         folder.parent.mkdir(parents=True, exist_ok=True)
         # Tests run in several processes: one makes it.
@@ -287,7 +288,7 @@ def drgn_python() -> Callable[[str], str]:
                 )
         return str(path)
 
-    return python
+    return python_with
 
 
 @pytest.fixture(scope="session")

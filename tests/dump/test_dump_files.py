@@ -200,9 +200,11 @@ def test_a_kdump_cut_within_its_tables(
         "tables": (whole.descriptors + whole.pages) // 2,
     }[where]
     path = cut(whole, tmp_path / "vmcore", size)
-    is_report = script.stem in ("veth_report", "netns_report")
-    name = [] if is_report else [tmp_path / "lo"]
-    done = run_warm(script, "-c", path, *name)
+    words: dict[str, list[object]] = {
+        "xdp_attach": ["lo"],
+        "vmcore_slice": [tmp_path / "slice"],
+    }
+    done = run_warm(script, "-c", path, *words.get(script.stem, []))
     assert (done.returncode, done.stdout) == (3, "")
     (line,) = done.stderr.splitlines()
     assert f"after {size} bytes" in line and line.endswith(CUT_WORDS)
@@ -255,7 +257,8 @@ def flattened(whole: Kdump) -> bytes:
 
 @pytest.mark.slow
 def test_a_flattened_kdump(whole: Kdump, tmp_path: Path) -> None:
-    path = tmp_path / "vmcore"
+    (tmp_path / "flattened").mkdir()
+    path = tmp_path / "flattened" / whole.path.name
     data = flattened(whole)
     path.write_bytes(data)
     same(run("-c", path), run("-c", whole.path))

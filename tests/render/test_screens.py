@@ -116,7 +116,7 @@ def test_in_a_narrow_terminal(core: Path) -> None:
 @pytest.mark.slow
 def test_in_a_terminal_without_the_letters(core: Path) -> None:
     env = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
-    status, text, error = _in_terminal(60, "-c", core, env=env)
+    status, text, error = _in_terminal(60, "-c", core, "--all-pairs", env=env)
     assert (status, error) == (0, "")
     assert text.isascii()
     assert_fits(text, 60)
