@@ -20,7 +20,7 @@ from ..model import DeviceRef
 from . import words
 from .commands import command, one_line
 from .escape import for_terminal
-from .native import refusal_words
+from .native import names, refusal_words
 from .style import PLAIN, Style
 from .width import width, wrap
 
@@ -206,18 +206,6 @@ def _missing(finding: Finding) -> Optional[str]:
     return None
 
 
-def _rules(rules: Sequence[str], style: Style) -> str:
-    # As many as fit in one line.
-    line = f"{_INDENT}in {rules[0]}"
-    for i, rule in enumerate(rules[1:], 1):
-        more = f" and {len(rules) - i} more"
-        rest = "" if i + 1 == len(rules) else f" and {len(rules) - i - 1} more"
-        if len(f"{line}, {rule}{rest}") > style.width:
-            return f"{line}{more}"
-        line = f"{line}, {rule}"
-    return line
-
-
 def _undecided(found: Sequence[Finding], style: Style) -> Iterator[list[str]]:
     # One unreadable value, or one reason, may stop many rules on many devices.
     groups = _grouped(found, _missing)
@@ -225,7 +213,9 @@ def _undecided(found: Sequence[Finding], style: Style) -> Iterator[list[str]]:
         such = f"{len(group):,}, such as " if len(group) > 1 else ""
         said = f"undecided: {such}{_device(group[0].device)}: {group[0].undecided}"
         rules = sorted({finding.rule for finding in group})
-        yield [*_wrapped(said, style, ""), _rules(rules, style)]
+        start = f"{_INDENT}in "
+        listed = names(rules, style.width - len(start), style.ellipsis)
+        yield [*_wrapped(said, style, ""), f"{start}{listed}"]
     rest = sum(map(len, groups[_REASONS:]))
     if rest:
         yield _wrapped(f"undecided: {rest:,} more; --rule RULE lists them", style, "")

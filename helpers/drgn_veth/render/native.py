@@ -13,28 +13,16 @@ from typing import Optional
 
 from ..analysis.attach.question import Answer, errno_name
 from ..analysis.native import Refused, chain
-from ..core.unreadable import Unreadable
 from ..model import Device
 from . import words
+from .attempts import outcome
 from .escape import for_terminal
 from .style import PLAIN, Style
 from .width import KEEP, cut, width, wrap
 
-__all__ = ("answer", "names", "outcome", "refused", "refusal", "refusal_words")
+__all__ = ("answer", "names", "refused", "refusal", "refusal_words")
 
 _SHORT = 6  # letters: ENOSPC
-
-
-def outcome(answer: Answer) -> str:
-    """Return one answer in a word: ``ok``, ``ENOSPC``, ``?``."""
-    errno = answer.errno
-    if isinstance(errno, Unreadable):
-        return words.UNKNOWN
-    if errno is None:
-        if answer.either:
-            return " or ".join(dict.fromkeys(map(outcome, answer.either)))
-        return "up to the driver"
-    return errno_name(errno) if errno else "ok"
 
 
 def answer(given: Optional[Answer]) -> str:

@@ -19,6 +19,7 @@ from ..analysis.rules.leaked import ABOUT_NAMESPACES
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Container, Device, DeviceRef, Namespace, NetTask, Snapshot
 from . import findings, head, native, words
+from .attempts import outcome
 from .commands import command
 from .device_facts import FACTS, Known
 from .escape import for_terminal
@@ -67,7 +68,7 @@ def _because(answer: Answer) -> str:
 
 
 def _told(answer: Answer) -> str:
-    name = native.outcome(answer)
+    name = outcome(answer)
     if not isinstance(answer.errno, int) or not answer.errno:
         return name
     return f"{name}: {native.refusal(answer.errno, answer.message)}"
@@ -79,7 +80,7 @@ def _answer(mode: str, answer: Answer, style: Style) -> Iterator[str]:
         told = style.shown(_told(one))
         start = f"{mode:<{_LABEL}}" if not i else f"{indent}then "
         lines = wrap(told, style.width, start, indent)
-        name = native.outcome(one)
+        name = outcome(one)
         colour = "green" if name == "ok" else "red"
         yield lines[0].replace(name, style.paint(name, colour), 1)
         yield from lines[1:]
@@ -212,7 +213,7 @@ def _one(
     if predictor is not None:
         # The answers say it already.
         answer = predictor.attach(device, DRV)
-        refusals = {(native.outcome(one), one.message) for one in chain(answer)}
+        refusals = {(outcome(one), one.message) for one in chain(answer)}
         mine = [f for f in mine if not _is_said(f, device, refusals)]
     yield findings.in_full(mine, style) or ["no findings, no notes"]
     for namespace in whole.namespaces:

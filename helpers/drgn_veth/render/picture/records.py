@@ -17,9 +17,8 @@ from ...analysis.native import chain
 from ...analysis.rules.finding import Finding
 from ...core.unreadable import Unreadable
 from ...model import Device, Namespace, Snapshot
-from ..attempts import Attempt
+from ..attempts import Attempt, outcome
 from ..columns import HEADER, columns_with
-from ..native import outcome
 from ..plain import plain
 from .layout import Layout, Placed, Shape
 from .scene import Scene
