@@ -22,6 +22,7 @@ from .filtering import wanted_rules
 from .options import (
     add_color_option,
     add_finding_options,
+    add_kind_option,
     add_output_options,
     new_parser,
     parse,
@@ -95,15 +96,7 @@ def parser() -> argparse.ArgumentParser:
         help="devices in this network namespace: label, name, path of a mount or inode "
         "number, or a shell pattern of them; may be repeated",
     )
-    only.add_argument(
-        "--kind",
-        metavar="KIND",
-        action="append",
-        default=[],
-        dest="kinds",
-        help="devices of this kind: veth, netkit, bridge...; shell pattern; may be "
-        "repeated",
-    )
+    add_kind_option(only)
     found = p.add_argument_group("findings")
     add_finding_options(found)
     found.add_argument(

@@ -62,7 +62,7 @@ def wanted_rules(given: Sequence[str]) -> Optional[frozenset[str]]:
     Return the rules that a script is asked for, None for all.
 
     :param given: Identifiers of rules, or shell patterns of them
-    :raises UsageError: if there is no such rule
+    :raises UsageError: if no rule has this name
     """
     if not given:
         return None

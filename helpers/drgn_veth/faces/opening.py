@@ -39,7 +39,7 @@ from .kcore import why_no_kcore
 from .kept import kept_or_taken
 from .progress import working
 from .status import TargetError, UsageError, warn
-from .symbols import check_symbols, debug_files, load_symbols
+from .symbols import check_file, check_symbols, debug_files, load_symbols
 
 __all__ = ("inputs", "open_target", "take")
 
@@ -147,15 +147,8 @@ def _connect(args: argparse.Namespace, vmcoreinfo: Optional[bytes]) -> Program:
         raise TargetError(f"{where}: {e.strerror or reason(e)}{hint}") from None
 
 
-def _check_file(option: str, path: str) -> None:
-    # Opening a FIFO would block. Other errors are reported when it is opened.
-    with contextlib.suppress(OSError):
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise UsageError(f"{option} {path}: not a file")
-
-
 def _given_vmcoreinfo(path: str) -> bytes:
-    _check_file("--vmcoreinfo", path)
+    check_file("--vmcoreinfo", path)
     try:
         with open(path, "rb") as f:
             text = vmcoreinfo_in(f.read(_MOST_VMCOREINFO))
@@ -247,7 +240,7 @@ def open_target(prog: Optional[Program], args: argparse.Namespace) -> Program:
 
 def _get_types(prog: Program, system_map: Optional[str]) -> None:
     if system_map is not None:
-        _check_file("--system-map", system_map)
+        check_file("--system-map", system_map)
     try:
         use = use_btf(prog, system_map)
     except OSError as e:

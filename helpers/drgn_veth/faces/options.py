@@ -26,6 +26,7 @@ __all__ = (
     "add_device_arguments",
     "add_filter_options",
     "add_finding_options",
+    "add_kind_option",
     "add_output_options",
     "add_rule_option",
     "add_target_options",
@@ -113,13 +114,20 @@ def parse(
     return args
 
 
-def add_device_arguments(parser: argparse._ActionsContainer) -> None:
-    """Add the positional arguments that name devices: ``names``, a list."""
+def add_device_arguments(
+    parser: argparse._ActionsContainer,
+    what: str = "name or altname of a device, or a shell pattern of them",
+) -> None:
+    """
+    Add the positional arguments that name devices: ``names``, a list.
+
+    :param what: What they are, or what they do
+    """
     parser.add_argument(
         "names",
         metavar="DEVICE",
         nargs="*",
-        help="name or altname of a device, or a shell pattern of them",
+        help=what,
     )
 
 
@@ -154,7 +162,7 @@ def mode(word: str) -> str:
     """
     Return the XDP mode of an argument, by any of its names.
 
-    :raises UsageError: if there is no such mode; argparse would print its usage, too
+    :raises UsageError: if no mode has this name; argparse would print its usage, too
     """
     try:
         return mode_named(word)
@@ -198,6 +206,19 @@ def add_filter_options(group: argparse._ActionsContainer) -> None:
         dest="devices",
         help="devices with this name or altname; shell pattern; may be repeated",
     )
+    add_kind_option(group)
+    group.add_argument(
+        "--address",
+        metavar="IP",
+        action="append",
+        default=[],
+        dest="addresses",
+        help="devices that have this IPv4 or IPv6 address; may be repeated",
+    )
+
+
+def add_kind_option(group: argparse._ActionsContainer) -> None:
+    """Add the filter by kinds of devices: ``kinds``, a list."""
     group.add_argument(
         "--kind",
         metavar="KIND",
@@ -206,14 +227,6 @@ def add_filter_options(group: argparse._ActionsContainer) -> None:
         dest="kinds",
         help="devices of this kind: veth, netkit, bridge...; shell pattern; may be "
         "repeated",
-    )
-    group.add_argument(
-        "--address",
-        metavar="IP",
-        action="append",
-        default=[],
-        dest="addresses",
-        help="devices that have this IPv4 or IPv6 address; may be repeated",
     )
 
 

@@ -20,7 +20,7 @@ from ..core.errors import attempt
 from ..core.unreadable import Unreadable
 from .status import UsageError, warn
 
-__all__ = ("check_symbols", "debug_files", "load_symbols")
+__all__ = ("check_file", "check_symbols", "debug_files", "load_symbols")
 
 
 class _Kept(logging.Handler):
@@ -54,18 +54,29 @@ def _what_drgn_says() -> Iterator[list[str]]:
         logger.propagate = propagate
 
 
-def check_symbols(path: str) -> None:
+def check_file(option: str, path: str, expected: str = "") -> None:
     """
-    Check that a path is a file.
+    Check that the path of an option is a file: opening a FIFO would block.
 
+    :param expected: What the file should be
     :raises UsageError: if it is not
     """
     try:
         mode = os.stat(path).st_mode
     except OSError as e:
-        raise UsageError(f"-s {path}: {e.strerror}") from None
+        raise UsageError(f"{option} {path}: {e.strerror}") from None
     if not stat.S_ISREG(mode):
-        raise UsageError(f"-s {path}: not a file; expected a vmlinux or a module")
+        more = f"; expected {expected}" if expected else ""
+        raise UsageError(f"{option} {path}: not a file{more}")
+
+
+def check_symbols(path: str) -> None:
+    """
+    Check that a path with symbols is a file.
+
+    :raises UsageError: if it is not
+    """
+    check_file("-s", path, "a vmlinux or a module")
 
 
 def _why_ignored(path: str, said: str) -> Optional[str]:

@@ -24,8 +24,10 @@ from .explain import explanation
 from .filtering import keep_wanted, warn_of_missing
 from .options import (
     add_color_option,
+    add_device_arguments,
     add_filter_options,
     add_output_options,
+    add_rule_option,
     add_target_options,
     check_format,
     new_parser,
@@ -102,12 +104,10 @@ def parser() -> argparse.ArgumentParser:
 
 def add_options(p: argparse.ArgumentParser) -> None:
     """Add the options that do not choose the target."""
-    p.add_argument(
-        "names",
-        metavar="DEVICE",
-        nargs="*",
-        help="show these devices in full: names, altnames or shell patterns; with "
-        "other screens and formats, as --device",
+    add_device_arguments(
+        p,
+        "show these devices in full: names, altnames or shell patterns; with other "
+        "screens and formats, as --device",
     )
     p.add_argument(
         "--all", action="store_true", help="list devices of every kind instead of pairs"
@@ -132,14 +132,10 @@ def add_options(p: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also show notes: what matters only for a feature that is not in use yet",
     )
-    rules.add_argument(
-        "--rule",
-        metavar="RULE",
-        action="append",
-        default=[],
-        dest="rules",
-        help="show only the findings and notes of this rule, each with the values that "
-        "were compared; shell pattern; may be repeated",
+    add_rule_option(
+        rules,
+        "show only the findings and notes of this rule, each with the values that were "
+        "compared",
     )
     rules.add_argument(
         "--check",
