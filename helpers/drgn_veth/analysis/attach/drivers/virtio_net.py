@@ -120,6 +120,16 @@ def _fix_virtio_mtu_any(q: Question) -> Remedy:
     return Remedy(q.fixes.mtu(q.device.ref, page - header))
 
 
+# Kernels differ in the message and in what they count as an offload.
+_OFFLOADS = (
+    "whether the host merges segments or leaves out checksums (GUEST_TSO4, "
+    "GUEST_CSUM...) and the guest cannot turn that off (no CTRL_GUEST_OFFLOADS)"
+)
+_WITHOUT_OFFLOADS = (
+    "turn these offloads off in the host (QEMU: guest_tso4=off, guest_csum=off...), "
+    "or use generic mode"
+)
+
 _DECISIONS: tuple[Decision, ...] = (
     Decision(
         "virtio-offloads-lro",
@@ -128,15 +138,8 @@ _DECISIONS: tuple[Decision, ...] = (
         messages.VIRTIO_LRO,
         _host_segments,
         one_of="offloads",
-        compares=(
-            "whether the host merges segments or leaves out checksums (GUEST_TSO4, "
-            "GUEST_CSUM...) and the guest cannot turn that off (no "
-            "CTRL_GUEST_OFFLOADS)"
-        ),
-        mend=(
-            "turn these offloads off in the host (QEMU: guest_tso4=off, "
-            "guest_csum=off...), or use generic mode"
-        ),
+        compares=_OFFLOADS,
+        mend=_WITHOUT_OFFLOADS,
         modes=("default", "driver"),
         kernels="before v4.20",
     ),
@@ -149,15 +152,8 @@ _DECISIONS: tuple[Decision, ...] = (
         messages.VIRTIO_LRO_CSUM,
         _host_offloads,
         one_of="offloads",
-        compares=(
-            "whether the host merges segments or leaves out checksums (GUEST_TSO4, "
-            "GUEST_CSUM...) and the guest cannot turn that off (no "
-            "CTRL_GUEST_OFFLOADS)"
-        ),
-        mend=(
-            "turn these offloads off in the host (QEMU: guest_tso4=off, "
-            "guest_csum=off...), or use generic mode"
-        ),
+        compares=_OFFLOADS,
+        mend=_WITHOUT_OFFLOADS,
         modes=("default", "driver"),
         kernels="v4.20 to v5.13",
     ),
@@ -170,15 +166,8 @@ _DECISIONS: tuple[Decision, ...] = (
         messages.VIRTIO_GRO_HW_CSUM,
         _host_offloads,
         one_of="offloads",
-        compares=(
-            "whether the host merges segments or leaves out checksums (GUEST_TSO4, "
-            "GUEST_CSUM...) and the guest cannot turn that off (no "
-            "CTRL_GUEST_OFFLOADS)"
-        ),
-        mend=(
-            "turn these offloads off in the host (QEMU: guest_tso4=off, "
-            "guest_csum=off...), or use generic mode"
-        ),
+        compares=_OFFLOADS,
+        mend=_WITHOUT_OFFLOADS,
         modes=("default", "driver"),
         kernels="since v5.14, and stable kernels",
     ),
