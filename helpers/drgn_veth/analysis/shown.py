@@ -148,7 +148,7 @@ def of_rules(found: Sequence[Finding], patterns: Sequence[str]) -> tuple[Finding
     Return the findings of some rules, all without a pattern.
 
     :param patterns: Names of rules, or shell patterns of them
-    :raises FilterError: if there is no such rule
+    :raises FilterError: if no rule has this name
     """
     if not patterns:
         return tuple(found)

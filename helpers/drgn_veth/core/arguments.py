@@ -153,7 +153,7 @@ def queue_index(queue: SupportsIndex, count: int, what: str) -> int:
 
     :param count: How many there are
     :param what: ``"RX"`` or ``"TX"``, for the error
-    :raises IndexError: if there is no such queue
+    :raises IndexError: if the device has no queue of this number
     :raises TypeError: if it is no number
     """
     index = operator.index(queue)

@@ -29,12 +29,12 @@ _BY_WORD = {word: mode for mode, words in MODE_WORDS.items() for word in (mode, 
 
 def mode_named(word: str) -> str:
     """
-    Return the mode that somebody means.
+    Return the mode that a word means.
 
     >>> mode_named("xdpgeneric"), mode_named("Native"), mode_named("xdp")
     ('generic', 'driver', 'default')
 
-    :raises ValueError: if there is no such mode; says which words there are
+    :raises ValueError: if no mode has this name; lists the names that are accepted
     """
     try:
         return _BY_WORD[word.lower()]

@@ -209,7 +209,7 @@ def kind_of(path: str) -> FileKind:
     """
     Return what a file is. A FIFO is not opened.
 
-    :raises OSError: if there is no such file, or it cannot be read
+    :raises OSError: if it does not exist or cannot be read
     """
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):

@@ -154,7 +154,7 @@ def netdev_rx_queue(dev: Object, queue: int) -> Object:
     :param dev: ``struct net_device *``
     :param queue: Below ``dev.num_rx_queues``
     :return: ``struct netdev_rx_queue *``
-    :raises IndexError: if there is no such queue
+    :raises IndexError: if the device has no queue of this number
     """
     return dev._rx + queue_index(queue, netdev_num_rx_queues(dev), "RX")
 

@@ -65,7 +65,7 @@ def netdev_rps_map(dev: Object, queue: int) -> Object:
     :param dev: ``struct net_device *``
     :param queue: Below ``dev.num_rx_queues``
     :return: ``struct rps_map *``, ``NULL`` if RPS is off
-    :raises IndexError: if there is no such queue
+    :raises IndexError: if the device has no queue of this number
     """
     return rx_queue_rps_map(netdev_rx_queue(dev, queue))
 
@@ -150,7 +150,7 @@ def netdev_rps_flow_entries(dev: Object, queue: int) -> int:
     :param dev: ``struct net_device *``
     :param queue: Below ``dev.num_rx_queues``
     :return: How many flows it holds, 0 if there is no table
-    :raises IndexError: if there is no such queue
+    :raises IndexError: if the device has no queue of this number
     :raises ValueError: if it is larger than any table
     """
     return rx_queue_rps_flow_entries(netdev_rx_queue(dev, queue))

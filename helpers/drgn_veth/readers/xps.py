@@ -147,7 +147,7 @@ def netdev_xps_cpus(dev: Object, queue: int) -> tuple[int, ...]:
     :param dev: ``struct net_device *``
     :param queue: Index of the TX queue, below ``dev.num_tx_queues``
     :return: Numbers of CPUs, ascending
-    :raises IndexError: if there is no such queue
+    :raises IndexError: if the device has no queue of this number
     :raises ValueError: as :func:`netdev_xps_queues()`
     """
     queue = queue_index(queue, netdev_num_tx_queues(dev), "TX")
@@ -165,7 +165,7 @@ def netdev_xps_rxqs(dev: Object, queue: int) -> tuple[int, ...]:
     :param dev: ``struct net_device *``
     :param queue: Index of the TX queue, below ``dev.num_tx_queues``
     :return: Indexes of RX queues, ascending
-    :raises IndexError: if there is no such queue
+    :raises IndexError: if the device has no queue of this number
     :raises ValueError: as :func:`netdev_xps_queues()`
     """
     queue = queue_index(queue, netdev_num_tx_queues(dev), "TX")

@@ -56,7 +56,7 @@ class Decision(NamedTuple):
     may_be_silent: bool = False
     #: What it compares, in words that follow "It looks at".
     compares: str = ""
-    #: What somebody can do who meets it.
+    #: How to resolve it.
     mend: str = ""
     #: Which kernels make it, as far as that is known.
     kernels: str = "all since v5.9"

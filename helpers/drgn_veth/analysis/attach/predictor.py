@@ -221,7 +221,7 @@ class Predictor:
         :param program: The program; None: a fresh one
         :raises TypeError: if it is no device
         :raises LookupError: if the device is not in the Snapshot
-        :raises ValueError: if there is no such mode or way
+        :raises ValueError: if the mode or the way is unknown
         """
         flags = _flags(mode) | (XDP_FLAGS_UPDATE_IF_NOEXIST if via == "netlink" else 0)
         return self.ask(device, via, flags, program or self.questions.fresh[frags])

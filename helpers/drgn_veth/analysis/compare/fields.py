@@ -67,7 +67,7 @@ NEVER: Mapping[str, Mapping[str, str]] = {
     },
 }
 
-_NOT_LOOKED = Unreadable("nobody looked for processes")
+_NOT_LOOKED = Unreadable("processes were not read")
 _LINK_LOCAL = re.compile(r"fe[89ab][0-9a-f]:", re.IGNORECASE)
 _IN_STATE = frozenset({"UP", "RUNNING", "LOWER_UP"})
 _RUN_NETNS = re.compile(r"(?:/var)?/run/netns/(.*)", re.DOTALL)

@@ -18,7 +18,7 @@ class Check(NamedTuple):
     function: str
     place: str  #: ``the core``, or which driver
     compares: str  #: what it looks at
-    mend: str  #: what somebody can do who meets it
+    mend: str  #: how to resolve it
     kernels: str = "all since v5.9"  #: which have it
     modes: tuple[str, ...] = MODES  #: in which it can refuse
     via: Optional[str] = None  #: ``netlink`` or ``link``, if only one reaches it

@@ -105,7 +105,7 @@ def met(
     predictor: Predictor, devices: Iterable[Device], checks: Iterable[Check]
 ) -> list[Met]:
     """
-    Return which devices would meet checks if somebody attached a new program to them:
+    Return which devices would meet checks on an attach of a new program:
     in each mode, by netlink and by a link, with and without fragments.
 
     :param checks: The checks to look for
