@@ -152,6 +152,8 @@ def table(snapshot: Snapshot, style: Style = PLAIN) -> list[str]:
     Return the lines of a table with a row for each namespace; without columns that have
     nothing.
     """
+    if not snapshot.namespaces:  # Damage: init_net itself is on no list.
+        return []
     cells = [
         ["\n".join(filter(None, lines(namespace))) for _, _, lines in _SCREEN]
         for namespace in snapshot.namespaces
