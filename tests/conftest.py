@@ -41,6 +41,7 @@ from tests.support.btf.dumps import LabDump, lab_dump_of
 from tests.support.crowd import make_crowd
 from tests.support.fixes import RulesRun, rules_run, try_fixes
 from tests.support.recorded import CORES, Recorded, recorded_core
+from tests.support.slow import slow_but
 from tests.support.tallies import TALLIES, pytest_sessionfinish, pytest_testnodedown
 from tests.support.toy import Toy
 
@@ -53,6 +54,9 @@ CORNERS = Path(__file__).with_name("vm") / "corners.py"
 
 #: Scenes in which the prober asks the kernel about XDP attaches.
 SCENES_ASKED = ("zoo", "attach", "random")
+
+#: Recorded cores that are left to ``make test-slow``.
+SLOW_CORES = ("6.1-attach", "6.1-zoo", "7.3-attach")
 
 
 #: Makes a dump, given a kernel and a folder.
@@ -219,7 +223,10 @@ def asked(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     return booted.get(*request.param)
 
 
-@pytest.fixture(scope="session", params=CORES)
+@pytest.fixture(
+    scope="session",
+    params=slow_but([name for name in CORES if name not in SLOW_CORES], CORES),
+)
 def recorded(request: pytest.FixtureRequest) -> Recorded:
     """Each of the recorded cores."""
     return recorded_core(request.param)

@@ -2,10 +2,11 @@
 """The rules of the house that a program can check."""
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 import functools
 from pathlib import Path
 import re
+from typing import Any, Callable
 
 import drgn_veth
 import pytest
@@ -25,6 +26,25 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 def name(path: Path) -> str:
     return str(path.relative_to(REPOSITORY))
+
+
+def each(paths: Iterable[Path]) -> Callable[[Callable[[Path], None]], Any]:
+    """Make one test of a check of many files; it names all that fail."""
+
+    def decorate(check: Callable[[Path], None]) -> Callable[[], None]:
+        def test() -> None:
+            wrong = {}
+            for path in paths:
+                try:
+                    check(path)
+                except (AssertionError, LookupError, ValueError) as e:
+                    wrong[name(path)] = str(e)
+            assert not wrong
+
+        test.__doc__ = check.__doc__
+        return test
+
+    return decorate
 
 
 def imports(source: str, names: bool = False) -> Iterator[str]:
@@ -69,7 +89,7 @@ def other_tests(source: str, package: tuple[str, ...]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("path", TESTS, ids=name)
+@each(TESTS)
 def test_tests_share_through_support(path: Path) -> None:
     """No test imports another, and what they share imports no test."""
     package = path.relative_to(REPOSITORY).parts[:-1]
@@ -98,13 +118,13 @@ def test_there_are_sources() -> None:
     assert len(SOURCES) > 30
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name)
+@each(SOURCES)
 def test_license_line(path: Path) -> None:
     start = path.read_text().splitlines()[:2]
     assert "# SPDX-License-Identifier: LGPL-2.1-or-later" in start
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
+@each(MODULES)
 def test_module_says_what_it_exports(path: Path) -> None:
     tree = parse(path.read_text())
     assert ast.get_docstring(tree)
@@ -134,7 +154,7 @@ def test_module_says_what_it_exports(path: Path) -> None:
         assert not unexported
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
+@each(MODULES)
 def test_no_release_is_compared(path: Path) -> None:
     text = path.read_text()
     assert not re.search(r"osrelease|LINUX_VERSION|UTS_RELEASE.*[<>]", text)
@@ -234,7 +254,7 @@ def test_there_are_rooms() -> None:
 FOLDERS = sorted({path.parent for path in MODULES} - {PACKAGE})
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=name)
+@each(FOLDERS)
 def test_a_room_lists_its_modules(folder: Path) -> None:
     """A room that only holds modules says which."""
     tree = ast.parse((folder / "__init__.py").read_text())
@@ -249,7 +269,7 @@ def test_a_room_lists_its_modules(folder: Path) -> None:
     assert set(ast.literal_eval(listed)) == inside - {folder.name}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
+@each(MODULES)
 def test_imports_point_one_way(path: Path) -> None:
     room = place(path)[0]
     allowed = {room, *ROOMS[room]}

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.pages import Screen, blocks_in, output_of, screens_in, shows
 from tests.support.scripts import REPOSITORY
+from tests.support.slow import slow_but
 
 #: Other tests have those of the other pages: test_compare_page.py, vm/test_fleet.py.
 ELSEWHERE = ("compare", "fleet")
@@ -23,7 +24,7 @@ SCREENS = [(page, one) for page in PAGES for one in screens_in(page.read_text())
 
 @pytest.mark.parametrize(
     "page, screen",
-    SCREENS,
+    slow_but([one for one in SCREENS if one[0].stem == "README"], SCREENS),
     ids=[f"{page.stem}: {one.command}" for page, one in SCREENS],
 )
 def test_screen(page: Path, screen: Screen) -> None:

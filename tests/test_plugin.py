@@ -67,6 +67,7 @@ def test_imports_nothing_until_it_is_used(core: Path) -> None:
     assert (before, after) == ("False", "True")
 
 
+@pytest.mark.slow
 def test_from_a_checkout(core: Path) -> None:
     """The file alone is enough: the package is beside it."""
     file = {"DRGN_PLUGINS": f"drgn_veth={REPOSITORY}/helpers/drgn_veth_plugin.py"}
@@ -87,6 +88,7 @@ def test_from_a_checkout(core: Path) -> None:
     assert done.stdout.startswith("CPUs online")
 
 
+@pytest.mark.slow
 def test_with_and_without_the_plugin(core: Path) -> None:
     with_it = run(
         core,

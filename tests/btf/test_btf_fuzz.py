@@ -137,6 +137,7 @@ def test_any_records(data: bytes) -> None:
     within_bounds(data)
 
 
+@pytest.mark.slow
 @_SETTINGS
 @given(
     st.lists(

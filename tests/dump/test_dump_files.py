@@ -92,6 +92,7 @@ def unread(path: Path, text: str) -> None:
         assert "System.map" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_whole_kdump(core: Path, whole: Kdump, tmp_path: Path) -> None:
     """It is as good as an ELF core of the same pages."""
     assert what_is_wrong(str(whole.path)) is None
@@ -105,6 +106,7 @@ def test_a_whole_kdump(core: Path, whole: Kdump, tmp_path: Path) -> None:
     same(kdump, by_elf)
 
 
+@pytest.mark.slow
 def test_an_incomplete_kdump(core: Path, tmp_path: Path) -> None:
     """As makedumpfile leaves it when the disk is full."""
     path = tmp_path / "vmcore"

@@ -85,6 +85,7 @@ def test_csv_of_hostile_names(core: Path, tmp_path: Path) -> None:
 # Filters
 
 
+@pytest.mark.slow
 def test_several_namespaces(core: Path) -> None:
     """--netns may be repeated, like --device."""
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.recorded import smallest_core
 from tests.support.scripts import REPOSITORY, run, started, take_signals
+from tests.support.slow import slow_but
 
 ENTRY = """
     from drgn_veth_start import command
@@ -65,11 +66,13 @@ def test_report_without_a_subcommand(core: Path) -> None:
     assert done.stderr.replace("drgn-veth report: ", "veth_report: ") == plain.stderr
 
 
+@pytest.mark.slow
 def test_module_is_the_command(core: Path) -> None:
     done = as_module(sys.executable, "netns", "-c", str(core))
     assert (done.returncode, done.stdout) == (0, installed("netns", "-c", core).stdout)
 
 
+@pytest.mark.slow
 def test_name_in_messages(core: Path) -> None:
     done = installed("attach", "-c", core, "nosuch")
     assert (done.returncode, done.stdout) == (2, "")
@@ -97,14 +100,17 @@ def test_where_the_subcommand_is(argv: list[str], name: str, rest: list[str]) ->
     assert cli._split(argv) == (name, rest)
 
 
+UNKNOWN = [
+    (["atach"], "'atach'; did you mean attach?; for a device, drgn-veth report at"),
+    (["veth0"], "'veth0'; there are report, attach, "),
+    (["help", "atach"], "'atach'; did you mean attach?"),
+    (["help", "attach", "lo"], "help takes one subcommand"),
+]
+
+
 @pytest.mark.parametrize(
     "argv, said",
-    [
-        (["atach"], "'atach'; did you mean attach?; for a device, drgn-veth report at"),
-        (["veth0"], "'veth0'; there are report, attach, "),
-        (["help", "atach"], "'atach'; did you mean attach?"),
-        (["help", "attach", "lo"], "help takes one subcommand"),
-    ],
+    slow_but(UNKNOWN[:1], UNKNOWN),
 )
 def test_no_such_subcommand(argv: list[str], said: str) -> None:
     done = installed(*argv)
@@ -172,7 +178,9 @@ def test_a_file_that_is_not_there(
             cli.main(None, words)
 
 
-@pytest.mark.parametrize("words", [["--version"], ["-h"], ["report", "-h"], ["help"]])
+@pytest.mark.parametrize(
+    "words", slow_but([["-h"]], [["--version"], ["-h"], ["report", "-h"], ["help"]])
+)
 def test_help_that_cannot_be_written(words: list[str]) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
@@ -240,6 +248,7 @@ def test_interrupted_start_of_the_module(how: list[str], tmp_path: Path) -> None
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
+@pytest.mark.slow
 def test_module_of_others_keeps_its_signals(tmp_path: Path) -> None:
     """One that imports the package, before it runs itself."""
     (tmp_path / "other").mkdir()
@@ -259,6 +268,7 @@ def test_module_of_others_keeps_its_signals(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("True\n", "")
 
 
+@pytest.mark.slow
 def test_no_more_is_imported_than_a_script_needs(core: Path) -> None:
     """The command imports one small module, and no other face."""
     code = """

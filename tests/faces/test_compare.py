@@ -67,6 +67,7 @@ def changed(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_dump_and_its_report(core: Path, report: Path) -> None:
     for both in ((core, report), (report, core), (core, core), (report, report)):
         done = compare(*both, "--check")
@@ -74,6 +75,7 @@ def test_a_dump_and_its_report(core: Path, report: Path) -> None:
         assert "no difference" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["core", "json"])
 def test_packed(core: Path, report: Path, tmp_path: Path, kind: str) -> None:
     packed = smallest_core().packed
@@ -194,6 +196,7 @@ def test_no_whole_report(report: Path, tmp_path: Path) -> None:
     refused(compare(report, path), 3, "copy it again")
 
 
+@pytest.mark.slow
 def test_other_documents(core: Path, report: Path, tmp_path: Path) -> None:
     path = tmp_path / "b.json"
     args = ("lo", "--netns", "host", "--format", "json")
@@ -249,6 +252,7 @@ def test_under_drgn(core: Path) -> None:
     refused(done, 2, "use python3 instead of drgn")
 
 
+@pytest.mark.slow
 def test_a_filtered_report(core: Path, report: Path, tmp_path: Path) -> None:
     path = tmp_path / "part.json"
     args = ("-c", core, "--format", "json", "--netns", "host", "--output", path)
@@ -259,6 +263,7 @@ def test_a_filtered_report(core: Path, report: Path, tmp_path: Path) -> None:
     assert compare(path, path).stderr == ""
 
 
+@pytest.mark.slow
 def test_hostile_names(tmp_path: Path) -> None:
     document = recorded_report("6.12-zoo")
     path = tmp_path / "without \x1b[31m.json"
@@ -280,6 +285,7 @@ def test_help() -> None:
     assert max(map(len, done.stdout.splitlines())) <= 88
 
 
+@pytest.mark.slow
 def test_live(core: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The running kernel twice; here it is a recorded one."""
     opened: list[object] = []

@@ -17,6 +17,7 @@ def test_there_are_screens() -> None:
     assert len(SCREENS) == PAGE.count("    $ ") > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command, screen", SCREENS)
 def test_screen(command: str, screen: str) -> None:
     script, *argv = shlex.split(command)

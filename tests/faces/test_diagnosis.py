@@ -151,6 +151,7 @@ def test_a_name_in_many_namespaces(
         report(node(2), "nosuch")
 
 
+@pytest.mark.slow
 def test_a_large_node_is_a_page(
     report: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

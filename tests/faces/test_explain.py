@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.recorded import EVERY_CORE, Recorded, recorded_core
 from tests.support.scripts import SCRIPT, one_line, run
+from tests.support.slow import slow_but
 
 
 def said(capsys: pytest.CaptureFixture[str], *argv: str, prog: Any = None) -> str:
@@ -63,6 +64,7 @@ def test_the_report_explains_it_too(tmp_path: Path) -> None:
     assert run("-c", "/nosuch", "--explain", "ENOSPC").returncode == 3
 
 
+@pytest.mark.slow
 def test_the_report_names_the_devices() -> None:
     core = recorded_core("6.12-zoo").core
     done = run("-c", core, "--explain", "ENOSPC")
@@ -78,7 +80,7 @@ def attempts(recorded: Recorded, path: Path) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("name", EVERY_CORE)
+@pytest.mark.parametrize("name", slow_but(EVERY_CORE[:1], EVERY_CORE))
 def test_devices_are_those_of_xdp_attach(
     name: str,
     tmp_path: Path,

@@ -222,6 +222,7 @@ def test_two_dumps(core: Path) -> None:
     one_line(run(core, core), 2, f"give one dump, not 2: {core} {core}")
 
 
+@pytest.mark.slow
 def test_report_of_an_argument(core: Path) -> None:
     plain = run("-c", core)
     assert (plain.returncode, plain.stderr) == (0, run(core).stderr)
@@ -236,6 +237,7 @@ def test_the_last_word_is_the_slice(core: Path, tmp_path: Path) -> None:
     assert (args.core, args.slice) == (None, str(tmp_path / "new"))
 
 
+@pytest.mark.slow
 def test_by_drgn(core: Path) -> None:
     """drgn has opened a dump: it cannot open another."""
     done = python("-m", "drgn", "-q", "-c", core, "--no-default-symbols", SCRIPT, core)
@@ -298,6 +300,7 @@ def with_a_page(core: Path, path: Path, notes: list[Note]) -> bytes:
     return text
 
 
+@pytest.mark.slow
 def test_vmcoreinfo_in_memory(core: Path, tmp_path: Path) -> None:
     path = tmp_path / "vmcore"
     with_a_page(core, path, [Note(b"QEMU", 0, bytes(440))])
@@ -309,6 +312,7 @@ def test_vmcoreinfo_in_memory(core: Path, tmp_path: Path) -> None:
     assert "it has no VMCOREINFO; using the one at 0x" in done.stderr.splitlines()[0]
 
 
+@pytest.mark.slow
 def test_vmcoreinfo_that_is_given(core: Path, tmp_path: Path) -> None:
     path, given = tmp_path / "vmcore", tmp_path / "text"
     given.write_bytes(with_a_page(core, path, [Note(b"QEMU", 0, bytes(440))]))

@@ -71,6 +71,7 @@ def written(child: Running) -> tuple[int, bytes, bytes]:
     return child.wait(), said, error
 
 
+@pytest.mark.slow
 @by_name
 def test_output_to_a_pipe(script: Path, core: Path) -> None:
     """/dev/stdout and a FIFO are written to, and need no --force."""
@@ -93,6 +94,7 @@ def test_output_to_a_pipe(script: Path, core: Path) -> None:
         assert error == b""
 
 
+@pytest.mark.slow
 def test_output_to_dev_stdout_that_is_a_file(core: Path, tmp_path: Path) -> None:
     """It is appended to, where the shell had it open, and stays the same file."""
     path = tmp_path / "out"
@@ -157,6 +159,7 @@ def test_help_that_does_not_fit(tmp_path: Path) -> None:
 # A core without a name
 
 
+@pytest.mark.slow
 def test_core_that_is_deleted_meanwhile(core: Path) -> None:
     code = f"import os; os.unlink({str(core)!r})"
     argv = [sys.executable, "-m", "drgn", "-q", "-c", str(core)]

@@ -70,6 +70,7 @@ def test_output_is_the_core(
     assert sorted(core.parent.iterdir()) == there
 
 
+@pytest.mark.slow
 @by_name
 def test_output_is_a_descriptor_of_the_core(script: Path, core: Path) -> None:
     before = digest(core)

@@ -44,7 +44,7 @@ def on_terminal(*args: object) -> tuple[int, str, str]:
     return process.returncode, said.decode(), errors
 
 
-@pytest.mark.parametrize("format", ["html", "svg"])
+@pytest.mark.parametrize("format", slow_but(["svg"], ["html", "svg"]))
 def test_a_terminal_is_no_browser(format: str) -> None:
     """It says so before it opens the dump."""
     status, said, errors = on_terminal("-c", "/nosuch", "--format", format)
@@ -54,6 +54,7 @@ def test_a_terminal_is_no_browser(format: str) -> None:
     assert "--output FILE" in line
 
 
+@pytest.mark.slow
 def test_a_graph_may_go_to_a_terminal() -> None:
     core = smallest_core().core
     status, said, errors = on_terminal("-c", core, "--format", "dot")
@@ -61,7 +62,7 @@ def test_a_graph_may_go_to_a_terminal() -> None:
     assert said.startswith('graph "drgn-veth" {')
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", slow_but(["svg"], FORMATS))
 def test_same_in_a_file_and_a_pipe(format: str, tmp_path: Path) -> None:
     core = smallest_core().core
     path = tmp_path / "picture"
@@ -70,12 +71,14 @@ def test_same_in_a_file_and_a_pipe(format: str, tmp_path: Path) -> None:
     assert path.read_text() == run("-c", core, "--format", format).stdout
 
 
+@pytest.mark.slow
 def test_output_that_cannot_be_written() -> None:
     core = smallest_core().core
     argv = ("-c", core, "--format", "html", "--output", "/nosuch/report.html")
     one_line(run(*argv), 2, "cannot write /nosuch/report.html")
 
 
+@pytest.mark.slow
 def test_without_tabulate() -> None:
     core = smallest_core().core
     done = without("tabulate", SCRIPT, "-c", core, "--format", "html")
@@ -85,6 +88,7 @@ def test_without_tabulate() -> None:
         assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_filters_and_check() -> None:
     core = recorded_core("6.12-zoo").core
     done = run("-c", core, "--format", "svg", "--netns", "pod3", "--check")
@@ -102,7 +106,8 @@ COMMANDS = [
 ]
 
 
-@pytest.mark.parametrize("command", slow_but(COMMANDS[:1], COMMANDS))
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS)
 def test_commands_of_the_page(command: str, tmp_path: Path) -> None:
     core = recorded_core("6.12-zoo").core
     words = shlex.split(command.partition("|")[0])

@@ -124,6 +124,7 @@ def test_no_line_if_it_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_a_report_in_a_terminal() -> None:
     """The output is the same, and the terminal shows what it would show without."""
     core = smallest_core().core

@@ -37,6 +37,7 @@ import pytest
 from tests.support.examples import known_at_prompt
 from tests.support.recorded import recorded_core
 from tests.support.scripts import REPOSITORY, user_core
+from tests.support.slow import slow_but
 
 NAME = "6.12-zoo"
 NAMES = tuple(drgn_veth_plugin.COMMANDS)
@@ -285,6 +286,7 @@ def test_code_of_veth(command: str, only: Wanted, snapshot: Any) -> None:
         ]
 
 
+@pytest.mark.slow
 def test_code_of_netns(snapshot: Any) -> None:
     found = {}
     for first, rest in paragraphs(ran("netns")):
@@ -301,6 +303,7 @@ def test_code_of_netns(snapshot: Any) -> None:
             assert not namespace.task_count
 
 
+@pytest.mark.slow
 def test_code_of_xdp(prog: Program) -> None:
     _, attempts = shown(prog, "xdp")
     found = devices_in(ran("xdp"))
@@ -321,6 +324,7 @@ def test_code_of_xdp(prog: Program) -> None:
         ]
 
 
+@pytest.mark.slow
 def test_code_of_rps(prog: Program) -> None:
     _, devices = shown(prog, "rps rpsa xpsa mqa eth0")
     found = devices_in(ran("rps rpsa xpsa mqa eth0"))
@@ -357,6 +361,7 @@ def test_no_line_is_wider(columns: int, snapshot: Any) -> None:
         assert all(line.isprintable() for line in text.splitlines())
 
 
+@pytest.mark.slow
 def test_a_dump_is_read_once(snapshot: Any) -> None:
     prog = Program()
     prog.set_core_dump(recorded_core(NAME).core)
@@ -369,6 +374,7 @@ def test_a_dump_is_read_once(snapshot: Any) -> None:
     assert third == first and third[0] is not first[0]
 
 
+@pytest.mark.slow
 def test_a_script_reads_again(prog: Program) -> None:
     other = Program()
     other.set_core_dump(recorded_core(NAME).core)
@@ -421,7 +427,7 @@ def prompt() -> Iterator[Prompt]:
     os.close(there.fd)
 
 
-@every_command
+@pytest.mark.parametrize("name", slow_but(["veth"], NAMES))
 def test_at_a_prompt(name: str, prompt: Prompt, prog: Program, tmp_path: Path) -> None:
     given = f"{name} {'pod1' if name == 'netns' else 'rpsa'}"
     said, records = shown(prog, given)

@@ -43,7 +43,7 @@ ENOUGH: list[tuple[str, list[str]]] = [
 @pytest.mark.parametrize(
     "name, args, unbuffered",
     slow_but(
-        [(*ENOUGH[n], False) for n in (1, 7, 10)] + [(*ENOUGH[4], True)],
+        [(*ENOUGH[1], False)],
         [(*one, False) for one in ENOUGH] + [(*ENOUGH[n], True) for n in (1, 4)],
     ),
 )
@@ -75,6 +75,7 @@ def test_reader_that_goes_away(
         assert (status, said) == (0, b"")
 
 
+@pytest.mark.slow
 def test_reader_of_a_check_that_goes_away(core: Path) -> None:
     """The exit status is that of the check."""
     argv = [sys.executable, str(SCRIPT), "-c", str(core), "--check"]
@@ -84,6 +85,7 @@ def test_reader_of_a_check_that_goes_away(core: Path) -> None:
     assert (child.wait(), said) == (whole.returncode, whole.stderr)
 
 
+@pytest.mark.slow
 def test_reader_of_a_fifo_that_goes_away(core: Path) -> None:
     fifo = core.parent / "fifo"
     os.mkfifo(fifo)

@@ -12,7 +12,6 @@ from drgn_veth_start import at_signal
 import pytest
 
 from tests.support.scripts import SCRIPT, SLICE_SCRIPT, started, take_signals
-from tests.support.slow import slow_but
 
 
 def test_what_is_done_at_a_signal() -> None:
@@ -85,17 +84,15 @@ def pieces(*folders: Path) -> list[Path]:
     return sorted(path for folder in folders for path in folder.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, number",
-    slow_but(
-        [("slice", signal.SIGTERM)],
-        [
-            ("slice.xz", signal.SIGTERM),
-            ("slice.xz", signal.SIGHUP),
-            ("slice.xz", signal.SIGKILL),
-            ("slice", signal.SIGTERM),
-        ],
-    ),
+    [
+        ("slice.xz", signal.SIGTERM),
+        ("slice.xz", signal.SIGHUP),
+        ("slice.xz", signal.SIGKILL),
+        ("slice", signal.SIGTERM),
+    ],
 )
 def test_ended_slice_leaves_nothing(
     name: str, number: signal.Signals, kept_core: Path, tmp_path: Path

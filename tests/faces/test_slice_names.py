@@ -17,6 +17,7 @@ import pytest
 
 from tests.support.recorded import CORES, recorded_core
 from tests.support.scripts import SLICE_SCRIPT
+from tests.support.slow import slow_but
 from tests.support.warm import run_warm
 
 NEWEST = [name for name in CORES if name.endswith("-zoo")][-1]
@@ -48,6 +49,7 @@ def secrets_of(whole: Snapshot) -> set[bytes]:
     return {secret for secret in found if len(set(secret)) > 3}
 
 
+@pytest.mark.slow
 def test_no_byte_of_a_name(whole: Snapshot, nameless: Slice) -> None:
     secrets = secrets_of(whole)
     assert len(secrets) > 20
@@ -69,6 +71,7 @@ def _unlabelled(value: Any) -> Any:
     return value
 
 
+@pytest.mark.slow
 def test_report_without_names(whole: Snapshot, nameless: Slice, tmp_path: Path) -> None:
     """It is the same in all else, and says what is missing."""
     path = tmp_path / "nameless.core"
@@ -97,7 +100,7 @@ def test_report_without_names(whole: Snapshot, nameless: Slice, tmp_path: Path) 
         assert _unlabelled(left_link) == _unlabelled(known_link)
 
 
-@pytest.mark.parametrize("packed", (False, True))
+@pytest.mark.parametrize("packed", slow_but([False], [False, True]))
 def test_list(whole: Snapshot, tmp_path: Path, packed: bool) -> None:
     core = recorded_core(NEWEST)
     path = core.packed if packed else core.core

@@ -118,6 +118,7 @@ def test_script_that_is_imported(script: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
 
 
+@pytest.mark.slow
 @by_name
 def test_start_through_the_link_from_another_folder(
     script: Path, core: Path, tmp_path: Path
@@ -175,6 +176,7 @@ def test_each_signal(number: signal.Signals) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", slow_but([signal.SIGHUP], ENDING))
 def test_a_signal_that_is_ignored(number: signal.Signals) -> None:
     """As nohup ignores SIGHUP, and a shell SIGINT of what it starts with &."""
@@ -201,6 +203,7 @@ IN_MAIN = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", slow_but([0.05], [0.01, 0.05, 0.1, 0.2, 0.3, 0.4]))
 @by_name
 def test_interrupted_at_work(

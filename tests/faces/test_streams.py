@@ -29,9 +29,8 @@ def closed(streams: str, *args: object) -> "subprocess.CompletedProcess[str]":
 # Standard output
 
 
-@pytest.mark.parametrize(
-    "unbuffered", slow_but([[]], [[], ["-u"]]), ids=["buffered", "unbuffered"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("unbuffered", [[], ["-u"]], ids=["buffered", "unbuffered"])
 def test_output_that_fills_up(core: Path, tmp_path: Path, unbuffered: Any) -> None:
     """The first write is a short one, as on a disk that is almost full."""
     limit = 20_000
@@ -82,7 +81,11 @@ def test_closed_output(core: Path, tmp_path: Path) -> None:
 # Standard error
 
 
-@pytest.mark.parametrize("args", [["-c", "/nosuch"], ["--nosuch"]], ids=["-c", "usage"])
+@pytest.mark.parametrize(
+    "args",
+    slow_but([["--nosuch"]], [["-c", "/nosuch"], ["--nosuch"]]),
+    ids=["-c", "usage"],
+)
 def test_closed_error(args: list[str]) -> None:
     done = closed("2>&-", *args)
     assert done.returncode in (2, 3)
@@ -110,7 +113,9 @@ def test_name_of_a_file_is_escaped(tmp_path: Path) -> None:
 # --output
 
 
-@pytest.mark.parametrize("name", ["", "new/", "new/.", "old/", "old/..", "file/"])
+@pytest.mark.parametrize(
+    "name", slow_but(["new/"], ["", "new/", "new/.", "old/", "old/..", "file/"])
+)
 def test_output_that_is_no_name(core: Path, tmp_path: Path, name: str) -> None:
     work = tmp_path / "work"
     (work / "old").mkdir(parents=True)

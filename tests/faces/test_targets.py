@@ -80,6 +80,7 @@ def test_truncated_elf(core: Path, tmp_path: Path, size: int) -> None:
         assert "copy the whole dump again" in line
 
 
+@pytest.mark.slow
 def test_elf_with_its_end_missing(core: Path, tmp_path: Path) -> None:
     """Most can be read: a report, and a line that says that the dump is truncated."""
     path = tmp_path / "vmcore"

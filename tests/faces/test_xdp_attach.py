@@ -11,6 +11,7 @@ import pytest
 from tests.support.recorded import CORES, recorded_core
 from tests.support.schemas import validate
 from tests.support.scripts import REPOSITORY
+from tests.support.slow import slow_but
 from tests.support.warm import run_warm
 
 SCRIPT = REPOSITORY / "scripts" / "xdp_attach.py"
@@ -89,12 +90,15 @@ def test_the_way_out(core: Path) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [
-        ["default", "xdp"],
-        ["generic", "skb", "xdpgeneric", "xdpskb", "SKB"],
-        ["driver", "native", "drv", "xdpdrv", "xdpnative"],
-        ["offload", "hw", "xdpoffload", "xdphw"],
-    ],
+    slow_but(
+        [["default", "xdp"]],
+        [
+            ["default", "xdp"],
+            ["generic", "skb", "xdpgeneric", "xdpskb", "SKB"],
+            ["driver", "native", "drv", "xdpdrv", "xdpnative"],
+            ["offload", "hw", "xdpoffload", "xdphw"],
+        ],
+    ),
 )
 def test_modes_by_any_of_their_names(words: list[str], core: Path) -> None:
     wanted = document(core, "q24a", "--mode", words[0])
@@ -103,6 +107,7 @@ def test_modes_by_any_of_their_names(words: list[str], core: Path) -> None:
         assert document(core, "q24a", "--mode", word) == wanted
 
 
+@pytest.mark.slow
 def test_patterns(core: Path) -> None:
     found = document(core, "q24*", "xnat?", "q24a")["attempts"]
     names = list(dict.fromkeys(a["name"] for a in found))
@@ -116,6 +121,7 @@ def test_patterns(core: Path) -> None:
     assert len({a["netns"] for a in only}) == 2
 
 
+@pytest.mark.slow
 def test_failing(core: Path) -> None:
     every = document(core, "--all")["attempts"]
     refused = {
@@ -212,11 +218,13 @@ def test_all(core: Path) -> None:
     assert "ENOSPC" in text
 
 
+@pytest.mark.slow
 def test_output_is_the_same_each_time(core: Path) -> None:
     first = run(core, "--all", "--format", "json").stdout
     assert first == run(core, "--all", "--format", "json").stdout
 
 
+@pytest.mark.slow
 def test_hostile_names(core: Path) -> None:
     """No byte of a name that a terminal obeys gets out, nor into a command."""
     for args in (["--all"], ["\x1b[31mred", "<b>bold", "a,b;$(id)", "=1+1|`w`"]):
@@ -261,6 +269,7 @@ def test_a_name_that_several_have(core: Path) -> None:
     assert all(name in line for name in ("(pod1)", "(pod2)", "(pod3)"))
 
 
+@pytest.mark.slow
 def test_a_namespace_by_each_of_its_names(core: Path) -> None:
     by_name = run(core, "eth0", "--netns", "pod1").stdout
     inum = str(document(core, "eth0", "--netns", "pod1")["attempts"][0]["netns"])
@@ -270,12 +279,14 @@ def test_a_namespace_by_each_of_its_names(core: Path) -> None:
         assert run(core, "eth0", "--netns", same).stdout == by_name
 
 
+@pytest.mark.slow
 def test_the_first_namespace_by_its_name(core: Path) -> None:
     by_name = run(core, "q24b").stdout
     for name in ("host", "init", "init_net"):
         assert run(core, "q24b", "--netns", name).stdout == by_name
 
 
+@pytest.mark.slow
 def test_several_namespaces(core: Path) -> None:
     """One of each is meant, in the order of the report."""
     both = document(core, "eth0", "--netns", "pod2", "--netns", "pod1")["attempts"]

@@ -122,6 +122,7 @@ def test_idr_with_a_page_missing(toy: Toy) -> None:
     assert "could not find memory" in why
 
 
+@pytest.mark.slow
 def test_idr_that_is_too_deep_for_anyone(toy: Toy) -> None:
     """Every slot of each node leads to all of the next one."""
     tree = Tree(toy)

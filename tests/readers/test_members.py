@@ -42,6 +42,7 @@ from drgn_veth.snapshot.qdiscs import Qdiscs
 import pytest
 
 from tests.support.recorded import CORES, recorded_core
+from tests.support.slow import slow_but
 
 DECLARED = (
     *(driver.NetDeviceDriver, netdev.NetDeviceShown, netns.NetDeviceNetns),
@@ -54,7 +55,7 @@ DECLARED = (
 )
 
 
-@pytest.fixture(scope="module", params=CORES)
+@pytest.fixture(scope="module", params=slow_but([CORES[0], CORES[-1]], CORES))
 def prog(request: pytest.FixtureRequest) -> Program:
     return recorded_core(request.param).prog
 

@@ -15,6 +15,7 @@ from drgn_veth.render.width import width
 import pytest
 
 from tests.support.recorded import EVERY_CORE, recorded_core
+from tests.support.slow import slow_but
 
 BOTH = (False, True)
 WIDTHS = pytest.mark.parametrize("columns", [60, 80, 120, 200])
@@ -44,7 +45,7 @@ def of_one(device: Device, style: Style = PLAIN, **kwargs: object) -> str:
 
 
 @WIDTHS
-@pytest.mark.parametrize("name", EVERY_CORE)
+@pytest.mark.parametrize("name", slow_but([EVERY_CORE[0], EVERY_CORE[-1]], EVERY_CORE))
 def test_no_line_of_a_table_is_too_wide(name: str, columns: int) -> None:
     text = table(name, Style(columns))
     assert max(map(width, text.splitlines())) <= columns
@@ -113,6 +114,7 @@ def test_what_all_get_is_said_once() -> None:
     assert all_devices([], what="devices at all") == "no devices at all\n"
 
 
+@pytest.mark.slow
 def test_many_devices_are_a_page() -> None:
     """10,000 that are alike take a row, and some memory for their names."""
     device = named("q24a")

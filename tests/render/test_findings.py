@@ -23,6 +23,7 @@ from tests.support.rules import CASES, one
 from tests.support.rules.case import found
 from tests.support.rules.leaked import held
 from tests.support.screens import WIDTHS, assert_fits
+from tests.support.slow import slow_but
 from tests.support.snapshots import (
     BAD,
     BR0,
@@ -307,7 +308,7 @@ def test_screen_is_empty_without_findings() -> None:
     assert screen(()) == noted(()) == in_full(()) == ""
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("width", slow_but([80], WIDTHS))
 def test_screen_fits_whatever_is_in_it(width: int) -> None:
     wild = "\x1b[7m\u202e\x07" * 2
     wide = "\N{HANGUL SYLLABLE HAN}" * 70

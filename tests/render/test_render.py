@@ -32,6 +32,7 @@ from tests.support.screens import (
     pairs_screen,
     screens,
 )
+from tests.support.slow import slow_but
 from tests.support.snapshots import BAD, HOST, POD, device, snapshot
 
 
@@ -115,7 +116,7 @@ def test_table_shows_both_ends() -> None:
     assert ascii.isascii()
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("width", slow_but([80], WIDTHS))
 @pytest.mark.parametrize("wcwidth", [True, False])
 def test_screens_fit_whatever_is_in_them(
     width: int, wcwidth: bool, monkeypatch: Any

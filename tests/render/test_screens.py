@@ -26,7 +26,7 @@ _UTF8 = {"PYTHONIOENCODING": "utf-8", "PYTHONUTF8": "0"}
 
 
 @pytest.mark.parametrize("name", slow_but(EVERY_CORE[-1:], EVERY_CORE))
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("width", slow_but([80], WIDTHS))
 def test_no_line_is_too_wide(name: str, width: int) -> None:
     snapshot = recorded_core(name).snapshot
     for encoding in ("utf-8", "ascii"):
@@ -91,12 +91,13 @@ def core() -> Path:
     return smallest_core().core
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "args",
-    slow_but([[]], [[], ["--notes"], ["--tree"], ["--all"], ["veth_xxx0"]]),
+    [[], ["--notes"], ["--tree"], ["--all"], ["veth_xxx0"]],
     ids=lambda args: "".join(args) or "pairs",
 )
-@pytest.mark.parametrize("width", slow_but([120], WIDTHS))
+@pytest.mark.parametrize("width", WIDTHS)
 def test_in_a_terminal(core: Path, width: int, args: Sequence[str]) -> None:
     status, text, error = _in_terminal(width, "-c", core, *args, env=_UTF8)
     assert (status, error) == (0, "")
@@ -106,6 +107,7 @@ def test_in_a_terminal(core: Path, width: int, args: Sequence[str]) -> None:
     assert longest > width // 2
 
 
+@pytest.mark.slow
 def test_in_a_narrow_terminal(core: Path) -> None:
     status, text, error = _in_terminal(20, "-c", core)
     assert (status, text) == (2, "")

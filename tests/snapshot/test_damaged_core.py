@@ -47,6 +47,7 @@ def refused_by_both(core: Path, text: str) -> None:
     assert not out.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OLD)
 def test_carried_symbols_are_wrong(name: str, tmp_path: Path) -> None:
     core = recorded_core(name).copy(tmp_path)
@@ -58,7 +59,8 @@ def test_carried_symbols_are_wrong(name: str, tmp_path: Path) -> None:
     refused_by_both(core, "no network namespace could be read")
 
 
-@pytest.mark.parametrize("name", slow_but(NEW[-1:], CORES))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CORES)
 def test_btf_is_broken(name: str, tmp_path: Path) -> None:
     core = recorded_core(name).copy(tmp_path)
     content = core.read_bytes()
@@ -83,7 +85,8 @@ def test_kallsyms_is_broken(name: str, tmp_path: Path) -> None:
     refused(run(SCRIPT, core), "kernel")
 
 
-@pytest.mark.parametrize("plugin", slow_but([""], ["", "drgn_veth=drgn_veth_plugin"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("plugin", ["", "drgn_veth=drgn_veth_plugin"])
 def test_system_map_of_nothing(plugin: str, tmp_path: Path) -> None:
     """Refused also where it is not needed, and where a plugin was asked before."""
     core = recorded_core(NEW[0]).core

@@ -35,6 +35,7 @@ def walks(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return walked
 
 
+@pytest.mark.slow
 def test_both_have_something_to_find() -> None:
     snapshots = [recorded_core(name).snapshot for name in NAMES]
     assert any(ns.holders for snapshot in snapshots for ns in snapshot.namespaces)

@@ -241,16 +241,10 @@ OTHER_TYPES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("struct", "member", "now"),
-    slow_but(
-        [
-            ("net_device", "adj_list", "void *"),
-            ("net_device", "xdp_state", "list_head"),
-            ("mount", "mnt", "void *"),
-        ],
-        OTHER_TYPES,
-    ),
+    OTHER_TYPES,
 )
 def test_a_member_of_another_type(struct: str, member: str, now: str) -> None:
     """It costs what is read of it, and nothing else."""

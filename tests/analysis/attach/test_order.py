@@ -26,6 +26,7 @@ def test_updates() -> None:
     assert list(wrong_updates()) == []
 
 
+@pytest.mark.slow
 def test_how_many_are_tried() -> None:
     """So that conflicts do not eat up the test above."""
     tried = collections.Counter(

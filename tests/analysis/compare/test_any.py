@@ -47,6 +47,7 @@ _VALUES = st.sampled_from(
 _VALID = ("mtu", "alias", "altnames", "flags", "rps", "xps", "peer", "master", "xdp")
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.randoms(use_true_random=False))
 def test_two_reports(chance: random.Random) -> None:
