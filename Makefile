@@ -9,13 +9,15 @@ SET ?=
 DEMO ?= vmcores/6.12-zoo.core.xz
 FLAGS ?=
 
-.PHONY: help demo test test-slow test-vm vmcore vmcores golden bench bench-live lint types docs man picture screens release clean
+.PHONY: help demo test test-slow test-vm test-vm-all vmcore vmcores golden bench bench-live lint types docs man picture screens release clean
 
 help:
 	@echo 'make demo      run the report on a recorded core of a real kernel'
 	@echo 'make test      fast tests: no root, no QEMU, no debug symbols'
 	@echo 'make test-slow more of these: killed processes, damaged dumps, fuzzing'
 	@echo 'make test-vm   the same claims on booted kernels (root, a Debian mirror)'
+	@echo 'make test-vm-all'
+	@echo '               every scene of these on every kernel'
 	@echo 'make vmcore KERNEL=6.1 SCENE=zoo [SET="N=100"]'
 	@echo '               make a real crash dump, with the truth beside it'
 	@echo 'make vmcores   record the cores in vmcores/ again'
@@ -92,6 +94,10 @@ test-slow: $(VENV)/.test
 
 test-vm: $(VENV)/.vm
 	$(PYTEST) -m vm tests
+
+# Every scene on every kernel; LAB_KERNELS takes others, such as 6.12.107.
+test-vm-all: $(VENV)/.vm
+	LAB_KERNELS="$${LAB_KERNELS:-5.10 6.1 6.12 7}" $(PYTEST) -m vm tests
 
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench.report

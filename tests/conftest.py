@@ -26,6 +26,7 @@ import pytest
 from tests.support import oracle
 from tests.support.answers import Answers
 from tests.support.booted import (
+    ENDS,
     KERNELS,
     OLD,
     OLDER_BUILDS,
@@ -88,7 +89,8 @@ class _Booted:
 
 def _kernels(scene: str) -> list[str]:
     # Which kernels set a scene.
-    newest = [OLDER_INSTEAD.get((scene, kernel), kernel) for kernel in KERNELS]
+    kernels = [KERNELS[0], KERNELS[-1]] if scene in ENDS else KERNELS
+    newest = [OLDER_INSTEAD.get((scene, kernel), kernel) for kernel in kernels]
     return newest + OLDER_BUILDS.get(scene, [])
 
 
@@ -159,7 +161,7 @@ def zoo(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     return booted.get(request.param, "zoo")
 
 
-@pytest.fixture(scope="session", params=KERNELS)
+@pytest.fixture(scope="session", params=_kernels("dying"))
 def dying(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     return booted.get(request.param, "dying")
 
@@ -169,12 +171,12 @@ def whose_dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     return booted.get(request.param, "whose")
 
 
-@pytest.fixture(scope="session", params=KERNELS)
+@pytest.fixture(scope="session", params=_kernels("teardown"))
 def teardown(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     return booted.get(request.param, "teardown")
 
 
-@pytest.fixture(scope="session", params=KERNELS)
+@pytest.fixture(scope="session", params=_kernels("crowd"))
 def crowd(
     request: pytest.FixtureRequest, booted: _Booted
 ) -> tuple[Dump, dict[str, Any]]:
@@ -182,7 +184,7 @@ def crowd(
     return booted.told(request.param, "crowd")
 
 
-@pytest.fixture(scope="session", params=KERNELS)
+@pytest.fixture(scope="session", params=_kernels("corners"))
 def corners(
     request: pytest.FixtureRequest, booted: _Booted
 ) -> tuple[Dump, dict[str, Any]]:

@@ -19,6 +19,7 @@ from tests.support import oracle
 from tests.support.scripts import REPOSITORY, SCRIPT, SLICE_SCRIPT
 
 __all__ = (
+    "ENDS",
     "KERNELS",
     "NO_SYMBOLS",
     "OLD",
@@ -49,9 +50,12 @@ KERNELS = os.environ.get("LAB_KERNELS", "5.10 6.1 6.12 7").split()
 #: bond with fewer messages. Each scene takes a minute.
 OLDER_BUILDS = {"rules": ["6.12-oldest"]}
 OLDER_INSTEAD = {("random", "6.1"): "6.1-oldest"}
+#: Scenes that boot on the oldest and the newest kernel only. Each takes a minute.
+ENDS = {"crowd", "corners", "dying", "teardown"}
 if "LAB_KERNELS" in os.environ:
     OLDER_BUILDS.clear()
     OLDER_INSTEAD.clear()
+    ENDS.clear()
 SOURCES = ("kdump", "elf", "qemu", "kcore")
 NO_SYMBOLS = ("--no-default-symbols",)
 
