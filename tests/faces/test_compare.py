@@ -20,6 +20,7 @@ from tests.support.recorded import recorded_core, smallest_core
 from tests.support.reports import device_of, recorded_report
 from tests.support.schemas import validate
 from tests.support.scripts import REPOSITORY, by_drgn, user_core
+from tests.support.slow import slow_but
 from tests.support.warm import run_warm
 
 COMPARE = REPOSITORY / "scripts" / "veth_compare.py"
@@ -159,23 +160,26 @@ def test_wide_and_narrow(report: Path, changed: Path) -> None:
 # Bad input
 
 
+NO_REPORTS = [
+    (b"hello\n" * 100, "neither a dump nor a report; give a dump, or what"),
+    (b"", "the file is empty"),
+    (b"{}", "JSON, but not of drgn-veth"),
+    (b"[1, 2]", "JSON, but not a report"),
+    (b'{"schema": "drgn-veth/1", "target"', "cut short or damaged"),
+    (b'{"schema": "drgn-veth/2"}', "its schema is drgn-veth/2"),
+    (b'{"schema": "other/1"}', "JSON, but not of drgn-veth"),
+    (b'{"schema": ["drgn-veth/1"]}', "JSON, but not of drgn-veth"),
+    (b'{"schema": "drgn-veth/1"}', "it is not a whole report, it has no target"),
+    (b'{"a": "\xff"}', "cut short or damaged"),
+    (b"[" * 100000, "too deep"),
+    (b"\xfd7zXZ\0" + bytes(100), "it cannot be unpacked"),
+    (b"\x93\x12" + bytes(5000), "neither a dump nor a report"),
+]
+
+
 @pytest.mark.parametrize(
     "content, said",
-    [
-        (b"hello\n" * 100, "neither a dump nor a report; give a dump, or what"),
-        (b"", "the file is empty"),
-        (b"{}", "JSON, but not of drgn-veth"),
-        (b"[1, 2]", "JSON, but not a report"),
-        (b'{"schema": "drgn-veth/1", "target"', "cut short or damaged"),
-        (b'{"schema": "drgn-veth/2"}', "its schema is drgn-veth/2"),
-        (b'{"schema": "other/1"}', "JSON, but not of drgn-veth"),
-        (b'{"schema": ["drgn-veth/1"]}', "JSON, but not of drgn-veth"),
-        (b'{"schema": "drgn-veth/1"}', "it is not a whole report, it has no target"),
-        (b'{"a": "\xff"}', "cut short or damaged"),
-        (b"[" * 100000, "too deep"),
-        (b"\xfd7zXZ\0" + bytes(100), "it cannot be unpacked"),
-        (b"\x93\x12" + bytes(5000), "neither a dump nor a report"),
-    ],
+    slow_but(NO_REPORTS[:4], NO_REPORTS),
     ids=str,
 )
 def test_no_report(report: Path, tmp_path: Path, content: bytes, said: str) -> None:

@@ -255,11 +255,14 @@ def key(device: Any) -> tuple[int, str]:
 
 @pytest.mark.parametrize(
     "command, only",
-    [
-        ("veth veth_* rpsa", Wanted(names=("veth_*", "rpsa"))),
-        ("veth --netns pod1", Wanted(netns=(4026532309,))),
-        ("veth --kind 'net*'", Wanted(kinds=("net*",))),
-    ],
+    slow_but(
+        [("veth veth_* rpsa", Wanted(names=("veth_*", "rpsa")))],
+        [
+            ("veth veth_* rpsa", Wanted(names=("veth_*", "rpsa"))),
+            ("veth --netns pod1", Wanted(netns=(4026532309,))),
+            ("veth --kind 'net*'", Wanted(kinds=("net*",))),
+        ],
+    ),
 )
 def test_code_of_veth(command: str, only: Wanted, snapshot: Any) -> None:
     found = devices_in(ran(command))

@@ -235,29 +235,32 @@ def test_hostile_names(core: Path) -> None:
     assert all(c.isprintable() for a in found for fix in a["fix"] for c in fix)
 
 
+WRONG_USE = [
+    (["nosuch"], "no device named 'nosuch' in any network namespace"),
+    (
+        ["veth_xxx0", "--netns", "pod1"],
+        "no device named 'veth_xxx0' in the network namespace pod1",
+    ),
+    (["lo", "--netns", "nowhere"], "has the name, path or inode number nowhere"),
+    (["xnata", "--program", "4294967295"], "ID 4294967295 is loaded"),
+    (["xnata", "--all"], "name one or more devices, or use --all"),
+    ([], "name one or more devices, or use --all"),
+    (["vteh_xxx0"], "nearest: veth_xxx0"),
+    (["q24?x"], "no device named 'q24?x' in any network namespace; nearest: q24"),
+    (["q24a", "--failing"], "--failing chooses among all devices"),
+    (["q24a", "--mode", "skbb"], "nearest: skb, xdpskb"),
+    (["q24a", "--mode", "zzz"], "the modes are default, generic, driver, offload"),
+    (["--rule", "xdp-peer"], "no rule is called 'xdp-peer'; nearest: xdp-peer-mtu"),
+    (["q24a", "--rule", "no-peer"], "no device has a finding of no-peer"),
+    (["--kind", "vet"], "no device is of kind vet; nearest: veth"),
+    (["lo", "--netns", "pod"], "inode number pod; available: "),
+    (["xnata", "--detach", "--via", "link"], "--detach uses netlink"),
+]
+
+
 @pytest.mark.parametrize(
     "args,said",
-    [
-        (["nosuch"], "no device named 'nosuch' in any network namespace"),
-        (
-            ["veth_xxx0", "--netns", "pod1"],
-            "no device named 'veth_xxx0' in the network namespace pod1",
-        ),
-        (["lo", "--netns", "nowhere"], "has the name, path or inode number nowhere"),
-        (["xnata", "--program", "4294967295"], "ID 4294967295 is loaded"),
-        (["xnata", "--all"], "name one or more devices, or use --all"),
-        ([], "name one or more devices, or use --all"),
-        (["vteh_xxx0"], "nearest: veth_xxx0"),
-        (["q24?x"], "no device named 'q24?x' in any network namespace; nearest: q24"),
-        (["q24a", "--failing"], "--failing chooses among all devices"),
-        (["q24a", "--mode", "skbb"], "nearest: skb, xdpskb"),
-        (["q24a", "--mode", "zzz"], "the modes are default, generic, driver, offload"),
-        (["--rule", "xdp-peer"], "no rule is called 'xdp-peer'; nearest: xdp-peer-mtu"),
-        (["q24a", "--rule", "no-peer"], "no device has a finding of no-peer"),
-        (["--kind", "vet"], "no device is of kind vet; nearest: veth"),
-        (["lo", "--netns", "pod"], "inode number pod; available: "),
-        (["xnata", "--detach", "--via", "link"], "--detach uses netlink"),
-    ],
+    slow_but(WRONG_USE[:4], WRONG_USE),
 )
 def test_wrong_use(core: Path, args: Any, said: str) -> None:
     assert said in refused(core, *args)

@@ -29,7 +29,6 @@ from tests.support.btf.edit import Types, renamed
 from tests.support.memory import Altered, altered_core
 from tests.support.recorded import CORES, Recorded, recorded_core
 from tests.support.screens import screens
-from tests.support.slow import slow_but
 
 OLD = [name for name in CORES if name.startswith("5.")]
 NEWEST = [name for name in CORES if name.endswith("-zoo")][-1]
@@ -164,7 +163,7 @@ def with_pointer(recorded: Recorded) -> Altered:
     return altered
 
 
-@pytest.fixture(scope="module", params=slow_but([NEWEST], CORES))
+@pytest.fixture(scope="module", params=CORES)
 def rhel8(request: pytest.FixtureRequest) -> "tuple[Recorded, Altered]":
     recorded = recorded_core(request.param)
     return recorded, with_pointer(recorded)
@@ -179,6 +178,7 @@ def _add_interrupt_table(prog: Program, reads: list[int]) -> None:
     prog.add_memory_segment(0, 1 << 20, read, False)
 
 
+@pytest.mark.slow
 def test_xdp_state_is_a_pointer(rhel8: "tuple[Recorded, Altered]") -> None:
     recorded, altered = rhel8
     reads: list[int] = []
@@ -200,6 +200,7 @@ def test_xdp_state_is_a_pointer(rhel8: "tuple[Recorded, Altered]") -> None:
     assert sum(compared.compared.values()) > 1000
 
 
+@pytest.mark.slow
 def test_no_stray_pointer_gives_a_value(rhel8: "tuple[Recorded, Altered]") -> None:
     """A pointer that leads to where no kernel keeps anything."""
     _, altered = rhel8
