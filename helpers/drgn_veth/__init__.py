@@ -51,6 +51,7 @@ from .readers.cleanup_net import (
 )
 from .readers.cpumask import nr_cpu_ids, num_possible_cpus, online_cpus
 from .readers.crash import crash_time
+from .readers.dev_stats import dev_get_stats
 from .readers.driver import (
     ethtool_op,
     netdev_driver_name,
@@ -94,6 +95,7 @@ from .readers.nsfs import netns_name, nsfs_inode_net_ns
 from .readers.nsproxy import nsproxy_nodename, task_net
 from .readers.peer import netdev_peer
 from .readers.qdisc import netdev_qdisc_id
+from .readers.qdisc_stats import netdev_qdisc_stats
 from .readers.queues import (
     netdev_num_rx_queues,
     netdev_num_tx_queues,
@@ -113,6 +115,7 @@ from .readers.rps import (
     rx_queue_rps_map,
 )
 from .readers.rtnl import rtnl_owner
+from .readers.softnet import softnet_stat
 from .readers.task import for_each_net_task, net_for_pid, task_comm
 from .readers.unregister import (
     for_each_netdev_chained,
@@ -129,6 +132,7 @@ from .readers.veth import (
     veth_rq_xdp_prog,
     veth_rqs,
 )
+from .readers.veth_stats import veth_stats
 from .readers.virtio_net import virtio_net_features
 from .readers.vlan import vlan_dev_priv, vlan_dev_vlan_id, vlan_dev_vlan_proto
 from .readers.xdp import XdpMode, dev_xdp_link, dev_xdp_prog
@@ -195,6 +199,7 @@ __all__ = (
     "cleanup_net_worker",
     "crash_time",
     "dev_get_flags",
+    "dev_get_stats",
     "dev_net",
     "dev_xdp_link",
     "dev_xdp_prog",
@@ -258,6 +263,7 @@ __all__ = (
     "netdev_operstate",
     "netdev_peer",
     "netdev_qdisc_id",
+    "netdev_qdisc_stats",
     "netdev_real_num_rx_queues",
     "netdev_real_num_tx_queues",
     "netdev_refcnt_read",
@@ -294,6 +300,7 @@ __all__ = (
     "rx_queue_rps_flow_entries",
     "rx_queue_rps_map",
     "sock_net",
+    "softnet_stat",
     "take_snapshot",
     "target_kind",
     "target_types",
@@ -307,6 +314,7 @@ __all__ = (
     "veth_rq_poll",
     "veth_rq_xdp_prog",
     "veth_rqs",
+    "veth_stats",
     "virtio_net_features",
     "vlan_dev_priv",
     "vlan_dev_vlan_id",

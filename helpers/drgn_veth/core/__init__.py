@@ -6,6 +6,7 @@ __all__ = (
     "byte_order",
     "c_string",
     "containers",
+    "driver_counters",
     "english",
     "errors",
     "exact_reads",
