@@ -227,7 +227,9 @@ def is_whole_but_for(snapshot: Snapshot, whole: Snapshot, some: list[int]) -> No
             continue
         expected = theirs[device.net_device]
         if isinstance(expected.peer, tuple) and expected.peer.net_device in some:
-            expected = expected._replace(peer=device.peer, veth=device.veth)
+            expected = expected._replace(
+                peer=device.peer, veth=device.veth, stats=device.stats
+            )
         assert device == expected
 
 

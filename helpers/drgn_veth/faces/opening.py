@@ -252,15 +252,17 @@ def _get_types(prog: Program, system_map: Optional[str]) -> None:
         )
 
 
-def take(prog: Program) -> Snapshot:
+def take(prog: Program, traffic: bool = False) -> Snapshot:
     """
     Take a Snapshot, and warn if the dump is incomplete.
 
+    :param traffic: Whether it has to tell where packets go: see
+        :func:`~drgn_veth.snapshot.take_snapshot()`
     :raises TargetError: if nothing can be read
     """
     try:
         with working("reading devices and namespaces"):
-            snapshot = kept_or_taken(prog, take_something)
+            snapshot = kept_or_taken(prog, take_something, traffic)
     except UnreadTargetError as e:
         raise unread(
             prog,

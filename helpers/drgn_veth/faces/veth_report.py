@@ -262,7 +262,7 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     style = style_for(args.output, args.color) if args.format == "table" else PLAIN
     args.devices = [*args.devices, *map(as_in_snapshot, args.names)]
     target = opening.open_target(prog, args)
-    whole = opening.take(target)
+    whole = opening.take(target, traffic=True)
     kept = keep_wanted(target, whole, args)
     every = _of_rules(diagnose.diagnose(whole), args)
     found = diagnose.keep_findings(every, kept)

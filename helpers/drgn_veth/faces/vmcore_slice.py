@@ -146,7 +146,7 @@ def _list(path: str, args: argparse.Namespace) -> int:
         prog = opening.open_target(None, args)
         lines = {
             f"{what:10} {for_terminal(text)}\n"
-            for what, text in disclosed(prog, opening.take(prog))
+            for what, text in disclosed(prog, opening.take(prog, traffic=True))
         }
     write_output("".join(sorted(lines)), None, [args.slice])
     return EXIT_OK

@@ -14,6 +14,7 @@ All can be imported from here. What the JSON leaves out is in
 :mod:`drgn_veth.model.in_json`.
 """
 
+from .counters import CpuStats, LinkStats, QdiscStats, VethQueueStats, VethRing
 from .device import Device, Driver, Features, Pair
 from .in_json import NOT_IN_JSON, device_place, unreadable_in
 from .kinds import (
@@ -42,6 +43,7 @@ __all__ = (
     "Bond",
     "BridgePort",
     "Container",
+    "CpuStats",
     "Device",
     "DeviceRef",
     "Driver",
@@ -49,12 +51,14 @@ __all__ = (
     "Holder",
     "Ipvlan",
     "Kernel",
+    "LinkStats",
     "LoadedProgram",
     "Macvlan",
     "Namespace",
     "NetTask",
     "Netkit",
     "Pair",
+    "QdiscStats",
     "QueueCount",
     "Queues",
     "RecordsRxQueue",
@@ -66,6 +70,8 @@ __all__ = (
     "Target",
     "Task",
     "Veth",
+    "VethQueueStats",
+    "VethRing",
     "VirtioNet",
     "Vlan",
     "Xdp",

@@ -7,6 +7,7 @@ Network devices
 from typing import NamedTuple, Optional
 
 from ..core.unreadable import Maybe
+from .counters import LinkStats, QdiscStats, VethQueueStats
 from .kinds import Bond, BridgePort, Ipvlan, Macvlan, Netkit, Veth, VirtioNet, Vlan
 from .processes import RefTracker, Task
 from .queues import Queues, RpsQueue, XpsQueue
@@ -88,6 +89,10 @@ class Device(NamedTuple):
     ref_tasks: Maybe[Optional[tuple[Task, ...]]] = None
     # Who took these references; None unless CONFIG_NET_DEV_REFCNT_TRACKER.
     ref_trackers: Maybe[Optional[tuple[RefTracker, ...]]] = None
+    # None: not read; or no veth, or a device without a qdisc that counts.
+    stats: Maybe[Optional[LinkStats]] = None
+    queue_stats: Maybe[Optional[tuple[VethQueueStats, ...]]] = None  # real RX queues
+    qdisc_stats: Maybe[Optional[QdiscStats]] = None
 
     @property
     def ref(self) -> DeviceRef:

@@ -85,3 +85,4 @@ def unreadable_in(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
         yield from _below(namespace, f"namespaces[{i}]", known)
     for device in snapshot.devices:
         yield from _below(device, device_place(device), known)
+    yield from _below(snapshot.cpus, "cpus", known)

@@ -7,6 +7,7 @@ The Snapshot
 from typing import NamedTuple, Optional
 
 from ..core.unreadable import Maybe
+from .counters import CpuStats
 from .device import Device, Pair
 from .namespace import Namespace
 from .target import Kernel, Target
@@ -27,3 +28,4 @@ class Snapshot(NamedTuple):
     kernel: Optional[Kernel] = None
     links: tuple[XdpLink, ...] = ()
     programs: Maybe[tuple[LoadedProgram, ...]] = ()
+    cpus: Maybe[Optional[tuple[CpuStats, ...]]] = None  # None: not read

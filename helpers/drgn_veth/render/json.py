@@ -33,6 +33,9 @@ def _sections(
     yield "namespaces", map(plain, snapshot.namespaces)
     yield "devices", map(plain, snapshot.devices)
     yield "pairs", map(plain, snapshot.pairs)
+    cpus = snapshot.cpus
+    if cpus is not None:
+        yield "cpus", map(plain, cpus) if isinstance(cpus, tuple) else plain(cpus)
     yield "findings", map(plain, findings)
     missing = unreadable_in(snapshot)
     yield "unreadable", ({"what": what, "why": why} for what, why in missing)

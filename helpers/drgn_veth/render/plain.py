@@ -15,7 +15,18 @@ from typing import Any, Callable, NamedTuple, Optional
 from ..analysis.attach.question import Answer, errno_name
 from ..analysis.rules.finding import Finding, Then
 from ..core.unreadable import Unreadable
-from ..model import NOT_IN_JSON, Device, DeviceRef, Namespace, Pair, Target, Xdp
+from ..model import (
+    NOT_IN_JSON,
+    CpuStats,
+    Device,
+    DeviceRef,
+    LinkStats,
+    Namespace,
+    Pair,
+    Target,
+    VethQueueStats,
+    Xdp,
+)
 from .attempts import Attempt
 
 __all__ = ("SHAPES", "Shape", "plain")
@@ -85,10 +96,14 @@ SHAPES: Mapping[type, Shape] = {
             ),
             **dict.fromkeys(("off_list", "refcount", "ref_tasks")),
             "ref_trackers": None,
+            **dict.fromkeys(("stats", "queue_stats", "qdisc_stats")),
         },
         forms={"net_device": hex},
         after={"netns_label": "netns"},
     ),
+    LinkStats: Shape(absent=dict.fromkeys(("rx_nohandler", "rx_otherhost_dropped"))),
+    VethQueueStats: Shape(absent={"ring": None}),
+    CpuStats: Shape(absent=dict.fromkeys(("received_rps", "flow_limit_count"))),
     Finding: Shape(
         absent=dict.fromkeys(("fix_effect", "undo", "then", "undecided")),
         last=("undecided",),

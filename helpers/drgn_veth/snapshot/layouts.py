@@ -22,6 +22,7 @@ from ..readers.driver import NetDeviceDriver, RxQueueMemory
 from ..readers.inet import NetDeviceInet
 from ..readers.inet6 import NetDeviceInet6
 from ..readers.link_state import link_state_masks
+from ..readers.link_stats import NetDeviceStats
 from ..readers.netdev import NetDeviceShown
 from ..readers.netdev_names import NAME_NODE_LIST, NameNode
 from ..readers.netns import DEV_LIST, NetDeviceNetns
@@ -49,6 +50,7 @@ class NetDevice(
     NetDeviceInet,
     NetDeviceInet6,
     NetDevicePort,
+    NetDeviceStats,
 ):
     """What is read of a ``struct net_device``."""
 

@@ -47,6 +47,9 @@ NEVER: Mapping[str, Mapping[str, str]] = {
         "ref_trackers": "references come and go",
         "uppers": "the lowers of another device",
         "matched": "a filter of the report",
+        "stats": "it changes all the time",
+        "queue_stats": "it changes all the time",
+        "qdisc_stats": "it changes all the time",
     },
     "namespace": {
         "inum": "another boot numbers namespaces otherwise; labels are compared",
