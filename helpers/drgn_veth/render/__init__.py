@@ -13,6 +13,7 @@ __all__ = (
     "attempts_table",
     "columns",
     "commands",
+    "counters",
     "compare_json",
     "compare_table",
     "compare_words",

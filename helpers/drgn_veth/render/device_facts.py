@@ -28,7 +28,7 @@ from ..model import (
     XdpQueue,
     XpsQueue,
 )
-from . import words
+from . import counters, words
 
 __all__ = ("FACTS", "Known")
 
@@ -272,5 +272,8 @@ FACTS: Sequence[tuple[str, _Lines]] = (
     ("features", _one(_features)),
     ("driver", _one(_driver)),
     ("dropped", _one(_dropped)),
+    ("counters", lambda d, _: counters.link(d)),
+    ("in queues", lambda d, _: counters.queues(d)),
+    ("in qdisc", _one(counters.qdisc)),
     ("net_device", _one(lambda d: f"{d.net_device:#x}")),
 )
