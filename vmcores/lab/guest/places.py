@@ -10,6 +10,7 @@ from typing import TextIO
 
 __all__ = (
     "BPFFS",
+    "COUNTERS",
     "DYING",
     "KEEP",
     "RUN",
@@ -34,6 +35,8 @@ KEEP = RUN + "/keep"
 DYING = RUN + "/dying"
 #: If it exists, the truth is recorded, and asking again would hang.
 TRUTH_DONE = RUN + "/truth-done"
+#: If it exists, nothing sends packets any more, and counters can be compared.
+COUNTERS = RUN + "/counters"
 #: Not below /sys: ``ip -n`` puts another sysfs over it, which has no bpffs.
 BPFFS = RUN + "/bpf"
 

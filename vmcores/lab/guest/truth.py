@@ -27,6 +27,7 @@ LINK is the name that a symbolic link leads to, or null where there is none.
      "scene_log": ["what the scene said", ...],
      "dying": null, or {"netns": INUM, "links": COMMAND of `ip -d -j link show` in it},
      "whose": who is in each namespace, and what holds it: see whose.py,
+     "counters": null, or what the kernel has counted, twice: see counters.py,
      "seconds": 12.3,
      "namespaces": {INUM as text:
        {"init": true, "names": [those of `ip netns`], "mounts": ["/run/netns/NAME"],
@@ -66,10 +67,19 @@ import time
 import traceback
 from typing import Any, Union
 
+from counters import record_counters
 from libc import checked, libc, mount, setns
 from namespaces import Namespace, find_namespaces, nsids
 from netlink import NLM_F_DUMP, RoutingSocket, attributes
-from places import DYING, SCENE_LOG, TRUTH_DONE, XDP_RECORDS, lines, whole_file
+from places import (
+    COUNTERS,
+    DYING,
+    SCENE_LOG,
+    TRUTH_DONE,
+    XDP_RECORDS,
+    lines,
+    whole_file,
+)
 from whose import record_whose
 
 __all__ = ("main", "record", "settle")
@@ -357,6 +367,8 @@ def record() -> dict[str, object]:
     for key, command in commands.items():
         out[key] = command.result()
     out["whose"] = record_whose()
+    # Last, so that nothing is counted afterwards.
+    out["counters"] = record_counters() if os.path.exists(COUNTERS) else None
     out["seconds"] = round(time.monotonic() - start, 1)
     return out
 
