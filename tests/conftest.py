@@ -112,6 +112,7 @@ BOOTS: dict[str, tuple[_Make, tuple[str, ...]]] = {
     "corners": (_make_corners, ("corners",)),
     "teardown": (_scene("teardown"), ("teardown",)),
     "rules": (_scene("rules", hooks=[try_fixes]), ("rules", "all_rules")),
+    "counters": (_scene("counters"), ("counted", "one_counted")),
     "attach": (_scene("attach"), ("asked",)),
     "random": (_scene("random"), ("asked",)),
 }
@@ -168,6 +169,18 @@ def whose_dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
 @pytest.fixture(scope="session", params=KERNELS)
 def teardown(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     return booted.get(request.param, "teardown")
+
+
+@pytest.fixture(scope="session", params=KERNELS)
+def counted(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+    """A kernel that has counted much, and counts no more."""
+    return booted.get(request.param, "counters")
+
+
+@pytest.fixture(scope="session", params=KERNELS[1:2])
+def one_counted(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+    """One of them."""
+    return booted.get(request.param, "counters")
 
 
 @pytest.fixture(scope="session", params=KERNELS)

@@ -20,6 +20,7 @@ from tests.support.scripts import REPOSITORY, SCRIPT, SLICE_SCRIPT
 
 __all__ = (
     "KERNELS",
+    "MODULES",
     "NO_SYMBOLS",
     "OLD",
     "OLDER_BUILDS",
@@ -138,7 +139,7 @@ def _symbols(kernel: lab.Kernel) -> list[object]:
 def settled(text: str) -> str:
     """
     Return a report without what differs from one moment to the next: the processes of
-    the host, the one that makes the report among them.
+    the host, the one that makes the report among them, and what was counted.
     """
     lines = []
     for line in text.splitlines():
@@ -146,6 +147,13 @@ def settled(text: str) -> str:
             record = json.loads(line.rstrip(","))
             for key in ("task_count", "tasks"):
                 del record[key]
+            line = json.dumps(record) + line[len(line.rstrip(",")) :]
+        elif line.startswith('{"cpu": '):
+            continue
+        elif line.startswith('{"netns": ') and '"stats": ' in line:
+            record = json.loads(line.rstrip(","))
+            for key in ("stats", "queue_stats", "qdisc_stats"):
+                record.pop(key, None)
             line = json.dumps(record) + line[len(line.rstrip(",")) :]
         lines.append(line)
     return "\n".join(lines)
@@ -177,6 +185,11 @@ class Dump:
         """
         report: dict[str, Any] = json.loads(self.report_text(source, types))
         return report
+
+    @property
+    def symbol_files(self) -> list[object]:
+        """Return the files that have the debug symbols of a report."""
+        return self.symbols[1::2]
 
     @property
     def is_old(self) -> bool:

@@ -2,11 +2,14 @@
 """How a report stood up, value by value."""
 
 import collections
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 import json
 from typing import Any, NamedTuple
 
+from drgn_veth.model import LinkStats, QdiscStats, VethQueueStats, VethRing
+
 __all__ = (
+    "COUNTED",
     "Comparison",
     "NOBODY",
     "NO_SECOND_SOURCE",
@@ -17,8 +20,22 @@ __all__ = (
     "leaves",
 )
 
+#: What has counters, by the place in a report.
+COUNTED: Mapping[str, Any] = {
+    "devices.stats": LinkStats,
+    "devices.queue_stats": VethQueueStats,
+    "devices.queue_stats.ring": VethRing,
+    "devices.qdisc_stats": QdiscStats,
+}
+_COUNTERS = "they do not stand still in this scene: test_counters compares others"
+
 #: What no tool in the guest tells, and what stands for it.
 NO_SECOND_SOURCE = {
+    **{
+        f"{where}.{name}": _COUNTERS
+        for where, record in COUNTED.items()
+        for name in record._fields
+    },
     "target.kind": "how the test opened the target",
     "target.types": "which symbols the test gave",
     "target.path": "which file the test gave",
