@@ -66,6 +66,9 @@ def test_what_only_a_driver_knows() -> None:
     (nic,) = taken(stats=lost, queue_stats=lost, qdisc_stats=lost).devices
     assert counters.link(nic) == ["only the driver mlx5_core knows what it has counted"]
     assert (counters.queues(nic), counters.qdisc(nic)) == (["?"], "?")
+    told = document(taken(stats=lost))
+    assert told["devices"][0]["stats"] == {"unreadable": lost.reason}
+    assert told["unreadable"] == []
     (nic,) = taken(stats=Unreadable("a hole")).devices
     assert counters.link(nic) == ["?"]
 

@@ -4,13 +4,11 @@ What a report lacks
 -------------------
 
 Without the types of the bonding module, a report lacks the mode of each bond, and the
-dump is as good as before. That is one thing to say, not as many as there are bonds. Of
-counters that only a driver knows, the JSON says so, and nothing is wrong with the dump.
+dump is as good as before. That is one thing to say, not as many as there are bonds.
 """
 
 from typing import NamedTuple, Optional
 
-from ..core.driver_counters import is_driver_counter
 from ..core.english import count
 from ..core.module_types import module_without_types
 from ..model import Snapshot, unreadable_in
@@ -63,8 +61,6 @@ def missing_from(snapshot: Snapshot) -> Missing:
     values = []
     modules = []
     for what, why in unreadable_in(snapshot):
-        if is_driver_counter(why):
-            continue
         module = module_without_types(why)
         if module is None or module == _NEEDED:
             values.append((what, why))

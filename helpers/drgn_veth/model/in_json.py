@@ -8,6 +8,7 @@ What the JSON leaves out, and where in it a value is or is missing.
 
 from collections.abc import Iterator, Mapping
 
+from ..core.driver_counters import is_driver_counter
 from ..core.unreadable import Maybe, Unreadable
 from .device import Device
 from .kinds import Bond
@@ -56,7 +57,9 @@ def _is_whole(value: tuple[object, ...], known: set[int]) -> bool:
 
 def _below(value: object, where: str, known: set[int]) -> Iterator[tuple[str, str]]:
     if isinstance(value, Unreadable):
-        yield where, value.reason
+        # Of what only a driver knows, nothing is lost.
+        if not is_driver_counter(value.reason):
+            yield where, value.reason
     elif isinstance(value, tuple) and not _is_whole(value, known):
         names = getattr(value, "_fields", None)
         untold = NOT_IN_JSON.get(type(value), frozenset())
@@ -77,7 +80,10 @@ def device_place(device: Device) -> str:
 
 
 def unreadable_in(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
-    """Yield where a value is missing, in the terms of the JSON, and why."""
+    """
+    Yield where a value is missing, in the terms of the JSON, and why. Counters that
+    only a driver knows are not missing.
+    """
     known: set[int] = set()
     yield from snapshot.incomplete
     yield from _below(snapshot.target, "target", known)
