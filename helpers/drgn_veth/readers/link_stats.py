@@ -60,7 +60,9 @@ _CORE = ("rx_nohandler", "rx_otherhost_dropped")
 LOOPBACK = b"lo"
 
 # enum netdev_stat_type, include/linux/netdevice.h.
-LSTATS, TSTATS, DSTATS = 1, 2, 3
+LSTATS = 1
+TSTATS = 2
+DSTATS = 3
 #: Not of that enum: ``net_device.core_stats``.
 CORE_STATS = -1
 
