@@ -77,7 +77,8 @@ class Extension(NamedTuple):
 class TcProgram(NamedTuple):
     """A BPF program for packets that are ``struct sk_buff`` already."""
 
-    # tcx/ingress, tcx/egress, netkit/primary, netkit/peer, clsact/ingress, clsact/egress
+    # tcx/ingress, tcx/egress, clsact/ingress, clsact/egress; or of packets that this
+    # device sends: netkit/primary, netkit/peer
     where: str
     id: Maybe[Optional[int]]  # None: classic BPF has none
     name: Maybe[str]

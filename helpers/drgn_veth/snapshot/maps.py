@@ -3,7 +3,7 @@
 What attached XDP programs reach
 --------------------------------
 
-The maps of each program, of those that replace functions of it, and of those that run at
+The maps of each program, of those that replace its functions, and of those that run at
 entries of these maps.
 """
 
