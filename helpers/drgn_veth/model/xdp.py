@@ -30,7 +30,7 @@ class XdpProgram(NamedTuple):
     uid: Maybe[int]
     expected_attach_type: Maybe[int] = 0
     # Map.id of those that it can redirect to, directly or through another program or
-    # map. In the order in which they were met.
+    # map.
     maps: Maybe[tuple[int, ...]] = ()
     # What replaces functions of it: the programs of a dispatcher, by slot.
     extensions: Maybe[tuple[Extension, ...]] = ()

@@ -22,11 +22,9 @@ def for_each_mprog_prog(entry: Object) -> Iterator[Object]:
     Iterate over the programs of a hook, in the order in which they run, as
     bpf_mprog_foreach_prog() does.
 
-    :param entry: ``struct bpf_mprog_entry *``; may be ``NULL``
+    :param entry: ``struct bpf_mprog_entry *``
     :return: Iterator of ``struct bpf_prog *`` objects
     """
-    if not entry:
-        return
     items = expect_array(entry.fp_items)
     for i in range(items.type_.length or 0):
         prog = items[i].prog.read_()

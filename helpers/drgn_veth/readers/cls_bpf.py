@@ -46,14 +46,10 @@ def _word(prog: Program) -> int:
     return prog.type("void *").size or 0
 
 
-def _chains(miniq: Object) -> list[Object]:
+def _chains(first: Object) -> list[Object]:
     # What each chain begins with; chain 0 first, the others are reached from it.
-    try:
-        head = miniq.block.chain_list.address_of_()
-    except AttributeError:
-        # Since Linux kernel commit ("net: sched: pass miniq block") the qdisc leads to
-        # its block. Before, only the first chain is known.
-        return [miniq.filter_list.read_()]
+    # mini_Qdisc.block is NULL at egress: clsact_init() sets only the other one.
+    head = first.chain.block.chain_list.address_of_()
     chains = list(for_each_entry_bounded(head, "struct tcf_chain", "list"))
     chains.sort(key=lambda chain: chain.index.value_())
     return [chain.filter_chain.read_() for chain in chains]
@@ -63,14 +59,12 @@ def for_each_miniq_filter(miniq: Object) -> Iterator[Object]:
     """
     Iterate over the filters of all chains of a qdisc, in the order of their priority.
 
-    :param miniq: ``struct mini_Qdisc *``; may be ``NULL``
+    :param miniq: ``struct mini_Qdisc *``
     :return: Iterator of ``struct tcf_proto *`` objects
     :raises WalkError: if a list is too long
     """
-    if not miniq:
-        return
     seen = 0
-    for filter in _chains(miniq):
+    for filter in _chains(miniq.filter_list.read_()):
         while filter:
             seen += 1
             if seen > MAX_LIST_ENTRIES:
@@ -89,9 +83,12 @@ def for_each_cls_bpf_prog(dev: Object, egress: bool) -> Iterator[Object]:
     :raises WalkError: after all that could be reached
     """
     prog = dev.prog_
+    miniq = netdev_miniq(dev, egress)
+    if not miniq:
+        return
     offsets = _Offsets(prog)
     salvage = Salvage("filters: ")
-    for filter in salvage.walk(for_each_miniq_filter(netdev_miniq(dev, egress))):
+    for filter in salvage.walk(for_each_miniq_filter(miniq)):
         kind = filter.ops.kind
         if prog.read_c_string(kind.address_ or 0, max_size=_MAX_KIND) != _KIND:
             continue

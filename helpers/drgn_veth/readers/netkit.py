@@ -106,4 +106,5 @@ def for_each_netkit_prog(dev: Object) -> Iterator[Object]:
     :param dev: ``struct net_device *`` of kind netkit
     :return: Iterator of ``struct bpf_prog *`` objects
     """
-    return for_each_mprog_prog(netkit_priv(dev).active.read_())
+    entry = netkit_priv(dev).active.read_()
+    return for_each_mprog_prog(entry) if entry else iter(())

@@ -58,7 +58,8 @@ def for_each_tcx_prog(dev: Object, egress: bool) -> Iterator[Object]:
     :param egress: Whether packets that it sends are meant
     :return: Iterator of ``struct bpf_prog *`` objects
     """
-    return for_each_mprog_prog(netdev_tcx_entry(dev, egress))
+    entry = netdev_tcx_entry(dev, egress)
+    return for_each_mprog_prog(entry) if entry else iter(())
 
 
 def netdev_miniq(dev: Object, egress: bool) -> Object:

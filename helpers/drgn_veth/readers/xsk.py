@@ -21,6 +21,7 @@ from .queues import netdev_rx_queue
 
 __all__ = (
     "XDP_RING_NEED_WAKEUP",
+    "XSK_BOUND",
     "XdpSock",
     "XskCounts",
     "for_each_xdp_sock",
@@ -34,6 +35,7 @@ __all__ = (
 XDP_RING_NEED_WAKEUP = 1  # include/uapi/linux/if_xdp.h
 # The enum has no name: XSK_READY, XSK_BOUND, XSK_UNBOUND (include/net/xdp_sock.h).
 _STATES = ("ready", "bound", "unbound")
+XSK_BOUND = 1
 _MOST_ENTRIES = 1 << 31  # xsk_init_queue(): a power of two in an int
 _U32 = (1 << 32) - 1
 
@@ -107,7 +109,8 @@ def xdp_sock_state(xs: Object) -> str:
     Return the state of an AF_XDP socket.
 
     :param xs: ``struct xdp_sock *``
-    :return: ``ready``: it was never bound; ``bound``; ``unbound``: its device is gone
+    :return: ``ready``: it was never bound; ``bound``; ``unbound``: its device is gone,
+        and ``xdp_sock.dev`` leads to what was its memory
     :raises ValueError: if it is in no such state
     """
     return xsk_state_name(xs.state.value_())

@@ -13,6 +13,7 @@ from ..core.unreadable import Maybe, Unreadable
 from ..model import AfXdpSocket, Device, Namespace, Task, XskRing
 from ..readers.xsk import (
     XDP_RING_NEED_WAKEUP,
+    XSK_BOUND,
     XdpSock,
     XskCounts,
     for_each_xdp_sock,
@@ -162,16 +163,17 @@ class XdpSockets:
         """
         if isinstance(self._layout, Unreadable):
             return self._layout
-        return self._read(address).dev
+        return _bound_to(self._read(address))
 
     def add_to(self, devices: Iterable[Device]) -> tuple[Device, ...]:
         """Return devices with the sockets that are bound to each."""
         bound: dict[int, list[AfXdpSocket]] = {}
         for address, raw in self._raw.items():
-            if raw.dev and not isinstance(raw.dev, Unreadable):
+            device = _bound_to(raw)
+            if device and not isinstance(device, Unreadable):
                 record = self.record(address)
                 assert not isinstance(record, Unreadable)
-                bound.setdefault(raw.dev, []).append(record)
+                bound.setdefault(device, []).append(record)
         if not bound:
             return tuple(devices)
         return tuple(
@@ -188,6 +190,13 @@ class XdpSockets:
             (f"AF_XDP sockets of namespace {_number(inums.get(net))}", why)
             for net, why in self.incomplete
         )
+
+
+def _bound_to(raw: XdpSock) -> Maybe[int]:
+    # xsk_unbind_dev() does not clear the pointer to a device that is gone.
+    if isinstance(raw.state, Unreadable):
+        return raw.state
+    return raw.dev if raw.state == XSK_BOUND else 0
 
 
 def _number(inum: Maybe[Optional[int]]) -> str:

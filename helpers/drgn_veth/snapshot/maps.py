@@ -219,7 +219,7 @@ class _Maps:
         if address in self._of:
             return self._of[address]
         salvage = Salvage()
-        ids: dict[int, None] = {}
+        ids: set[int] = set()
         lost: Optional[Unreadable] = None
         by_target = self._by_target()
         seen = {address}
@@ -235,7 +235,7 @@ class _Maps:
                 if isinstance(read.record.id, Unreadable):
                     lost = read.record.id
                 else:
-                    ids[read.record.id] = None
+                    ids.add(read.record.id)
                 more += read.programs
             queue += [at for at in dict.fromkeys(more) if at not in seen]
             seen.update(more)
@@ -247,7 +247,7 @@ class _Maps:
         else:
             own = map(self._extension, by_target.get(address, ()))
             extensions = tuple(sorted(own, key=_slot))
-        reached = self._of[address] = _Reached(lost or tuple(ids), extensions)
+        reached = self._of[address] = _Reached(lost or tuple(sorted(ids)), extensions)
         return reached
 
 

@@ -13,7 +13,7 @@ from ..model import Device, Netkit, TcProgram
 from ..readers.bpf_prog import bpf_prog_id, bpf_prog_name
 from ..readers.cls_bpf import for_each_cls_bpf_prog
 from ..readers.netkit import NETKIT_KIND, for_each_netkit_prog, netkit_priv
-from ..readers.tcx import for_each_tcx_prog, netdev_miniq
+from ..readers.tcx import for_each_tcx_prog
 from .found import Found
 from .layouts import Layouts
 
@@ -45,9 +45,8 @@ class _Reader:
         for way, egress in _WAYS:
             for prog in for_each_tcx_prog(dev, egress):
                 yield _record(f"tcx/{way}", prog)
-            if netdev_miniq(dev, egress):
-                for prog in for_each_cls_bpf_prog(dev, egress):
-                    yield _record(f"clsact/{way}", prog)
+            for prog in for_each_cls_bpf_prog(dev, egress):
+                yield _record(f"clsact/{way}", prog)
 
     def _netkit(self, found: Found, netkit: object) -> Iterator[TcProgram]:
         if not self._prog.read_word(found.address + self._active):

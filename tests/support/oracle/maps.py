@@ -49,7 +49,7 @@ def expected_reached(truth: Truth, mode: str, prog_id: int) -> Iterator[Told]:
     where = ("xdp", mode)
     for made in _made(truth, "reach"):
         if made["prog_id"] == prog_id and made["maps"]:
-            yield (*where, "maps"), "loader", made["maps"]
+            yield (*where, "maps"), "loader", sorted(made["maps"])
     for i, extension in enumerate(_extensions(truth).get(prog_id, ())):
         for name, value in extension.items():
             if value is not None:
@@ -105,6 +105,15 @@ def expected_tc(truth: Truth, key: Key) -> Iterator[Told]:
         yield (*at, "name"), "bpftool", name
 
 
+def _has_ingress(truth: Truth, key: Key) -> bool:
+    maps = truth.said.get("maps")
+    if maps is None:
+        return False
+    name = truth.links[key]["ifname"]
+    qdiscs = tool_json(maps["qdisc"])
+    return any(q.get("dev") == name and q["kind"] == "ingress" for q in qdiscs)
+
+
 def _shown(
     truth: Truth, key: Key, kinds: tuple[str, ...]
 ) -> list[tuple[str, int, Optional[str]]]:
@@ -112,6 +121,9 @@ def _shown(
     for shown in truth.shown(key[0], "bpftool_net"):
         for entry in shown.get("tc", []):
             if entry["ifindex"] != key[1] or entry["kind"] not in kinds:
+                continue
+            # It takes the filters of an "ingress" qdisc for those of a clsact's egress.
+            if entry["kind"] == "clsact/egress" and _has_ingress(truth, key):
                 continue
             # Of a filter it shows the name that tc gave it.
             ident = entry["prog_id"] if "prog_id" in entry else entry["id"]

@@ -18,6 +18,7 @@ The entries of an XSKMAP are ``{"socket": NUMBER}``: of the socket with this "nu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import errno
 import json
 import os
 import resource
@@ -66,6 +67,7 @@ from dispatcher import (
 from libc import setns
 from places import BPFFS, MAPS_RECORDS
 from stay import stay_behind
+from xdp import record
 from xsk import Socket
 
 __all__ = ("main",)
@@ -119,7 +121,15 @@ class Scene:
         fd = create_map(kind, name, max_entries, 8 if with_programs else 4)
         shown: list[tuple[int, dict[str, int | None]]] = []
         for key, value in entries.items():
-            update_map(fd, key, *value)
+            try:
+                update_map(fd, key, *value)
+            except OSError as e:
+                if kind != XSKMAP or e.errno != errno.ENOBUFS:
+                    raise
+                # Newer kernels take no socket without an RX ring.
+                if "rx" in self.sockets[self._number(value[0])].sizes:
+                    raise
+                continue
             what = {DEVMAP: "ifindex", DEVMAP_HASH: "ifindex", CPUMAP: "qsize"}
             told: dict[str, int | None] = {what.get(kind, "socket"): value[0]}
             if with_programs:
@@ -146,6 +156,7 @@ class Scene:
     def reaches(self, prog: int, *maps: int) -> None:
         """Say which maps a program reaches."""
         ids = [self._id(fd) for fd in maps]
+        record({"what": "prog", "id": self._id(prog), "frags": False})
         self.records.append({"what": "reach", "prog_id": self._id(prog), "maps": ids})
 
     def program(self, name: str, code: bytes, *maps: int, attach_type: int = 0) -> int:

@@ -318,8 +318,8 @@ def _dying(namespaces: dict[str, dict[str, object]]) -> dict[str, object] | None
 
 
 def record_maps() -> dict[str, object] | None:
-    """Return the records of maps.py, and COMMANDs of bpftool: "show", and "dump" of
-    each map by its id, as text.
+    """Return the records of maps.py, COMMANDs of bpftool: "show", and "dump" of each
+    map by its id, as text; and COMMAND `tc -j qdisc show`.
     """
     made = [json.loads(line) for line in lines(MAPS_RECORDS)]
     if not made:
@@ -331,6 +331,7 @@ def record_maps() -> dict[str, object] | None:
     }
     return {
         "made": made,
+        "qdisc": _Command("tc", "-j", "qdisc", "show").result(),
         "show": _Command("bpftool", "-j", "map", "show").result(),
         "dump": {ident: command.result() for ident, command in dumps.items()},
     }
