@@ -31,9 +31,11 @@ from drgn_veth.readers import (
     queues,
     reg_state,
     rps,
+    tcx,
     veth,
     xdp,
     xps,
+    xsk,
 )
 from drgn_veth.snapshot.addresses import Addresses
 from drgn_veth.snapshot.bridge_ports import BridgePorts
@@ -51,6 +53,7 @@ DECLARED = (
     *(qdisc.NetDeviceQdisc, inet.NetDeviceInet, inet6.NetDeviceInet6),
     *(bridge.NetDevicePort, bridge.NetBridgePort, qdisc.Qdisc),
     *(inet.InDevice, inet.InIfaddr, inet6.Inet6Dev, inet6.Inet6Ifaddr),
+    *(tcx.NetDeviceTc, xsk.XdpSock),
 )
 
 
@@ -266,6 +269,14 @@ ON_DEVICE: Mapping[tuple[type[Members], tuple[str, ...]], Compared] = {
         qdisc.netdev_qdisc_id,
         lambda dev, at: Object(dev.prog_, "struct Qdisc *", at).ops.id.string_(),
     ),
+    (NetDevice, ("tcx_ingress",)): (
+        lambda dev: tcx.netdev_tcx_entry(dev, False),
+        itself,
+    ),
+    (NetDevice, ("tcx_egress",)): (
+        lambda dev: tcx.netdev_tcx_entry(dev, True),
+        itself,
+    ),
     (NetDevice, ("ip_ptr",)): (inet.in_dev_get, itself),
     (NetDevice, ("ip6_ptr",)): (inet6.in6_dev_get, itself),
     (NetDevice, ("priv_flags", "rx_handler_data")): (
@@ -306,6 +317,7 @@ NO_READER: Mapping[type[Members], set[str]] = {
     NetDevice: {
         *("ifindex", "name", "mtu", "min_mtu", "max_mtu"),
         *("hard_header_len", "features", "wanted_features", "xdp_features", "tx"),
+        *("miniq_ingress", "miniq_egress"),  # netdev_miniq() may look elsewhere.
         *("next", "prev"),  # See test_devices_are_in_a_ring().
     },
     RxQueue: {"dev"},

@@ -52,7 +52,9 @@ examples:
 what is in it, byte for byte and nothing else:
   the structs that the report reads (struct net, net_device, queues, RPS and XPS
   maps, BPF programs' struct bpf_prog and bpf_prog_aux), with the names, aliases and
-  MAC addresses of all devices and the names of XDP programs; the paths that network
+  addresses of all devices and the names of programs; the entries of maps of devices,
+  CPUs and AF_XDP sockets, state and rings' counts of these sockets, and the name of
+  the process that has each; the paths that network
   namespaces are mounted at and BPF links are pinned at; PIDs of all tasks, names of
   ten processes and the host name of each namespace, and the name of the task that
   holds rtnl_mutex; paths of cgroups, which have the ids of containers and pods;
@@ -61,8 +63,8 @@ what is in it, byte for byte and nothing else:
   the page tables that lead there; VMCOREINFO (release, build, addresses)
 
 what is not in it:
-  memory of user processes; packets; sockets; keys; the kernel's log; instructions
-  of BPF programs and contents of maps; IP addresses and routes; anything else on
+  memory of user processes; packets; other sockets; keys; the kernel's log;
+  instructions of BPF programs and contents of other maps; routes; anything else on
   the same pages
 
 exit status:

@@ -63,7 +63,8 @@ class Map(NamedTuple):
     name: Maybe[str]
     max_entries: Maybe[int]
     entry_count: Maybe[int]
-    entries: Maybe[tuple[MapEntry, ...]]  # the first 64
+    # The first 64 that the kernel would dump, by key.
+    entries: Maybe[tuple[MapEntry, ...]]
 
 
 class Extension(NamedTuple):

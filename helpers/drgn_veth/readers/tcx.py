@@ -41,6 +41,7 @@ def netdev_tcx_entry(dev: Object, egress: bool) -> Object:
     Return the programs of tcx at a device.
 
     :param dev: ``struct net_device *``
+    :param egress: Whether packets that it sends are meant
     :return: ``struct bpf_mprog_entry *``; ``NULL`` if there is neither a program nor a
         filter, and before v6.6
     """

@@ -97,6 +97,7 @@ def xsk_state_name(state: int) -> str:
     """
     Return what a value of ``xdp_sock.state`` means.
 
+    :param state: The value
     :raises ValueError: if no socket can be in such a state
     """
     if not 0 <= state < len(_STATES):

@@ -12,6 +12,7 @@ from typing import Optional
 from ..core.unreadable import Maybe, Unreadable
 from ..model import (
     AfXdpSocket,
+    DeviceRef,
     Extension,
     LoadedProgram,
     Map,
@@ -100,6 +101,14 @@ def extension(extension: Extension) -> str:
     return f"{function} is {name}#{ident}"
 
 
+def _where(device: Maybe[Optional[DeviceRef]], socket: AfXdpSocket) -> str:
+    if socket.state == "ready":
+        return "AF_XDP socket that was never bound"
+    if socket.state == "unbound":
+        return "AF_XDP socket whose device is gone"
+    return f"AF_XDP {words.reference(device)} queue {words.cell(socket.queue)}"
+
+
 class Reached:
     """What the programs of a Snapshot reach, in lines."""
 
@@ -123,10 +132,7 @@ class Reached:
             parts.append(f"CPU {words.cell(entry.cpu)}")
             parts.append(f"qsize {words.cell(entry.qsize)}")
         elif isinstance(entry.socket, AfXdpSocket):
-            bound = entry.device is not None
-            queue = words.cell(entry.socket.queue)
-            at = f"{words.reference(entry.device)} queue {queue}"
-            parts.append(f"AF_XDP {at if bound else 'socket that is not bound'}")
+            parts.append(_where(entry.device, entry.socket))
             parts.append(_holder(entry.socket))
         elif entry.socket is not None:
             parts.append(f"AF_XDP {words.UNKNOWN}")

@@ -158,6 +158,7 @@ class _Maps:
                 entries.append(made)
                 if not isinstance(program, Unreadable) and program:
                     programs.append(program.value_())
+        entries.sort(key=_key)
         if salvage.lost is not None:
             lost = Unreadable(salvage.lost)
             return lost, tuple(entries) if entries else lost, tuple(programs)
@@ -249,6 +250,10 @@ class _Maps:
             extensions = tuple(sorted(own, key=_slot))
         reached = self._of[address] = _Reached(lost or tuple(sorted(ids)), extensions)
         return reached
+
+
+def _key(entry: MapEntry) -> int:
+    return -1 if isinstance(entry.key, Unreadable) else entry.key
 
 
 def _slot(extension: Extension) -> tuple[int, str]:

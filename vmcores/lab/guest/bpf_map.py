@@ -96,9 +96,9 @@ def redirect(fd: int, key: int) -> bytes:
 
 
 def by_queue(fd: int) -> bytes:
-    """bpf_redirect_map(map, ctx->rx_queue_index, XDP_PASS), at a program's start."""
+    """return bpf_redirect_map(map, ctx->rx_queue_index, XDP_PASS)"""
     keys = instruction(0x61, 2, 1, off=16) + instruction(0xB7, 3, imm=XDP_PASS)
-    return keys + _map_in(1, fd) + _call(BPF_FUNC_REDIRECT_MAP)
+    return keys + _map_in(1, fd) + _call(BPF_FUNC_REDIRECT_MAP) + instruction(0x95)
 
 
 def _look_up(fd: int, key: int) -> bytes:

@@ -161,7 +161,7 @@ class Scene:
 
     def program(self, name: str, code: bytes, *maps: int, attach_type: int = 0) -> int:
         """Load an XDP program, pin it, and say which maps it reaches."""
-        fd = load(name, code + leave(), attach_type=attach_type)
+        fd = load(name, code, attach_type=attach_type)
         pin(fd, f"{BPFFS}/{name}")
         self.reaches(fd, *maps)
         return fd
@@ -305,7 +305,9 @@ def _maps(scene: Scene) -> None:
     )
     full = scene.map(DEVMAP, "m_full", 100, {i: (to[i % 3],) for i in range(100)})
     last = scene.map(DEVMAP, "m_last", 2, {1: (to[3],)})
-    by_cpu = scene.program("mx_by_cpu", redirect(last, 1), last, attach_type=BPF_CPUMAP)
+    by_cpu = scene.program(
+        "mx_by_cpu", redirect(last, 1) + leave(), last, attach_type=BPF_CPUMAP
+    )
     cpus = scene.map(
         CPUMAP, "m_cpu", 4, {0: (192, by_cpu), 1: (2048, 0)}, with_programs=True
     )
@@ -315,7 +317,7 @@ def _maps(scene: Scene) -> None:
     reached = (plain, carrying, sparse, many, full, cpus, none)
     for fd in reached:
         code += redirect(fd, 0)
-    scene.program("mx_all", code, *reached, last)
+    scene.program("mx_all", code + leave(), *reached, last)
     _attach("mxa", "xdpdrv", "mx_all")
 
     inner = [scene.map(DEVMAP, f"m_inner{i}", 2, {0: (to[i],)}) for i in range(4)]
@@ -327,7 +329,7 @@ def _maps(scene: Scene) -> None:
     update_map(table, 99999, inner[3])
     update_map(table, 5, inner[0])
     code = inner_redirect(array, 0) + inner_redirect(table, 17)
-    scene.program("mx_inner", code, *inner)
+    scene.program("mx_inner", code + leave(), *inner)
     _attach("mia", "xdpdrv", "mx_inner")
 
     ways = [scene.map(DEVMAP, f"m_way{i}", 2, {0: (to[i],)}) for i in range(2)]
@@ -336,7 +338,7 @@ def _maps(scene: Scene) -> None:
 
     home = _enter(NETNS)
     there = scene.map(DEVMAP, "m_there", 2, {1: (_ifindex("eth0"),)})
-    scene.program("mx_there", redirect(there, 1), there)
+    scene.program("mx_there", redirect(there, 1) + leave(), there)
     _attach("eth0", "xdpgeneric", "mx_there")
     _leave(home)
 
