@@ -108,6 +108,7 @@ BOOTS: dict[str, tuple[_Make, tuple[str, ...]]] = {
         _scene("whose", hooks=[look_at_guest]),
         ("whose_dump", "new_whose_dump"),
     ),
+    "maps": (_scene("maps"), ("maps",)),
     "crowd": (make_crowd, ("crowd",)),
     "corners": (_make_corners, ("corners",)),
     "teardown": (_scene("teardown"), ("teardown",)),
@@ -163,6 +164,11 @@ def dying(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
 @pytest.fixture(scope="session", params=KERNELS)
 def whose_dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     return booted.get(request.param, "whose")
+
+
+@pytest.fixture(scope="session", params=KERNELS)
+def maps(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+    return booted.get(request.param, "maps")
 
 
 @pytest.fixture(scope="session", params=KERNELS)

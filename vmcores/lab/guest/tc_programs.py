@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import os
+import resource
 import socket
 import struct
 import sys
@@ -44,6 +45,8 @@ def _attach(name: str, device: str, hook: str, path: str) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run a command."""
+    # Before v5.11, programs count against it.
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY,) * 2)
     command, *rest = arguments
     if command == "load":
         for name in rest:
