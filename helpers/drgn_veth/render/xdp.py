@@ -26,8 +26,10 @@ _MOST_ENTRIES = 64
 
 
 def carries_xdp(device: Device) -> bool:
-    """Return whether a device has an XDP program, or may have one."""
-    return any(getattr(device.xdp, mode) is not None for mode in XDP_MODES)
+    """Return whether a device has an XDP program or an AF_XDP socket, or may have."""
+    return device.af_xdp != () or any(
+        getattr(device.xdp, mode) is not None for mode in XDP_MODES
+    )
 
 
 def _holder(holder: Holder) -> str:
