@@ -183,6 +183,7 @@ _DEVICE = _record(
         "bond": _of_kind(mode=_TEXT),
         "bridge_port": _of_kind(state=_TEXT),
         "netkit": _of_kind(mode=_TEXT, policy=_TEXT, primary=_FLAG),
+        "tc": _maybe(_list(_record({"where": _text, "name": _TEXT}))),
     },
 )
 

@@ -45,6 +45,7 @@ NEVER: Mapping[str, Mapping[str, str]] = {
         "refcount": "it changes all the time",
         "ref_tasks": "processes come and go",
         "ref_trackers": "references come and go",
+        "af_xdp": "sockets come and go",
         "uppers": "the lowers of another device",
         "matched": "a filter of the report",
     },
@@ -184,6 +185,17 @@ def _lowers(given: Given) -> Any:
     return tuple(sorted(kept, key=repr))
 
 
+def _tc(given: Given) -> Any:
+    # In the order in which they run.
+    programs = given.record["tc"]
+    if not isinstance(programs, tuple):
+        return programs or ()
+    lost = [one["name"] for one in programs if isinstance(one["name"], Unreadable)]
+    if lost:
+        return lost[0]
+    return tuple(f"{one['where']} {one['name']}" for one in programs)
+
+
 DEVICE: Sequence[Field] = (
     Field("netns_label", _place),
     *map(_plain, ("name", "altnames", "alias", "kind")),
@@ -208,6 +220,7 @@ DEVICE: Sequence[Field] = (
         *("xdp.queues.prog_id", "prog_id", "xdp.queues"),
         lambda prog_id: prog_id is not None,
     ),
+    Field("tc", _tc),
     _queues("rps.cpus", "cpus", "rps"),
     _queues("rps.flow_entries", "flow_entries", "rps"),
     _queues("xps.cpus", "cpus", "xps"),
