@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Optional
 
 from ..core.nearest import listed, offer
 from ..core.unreadable import Unreadable
-from ..model import Device, Snapshot
+from ..model import XDP_MODES, Device, Snapshot, XdpProgram
 from .netns_names import FilterError, as_in_snapshot, is_pattern, netns_words
 
 __all__ = (
@@ -132,11 +132,21 @@ def matching(snapshot: Snapshot, wanted: Wanted) -> Sequence[Device]:
     return devices
 
 
+def _maps_of(devices: Iterable[Device]) -> set[object]:
+    # Identifiers of the maps that their programs reach.
+    ids: set[object] = set()
+    for device in devices:
+        for program in (getattr(device.xdp, mode) for mode in XDP_MODES):
+            if isinstance(program, XdpProgram) and isinstance(program.maps, tuple):
+                ids.update(program.maps)
+    return ids
+
+
 def keep(snapshot: Snapshot, wanted: Wanted) -> Snapshot:
     """
     Return a Snapshot that is whole in itself: the devices that match all filters, the
-    pairs with such a device at either end, both ends of these, and all their
-    namespaces. What matched is marked.
+    pairs with such a device at either end, both ends of these, all their namespaces,
+    and the maps that their programs reach. What matched is marked.
 
     :raises FilterError: see :func:`matching()`
     """
@@ -156,6 +166,7 @@ def keep(snapshot: Snapshot, wanted: Wanted) -> Snapshot:
     )
     given = frozenset(wanted.netns or ())
     places = given.union(device.netns for device in devices)
+    maps = _maps_of(devices)
     return snapshot._replace(
         namespaces=tuple(
             n._replace(matched=True) if n.inum in given else n
@@ -164,6 +175,7 @@ def keep(snapshot: Snapshot, wanted: Wanted) -> Snapshot:
         ),
         devices=devices,
         pairs=pairs,
+        maps=tuple(map for map in snapshot.maps if map.id in maps),
     )
 
 
