@@ -396,8 +396,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except OSError as e:
-        print(f"maps.py: {e}", file=sys.stderr)
-        raise
+    sys.exit(main(sys.argv[1:]))
