@@ -63,14 +63,23 @@ def _common(flows: Sequence[Sequence[Step]]) -> tuple[int, int]:
     return first, last
 
 
-def _text(step: Step, known: Sequence[int]) -> str:
+def _text(step: Step, known: Sequence[int], told: set[object]) -> str:
     where = ""
     if step.kind in _NAMELESS and step.device.net_device not in known:
         where = f"{cell(step.device.name)}: "
     function = f"({step.function})" if step.function else ""
     lines = [f"{where}{for_terminal(step.text)} {function}".rstrip()]
-    lines += [f"or{KEEP}else:{KEEP}{for_terminal(s)}" for s in step.alternatives]
+    if told.isdisjoint(_alternatives(step)):
+        lines += [f"or:{KEEP}{for_terminal(s)}" for s in step.alternatives]
+    told.update(_alternatives(step))
     return "\n".join(lines)
+
+
+def _alternatives(step: Step) -> set[object]:
+    # What is told once in a table.
+    if not step.alternatives:
+        return set()
+    return {(step.kind, step.device.net_device, step.alternatives)}
 
 
 def _queues(flow: Flow) -> str:
@@ -81,9 +90,11 @@ def _queues(flow: Flow) -> str:
     return "all"
 
 
-def _rows(label: str, steps: Sequence[Step], known: Sequence[int]) -> Iterator[Row]:
+def _rows(
+    label: str, steps: Sequence[Step], known: Sequence[int], told: set[object]
+) -> Iterator[Row]:
     for step in steps:
-        yield label, step.kind, _text(step, known)
+        yield label, step.kind, _text(step, known, told)
         label = ""
 
 
@@ -97,6 +108,7 @@ def _ended(flow: Flow) -> list[Step]:
 
 
 def _table(shown: Path, style: Style) -> list[str]:
+    told: set[object] = set()
     known = [shown.device.net_device]
     if shown.peer is not None:
         known.append(shown.peer.net_device)
@@ -105,13 +117,13 @@ def _table(shown: Path, style: Style) -> list[str]:
         return []
     if len(flows) == 1:
         flow, steps = flows[0]
-        return grid(_COLUMNS, list(_rows(_queues(flow), steps, known)), style)
+        return grid(_COLUMNS, list(_rows(_queues(flow), steps, known, told)), style)
     first, last = _common([steps for _, steps in flows])
     some = flows[0][1]
-    rows = list(_rows("all", some[:first], known))
+    rows = list(_rows("all", some[:first], known, told))
     for flow, steps in flows:
-        rows += _rows(_queues(flow), steps[first : len(steps) - last], known)
-    rows += _rows("then", some[len(some) - last :], known)
+        rows += _rows(_queues(flow), steps[first : len(steps) - last], known, told)
+    rows += _rows("then", some[len(some) - last :], known, told)
     return grid(_COLUMNS, rows, style)
 
 

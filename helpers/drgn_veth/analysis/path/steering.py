@@ -259,16 +259,15 @@ def steer(trail: Trail, device: Device, backlog: bool) -> None:
         rx = len(queues)
     queue = rps_queue(mapping, rx)
     if queue is None:
-        said = ""
-        if rx > 1:
-            said = ": the kernel warns of it once a boot"
+        said = ("the kernel warns of it, once per boot",) if rx > 1 else ()
         trail.add(
             "rps",
             "get_rps_cpu",
             device,
             "RPS skipped: queue index ",
             Slot("index"),
-            f" >= {count(rx, 'real RX queue')}{said}",
+            f" >= {count(rx, 'real RX queue')}",
+            alternatives=said,
             cpus=None,
             index=index,
             skipped=True,

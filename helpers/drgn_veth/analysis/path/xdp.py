@@ -11,6 +11,7 @@ from typing import Optional
 
 from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, XdpProgram, XdpQueue
+from ..names import name_of
 from .records import Slot, Value
 from .redirect import redirects, sent_back
 from .steering import rps_queue
@@ -96,8 +97,8 @@ def native(
         back = (f"XDP_TX: {sent_back(trail, sender)}",)
     reached = redirects(trail, device, program)
     trail.add(
-        *("native", function, device, f"{name} runs first; XDP_PASS goes on"),
-        alternatives=("XDP_DROP, XDP_ABORTED: dropped", *back, reached.words),
+        *("native", function, device, f"{name} before GRO and RPS; XDP_PASS goes on"),
+        alternatives=(*back, reached.words, "dropped by any other verdict"),
         prog_id=rq.prog_id,
         bypassed=0,
         rx_queue_index=rq.queue,
@@ -124,13 +125,13 @@ def native_of_driver(trail: Trail, device: Device) -> None:
         )
         return
     reached = redirects(trail, device, program)
-    text = f"native {program_name(program)} runs first; XDP_PASS goes on"
+    text = f"native {program_name(program)} before GRO and RPS; XDP_PASS goes on"
     trail.add(
         *("native", "bpf_prog_run_xdp", device, text),
         alternatives=(
-            "XDP_DROP, XDP_ABORTED: dropped",
             "XDP_TX: out again where it came in",
             reached.words,
+            "dropped by any other verdict",
         ),
         prog_id=program.id,
         bypassed=0,
@@ -167,15 +168,15 @@ def generic(trail: Trail, device: Device, always: bool = True) -> None:
         return
     reached = redirects(trail, device, program, generic=True)
     trail.add(
-        *("generic", function, device, f"generic {program_name(program)} runs"),
-        " (rx_queue_index ",
+        *("generic", function, device, f"generic {program_name(program)}"),
+        ", rx_queue_index ",
         Slot("rx_queue_index"),
-        "); XDP_PASS goes on",
+        "; XDP_PASS goes on",
         alternatives=(
-            "XDP_DROP, XDP_ABORTED: dropped",
-            "XDP_TX: out again by the same device",
+            f"XDP_TX: out again by {name_of(device)}",
             reached.words,
-            "copied first if cloned, in fragments, or with little headroom",
+            "dropped by any other verdict",
+            "copied before that: what is cloned, in fragments, or has little headroom",
         ),
         prog_id=program.id,
         rx_queue_index=_generic_index(trail, device),
