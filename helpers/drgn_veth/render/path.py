@@ -26,6 +26,7 @@ _COLUMNS = (
     Column("STEP", least=4),
     Column("WHAT HAPPENS", least=20, indent="  "),
 )
+_ALSO = "also: "  # what happens as well, and not instead
 #: Steps whose text does not say at which device they are.
 _NAMELESS = ("generic", "tc-ingress", "tc-egress", "vlan", "rps", "rfs", "cpu")
 
@@ -70,9 +71,18 @@ def _text(step: Step, known: Sequence[int], told: set[object]) -> str:
     function = f"({step.function})" if step.function else ""
     lines = [f"{where}{for_terminal(step.text)} {function}".rstrip()]
     if told.isdisjoint(_alternatives(step)):
-        lines += [f"or:{KEEP}{for_terminal(s)}" for s in step.alternatives]
+        lines += map(_alternative, step.alternatives)
     told.update(_alternatives(step))
     return "\n".join(lines)
+
+
+def _alternative(text: str) -> str:
+    word, found, rest = text.partition(_ALSO)
+    return (
+        f"{_ALSO.strip()}{KEEP}{for_terminal(rest)}"
+        if found and not word
+        else (f"or:{KEEP}{for_terminal(text)}")
+    )
 
 
 def _alternatives(step: Step) -> set[object]:

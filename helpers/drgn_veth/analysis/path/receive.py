@@ -52,6 +52,22 @@ def _another_round(trail: Trail, device: Device, function: str) -> None:
     receive_core(trail, device)
 
 
+def _bridge(trail: Trail, device: Device) -> None:
+    # The packet keeps the queue mapping that it has at the port.
+    rx = device.queues.rx.real
+    alternatives: tuple[str, ...] = ()
+    if has_steering(device) and isinstance(rx, int):
+        alternatives = (f"RPS skips it if its queue index at the port is {rx} or more",)
+    trail.add(
+        *("receive", "br_pass_frame_up", device),
+        "from a port: to its own address, or flooded",
+        alternatives=alternatives,
+        via="netif_receive_skb",
+    )
+    steer(trail, device, backlog=False)
+    receive_core(trail, device)
+
+
 def _received(trail: Trail, device: Device, queue: int) -> None:
     kind = device.kind
     if isinstance(device.flags, tuple) and "UP" not in device.flags:
@@ -60,6 +76,9 @@ def _received(trail: Trail, device: Device, queue: int) -> None:
         )
         trail.ends = f"dropped: {name_of(device)} is down"
         return
+    if isinstance(device.flags, tuple) and "LOWER_UP" not in device.flags:
+        text = "no carrier: nothing arrives now"
+        trail.add("receive", "netif_carrier_ok", device, text, via=None)
     if kind == "dummy":
         trail.add("receive", "dummy_xmit", device, "a dummy receives nothing", via=None)
         trail.ends = "nothing arrives: a dummy drops what is sent to it"
@@ -68,10 +87,12 @@ def _received(trail: Trail, device: Device, queue: int) -> None:
         _another_round(trail, device, _ANOTHER_ROUND[kind])
         return
     if kind == "bridge":
-        text = "from a port: to its own address, or flooded"
-        trail.add("receive", "br_pass_frame_up", device, text, via="netif_receive_skb")
-        trail.mapping = Unreadable("it is that of the port")
-        steer(trail, device, backlog=False)
+        _bridge(trail, device)
+        return
+    if isinstance(device.flags, tuple) and "LOOPBACK" in device.flags:
+        text = "what was sent on it"
+        trail.add("receive", "loopback_xmit", device, text, via="netif_rx")
+        steer(trail, device, backlog=True)
         receive_core(trail, device)
         return
     rx = device.queues.rx.real

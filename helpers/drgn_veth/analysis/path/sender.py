@@ -73,9 +73,7 @@ def _xps(trail: Trail, device: Device, tx: int, chosen: Sequence[int]) -> None:
         text = f"{number}: queue 0"
         trail.add("xps", "netdev_core_pick_tx", device, text, real_num_tx_queues=tx)
         return
-    alternatives: tuple[str, ...] = (
-        "a socket keeps its queue while its packets are on the way",
-    )
+    alternatives: tuple[str, ...] = ("a socket keeps the queue that it had",)
     xps = device.xps
     if isinstance(xps, Unreadable):
         text = f"XPS could not be read: {xps.reason}"
@@ -87,7 +85,7 @@ def _xps(trail: Trail, device: Device, tx: int, chosen: Sequence[int]) -> None:
         )
         return
     if any(queue.rx_queues for queue in xps):
-        alternatives += ("or the queue that XPS has for the RX queue of its socket",)
+        alternatives += ("the queue that XPS has for the RX queue of its socket",)
     if not any(queue.cpus for queue in xps):
         text = f"no XPS: each flow has one of {number}, by its hash"
         if tx != len(chosen):
@@ -96,7 +94,7 @@ def _xps(trail: Trail, device: Device, tx: int, chosen: Sequence[int]) -> None:
             *("xps", "skb_tx_hash", device, text),
             alternatives=(
                 *alternatives,
-                "a forwarded packet takes the TX queue of the RX queue it came by",
+                "a forwarded packet keeps the number of its RX queue",
             ),
             real_num_tx_queues=tx,
         )

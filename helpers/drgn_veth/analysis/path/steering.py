@@ -17,6 +17,7 @@ from .records import Slot, Value
 from .trail import Trail
 
 __all__ = (
+    "first_skipped",
     "has_steering",
     "is_recorded",
     "mapping_after_veth",
@@ -81,6 +82,16 @@ def rps_queue(mapping: int, rx: int) -> Optional[int]:
     """
     index = rx_index(mapping) or 0
     return index if index < rx else None
+
+
+def first_skipped(rx: int) -> int:
+    """
+    Return the first TX queue of a veth whose packets RPS and RFS of its peer skip.
+
+    :param rx: Real RX queues of the peer
+    """
+    # TX queue N is taken for rx-(N-1). Those that veth_xmit() records are below rx.
+    return rx + 1
 
 
 def used_count(rx: int, tx: int) -> int:
@@ -192,7 +203,7 @@ def _cpu(
         apart = [cpu for cpu in known if cpu in isolated]
         if apart:
             numbers["isolated"] = tuple(apart)
-            alternatives.append(f"{cpu_words(apart)} isolated (isolcpus)")
+            alternatives.append(f"also: {cpu_words(apart)} isolated")
         function = "enqueue_to_backlog"
     elif isinstance(cpus, Unreadable):
         words = "CPU unknown"
@@ -205,9 +216,11 @@ def _cpu(
         if function == "enqueue_to_backlog":
             words += ": its backlog"
     if rfs:
-        alternatives.append("or the CPU that RFS chooses")
+        alternatives.append("the CPU that RFS chooses")
     for cpu, length in trail.topology.backlogs(cpus):
-        alternatives.append(f"the backlog of CPU {cpu} has {count(length, 'packet')}")
+        alternatives.append(
+            f"also: the backlog of CPU {cpu} has {count(length, 'packet')}"
+        )
     trail.add(
         "cpu", function, device, words, alternatives=tuple(alternatives), **numbers
     )
@@ -259,7 +272,7 @@ def steer(trail: Trail, device: Device, backlog: bool) -> None:
         rx = len(queues)
     queue = rps_queue(mapping, rx)
     if queue is None:
-        said = ("the kernel warns of it, once per boot",) if rx > 1 else ()
+        said = ("also: the kernel warns of it, once per boot",) if rx > 1 else ()
         trail.add(
             "rps",
             "get_rps_cpu",

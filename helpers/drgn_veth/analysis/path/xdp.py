@@ -176,7 +176,7 @@ def generic(trail: Trail, device: Device, always: bool = True) -> None:
             f"XDP_TX: out again by {name_of(device)}",
             reached.words,
             "dropped by any other verdict",
-            "copied before that: what is cloned, in fragments, or has little headroom",
+            "also: copies what is cloned, in fragments, or has little headroom",
         ),
         prog_id=program.id,
         rx_queue_index=_generic_index(trail, device),
