@@ -39,7 +39,11 @@ def _is_quiet(step: Step) -> bool:
     # It says that nothing happens.
     if step.kind in ("native", "generic"):
         return step.numbers.get("prog_id") is None
-    return step.kind == "gro" and step.numbers.get("on") == 0 and step.text == "GRO off"
+    return (
+        step.kind == "gro"
+        and step.numbers.get("on") is False
+        and step.text == "GRO off"
+    )
 
 
 def _same(steps: Sequence[Optional[Step]]) -> bool:

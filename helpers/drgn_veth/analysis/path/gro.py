@@ -17,10 +17,10 @@ def gro(trail: Trail, device: Device) -> None:
         text = f"features could not be read: {features.reason}"
         trail.add("gro", function, device, text, on=features)
     elif not features & NETIF_F_GRO:
-        trail.add("gro", function, device, "GRO off", on=0)
+        trail.add("gro", function, device, "GRO off", on=False)
     elif device.xdp.generic is not None:
         text = "GRO skipped: the device has a generic program"
-        trail.add("gro", function, device, text, on=0)
+        trail.add("gro", function, device, text, on=False)
     else:
         text = "GRO on: packets of a flow become one"
-        trail.add("gro", function, device, text, on=1)
+        trail.add("gro", function, device, text, on=True)

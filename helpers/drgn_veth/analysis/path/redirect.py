@@ -220,10 +220,10 @@ def _to_cpu(
 ) -> Draft:
     online = trail.topology.target.online_cpus
     text = f"{where}: CPU {entry.cpu}, in a queue of {entry.qsize}"
-    takes = 1
+    takes = True
     if isinstance(online, tuple) and entry.cpu not in online:
         text += ": offline"
-        takes = 0
+        takes = False
     more = {"cpu": entry.cpu, "qsize": entry.qsize, "takes": takes}
     return Draft(
         *("redirect", "cpu_map_enqueue", device.ref, (text,)), {**numbers, **more}

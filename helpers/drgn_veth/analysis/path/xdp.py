@@ -65,7 +65,7 @@ def native(
         trail.add(
             *("native", function, device, "no native program"),
             prog_id=None,
-            bypassed=0,
+            bypassed=False,
         )
         return
     name = "native program"
@@ -80,7 +80,7 @@ def native(
         return
     if rq is None:
         text = f"{name} bypassed: netif_rx() runs no native program"
-        trail.add("native", "veth_xmit", device, text, prog_id=number, bypassed=1)
+        trail.add("native", "veth_xmit", device, text, prog_id=number, bypassed=True)
         return
     if isinstance(rq.prog_id, Unreadable):
         text = f"which program runs could not be read: {rq.prog_id.reason}"
@@ -90,7 +90,7 @@ def native(
         return
     if rq.prog_id is None:
         text = f"{name} bypassed: these RX queues have no program (rq->xdp_prog)"
-        trail.add("native", function, device, text, prog_id=number, bypassed=1)
+        trail.add("native", function, device, text, prog_id=number, bypassed=True)
         return
     back: tuple[str, ...] = ()
     if sender is not None:
@@ -100,7 +100,7 @@ def native(
         *("native", function, device, f"{name} before GRO and RPS; XDP_PASS goes on"),
         alternatives=(*back, reached.words, "dropped by any other verdict"),
         prog_id=rq.prog_id,
-        bypassed=0,
+        bypassed=False,
         rx_queue_index=rq.queue,
     )
     reached.add(trail)
@@ -113,7 +113,7 @@ def native_of_driver(trail: Trail, device: Device) -> None:
         trail.add(
             *("native", "bpf_prog_run_xdp", device, "no native program"),
             prog_id=None,
-            bypassed=0,
+            bypassed=False,
         )
         return
     if isinstance(program, Unreadable):
@@ -134,7 +134,7 @@ def native_of_driver(trail: Trail, device: Device) -> None:
             "dropped by any other verdict",
         ),
         prog_id=program.id,
-        bypassed=0,
+        bypassed=False,
     )
     reached.add(trail)
 
