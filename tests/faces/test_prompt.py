@@ -164,7 +164,7 @@ def test_help(name: str, option: str, prog: Program) -> None:
         ("--kind vteh", "no device is of kind vteh; nearest: veth"),
         ("--address nonsense", "'nonsense' is not an IP address"),
         ("--core", "unrecognized arguments: --core"),
-        ("--output /nonexistent/x", "cannot write /nonexistent/x"),
+        ("--device xpsa --output /nonexistent/x", "cannot write /nonexistent/x"),
     ],
 )
 def test_mistake(

@@ -7,6 +7,7 @@ Where the packets of a device go.
 """
 
 import argparse
+from collections.abc import Sequence
 from typing import Optional
 
 from drgn import Program
@@ -83,7 +84,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
         "names",
         metavar="DEVICE",
         nargs="*",
-        help="name or altname of the device",
+        help="name or altname of a device, or a shell pattern of them",
     )
     asked = p.add_argument_group("path")
     asked.add_argument(
@@ -100,7 +101,9 @@ def add_options(p: argparse.ArgumentParser) -> None:
         action="store_true",
         help="go on through bridges and further pairs, until packets leave or end",
     )
-    only = p.add_argument_group("filters", "For a name that is there more than once.")
+    only = p.add_argument_group(
+        "filters", "They choose among devices of the same name."
+    )
     add_filter_options(only)
     output = p.add_argument_group("output")
     output.add_argument(
@@ -119,7 +122,9 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _chosen(prog: Program, snapshot: Snapshot, args: argparse.Namespace) -> Device:
+def _chosen(
+    prog: Program, snapshot: Snapshot, args: argparse.Namespace
+) -> Sequence[Device]:
     args.devices = [*args.devices, *map(as_in_snapshot, args.names)]
     only: Wanted = wanted(prog, snapshot, args)
     if only.everything:
@@ -128,30 +133,34 @@ def _chosen(prog: Program, snapshot: Snapshot, args: argparse.Namespace) -> Devi
         found = filters.matching(snapshot, only)
     except FilterError as e:
         raise UsageError(str(e)) from None
-    if len(found) == 1:
-        return found[0]
+    if len(found) == 1 or args.format == "table":
+        return found
     names = [f"{device.name} ({netns(device.ref)})" for device in found]
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     listed = ", ".join(names[:_MOST_NAMES])
     raise UsageError(
-        f"{len(found)} devices match: {listed}{more}; --netns says which one"
+        f"JSON has one path, but {len(found)} devices match: {listed}{more}; --netns "
+        "says which one"
     )
 
 
-def _path(prog: Program, snapshot: Snapshot, args: argparse.Namespace) -> Path:
-    device = _chosen(prog, snapshot, args)
+def _paths(prog: Program, snapshot: Snapshot, args: argparse.Namespace) -> list[Path]:
     try:
-        return trace(snapshot, device, args.queue, args.cpu, args.follow)
+        return [
+            trace(snapshot, device, args.queue, args.cpu, args.follow)
+            for device in _chosen(prog, snapshot, args)
+        ]
     except PathError as e:
         raise UsageError(str(e)) from None
 
 
-def _render(args: argparse.Namespace, found: Path) -> str:
+def _render(args: argparse.Namespace, found: Sequence[Path]) -> str:
     if args.format == "json":
-        return "".join(as_json(found))
+        return "".join(as_json(found[0]))
     from ..render.path import path
 
-    return path(found, style_for(args.output, args.color), args.cpu)
+    style = style_for(args.output, args.color)
+    return "\n".join(path(one, style, args.cpu) for one in found)
 
 
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
@@ -160,21 +169,21 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
 
 
 def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
-    """Do what the options say, and return the path."""
+    """Do what the options say, and return the paths."""
     check_output(args.output, opening.inputs(prog, args))
     check_format(args.format)
     target = opening.open_target(prog, args)
     snapshot = opening.take(target)
-    found = _path(target, snapshot, args)
+    found = _paths(target, snapshot, args)
     write_output(_render(args, found), args.output, opening.inputs(target, args))
     warn_of_missing(_only(snapshot, found))
-    return Shown([found])
+    return Shown(found)
 
 
-def _only(snapshot: Snapshot, found: Path) -> Snapshot:
-    # The devices that the path is about.
+def _only(snapshot: Snapshot, found: Sequence[Path]) -> Snapshot:
+    # The devices that the paths are about.
     met: set[int] = set()
-    todo = [found]
+    todo = [*found]
     while todo:
         one = todo.pop()
         met.add(one.device.net_device)

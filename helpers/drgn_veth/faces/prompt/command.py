@@ -51,7 +51,7 @@ _FACES: Mapping[str, _Face] = {
     ),
     "xdp": _Face(xdp.add_options, xdp.show, code.xdp, "attempts: device, mode, answer"),
     "rps": _Face(rps.add_options, rps.show, code.rps, "devices"),
-    "path": _Face(veth_path.add_options, veth_path.show, code.path, "the path"),
+    "path": _Face(veth_path.add_options, veth_path.show, code.path, "paths"),
 }
 
 
