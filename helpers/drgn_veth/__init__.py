@@ -40,6 +40,7 @@ from .readers.bpf_prog import (
     bpf_prog_name,
     bpf_prog_tag,
     bpf_prog_uid,
+    bpf_prog_used_maps,
     for_each_xdp_prog,
 )
 from .readers.bridge import br_port_get, br_port_state
@@ -49,6 +50,7 @@ from .readers.cleanup_net import (
     for_each_net_beside,
     for_each_net_in_cleanup,
 )
+from .readers.cpumap import for_each_cpu_map_entry
 from .readers.cpumask import nr_cpu_ids, num_possible_cpus, online_cpus
 from .readers.crash import crash_time
 from .readers.driver import (
@@ -65,6 +67,8 @@ from .readers.files import (
     for_each_file_bounded,
     sock_net,
 )
+from .readers.fq_codel import codel_enqueue_time, for_each_fq_codel_flow
+from .readers.gro import napi_gro_held
 from .readers.inet import in_dev_for_each_ifa, in_dev_get, netdev_inet_addresses
 from .readers.inet6 import in6_dev_for_each_ifa, in6_dev_get, netdev_inet6_addresses
 from .readers.ipvlan import ipvlan_flags, ipvlan_mode, ipvlan_port
@@ -93,7 +97,13 @@ from .readers.netns import (
 from .readers.nsfs import netns_name, nsfs_inode_net_ns
 from .readers.nsproxy import nsproxy_nodename, task_net
 from .readers.peer import netdev_peer
-from .readers.qdisc import netdev_qdisc_id
+from .readers.ptr_ring import for_each_ptr_ring_entry, ptr_ring_used
+from .readers.qdisc import (
+    for_each_netdev_qdisc,
+    netdev_qdisc_id,
+    pfifo_fast_bands,
+    qdisc_priv,
+)
 from .readers.queues import (
     netdev_num_rx_queues,
     netdev_num_tx_queues,
@@ -113,7 +123,10 @@ from .readers.rps import (
     rx_queue_rps_map,
 )
 from .readers.rtnl import rtnl_owner
+from .readers.skb import skb_queue_walk
+from .readers.softnet_data import softnet_data
 from .readers.task import for_each_net_task, net_for_pid, task_comm
+from .readers.tun import for_each_tun_file
 from .readers.unregister import (
     for_each_netdev_chained,
     for_each_netdev_on_stack,
@@ -189,10 +202,12 @@ __all__ = (
     "bpf_prog_offload_requested",
     "bpf_prog_tag",
     "bpf_prog_uid",
+    "bpf_prog_used_maps",
     "br_port_get",
     "br_port_state",
     "cgroup_path_bounded",
     "cleanup_net_worker",
+    "codel_enqueue_time",
     "crash_time",
     "dev_get_flags",
     "dev_net",
@@ -205,7 +220,9 @@ __all__ = (
     "find_net",
     "find_netdev",
     "for_each_altname",
+    "for_each_cpu_map_entry",
     "for_each_file_bounded",
+    "for_each_fq_codel_flow",
     "for_each_net_beside",
     "for_each_net_bounded",
     "for_each_net_in_cleanup",
@@ -214,10 +231,13 @@ __all__ = (
     "for_each_netdev_bounded",
     "for_each_netdev_chained",
     "for_each_netdev_on_stack",
+    "for_each_netdev_qdisc",
     "for_each_netdev_todo",
     "for_each_netdev_tracker",
     "for_each_peernet",
+    "for_each_ptr_ring_entry",
     "for_each_task_cgroup",
+    "for_each_tun_file",
     "for_each_xdp_link",
     "for_each_xdp_prog",
     "in6_dev_for_each_ifa",
@@ -230,6 +250,7 @@ __all__ = (
     "macvlan_dev_mode",
     "macvlan_priv",
     "messages_in",
+    "napi_gro_held",
     "net_for_pid",
     "net_inum",
     "net_is_dying",
@@ -284,7 +305,10 @@ __all__ = (
     "nsfs_inode_net_ns",
     "nsproxy_nodename",
     "online_cpus",
+    "pfifo_fast_bands",
     "possible_cpus",
+    "ptr_ring_used",
+    "qdisc_priv",
     "read_target",
     "ref_tracker_stack",
     "rps_map_cpus",
@@ -293,7 +317,9 @@ __all__ = (
     "rx_queue_memory_provider",
     "rx_queue_rps_flow_entries",
     "rx_queue_rps_map",
+    "skb_queue_walk",
     "sock_net",
+    "softnet_data",
     "take_snapshot",
     "target_kind",
     "target_types",

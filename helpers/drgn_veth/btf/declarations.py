@@ -49,6 +49,8 @@ VARIABLES: Mapping[str, str] = {
     # Up to v6.8; then it is a member of net_hotdata.
     "rps_sock_flow_table": "struct rps_sock_flow_table *",
     "rtnl_mutex": "struct mutex",
+    # A per-CPU variable.
+    "softnet_data": "struct softnet_data",
     "socket_file_ops": "const struct file_operations",
     "super_blocks": "struct list_head",
 }
@@ -62,6 +64,8 @@ OPTIONAL_MODULE_TYPES: tuple[tuple[str, str], ...] = (
     ("struct ipvl_dev", "ipvlan"),
     ("struct macvlan_dev", "macvlan"),
     ("struct net_bridge_port", "bridge"),
+    ("struct tun_file", "tun"),
+    ("struct tun_struct", "tun"),
     ("struct vlan_dev_priv", "8021q"),
 )
 

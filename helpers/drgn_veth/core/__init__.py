@@ -14,6 +14,7 @@ __all__ = (
     "names",
     "nearest",
     "netdev_features",
+    "packets",
     "salvage",
     "skbuff",
     "sparse_layout",

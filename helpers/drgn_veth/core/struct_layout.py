@@ -93,9 +93,9 @@ class Members:
 # The return type is that of the value in a record, as with dataclasses.field().
 
 
-def number(path: str) -> Maybe[int]:
+def number(*paths: str) -> Maybe[int]:
     """Declare an integer, a bool or an enum."""
-    return cast("Maybe[int]", Member((path,), Kind.NUMBER))
+    return cast("Maybe[int]", Member(paths, Kind.NUMBER))
 
 
 def optional_number(path: str) -> Maybe[Optional[int]]:

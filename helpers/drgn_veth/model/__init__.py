@@ -15,6 +15,7 @@ All can be imported from here. What the JSON leaves out is in
 """
 
 from .device import Device, Driver, Features, Pair
+from .in_flight import PacketInFlight, QueueInFlight
 from .in_json import NOT_IN_JSON, device_place, unreadable_in
 from .kinds import (
     Bond,
@@ -54,8 +55,10 @@ __all__ = (
     "Namespace",
     "NetTask",
     "Netkit",
+    "PacketInFlight",
     "Pair",
     "QueueCount",
+    "QueueInFlight",
     "Queues",
     "RecordsRxQueue",
     "RefTracker",

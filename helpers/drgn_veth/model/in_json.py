@@ -8,7 +8,7 @@ What the JSON leaves out, and where in it a value is or is missing.
 
 from collections.abc import Iterator, Mapping
 
-from ..core.unreadable import Maybe, Unreadable
+from ..core.unreadable import NOT_IN_SLICE, Maybe, Unreadable
 from .device import Device
 from .kinds import Bond
 from .namespace import Namespace
@@ -85,3 +85,6 @@ def unreadable_in(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
         yield from _below(namespace, f"namespaces[{i}]", known)
     for device in snapshot.devices:
         yield from _below(device, device_place(device), known)
+    for place, why in _below(snapshot.in_flight, "in_flight", known):
+        if why != NOT_IN_SLICE:  # That was meant.
+            yield place, why

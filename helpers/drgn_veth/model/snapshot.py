@@ -8,6 +8,7 @@ from typing import NamedTuple, Optional
 
 from ..core.unreadable import Maybe
 from .device import Device, Pair
+from .in_flight import QueueInFlight
 from .namespace import Namespace
 from .target import Kernel, Target
 from .xdp import LoadedProgram, XdpLink
@@ -27,3 +28,5 @@ class Snapshot(NamedTuple):
     kernel: Optional[Kernel] = None
     links: tuple[XdpLink, ...] = ()
     programs: Maybe[tuple[LoadedProgram, ...]] = ()
+    # None: nobody has looked.
+    in_flight: Maybe[Optional[tuple[QueueInFlight, ...]]] = None

@@ -32,6 +32,7 @@ __all__ = (
     "bpf_prog_name",
     "bpf_prog_tag",
     "bpf_prog_uid",
+    "bpf_prog_used_maps",
     "for_each_xdp_prog",
     "has_dev_bound",
     "has_xdp_frags",
@@ -236,8 +237,20 @@ def bpf_prog_maps_may_have_programs(prog: Object) -> bool:
     :param prog: ``struct bpf_prog *``
     :raises WalkError: if it has more maps than any program
     """
+    return any(map(_may_have_programs, bpf_prog_used_maps(prog)))
+
+
+def bpf_prog_used_maps(prog: Object) -> Iterator[Object]:
+    """
+    Iterate over the maps of a program.
+
+    :param prog: ``struct bpf_prog *``
+    :return: Iterator of ``struct bpf_map *`` objects
+    :raises WalkError: if it has more maps than any program
+    """
     count = prog.aux.used_map_cnt.value_()
     if count > _MAX_USED_MAPS:
         raise WalkError(f"a program with {count} maps")
     maps = prog.aux.used_maps.read_()
-    return any(_may_have_programs(maps[i].read_()) for i in range(count))
+    for i in range(count):
+        yield maps[i].read_()

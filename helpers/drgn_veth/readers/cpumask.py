@@ -13,7 +13,7 @@ from drgn import FaultError, Object, Program, sizeof
 from drgn.helpers.common.prog import takes_program_or_default
 from drgn.helpers.linux.cpumask import cpu_online_mask, cpu_possible_mask
 
-__all__ = ("nr_cpu_ids", "num_possible_cpus", "online_cpus")
+__all__ = ("all_possible_cpus", "nr_cpu_ids", "num_possible_cpus", "online_cpus")
 
 _MAX_CPUS = 1 << 16  # NR_CPUS is 8192 at most; CPUs in maps are u16
 
@@ -58,7 +58,21 @@ def num_possible_cpus(prog: Program) -> int:
     :return: Bits that are set in ``__cpu_possible_mask``
     :raises FaultError: if they cannot be read
     """
-    return len(_cpus_of(cpu_possible_mask(prog)))
+    return len(all_possible_cpus(prog))
+
+
+@takes_program_or_default
+def all_possible_cpus(prog: Program) -> tuple[int, ...]:
+    """
+    Return the possible CPUs: those that have per-CPU variables.
+
+    >>> all_possible_cpus()
+    (0, 1, 2, 3)
+
+    :return: Numbers of CPUs, ascending
+    :raises FaultError: if they cannot be read
+    """
+    return _cpus_of(cpu_possible_mask(prog))
 
 
 @takes_program_or_default

@@ -20,11 +20,13 @@ from ..core.struct_layout import (
     optional_pointer,
     pointer,
 )
+from .gro import GRO_BITMASK, GRO_RX_COUNT
 
 __all__ = (
     "VETH_KIND",
     "VethPriv",
     "VethRq",
+    "VethRqPackets",
     "is_xdp_frame",
     "napi_is_scheduled",
     "veth_peer",
@@ -66,6 +68,17 @@ class VethRq(Members):
     rxq_index = number("xdp_rxq.queue_index")
     # Not before v5.7: what XDP_TX lost is not counted there.
     tx_errors = optional_number("stats.vs.xdp_tx_err")
+    consumer_head = number("xdp_ring.consumer_head")
+    ring_size = number("xdp_ring.size")
+    ring = pointer("xdp_ring.queue")
+
+
+class VethRqPackets(Members):
+    """Members of ``struct veth_rq`` about the packets that wait in it."""
+
+    gro_bitmask = number(*(f"xdp_napi.{path}" for path in GRO_BITMASK))
+    gro_rx_count = number(*(f"xdp_napi.{path}" for path in GRO_RX_COUNT))
+    producer = number("xdp_ring.producer")
     consumer_head = number("xdp_ring.consumer_head")
     ring_size = number("xdp_ring.size")
     ring = pointer("xdp_ring.queue")

@@ -14,7 +14,7 @@ import json
 from typing import Any, Optional
 
 from ..analysis.rules.finding import Finding
-from ..core.unreadable import Maybe
+from ..core.unreadable import Maybe, Unreadable
 from ..model import Snapshot, Task, unreadable_in
 from .attempts import Attempt
 from .plain import plain
@@ -33,6 +33,10 @@ def _sections(
     yield "namespaces", map(plain, snapshot.namespaces)
     yield "devices", map(plain, snapshot.devices)
     yield "pairs", map(plain, snapshot.pairs)
+    if isinstance(snapshot.in_flight, Unreadable):
+        yield "in_flight", plain(snapshot.in_flight)
+    elif snapshot.in_flight is not None:
+        yield "in_flight", map(plain, snapshot.in_flight)
     yield "findings", map(plain, findings)
     missing = unreadable_in(snapshot)
     yield "unreadable", ({"what": what, "why": why} for what, why in missing)

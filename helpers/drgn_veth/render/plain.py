@@ -15,7 +15,17 @@ from typing import Any, Callable, NamedTuple, Optional
 from ..analysis.attach.question import Answer, errno_name
 from ..analysis.rules.finding import Finding, Then
 from ..core.unreadable import Unreadable
-from ..model import NOT_IN_JSON, Device, DeviceRef, Namespace, Pair, Target, Xdp
+from ..model import (
+    NOT_IN_JSON,
+    Device,
+    DeviceRef,
+    Namespace,
+    PacketInFlight,
+    Pair,
+    QueueInFlight,
+    Target,
+    Xdp,
+)
 from .attempts import Attempt
 
 __all__ = ("SHAPES", "Shape", "plain")
@@ -89,6 +99,16 @@ SHAPES: Mapping[type, Shape] = {
         forms={"net_device": hex},
         after={"netns_label": "netns"},
     ),
+    QueueInFlight: Shape(
+        absent=dict.fromkeys(
+            (
+                *("oldest", "device", "queue", "cpu", "map_id", "qdisc", "handle"),
+                *("part", "size"),
+            )
+        ),
+        last=("length", "size", "skbs", "xdp_frames", "oldest"),
+    ),
+    PacketInFlight: Shape(absent={"device": None, "protocol": None}),
     Finding: Shape(
         absent=dict.fromkeys(("fix_effect", "undo", "then", "undecided")),
         last=("undecided",),

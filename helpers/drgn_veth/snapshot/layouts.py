@@ -60,7 +60,7 @@ class RxQueue(RxQueueOwner, RxQueueRps, RxQueueMemory):
 def _layout(prog: Program, type: drgn.Type, declared: type[R]) -> Layout[R]:
     # By name and size: a program may load more symbols later, and then have another
     # type of the same name.
-    key = f"drgn_veth.layout.{type.type_name()}.{type.size}"
+    key = f"drgn_veth.layout.{declared.__name__}.{type.type_name()}.{type.size}"
     try:
         return prog.cache[key]
     except KeyError:
