@@ -111,6 +111,7 @@ BOOTS: dict[str, tuple[_Make, tuple[str, ...]]] = {
     "crowd": (make_crowd, ("crowd",)),
     "corners": (_make_corners, ("corners",)),
     "teardown": (_scene("teardown"), ("teardown",)),
+    "flight": (_scene("flight"), ("flight",)),
     "rules": (_scene("rules", hooks=[try_fixes]), ("rules", "all_rules")),
     "attach": (_scene("attach"), ("asked",)),
     "random": (_scene("random"), ("asked",)),
@@ -168,6 +169,12 @@ def whose_dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
 @pytest.fixture(scope="session", params=KERNELS)
 def teardown(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     return booted.get(request.param, "teardown")
+
+
+@pytest.fixture(scope="session", params=KERNELS)
+def flight(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+    """Kernels with packets in their queues."""
+    return booted.get(request.param, "flight")
 
 
 @pytest.fixture(scope="session", params=KERNELS)

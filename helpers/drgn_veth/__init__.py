@@ -40,7 +40,7 @@ from .readers.bpf_prog import (
     bpf_prog_name,
     bpf_prog_tag,
     bpf_prog_uid,
-    bpf_prog_used_maps,
+    for_each_bpf_prog_map,
     for_each_xdp_prog,
 )
 from .readers.bridge import br_port_get, br_port_state
@@ -202,7 +202,6 @@ __all__ = (
     "bpf_prog_offload_requested",
     "bpf_prog_tag",
     "bpf_prog_uid",
-    "bpf_prog_used_maps",
     "br_port_get",
     "br_port_state",
     "cgroup_path_bounded",
@@ -220,6 +219,7 @@ __all__ = (
     "find_net",
     "find_netdev",
     "for_each_altname",
+    "for_each_bpf_prog_map",
     "for_each_cpu_map_entry",
     "for_each_file_bounded",
     "for_each_fq_codel_flow",

@@ -10,6 +10,7 @@ __all__ = (
     "explain",
     "filters",
     "held",
+    "in_flight",
     "missing",
     "modules",
     "names",

@@ -12,8 +12,9 @@ import ipaddress
 from typing import Any, NamedTuple, Optional
 
 from ..core.nearest import listed, offer
-from ..core.unreadable import Unreadable
-from ..model import Device, Snapshot
+from ..core.unreadable import Maybe, Unreadable
+from ..model import Device, QueueInFlight, Snapshot
+from .in_flight import queues_of
 from .netns_names import FilterError, as_in_snapshot, is_pattern, netns_words
 
 __all__ = (
@@ -164,7 +165,14 @@ def keep(snapshot: Snapshot, wanted: Wanted) -> Snapshot:
         ),
         devices=devices,
         pairs=pairs,
+        in_flight=_in_flight(snapshot, devices),
     )
+
+
+def _in_flight(
+    snapshot: Snapshot, devices: Sequence[Device]
+) -> Maybe[Optional[tuple[QueueInFlight, ...]]]:
+    return None if snapshot.in_flight is None else queues_of(snapshot, devices)
 
 
 def matched_only(kept: Snapshot) -> Snapshot:

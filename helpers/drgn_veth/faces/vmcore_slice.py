@@ -61,9 +61,9 @@ what is in it, byte for byte and nothing else:
   the page tables that lead there; VMCOREINFO (release, build, addresses)
 
 what is not in it:
-  memory of user processes; packets; sockets; keys; the kernel's log; instructions
-  of BPF programs and contents of maps; IP addresses and routes; anything else on
-  the same pages
+  memory of user processes; packets, but how many waited in each queue; sockets;
+  keys; the kernel's log; instructions of BPF programs and contents of maps; IP
+  addresses and routes; anything else on the same pages
 
 exit status:
   0  the slice was written, and gives the same report as the target

@@ -32,7 +32,7 @@ __all__ = (
     "bpf_prog_name",
     "bpf_prog_tag",
     "bpf_prog_uid",
-    "bpf_prog_used_maps",
+    "for_each_bpf_prog_map",
     "for_each_xdp_prog",
     "has_dev_bound",
     "has_xdp_frags",
@@ -237,10 +237,10 @@ def bpf_prog_maps_may_have_programs(prog: Object) -> bool:
     :param prog: ``struct bpf_prog *``
     :raises WalkError: if it has more maps than any program
     """
-    return any(map(_may_have_programs, bpf_prog_used_maps(prog)))
+    return any(map(_may_have_programs, for_each_bpf_prog_map(prog)))
 
 
-def bpf_prog_used_maps(prog: Object) -> Iterator[Object]:
+def for_each_bpf_prog_map(prog: Object) -> Iterator[Object]:
     """
     Iterate over the maps of a program.
 

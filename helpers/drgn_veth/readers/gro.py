@@ -48,6 +48,7 @@ def napi_gro_held(napi: Object) -> int:
     0
 
     :param napi: ``struct napi_struct *``
+    :return: The sum of the lengths of its lists
     """
     gro = napi.gro if napi.type_.type.has_member("gro") else None
     lists = napi.gro_hash if gro is None else gro.hash

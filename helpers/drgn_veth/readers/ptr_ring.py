@@ -50,6 +50,7 @@ def next_in_ptr_ring(prog: Program, head: int, size: int, queue: int) -> int:
     :param head: ``ptr_ring.consumer_head``
     :param size: ``ptr_ring.size``
     :param queue: ``ptr_ring.queue``
+    :return: ``void *``, with the bits that mark it
     :raises ValueError: if *head* is not in the ring
     """
     if not 0 <= head < size:
@@ -63,7 +64,11 @@ def ptr_ring_length(
     """
     Return how many entries of a ring are in use.
 
-    :param producer: ``ptr_ring.producer``; the others as in :func:`next_in_ptr_ring()`
+    :param producer: ``ptr_ring.producer``
+    :param head: ``ptr_ring.consumer_head``
+    :param size: ``ptr_ring.size``
+    :param queue: ``ptr_ring.queue``
+    :return: At most *size*
     :raises ValueError: if these numbers do not fit together
     """
     if not 0 <= size <= MAX_RING_SIZE:
@@ -85,6 +90,9 @@ def ptr_ring_entries(
     """
     Return the entries of a ring, oldest first.
 
+    :param head: ``ptr_ring.consumer_head``
+    :param size: ``ptr_ring.size``
+    :param queue: ``ptr_ring.queue``
     :param length: What :func:`ptr_ring_length()` returned
     :raises WalkError: if an entry in between is NULL
     """
@@ -119,6 +127,7 @@ def ptr_ring_used(ring: Object) -> int:
     0
 
     :param ring: ``struct ptr_ring *``
+    :return: At most ``ring.size``
     :raises ValueError: if its numbers do not fit together
     """
     return ptr_ring_length(ring.prog_, *_numbers(ring))

@@ -149,6 +149,7 @@ def check_skb(skb: SkBuff) -> None:
     """
     Be asked whether what a pointer leads to can be a socket buffer.
 
+    :param skb: Its members
     :raises ValueError: if it cannot
     """
     for value in (skb.len, skb.data_len, skb.users, skb.head, skb.data):
@@ -190,6 +191,7 @@ def walk_skb_queue(
     sk_buff_head``: address and members of each buffer. Each has to point back to the
     one before it.
 
+    :param layout: Layout of ``struct sk_buff``
     :param head: Address of the head
     :param first: Where its ``next`` points; its ``prev`` if *back*
     :param back: From the last to the first
@@ -218,6 +220,8 @@ def walk_skb_chain(
     Iterate over buffers that are linked by ``next`` alone, up to NULL, as in a ``struct
     qdisc_skb_head``: address and members of each.
 
+    :param layout: Layout of ``struct sk_buff``
+    :param first: Address of the first buffer, 0 if there is none
     :param limit: Most buffers to visit
     :raises WalkError: where the chain is broken, or loops
     """

@@ -33,6 +33,7 @@ def check_xdp_frame(prog: Program, address: int, data: int, headroom: int) -> No
     headroom, and the packet (xdp_update_frame_from_buff(),
     xdp_convert_zc_to_xdp_frame()).
 
+    :param address: Where it is
     :param data: ``xdp_frame.data``
     :param headroom: ``xdp_frame.headroom``, in bytes
     :raises ValueError: if it cannot

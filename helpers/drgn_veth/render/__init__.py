@@ -23,6 +23,7 @@ __all__ = (
     "findings",
     "grid",
     "head",
+    "in_flight",
     "json",
     "native",
     "netns",

@@ -17,7 +17,7 @@ from ..core.errors import attempt
 from ..core.struct_layout import Layout
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, DeviceRef, QueueInFlight, Snapshot
-from ..readers.bpf_prog import bpf_prog_used_maps, for_each_xdp_prog
+from ..readers.bpf_prog import for_each_bpf_prog_map, for_each_xdp_prog
 from ..readers.cpumap import for_each_cpu_map_entry, is_cpumap, is_cpumap_skb
 from ..readers.cpumask import all_possible_cpus
 from ..readers.gro import GRO_HASH_BUCKETS, napi_gro_lists
@@ -158,7 +158,7 @@ class _InFlight:
             return
         seen: set[int] = set()
         for program in for_each_xdp_prog(self._prog):
-            for map in bpf_prog_used_maps(program):
+            for map in for_each_bpf_prog_map(program):
                 if map.value_() not in seen:
                     seen.add(map.value_())
                     if is_cpumap(map):

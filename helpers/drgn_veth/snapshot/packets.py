@@ -151,11 +151,12 @@ class Packets:
         elif length:
             oldest: Maybe[Optional[tuple[PacketInFlight, ...]]] = None
             skbs: Maybe[int] = length
+            frames: Maybe[int] = 0
             if self._left_out:
-                oldest = skbs = Unreadable(NOT_IN_SLICE)
+                oldest = skbs = frames = Unreadable(NOT_IN_SLICE)
             elif walk is not None:
                 oldest = attempt(self._first, walk, length)
-            yield QueueInFlight(where, length, skbs, 0, oldest, **place)
+            yield QueueInFlight(where, length, skbs, frames, oldest, **place)
 
     def ring(
         self,

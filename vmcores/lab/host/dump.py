@@ -33,7 +33,9 @@ TRIES = 4
 # Scenes in which the prober does not ask: "dying" and "teardown" hold rtnl_mutex, so
 # that the kernel would never answer; "scale" and "whose" would answer the same
 # thousands of times; and a trial attach would mend what "rules" shows.
-UNASKED = frozenset(("dying", "minimal", "rules", "scale", "teardown", "whose"))
+UNASKED = frozenset(
+    ("dying", "flight", "minimal", "rules", "scale", "teardown", "whose")
+)
 
 
 @dataclass(frozen=True)

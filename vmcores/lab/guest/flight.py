@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Packets that stay in a queue.
+
+Use: ``flight.py COMMAND...``::
+
+    tap DEVICE
+        Open a tap device and never read from it. Prints the process's id.
+    slow PATH
+        Load an XDP program that takes its time and returns XDP_TX, and pin it.
+    send DEVICE CPU PACKET...
+        Send frames from a CPU. PACKET is a length, with the Ethernet header, and may
+        have ``/PRIORITY`` and ``:ETHERTYPE`` (hexadecimal) behind it.
+    hold DEVICE SENDER
+        Let the threads of a device's NAPIs (``threaded``) run once, for a frame that is
+        sent on the device SENDER, and then not for 50 minutes.
+    gro DEVICE SENDER
+        Send a TCP segment that GRO of a device keeps. Prints its length.
+
+Prints nothing else, and what goes wrong on standard error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+import sys
+import time
+
+from bpf import instruction, load, pin
+from libc import checked, libc
+from stay import stay_behind
+
+__all__ = ("main",)
+
+TUNSETIFF = 0x400454CA
+IFF_TAP, IFF_NO_PI = 2, 0x1000
+
+XDP_TX = 3
+#: So long that the chance to be interrupted anywhere else is small.
+SLOW = 30000
+
+SYS_SCHED_SETATTR = 314
+SCHED_DEADLINE = 6
+RUNTIME_NS = 2048
+PERIOD_NS = 3000 * 10**9
+PERIOD_MAX = "/proc/sys/kernel/sched_deadline_period_max_us"
+
+SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
+ETH_P_ALL = 3
+MACS = b"\x02\0\0\0\0\x02" + b"\x02\0\0\0\0\x01"
+GRO_TRIES = 40
+
+
+def _frame(length: int, ethertype: int) -> bytes:
+    head = MACS + struct.pack("!H", ethertype)
+    return head + bytes(length - len(head))
+
+
+def _tap(device: str) -> int:
+    def prepare() -> list[int]:
+        fd = os.open("/dev/net/tun", os.O_RDWR)
+        flags = IFF_TAP | IFF_NO_PI
+        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", device.encode(), flags))
+        return [fd]
+
+    return stay_behind(b"no_reader", prepare)
+
+
+def _slow(path: str) -> None:
+    code = b"".join(
+        (
+            instruction(0xB7, 1, imm=0),  # r1 = 0
+            instruction(0x07, 1, imm=1),  # r1 += 1
+            instruction(0xA5, 1, off=-2, imm=SLOW),  # if r1 < SLOW goto -2
+            instruction(0xB7, 0, imm=XDP_TX),
+            instruction(0x95),
+        )
+    )
+    fd = load("flight_slow", code)
+    pin(fd, path)
+
+
+def _send(device: str, cpu: int, packets: Sequence[str]) -> None:
+    os.sched_setaffinity(0, {cpu})
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as s:
+        s.setsockopt(socket.SOL_SOCKET, 32, 1 << 24)  # SO_SNDBUFFORCE
+        s.bind((device, 0))
+        for packet in packets:
+            packet, _, ethertype = packet.partition(":")
+            length, _, priority = packet.partition("/")
+            value = struct.pack("i", int(priority or 0))
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, value)
+            try:
+                s.send(_frame(int(length), int(ethertype or "800", 16)))
+            except OSError as e:
+                # A qdisc that is full says so.
+                print(f"flight.py: {device}: {packet}: {e}", file=sys.stderr)
+
+
+def _threads(device: str) -> list[int]:
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/comm") as f:
+                if f.read().startswith(f"napi/{device}-"):
+                    found.append(int(pid))
+        except OSError:
+            pass
+    return found
+
+
+def _hold(device: str, sender: str) -> None:
+    # A deadline task that has used up its runtime waits for the next period.
+    with open(PERIOD_MAX, "w") as f:
+        f.write("4000000000\n")
+    threads = _threads(device)
+    if not threads:
+        raise OSError(f"{device} has no NAPI thread")
+    for pid in threads:
+        period = (RUNTIME_NS, PERIOD_NS, PERIOD_NS)
+        attr = struct.pack("<IIQiIQQQ", 48, SCHED_DEADLINE, 0, 0, 0, *period)
+        buffer = ctypes.create_string_buffer(attr, len(attr))
+        checked(libc.syscall(SYS_SCHED_SETATTR, pid, buffer, 0))
+    _send(sender, 0, ["600"])
+    time.sleep(0.5)
+
+
+def _sum(data: bytes) -> int:
+    data += bytes(len(data) % 2)
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def _segment(number: int) -> bytes:
+    payload = bytes(100)
+    ends = socket.inet_aton("192.0.2.1") + socket.inet_aton("192.0.2.2")
+    tcp = struct.pack("!HHIIBBHHH", 20000 + number, 9, 1, 1, 0x50, 0x10, 512, 0, 0)
+    pseudo = ends + struct.pack("!BBH", 0, socket.IPPROTO_TCP, len(tcp + payload))
+    check = _sum(pseudo + tcp + payload)
+    tcp = tcp[:16] + struct.pack("!H", check) + tcp[18:]
+    fields = (0x45, 0, 20 + len(tcp + payload), number, 0x4000, 64, 6)
+    ip = struct.pack("!BBHHHBBH", *fields, 0) + ends
+    ip = ip[:10] + struct.pack("!H", _sum(ip)) + ip[12:]
+    return MACS + struct.pack("!H", 0x0800) + ip + tcp + payload
+
+
+def _gro(device: str, sender: str) -> int:
+    # GRO passes on what came in another jiffy than the one in which its poll ends.
+    with (
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as far,
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as s,
+    ):
+        far.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+        far.bind((device, ETH_P_ALL))
+        far.settimeout(0.5)
+        s.bind((sender, 0))
+        for number in range(GRO_TRIES):
+            segment = _segment(number)
+            s.send(segment)
+            try:
+                while far.recv(65536)[26:] != segment[26:]:
+                    pass
+            except socket.timeout:
+                return len(segment)
+    raise OSError(f"GRO of {device} keeps nothing")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a command."""
+    command, *words = arguments
+    try:
+        if command == "tap":
+            print(_tap(*words), flush=True)
+        elif command == "slow":
+            _slow(*words)
+        elif command == "send":
+            device, cpu, *packets = words
+            _send(device, int(cpu), packets)
+        elif command == "hold":
+            _hold(*words)
+        elif command == "gro":
+            print(_gro(*words), flush=True)
+        else:
+            print(f"flight.py: no command {command}", file=sys.stderr)
+            return 2
+    except OSError as e:
+        print(f"flight.py: {' '.join(arguments)}: {e}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
