@@ -13,12 +13,13 @@ from drgn import Program
 
 from ..analysis import filters
 from ..analysis.filters import Wanted
+from ..analysis.in_flight import queues_of
 from ..analysis.netns_names import FilterError, as_in_snapshot
 from ..analysis.path import Path, PathError, trace
 from ..model import Device, Snapshot
 from ..render.json import path as as_json
 from ..render.words import netns
-from . import opening
+from . import in_flight, opening
 from .filtering import wanted, warn_of_missing
 from .options import (
     add_color_option,
@@ -52,6 +53,8 @@ examples:
                                    one TX queue; of other devices an RX queue
   drgn scripts/veth_path.py veth_yyy0 --cpu 3
                                    what CPU 3 sends
+  drgn -c vmcore scripts/veth_path.py --in-flight
+                                   what lay in rings, backlogs and qdiscs
 
 in the table:
   QUEUES       queues with the same steps; "all" and "then" are steps of all queues
@@ -100,6 +103,12 @@ def add_options(p: argparse.ArgumentParser) -> None:
         action="store_true",
         help="go on through bridges and further pairs, until packets leave or end",
     )
+    asked.add_argument(
+        "--in-flight",
+        action="store_true",
+        help="also what lay in the queues of the devices on the path, in backlogs and "
+        "CPUMAPs; without DEVICE, in all queues and without a path",
+    )
     only = p.add_argument_group("filters", "For a name that is there more than once.")
     add_filter_options(only)
     output = p.add_argument_group("output")
@@ -146,12 +155,20 @@ def _path(prog: Program, snapshot: Snapshot, args: argparse.Namespace) -> Path:
         raise UsageError(str(e)) from None
 
 
-def _render(args: argparse.Namespace, found: Path) -> str:
+def _render(args: argparse.Namespace, found: Optional[Path], snapshot: Snapshot) -> str:
     if args.format == "json":
-        return "".join(as_json(found))
+        queues = (
+            in_flight.document(snapshot, snapshot.devices) if args.in_flight else None
+        )
+        return "".join(as_json(found, queues))
     from ..render.path import path
 
-    return path(found, style_for(args.output, args.color), args.cpu)
+    style = style_for(args.output, args.color)
+    said = "" if found is None else path(found, style, args.cpu)
+    if args.in_flight:
+        lines = in_flight.screen(snapshot, snapshot.devices, style)
+        said += ("\n" if said else "") + "\n".join(lines) + "\n"
+    return said
 
 
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
@@ -165,10 +182,16 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     check_format(args.format)
     target = opening.open_target(prog, args)
     snapshot = opening.take(target)
-    found = _path(target, snapshot, args)
-    write_output(_render(args, found), args.output, opening.inputs(target, args))
-    warn_of_missing(_only(snapshot, found))
-    return Shown([found])
+    found = None
+    if not args.in_flight or args.names or args.devices:
+        found = _path(target, snapshot, args)
+        snapshot = _only(snapshot, found)
+    if not args.in_flight:
+        snapshot = snapshot._replace(in_flight=None)
+    text = _render(args, found, snapshot)
+    write_output(text, args.output, opening.inputs(target, args))
+    warn_of_missing(snapshot)
+    return Shown([] if found is None else [found])
 
 
 def _only(snapshot: Snapshot, found: Path) -> Snapshot:
@@ -181,4 +204,6 @@ def _only(snapshot: Snapshot, found: Path) -> Snapshot:
         met.update(step.device.net_device for flow in one.flows for step in flow.steps)
         todo += one.following
     devices = tuple(one for one in snapshot.devices if one.net_device in met)
-    return snapshot._replace(devices=devices, namespaces=())
+    return snapshot._replace(
+        devices=devices, namespaces=(), in_flight=queues_of(snapshot, devices)
+    )

@@ -16,7 +16,7 @@ from ..model import DeviceRef, PacketInFlight, QueueInFlight
 from . import words
 from .grid import Column, grid
 from .style import PLAIN, Style
-from .width import wrap
+from .width import KEEP, wrap
 
 __all__ = ("in_flight",)
 
@@ -81,7 +81,7 @@ def _packet(packet: PacketInFlight, at: Optional[DeviceRef]) -> str:
     device = packet.device
     if isinstance(device, DeviceRef) and device != at:
         said += f" of {words.reference(device)}"
-    return said
+    return said.replace(" ", KEEP)
 
 
 def _oldest(queue: QueueInFlight) -> str:
@@ -92,7 +92,9 @@ def _oldest(queue: QueueInFlight) -> str:
         return packets.reason if packets.reason == NOT_IN_SLICE else words.UNKNOWN
     said = (_packet(packet, queue.device) for packet in packets)
     runs = [(text, len(list(same))) for text, same in itertools.groupby(said)]
-    listed = [text if number == 1 else f"{number} x {text}" for text, number in runs]
+    listed = [
+        text if number == 1 else f"{number}{KEEP}x{KEEP}{text}" for text, number in runs
+    ]
     length = queue.length
     if isinstance(length, int) and length > len(packets):
         listed.append("...")

@@ -100,6 +100,17 @@ def attempts(
     )
 
 
-def path(found: Path) -> Iterator[str]:
-    """Yield the path of packets as JSON text, in parts."""
-    yield from parts_of((("schema", SCHEMA), ("path", plain(found))))
+def path(found: Optional[Path], queues: Any = None) -> Iterator[str]:
+    """
+    Yield the path of packets as JSON text, in parts.
+
+    :param found: None: only the queues
+    :param queues: What is in flight, in plain lists; None if nobody has asked
+    """
+    sections: list[tuple[str, Any]] = [("schema", SCHEMA)]
+    if found is not None:
+        sections.append(("path", plain(found)))
+    if queues is not None:
+        is_list = isinstance(queues, list)
+        sections.append(("in_flight", iter(queues) if is_list else queues))
+    yield from parts_of(sections)

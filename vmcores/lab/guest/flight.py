@@ -81,7 +81,7 @@ def _slow(path: str) -> None:
             instruction(0x95),
         )
     )
-    fd = load("flight_slow", code)
+    fd = load("flight_slow", code, log_bytes=0)
     pin(fd, path)
 
 

@@ -94,14 +94,15 @@ flight_rings() {
     ip link add flxa type veth peer name flxb
     ip link add flfa type veth peer name flfb
     flight_up flra flrb flxa flxb flfa flfb
-    if ! ask "threaded NAPI" "No such file|cannot create|nonexistent|not supported" \
+    # NAPI is there once a program is attached.
+    for flight_device in flra flxa flfa; do
+        ip link set $flight_device xdpdrv pinned $BPF/flight_pass
+    done
+    if ! ask "threaded NAPI" "No such file|cannot create" \
         dash -c "echo 1 >$INIT_NET/flra/threaded"; then
         return
     fi
     put 1 $INIT_NET/flfa/threaded
-    for flight_device in flra flxa flfa; do
-        ip link set $flight_device xdpdrv pinned $BPF/flight_pass
-    done
     tc qdisc replace dev flfb root pfifo_fast
     flight hold flra flrb
     flight hold flfa flfb
