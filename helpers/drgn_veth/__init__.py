@@ -40,7 +40,6 @@ from .readers.bpf_prog import (
     bpf_prog_name,
     bpf_prog_tag,
     bpf_prog_uid,
-    for_each_bpf_prog_map,
     for_each_xdp_prog,
 )
 from .readers.bridge import br_port_get, br_port_state
@@ -50,7 +49,6 @@ from .readers.cleanup_net import (
     for_each_net_beside,
     for_each_net_in_cleanup,
 )
-from .readers.cpumap import for_each_cpu_map_entry
 from .readers.cpumask import nr_cpu_ids, num_possible_cpus, online_cpus
 from .readers.crash import crash_time
 from .readers.driver import (
@@ -219,8 +217,6 @@ __all__ = (
     "find_net",
     "find_netdev",
     "for_each_altname",
-    "for_each_bpf_prog_map",
-    "for_each_cpu_map_entry",
     "for_each_file_bounded",
     "for_each_fq_codel_flow",
     "for_each_net_beside",

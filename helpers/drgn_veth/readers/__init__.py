@@ -7,6 +7,7 @@ __all__ = (
     "bonding",
     "bounded",
     "bpf_link",
+    "bpf_map",
     "bpf_prog",
     "bridge",
     "cgroup",

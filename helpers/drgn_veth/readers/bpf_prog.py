@@ -32,7 +32,6 @@ __all__ = (
     "bpf_prog_name",
     "bpf_prog_tag",
     "bpf_prog_uid",
-    "for_each_bpf_prog_map",
     "for_each_xdp_prog",
     "has_dev_bound",
     "has_xdp_frags",
@@ -237,20 +236,8 @@ def bpf_prog_maps_may_have_programs(prog: Object) -> bool:
     :param prog: ``struct bpf_prog *``
     :raises WalkError: if it has more maps than any program
     """
-    return any(map(_may_have_programs, for_each_bpf_prog_map(prog)))
-
-
-def for_each_bpf_prog_map(prog: Object) -> Iterator[Object]:
-    """
-    Iterate over the maps of a program.
-
-    :param prog: ``struct bpf_prog *``
-    :return: Iterator of ``struct bpf_map *`` objects
-    :raises WalkError: if it has more maps than any program
-    """
     count = prog.aux.used_map_cnt.value_()
     if count > _MAX_USED_MAPS:
         raise WalkError(f"a program with {count} maps")
     maps = prog.aux.used_maps.read_()
-    for i in range(count):
-        yield maps[i].read_()
+    return any(_may_have_programs(maps[i].read_()) for i in range(count))

@@ -1,69 +1,66 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-CPUMAPs
--------
+Maps of CPUs
+------------
 
-Maps that redirect packets to other CPUs (kernel/bpf/cpumap.c). Each entry has a ring,
-which a kernel thread on that CPU empties.
+``BPF_MAP_TYPE_CPUMAP`` (kernel/bpf/cpumap.c).
 
-Upstream: all.
+Upstream: all but the bounds.
 """
 
 from collections.abc import Iterator
 
-from drgn import Object, cast
+from drgn import NULL, Object, container_of
 
-from ..core.errors import WalkError
-from .array import array_values
+from ..core.salvage import Salvage
+from .array import for_each_pointer
 
-__all__ = ("for_each_cpu_map_entry", "is_cpumap", "is_cpumap_skb")
-
-_MAX_CPUS = 1 << 16
-# __ptr_set_bit(0, ...) in cpu_map_generic_redirect().
-_SKB_FLAG = 1
+__all__ = ("cpumap_entry_prog", "cpumap_entry_qsize", "for_each_cpumap_entry")
 
 
-def is_cpumap(map: Object) -> bool:
+def for_each_cpumap_entry(map: Object) -> Iterator[tuple[int, Object]]:
     """
-    Return whether a map is a CPUMAP.
+    Iterate over the entries of a map of CPUs. The key of an entry is its CPU.
 
-    :param map: ``struct bpf_map *``
-    """
-    return map.map_type.value_() == map.prog_.constant("BPF_MAP_TYPE_CPUMAP").value_()
-
-
-def is_cpumap_skb(entry: int) -> bool:
-    """
-    Return whether an entry of a ring is a socket buffer, of generic XDP; else it is an
-    XDP frame.
-
-    :param entry: Pointer in ``bpf_cpu_map_entry.queue``, with its lowest bit
-    """
-    # Since "bpf: cpumap: Implement generic cpumap" (in v5.15). Before, all are frames,
-    # whose address is even.
-    return bool(entry & _SKB_FLAG)
-
-
-def for_each_cpu_map_entry(map: Object) -> Iterator[tuple[int, Object]]:
-    """
-    Iterate over the entries of a CPUMAP.
-
-    :param map: ``struct bpf_map *`` of type CPUMAP
-    :return: Iterator of keys, which are CPUs, and ``struct bpf_cpu_map_entry *``
-        objects
-    :raises WalkError: if it has more entries than there can be CPUs
+    :param map: ``struct bpf_map *`` of type ``BPF_MAP_TYPE_CPUMAP``
+    :return: Iterator of keys and ``struct bpf_cpu_map_entry *`` objects
+    :raises WalkError: after all that could be reached
     """
     prog = map.prog_
-    count = map.max_entries.value_()
-    if count > _MAX_CPUS:
-        raise WalkError(f"a CPUMAP with {count} entries")
-    # struct bpf_cpu_map begins with its struct bpf_map.
-    entries = cast("struct bpf_cpu_map *", map).cpu_map.read_()
-    if not count or not entries:
-        return
-    array = Object(
-        prog, prog.array_type(entries.type_.type, count), address=entries.value_()
-    )
-    for key, address in enumerate(array_values(array, count, _MAX_CPUS, "max_entries")):
-        if address:
-            yield key, Object(prog, entries.type_.type, address)
+    pointer = prog.type("struct bpf_cpu_map_entry *")
+    first = container_of(map, "struct bpf_cpu_map", "map").cpu_map.value_()
+    salvage = Salvage("a map of CPUs: ")
+    entries = for_each_pointer(prog, first, map.max_entries.value_())
+    for key, at in salvage.walk(entries):
+        yield key, Object(prog, pointer, at)
+    salvage.finish()
+
+
+def cpumap_entry_qsize(entry: Object) -> int:
+    """
+    Return how many frames can wait for a CPU.
+
+    :param entry: ``struct bpf_cpu_map_entry *``
+    :return: ``bpf_cpumap_val.qsize`` (``u32``)
+    """
+    try:
+        return entry.value.qsize.value_()
+    except AttributeError:
+        # Since Linux kernel commit 644bfe51fa49 ("cpumap: Formalize map value as a
+        # named struct") (in v5.9), it is in a struct.
+        return entry.qsize.value_()
+
+
+def cpumap_entry_prog(entry: Object) -> Object:
+    """
+    Return the program that runs on frames on an entry's CPU.
+
+    :param entry: ``struct bpf_cpu_map_entry *``
+    :return: ``struct bpf_prog *``, ``NULL`` if there is none
+    """
+    try:
+        return entry.prog.read_()
+    except AttributeError:
+        # Since Linux kernel commit 9216477449f3 ("bpf: cpumap: Add the possibility to
+        # attach an eBPF program to cpumap") (in v5.9).
+        return NULL(entry.prog_, "struct bpf_prog *")

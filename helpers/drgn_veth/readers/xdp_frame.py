@@ -13,8 +13,10 @@ from drgn import Program, sizeof
 
 from ..core.struct_layout import Members, number, pointer
 
-__all__ = ("XdpFrame", "check_xdp_frame")
+__all__ = ("XdpFrame", "check_xdp_frame", "is_cpumap_skb")
 
+# __ptr_set_bit(0, ...) in cpu_map_generic_redirect().
+_SKB_FLAG = 1
 _MAX_METASIZE = 255
 
 
@@ -41,3 +43,15 @@ def check_xdp_frame(prog: Program, address: int, data: int, headroom: int) -> No
     start = address + sizeof(prog.type("struct xdp_frame")) + headroom
     if not start <= data <= start + _MAX_METASIZE:
         raise ValueError("this is no XDP frame")
+
+
+def is_cpumap_skb(entry: int) -> bool:
+    """
+    Return whether an entry of a ring is a socket buffer, of generic XDP; else it is an
+    XDP frame. In rings of other users, this bit is set for XDP frames.
+
+    :param entry: Pointer in ``bpf_cpu_map_entry.queue``, with its lowest bit
+    """
+    # Since "bpf: cpumap: Implement generic cpumap" (in v5.15). Before, all are frames,
+    # whose address is even.
+    return bool(entry & _SKB_FLAG)

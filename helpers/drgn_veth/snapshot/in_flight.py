@@ -12,20 +12,23 @@ import functools
 from typing import Any, Optional
 
 from drgn import Object, Program, offsetof, sizeof
+from drgn.helpers.linux.cpumask import cpu_possible_mask
 
 from ..core.errors import attempt
 from ..core.struct_layout import Layout
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, DeviceRef, QueueInFlight, Snapshot
-from ..readers.bpf_prog import for_each_bpf_prog_map, for_each_xdp_prog
-from ..readers.cpumap import for_each_cpu_map_entry, is_cpumap, is_cpumap_skb
-from ..readers.cpumask import all_possible_cpus
+from ..readers.bpf_map import bpf_map_id, bpf_map_type, for_each_used_map
+from ..readers.bpf_prog import for_each_xdp_prog
+from ..readers.cpumap import for_each_cpumap_entry
+from ..readers.cpumask import cpus_of
 from ..readers.gro import GRO_HASH_BUCKETS, napi_gro_lists
 from ..readers.ptr_ring import PtrRing
 from ..readers.skb import SkBuff, walk_skb_queue
 from ..readers.softnet_data import BACKLOGS, SoftnetBacklog, softnet_data
 from ..readers.tun import TUN_KIND, for_each_tun_file, is_tun_xdp_frame
 from ..readers.veth import VethRqPackets, is_xdp_frame
+from ..readers.xdp_frame import is_cpumap_skb
 from .found import Found
 from .layouts import Layouts, layout_of
 from .packets import Packets, Ring, Walk
@@ -136,7 +139,7 @@ class _InFlight:
             raise LookupError(layout.reason)
         type = prog.type("struct softnet_data")
         heads = [offsetof(type, name) for name in BACKLOGS]
-        for cpu in all_possible_cpus(prog):
+        for cpu in cpus_of(cpu_possible_mask(prog)):
             address = softnet_data(prog, cpu).address_
             assert address is not None
             raw = layout.read_span(address)
@@ -158,15 +161,15 @@ class _InFlight:
             return
         seen: set[int] = set()
         for program in for_each_xdp_prog(self._prog):
-            for map in for_each_bpf_prog_map(program):
+            for map in for_each_used_map(program):
                 if map.value_() not in seen:
                     seen.add(map.value_())
-                    if is_cpumap(map):
+                    if bpf_map_type(map) == "cpumap":
                         yield from self._cpumap(map)
 
     def _cpumap(self, map: Object) -> Iterator[QueueInFlight]:
-        map_id = attempt(lambda: map.id.value_())
-        for key, entry in for_each_cpu_map_entry(map):
+        map_id = attempt(bpf_map_id, map)
+        for key, entry in for_each_cpumap_entry(map):
             queue = attempt(lambda: entry.queue.value_())  # noqa: B023
             cpu = attempt(lambda: entry.cpu.value_())  # noqa: B023
             place: dict[str, Any] = {
