@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 from drgn import FaultError, Program
+from drgn_veth.btf import use_btf
 from drgn_veth.core.unreadable import NOT_IN_SLICE, Unreadable
 from drgn_veth.faces.slice import check_slice, slice_target
 from drgn_veth.model import PacketInFlight, QueueInFlight, Snapshot, unreadable_in
@@ -199,8 +200,6 @@ def test_slice_has_lengths_alone(flight: Dump, tmp_path: Path) -> None:
     check_slice(str(path), slice)
     cut = Program()
     cut.set_core_dump(str(path))
-    from drgn_veth.btf import use_btf
-
     use_btf(cut)
     found = take_snapshot(cut)
     whole = queues_of(snapshot_of(flight))

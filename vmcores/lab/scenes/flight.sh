@@ -41,25 +41,25 @@ flight_tap() {
 flight_tbf() {
     ip link add "$1" type dummy
     flight_up "$1"
-    tc qdisc replace dev "$1" root handle 10: tbf rate 8bit burst 200 limit 100000
+    tc qdisc replace dev "$1" root handle 10: tbf rate 8bit burst 2000 limit 100000
 }
 
 flight_qdiscs() {
     module dummy numdummies=0
     flight_tbf flfifo
-    flight send flfifo 0 200 190 61 62:88b5
-    say "flight: qdisc/bfifo flfifo 190:0x0800 61:0x0800 62:0x88b5"
+    flight send flfifo 0 1500 1400 61 62:88b5
+    say "flight: qdisc/bfifo flfifo 1400:0x0800 61:0x0800 62:0x88b5"
 
     flight_tbf flcodel
     tc qdisc add dev flcodel parent 10:1 handle 20: fq_codel
-    flight send flcodel 0 200 190 61 62:88b5
-    say "flight: qdisc/fq_codel/gso_skb flcodel 190:0x0800"
+    flight send flcodel 0 1500 1400 61 62:88b5
+    say "flight: qdisc/fq_codel/gso_skb flcodel 1400:0x0800"
     say "flight: qdisc/fq_codel flcodel 61:0x0800 62:0x88b5"
 
     flight_tbf flbands
     tc qdisc add dev flbands parent 10:1 handle 20: pfifo_fast
-    flight send flbands 0 200 190/6 61/2 62/2:88b5 63/6 64
-    say "flight: qdisc/pfifo_fast/q[0] flbands 190:0x0800 63:0x0800"
+    flight send flbands 0 1500 1400/6 61/2 62/2:88b5 63/6 64
+    say "flight: qdisc/pfifo_fast/q[0] flbands 1400:0x0800 63:0x0800"
     say "flight: qdisc/pfifo_fast/q[1] flbands 64:0x0800"
     say "flight: qdisc/pfifo_fast/q[2] flbands 61:0x0800 62:0x88b5"
 
