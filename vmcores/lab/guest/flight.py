@@ -11,9 +11,11 @@ Use: ``flight.py COMMAND...``::
     send DEVICE CPU PACKET...
         Send frames from a CPU. PACKET is a length, with the Ethernet header, and may
         have ``/PRIORITY`` and ``:ETHERTYPE`` (hexadecimal) behind it.
-    hold DEVICE SENDER
-        Let the threads of a device's NAPIs (``threaded``) run once, for a frame that is
-        sent on the device SENDER, and then not for 50 minutes.
+    cpumap PATH CPU
+        Load an XDP program that redirects to a CPU by a CPUMAP, and pin it.
+    hold THREAD SENDER
+        Let a kernel thread, whose name begins with THREAD, run once, for a frame that
+        is sent on the device SENDER, and then not for 50 minutes.
     gro DEVICE SENDER
         Send a TCP segment that GRO of a device keeps. Prints its length.
 
@@ -26,12 +28,13 @@ from collections.abc import Sequence
 import ctypes
 import fcntl
 import os
+import resource
 import socket
 import struct
 import sys
 import time
 
-from bpf import instruction, load, pin
+from bpf import bpf, instruction, load, pin
 from libc import checked, libc
 from stay import stay_behind
 
@@ -41,6 +44,13 @@ TUNSETIFF = 0x400454CA
 IFF_TAP, IFF_NO_PI = 2, 0x1000
 
 XDP_TX = 3
+
+BPF_MAP_CREATE, BPF_MAP_UPDATE_ELEM = 0, 2
+BPF_MAP_TYPE_CPUMAP = 16
+BPF_PSEUDO_MAP_FD = 1
+REDIRECT_MAP = 51
+CPUS = 4
+CPUMAP_QSIZE = 64
 #: So long that the chance to be interrupted anywhere else is small.
 SLOW = 30000
 
@@ -48,6 +58,7 @@ SYS_SCHED_SETATTR = 314
 SCHED_DEADLINE = 6
 RUNTIME_NS = 2048
 PERIOD_NS = 3000 * 10**9
+RT_RUNTIME = "/proc/sys/kernel/sched_rt_runtime_us"
 PERIOD_MAX = "/proc/sys/kernel/sched_deadline_period_max_us"
 
 SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
@@ -85,6 +96,26 @@ def _slow(path: str) -> None:
     pin(fd, path)
 
 
+def _cpumap(path: str, cpu: int) -> None:
+    create = struct.pack("<IIIII", BPF_MAP_TYPE_CPUMAP, 4, 4, CPUS, 0)
+    map_fd = bpf(BPF_MAP_CREATE, create)
+    key = ctypes.create_string_buffer(struct.pack("<I", cpu), 4)
+    value = ctypes.create_string_buffer(struct.pack("<I", CPUMAP_QSIZE), 4)
+    places = (ctypes.addressof(key), ctypes.addressof(value))
+    bpf(BPF_MAP_UPDATE_ELEM, struct.pack("<IIQQQ", map_fd, 0, *places, 0))
+    code = b"".join(
+        (
+            instruction(0x18, 1, BPF_PSEUDO_MAP_FD, imm=map_fd),  # r1 = map
+            instruction(0),
+            instruction(0xB7, 2, imm=cpu),  # r2 = cpu
+            instruction(0xB7, 3, imm=0),  # r3 = 0
+            instruction(0x85, imm=REDIRECT_MAP),
+            instruction(0x95),
+        )
+    )
+    pin(load("flight_cpumap", code), path)
+
+
 def _send(device: str, cpu: int, packets: Sequence[str]) -> None:
     os.sched_setaffinity(0, {cpu})
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as s:
@@ -102,25 +133,27 @@ def _send(device: str, cpu: int, packets: Sequence[str]) -> None:
                 print(f"flight.py: {device}: {packet}: {e}", file=sys.stderr)
 
 
-def _threads(device: str) -> list[int]:
+def _threads(name: str) -> list[int]:
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/comm") as f:
-                if f.read().startswith(f"napi/{device}-"):
+                if f.read().startswith(name):
                     found.append(int(pid))
         except OSError:
             pass
     return found
 
 
-def _hold(device: str, sender: str) -> None:
-    # A deadline task that has used up its runtime waits for the next period.
-    with open(PERIOD_MAX, "w") as f:
-        f.write("4000000000\n")
-    threads = _threads(device)
+def _hold(name: str, sender: str) -> None:
+    # A deadline task that has used up its runtime waits for the next period. Without a
+    # limit of their bandwidth, a thread that is bound to a CPU can be one.
+    for path, value in ((PERIOD_MAX, 4000000000), (RT_RUNTIME, -1)):
+        with open(path, "w") as f:
+            f.write(f"{value}\n")
+    threads = _threads(name)
     if not threads:
-        raise OSError(f"{device} has no NAPI thread")
+        raise OSError(f"no thread {name}")
     for pid in threads:
         period = (RUNTIME_NS, PERIOD_NS, PERIOD_NS)
         attr = struct.pack("<IIQiIQQQ", 48, SCHED_DEADLINE, 0, 0, 0, *period)
@@ -174,6 +207,9 @@ def _gro(device: str, sender: str) -> int:
 
 def main(arguments: Sequence[str]) -> int:
     """Run a command."""
+    # Before 5.11, maps count as locked memory.
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, unlimited)
     command, *words = arguments
     try:
         if command == "tap":
@@ -183,6 +219,9 @@ def main(arguments: Sequence[str]) -> int:
         elif command == "send":
             device, cpu, *packets = words
             _send(device, int(cpu), packets)
+        elif command == "cpumap":
+            path, number = words
+            _cpumap(path, int(number))
         elif command == "hold":
             _hold(*words)
         elif command == "gro":

@@ -32,7 +32,8 @@ IN_GUEST = ("helpers", "drgn_scripts")
 TRIES = 4
 # Scenes in which the prober does not ask: "dying" and "teardown" hold rtnl_mutex, so
 # that the kernel would never answer; "scale" and "whose" would answer the same
-# thousands of times; and a trial attach would mend what "rules" shows.
+# thousands of times; and a trial attach would mend what "rules" shows, and move what
+# "flight" holds.
 UNASKED = frozenset(
     ("dying", "flight", "minimal", "rules", "scale", "teardown", "whose")
 )

@@ -88,7 +88,8 @@ flight_gro() {
     say "flight: gro flgroa $(($(flight gro flgroa flgrob) - 14)):0x0800"
 }
 
-# A ring whose NAPI does not run, with SKBs and XDP frames; and a full one.
+# A ring whose NAPI does not run, with SKBs and XDP frames; and a full one: the entry that
+# was taken out of it is only freed with 15 others.
 flight_rings() {
     ip link add flra type veth peer name flrb
     ip link add flxa type veth peer name flxb
@@ -104,8 +105,8 @@ flight_rings() {
     fi
     put 1 $INIT_NET/flfa/threaded
     tc qdisc replace dev flfb root pfifo_fast
-    flight hold flra flrb
-    flight hold flfa flfb
+    flight hold napi/flra- flrb
+    flight hold napi/flfa- flfb
     flight send flrb 0 60 61:88b5
     # What comes to flxa is sent out of flrb: it goes into the ring of flra.
     ip link set flxa xdp off
@@ -123,11 +124,33 @@ set_redirect('$BPF/flight_redirect', $(cat $INIT_NET/flrb/ifindex))"
     flight_i=0
     while [ $flight_i -lt 270 ]; do
         flight_many="$flight_many $((100 + flight_i))"
-        [ $flight_i -ge 256 ] || flight_said="$flight_said $((86 + flight_i)):0x0800"
+        [ $flight_i -ge 255 ] || flight_said="$flight_said $((86 + flight_i)):0x0800"
         flight_i=$((flight_i + 1))
     done
     flight send flfb 0 $flight_many
     say "flight: veth-ring flfa$flight_said"
+}
+
+# CPUMAPs whose threads do not run: native XDP puts frames there, generic XDP SKBs.
+flight_cpumap() {
+    ip link add flca type veth peer name flcb
+    flight_up flca flcb
+    flight cpumap $BPF/flight_cpu1 1
+    ip link set flca xdpdrv pinned $BPF/flight_cpu1
+    ip link set flcb xdpdrv pinned $BPF/flight_pass
+    flight hold cpumap/1/map flcb
+    flight send flcb 0 70 71:88b5
+    say "flight: cpumap/1 flca 70 71"
+    # Not before 5.15.
+    if grep -q ' cpu_map_generic_redirect$' /proc/kallsyms; then
+        ip link add flda type veth peer name fldb
+        flight_up flda fldb
+        flight cpumap $BPF/flight_cpu2 2
+        ip link set flda xdpgeneric pinned $BPF/flight_cpu2
+        flight hold cpumap/2/map fldb
+        flight send fldb 0 72 73:88b5
+        say "flight: cpumap/2 flda 58:0x0800 59:0x88b5"
+    fi
 }
 
 # flight_set: all that stays where it is.
@@ -141,6 +164,7 @@ flight_set() {
     flight_qdiscs
     flight_gro
     flight_rings
+    flight_cpumap
     for flight_device in fltap flfifo flcodel flbands flnetem flplug flfb; do
         flight_said=$(tc -s -j qdisc show dev $flight_device | tr -d '\n')
         say "flight-tc: $flight_device $flight_said"
