@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from ..core.unreadable import NOT_IN_SLICE, Maybe, Unreadable
 from .device import Device
+from .in_flight import QueueInFlight
 from .kinds import Bond
 from .namespace import Namespace
 from .processes import NetTask
@@ -67,6 +68,17 @@ def _below(value: object, where: str, known: set[int]) -> Iterator[tuple[str, st
                 yield from _below(member, f"{where}.{names[i]}", known)
 
 
+def _in_queue(
+    queue: QueueInFlight, where: str, known: set[int]
+) -> Iterator[tuple[str, str]]:
+    if isinstance(queue.length, Unreadable):
+        yield f"{where}.length", queue.length.reason  # Nor is anything else known.
+        return
+    for place, why in _below(queue, where, known):
+        if why != NOT_IN_SLICE:  # That was meant.
+            yield place, why
+
+
 def _number(value: Maybe[int]) -> str:
     return "?" if isinstance(value, Unreadable) else str(value)
 
@@ -85,6 +97,8 @@ def unreadable_in(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
         yield from _below(namespace, f"namespaces[{i}]", known)
     for device in snapshot.devices:
         yield from _below(device, device_place(device), known)
-    for place, why in _below(snapshot.in_flight, "in_flight", known):
-        if why != NOT_IN_SLICE:  # That was meant.
-            yield place, why
+    if isinstance(snapshot.in_flight, Unreadable):
+        yield "in_flight", snapshot.in_flight.reason
+    else:
+        for i, queue in enumerate(snapshot.in_flight or ()):
+            yield from _in_queue(queue, f"in_flight[{i}]", known)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Optional
 from drgn import Object, offsetof
 
 from ..core.errors import attempt
+from ..core.salvage import Salvage
 from ..core.struct_layout import Layout
 from ..core.text import decode
 from ..core.unreadable import Maybe, Unreadable
@@ -88,9 +89,11 @@ class QdiscPackets:
         if kind == "pfifo_fast":
             yield from self._of(_One(dev.qdisc.read_(), raw, kind), 0, device, found)
             return
-        ones = [self._one(qdisc) for qdisc in for_each_netdev_qdisc(dev)]
+        salvage = Salvage()
+        ones = [self._one(q) for q in salvage.walk(for_each_netdev_qdisc(dev))]
         for one in ones:
             yield from self._of(one, _below(one, ones), device, found)
+        salvage.finish()
 
     def _one(self, qdisc: Object) -> _One:
         raw = self._layout.read_span(qdisc.value_())
