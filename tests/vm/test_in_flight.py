@@ -33,6 +33,7 @@ from tests.support.kernel import devices_of, program_of
 pytestmark = pytest.mark.vm
 
 MOST = 16
+_NO_FQ_CODEL = "sch_fq_codel is a module here"
 
 
 class Sent(NamedTuple):
@@ -96,6 +97,15 @@ def _is_of(queue: QueueInFlight, one: Sent) -> bool:
     return place == (one.where, one.qdisc, one.part, one.devices[0])
 
 
+def _expected(queue: QueueInFlight, one: Sent) -> list[str]:
+    # The one that is marked may be there.
+    first, *packets = one.packets
+    if not first.startswith("?"):
+        return [first, *packets]
+    assert isinstance(queue.oldest, tuple)
+    return [first[1:], *packets] if words(queue.oldest[0]) == first[1:] else packets
+
+
 def _loops(one: Sent) -> bool:
     return one.where == "backlog"
 
@@ -110,11 +120,17 @@ def test_each_queue_has_what_was_sent(flight: Dump) -> None:
         if one.qdisc == "netem":
             assert (queue.length, queue.oldest) == (int(one.packets[0]), None)
             continue
-        assert queue.length == len(one.packets), one
-        frames = sum(":" not in packet for packet in one.packets)
-        assert (queue.skbs, queue.xdp_frames) == (len(one.packets) - frames, frames)
+        packets = _expected(queue, one)
+        assert queue.length == len(packets), one
+        frames = sum(":" not in packet for packet in packets)
+        assert (queue.skbs, queue.xdp_frames) == (len(packets) - frames, frames)
+        if flight.is_old and one.qdisc == "fq_codel" and one.part is None:
+            # There it is a module, and the lab has no symbols of it.
+            assert isinstance(queue.oldest, Unreadable)
+            assert _NO_FQ_CODEL in queue.oldest.reason
+            continue
         assert isinstance(queue.oldest, tuple)
-        assert [words(p) for p in queue.oldest] == list(one.packets[:MOST])
+        assert [words(p) for p in queue.oldest] == packets[:MOST]
         for packet in queue.oldest:
             if packet.kind == "skb" or one.where == "cpumap":
                 assert isinstance(packet.device, DeviceRef)
@@ -154,6 +170,8 @@ def test_qdiscs_have_what_tc_says(flight: Dump) -> None:
 def test_all_can_be_read(flight: Dump) -> None:
     snapshot = snapshot_of(flight)
     missing = [why for what, why in unreadable_in(snapshot) if "in_flight" in what]
+    if flight.is_old:
+        missing = [why for why in missing if _NO_FQ_CODEL not in why]
     assert missing == []
 
 

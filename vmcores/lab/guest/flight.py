@@ -2,29 +2,32 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Packets that stay in a queue.
 
-Use: ``flight.py COMMAND...``::
+Use: ``flight.py COMMAND... [, COMMAND...]...``::
 
     tap DEVICE
-        Open a tap device and never read from it. Prints the process's id.
+        Leave a process behind that has a tap device open and never reads from it.
     slow PATH
         Load an XDP program that takes its time and returns XDP_TX, and pin it.
     send DEVICE CPU PACKET...
         Send frames from a CPU. PACKET is a length, with the Ethernet header, and may
         have ``/PRIORITY`` and ``:ETHERTYPE`` (hexadecimal) behind it.
+    redirect PATH DEVICE
+        Let the ``redirect`` program pinned at PATH (programs.py) send to a device.
     cpumap PATH CPU
         Load an XDP program that redirects to a CPU by a CPUMAP, and pin it.
     hold THREAD SENDER
-        Let a kernel thread, whose name begins with THREAD, run once, for a frame that
-        is sent on the device SENDER, and then not for 50 minutes.
+        Let a kernel thread, whose name begins with THREAD, run for some microseconds,
+        for a frame of 600 bytes that is sent on the device SENDER, and then not for 50
+        minutes. It may or may not take the frame.
     gro DEVICE SENDER
-        Send a TCP segment that GRO of a device keeps. Prints its length.
+        Send a TCP segment of 154 bytes that GRO of a device keeps.
 
-Prints nothing else, and what goes wrong on standard error.
+What goes wrong is on standard error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import ctypes
 import fcntl
 import os
@@ -36,6 +39,7 @@ import time
 
 from bpf import bpf, instruction, load, pin
 from libc import checked, libc
+from programs import set_redirect
 from stay import stay_behind
 
 __all__ = ("main",)
@@ -72,14 +76,14 @@ def _frame(length: int, ethertype: int) -> bytes:
     return head + bytes(length - len(head))
 
 
-def _tap(device: str) -> int:
+def _tap(device: str) -> None:
     def prepare() -> list[int]:
         fd = os.open("/dev/net/tun", os.O_RDWR)
         flags = IFF_TAP | IFF_NO_PI
         fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", device.encode(), flags))
         return [fd]
 
-    return stay_behind(b"no_reader", prepare)
+    stay_behind(b"no_reader", prepare)
 
 
 def _slow(path: str) -> None:
@@ -184,7 +188,7 @@ def _segment(number: int) -> bytes:
     return MACS + struct.pack("!H", 0x0800) + ip + tcp + payload
 
 
-def _gro(device: str, sender: str) -> int:
+def _gro(device: str, sender: str) -> None:
     # GRO passes on what came in another jiffy than the one in which its poll ends.
     with (
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as far,
@@ -201,37 +205,33 @@ def _gro(device: str, sender: str) -> int:
                 while far.recv(65536)[26:] != segment[26:]:
                     pass
             except socket.timeout:
-                return len(segment)
+                return
     raise OSError(f"GRO of {device} keeps nothing")
 
 
+_COMMANDS: dict[str, Callable[[Sequence[str]], object]] = {
+    "tap": lambda words: _tap(*words),
+    "slow": lambda words: _slow(*words),
+    "cpumap": lambda words: _cpumap(words[0], int(words[1])),
+    "redirect": lambda words: set_redirect(words[0], socket.if_nametoindex(words[1])),
+    "send": lambda words: _send(words[0], int(words[1]), words[2:]),
+    "hold": lambda words: _hold(*words),
+    "gro": lambda words: _gro(*words),
+}
+
+
 def main(arguments: Sequence[str]) -> int:
-    """Run a command."""
+    """Run the commands."""
     # Before 5.11, maps count as locked memory.
     unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     resource.setrlimit(resource.RLIMIT_MEMLOCK, unlimited)
-    command, *words = arguments
-    try:
-        if command == "tap":
-            print(_tap(*words), flush=True)
-        elif command == "slow":
-            _slow(*words)
-        elif command == "send":
-            device, cpu, *packets = words
-            _send(device, int(cpu), packets)
-        elif command == "cpumap":
-            path, number = words
-            _cpumap(path, int(number))
-        elif command == "hold":
-            _hold(*words)
-        elif command == "gro":
-            print(_gro(*words), flush=True)
-        else:
-            print(f"flight.py: no command {command}", file=sys.stderr)
-            return 2
-    except OSError as e:
-        print(f"flight.py: {' '.join(arguments)}: {e}", file=sys.stderr)
-        return 1
+    for words in " ".join(arguments).split(" , "):
+        command, *rest = words.split()
+        try:
+            _COMMANDS[command](rest)
+        except (KeyError, TypeError, ValueError, OSError) as e:
+            print(f"flight.py: {words}: {e!r}", file=sys.stderr)
+            return 1
     return 0
 
 
