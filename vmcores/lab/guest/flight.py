@@ -17,7 +17,7 @@ Use: ``flight.py COMMAND... [, COMMAND...]...``::
         Load an XDP program that redirects to a CPU by a CPUMAP, and pin it.
     hold THREAD SENDER
         Let a kernel thread, whose name begins with THREAD, run for some microseconds,
-        for a frame of 600 bytes that is sent on the device SENDER, and then not for 50
+        for a frame of 600 bytes that is sent on the device SENDER, and then not for 30
         minutes. It may or may not take the frame.
     gro DEVICE SENDER
         Send a TCP segment of 154 bytes that GRO of a device keeps.
@@ -61,7 +61,7 @@ SLOW = 30000
 SYS_SCHED_SETATTR = 314
 SCHED_DEADLINE = 6
 RUNTIME_NS = 2048
-PERIOD_NS = 3000 * 10**9
+PERIOD_NS = 1900 * 10**9
 RT_RUNTIME = "/proc/sys/kernel/sched_rt_runtime_us"
 PERIOD_MAX = "/proc/sys/kernel/sched_deadline_period_max_us"
 
@@ -152,7 +152,7 @@ def _threads(name: str) -> list[int]:
 def _hold(name: str, sender: str) -> None:
     # A deadline task that has used up its runtime waits for the next period. Without a
     # limit of their bandwidth, a thread that is bound to a CPU can be one.
-    for path, value in ((PERIOD_MAX, 4000000000), (RT_RUNTIME, -1)):
+    for path, value in ((PERIOD_MAX, 2000000000), (RT_RUNTIME, -1)):
         with open(path, "w") as f:
             f.write(f"{value}\n")
     threads = _threads(name)
