@@ -2,6 +2,7 @@
 """Pure functions of a Snapshot."""
 
 __all__ = (
+    "ask",
     "attach",
     "chains",
     "commands",

@@ -23,6 +23,12 @@ __all__ = (
     "LINK_IN_PLACE",
     "MEMORY_PROVIDER",
     "MTU_MAXIMUM",
+    "NETNS_ALTNAME",
+    "NETNS_IFINDEX",
+    "NETNS_IMMUTABLE",
+    "NETNS_MESSAGES",
+    "NETNS_NAME",
+    "NETNS_UNREGISTERED",
     "NOT_EXPECTED",
     "NO_OPERATION",
     "NO_REPLACE",
@@ -81,10 +87,28 @@ VETH_PEER = "veth: Cannot set XDP when peer is detached"
 VETH_MTU = "veth: Peer MTU is too large to set XDP"
 VETH_QUEUES = "veth: XDP expects number of rx queues not less than peer tx queues"
 
+# net/core/dev.c: __dev_change_net_namespace(). Older kernels say nothing.
+NETNS_IMMUTABLE = "The interface netns is immutable"
+NETNS_UNREGISTERED = "The interface isn't registered"
+NETNS_NAME = "An interface with the same name exists in the target netns"
+NETNS_ALTNAME = "An interface with the altname %s exists in the target netns"
+NETNS_IFINDEX = "The ifindex %d is not available in the target netns"
+
 # net/core/dev.c: dev_validate_mtu(), netdev_wait_allrefs_any(), get_rps_cpu()
 MTU_MAXIMUM = "mtu greater than device maximum"
 UNREGISTER = "unregister_netdevice: waiting for %s to become free. Usage count = %d"
 RPS_QUEUE = "%s received packet on queue %u, but number of RX queues is %u"
+
+NETNS_MESSAGES: tuple[bytes, ...] = tuple(
+    message.encode()
+    for message in (
+        NETNS_IMMUTABLE,
+        NETNS_UNREGISTERED,
+        NETNS_NAME,
+        NETNS_ALTNAME,
+        NETNS_IFINDEX,
+    )
+)
 
 # What these functions report by netlink_ext_ack: in the order of the checks in v7.2,
 # then messages that only older kernels have.

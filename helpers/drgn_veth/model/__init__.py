@@ -34,6 +34,7 @@ from .queues import QueueCount, Queues, RpsQueue, XpsQueue
 from .reference import DeviceRef
 from .snapshot import Snapshot
 from .target import Kernel, RecordsRxQueue, Target
+from .traits import Traits
 from .xdp import XDP_MODES, LoadedProgram, Xdp, XdpLink, XdpProgram, XdpQueue
 
 __all__ = (
@@ -65,6 +66,7 @@ __all__ = (
     "StoppedTxQueue",
     "Target",
     "Task",
+    "Traits",
     "Veth",
     "VirtioNet",
     "Vlan",

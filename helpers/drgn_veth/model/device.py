@@ -11,6 +11,7 @@ from .kinds import Bond, BridgePort, Ipvlan, Macvlan, Netkit, Veth, VirtioNet, V
 from .processes import RefTracker, Task
 from .queues import Queues, RpsQueue, XpsQueue
 from .reference import DeviceRef
+from .traits import Traits
 from .xdp import Xdp
 
 __all__ = ("Device", "Driver", "Features", "Pair")
@@ -26,6 +27,9 @@ class Driver(NamedTuple):
     ndo_bpf: Maybe[bool]
     ndo_xdp_xmit: Maybe[bool]
     set_channels: Maybe[bool]
+    ndo_change_mtu: Maybe[bool] = False
+    ndo_add_slave: Maybe[bool] = False
+    ndo_xsk_wakeup: Maybe[bool] = False
 
 
 class Features(NamedTuple):
@@ -88,6 +92,9 @@ class Device(NamedTuple):
     ref_tasks: Maybe[Optional[tuple[Task, ...]]] = None
     # Who took these references; None unless CONFIG_NET_DEV_REFCNT_TRACKER.
     ref_trackers: Maybe[Optional[tuple[RefTracker, ...]]] = None
+    # What decides requests that are no XDP attach.
+    traits: Traits = Traits()
+    xsk_queues: Maybe[tuple[int, ...]] = ()  # those that AF_XDP sockets have
 
     @property
     def ref(self) -> DeviceRef:

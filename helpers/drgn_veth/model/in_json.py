@@ -32,8 +32,10 @@ NOT_IN_JSON: Mapping[type, frozenset[str]] = {
             "hard_header_len",
             "memory_provider",
             "tcp_data_split",
+            "traits",
             "veth",
             "virtio_net",
+            "xsk_queues",
         }
     ),
 }

@@ -63,3 +63,4 @@ class Kernel(NamedTuple):
     veth_poll: Maybe[Optional[frozenset[str]]] = None
     # When veth_xmit() writes the RX queue into a packet. None: there is no veth.
     records_rx_queue: Maybe[Optional[RecordsRxQueue]] = None
+    xsk_sg: bool = False  # XDP_USE_SG: net_device.xdp_zc_max_segs, since v6.6

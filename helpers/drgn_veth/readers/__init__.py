@@ -29,6 +29,7 @@ __all__ = (
     "nsfs",
     "nsproxy",
     "peer",
+    "priv_flags",
     "qdisc",
     "queues",
     "ref_tracker",

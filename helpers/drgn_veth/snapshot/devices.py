@@ -57,6 +57,7 @@ from .found import NO_VETH, Found
 from .layouts import Layouts, NetDevice, RxQueue
 from .qdiscs import Qdiscs
 from .queue_arrays import confirmed_count, confirmed_queues
+from .traits import traits, xsk_queues
 from .veth_queues import VethQueues
 from .xdp_programs import XdpPrograms
 
@@ -354,6 +355,8 @@ class DeviceRecords:
             refcount=None
             if ref.off_list is None
             else attempt(netdev_refcnt_read, layouts.dev(address)),
+            traits=traits(layouts, raw, address),
+            xsk_queues=xsk_queues(layouts, raw, queues, rx_queues),
         )
         if found.veth_rqs is NO_VETH:
             return self._drivers.complete(found, device)

@@ -9,12 +9,12 @@ from drgn import Program
 from drgn.helpers.common.prog import takes_program_or_default
 
 from ..core.errors import attempt
-from ..core.messages import DRIVER_MESSAGES, XDP_ATTACH_ALWAYS
+from ..core.messages import DRIVER_MESSAGES, NETNS_MESSAGES, XDP_ATTACH_ALWAYS
 from ..core.unreadable import Maybe, Unreadable
 from ..disasm.veth_poll import veth_poll_members
 from ..disasm.veth_xmit import veth_xmit_records_rx_queue
 from ..disasm.virtio_net import virtio_net_padded_vnet_hdr_size
-from ..disasm.xdp_messages import driver_messages, xdp_message_places
+from ..disasm.xdp_messages import driver_messages, messages_in, xdp_message_places
 from ..model import Kernel, RecordsRxQueue, Task
 from ..readers.bpf_prog import has_dev_bound, has_xdp_frags
 from ..readers.rtnl import rtnl_owner
@@ -25,7 +25,7 @@ from ..readers.skb import (
     skb_shared_info_size,
     smp_cache_bytes,
 )
-from ..readers.xdp import has_xdp_state
+from ..readers.xdp import has_xdp_state, has_xsk_sg
 from .task_record import task_record
 
 __all__ = ("read_kernel",)
@@ -41,6 +41,15 @@ def _once(prog: Program, what: str, read: Callable[[], T]) -> Maybe[T]:
     except KeyError:
         value = prog.cache[key] = attempt(read)
         return value
+
+
+def _netns_messages(prog: Program) -> frozenset[bytes]:
+    # Since Linux kernel commit eeb85a14ee34 ("net: Allow to specify ifindex when device
+    # is moved to another namespace") (in v5.13), the first calls the second.
+    try:
+        return messages_in(prog, "__dev_change_net_namespace", NETNS_MESSAGES)
+    except LookupError:
+        return messages_in(prog, "dev_change_net_namespace", NETNS_MESSAGES)
 
 
 def _messages(
@@ -59,6 +68,9 @@ def _messages(
             f"the code of dev_xdp_attach() lacks {len(missing)} messages that every "
             "kernel has: it is damaged or modified"
         )
+    netns = _once(prog, "netns_messages", lambda: _netns_messages(prog))
+    if not isinstance(netns, Unreadable):
+        found["__dev_change_net_namespace"] = netns
     for name, messages in DRIVER_MESSAGES.items():
         address = functions.get(name)
         if address:
@@ -130,4 +142,5 @@ def read_kernel(prog: Program, functions: Mapping[str, int]) -> Kernel:
         rtnl_owner=attempt(_owner, prog),
         veth_poll=_veth_poll(prog, functions.get("veth_poll")),
         records_rx_queue=_records_rx_queue(prog, functions.get("veth_xmit")),
+        xsk_sg=has_xsk_sg(prog),
     )

@@ -25,8 +25,15 @@ from ..readers.link_state import link_state_masks
 from ..readers.netdev import NetDeviceShown
 from ..readers.netdev_names import NAME_NODE_LIST, NameNode
 from ..readers.netns import DEV_LIST, NetDeviceNetns
+from ..readers.priv_flags import NetDevicePrivate, netns_bit, priv_flag_masks
 from ..readers.qdisc import NetDeviceQdisc
-from ..readers.queues import NetDeviceQueues, RxQueueOwner, TxQueue, drv_xoff_mask
+from ..readers.queues import (
+    NetDeviceQueues,
+    RxQueueOwner,
+    RxQueuePool,
+    TxQueue,
+    drv_xoff_mask,
+)
 from ..readers.reg_state import reg_states
 from ..readers.rps import RxQueueRps
 from ..readers.veth import VethPriv, VethRq, veth_priv
@@ -49,11 +56,12 @@ class NetDevice(
     NetDeviceInet,
     NetDeviceInet6,
     NetDevicePort,
+    NetDevicePrivate,
 ):
     """What is read of a ``struct net_device``."""
 
 
-class RxQueue(RxQueueOwner, RxQueueRps, RxQueueMemory):
+class RxQueue(RxQueueOwner, RxQueueRps, RxQueueMemory, RxQueuePool):
     """What is read of a ``struct netdev_rx_queue``."""
 
 
@@ -116,6 +124,10 @@ class Layouts:
 
         #: Names of net_device.reg_state, by value.
         self.reg_states = attempt(reg_states, prog)
+
+        self.priv_flags = priv_flag_masks(prog)
+        #: Where a device says that it must stay in its namespace.
+        self.netns_bit = attempt(netns_bit, prog)
 
         #: None: there are no altnames.
         self.name_node: Optional[Layout[NameNode]] = None

@@ -20,7 +20,7 @@ from .kernels import Kernel
 from .qemu import Died, qemu_version
 from .qemu_guest import LAB, Guest
 
-__all__ = ("UNASKED", "Hook", "Order", "elf_hook", "make_dump")
+__all__ = ("ASKED", "UNASKED", "Hook", "Order", "elf_hook", "make_dump")
 
 # Called while the guest is idle: the scene is set, the truth recorded, nothing has
 # crashed yet. The path is the folder of the result, where the hook may leave files.
@@ -34,6 +34,9 @@ TRIES = 4
 # that the kernel would never answer; "scale" and "whose" would answer the same
 # thousands of times; and a trial attach would mend what "rules" shows.
 UNASKED = frozenset(("dying", "minimal", "rules", "scale", "teardown", "whose"))
+#: Scenes in which the asker asks for more than attaches: those with the most kinds of
+#: devices.
+ASKED = frozenset(("attach", "zoo"))
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,10 @@ def _run(order: Order, folder: Path, out: Path, seconds: dict[str, float]) -> st
             with _timed("ask about XDP attaches", "answers", seconds):
                 asked = run("python3 /lab/guest/prober.py /out/answers.json")
             say(asked.strip())
+        if order.scene in ASKED:
+            with _timed("ask for other things", "asked", seconds):
+                asked = run("python3 /lab/guest/asker.py /out/asked.json")
+            say(asked.strip())
         if order.elf:
             elf_hook(guest, folder)
         for hook in order.hooks:
@@ -180,6 +187,8 @@ def _take(order: Order, folder: Path, out: Path) -> int:
     wanted = ["vmcore", "truth.json"]
     if order.scene not in UNASKED:
         wanted.append("answers.json")
+    if order.scene in ASKED:
+        wanted.append("asked.json")
     for name in wanted:
         if not (out / name).exists():
             raise Died(f"the guest's disk has no {name}")

@@ -15,7 +15,7 @@ from typing import Any
 from . import kernels
 from ._steps import LabError, build_folder, cache_dir, lock, need_programs, say
 from .archive import Archive
-from .dump import UNASKED, Hook, Order, make_dump
+from .dump import ASKED, UNASKED, Hook, Order, make_dump
 from .kernels import Kernel
 from .qemu_guest import LAB
 
@@ -35,6 +35,11 @@ class Result:
     kernel: Kernel
     lab: Mapping[str, Any]
     reused: bool
+
+    @property
+    def asked(self) -> Path:
+        """What the kernel answered to other questions, in scenes of ``ASKED``."""
+        return self.folder / "asked.json"
 
     def drgn_command(self, script: str = "scripts/veth_report.py") -> str:
         """Return a command line that opens the dump, for a shell."""
@@ -189,6 +194,8 @@ def _load(folder: Path, kernel: Kernel, key: Mapping[str, Any]) -> Result | None
     answers = None if key["scene"] in UNASKED else folder / "answers.json"
     if answers is not None:
         files.append(answers)
+    if key["scene"] in ASKED:
+        files.append(folder / "asked.json")
     if not all(path.is_file() for path in files) or files[
         0
     ].stat().st_size != about.get("vmcore_size"):
