@@ -57,6 +57,15 @@ def _may_raise_rx(device: Device) -> bool:
     return device.veth is None or (device.veth.stale == () and device.veth.prog == 0)
 
 
+def _channels_words(rx: Optional[int], tx: Optional[int]) -> str:
+    counts = [
+        f"{word} {number}"
+        for word, number in (("rx", rx), ("tx", tx))
+        if number is not None
+    ]
+    return f"channels {' '.join(counts)}"
+
+
 def _lost(
     what: str,
     direction: str,
@@ -81,9 +90,20 @@ class Fixes(Commands):
 
     def __init__(self, snapshot: Snapshot) -> None:
         super().__init__(snapshot)
+        self._snapshot = snapshot
         self._by_address: dict[int, Device] = {
             device.net_device: device for device in snapshot.devices
         }
+
+    def _refuses(self, device: Device, words: str, *functions: str) -> bool:
+        # Whether the kernel would refuse a command, by a decision of these functions;
+        # none are named: of any. It asks late: the decisions make commands, too.
+        from .ask.refused import refused
+
+        answer = refused(self._snapshot, device, words)
+        if answer is None:
+            return False
+        return not functions or answer.function in functions
 
     ### Queues
 
@@ -114,9 +134,13 @@ class Fixes(Commands):
         raised = rx is not None and (isinstance(real_rx, Unreadable) or rx > real_rx)
         if raised and not _may_raise_rx(device):
             return Remedy()
-        commands = self.channels(
-            device.ref, None if rx == real_rx else rx, None if tx == real_tx else tx
-        )
+        rx_word, tx_word = None if rx == real_rx else rx, None if tx == real_tx else tx
+        commands = self.channels(device.ref, rx_word, tx_word)
+        # What veth_set_channels() refuses may be another thing after a first command.
+        if commands and self._refuses(
+            device, _channels_words(rx_word, tx_word), "ethnl_set_channels"
+        ):
+            return Remedy()
         return Remedy(commands, self._lost_with_queues(device, seen_from, rx, tx))
 
     def _lost_with_queues(
@@ -179,6 +203,8 @@ class Fixes(Commands):
         team; none if that has no larger one.
         """
         owner = self._to_lower(device, mtu)
+        if owner is not None and self._refuses(owner, f"mtu {mtu}"):
+            return Remedy()
         effect = None
         if owner is not None and owner is not device:
             effect = f"lowers the MTU of all ports of {name_from(owner, device)}"

@@ -26,6 +26,7 @@ __all__ = (
     "status",
     "symbols",
     "terminal",
+    "then",
     "veth_report",
     "vmcore_slice",
     "xdp",

@@ -8,6 +8,7 @@ kernel memory, each for its destination.
 """
 
 __all__ = (
+    "asked",
     "attempts",
     "attempts_device",
     "attempts_table",

@@ -3,9 +3,10 @@
 JSON
 ----
 
-The contract of ``--format json``: docs/drgn-veth-1.schema.json and
-docs/drgn-veth-1-attempts.schema.json. There is one record per line, so that diff can
-compare two reports. The text is ASCII, so that no name can harm a terminal.
+The contract of ``--format json``: docs/drgn-veth-1.schema.json, and beside it those of
+xdp_attach.py: drgn-veth-1-attempts.schema.json and drgn-veth-1-questions.schema.json.
+There is one record per line, so that diff can compare two reports. The text is ASCII,
+so that no name can harm a terminal.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,13 +14,14 @@ import itertools
 import json
 from typing import Any, Optional
 
+from ..analysis.ask.in_a_row import Step
 from ..analysis.rules.finding import Finding
 from ..core.unreadable import Maybe
 from ..model import Snapshot, Task, unreadable_in
 from .attempts import Attempt
 from .plain import plain
 
-__all__ = ("SCHEMA", "attempts", "document", "parts_of", "render")
+__all__ = ("SCHEMA", "attempts", "document", "parts_of", "questions", "render")
 
 SCHEMA = "drgn-veth/1"
 
@@ -90,5 +92,18 @@ def attempts(
             ("schema", SCHEMA),
             ("blocked_by", plain(blocked_by)),
             ("attempts", map(plain, asked)),
+        )
+    )
+
+
+def questions(
+    asked: Iterable[Step], blocked_by: Maybe[Optional[Task]]
+) -> Iterator[str]:
+    """Yield the answers to questions in a row as JSON text, in parts."""
+    yield from parts_of(
+        (
+            ("schema", SCHEMA),
+            ("blocked_by", plain(blocked_by)),
+            ("questions", map(plain, asked)),
         )
     )

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 import functools
 from typing import Any, Callable, NamedTuple, Optional
 
+from ..analysis.ask.in_a_row import Step
+from ..analysis.attach.below import Below
 from ..analysis.attach.question import Answer, errno_name
 from ..analysis.rules.finding import Finding, Then
 from ..core.unreadable import Unreadable
@@ -101,12 +103,14 @@ SHAPES: Mapping[type, Shape] = {
         forms={"errno": _errno},
         spread=("errno",),
     ),
+    Below: Shape(forms={"device": _which}, spread=("device", "answer")),
     Attempt: Shape(
-        absent={"op": "attach"},
-        last=("op",),
+        absent={"op": "attach", "below": ()},
+        last=("op", "below"),
         forms={"device": _which},
         spread=("device", "answer"),
     ),
+    Step: Shape(forms={"device": _which}, spread=("device", "answer")),
 }
 _AS_IT_STANDS = Shape()
 
