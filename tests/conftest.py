@@ -53,6 +53,8 @@ CORNERS = Path(__file__).with_name("vm") / "corners.py"
 
 #: Scenes in which the prober asks the kernel about XDP attaches.
 SCENES_ASKED = ("zoo", "attach", "random")
+#: Those in which the asker asks for other things.
+SCENES_ASKED_MORE = sorted(lab.ASKED)
 
 
 #: Makes a dump, given a kernel and a folder.
@@ -101,7 +103,10 @@ def _make_corners(kernel: str, folder: Path) -> tuple[Dump, dict[str, Any]]:
 BOOTS: dict[str, tuple[_Make, tuple[str, ...]]] = {
     "zoo": (
         _scene("zoo", early_hooks=[look_before_asking], hooks=[look_at_guest]),
-        ("zoo", "one_zoo", "lab_dump", "old_dump", "new_dump", "asked"),
+        (
+            *("zoo", "one_zoo", "lab_dump", "old_dump", "new_dump", "asked"),
+            "asked_more",
+        ),
     ),
     "dying": (_scene("dying"), ("dying",)),
     "whose": (
@@ -112,7 +117,7 @@ BOOTS: dict[str, tuple[_Make, tuple[str, ...]]] = {
     "corners": (_make_corners, ("corners",)),
     "teardown": (_scene("teardown"), ("teardown",)),
     "rules": (_scene("rules", hooks=[try_fixes]), ("rules", "all_rules")),
-    "attach": (_scene("attach"), ("asked",)),
+    "attach": (_scene("attach"), ("asked", "asked_more")),
     "random": (_scene("random"), ("asked",)),
 }
 
@@ -216,6 +221,18 @@ def all_rules(booted: _Booted, pytestconfig: pytest.Config) -> dict[str, RulesRu
 )
 def asked(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     """Each kernel and scene with answers of the kernel."""
+    return booted.get(*request.param)
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        (kernel, scene) for scene in SCENES_ASKED_MORE for kernel in _kernels(scene)
+    ],
+    ids="-".join,
+)
+def asked_more(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+    """Each kernel and scene with its answers to other requests than attaches."""
     return booted.get(*request.param)
 
 

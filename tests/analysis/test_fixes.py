@@ -17,7 +17,7 @@ import pytest
 from tests.support.recorded import Recorded
 from tests.support.snapshots import pair, queues
 
-__all__ = ("refused_fixes",)
+__all__ = ("all_fixes", "refused_fixes")
 
 
 def _words(command: str) -> Iterator[list[str]]:
@@ -97,7 +97,8 @@ def refused_fixes(
     return asked, refused
 
 
-def _all_fixes(snapshot: Snapshot) -> Iterator[tuple[str, ...]]:
+def all_fixes(snapshot: Snapshot) -> Iterator[tuple[str, ...]]:
+    """Yield the fixes of all findings, and of all refused attaches."""
     for finding in diagnose(snapshot):
         yield finding.fix
     predictor = Predictor(snapshot)
@@ -109,7 +110,7 @@ def _all_fixes(snapshot: Snapshot) -> Iterator[tuple[str, ...]]:
 
 
 def test_recorded_fixes(recorded: Recorded) -> None:
-    asked, refused = refused_fixes(recorded.snapshot, _all_fixes(recorded.snapshot))
+    asked, refused = refused_fixes(recorded.snapshot, all_fixes(recorded.snapshot))
     assert refused == []
     assert asked > 5
 

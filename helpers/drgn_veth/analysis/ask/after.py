@@ -18,7 +18,6 @@ from ...model import (
     Queues,
     RpsQueue,
     Snapshot,
-    Veth,
     XdpProgram,
     XpsQueue,
 )
@@ -116,14 +115,12 @@ def _limit_of(q: Asked, device: Device, frags: bool) -> Maybe[int]:
 
 def _native(q: Asked, device: Device, frags: Optional[bool], changes: _Changes) -> None:
     # What a native program, or its detach, changes at a veth and at its peer.
-    if device.veth is None:
+    if device.kind != "veth":
         return
-    veth: Veth = device.veth._replace(
-        prog=0 if frags is None else Unreadable("its program is not loaded yet")
-    )
-    if frags is not None:
-        veth = veth._replace(prog=1)  # Any pointer: there is one.
-    changes.change(device, veth=veth)
+    if device.veth is not None:
+        # Any pointer: there is one.
+        veth = device.veth._replace(prog=0 if frags is None else 1)
+        changes.change(device, veth=veth)
     peer = device.peer
     if peer is None or isinstance(peer, Unreadable):
         return

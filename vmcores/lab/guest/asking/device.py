@@ -246,7 +246,9 @@ class About:
         for words in list(masters.there):
             if self.enslave(words, masters.there[words]):
                 self.free()
-                masters.renew(words)
+                # A bond becomes like its first slave.
+                if words != "new bridge":
+                    masters.renew(words)
 
     def free(self) -> None:
         """Remove the device from its master."""

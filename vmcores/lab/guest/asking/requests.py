@@ -94,8 +94,11 @@ def make_link(route: Routing, name: str, kind: str) -> int:
     body += attribute(IFLA_LINKINFO | NLA_F_NESTED, info)
     if reply_to(route, RTM_NEWLINK, NLM_F_CREATE_EXCL, body).errno:
         return 0
-    (made,) = (one for one in route.devices() if one.name == name)
-    return made.ifindex
+    found = route.ask(
+        RTM_GETLINK, 0, ifinfomsg(0) + attribute(IFLA_IFNAME, _string(name))
+    )
+    (ifindex,) = (struct.unpack_from("<i", data, 4)[0] for data in found)
+    return int(ifindex)
 
 
 def remove_link(route: Routing, ifindex: int) -> None:

@@ -60,11 +60,12 @@ def _after_attach(about: About, device: Device, peer: Device, masters: Masters) 
     if "new bridge" in masters.there:
         if about.enslave("new bridge", masters.there["new bridge"], ATTACHED):
             about.free()
-            masters.renew("new bridge")
     about.detach("driver")
 
 
 def _after_mtu(about: About, device: Device, peer: Device) -> None:
+    if peer.mtu > peer.max_mtu:
+        return  # It could not be put back.
     for mtu in (3506, 3507, 9000):
         with _of(about, device, peer):
             granted = mtu != peer.mtu and about.mtu(mtu)
