@@ -296,7 +296,8 @@ class About:
             else:
                 reply = Reply(0, None)
             break
-        self._let_go.discard(place)
+        if not reply.errno:
+            self._let_go.discard(place)
         if self.note(question, reply, before):
             return made
         made.close()
