@@ -87,15 +87,16 @@ def _below(below: Sequence[Below]) -> Iterator[str]:
 
 
 def _caller(attempts: Sequence[Attempt], style: Style) -> Iterator[str]:
-    vias = sorted({a.via for a in attempts if a.answer.errno == 0})
+    vias = sorted({a.via for a in attempts if a.answer.errno == 0 and a.op != "detach"})
     if not vias:
         return
-    yield ""
-    yield "where it is ok, the caller can still get:"
+    mistakes = []
     for one in of_caller(vias):
-        ways = "" if set(one.vias) >= set(vias) else f" (by {' and '.join(one.vias)})"
-        line = f"{one.errno}{ways}: {one.mistake}"
-        yield from wrap(line, style.width, "  ", "    ")
+        ways = "" if set(one.vias) >= set(vias) else f"by {' and '.join(one.vias)}, "
+        mistakes.append(f"{one.errno} ({ways}{one.mistake})")
+    yield ""
+    text = f"ok is about the device. The caller can still get {', '.join(mistakes)}"
+    yield from wrap(text, style.width)
 
 
 def _is_native_refusal(mode: str, answer: Answer) -> bool:

@@ -26,31 +26,31 @@ CALLER: tuple[OfCaller, ...] = (
         ("netlink",),
         "EPERM",
         "rtnetlink_rcv_msg",
-        "the caller has no CAP_NET_ADMIN in the device's namespace",
+        "no CAP_NET_ADMIN",
     ),
     OfCaller(
         ("link",),
         "EPERM",
         "link_create",
-        "the caller has no CAP_NET_ADMIN and CAP_BPF in the initial user namespace",
+        "no CAP_NET_ADMIN or no CAP_BPF",
     ),
     OfCaller(
         ("link",),
         "EINVAL",
         "link_create",
-        "attach_type is not BPF_XDP (37), but 6 (BPF_PROG_TYPE_XDP), for example",
+        "attach_type is not BPF_XDP (37)",
     ),
     OfCaller(
         ("netlink", "link"),
         "ENODEV or EINVAL",
         "__dev_get_by_index",
-        "the ifindex is that of another namespace: it has to be the caller's",
+        "an ifindex of another namespace than the caller's",
     ),
     OfCaller(
         ("netlink", "link"),
         "EBADF or EINVAL",
         "bpf_prog_get_type_dev",
-        "the descriptor is closed, or its program is not of type XDP",
+        "no descriptor of an XDP program",
     ),
 )
 
