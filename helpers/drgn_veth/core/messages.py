@@ -13,6 +13,8 @@ from collections.abc import Mapping
 __all__ = (
     "AMBIGUOUS",
     "BACK_PRESSURE",
+    "BOND_CAN",
+    "BOND_MASTER",
     "BOND_MODE",
     "BOUND_IN_SKB",
     "CPUMAP",
@@ -166,6 +168,10 @@ BACK_PRESSURE = "\x012%s(%s): Invalid return code(%d)"
 # drivers/net/bonding/bond_main.c: bond_xdp_set()
 BOND_MODE = "No native XDP support for the current bonding mode"
 
+# drivers/net/bonding/bond_main.c: bond_enslave(). Older kernels do not ask.
+BOND_CAN = "CAN devices cannot be enslaved"
+BOND_MASTER = "Device type (master device) cannot be enslaved"
+
 # drivers/net/virtio_net.c: virtnet_xdp_set()
 _VIRTIO_OFFLOADS = (
     "virtio_net: Can't set XDP while host is implementing {0}, disable {0} first"
@@ -178,6 +184,7 @@ VIRTIO_MTU_FRAGS = "virtio_net: MTU too large to enable XDP without frags"
 
 # Messages that only some kernels have, by the driver's function that refers to them.
 DRIVER_MESSAGES: Mapping[str, tuple[bytes, ...]] = {
+    "bond_enslave": (BOND_CAN.encode(), BOND_MASTER.encode()),
     "bond_xdp": (BOND_MODE.encode(),),
     "virtnet_xdp": tuple(
         message.encode()

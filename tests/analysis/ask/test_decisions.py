@@ -44,6 +44,15 @@ SAYS = messages(
     "An interface with the altname %s exists in the target netns",
     "The ifindex %d is not available in the target netns",
 )
+BONDING = (
+    "bond_enslave",
+    frozenset(
+        (
+            "CAN devices cannot be enslaved",
+            "Device type (master device) cannot be enslaved",
+        )
+    ),
+)
 #: Decision: the question, what is wrong with the device or its peer, the answer.
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], str, Optional[str]]] = {
     "channels-maximum": (
@@ -133,7 +142,9 @@ ELSEWHERE = {
 
 def _whole(near: dict[str, Any], far: dict[str, Any]) -> Snapshot:
     whole = pair({**SOUND, **near}, {**SOUND, **far})
-    return whole._replace(kernel=kernel()._replace(messages=SAYS.messages))
+    assert isinstance(SAYS.messages, tuple)
+    said = (*SAYS.messages, BONDING)
+    return whole._replace(kernel=kernel()._replace(messages=said))
 
 
 def _answer(whole: Snapshot, text: str) -> Any:

@@ -7,8 +7,10 @@ do_set_master() (net/core/rtnetlink.c), br_add_if() (net/bridge/br_if.c) and
 bond_enslave() (drivers/net/bonding/bond_main.c).
 """
 
+from collections.abc import Iterator
 from typing import Optional
 
+from ...core import messages
 from ...core.unreadable import Unreadable
 from ...model import Bond, Device, QueueCount, Queues, Xdp, XdpProgram
 from ..attach.ask import fresh_program
@@ -211,8 +213,9 @@ BOND: tuple[Decision, ...] = (
         "bond-can",
         "bond_enslave",
         "EPERM",
-        "CAN devices cannot be enslaved",
+        messages.BOND_CAN,
         _can,
+        in_kernel=lambda kernel: None,
         compares="whether the device is for a CAN bus",
         kernels="some since v6.1",
     ),
@@ -220,9 +223,11 @@ BOND: tuple[Decision, ...] = (
         "bond-master",
         "bond_enslave",
         "EPERM",
-        "Device type (master device) cannot be enslaved",
+        messages.BOND_MASTER,
         _other_master,
+        in_kernel=lambda kernel: None,
         compares="whether the device is a master, and no bond",
+        kernels="not v5.10",
     ),
     Decision(
         "bond-busy",
@@ -253,8 +258,23 @@ BOND: tuple[Decision, ...] = (
 )
 
 
+def _bond_decisions(q: Asked) -> Iterator[Decision]:
+    # Those that this kernel makes.
+    said = None
+    if not isinstance(q.kernel.messages, Unreadable):
+        said = dict(q.kernel.messages).get("bond_enslave")
+    for decision in BOND:
+        if decision.everywhere:
+            yield decision
+        elif said is None and decision.holds(q):
+            why = "it is not known whether this kernel asks that"
+            raise CannotTell(f"{decision.holds(q)}; {why}")
+        elif said is not None and decision.message in said:
+            yield decision
+
+
 def _ask_bond(q: Asked, master: Device) -> Answer:
-    refused = first(q, BOND)
+    refused = first(q, tuple(_bond_decisions(q)))
     if refused is not None:
         return refused
     traits = q.device.traits
