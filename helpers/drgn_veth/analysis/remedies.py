@@ -138,7 +138,10 @@ class Fixes(Commands):
         commands = self.channels(device.ref, rx_word, tx_word)
         # What veth_set_channels() refuses may be another thing after a first command.
         if commands and self._refuses(
-            device, _channels_words(rx_word, tx_word), "ethnl_set_channels"
+            device,
+            _channels_words(rx_word, tx_word),
+            "ethnl_set_channels",
+            "netdev_queue_busy",
         ):
             return Remedy()
         return Remedy(commands, self._lost_with_queues(device, seen_from, rx, tx))

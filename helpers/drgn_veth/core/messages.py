@@ -17,6 +17,9 @@ __all__ = (
     "BOND_MASTER",
     "BOND_MODE",
     "BOUND_IN_SKB",
+    "CHANNELS_AF_XDP",
+    "CHANNELS_BUSY",
+    "CHANNELS_MESSAGES",
     "CPUMAP",
     "DEVMAP",
     "DRIVER_MESSAGES",
@@ -93,14 +96,26 @@ VETH_QUEUES = "veth: XDP expects number of rx queues not less than peer tx queue
 NETNS_IMMUTABLE = "The interface netns is immutable"
 NETNS_UNREGISTERED = "The interface isn't registered"
 NETNS_NAME = "An interface with the same name exists in the target netns"
-NETNS_ALTNAME = "An interface with the altname %s exists in the target netns"
-NETNS_IFINDEX = "The ifindex %d is not available in the target netns"
+# NL_SET_ERR_MSG_FMT() puts "%s" before and behind.
+NETNS_ALTNAME = "%sAn interface with the altname %s exists in the target netns%s"
+NETNS_IFINDEX = "%sThe ifindex %d is not available in the target netns%s"
 
 # net/core/dev.c: dev_validate_mtu(), netdev_wait_allrefs_any(), get_rps_cpu()
 MTU_MAXIMUM = "mtu greater than device maximum"
 UNREGISTER = "unregister_netdevice: waiting for %s to become free. Usage count = %d"
 RPS_QUEUE = "%s received packet on queue %u, but number of RX queues is %u"
 
+# net/ethtool/channels.c: ethnl_set_channels(). The newest kernels have neither, but
+# netdev_queue_busy().
+CHANNELS_AF_XDP = (
+    "requested channel counts are too low for existing zerocopy AF_XDP sockets"
+)
+CHANNELS_BUSY = (
+    "requested channel counts are too low due to busy queues (AF_XDP or queue leasing)"
+)
+CHANNELS_MESSAGES: tuple[bytes, ...] = tuple(
+    message.encode() for message in (CHANNELS_AF_XDP, CHANNELS_BUSY)
+)
 NETNS_MESSAGES: tuple[bytes, ...] = tuple(
     message.encode()
     for message in (

@@ -9,7 +9,12 @@ from drgn import Program
 from drgn.helpers.common.prog import takes_program_or_default
 
 from ..core.errors import attempt
-from ..core.messages import DRIVER_MESSAGES, NETNS_MESSAGES, XDP_ATTACH_ALWAYS
+from ..core.messages import (
+    CHANNELS_MESSAGES,
+    DRIVER_MESSAGES,
+    NETNS_MESSAGES,
+    XDP_ATTACH_ALWAYS,
+)
 from ..core.unreadable import Maybe, Unreadable
 from ..disasm.veth_poll import veth_poll_members
 from ..disasm.veth_xmit import veth_xmit_records_rx_queue
@@ -71,6 +76,10 @@ def _messages(
     netns = _once(prog, "netns_messages", lambda: _netns_messages(prog))
     if not isinstance(netns, Unreadable):
         found["__dev_change_net_namespace"] = netns
+    name = "ethnl_set_channels"
+    channels = _once(prog, name, lambda: messages_in(prog, name, CHANNELS_MESSAGES))
+    if not isinstance(channels, Unreadable):
+        found[name] = channels
     for name, messages in DRIVER_MESSAGES.items():
         address = functions.get(name)
         if address:

@@ -41,9 +41,10 @@ SAYS = messages(
     "The interface netns is immutable",
     "The interface isn't registered",
     "An interface with the same name exists in the target netns",
-    "An interface with the altname %s exists in the target netns",
-    "The ifindex %d is not available in the target netns",
+    "%sAn interface with the altname %s exists in the target netns%s",
+    "%sThe ifindex %d is not available in the target netns%s",
 )
+_AF_XDP = "requested channel counts are too low for existing zerocopy AF_XDP sockets"
 BONDING = (
     "bond_enslave",
     frozenset(
@@ -64,7 +65,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], str, Optional[str]]]
     ),
     "channels-af-xdp": (
         "channels tx 1", {"xsk_queues": (1,)}, {}, "EINVAL",
-        "requested channel counts are too low for existing zerocopy AF_XDP sockets",
+        _AF_XDP,
     ),
     "mtu-minimum": ("mtu 67", {}, {}, "EINVAL", "mtu less than device minimum"),
     "mtu-maximum": ("mtu 65536", {}, {}, "EINVAL", "mtu greater than device maximum"),
@@ -136,14 +137,14 @@ ELSEWHERE = {
     *("channels-none", "channels-indirection", "channels-veth-program"),
     *("channels-veth-peer-program", "channels-virtio-combined", "master-none"),
     *("channels-virtio-program", "mtu-team-port", "mtu-macvlan", "mtu-vlan"),
-    *("bridge-loop", "bond-itself"),
+    *("bridge-loop", "bond-itself", "channels-busy", "channels-queue-busy"),
 }
 
 
 def _whole(near: dict[str, Any], far: dict[str, Any]) -> Snapshot:
     whole = pair({**SOUND, **near}, {**SOUND, **far})
     assert isinstance(SAYS.messages, tuple)
-    said = (*SAYS.messages, BONDING)
+    said = (*SAYS.messages, BONDING, ("ethnl_set_channels", frozenset((_AF_XDP,))))
     return whole._replace(kernel=kernel()._replace(messages=said))
 
 
@@ -175,9 +176,15 @@ def test_no_trouble(text: str) -> None:
 def test_each_decision_has_its_trouble() -> None:
     """A decision that is dropped, or comes, is noticed."""
     lists: list[tuple[Decision, ...]] = [
-        *(channels.CHANNELS, channels.VETH, channels.VIRTIO_NET, mtu.MTU),
+        *(
+            channels.CHANNELS,
+            channels.AF_XDP,
+            channels.VETH,
+            channels.VIRTIO_NET,
+            mtu.MTU,
+        ),
         *(enslave.MASTER, enslave.BRIDGE, enslave.BOND, netns.NETNS),
-        *(xsk_bind.BIND, xsk_bind.ZERO_COPY, devmap.ARRAY, devmap.HASH, devmap.NODE),
+        *(devmap.ARRAY, devmap.HASH, devmap.NODE),
         *mtu.BY_DRIVER.values(),
     ]
     there = {decision.key for decisions in lists for decision in decisions}

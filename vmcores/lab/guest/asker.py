@@ -48,14 +48,14 @@ def _has_uppers(devices: Mapping[int, Device], links: Mapping[int, int]) -> set[
     }
 
 
-def ask_all() -> Record:
-    """Ask about all devices, and check that nothing changes.
+def ask_all(record: Record) -> None:
+    """Ask about all devices, record the answers, and check that nothing changes.
 
     :raises ProberError: something changed
     """
     kernel = Kernel()
     before = kernel.state()
-    loaded, record = Loaded(keep=False), Record()
+    loaded = Loaded(keep=False)
     about = About(kernel, loaded, record)
     assert loaded.plain.fd is not None
     elsewhere = Elsewhere()
@@ -108,7 +108,6 @@ def ask_all() -> Record:
     time.sleep(1)
     kernel.must_be(before)
     kernel.leave()
-    return record
 
 
 def _write(path: str, record: Record, seconds: float) -> None:
@@ -129,11 +128,13 @@ def main(arguments: Sequence[str]) -> int:
         print("usage: asker.py OUT", file=sys.stderr)
         return 2
     start = time.monotonic()
+    record = Record()
     try:
         with expedited_rcu():
-            record = ask_all()
+            ask_all(record)
     except ProberError as e:
         print(f"asker.py: {e}", file=sys.stderr)
+        _write(f"{arguments[0]}.failed", record, 0)
         return 1
     seconds = round(time.monotonic() - start, 1)
     _write(arguments[0], record, seconds)

@@ -71,7 +71,10 @@ def in_words(answer: Answer, name: Optional[str], number: Optional[int]) -> Answ
     """Return an answer with the values that its message names."""
     if answer.message is None:
         return answer
-    said = answer.message.replace("%s", name or "").replace("%d", str(number))
+    said = answer.message
+    if said.startswith("%s"):  # NL_SET_ERR_MSG_FMT()
+        said = said[2:-2]
+    said = said.replace("%s", name or "").replace("%d", str(number))
     return answer._replace(
         message=said, either=tuple(in_words(one, name, number) for one in answer.either)
     )

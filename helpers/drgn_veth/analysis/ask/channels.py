@@ -7,9 +7,12 @@ ethnl_set_channels() (net/ethtool/channels.c), veth_set_channels() (drivers/net/
 and virtnet_set_channels() (drivers/net/virtio_net.c).
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple, Optional
 
+from ...core import messages
 from ...core.english import number_list
+from ...core.unreadable import Unreadable
 from ..attach.decision import Decision, first
 from ..attach.question import Answer
 from ..names import name_of
@@ -18,6 +21,7 @@ from .asked import Asked, granted
 from .request import Channels
 
 __all__ = (
+    "AF_XDP",
     "CHANNELS",
     "VETH",
     "VIRTIO_NET",
@@ -103,21 +107,93 @@ def _indirection(q: Asked) -> Optional[str]:
     return None
 
 
-def _af_xdp(q: Asked) -> Optional[str]:
-    wanted, now = wanted_of(q), counts_of(q).now
-    first_gone = wanted.combined + min(wanted.rx, wanted.tx)
-    count = now.combined + max(now.rx, now.tx)
+def _taken(q: Asked, gone: Iterable[int]) -> Optional[str]:
     queues = need_of(q.device, q.device.xsk_queues, "AF_XDP queues")
-    taken = [queue for queue in queues if first_gone <= queue < count]
+    taken = sorted(set(queues) & set(gone))
     if taken:
-        return (
-            f"AF_XDP sockets have the queues {number_list(taken)} of {q.name}, and "
-            f"only queues below {first_gone} would stay both RX and TX queues"
-        )
+        return f"AF_XDP sockets have queue {number_list(taken)} of {q.name}"
     return None
 
 
-#: ethnl_set_channels(), in its order.
+def _af_xdp(q: Asked) -> Optional[str]:
+    wanted, now = wanted_of(q), counts_of(q).now
+    both = wanted.combined + min(wanted.rx, wanted.tx)
+    why = _taken(q, range(both, now.combined + max(now.rx, now.tx)))
+    if why is not None:
+        why += f", and only queues below {both} would be RX and TX queues"
+    return why
+
+
+def _af_xdp_each(q: Asked) -> Optional[str]:
+    wanted, now = wanted_of(q), counts_of(q).now
+    rx = range(wanted.combined + wanted.rx, now.combined + now.rx)
+    tx = range(wanted.combined + wanted.tx, now.combined + now.tx)
+    return _taken(q, (*rx, *tx))
+
+
+_MEND = "close the sockets first"
+_COMPARES = (
+    "the queues that AF_XDP sockets have, in copy mode as well, with the lower one of "
+    "the new RX and TX counts"
+)
+#: What a kernel asks about AF_XDP: the one whose message its code has; the last has
+#: none there.
+AF_XDP: tuple[Decision, ...] = (
+    Decision(
+        "channels-af-xdp",
+        "ethnl_set_channels",
+        "EINVAL",
+        messages.CHANNELS_AF_XDP,
+        _af_xdp,
+        compares=_COMPARES,
+        mend=_MEND,
+        kernels="up to v6.19",
+    ),
+    Decision(
+        "channels-busy",
+        "ethnl_set_channels",
+        "EINVAL",
+        messages.CHANNELS_BUSY,
+        _af_xdp,
+        compares=_COMPARES,
+        mend=_MEND,
+        kernels="some after v6.19",
+    ),
+    Decision(
+        "channels-queue-busy",
+        "netdev_queue_busy",
+        "EINVAL",
+        "Device queue in use by AF_XDP",
+        _af_xdp_each,
+        compares=(
+            "the RX and TX queues that go away with those that AF_XDP sockets have, in "
+            "copy mode as well"
+        ),
+        mend=_MEND,
+        kernels="v7.3, for example",
+    ),
+)
+
+
+def _ask_af_xdp(q: Asked) -> Optional[Answer]:
+    said = None
+    if not isinstance(q.kernel.messages, Unreadable):
+        said = dict(q.kernel.messages).get("ethnl_set_channels")
+    if said is not None:
+        there = [one for one in AF_XDP if one.message in said]
+        return first(q, there[:1] or AF_XDP[-1:])
+    answers = [first(q, (one,)) for one in AF_XDP]
+    refused = [answer for answer in answers if answer is not None]
+    if not refused:
+        return None
+    if None in answers:
+        why = "whether that is refused depends on the kernel's code"
+        raise CannotTell(f"{refused[0].because}; {why}")
+    why = f"{refused[0].because}; which message there is depends on the kernel"
+    return refused[0]._replace(because=why, either=tuple(refused))
+
+
+#: ethnl_set_channels(), in its order, up to AF_XDP.
 CHANNELS: tuple[Decision, ...] = (
     Decision(
         "channels-none",
@@ -161,18 +237,6 @@ CHANNELS: tuple[Decision, ...] = (
         _indirection,
         compares="the highest queue in the indirection table of RSS, if a user set it",
         mend="ethtool -X DEVICE default",
-    ),
-    Decision(
-        "channels-af-xdp",
-        "ethnl_set_channels",
-        "EINVAL",
-        "requested channel counts are too low for existing zerocopy AF_XDP sockets",
-        _af_xdp,
-        compares=(
-            "the queues that AF_XDP sockets have, in copy mode as well, with the lower "
-            "one of the new RX and TX counts"
-        ),
-        mend="close the sockets first",
     ),
 )
 
@@ -299,7 +363,7 @@ def ask(q: Asked) -> Answer:
     wanted, now = wanted_of(q), counts_of(q).now
     if wanted == now:
         return granted("ethnl_set_channels", "nothing changes; no driver is called")
-    refused = first(q, CHANNELS[1:]) or first(q, _DRIVERS[name])
+    refused = first(q, CHANNELS[1:]) or _ask_af_xdp(q) or first(q, _DRIVERS[name])
     if refused is not None:
         return refused
     changes = ", ".join(

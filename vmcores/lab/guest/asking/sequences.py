@@ -104,8 +104,10 @@ def _after_bind(about: About, counts: dict[str, int]) -> None:
     if again is not None:
         about.let_go(last, again)
     if last:
-        about.channels({"rx": 1, "tx": 1}, before)
-        about.channels({"tx": last}, before)
+        # Some kernels grant the second: no RX queue goes away.
+        for wanted in {"rx": 1, "tx": 1}, {"tx": last}:
+            if about.channels(wanted, before):
+                about.set_channels(counts)
     if about.attach("driver", before):
         about.detach("driver")
     about.let_go(last, made)
