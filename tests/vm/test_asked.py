@@ -10,8 +10,8 @@ from drgn_veth.model import Snapshot
 from drgn_veth.snapshot import take_snapshot
 import pytest
 
-from tests.analysis.test_fixes import all_fixes, refused_fixes
 from tests.support.asked import compare_asked
+from tests.support.asked_fixes import all_fixes, refused_fixes
 from tests.support.booted import Dump
 
 

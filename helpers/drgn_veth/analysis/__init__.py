@@ -11,6 +11,7 @@ __all__ = (
     "explain",
     "filters",
     "held",
+    "limits",
     "missing",
     "modules",
     "names",

@@ -19,6 +19,7 @@ from ..core.english import number_list
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, RpsQueue, Snapshot, XpsQueue
 from .commands import Commands
+from .limits import can_have_channels, can_have_mtu
 from .names import name_from
 
 __all__ = ("ATTACHES_AGAIN", "Fixes", "Remedy")
@@ -57,15 +58,6 @@ def _may_raise_rx(device: Device) -> bool:
     return device.veth is None or (device.veth.stale == () and device.veth.prog == 0)
 
 
-def _channels_words(rx: Optional[int], tx: Optional[int]) -> str:
-    counts = [
-        f"{word} {number}"
-        for word, number in (("rx", rx), ("tx", tx))
-        if number is not None
-    ]
-    return f"channels {' '.join(counts)}"
-
-
 def _lost(
     what: str,
     direction: str,
@@ -90,20 +82,9 @@ class Fixes(Commands):
 
     def __init__(self, snapshot: Snapshot) -> None:
         super().__init__(snapshot)
-        self._snapshot = snapshot
         self._by_address: dict[int, Device] = {
             device.net_device: device for device in snapshot.devices
         }
-
-    def _refuses(self, device: Device, words: str, *functions: str) -> bool:
-        # Whether the kernel would refuse a command, by a decision of these functions;
-        # none are named: of any. It asks late: the decisions make commands, too.
-        from .ask.refused import refused
-
-        answer = refused(self._snapshot, device, words)
-        if answer is None:
-            return False
-        return not functions or answer.function in functions
 
     ### Queues
 
@@ -136,13 +117,8 @@ class Fixes(Commands):
             return Remedy()
         rx_word, tx_word = None if rx == real_rx else rx, None if tx == real_tx else tx
         commands = self.channels(device.ref, rx_word, tx_word)
-        # What veth_set_channels() refuses may be another thing after a first command.
-        if commands and self._refuses(
-            device,
-            _channels_words(rx_word, tx_word),
-            "ethnl_set_channels",
-            "netdev_queue_busy",
-        ):
+        # What veth_set_channels() itself refuses may be well after a first command.
+        if not can_have_channels(device, rx_word, tx_word):
             return Remedy()
         return Remedy(commands, self._lost_with_queues(device, seen_from, rx, tx))
 
@@ -206,7 +182,7 @@ class Fixes(Commands):
         team; none if that has no larger one.
         """
         owner = self._to_lower(device, mtu)
-        if owner is not None and self._refuses(owner, f"mtu {mtu}"):
+        if owner is not None and not can_have_mtu(owner, mtu):
             return Remedy()
         effect = None
         if owner is not None and owner is not device:

@@ -7,7 +7,6 @@ ethnl_set_channels() (net/ethtool/channels.c), veth_set_channels() (drivers/net/
 and virtnet_set_channels() (drivers/net/virtio_net.c).
 """
 
-from collections.abc import Iterable
 from typing import NamedTuple, Optional
 
 from ...core import messages
@@ -15,6 +14,7 @@ from ...core.english import number_list
 from ...core.unreadable import Unreadable
 from ..attach.decision import Decision, first
 from ..attach.question import Answer
+from ..limits import af_xdp_between
 from ..names import name_of
 from ..need import CannotTell, need, need_of
 from .asked import Asked, granted
@@ -107,18 +107,21 @@ def _indirection(q: Asked) -> Optional[str]:
     return None
 
 
-def _taken(q: Asked, gone: Iterable[int]) -> Optional[str]:
-    queues = need_of(q.device, q.device.xsk_queues, "AF_XDP queues")
-    taken = sorted(set(queues) & set(gone))
+def _taken(q: Asked, *ranges: tuple[int, int]) -> Optional[str]:
+    taken = {
+        queue
+        for gone in ranges
+        for queue in need_of(q.device, af_xdp_between(q.device, *gone), "AF_XDP queues")
+    }
     if taken:
-        return f"AF_XDP sockets have queue {number_list(taken)} of {q.name}"
+        return f"AF_XDP sockets have queue {number_list(sorted(taken))} of {q.name}"
     return None
 
 
 def _af_xdp(q: Asked) -> Optional[str]:
     wanted, now = wanted_of(q), counts_of(q).now
     both = wanted.combined + min(wanted.rx, wanted.tx)
-    why = _taken(q, range(both, now.combined + max(now.rx, now.tx)))
+    why = _taken(q, (both, now.combined + max(now.rx, now.tx)))
     if why is not None:
         why += f", and only queues below {both} would be RX and TX queues"
     return why
@@ -126,9 +129,9 @@ def _af_xdp(q: Asked) -> Optional[str]:
 
 def _af_xdp_each(q: Asked) -> Optional[str]:
     wanted, now = wanted_of(q), counts_of(q).now
-    rx = range(wanted.combined + wanted.rx, now.combined + now.rx)
-    tx = range(wanted.combined + wanted.tx, now.combined + now.tx)
-    return _taken(q, (*rx, *tx))
+    rx = wanted.combined + wanted.rx, now.combined + now.rx
+    tx = wanted.combined + wanted.tx, now.combined + now.tx
+    return _taken(q, rx, tx)
 
 
 _MEND = "close the sockets first"

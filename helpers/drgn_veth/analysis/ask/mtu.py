@@ -9,8 +9,10 @@ dev_set_mtu_ext() (net/core/dev.c) and the ``ndo_change_mtu`` of known drivers.
 from typing import Optional
 
 from ...core import messages
+from ...core.uapi import ETH_MAX_MTU
 from ..attach.decision import Decision, first
 from ..attach.question import Answer
+from ..limits import mtu_limit
 from ..names import name_of
 from ..need import CannotTell, need_of
 from .asked import Asked, granted
@@ -20,23 +22,23 @@ __all__ = ("BY_DRIVER", "MTU", "ask")
 
 
 def _too_small(q: Asked) -> Optional[str]:
-    least = need_of(q.device, q.device.min_mtu, "min_mtu")
+    limit = need_of(q.device, mtu_limit(q.device, q.what.mtu), "min_mtu or max_mtu")
+    if limit != "min_mtu":
+        return None
     if q.what.mtu >= 1 << 31:  # The kernel takes it as an int.
         return f"mtu {q.what.mtu - (1 << 32)} < 0"
-    if q.what.mtu < least:
-        return f"mtu {q.what.mtu} < {least}, the min_mtu of {q.name}"
-    return None
+    return f"mtu {q.what.mtu} < {q.device.min_mtu}, the min_mtu of {q.name}"
 
 
 def _too_large(q: Asked) -> Optional[str]:
+    limit = need_of(q.device, mtu_limit(q.device, q.what.mtu), "max_mtu")
+    if limit != "max_mtu":
+        return None
     most = need_of(q.device, q.device.max_mtu, "max_mtu")
-    if most and q.what.mtu > most:
-        why = f"mtu {q.what.mtu} > {most}, the max_mtu of {q.name}"
-        peer = q.device.peer
-        if q.driver_name == "veth" and most < 65535 and peer:
-            why += ": native XDP on its peer limits it"
-        return why
-    return None
+    why = f"mtu {q.what.mtu} > {most}, the max_mtu of {q.name}"
+    if q.driver_name == "veth" and most < ETH_MAX_MTU and q.device.peer:
+        why += ": native XDP on its peer limits it"
+    return why
 
 
 def _team_port(q: Asked) -> Optional[str]:
