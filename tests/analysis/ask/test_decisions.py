@@ -175,13 +175,8 @@ def test_no_trouble(text: str) -> None:
 def test_each_decision_has_its_trouble() -> None:
     """A decision that is dropped, or comes, is noticed."""
     lists: list[tuple[Decision, ...]] = [
-        *(
-            channels.CHANNELS,
-            channels.AF_XDP,
-            channels.VETH,
-            channels.VIRTIO_NET,
-            mtu.MTU,
-        ),
+        *(channels.CHANNELS, channels.AF_XDP, channels.VETH, channels.VIRTIO_NET),
+        *(mtu.MTU, xsk_bind.BIND, xsk_bind.ZERO_COPY),
         *(enslave.MASTER, enslave.BRIDGE, enslave.BOND, netns.NETNS),
         *(devmap.ARRAY, devmap.HASH, devmap.NODE),
         *mtu.BY_DRIVER.values(),
