@@ -20,6 +20,7 @@ from drgn_veth.analysis.ask import (
     mtu,
     netns,
     parse,
+    xsk_bind,
 )
 from drgn_veth.analysis.attach.decision import Decision
 from drgn_veth.core.unreadable import Unreadable
