@@ -13,8 +13,6 @@ from collections.abc import Mapping
 __all__ = (
     "AMBIGUOUS",
     "BACK_PRESSURE",
-    "BOND_CAN",
-    "BOND_MASTER",
     "BOND_MODE",
     "BOUND_IN_SKB",
     "CHANNELS_AF_XDP",
@@ -31,7 +29,6 @@ __all__ = (
     "NETNS_ALTNAME",
     "NETNS_IFINDEX",
     "NETNS_IMMUTABLE",
-    "NETNS_MESSAGES",
     "NETNS_NAME",
     "NETNS_UNREGISTERED",
     "NOT_EXPECTED",
@@ -96,9 +93,8 @@ VETH_QUEUES = "veth: XDP expects number of rx queues not less than peer tx queue
 NETNS_IMMUTABLE = "The interface netns is immutable"
 NETNS_UNREGISTERED = "The interface isn't registered"
 NETNS_NAME = "An interface with the same name exists in the target netns"
-# NL_SET_ERR_MSG_FMT() puts "%s" before and behind.
-NETNS_ALTNAME = "%sAn interface with the altname %s exists in the target netns%s"
-NETNS_IFINDEX = "%sThe ifindex %d is not available in the target netns%s"
+NETNS_ALTNAME = "An interface with the altname %s exists in the target netns"
+NETNS_IFINDEX = "The ifindex %d is not available in the target netns"
 
 # net/core/dev.c: dev_validate_mtu(), netdev_wait_allrefs_any(), get_rps_cpu()
 MTU_MAXIMUM = "mtu greater than device maximum"
@@ -116,17 +112,6 @@ CHANNELS_BUSY = (
 CHANNELS_MESSAGES: tuple[bytes, ...] = tuple(
     message.encode() for message in (CHANNELS_AF_XDP, CHANNELS_BUSY)
 )
-NETNS_MESSAGES: tuple[bytes, ...] = tuple(
-    message.encode()
-    for message in (
-        NETNS_IMMUTABLE,
-        NETNS_UNREGISTERED,
-        NETNS_NAME,
-        NETNS_ALTNAME,
-        NETNS_IFINDEX,
-    )
-)
-
 # What these functions report by netlink_ext_ack: in the order of the checks in v7.2,
 # then messages that only older kernels have.
 XDP_ATTACH_MESSAGES: tuple[bytes, ...] = tuple(
@@ -183,10 +168,6 @@ BACK_PRESSURE = "\x012%s(%s): Invalid return code(%d)"
 # drivers/net/bonding/bond_main.c: bond_xdp_set()
 BOND_MODE = "No native XDP support for the current bonding mode"
 
-# drivers/net/bonding/bond_main.c: bond_enslave(). Older kernels do not ask.
-BOND_CAN = "CAN devices cannot be enslaved"
-BOND_MASTER = "Device type (master device) cannot be enslaved"
-
 # drivers/net/virtio_net.c: virtnet_xdp_set()
 _VIRTIO_OFFLOADS = (
     "virtio_net: Can't set XDP while host is implementing {0}, disable {0} first"
@@ -199,7 +180,6 @@ VIRTIO_MTU_FRAGS = "virtio_net: MTU too large to enable XDP without frags"
 
 # Messages that only some kernels have, by the driver's function that refers to them.
 DRIVER_MESSAGES: Mapping[str, tuple[bytes, ...]] = {
-    "bond_enslave": (BOND_CAN.encode(), BOND_MASTER.encode()),
     "bond_xdp": (BOND_MODE.encode(),),
     "virtnet_xdp": tuple(
         message.encode()

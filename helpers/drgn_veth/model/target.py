@@ -63,4 +63,6 @@ class Kernel(NamedTuple):
     veth_poll: Maybe[Optional[frozenset[str]]] = None
     # When veth_xmit() writes the RX queue into a packet. None: there is no veth.
     records_rx_queue: Maybe[Optional[RecordsRxQueue]] = None
+    # __dev_change_net_namespace() says why it refuses: net_device.netns_immutable.
+    says_netns: bool = False
     xsk_sg: bool = False  # XDP_USE_SG: net_device.xdp_zc_max_segs, since v6.6

@@ -19,7 +19,13 @@ from ..core.errors import attempt
 from ..core.struct_layout import Members, number, pointer
 from ..core.unreadable import Maybe
 
-__all__ = ("NetDevicePrivate", "PrivFlags", "netns_bit", "priv_flag_masks")
+__all__ = (
+    "NetDevicePrivate",
+    "PrivFlags",
+    "has_netns_immutable",
+    "netns_bit",
+    "priv_flag_masks",
+)
 
 
 class NetDevicePrivate(Members):
@@ -53,6 +59,14 @@ class NetnsBit(NamedTuple):
 
     offset: Optional[int]  # bytes, in struct net_device; None: in net_device.features
     mask: int
+
+
+@takes_program_or_default
+def has_netns_immutable(prog: Program) -> bool:
+    """Return whether a device says by a member of its own that it must stay."""
+    # Came together with the messages of __dev_change_net_namespace(), in v6.15 and in
+    # stable kernels.
+    return prog.type("struct net_device").has_member("netns_immutable")
 
 
 @takes_program_or_default

@@ -48,7 +48,6 @@ __all__ = ("Drivers",)
 # Functions whose code is read: driver, operation, name.
 _FUNCTIONS = (
     (BOND_KIND, "ndo_bpf", "bond_xdp"),
-    (BOND_KIND, "ndo_add_slave", "bond_enslave"),
     (VIRTIO_NET_DRIVER, "ndo_bpf", "virtnet_xdp"),
     (VETH_KIND, "ndo_start_xmit", "veth_xmit"),
 )

@@ -10,9 +10,9 @@ from drgn.helpers.common.prog import takes_program_or_default
 
 from ..core.errors import attempt
 from ..core.messages import (
+    CHANNELS_AF_XDP,
     CHANNELS_MESSAGES,
     DRIVER_MESSAGES,
-    NETNS_MESSAGES,
     XDP_ATTACH_ALWAYS,
 )
 from ..core.unreadable import Maybe, Unreadable
@@ -22,6 +22,7 @@ from ..disasm.virtio_net import virtio_net_padded_vnet_hdr_size
 from ..disasm.xdp_messages import driver_messages, messages_in, xdp_message_places
 from ..model import Kernel, RecordsRxQueue, Task
 from ..readers.bpf_prog import has_dev_bound, has_xdp_frags
+from ..readers.priv_flags import has_netns_immutable
 from ..readers.rtnl import rtnl_owner
 from ..readers.skb import (
     max_skb_frags,
@@ -48,13 +49,13 @@ def _once(prog: Program, what: str, read: Callable[[], T]) -> Maybe[T]:
         return value
 
 
-def _netns_messages(prog: Program) -> frozenset[bytes]:
-    # Since Linux kernel commit eeb85a14ee34 ("net: Allow to specify ifindex when device
-    # is moved to another namespace") (in v5.13), the first calls the second.
+def _channels_messages(prog: Program) -> frozenset[bytes]:
+    # Before there was netdev_queue_busy(), there is one message.
     try:
-        return messages_in(prog, "__dev_change_net_namespace", NETNS_MESSAGES)
+        prog.symbol("netdev_queue_busy")
     except LookupError:
-        return messages_in(prog, "dev_change_net_namespace", NETNS_MESSAGES)
+        return frozenset((CHANNELS_AF_XDP.encode(),))
+    return messages_in(prog, "ethnl_set_channels", CHANNELS_MESSAGES)
 
 
 def _messages(
@@ -73,11 +74,8 @@ def _messages(
             f"the code of dev_xdp_attach() lacks {len(missing)} messages that every "
             "kernel has: it is damaged or modified"
         )
-    netns = _once(prog, "netns_messages", lambda: _netns_messages(prog))
-    if not isinstance(netns, Unreadable):
-        found["__dev_change_net_namespace"] = netns
     name = "ethnl_set_channels"
-    channels = _once(prog, name, lambda: messages_in(prog, name, CHANNELS_MESSAGES))
+    channels = _once(prog, name, lambda: _channels_messages(prog))
     if not isinstance(channels, Unreadable):
         found[name] = channels
     for name, messages in DRIVER_MESSAGES.items():
@@ -152,4 +150,5 @@ def read_kernel(prog: Program, functions: Mapping[str, int]) -> Kernel:
         veth_poll=_veth_poll(prog, functions.get("veth_poll")),
         records_rx_queue=_records_rx_queue(prog, functions.get("veth_xmit")),
         xsk_sg=has_xsk_sg(prog),
+        says_netns=has_netns_immutable(prog),
     )

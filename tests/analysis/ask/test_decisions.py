@@ -27,7 +27,7 @@ from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Features, Snapshot, Traits
 import pytest
 
-from tests.support.snapshots import kernel, messages, pair, queues
+from tests.support.snapshots import kernel, pair, queues
 
 SOUND = {
     "flags": (),
@@ -36,24 +36,7 @@ SOUND = {
     "max_mtu": 65535,
     **queues(2, 2, 4, 4),
 }
-SAYS = messages(
-    "__dev_change_net_namespace",
-    "The interface netns is immutable",
-    "The interface isn't registered",
-    "An interface with the same name exists in the target netns",
-    "%sAn interface with the altname %s exists in the target netns%s",
-    "%sThe ifindex %d is not available in the target netns%s",
-)
 _AF_XDP = "requested channel counts are too low for existing zerocopy AF_XDP sockets"
-BONDING = (
-    "bond_enslave",
-    frozenset(
-        (
-            "CAN devices cannot be enslaved",
-            "Device type (master device) cannot be enslaved",
-        )
-    ),
-)
 #: Decision: the question, what is wrong with the device or its peer, the answer.
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], str, Optional[str]]] = {
     "channels-maximum": (
@@ -143,9 +126,8 @@ ELSEWHERE = {
 
 def _whole(near: dict[str, Any], far: dict[str, Any]) -> Snapshot:
     whole = pair({**SOUND, **near}, {**SOUND, **far})
-    assert isinstance(SAYS.messages, tuple)
-    said = (*SAYS.messages, BONDING, ("ethnl_set_channels", frozenset((_AF_XDP,))))
-    return whole._replace(kernel=kernel()._replace(messages=said))
+    said = (("ethnl_set_channels", frozenset((_AF_XDP,))),)
+    return whole._replace(kernel=kernel()._replace(messages=said, says_netns=True))
 
 
 def _answer(whole: Snapshot, text: str) -> Any:
@@ -157,6 +139,8 @@ def _answer(whole: Snapshot, text: str) -> Any:
 def test_trouble(key: str) -> None:
     text, near, far, number, message = CASES[key]
     answer = _answer(_whole(near, far), text)
+    # Some kernels do not ask that.
+    answer = answer.either[0] if answer.either else answer
     assert (answer.errno, answer.message) == (getattr(errno, number), message)
     assert answer.decision[0] == key
 

@@ -36,7 +36,8 @@ from probing.loaded import Loaded
 __all__ = ("ask_all", "main")
 
 #: Pairs about which questions are asked in a row.
-PAIRS = 24
+PAIRS = 16
+IFF_UP = 1
 
 
 def _has_uppers(devices: Mapping[int, Device], links: Mapping[int, int]) -> set[int]:
@@ -96,6 +97,8 @@ def ask_all(record: Record) -> None:
             about.of(inum, device)
             free = free and about.link.master is None
             free = free and not {device.ifindex, peer.ifindex} & uppers
+            # veth_set_channels() gives a carrier to an end whose peer is down.
+            free = free and bool(device.flags & peer.flags & IFF_UP)
             if free and not device.xdp and not peer.xdp and pairs:
                 pairs -= 1
                 ask_in_a_row(about, device, peer, masters)

@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A request and all that its decisions look at."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, Optional
 
 from ...model import Device, DeviceRef, Snapshot
 from ..attach.ask import Questions
-from ..attach.decision import Decision, first
 from ..attach.question import Answer, Question
 from ..need import need_of
 from .request import What
 
-__all__ = ("Asked", "first_said", "granted", "in_words")
+__all__ = ("Asked", "granted", "in_words", "one_of")
 
 
 class Asked(Question):
@@ -71,30 +70,22 @@ def in_words(answer: Answer, name: Optional[str], number: Optional[int]) -> Answ
     """Return an answer with the values that its message names."""
     if answer.message is None:
         return answer
-    said = answer.message
-    if said.startswith("%s"):  # NL_SET_ERR_MSG_FMT()
-        said = said[2:-2]
-    said = said.replace("%s", name or "").replace("%d", str(number))
-    return answer._replace(
-        message=said, either=tuple(in_words(one, name, number) for one in answer.either)
-    )
+    said = answer.message.replace("%s", name or "").replace("%d", str(number))
+    return answer._replace(message=said)
 
 
-def first_said(
-    q: Asked, decisions: Sequence[Decision], said: Optional[frozenset[str]]
-) -> Optional[Answer]:
+def one_of(answers: Iterable[Optional[Answer]], accepted: Answer) -> Answer:
     """
-    Return the answer of the first decision that refuses, None if none does; with all
-    that it may be, if it is not known whether this kernel has a message for it.
+    Return an answer of a kernel that may give one of several.
 
-    :param said: Messages that the function's code refers to; None: unknown
-    :raises CannotTell: if a value is missing before one does
+    :param answers: None: it does not refuse
+    :param accepted: What it answers then
     """
-    refused = first(q, decisions)
-    if refused is None or refused.message is None:
-        return refused
-    silent = refused._replace(message=None)
-    if said is None:
-        why = f"{refused.because}; whether there is a message depends on the kernel"
-        return refused._replace(because=why, either=(refused, silent))
-    return refused if refused.message in said else silent
+    either = tuple(dict.fromkeys(one or accepted for one in answers))
+    if len(either) == 1:
+        return either[0]
+    why = "this depends on the kernel's code, which is not read"
+    if len({one.errno for one in either}) == 1:
+        because = f"{either[0].because}; which message there is: {why}"
+        return either[0]._replace(because=because, either=either)
+    return Answer(None, None, None, why, (), either)

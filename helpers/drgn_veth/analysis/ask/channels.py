@@ -17,7 +17,7 @@ from ..attach.question import Answer
 from ..limits import af_xdp_between
 from ..names import name_of
 from ..need import CannotTell, need, need_of
-from .asked import Asked, granted
+from .asked import Asked, granted, one_of
 from .request import Channels
 
 __all__ = (
@@ -186,14 +186,10 @@ def _ask_af_xdp(q: Asked) -> Optional[Answer]:
         there = [one for one in AF_XDP if one.message in said]
         return first(q, there[:1] or AF_XDP[-1:])
     answers = [first(q, (one,)) for one in AF_XDP]
-    refused = [answer for answer in answers if answer is not None]
-    if not refused:
+    if answers == [None] * len(AF_XDP):
         return None
-    if None in answers:
-        why = "whether that is refused depends on the kernel's code"
-        raise CannotTell(f"{refused[0].because}; {why}")
-    why = f"{refused[0].because}; which message there is depends on the kernel"
-    return refused[0]._replace(because=why, either=tuple(refused))
+    accepted = granted("ethnl_set_channels", "no queue goes away that a socket has")
+    return one_of(answers, accepted)
 
 
 #: ethnl_set_channels(), in its order, up to AF_XDP.

@@ -7,10 +7,8 @@ do_set_master() (net/core/rtnetlink.c), br_add_if() (net/bridge/br_if.c) and
 bond_enslave() (drivers/net/bonding/bond_main.c).
 """
 
-from collections.abc import Iterator
 from typing import Optional
 
-from ...core import messages
 from ...core.unreadable import Unreadable
 from ...model import Bond, Device, QueueCount, Queues, Xdp, XdpProgram
 from ..attach.ask import fresh_program
@@ -21,7 +19,7 @@ from ..attach.question import DRV, MODE_FLAGS, Answer, Question
 from ..names import name_of
 from ..need import CannotTell, need_of
 from . import mtu
-from .asked import Asked, granted
+from .asked import Asked, granted, one_of
 from .request import Enslave, Mtu
 
 __all__ = ("BOND", "BRIDGE", "MASTER", "ask", "master_of", "new_master")
@@ -213,7 +211,7 @@ BOND: tuple[Decision, ...] = (
         "bond-can",
         "bond_enslave",
         "EPERM",
-        messages.BOND_CAN,
+        "CAN devices cannot be enslaved",
         _can,
         in_kernel=lambda kernel: None,
         compares="whether the device is for a CAN bus",
@@ -223,7 +221,7 @@ BOND: tuple[Decision, ...] = (
         "bond-master",
         "bond_enslave",
         "EPERM",
-        messages.BOND_MASTER,
+        "Device type (master device) cannot be enslaved",
         _other_master,
         in_kernel=lambda kernel: None,
         compares="whether the device is a master, and no bond",
@@ -258,25 +256,23 @@ BOND: tuple[Decision, ...] = (
 )
 
 
-def _bond_decisions(q: Asked) -> Iterator[Decision]:
-    # Those that this kernel makes.
-    said = None
-    if not isinstance(q.kernel.messages, Unreadable):
-        said = dict(q.kernel.messages).get("bond_enslave")
-    for decision in BOND:
-        if decision.everywhere:
-            yield decision
-        elif said is None and decision.holds(q):
-            why = "it is not known whether this kernel asks that"
-            raise CannotTell(f"{decision.holds(q)}; {why}")
-        elif said is not None and decision.message in said:
-            yield decision
-
-
 def _ask_bond(q: Asked, master: Device) -> Answer:
-    refused = first(q, tuple(_bond_decisions(q)))
-    if refused is not None:
-        return refused
+    # Whether a kernel makes the decisions that not every one makes is not read.
+    sure = tuple(decision for decision in BOND if decision.everywhere)
+    newer, older = first(q, BOND), first(q, sure)
+    if newer is not None and older is not None:
+        return one_of((newer, older), newer)
+    if newer is None:
+        return _ask_late(q, master)
+    try:
+        accepted = _ask_late(q, master)
+    except CannotTell as e:
+        accepted = Answer(None, None, None, str(e))
+    return one_of((newer, older), accepted)
+
+
+def _ask_late(q: Asked, master: Device) -> Answer:
+    # What bond_enslave() decides while it changes the device.
     traits = q.device.traits
     if need_of(q.device, traits.type, "type") != need_of(
         master, master.traits.type, "type"

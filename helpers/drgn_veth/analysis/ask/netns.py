@@ -12,15 +12,14 @@ from typing import NamedTuple, Optional
 from ...core import messages
 from ...core.unreadable import Unreadable
 from ...model import Namespace
-from ..attach.decision import Decision
+from ..attach.decision import Decision, first
 from ..attach.question import Answer
 from ..need import CannotTell, need, need_of
-from .asked import Asked, first_said, granted, in_words
+from .asked import Asked, granted, in_words
 from .request import Move
 
 __all__ = ("NETNS", "FUNCTION", "ask", "target_of")
 
-#: Whose code shows which messages a kernel has.
 FUNCTION = "__dev_change_net_namespace"
 
 
@@ -115,7 +114,6 @@ _BEFORE: tuple[Decision, ...] = (
         "EINVAL",
         messages.NETNS_IMMUTABLE,
         _immutable,
-        may_be_silent=True,
         compares=(
             "whether the driver lets the device leave: netns_immutable, before v6.12 "
             "the feature NETIF_F_NETNS_LOCAL. lo, bridges and bonds have it"
@@ -128,7 +126,6 @@ _BEFORE: tuple[Decision, ...] = (
         "EINVAL",
         messages.NETNS_UNREGISTERED,
         _unregistered,
-        may_be_silent=True,
         compares="whether the device is registered",
     ),
 )
@@ -139,7 +136,6 @@ _AFTER: tuple[Decision, ...] = (
         "EEXIST",
         messages.NETNS_NAME,
         _name_taken,
-        may_be_silent=True,
         compares="the name with those of the target namespace, altnames included",
         mend="give a new name: ip link set dev DEVICE netns NS name NAME",
     ),
@@ -149,7 +145,6 @@ _AFTER: tuple[Decision, ...] = (
         "EEXIST",
         messages.NETNS_ALTNAME,
         _altname_taken,
-        may_be_silent=True,
         compares="each altname with the names of the target namespace",
         mend="ip link property del dev DEVICE altname NAME",
     ),
@@ -159,7 +154,6 @@ _AFTER: tuple[Decision, ...] = (
         "EBUSY",
         messages.NETNS_IFINDEX,
         _ifindex_taken,
-        may_be_silent=True,
         compares="the ifindex that was asked for with those of the target namespace",
         mend="leave it out",
         kernels="since v5.13",
@@ -176,16 +170,14 @@ def ask(q: Asked) -> Answer:
     :raises CannotTell: if a value is missing
     """
     assert isinstance(q.what, Move)
-    said = None
-    if not isinstance(q.kernel.messages, Unreadable):
-        said = dict(q.kernel.messages).get(FUNCTION)
-    refused = first_said(q, _BEFORE, said)
-    if refused is not None:
-        return refused
-    target = _target(q)
-    if target.same:
-        return granted(FUNCTION, f"{q.name} is there already")
-    refused = first_said(q, _AFTER, said)
+    refused = first(q, _BEFORE)
+    if refused is None:
+        target = _target(q)
+        if target.same:
+            return granted(FUNCTION, f"{q.name} is there already")
+        refused = first(q, _AFTER)
     if refused is None:
         return granted(FUNCTION, "its names are free there")
+    if not q.kernel.says_netns:
+        return refused._replace(message=None)
     return in_words(refused, _taken_altname(q), q.what.ifindex)
