@@ -69,6 +69,9 @@ OPTIONAL_MODULE_TYPES: tuple[tuple[str, str], ...] = (
 # drgn_veth.core.messages.
 FUNCTIONS: tuple[str, ...] = tuple(
     name + suffix
-    for name in ("dev_change_xdp_fd", "dev_xdp_attach", "dev_xdp_install")
+    for name in (
+        *("dev_change_xdp_fd", "dev_xdp_attach", "dev_xdp_install"),
+        "ethnl_set_channels",
+    )
     for suffix in ("", ".isra.0", ".constprop.0", ".part.0")
 ) + ("netdev_run_todo",)

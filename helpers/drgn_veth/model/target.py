@@ -65,4 +65,5 @@ class Kernel(NamedTuple):
     records_rx_queue: Maybe[Optional[RecordsRxQueue]] = None
     # __dev_change_net_namespace() says why it refuses: net_device.netns_immutable.
     says_netns: bool = False
+    netns_first: bool = False  # do_setlink() asks first whether it is the same one
     xsk_sg: bool = False  # XDP_USE_SG: net_device.xdp_zc_max_segs, since v6.6

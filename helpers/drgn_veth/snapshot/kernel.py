@@ -23,7 +23,7 @@ from ..disasm.xdp_messages import driver_messages, messages_in, xdp_message_plac
 from ..model import Kernel, RecordsRxQueue, Task
 from ..readers.bpf_prog import has_dev_bound, has_xdp_frags
 from ..readers.priv_flags import has_netns_immutable
-from ..readers.rtnl import rtnl_owner
+from ..readers.rtnl import has_rtnl_nets, rtnl_owner
 from ..readers.skb import (
     max_skb_frags,
     net_ip_align,
@@ -50,10 +50,8 @@ def _once(prog: Program, what: str, read: Callable[[], T]) -> Maybe[T]:
 
 
 def _channels_messages(prog: Program) -> frozenset[bytes]:
-    # Before there was netdev_queue_busy(), there is one message.
-    try:
-        prog.symbol("netdev_queue_busy")
-    except LookupError:
+    # netdev_queue_busy() came with queues that are leased: before, there is one.
+    if not prog.type("struct netdev_rx_queue").has_member("lease"):
         return frozenset((CHANNELS_AF_XDP.encode(),))
     return messages_in(prog, "ethnl_set_channels", CHANNELS_MESSAGES)
 
@@ -151,4 +149,5 @@ def read_kernel(prog: Program, functions: Mapping[str, int]) -> Kernel:
         records_rx_queue=_records_rx_queue(prog, functions.get("veth_xmit")),
         xsk_sg=has_xsk_sg(prog),
         says_netns=has_netns_immutable(prog),
+        netns_first=has_rtnl_nets(prog),
     )

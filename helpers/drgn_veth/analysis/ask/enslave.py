@@ -302,10 +302,11 @@ def _ask_late(q: Asked, master: Device) -> Answer:
 
 
 def _renamed(answer: Answer) -> Answer:
-    function = answer.function
-    return answer._replace(
-        function="bond_enslave" if function == "bond_xdp_set" else function
-    )
+    if answer.function != "bond_xdp_set":
+        return answer
+    if answer.decision is not None and answer.decision[0] == "slave-operations":
+        answer = answer._replace(message="Slave does not support XDP")
+    return answer._replace(function="bond_enslave")
 
 
 def ask(q: Asked) -> Answer:

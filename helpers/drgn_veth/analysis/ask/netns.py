@@ -170,10 +170,11 @@ def ask(q: Asked) -> Answer:
     :raises CannotTell: if a value is missing
     """
     assert isinstance(q.what, Move)
+    if q.kernel.netns_first and _target(q).same:
+        return granted("do_setlink", f"{q.name} is there already")
     refused = first(q, _BEFORE)
     if refused is None:
-        target = _target(q)
-        if target.same:
+        if _target(q).same:
             return granted(FUNCTION, f"{q.name} is there already")
         refused = first(q, _AFTER)
     if refused is None:
