@@ -64,7 +64,11 @@ def _predict(row: _InARow, device: int, said: Mapping[str, Any]) -> Answer:
     question = _question(device, said["question"])
     if "names" in said:
         assert isinstance(question.what, Move)
-        what = question.what._replace(names=tuple(said["names"]))
+        # The report may write a name of its own in another way.
+        own = row.asker(device, ()).device(question).name
+        assert isinstance(own, str)
+        names = (own if name == said["name"] else name for name in said["names"])
+        what = question.what._replace(names=tuple(names))
         question = question._replace(what=what)
     return row.asker(device, tuple(said["before"])).ask(question)
 

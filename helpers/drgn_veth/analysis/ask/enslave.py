@@ -277,7 +277,8 @@ def _ask_late(q: Asked, master: Device) -> Answer:
     if need_of(q.device, traits.type, "type") != need_of(
         master, master.traits.type, "type"
     ):
-        raise CannotTell(f"the bond would become like {q.name}, which is no Ethernet")
+        why = f"the bond would become like {q.name}, whose driver has the final say"
+        return Answer(None, None, None, why)
     wanted = need_of(master, master.mtu, "mtu")
     answer = mtu.ask(q.asked_of(q.device, Mtu(wanted)))
     if answer.errno != 0:

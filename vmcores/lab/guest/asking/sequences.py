@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
+import time
 
 from devices import Device
 
@@ -28,6 +29,7 @@ def _of(about: About, device: Device, peer: Device) -> Iterator[None]:
 
 def ask_in_a_row(about: About, device: Device, peer: Device, masters: Masters) -> None:
     """Ask about a device, with each question after one that was granted."""
+    time.sleep(0.5)  # The kernel lets go of the queues of closed sockets.
     _after_attach(about, device, peer, masters)
     _after_mtu(about, device, peer)
     counts = about.counts()
