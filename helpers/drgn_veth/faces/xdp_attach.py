@@ -271,7 +271,7 @@ def _table(args: argparse.Namespace, asked: _Asked, devices: Sequence[Device]) -
     for device in () if args.all else devices:
         attempts = list(asked.attempts(device))
         way_out = asked.way_out(device)
-        parts.append(attempts_device.one_device(attempts, style, way_out))
+        parts.append(attempts_device.one_device(attempts, style, way_out, True))
     return "\n".join(parts)
 
 

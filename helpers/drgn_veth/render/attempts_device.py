@@ -154,11 +154,13 @@ def one_device(
     attempts: Sequence[Attempt],
     style: Style = PLAIN,
     way_out: Optional[Sequence[str]] = None,
+    caller: bool = False,
 ) -> str:
     """
     Return the answers for one device: what happens, why, what to do.
 
     :param way_out: If generic mode would be accepted: the command, or none
+    :param caller: Whether to say what the caller can still get wrong
     """
     device = attempts[0].device
     rx, tx = device.queues
@@ -186,5 +188,6 @@ def one_device(
             groups.setdefault(attempt.answer, []).append(attempt)
         for same in groups.values():
             lines += _answer(mode, same, of_mode, way_out, style)
-    lines += _caller(attempts, style)
+    if caller:
+        lines += _caller(attempts, style)
     return "\n".join(lines) + "\n"
