@@ -233,11 +233,15 @@ def _features(device: Device) -> str:
     return " ".join([*on, f"({features:#x})"])
 
 
+# Those that decide about XDP and queues.
+_OPERATIONS = ("ndo_bpf", "ndo_xdp_xmit", "set_channels")
+
+
 def _driver(device: Device) -> str:
     driver = device.driver
     has = [
         name if value is True else f"{name} {words.UNKNOWN}"
-        for name, value in driver._asdict().items()
+        for name, value in ((one, getattr(driver, one)) for one in _OPERATIONS)
         if name != "name" and value is not False
     ]
     return ", ".join([words.cell(driver.name, "-"), *has])
