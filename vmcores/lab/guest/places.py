@@ -12,6 +12,7 @@ __all__ = (
     "BPFFS",
     "DYING",
     "KEEP",
+    "PATH_RECORDS",
     "RUN",
     "SCENE_LOG",
     "TRUTH_DONE",
@@ -30,6 +31,8 @@ XDP_RECORDS = RUN + "/xdp.jsonl"
 WHOSE_RECORDS = RUN + "/whose.jsonl"
 #: Devices whose programs the prober does not replace: ``INUM IFINDEX`` a line.
 KEEP = RUN + "/keep"
+#: Which way packets took, if the scene sent any: see path_scene.py.
+PATH_RECORDS = RUN + "/path.json"
 #: The number of a network namespace that the scene will end.
 DYING = RUN + "/dying"
 #: If it exists, the truth is recorded, and asking again would hang.

@@ -25,6 +25,7 @@ LINK is the name that a symbolic link leads to, or null where there is none.
      "bpftool_prog": COMMAND, "bpftool_link": COMMAND,
      "xdp": [the records of xdp.py],
      "scene_log": ["what the scene said", ...],
+     "path": null, or which way packets took: see path_scene.py,
      "dying": null, or {"netns": INUM, "links": COMMAND of `ip -d -j link show` in it},
      "whose": who is in each namespace, and what holds it: see whose.py,
      "seconds": 12.3,
@@ -69,7 +70,15 @@ from typing import Any, Union
 from libc import checked, libc, mount, setns
 from namespaces import Namespace, find_namespaces, nsids
 from netlink import NLM_F_DUMP, RoutingSocket, attributes
-from places import DYING, SCENE_LOG, TRUTH_DONE, XDP_RECORDS, lines, whole_file
+from places import (
+    DYING,
+    PATH_RECORDS,
+    SCENE_LOG,
+    TRUTH_DONE,
+    XDP_RECORDS,
+    lines,
+    whole_file,
+)
 from whose import record_whose
 
 __all__ = ("main", "record", "settle")
@@ -308,6 +317,10 @@ def _dying(namespaces: dict[str, dict[str, object]]) -> dict[str, object] | None
     return {"netns": int(dying[0]), "links": namespaces[dying[0]]["ip_link"]}
 
 
+def _path() -> object:
+    return json.loads("".join(lines(PATH_RECORDS)) or "null")
+
+
 def record() -> dict[str, object]:
     """Record everything. Changes the calling process's network namespace."""
     start = time.monotonic()
@@ -351,6 +364,7 @@ def record() -> dict[str, object]:
         "dmesg": _dmesg(),
         "xdp": [json.loads(line) for line in lines(XDP_RECORDS)],
         "scene_log": lines(SCENE_LOG),
+        "path": _path(),
         "dying": _dying(found),
         "namespaces": found,
     }

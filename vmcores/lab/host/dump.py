@@ -20,7 +20,7 @@ from .kernels import Kernel
 from .qemu import Died, qemu_version
 from .qemu_guest import LAB, Guest
 
-__all__ = ("UNASKED", "Hook", "Order", "elf_hook", "make_dump")
+__all__ = ("CPUS", "UNASKED", "Hook", "Order", "elf_hook", "make_dump")
 
 # Called while the guest is idle: the scene is set, the truth recorded, nothing has
 # crashed yet. The path is the folder of the result, where the hook may leave files.
@@ -32,8 +32,13 @@ IN_GUEST = ("helpers", "drgn_scripts")
 TRIES = 4
 # Scenes in which the prober does not ask: "dying" and "teardown" hold rtnl_mutex, so
 # that the kernel would never answer; "scale" and "whose" would answer the same
-# thousands of times; and a trial attach would mend what "rules" shows.
-UNASKED = frozenset(("dying", "minimal", "rules", "scale", "teardown", "whose"))
+# thousands of times; a trial attach would mend what "rules" shows, and undo what "path"
+# measured.
+UNASKED = frozenset(("dying", "minimal", "path", "rules", "scale", "teardown", "whose"))
+#: Scenes that need more than 4 CPUs.
+CPUS = {"path": 6}
+#: Scenes that add to the kernel's command line.
+BOOT_OPTIONS = {"path": "isolcpus=domain,4"}
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,7 @@ def _run(order: Order, folder: Path, out: Path, seconds: dict[str, float]) -> st
         order.kernel,
         memory_mb=order.memory_mb,
         smp=order.smp,
+        boot_options=BOOT_OPTIONS.get(order.scene, ""),
         files=files,
         console_log=folder / "console.log",
     ) as guest:

@@ -58,14 +58,19 @@ class Guest:
         accel: str | None = None,
         boot_timeout: float = 120,
         out_mb: int | None = None,
+        boot_options: str = "",
     ) -> None:
-        """Copy ``files`` into the guest, such as {"/lab/repo": Path("/folder")}."""
+        """Copy ``files`` into the guest, such as {"/lab/repo": Path("/folder")}.
+
+        ``boot_options`` are added to the kernel's command line.
+        """
         need_programs()
         self.kernel = kernel
         self.memory_mb = memory_mb
         self.smp = smp
         self.crashkernel_mb = crashkernel_mb
         self.accel = accel
+        self.boot_options = boot_options
         self.boot_timeout = boot_timeout
         self.boot_seconds = 0.0
         # Room for a dump of all memory, for an ELF file of it, and for what hooks
@@ -167,7 +172,9 @@ class Guest:
             smp=self.smp,
             kernel=self.kernel.vmlinuz,
             initrd=initrd,
-            append=COMMAND_LINE.format(crashkernel=self.crashkernel_mb),
+            append=f"{COMMAND_LINE} {self.boot_options}".strip().format(
+                crashkernel=self.crashkernel_mb
+            ),
             disks={
                 "rootfs": (userland / "rootfs.ext4", "readonly=on"),
                 "kernel": (kernel_disk, "readonly=on"),

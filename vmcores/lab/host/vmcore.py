@@ -15,7 +15,7 @@ from typing import Any
 from . import kernels
 from ._steps import LabError, build_folder, cache_dir, lock, need_programs, say
 from .archive import Archive
-from .dump import UNASKED, Hook, Order, make_dump
+from .dump import CPUS, UNASKED, Hook, Order, make_dump
 from .kernels import Kernel
 from .qemu_guest import LAB
 
@@ -84,7 +84,7 @@ def make(
     hook_key: str = "",
     elf: bool = False,
     memory_mb: int | None = None,
-    smp: int = 4,
+    smp: int | None = None,
     level: int | None = None,
     files: Mapping[str, Path] | None = None,
     timeout: float = 600,
@@ -107,6 +107,7 @@ def make(
     need_programs()
     # A thousand pairs need that much.
     memory = memory_mb or (2048 if scene == "scale" else 1024)
+    smp = smp or CPUS.get(scene, 4)
     archive = Archive()
     chosen = kernels.get(kernel, archive)
     key: dict[str, Any] = {

@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Paths against the way that packets took
+---------------------------------------
+
+The scene ``path`` has situations in which packets were sent, and what the kernel's
+tracepoints, the programs themselves and the counters say of them
+(vmcores/lab/guest/path_scene.py). The path that the dump tells has to say the same,
+step by step and for each flow of packets.
+"""
+
+import collections
+from collections.abc import Mapping
+import errno as errno_module
+from typing import Any, NamedTuple, Optional
+
+from drgn_veth.analysis.path.records import Flow, Path, Step
+from drgn_veth.analysis.path.trace import trace
+from drgn_veth.model import Device, Snapshot
+
+__all__ = ("Facts", "Walked", "compare_paths", "facts_of")
+
+Json = Mapping[str, Any]
+
+
+class Walked(NamedTuple):
+    """How the paths stood up."""
+
+    compared: "collections.Counter[str]"  # steps, by kind
+    differences: list[str]
+    situations: int
+    flows: int
+
+
+class Facts(NamedTuple):
+    """What became of the packets of one flow, at the device that receives them."""
+
+    sent: int
+    tx_queue: Optional[int]  # None: not seen on the way
+    #: napi, netif_rx, or None if neither has them.
+    via: Optional[str]
+    #: The RX queue that the native program saw; None if it did not run.
+    native: Optional[int]
+    generic: Optional[int]  # likewise
+    #: CPUs on which the packets were behind RPS.
+    cpus: frozenset[int]
+    #: skb->queue_mapping as netif_rx() or the NAPI has it.
+    mapping: Optional[int]
+
+
+def _hops(flow: Json, what: str, device: str) -> list[Json]:
+    return [
+        hop for hop in flow["hops"] if hop["what"] == what and hop["device"] == device
+    ]
+
+
+def _ran(flow: Json, mode: str, device: str) -> Optional[int]:
+    for one in flow["ran"]:
+        if one["device"] == device and one["mode"] == mode:
+            queue: int = one["rx_queue"]
+            return queue
+    return None
+
+
+def facts_of(situation: Json, flow: Json) -> Facts:
+    """Return the facts of a flow."""
+    receiver, sender = situation["receiver"], situation["sender"]
+    xmit = _hops(flow, "xmit", sender)
+    napi = _hops(flow, "napi", receiver)
+    backlog = _hops(flow, "netif_rx", receiver)
+    native = _ran(flow, "native", receiver)
+    via = None
+    if napi or native is not None:
+        via = "napi"
+    elif backlog:
+        via = "netif_rx"
+    taken = napi or backlog
+    return Facts(
+        flow["sent"],
+        xmit[0]["queue"] if xmit else None,
+        via,
+        native,
+        _ran(flow, "generic", receiver),
+        frozenset(hop["cpu"] for hop in _hops(flow, "receive", receiver)),
+        taken[0]["queue"] if taken else None,
+    )
+
+
+class _Comparison:
+    # Collects what differs.
+    def __init__(self) -> None:
+        self.compared: collections.Counter[str] = collections.Counter()
+        self.differences: list[str] = []
+        self.where = ""
+
+    def same(self, kind: str, told: object, fact: object) -> None:
+        self.compared[kind] += 1
+        if told != fact:
+            self.differences.append(
+                f"{self.where}: {kind}: the path says {told!r}, the kernel {fact!r}"
+            )
+
+    def holds(self, kind: str, holds: bool, what: str) -> None:
+        self.compared[kind] += 1
+        if not holds:
+            self.differences.append(f"{self.where}: {kind}: {what}")
+
+
+def _steps(flow: Flow, kind: str, device: Device) -> list[Step]:
+    return [
+        step
+        for step in flow.steps
+        if step.kind == kind and step.device.net_device == device.net_device
+    ]
+
+
+def _program(situation: Json, device: str, mode: str) -> Optional[int]:
+    for program in situation["programs"]:
+        if program["device"] == device and program["mode"] == mode:
+            number: int = program["id"]
+            return number
+    return None
+
+
+def _verdict(situation: Json, mode: str, device: str) -> Optional[str]:
+    # What the program of a device does: the scene says so.
+    for step in situation["steps"]:
+        if step[0] == "xdp" and step[1] == device and step[2] == mode:
+            what: str = step[3]
+            return what
+    return None
+
+
+def _of(program: Optional[int]) -> int:
+    return 0 if program is None else 1
+
+
+def _native(
+    check: _Comparison, situation: Json, facts: Facts, flow: Flow, receiver: Device
+) -> None:
+    steps = _steps(flow, "native", receiver)
+    program = _program(situation, situation["receiver"], "native")
+    if facts.via is None:
+        return
+    if program is None:
+        check.holds(
+            "native",
+            all(step.numbers.get("prog_id") is None for step in steps),
+            "a native program, and none is there",
+        )
+        return
+    check.holds("native", len(steps) == 1, f"{len(steps)} steps")
+    if steps:
+        numbers = steps[0].numbers
+        check.same("native", numbers["prog_id"], program)
+        bypassed = 1 if facts.native is None else 0
+        check.same("bypassed", numbers["bypassed"], bypassed)
+
+
+def _generic(
+    check: _Comparison, situation: Json, facts: Facts, flow: Flow, receiver: Device
+) -> None:
+    program = _program(situation, situation["receiver"], "generic")
+    steps = _steps(flow, "generic", receiver)
+    found = steps[0].numbers.get("prog_id") if steps else None
+    if facts.generic is None and not facts.cpus:
+        return  # They did not come so far.
+    check.same("generic", found, program if facts.generic is not None else None)
+    if facts.generic is not None and steps:
+        check.same(
+            "rx_queue_index", steps[0].numbers.get("rx_queue_index"), facts.generic
+        )
+
+
+def _steering(
+    check: _Comparison, flow_told: Json, facts: Facts, flow: Flow, receiver: Device
+) -> None:
+    if not facts.cpus:
+        return
+    steps = _steps(flow, "rps", receiver)
+    check.holds("rps", len(steps) == 1, f"{len(steps)} steps")
+    if not steps:
+        return
+    numbers = steps[0].numbers
+    cpus = numbers["cpus"]
+    here = frozenset((flow_told["cpu"],))
+    if cpus is None or numbers.get("skipped"):
+        check.same("rps", here, facts.cpus)
+    else:
+        gone = numbers.get("offline") or ()
+        may = frozenset(cpus) - frozenset(gone)
+        if gone:
+            may |= here
+        check.holds(
+            "rps",
+            facts.cpus <= may,
+            f"the path says {sorted(may)}, the kernel {sorted(facts.cpus)}",
+        )
+    if facts.mapping is not None:
+        # skb_get_rx_queue() of what the tracepoint shows.
+        index = facts.mapping - 1 if facts.mapping else None
+        check.same("index", numbers.get("index"), index)
+        rx = receiver.queues.rx.real
+        if isinstance(rx, int) and index is not None and cpus is not None:
+            check.holds("index", index < rx, "RPS of an RX queue that is not there")
+    told = _steps(flow, "cpu", receiver)
+    check.holds("cpu", len(told) == 1, f"{len(told)} steps")
+    for step in told:
+        expected = step.numbers.get("cpus")
+        if expected is not None and not numbers.get("offline"):
+            check.holds(
+                "cpu",
+                facts.cpus <= frozenset(expected),
+                f"the path says {expected}, the kernel {sorted(facts.cpus)}",
+            )
+
+
+def _said(flow: Json, *names: str) -> list[Json]:
+    return [one for one in flow["verdicts"] if one["what"] in names]
+
+
+def _redirects(
+    check: _Comparison, situation: Json, flow_told: Json, flow: Flow
+) -> None:
+    for mode in "native", "generic":
+        what = _verdict(situation, mode, situation["receiver"])
+        if what not in ("devmap", "hash", "entry", "cpumap", "xskmap"):
+            continue
+        steps = [step for step in flow.steps if step.kind == "redirect"]
+        check.holds("redirect", len(steps) == 1, f"{len(steps)} steps")
+        if not steps:
+            continue
+        refused = _said(flow_told, "xdp_redirect_err", "xdp_redirect_map_err")
+        lost = [
+            one for one in _said(flow_told, "xdp_devmap_xmit") if one.get("drops", 0)
+        ]
+        takes = not refused and not lost
+        check.same("redirect", bool(steps[0].numbers.get("takes")), takes)
+        if not takes and steps[0].numbers.get("errno") is not None:
+            number = -int((refused or lost)[0]["err"])
+            name = errno_module.errorcode.get(number, str(number))
+            check.same("errno", steps[0].numbers["errno"], name)
+
+
+def _ends(check: _Comparison, situation: Json, flow_told: Json, flow: Flow) -> None:
+    receiver = situation["receiver"]
+    seen = [hop for hop in flow_told["hops"] if hop["device"] == receiver]
+    ran = [one for one in flow_told["ran"] if one["device"] == receiver]
+    drops = flow.ends.startswith("dropped")
+    if not seen and not ran:
+        egress = any(step.kind == "tc-egress" for step in flow.steps)
+        longer = any(
+            "dropped if longer" in words
+            for step in flow.steps
+            for words in step.alternatives
+        )
+        check.holds(
+            "ends",
+            drops or egress or longer,
+            f"nothing arrived, and the path ends with: {flow.ends}",
+        )
+    else:
+        check.holds("ends", not drops, f"packets arrived, but: {flow.ends}")
+    for name, packets in flow_told["watched"].items():
+        met = any(
+            name == step.device.name
+            or name in " ".join((step.text, *step.alternatives))
+            for step in flow.steps
+        )
+        if packets:
+            check.holds("upper", met, f"{name} received packets, and is not named")
+
+
+def _flow_of(path: Path, queue: Optional[int]) -> Optional[Flow]:
+    for flow in path.flows:
+        if queue is None or queue in flow.tx_queues or not flow.tx_queues:
+            return flow
+    return None
+
+
+def _compare_flow(
+    check: _Comparison,
+    snapshot: Snapshot,
+    situation: Json,
+    told: Json,
+    sender: Device,
+    receiver: Device,
+) -> None:
+    facts = facts_of(situation, told)
+    asked = told["queue"]
+    # A packet that the feeder sent has an RX queue recorded, and else XPS decides.
+    if situation["how"] == "feeder" and facts.tx_queue is not None:
+        path = trace(snapshot, sender, queue=facts.tx_queue, cpu=told["cpu"])
+    else:
+        path = trace(snapshot, sender, cpu=told["cpu"])
+    queue = facts.tx_queue if facts.tx_queue is not None else asked
+    flow = _flow_of(path, queue)
+    check.holds("xps", flow is not None, f"no flow for TX queue {queue}")
+    if flow is None:
+        return
+    if facts.native is not None or facts.via is not None:
+        steps = _steps(flow, "rx-queue", receiver)
+        check.holds("rx-queue", len(steps) == 1, f"{len(steps)} steps")
+        if steps and facts.native is not None:
+            rx_queue = steps[0].numbers["rx_queue"]
+            if isinstance(rx_queue, tuple):
+                rx_queue = rx_queue[flow.tx_queues.index(queue or 0)]
+            check.same("rx-queue", rx_queue, facts.native)
+    if facts.via is not None:
+        steps = _steps(flow, "receive", receiver)
+        check.holds("receive", len(steps) == 1, f"{len(steps)} steps")
+        if steps:
+            check.same("receive", steps[0].numbers["via"], facts.via)
+    _native(check, situation, facts, flow, receiver)
+    _generic(check, situation, facts, flow, receiver)
+    _steering(check, told, facts, flow, receiver)
+    _redirects(check, situation, told, flow)
+    _ends(check, situation, told, flow)
+
+
+def _devices(snapshot: Snapshot) -> dict[tuple[object, object], Device]:
+    return {(device.netns, device.name): device for device in snapshot.devices}
+
+
+def compare_paths(snapshot: Snapshot, facts: Json) -> Walked:
+    """
+    Compare the paths of all situations.
+
+    :param facts: What path_scene.py recorded
+    """
+    check = _Comparison()
+    known = _devices(snapshot)
+    everywhere = {device.name: device for device in snapshot.devices}
+    flows = 0
+    for situation in facts["situations"]:
+        netns = situation["netns"]
+        sender = known[netns, situation["sender"]]
+        receiver = known.get((netns, situation["receiver"]))
+        if receiver is None:
+            receiver = everywhere[situation["receiver"]]
+        for number, told in enumerate(situation["flows"]):
+            check.where = f"{situation['name']}, flow {number}, tx {told['queue']}"
+            flows += 1
+            _compare_flow(check, snapshot, situation, told, sender, receiver)
+    return Walked(check.compared, check.differences, len(facts["situations"]), flows)
