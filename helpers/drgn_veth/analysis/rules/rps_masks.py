@@ -10,6 +10,7 @@ from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, RpsQueue
 from ..names import name_of
 from ..need import need
+from ..path.steering import first_skipped, used_count
 from ..remedies import Remedy
 from ..shell import rps_mask
 from .context import Context, End
@@ -27,7 +28,6 @@ from .steering import (
     is_recorded,
     rps_queues,
     union,
-    used_count,
 )
 from .values import real_queues, rps_words
 
@@ -52,8 +52,8 @@ def _out_of_range(context: Context, end: End) -> Optional[Symptom]:
     if peer is None:
         return None
     rx, tx = real_queues(device, peer)
-    # TX queue N is taken for RX queue N - 1.
-    lost = tx - rx - 1
+    first = first_skipped(rx)
+    lost = tx - first
     if lost <= 0:
         return None
     queues = rps_queues(device)
@@ -76,7 +76,7 @@ def _out_of_range(context: Context, end: End) -> Optional[Symptom]:
         )
     return Symptom(
         f"{what} skips packets from {plural('TX queue', lost)} "
-        f"{number_list(range(rx + 1, tx))} ({lost} of {tx}) of peer "
+        f"{number_list(range(first, tx))} ({lost} of {tx}) of peer "
         f"{context.name(peer, device)}: only {count(rx, 'RX queue')} here",
         (
             ("real_num_rx_queues", rx),

@@ -4,11 +4,11 @@
 from collections.abc import Sequence
 from typing import Optional
 
-from ...core.unreadable import Maybe, Unreadable
-from ...model import Device, RecordsRxQueue, RpsQueue
+from ...core.unreadable import Maybe
+from ...model import Device, RpsQueue
 from ..need import need
+from ..path import steering
 from .context import Context
-from .values import of_code
 
 __all__ = (
     "has_rfs",
@@ -17,7 +17,6 @@ __all__ = (
     "rps_queues",
     "union",
     "used",
-    "used_count",
 )
 
 
@@ -28,27 +27,7 @@ def rps_queues(device: Device, whose: str = "") -> tuple[RpsQueue, ...]:
 
 def is_recorded(context: Context, device: Device) -> Maybe[bool]:
     """Return whether veth_xmit() writes the RX queue into what a device receives."""
-    records = of_code(context.questions.kernel.records_rx_queue)
-    if isinstance(records, Unreadable):
-        return records
-    if records is not RecordsRxQueue.WITH_XDP:
-        return records is RecordsRxQueue.ALWAYS
-    queues = device.xdp.queues
-    if isinstance(queues, tuple) and queues:
-        if all(isinstance(queue.prog_id, int) for queue in queues):
-            return True
-    return Unreadable("it is called for RX queues with a program, possibly for all")
-
-
-def used_count(rx: int, tx: int) -> int:
-    """
-    Return how many RX queues have masks that steer anything.
-
-    :param rx: Real RX queues
-    :param tx: Real TX queues of the peer
-    """
-    # TX queue 0 is taken for rx-0, as if none was recorded, TX queue N for rx-(N-1).
-    return max(1, min(rx, tx - 1))
+    return steering.is_recorded(context.questions.kernel.records_rx_queue, device)
 
 
 def used(
@@ -68,7 +47,7 @@ def used(
     of_peer = "" if whose else "peer_"
     tx = need(peer.queues.tx.real, f"{of_peer}real_num_tx_queues")
     if is_recorded(context, device) is False:
-        return queues[: used_count(rx, tx)]
+        return queues[: steering.used_count(rx, tx)]
     # TX queue N is taken for rx-N, or may be.
     return queues[: min(rx, tx)]
 
