@@ -12,6 +12,7 @@ __all__ = (
     "BPFFS",
     "DYING",
     "KEEP",
+    "MAPS_RECORDS",
     "PATH_RECORDS",
     "RUN",
     "SCENE_LOG",
@@ -29,6 +30,8 @@ SCENE_LOG = RUN + "/scene.log"
 XDP_RECORDS = RUN + "/xdp.jsonl"
 #: What a scene knows of namespaces that /proc does not tell, one JSON object a line.
 WHOSE_RECORDS = RUN + "/whose.jsonl"
+#: What maps.py made, one JSON object a line.
+MAPS_RECORDS = RUN + "/maps.jsonl"
 #: Devices whose programs the prober does not replace: ``INUM IFINDEX`` a line.
 KEEP = RUN + "/keep"
 #: Which way packets took, if the scene sent any: see path_scene.py.

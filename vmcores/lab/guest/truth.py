@@ -24,6 +24,7 @@ LINK is the name that a symbolic link leads to, or null where there is none.
      "dmesg": "...",
      "bpftool_prog": COMMAND, "bpftool_link": COMMAND,
      "xdp": [the records of xdp.py],
+     "maps": null, or what the scene "maps" made and what bpftool says: record_maps(),
      "scene_log": ["what the scene said", ...],
      "path": null, or which way packets took: see path_scene.py,
      "dying": null, or {"netns": INUM, "links": COMMAND of `ip -d -j link show` in it},
@@ -72,6 +73,7 @@ from namespaces import Namespace, find_namespaces, nsids
 from netlink import NLM_F_DUMP, RoutingSocket, attributes
 from places import (
     DYING,
+    MAPS_RECORDS,
     PATH_RECORDS,
     SCENE_LOG,
     TRUTH_DONE,
@@ -321,6 +323,25 @@ def _path() -> object:
     return json.loads("".join(lines(PATH_RECORDS)) or "null")
 
 
+def record_maps() -> dict[str, object] | None:
+    """Return the records of maps.py, and COMMANDs of bpftool: "show", and "dump" of
+    each map by its id, as text.
+    """
+    made = [json.loads(line) for line in lines(MAPS_RECORDS)]
+    if not made:
+        return None
+    dumps = {
+        str(one["id"]): _Command("bpftool", "-j", "map", "dump", "id", str(one["id"]))
+        for one in made
+        if one["what"] == "map"
+    }
+    return {
+        "made": made,
+        "show": _Command("bpftool", "-j", "map", "show").result(),
+        "dump": {ident: command.result() for ident, command in dumps.items()},
+    }
+
+
 def record() -> dict[str, object]:
     """Record everything. Changes the calling process's network namespace."""
     start = time.monotonic()
@@ -363,6 +384,7 @@ def record() -> dict[str, object]:
         "meminfo": _value("/proc/meminfo"),
         "dmesg": _dmesg(),
         "xdp": [json.loads(line) for line in lines(XDP_RECORDS)],
+        "maps": record_maps(),
         "scene_log": lines(SCENE_LOG),
         "path": _path(),
         "dying": _dying(found),

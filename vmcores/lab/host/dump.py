@@ -32,9 +32,11 @@ IN_GUEST = ("helpers", "drgn_scripts")
 TRIES = 4
 # Scenes in which the prober does not ask: "dying" and "teardown" hold rtnl_mutex, so
 # that the kernel would never answer; "scale" and "whose" would answer the same
-# thousands of times; a trial attach would mend what "rules" shows, and undo what "path"
-# measured.
-UNASKED = frozenset(("dying", "minimal", "path", "rules", "scale", "teardown", "whose"))
+# thousands of times; a trial attach would mend what "rules" shows, change what is in
+# the rings of "maps", and undo what "path" measured.
+UNASKED = frozenset(
+    ("dying", "maps", "minimal", "path", "rules", "scale", "teardown", "whose")
+)
 #: Scenes that need more than 4 CPUs.
 CPUS = {"path": 6}
 #: Scenes that add to the kernel's command line.
