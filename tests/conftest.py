@@ -113,6 +113,7 @@ BOOTS: dict[str, tuple[_Make, tuple[str, ...]]] = {
     "teardown": (_scene("teardown"), ("teardown",)),
     "rules": (_scene("rules", hooks=[try_fixes]), ("rules", "all_rules")),
     "attach": (_scene("attach"), ("asked",)),
+    "path": (_scene("path"), ("path_dump",)),
     "random": (_scene("random"), ("asked",)),
 }
 
@@ -163,6 +164,11 @@ def dying(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
 @pytest.fixture(scope="session", params=KERNELS)
 def whose_dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     return booted.get(request.param, "whose")
+
+
+@pytest.fixture(scope="session", params=KERNELS)
+def path_dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+    return booted.get(request.param, "path")
 
 
 @pytest.fixture(scope="session", params=KERNELS)

@@ -131,10 +131,6 @@ def _verdict(situation: Json, mode: str, device: str) -> Optional[str]:
     return None
 
 
-def _of(program: Optional[int]) -> int:
-    return 0 if program is None else 1
-
-
 def _native(
     check: _Comparison, situation: Json, facts: Facts, flow: Flow, receiver: Device
 ) -> None:
@@ -172,6 +168,13 @@ def _generic(
         )
 
 
+def _cpus(value: object) -> Optional[frozenset[int]]:
+    if value is None:
+        return None
+    assert isinstance(value, tuple), value
+    return frozenset(value)
+
+
 def _steering(
     check: _Comparison, flow_told: Json, facts: Facts, flow: Flow, receiver: Device
 ) -> None:
@@ -182,13 +185,13 @@ def _steering(
     if not steps:
         return
     numbers = steps[0].numbers
-    cpus = numbers["cpus"]
-    here = frozenset((flow_told["cpu"],))
+    cpus = _cpus(numbers.get("cpus"))
+    here = frozenset((int(flow_told["cpu"]),))
     if cpus is None or numbers.get("skipped"):
         check.same("rps", here, facts.cpus)
     else:
-        gone = numbers.get("offline") or ()
-        may = frozenset(cpus) - frozenset(gone)
+        gone = _cpus(numbers.get("offline")) or frozenset()
+        may = cpus - gone
         if gone:
             may |= here
         check.holds(
@@ -206,12 +209,12 @@ def _steering(
     told = _steps(flow, "cpu", receiver)
     check.holds("cpu", len(told) == 1, f"{len(told)} steps")
     for step in told:
-        expected = step.numbers.get("cpus")
+        expected = _cpus(step.numbers.get("cpus"))
         if expected is not None and not numbers.get("offline"):
             check.holds(
                 "cpu",
-                facts.cpus <= frozenset(expected),
-                f"the path says {expected}, the kernel {sorted(facts.cpus)}",
+                facts.cpus <= expected,
+                f"the path says {sorted(expected)}, the kernel {sorted(facts.cpus)}",
             )
 
 

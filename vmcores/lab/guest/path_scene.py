@@ -6,7 +6,7 @@ Use: ``path_scene.py NIC OUT``. Everything stays as it was when the packets were
 for the dump: a process that stays behind holds sockets, programs and maps. OUT is
 JSON::
 
-    {"refused": {SITUATION: "why the kernel does not have it"},
+    {"path": {"refused": {SITUATION: "why the kernel does not have it"},
      "situations": [
        {"name": "rps4_2", "netns": INUM, "sender": "rps4_2s", "receiver": "rps4_2r",
         "how": "feeder", "to": "", "tag": 0, "where": null,
@@ -20,7 +20,7 @@ JSON::
            "verdicts": [the tracepoints of XDP],
            "watched": {DEVICE: 2}}],
         "counters": {DEVICE: {"rx_queue_0_xdp_packets": 2, ...}},
-        "softnet": {"received_rps 1": 2}}]}
+        "softnet": {"received_rps 1": 2}}]}}
 
 A hop is a tracepoint: ``xmit`` net_dev_start_xmit, ``netif_rx`` netif_rx_entry,
 ``napi`` napi_gro_receive_entry, ``receive`` netif_receive_skb, after RPS, ``free``
@@ -216,7 +216,7 @@ def main(arguments: Sequence[str]) -> int:
     sending.trace.close()
     subprocess.run(["ip", "link", "del", FEEDER], check=True)
     with whole_file(out) as f:
-        json.dump({"refused": setting.refused, "situations": told}, f)
+        json.dump({"path": {"refused": setting.refused, "situations": told}}, f)
     flows = sum(len(one["flows"]) for one in told)
     print(
         f"path: {len(told)} situations, {flows} flows, {len(setting.refused)} refused; "

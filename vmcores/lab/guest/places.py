@@ -13,7 +13,6 @@ __all__ = (
     "DYING",
     "KEEP",
     "MAPS_RECORDS",
-    "PATH_RECORDS",
     "RUN",
     "SCENE_LOG",
     "TRUTH_DONE",
@@ -34,8 +33,6 @@ WHOSE_RECORDS = RUN + "/whose.jsonl"
 MAPS_RECORDS = RUN + "/maps.jsonl"
 #: Devices whose programs the prober does not replace: ``INUM IFINDEX`` a line.
 KEEP = RUN + "/keep"
-#: Which way packets took, if the scene sent any: see path_scene.py.
-PATH_RECORDS = RUN + "/path.json"
 #: The number of a network namespace that the scene will end.
 DYING = RUN + "/dying"
 #: If it exists, the truth is recorded, and asking again would hang.

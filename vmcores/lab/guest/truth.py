@@ -26,7 +26,6 @@ LINK is the name that a symbolic link leads to, or null where there is none.
      "xdp": [the records of xdp.py],
      "maps": null, or what the scene "maps" made and what bpftool says: record_maps(),
      "scene_log": ["what the scene said", ...],
-     "path": null, or which way packets took: see path_scene.py,
      "dying": null, or {"netns": INUM, "links": COMMAND of `ip -d -j link show` in it},
      "whose": who is in each namespace, and what holds it: see whose.py,
      "seconds": 12.3,
@@ -74,7 +73,6 @@ from netlink import NLM_F_DUMP, RoutingSocket, attributes
 from places import (
     DYING,
     MAPS_RECORDS,
-    PATH_RECORDS,
     SCENE_LOG,
     TRUTH_DONE,
     XDP_RECORDS,
@@ -319,10 +317,6 @@ def _dying(namespaces: dict[str, dict[str, object]]) -> dict[str, object] | None
     return {"netns": int(dying[0]), "links": namespaces[dying[0]]["ip_link"]}
 
 
-def _path() -> object:
-    return json.loads("".join(lines(PATH_RECORDS)) or "null")
-
-
 def record_maps() -> dict[str, object] | None:
     """Return the records of maps.py, and COMMANDs of bpftool: "show", and "dump" of
     each map by its id, as text.
@@ -386,7 +380,6 @@ def record() -> dict[str, object]:
         "xdp": [json.loads(line) for line in lines(XDP_RECORDS)],
         "maps": record_maps(),
         "scene_log": lines(SCENE_LOG),
-        "path": _path(),
         "dying": _dying(found),
         "namespaces": found,
     }
