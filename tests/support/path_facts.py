@@ -10,12 +10,13 @@ step by step and for each flow of packets.
 """
 
 import collections
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 import errno as errno_module
 from typing import Any, NamedTuple, Optional
 
 from drgn_veth.analysis.path.records import Flow, Path, Step
 from drgn_veth.analysis.path.trace import trace
+from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Device, Snapshot
 
 __all__ = ("Facts", "Walked", "compare_paths", "facts_of")
@@ -62,10 +63,14 @@ def _ran(flow: Json, mode: str, device: str) -> Optional[int]:
     return None
 
 
-def facts_of(situation: Json, flow: Json) -> Facts:
-    """Return the facts of a flow."""
-    receiver, sender = situation["receiver"], situation["sender"]
-    xmit = _hops(flow, "xmit", sender)
+def facts_of(situation: Json, flow: Json, sender: Device) -> Facts:
+    """
+    Return the facts of a flow.
+
+    :param sender: The device whose peer receives
+    """
+    receiver = situation["receiver"]
+    xmit = _hops(flow, "xmit", str(sender.name))
     napi = _hops(flow, "napi", receiver)
     backlog = _hops(flow, "netif_rx", receiver)
     native = _ran(flow, "native", receiver)
@@ -281,6 +286,48 @@ def _flow_of(path: Path, queue: Optional[int]) -> Optional[Flow]:
     return None
 
 
+def _received(
+    check: _Comparison, facts: Facts, flow: Flow, receiver: Device, queue: int
+) -> None:
+    # The RX queue, and who has the packets there.
+    if facts.via is None:
+        return
+    steps = _steps(flow, "rx-queue", receiver)
+    check.holds("rx-queue", len(steps) == 1, f"{len(steps)} steps")
+    if steps and facts.native is not None:
+        rx_queue = steps[0].numbers["rx_queue"]
+        if isinstance(rx_queue, tuple):
+            rx_queue = rx_queue[flow.tx_queues.index(queue)]
+        check.same("rx-queue", rx_queue, facts.native)
+    steps = _steps(flow, "receive", receiver)
+    check.holds("receive", len(steps) == 1, f"{len(steps)} steps")
+    if steps:
+        check.same("receive", steps[0].numbers["via"], facts.via)
+
+
+def _next(check: _Comparison, paths: Iterable[Path], told: Json, sender: str) -> None:
+    # Every other device that sent the packets on has to be among the paths.
+    found = {path.device.name: path for path in paths}
+    for hop in told["hops"]:
+        if hop["what"] != "xmit" or hop["device"] == sender:
+            continue
+        path = found.get(hop["device"])
+        check.holds("next", path is not None, f"{hop['device']} sent it on")
+        if path is not None:
+            queues = [queue for flow in path.flows for queue in flow.tx_queues]
+            check.holds(
+                "next",
+                hop["queue"] in queues,
+                f"{hop['device']} sent it on TX queue {hop['queue']}, not {queues}",
+            )
+
+
+def _all_paths(path: Path) -> Iterator[Path]:
+    for one in path.following:
+        yield one
+        yield from _all_paths(one)
+
+
 def _compare_flow(
     check: _Comparison,
     snapshot: Snapshot,
@@ -289,36 +336,28 @@ def _compare_flow(
     sender: Device,
     receiver: Device,
 ) -> None:
-    facts = facts_of(situation, told)
-    asked = told["queue"]
-    # A packet that the feeder sent has an RX queue recorded, and else XPS decides.
-    if situation["how"] == "feeder" and facts.tx_queue is not None:
-        path = trace(snapshot, sender, queue=facts.tx_queue, cpu=told["cpu"])
-    else:
-        path = trace(snapshot, sender, cpu=told["cpu"])
-    queue = facts.tx_queue if facts.tx_queue is not None else asked
+    facts = facts_of(situation, told, sender)
+    # A packet that the feeder sent has an RX queue recorded, but XPS comes first.
+    queue = facts.tx_queue
+    if queue is None:
+        queue = told["queue"] or 0
+    has_xps = not isinstance(sender.xps, Unreadable) and any(
+        one.cpus for one in sender.xps
+    )
+    asked = queue if situation["how"] == "feeder" and not has_xps else None
+    path = trace(snapshot, sender, queue=asked, cpu=told["cpu"], follow=True)
     flow = _flow_of(path, queue)
     check.holds("xps", flow is not None, f"no flow for TX queue {queue}")
     if flow is None:
         return
-    if facts.native is not None or facts.via is not None:
-        steps = _steps(flow, "rx-queue", receiver)
-        check.holds("rx-queue", len(steps) == 1, f"{len(steps)} steps")
-        if steps and facts.native is not None:
-            rx_queue = steps[0].numbers["rx_queue"]
-            if isinstance(rx_queue, tuple):
-                rx_queue = rx_queue[flow.tx_queues.index(queue or 0)]
-            check.same("rx-queue", rx_queue, facts.native)
-    if facts.via is not None:
-        steps = _steps(flow, "receive", receiver)
-        check.holds("receive", len(steps) == 1, f"{len(steps)} steps")
-        if steps:
-            check.same("receive", steps[0].numbers["via"], facts.via)
+    _received(check, facts, flow, receiver, queue)
     _native(check, situation, facts, flow, receiver)
     _generic(check, situation, facts, flow, receiver)
     _steering(check, told, facts, flow, receiver)
     _redirects(check, situation, told, flow)
     _ends(check, situation, told, flow)
+    if not told["verdicts"]:
+        _next(check, _all_paths(path), told, str(sender.name))
 
 
 def _devices(snapshot: Snapshot) -> dict[tuple[object, object], Device]:
@@ -334,6 +373,7 @@ def compare_paths(snapshot: Snapshot, facts: Json) -> Walked:
     check = _Comparison()
     known = _devices(snapshot)
     everywhere = {device.name: device for device in snapshot.devices}
+    by_address = {device.net_device: device for device in snapshot.devices}
     flows = 0
     for situation in facts["situations"]:
         netns = situation["netns"]
@@ -341,6 +381,9 @@ def compare_paths(snapshot: Snapshot, facts: Json) -> Walked:
         receiver = known.get((netns, situation["receiver"]))
         if receiver is None:
             receiver = everywhere[situation["receiver"]]
+        if sender.peer is None:  # a bond, which sends by what is below it
+            assert receiver.peer and not isinstance(receiver.peer, Unreadable)
+            sender = by_address[receiver.peer.net_device]
         for number, told in enumerate(situation["flows"]):
             check.where = f"{situation['name']}, flow {number}, tx {told['queue']}"
             flows += 1

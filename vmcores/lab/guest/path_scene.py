@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Set up situations, send packets in each, and record which way they took.
 
-Use: ``path_scene.py NIC OUT``. Everything stays as it was when the packets were sent,
-for the dump: a process that stays behind holds sockets, programs and maps. OUT is
-JSON::
+Use: ``path_scene.py NIC OUT [SEED]``; a seed for random situations. Everything stays
+as it was when the packets were sent, for the dump: a process that stays behind holds
+sockets, programs and maps. OUT is JSON::
 
     {"path": {"refused": {SITUATION: "why the kernel does not have it"},
      "situations": [
@@ -41,6 +41,7 @@ from typing import Any, Optional
 
 from bpf import pin
 from paths import programs
+from paths.drawn import draw
 from paths.measuring import Trace, counters, grown, hops, softnet, verdicts
 from paths.packets import STRANGER, Sender, Watch, fed, frame, length_of
 from paths.setting import Setting, batch
@@ -184,14 +185,15 @@ def _stay() -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Set up and send everything."""
-    if len(arguments) != 2:
-        print("usage: path_scene.py NIC OUT", file=sys.stderr)
+    if len(arguments) not in (2, 3):
+        print("usage: path_scene.py NIC OUT [SEED]", file=sys.stderr)
         return 2
-    nic, out = arguments
+    nic, out = arguments[:2]
+    situations = draw(int(arguments[2])) if len(arguments) == 3 else SITUATIONS
     start = time.monotonic()
     setting = Setting(nic)
     failed = batch(["ip"], [f"link add {FEEDER} type veth peer name {FED}"])
-    setting.make(SITUATIONS)
+    setting.make(situations)
     pin(programs.feeder(), f"{BPFFS}/feeder")
     failed |= batch(
         ["tc"],
@@ -203,14 +205,14 @@ def main(arguments: Sequence[str]) -> int:
     if failed:
         print(f"path_scene.py: no feeder: {failed}", file=sys.stderr)
         return 1
-    setting.do(SITUATIONS)
+    setting.do(situations)
     with open(f"/sys/devices/system/cpu/cpu{OFFLINE}/online", "w") as f:
         f.write("0")
     made = time.monotonic()
     sending = Sending(setting)
     told = [
         sending.run(situation)
-        for situation in SITUATIONS
+        for situation in situations
         if situation.flows and situation.name not in setting.refused
     ]
     sending.trace.close()

@@ -1,7 +1,8 @@
 #!/bin/dash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # path: situations that decide where packets go. path_scene.py sets them up (they are in
-# paths/situations.py), sends packets in each, and records which way they took.
+# paths/situations.py), sends packets in each, and records which way they took. With SEED,
+# the situations are random (paths/drawn.py).
 set -eu
 . "$(dirname "$0")/_lib.sh"
 
@@ -21,7 +22,7 @@ ip netns add far
 put 1024 /proc/sys/net/core/rps_sock_flow_entries
 # The truth of the other scenes would take longer than the packets, and no test asks.
 : >"$RUN/truth-done"
-python3 "$GUEST/path_scene.py" "$nic" /out/truth.json >"$RUN/path.log" 2>&1 ||
+python3 "$GUEST/path_scene.py" "$nic" /out/truth.json ${SEED:+"$SEED"} >"$RUN/path.log" 2>&1 ||
     die "path_scene.py: $(tail -n 20 "$RUN/path.log")"
 while read -r line; do
     say "$line"

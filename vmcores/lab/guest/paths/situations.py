@@ -16,7 +16,7 @@ from .situation import (
     pair,
 )
 
-__all__ = ("SITUATIONS",)
+__all__ = ("KINDS", "SITUATIONS", "TARGET_SITUATIONS")
 
 ALL = None
 CPU_1, CPUS_1_2 = 1 << 1, 1 << 1 | 1 << 2
@@ -279,7 +279,11 @@ TARGET_STEPS: tuple[Step, ...] = (
     ("tap", "ttap", "tap"),
     ("tap", "ttun", "tun"),
 )
-#: Of these, the line of TARGETS is their only one.
+#: Devices to redirect to. Nothing is sent by them.
+TARGET_SITUATIONS = (
+    Situation("targets", TARGETS, steps=TARGET_STEPS),
+    Situation("tnk", ("link add tnk type netkit mode l2 peer name tnkp",)),
+)
 KINDS = (
     "tready", "tmany", "tgro", "tnone", "tdown", "tpdown", "tmtu", "tdum", "tbr",
     "tbond", "tvlan", "tmacv", "tipv", "tifb", "ttap", "ttapn", "ttun", "tnk",
@@ -298,8 +302,7 @@ def _redirect(name: str, mode: str, what: str, target: str) -> Situation:
 
 
 def _redirects() -> Iterator[Situation]:
-    yield Situation("targets", TARGETS, steps=TARGET_STEPS)
-    yield Situation("tnk", ("link add tnk type netkit mode l2 peer name tnkp",))
+    yield from TARGET_SITUATIONS
     for target in KINDS:
         yield _redirect("d" + target, "native", "devmap", target)
     for target in "tready", "tnone", "tdum", "tdown":
