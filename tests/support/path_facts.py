@@ -10,14 +10,14 @@ step by step and for each flow of packets.
 """
 
 import collections
-from collections.abc import Iterable, Iterator, Mapping
-import errno as errno_module
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Optional
 
+from drgn_veth.analysis.attach.question import errno_name
 from drgn_veth.analysis.path.records import Flow, Path, Step
 from drgn_veth.analysis.path.trace import trace
 from drgn_veth.core.unreadable import Unreadable
-from drgn_veth.model import Device, Snapshot
+from drgn_veth.model import Device, DeviceRef, Snapshot
 
 __all__ = ("Facts", "Walked", "compare_paths", "facts_of")
 
@@ -137,12 +137,24 @@ def _verdict(situation: Json, mode: str, device: str) -> Optional[str]:
 
 
 def _native(
-    check: _Comparison, situation: Json, facts: Facts, flow: Flow, receiver: Device
+    check: _Comparison,
+    situation: Json,
+    facts: Facts,
+    flow: Flow,
+    receiver: Device,
+    told: Json,
 ) -> None:
     steps = _steps(flow, "native", receiver)
     program = _program(situation, situation["receiver"], "native")
     if facts.via is None:
         return
+    master = receiver.master
+    if program is None and isinstance(master, DeviceRef) and facts.via == "napi":
+        # The program of a bond runs at its slaves.
+        program = _program(situation, str(master.name), "native")
+        if program is not None:
+            queue = _ran(told, "native", str(master.name))
+            facts = facts._replace(native=queue)
     if program is None:
         check.holds(
             "native",
@@ -159,7 +171,12 @@ def _native(
 
 
 def _generic(
-    check: _Comparison, situation: Json, facts: Facts, flow: Flow, receiver: Device
+    check: _Comparison,
+    situation: Json,
+    facts: Facts,
+    flow: Flow,
+    receiver: Device,
+    queue: int,
 ) -> None:
     program = _program(situation, situation["receiver"], "generic")
     steps = _steps(flow, "generic", receiver)
@@ -168,9 +185,8 @@ def _generic(
         return  # They did not come so far.
     check.same("generic", found, program if facts.generic is not None else None)
     if facts.generic is not None and steps:
-        check.same(
-            "rx_queue_index", steps[0].numbers.get("rx_queue_index"), facts.generic
-        )
+        index = _of_queue(flow, queue, steps[0].numbers.get("rx_queue_index"))
+        check.same("rx_queue_index", index, facts.generic)
 
 
 def _cpus(value: object) -> Optional[frozenset[int]]:
@@ -180,8 +196,20 @@ def _cpus(value: object) -> Optional[frozenset[int]]:
     return frozenset(value)
 
 
+def _of_queue(flow: Flow, queue: int, value: object) -> object:
+    # Such a number of a step has one entry for each queue of its flow.
+    if isinstance(value, tuple) and queue in flow.tx_queues:
+        return value[flow.tx_queues.index(queue)]
+    return value
+
+
 def _steering(
-    check: _Comparison, flow_told: Json, facts: Facts, flow: Flow, receiver: Device
+    check: _Comparison,
+    flow_told: Json,
+    facts: Facts,
+    flow: Flow,
+    receiver: Device,
+    queue: int,
 ) -> None:
     if not facts.cpus:
         return
@@ -207,7 +235,7 @@ def _steering(
     if facts.mapping is not None:
         # skb_get_rx_queue() of what the tracepoint shows.
         index = facts.mapping - 1 if facts.mapping else None
-        check.same("index", numbers.get("index"), index)
+        check.same("index", _of_queue(flow, queue, numbers.get("index")), index)
         rx = receiver.queues.rx.real
         if isinstance(rx, int) and index is not None and cpus is not None:
             check.holds("index", index < rx, "RPS of an RX queue that is not there")
@@ -227,30 +255,53 @@ def _said(flow: Json, *names: str) -> list[Json]:
     return [one for one in flow["verdicts"] if one["what"] in names]
 
 
+#: Programs that redirect by a map.
+_BY_MAP = ("devmap", "hash", "entry", "cpumap", "xskmap")
+
+
+def _redirecting(situation: Json) -> bool:
+    return any(
+        _verdict(situation, mode, situation["receiver"]) in _BY_MAP
+        for mode in ("native", "generic")
+    )
+
+
 def _redirects(
-    check: _Comparison, situation: Json, flow_told: Json, flow: Flow
+    check: _Comparison, situation: Json, told: Json, flow: Flow, facts: Facts
 ) -> None:
-    for mode in "native", "generic":
-        what = _verdict(situation, mode, situation["receiver"])
-        if what not in ("devmap", "hash", "entry", "cpumap", "xskmap"):
-            continue
-        steps = [step for step in flow.steps if step.kind == "redirect"]
-        check.holds("redirect", len(steps) == 1, f"{len(steps)} steps")
-        if not steps:
-            continue
-        refused = _said(flow_told, "xdp_redirect_err", "xdp_redirect_map_err")
-        lost = [
-            one for one in _said(flow_told, "xdp_devmap_xmit") if one.get("drops", 0)
-        ]
-        takes = not refused and not lost
-        check.same("redirect", bool(steps[0].numbers.get("takes")), takes)
-        if not takes and steps[0].numbers.get("errno") is not None:
-            number = -int((refused or lost)[0]["err"])
-            name = errno_module.errorcode.get(number, str(number))
-            check.same("errno", steps[0].numbers["errno"], name)
+    if not _redirecting(situation):
+        return
+    steps = [step for step in flow.steps if step.kind == "redirect"]
+    check.holds("redirect", len(steps) == 1, f"{len(steps)} steps")
+    if not steps:
+        return
+    numbers = steps[0].numbers
+    refused = _said(told, "xdp_redirect_err", "xdp_redirect_map_err")
+    lost = [one for one in _said(told, "xdp_devmap_xmit") if one.get("drops", 0)]
+    number = -int((refused or lost)[0]["err"]) if refused or lost else 0
+    if errno_name(number) == "EMSGSIZE":
+        # The path cannot know how long a packet is.
+        check.holds("redirect", "up to" in steps[0].text, "no limit of the length")
+        return
+    takes = numbers.get("takes")
+    check.same("redirect", takes, not refused and not lost)
+    if number and takes is False and numbers["errno"] is not None:
+        check.same("errno", numbers["errno"], errno_name(number))
+    if numbers.get("cpu") is not None and takes:
+        check.holds(
+            "redirect",
+            numbers["cpu"] in facts.cpus,
+            f"the path says CPU {numbers['cpu']}, the kernel {sorted(facts.cpus)}",
+        )
 
 
-def _ends(check: _Comparison, situation: Json, flow_told: Json, flow: Flow) -> None:
+def _ends(
+    check: _Comparison,
+    situation: Json,
+    flow_told: Json,
+    flow: Flow,
+    paths: Iterable[Path],
+) -> None:
     receiver = situation["receiver"]
     seen = [hop for hop in flow_told["hops"] if hop["device"] == receiver]
     ran = [one for one in flow_told["ran"] if one["device"] == receiver]
@@ -273,7 +324,9 @@ def _ends(check: _Comparison, situation: Json, flow_told: Json, flow: Flow) -> N
         met = any(
             name == step.device.name
             or name in " ".join((step.text, *step.alternatives))
-            for step in flow.steps
+            for path in paths
+            for one in path.flows
+            for step in one.steps
         )
         if packets:
             check.holds("upper", met, f"{name} received packets, and is not named")
@@ -295,9 +348,7 @@ def _received(
     steps = _steps(flow, "rx-queue", receiver)
     check.holds("rx-queue", len(steps) == 1, f"{len(steps)} steps")
     if steps and facts.native is not None:
-        rx_queue = steps[0].numbers["rx_queue"]
-        if isinstance(rx_queue, tuple):
-            rx_queue = rx_queue[flow.tx_queues.index(queue)]
+        rx_queue = _of_queue(flow, queue, steps[0].numbers["rx_queue"])
         check.same("rx-queue", rx_queue, facts.native)
     steps = _steps(flow, "receive", receiver)
     check.holds("receive", len(steps) == 1, f"{len(steps)} steps")
@@ -305,11 +356,13 @@ def _received(
         check.same("receive", steps[0].numbers["via"], facts.via)
 
 
-def _next(check: _Comparison, paths: Iterable[Path], told: Json, sender: str) -> None:
+def _next(
+    check: _Comparison, paths: Iterable[Path], told: Json, senders: Collection[str]
+) -> None:
     # Every other device that sent the packets on has to be among the paths.
     found = {path.device.name: path for path in paths}
     for hop in told["hops"]:
-        if hop["what"] != "xmit" or hop["device"] == sender:
+        if hop["what"] != "xmit" or hop["device"] in senders:
             continue
         path = found.get(hop["device"])
         check.holds("next", path is not None, f"{hop['device']} sent it on")
@@ -340,7 +393,9 @@ def _compare_flow(
     # A packet that the feeder sent has an RX queue recorded, but XPS comes first.
     queue = facts.tx_queue
     if queue is None:
-        queue = told["queue"] or 0
+        # What bypasses the qdisc passes no tracepoint; rxq N takes what txq N sends.
+        seen = (facts.native, facts.mapping, told["queue"], 0)
+        queue = next(one for one in seen if one is not None)
     has_xps = not isinstance(sender.xps, Unreadable) and any(
         one.cpus for one in sender.xps
     )
@@ -351,13 +406,15 @@ def _compare_flow(
     if flow is None:
         return
     _received(check, facts, flow, receiver, queue)
-    _native(check, situation, facts, flow, receiver)
-    _generic(check, situation, facts, flow, receiver)
-    _steering(check, told, facts, flow, receiver)
-    _redirects(check, situation, told, flow)
-    _ends(check, situation, told, flow)
+    _native(check, situation, facts, flow, receiver, told)
+    _generic(check, situation, facts, flow, receiver, queue)
+    if not _redirecting(situation):
+        _steering(check, told, facts, flow, receiver, queue)
+    _redirects(check, situation, told, flow, facts)
+    _ends(check, situation, told, flow, (path, *_all_paths(path)))
     if not told["verdicts"]:
-        _next(check, _all_paths(path), told, str(sender.name))
+        ends = (str(sender.name), situation["sender"])
+        _next(check, _all_paths(path), told, ends)
 
 
 def _devices(snapshot: Snapshot) -> dict[tuple[object, object], Device]:

@@ -20,6 +20,7 @@ from .records import Draft, Value
 from .topology import Topology
 from .trail import Trail
 from .veth_xmit import packet_limit
+from .xsk_rcv import socket_takes
 
 __all__ = (
     "Redirects",
@@ -86,8 +87,24 @@ def _veth(topology: Topology, target: Device, cpu: Optional[int]) -> Taken:
     return Taken(Unreadable("the CPU decides"), f"{why}: the CPU decides", function)
 
 
-def _other(target: Device) -> Taken:
+def _bond(topology: Topology, target: Device, cpu: Optional[int]) -> Taken:
+    # bond_xdp_xmit() gives each frame to a slave.
+    function = "bond_xdp_xmit"
+    slaves = topology.ports(target)
+    if not slaves:
+        return Taken(False, "it has no slaves", function, "ENXIO")
+    taken = [takes_frames(topology, slave, cpu) for slave in slaves]
+    first = taken[0]
+    if all(one.takes is first.takes for one in taken):
+        return first._replace(why=f"by its slaves: {first.why}", function=function)
+    why = "the slave that it chooses decides"
+    return Taken(Unreadable(why), why, function)
+
+
+def _other(topology: Topology, target: Device, cpu: Optional[int]) -> Taken:
     driver = target.driver.name
+    if target.kind == "bond":
+        return _bond(topology, target, cpu)
     if target.kind == "tun":
         if isinstance(target.flags, tuple) and "LOWER_UP" not in target.flags:
             return Taken(False, "nobody reads it", "tun_xdp_xmit", "ENXIO")
@@ -151,7 +168,7 @@ def takes_frames(
         return refused
     if target.kind == "veth":
         return _limited(_veth(topology, target, cpu), target)
-    return _limited(_other(target), target)
+    return _limited(_other(topology, target, cpu), target)
 
 
 def takes_packets(target: Device) -> Taken:
@@ -256,13 +273,25 @@ def _to_device(
     )
 
 
-def _to_socket(device: Device, where: str, entry: Any, numbers: Any) -> Draft:
-    text = f"{where}: an AF_XDP socket, if it is bound to this RX queue"
-    return Draft("redirect", "xsk_rcv", device.ref, (text,), numbers)
+def _to_socket(
+    device: Device, where: str, entry: Any, numbers: Any, queue: Maybe[Optional[int]]
+) -> Draft:
+    takes, why, errno = socket_takes(device, entry, queue)
+    error = f" ({errno})" if errno else ""
+    text = f"{where}: AF_XDP socket {why}{error}"
+    return Draft(
+        *("redirect", "xsk_rcv", device.ref, (text,)),
+        {**numbers, "takes": takes, "errno": errno},
+    )
 
 
 def _target(
-    trail: Trail, device: Device, of: Any, entry: Any, generic: bool
+    trail: Trail,
+    device: Device,
+    of: Any,
+    entry: Any,
+    generic: bool,
+    queue: Maybe[Optional[int]],
 ) -> Optional[Draft]:
     numbers: dict[str, Value] = {"map": of.id, "type": of.type, "key": entry.key}
     where = f"{of.type}#{of.id}[{entry.key}]"
@@ -271,7 +300,7 @@ def _target(
     if of.type == "cpumap":
         return _to_cpu(trail, device, where, entry, numbers)
     if of.type == "xskmap":
-        return _to_socket(device, where, entry, numbers)
+        return _to_socket(device, where, entry, numbers, queue)
     if entry.device is None:
         return None
     if isinstance(entry.device, Unreadable):
@@ -288,11 +317,13 @@ def redirects(
     device: Device,
     program: Maybe[Optional[XdpProgram]],
     generic: bool = False,
+    queue: Maybe[Optional[int]] = None,
 ) -> Redirects:
     """
     Return where a program of a device may redirect packets to.
 
     :param generic: Whether it runs in generic mode
+    :param queue: The RX queue that it sees (``rx_queue_index``), None if it may be any
     """
     general = "XDP_REDIRECT: where a map or bpf_redirect() says"
     if program is None or isinstance(program, Unreadable):
@@ -312,7 +343,7 @@ def redirects(
             )
             continue
         for entry in of.entries:
-            draft = _target(trail, device, of, entry, generic)
+            draft = _target(trail, device, of, entry, generic, queue)
             if draft is not None:
                 drafts.append(draft)
     if not known:

@@ -95,7 +95,7 @@ def native(
     back: tuple[str, ...] = ()
     if sender is not None:
         back = (f"XDP_TX: {sent_back(trail, sender)}",)
-    reached = redirects(trail, device, program)
+    reached = redirects(trail, device, program, queue=rq.queue)
     trail.add(
         *("native", function, device, f"{name} before GRO and RPS; XDP_PASS goes on"),
         alternatives=(*back, reached.words, "dropped by any other verdict"),
@@ -166,7 +166,8 @@ def generic(trail: Trail, device: Device, always: bool = True) -> None:
         text = f"the generic program could not be read: {program.reason}"
         trail.add("generic", function, device, text, prog_id=program)
         return
-    reached = redirects(trail, device, program, generic=True)
+    index = _generic_index(trail, device)
+    reached = redirects(trail, device, program, generic=True, queue=index)
     trail.add(
         *("generic", function, device, f"generic {program_name(program)}"),
         ", rx_queue_index ",
@@ -179,6 +180,6 @@ def generic(trail: Trail, device: Device, always: bool = True) -> None:
             "also: copies what is cloned, in fragments, or has little headroom",
         ),
         prog_id=program.id,
-        rx_queue_index=_generic_index(trail, device),
+        rx_queue_index=index,
     )
     reached.add(trail)
