@@ -23,7 +23,9 @@ NOT_IN_JSON: Mapping[type, frozenset[str]] = {
     Namespace: frozenset({"net"}),
     NetTask: frozenset({"thread"}),
     XdpProgram: frozenset({"expected_attach_type"}),
-    XdpQueue: frozenset({"registered", "tx_errors", "waiting", "rxq_index"}),
+    XdpQueue: frozenset(
+        {"registered", "tx_errors", "waiting", "rxq_index", "threaded"}
+    ),
     Bond: frozenset({"xmit_policy", "slaves"}),
     Device: frozenset(
         {

@@ -49,6 +49,7 @@ class XdpQueue(NamedTuple):
     # An XDP frame is in xdp_ring, and nobody has scheduled the NAPI to take it.
     waiting: Maybe[bool] = False
     rxq_index: Maybe[int] = 0  # xdp_rxq.queue_index: 0 until XDP has set it
+    threaded: Maybe[bool] = False  # its NAPI runs in a thread of its own
 
 
 #: The modes of XDP (``enum bpf_xdp_mode``), in the words of the JSON contract.

@@ -27,6 +27,7 @@ __all__ = (
     "VethRq",
     "is_xdp_frame",
     "napi_is_scheduled",
+    "napi_is_threaded",
     "veth_peer",
     "veth_priv",
     "veth_rq_has_napi",
@@ -42,6 +43,8 @@ VETH_KIND = b"veth"
 
 _REG_STATE_REGISTERED = 1  # include/net/xdp.h
 _NAPIF_STATE_SCHED = 1  # include/linux/netdevice.h, enum
+# Since v5.12 a NAPI may have a thread. Before, nothing sets this bit.
+_NAPIF_STATE_THREADED = 1 << 8
 _VETH_XDP_FLAG = 1
 
 
@@ -87,6 +90,16 @@ def napi_is_scheduled(napi_state: int) -> bool:
     :param napi_state: ``napi_struct.state`` (``unsigned long``)
     """
     return bool(napi_state & _NAPIF_STATE_SCHED)
+
+
+def napi_is_threaded(napi_state: int) -> bool:
+    """
+    Return whether a NAPI runs in a thread of its own, and not on the CPU that has
+    scheduled it.
+
+    :param napi_state: ``napi_struct.state`` (``unsigned long``)
+    """
+    return bool(napi_state & _NAPIF_STATE_THREADED)
 
 
 def is_xdp_frame(entry: int) -> bool:

@@ -16,6 +16,7 @@ from ..readers.veth import (
     VethRq,
     is_xdp_frame,
     napi_is_scheduled,
+    napi_is_threaded,
     xdp_rxq_is_registered,
 )
 from .found import NO_VETH, Found
@@ -132,4 +133,5 @@ class VethQueues:
             raw.tx_errors,
             self._xdp_frame_waits(raw) if has_napi is True else False,
             raw.rxq_index,
+            attempt(napi_is_threaded, raw.napi_state) if has_napi is True else False,
         )

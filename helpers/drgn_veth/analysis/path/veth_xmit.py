@@ -174,7 +174,11 @@ def _receive(
     uses, text, more = _uses_napi(trail, sender, receiver, rq)
     if uses is True:
         where = "the CPU that sends"
-        if trail.cpu is not None:
+        if rq.threaded is not False:
+            # napi_threaded_poll(); None: any CPU.
+            trail.cpu = None
+            where = "the CPU of its thread"
+        elif trail.cpu is not None:
             where = f"CPU {trail.cpu}"
         trail.add(
             *("receive", "veth_poll", receiver, f"NAPI polls it on {where}"),
