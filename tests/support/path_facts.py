@@ -403,7 +403,7 @@ def _compare_flow(
     has_xps = not isinstance(sender.xps, Unreadable) and any(
         one.cpus for one in sender.xps
     )
-    asked = queue if situation["how"] == "feeder" and not has_xps else None
+    asked = queue if situation["how"] == "chosen" and not has_xps else None
     path = trace(snapshot, sender, queue=asked, cpu=told["cpu"], follow=True)
     flow = _flow_of(path, queue)
     check.holds("xps", flow is not None, f"no flow for TX queue {queue}")

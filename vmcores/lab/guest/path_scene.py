@@ -9,7 +9,7 @@ sockets, programs and maps. OUT is JSON::
     {"path": {"refused": {SITUATION: "why the kernel does not have it"},
      "situations": [
        {"name": "rps4_2", "netns": INUM, "sender": "rps4_2s", "receiver": "rps4_2r",
-        "how": "feeder", "to": "", "tag": 0, "where": null,
+        "how": "chosen", "to": "", "tag": 0, "where": null,
         "programs": [{"device": "...", "mode": "native", "id": 7}],
         "flows": [
           {"queue": 3, "cpu": 0, "sent": 2,
@@ -34,26 +34,22 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from typing import Any, Optional
 
-from bpf import pin
-from paths import programs
 from paths.drawn import draw
 from paths.measuring import Trace, counters, grown, hops, softnet, verdicts
-from paths.packets import STRANGER, Sender, Watch, fed, frame, length_of
-from paths.setting import Setting, batch
+from paths.packets import STRANGER, Sender, Watch, frame, length_of
+from paths.setting import Setting
 from paths.situation import OFFLINE, Flow, Situation
 from paths.situations import SITUATIONS
-from places import BPFFS, whole_file
+from places import whole_file
 
 __all__ = ("main",)
 
 PACKETS = 2
 VLAN_HLEN = 4
-FEEDER, FED = "feeda", "feedb"
 FIRST_PORT = 20000
 
 
@@ -62,16 +58,14 @@ class Sending:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        self.feeder = Sender(FEEDER, bypass=True)
-        self.trace = Trace(FED)
+        self.trace = Trace()
 
     def _packets(self, situation: Situation, flow: Flow) -> list[bytes]:
         ports = (FIRST_PORT + 8 * flow.number + n for n in range(PACKETS))
         to = situation.to or STRANGER
-        if situation.how == "feeder":
-            ifindex = self.setting.ifindex(situation.source)
-            return [fed(flow.number, port, ifindex, flow.queue, to) for port in ports]
-        return [frame(flow.number, port, b"", to, situation.tag) for port in ports]
+        return [
+            frame(flow.number, port, flow.queue, to, situation.tag) for port in ports
+        ]
 
     def _devices(self, situation: Situation) -> list[str]:
         """The devices of a situation whose counters can be read here."""
@@ -99,9 +93,7 @@ class Sending:
         if target is not None:
             pool = self.setting.programs.get("targets", [])
             ran += [program for program in pool if program[0] == target + "p"]
-        sender = self.feeder
-        if situation.how != "feeder":
-            sender = Sender(situation.source, situation.how == "bypass")
+        sender = Sender(situation.source, situation.how == "bypass")
         watches = {name: Watch(name) for name in situation.watch}
         devices = self._devices(situation)
         before = {name: counters(name) for name in devices}
@@ -147,8 +139,7 @@ class Sending:
                     )
         for watch in watches.values():
             watch.close()
-        if sender is not self.feeder:
-            sender.close()
+        sender.close()
         return {
             "name": situation.name,
             "netns": os.stat("/proc/self/ns/net").st_ino,
@@ -192,20 +183,9 @@ def main(arguments: Sequence[str]) -> int:
     situations = draw(int(arguments[2])) if len(arguments) == 3 else SITUATIONS
     start = time.monotonic()
     setting = Setting(nic)
-    failed = batch(["ip"], [f"link add {FEEDER} type veth peer name {FED}"])
     setting.make(situations)
-    pin(programs.feeder(), f"{BPFFS}/feeder")
-    failed |= batch(
-        ["tc"],
-        [
-            f"qdisc add dev {FED} clsact",
-            f"filter add dev {FED} ingress bpf da pinned {BPFFS}/feeder",
-        ],
-    )
-    if failed:
-        print(f"path_scene.py: no feeder: {failed}", file=sys.stderr)
-        return 1
     setting.do(situations)
+    setting.choose(situations)
     with open(f"/sys/devices/system/cpu/cpu{OFFLINE}/online", "w") as f:
         f.write("0")
     made = time.monotonic()
@@ -216,7 +196,7 @@ def main(arguments: Sequence[str]) -> int:
         if situation.flows and situation.name not in setting.refused
     ]
     sending.trace.close()
-    subprocess.run(["ip", "link", "del", FEEDER], check=True)
+    setting.do_not_choose()
     with whole_file(out) as f:
         json.dump({"path": {"refused": setting.refused, "situations": told}}, f)
     flows = sum(len(one["flows"]) for one in told)

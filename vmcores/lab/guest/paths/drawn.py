@@ -86,9 +86,9 @@ def _one(rng: random.Random, number: int, sends: int) -> Situation:
             to = rng.choice(("", _MAC))
         if rng.random() < 0.3:
             steps.append(("xdp", name + letter, "generic", "pass"))
-    how = rng.choice(("feeder", "feeder", "socket", "bypass"))
+    how = rng.choice(("chosen", "chosen", "socket", "bypass"))
     flows = tuple(
-        Flow(n, rng.randrange(tx) if how == "feeder" else None, rng.choice(_CPUS))
+        Flow(n, rng.randrange(tx) if how == "chosen" else None, rng.choice(_CPUS))
         for n in range(sends)
     )
     return Situation(

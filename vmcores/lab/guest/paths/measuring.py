@@ -66,8 +66,7 @@ class Event(NamedTuple):
 class Trace:
     """The tracepoints, in an instance of their own, which leaves nothing behind."""
 
-    def __init__(self, ignored: str) -> None:
-        """Do not show the packets of a device."""
+    def __init__(self) -> None:
         os.mkdir(INSTANCE)
         for name, value in (("buffer_size_kb", "2048"), ("trace_clock", "global")):
             self._put(name, value)
@@ -75,8 +74,6 @@ class Trace:
             folder = f"events/{event}"
             if not os.path.isdir(f"{INSTANCE}/{folder}"):
                 continue
-            if event.startswith("net/"):
-                self._put(f"{folder}/filter", f'name != "{ignored}"')
             self._put(f"{folder}/enable", "1")
         self._marker = os.open(f"{INSTANCE}/trace_marker", os.O_WRONLY)
         self._pipe = os.open(f"{INSTANCE}/trace_pipe", os.O_RDONLY | os.O_NONBLOCK)

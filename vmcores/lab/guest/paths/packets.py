@@ -2,9 +2,7 @@
 """Packets whose length says which flow they belong to, and the sockets to send them.
 
 They are IPv4/UDP to another host, so they have a flow hash, and the stack drops them
-where it looks at the address. A packet that is to leave on a chosen TX queue goes
-through the feeder: a pair of devices, and a program that redirects by what is in the
-packet. Others go out of a packet socket on the device itself.
+where it looks at the address. They can name a TX queue, for a program that reads it.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from traffic import SO_RCVBUFFORCE, SO_SNDBUFFORCE, SOL_PACKET, netns
 
 from .programs import order
 
-__all__ = ("FIRST_LENGTH", "Sender", "Watch", "length_of")
+__all__ = ("FIRST_LENGTH", "STRANGER", "Sender", "Watch", "frame", "length_of")
 
 #: The length of flow 0, with the Ethernet header.
 FIRST_LENGTH = 80
@@ -41,9 +39,13 @@ def _checksum(data: bytes) -> int:
 
 
 def frame(
-    flow: int, port: int, instructions: bytes, to: str = STRANGER, tag: int = 0
+    flow: int, port: int, queue: Optional[int], to: str = STRANGER, tag: int = 0
 ) -> bytes:
-    """Return a packet; ``tag`` is a VLAN's number, 0 for no tag."""
+    """Return a packet.
+
+    :param queue: The TX queue that it names
+    :param tag: The number of a VLAN, 0 for no tag
+    """
     size = length_of(flow)
     vlan = struct.pack("!HH", 0x8100, tag) if tag else b""
     length = size - 14 - len(vlan)
@@ -54,7 +56,7 @@ def frame(
     udp = struct.pack("!HHHH", port, 9, length - 20, 0)
     mac = bytes.fromhex(to.replace(":", "")) + b"\x02\0\0\0\0\x01"
     packet = mac + vlan + struct.pack("!H", 0x0800) + head + addresses + udp
-    packet += instructions
+    packet += order(queue)
     return packet + bytes(size - len(packet))
 
 
@@ -84,11 +86,6 @@ class Sender:
     def close(self) -> None:
         """Close the socket."""
         self.socket.close()
-
-
-def fed(flow: int, port: int, ifindex: int, queue: Optional[int], to: str) -> bytes:
-    """Return a packet for the feeder."""
-    return frame(flow, port, order(ifindex, queue), to)
 
 
 class Watch:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""XDP programs that count packets by length, and the one that feeds devices."""
+"""XDP programs that count packets by length, and programs of tc."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bpf import instruction, load, object_id
 
 from .maps import Counts, counts
 
-__all__ = ("FRAGS", "Program", "feeder", "tc_program")
+__all__ = ("FRAGS", "Program", "chooser", "order", "tc_program")
 
 BPF_PROG_TYPE_SCHED_CLS = 3
 BPF_PSEUDO_MAP_FD = 1
@@ -19,8 +19,8 @@ FRAGS = 1 << 5
 # Helpers, by number.
 MAP_LOOKUP_ELEM, GET_SMP_PROCESSOR_ID, REDIRECT, REDIRECT_MAP = 1, 8, 23, 51
 
-TC_ACT_SHOT = 2
-#: Where a packet has what feeder() reads: the ifindex, and the TX queue plus one.
+TC_ACT_UNSPEC, TC_ACT_SHOT = -1, 2
+#: Where a packet has what chooser() reads.
 ORDER_OFFSET = 42
 
 
@@ -90,12 +90,12 @@ class Program:
         self.id = object_id(self.fd)
 
 
-def feeder() -> int:
-    """Load the program that sends a packet on, to the device and on the TX queue that
-    the packet names.
+def chooser() -> int:
+    """Load the program that gives a packet the TX queue that the packet names.
 
-    It is for an ingress hook. netdev_pick_tx() then takes the RX queue that it finds
-    recorded, unless XPS says otherwise.
+    It is for an egress hook. netdev_pick_tx() then takes the RX queue that it finds
+    recorded, unless XPS says otherwise. A packet that came by bpf_redirect() would not
+    do: since v6.4 it skips generic XDP, on the next device too.
     """
     code = b"".join(
         (
@@ -103,21 +103,15 @@ def feeder() -> int:
             instruction(0x61, 2, 6, 76),  # r2 = ctx->data
             instruction(0x61, 3, 6, 80),  # r3 = ctx->data_end
             instruction(0xBF, 4, 2),  # r4 = r2
-            instruction(0x07, 4, imm=ORDER_OFFSET + 8),  # r4 += ...
-            instruction(0x2D, 4, 3, 8),  # if r4 > r3 goto out
-            instruction(0x61, 7, 2, ORDER_OFFSET),  # r7 = the ifindex
-            instruction(0x15, 7, off=6),  # if r7 == 0 goto out
-            instruction(0x61, 1, 2, ORDER_OFFSET + 4),  # r1 = the TX queue plus one
+            instruction(0x07, 4, imm=ORDER_OFFSET + 4),  # r4 += ...
+            instruction(0x2D, 4, 3, 2),  # if r4 > r3 goto out
+            instruction(0x61, 1, 2, ORDER_OFFSET),  # r1 = the TX queue plus one
             instruction(0x63, 6, 1, 12),  # ctx->queue_mapping = r1
-            instruction(0xBF, 1, 7),  # r1 = r7
-            instruction(0xB7, 2),  # r2 = 0
-            instruction(0x85, imm=REDIRECT),
-            instruction(0x95),
-            instruction(0xB7, 0, imm=TC_ACT_SHOT),  # out:
+            instruction(0xB7, 0, imm=TC_ACT_UNSPEC),  # out: on to the next filter
             instruction(0x95),
         )
     )
-    return load("feeder", code, kind=BPF_PROG_TYPE_SCHED_CLS)
+    return load("chooser", code, kind=BPF_PROG_TYPE_SCHED_CLS)
 
 
 def tc_program(name: str, action: int) -> int:
@@ -125,6 +119,6 @@ def tc_program(name: str, action: int) -> int:
     return load(name, returns(action), kind=BPF_PROG_TYPE_SCHED_CLS)
 
 
-def order(ifindex: int, queue: Optional[int]) -> bytes:
-    """What feeder() reads in a packet; None for no queue in particular."""
-    return struct.pack("<II", ifindex, 0 if queue is None else queue + 1)
+def order(queue: Optional[int]) -> bytes:
+    """What chooser() reads in a packet; None for no queue in particular."""
+    return struct.pack("<I", 0 if queue is None else queue + 1)

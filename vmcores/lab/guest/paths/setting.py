@@ -72,6 +72,7 @@ class Setting:
         self._tc_lines: list[tuple[str, str]] = []
         self._ip_lines: list[tuple[str, str]] = []
         self._made: list[str] = []
+        self._choosing: list[str] = []
         self._routes: dict[Optional[str], Routing] = {}
 
     def _batch(self, program: Sequence[str], lines: Sequence[tuple[str, str]]) -> None:
@@ -117,6 +118,32 @@ class Setting:
                     break
         self._batch(["tc"], self._tc_lines)
         self._batch(["ip"], self._ip_lines)
+
+    def choose(self, situations: Sequence[Situation]) -> None:
+        """Attach the program that chooses TX queues where it is needed."""
+        pin(programs.chooser(), f"{BPFFS}/chooser")
+        own = {line.split()[3] for _, line in self._tc_lines if "clsact" in line}
+        lines = []
+        for situation in situations:
+            if situation.how != "chosen" or not situation.flows:
+                continue
+            if situation.name in self.refused:
+                continue
+            device = situation.source
+            egress = f"filter add dev {device} egress pref 1"
+            if device in own:
+                self._choosing.append(f"filter del dev {device} egress pref 1")
+            else:
+                lines.append((situation.name, f"qdisc add dev {device} clsact"))
+                self._choosing.append(f"qdisc del dev {device} clsact")
+            lines.append((situation.name, f"{egress} bpf da pinned {BPFFS}/chooser"))
+        self._batch(["tc"], lines)
+
+    def do_not_choose(self) -> None:
+        """Detach that program again."""
+        failed = batch(["tc"], self._choosing)
+        if failed:
+            raise RuntimeError(f"tc: {failed}")
 
     def _step(self, situation: Situation, step: Step) -> None:
         what, device, *rest = step
@@ -178,7 +205,10 @@ class Setting:
     def _do_tc(self, name: str, device: str, way: str, what: str) -> None:
         self._tc_lines += [
             (name, f"qdisc add dev {device} clsact"),
-            (name, f"filter add dev {device} {way} bpf da pinned {BPFFS}/tc_{what}"),
+            (
+                name,
+                f"filter add dev {device} {way} pref 2 bpf da pinned {BPFFS}/tc_{what}",
+            ),
         ]
 
     def _do_qdisc(self, name: str, device: str, kind: str) -> None:

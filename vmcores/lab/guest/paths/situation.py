@@ -35,9 +35,9 @@ class Situation:
     steps: tuple[Step, ...] = ()
     sender: str = ""
     receiver: str = ""
-    #: "feeder"; "socket": a packet socket on the sender; "bypass": one that bypasses
-    #: the qdisc.
-    how: str = "feeder"
+    #: How a packet socket sends them: "chosen", with a program at egress that chooses
+    #: the TX queue; "socket", without; "bypass", without the qdisc as well.
+    how: str = "chosen"
     #: Devices at which no tracepoint shows what they receive.
     watch: tuple[str, ...] = ()
     to: str = ""
