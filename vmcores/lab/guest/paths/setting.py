@@ -84,10 +84,11 @@ class Setting:
     def make(self, situations: Sequence[Situation]) -> None:
         """Make the devices, and take them up."""
         lines = [(s.name, line) for s in situations for line in s.links]
-        # ip ends where the kernel has no netkit, and does not read on.
+        # A second netkit in one process, ip takes for an argument given twice.
         netkit = [line for line in lines if " netkit " in line[1]]
         self._batch(["ip"], [line for line in lines if line not in netkit])
-        self._batch(["ip"], netkit)
+        for line in netkit:
+            self._batch(["ip"], [line])
         batch(["ip"], ["link set group default up"])
         batch(["ip", "-n", "far"], ["link set group default up"])
         there = {name for _, name in socket.if_nameindex()}
