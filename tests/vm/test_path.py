@@ -7,7 +7,10 @@ The scene ``path`` sends packets in many situations (vmcores/lab/guest/paths). W
 dump tells of each has to be what the kernel did, step by step.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable
+import copy
+from typing import Any
 
 from drgn_veth.model import Snapshot
 from drgn_veth.snapshot import take_snapshot
@@ -18,26 +21,82 @@ from tests.support.kernel import TYPES, program_of
 from tests.support.oracle import Comparison
 from tests.support.path_facts import compare_paths
 
-#: Situations that some kernels do not have, by their first words, and why.
-LACKS = {
-    "5.10": {
-        "channels": "ethtool -L on veth came with v5.15",
-        "gro": "so did GRO without XDP, with v5.13",
-    },
+#: What the kernels or their tools refuse, by the first word of why.
+REFUSALS = {
+    "5.10": ("channels", "gro"),  # veth has both since v5.15 and v5.13
 }
 
 
 @pytest.fixture(scope="module", params=TYPES)
-def snapshot(request: pytest.FixtureRequest, path_dump: Dump) -> Iterator[Snapshot]:
-    yield take_snapshot(program_of(path_dump, request.param))
+def snapshot(request: pytest.FixtureRequest, path_dump: Dump) -> Snapshot:
+    return take_snapshot(program_of(path_dump, request.param))
 
 
 def test_every_step(snapshot: Snapshot, path_dump: Dump, tally: Tally) -> None:
     walked = compare_paths(snapshot, path_dump.truth["path"])
-    name = f"{path_dump.made.kernel.release}: paths of {walked.situations} situations"
-    tally[name] = Comparison(
-        walked.compared, walked.differences, type(walked.compared)()
-    )
+    name = f"{path_dump.made.kernel.release}: paths in {walked.situations} situations"
+    tally[name] = Comparison(walked.compared, walked.differences, Counter())
     assert not walked.differences, "\n".join(walked.differences)
     assert walked.situations >= 100
-    assert walked.flows > 400
+    assert walked.flows >= 400
+    assert sum(walked.compared.values()) >= 5000
+
+
+Change = Callable[[Any], bool]
+
+
+def _other_queue(flow: Any) -> bool:
+    for one in flow["ran"]:
+        one["rx_queue"] += 1
+    return bool(flow["ran"])
+
+
+def _other_mapping(flow: Any) -> bool:
+    for hop in flow["hops"]:
+        if hop["what"] in ("netif_rx", "napi"):
+            hop["queue"] += 1
+    return bool(flow["hops"])
+
+
+def _other_way(flow: Any) -> bool:
+    for hop in flow["hops"]:
+        if hop["what"] == "netif_rx":
+            hop["what"] = "napi"
+    return bool(flow["hops"])
+
+
+def _other_cpu(flow: Any) -> bool:
+    for hop in flow["hops"]:
+        if hop["what"] == "receive":
+            hop["cpu"] = 5
+    return bool(flow["hops"])
+
+
+def _no_program(flow: Any) -> bool:
+    had = bool(flow["ran"])
+    flow["ran"] = []
+    return had
+
+
+def _lost(flow: Any) -> bool:
+    for one in flow["verdicts"]:
+        if one["what"] == "xdp_redirect":
+            one.update(what="xdp_redirect_err", err=-95)
+    return bool(flow["verdicts"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_other_queue, _other_mapping, _other_way, _other_cpu, _no_program, _lost],
+)
+def test_another_way_is_noticed(
+    snapshot: Snapshot, path_dump: Dump, change: Change
+) -> None:
+    """The comparison finds what did not happen."""
+    facts = copy.deepcopy(path_dump.truth["path"])
+    changed = sum(
+        change(flow) for situation in facts["situations"] for flow in situation["flows"]
+    )
+    assert changed
+    found = compare_paths(snapshot, facts).differences
+    assert len(found) >= 10

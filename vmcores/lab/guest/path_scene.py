@@ -32,6 +32,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -181,6 +182,10 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     nic, out = arguments[:2]
     situations = draw(int(arguments[2])) if len(arguments) == 3 else SITUATIONS
+    # Before 5.11, programs and maps count as locked memory.
+    resource.setrlimit(
+        resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    )
     start = time.monotonic()
     setting = Setting(nic)
     setting.make(situations)
