@@ -84,6 +84,8 @@ class _Booted:
 
 def _kernels(scene: str) -> list[str]:
     # Which kernels set a scene.
+    if scene in ONE_KERNEL:
+        return KERNELS[-1:]
     newest = [OLDER_INSTEAD.get((scene, kernel), kernel) for kernel in KERNELS]
     return newest + OLDER_BUILDS.get(scene, [])
 
@@ -95,6 +97,11 @@ def _scene(name: str, **hooks: Any) -> _Make:
 def _make_corners(kernel: str, folder: Path) -> tuple[Dump, dict[str, Any]]:
     return make_and_ask(kernel, folder, CORNERS)
 
+
+#: What one kernel is enough for.
+ONE_KERNEL = ("noise",)
+#: A thousand sound pairs, and packets that go through each.
+_NOISE = {"N": "1000", "TRAFFIC": "10"}
 
 #: What boots, in this order: scenes, and programs that run without one; what makes a
 #: dump of each, and the fixtures that use it.
@@ -114,6 +121,8 @@ BOOTS: dict[str, tuple[_Make, tuple[str, ...]]] = {
     "rules": (_scene("rules", hooks=[try_fixes]), ("rules", "all_rules")),
     "attach": (_scene("attach"), ("asked",)),
     "path": (_scene("path"), ("path_dump",)),
+    "random_path": (_scene("path", env={"SEED": "1"}), ("random_path_dump",)),
+    "noise": (_scene("scale", env=_NOISE), ("noise_dump",)),
     "random": (_scene("random"), ("asked",)),
 }
 
@@ -169,6 +178,16 @@ def whose_dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
 @pytest.fixture(scope="session", params=KERNELS)
 def path_dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     return booted.get(request.param, "path")
+
+
+@pytest.fixture(scope="session", params=KERNELS)
+def random_path_dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+    return booted.get(request.param, "random_path")
+
+
+@pytest.fixture(scope="session", params=KERNELS[-1:])
+def noise_dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+    return booted.get(request.param, "noise")
 
 
 @pytest.fixture(scope="session", params=KERNELS)

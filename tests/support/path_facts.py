@@ -19,7 +19,7 @@ from drgn_veth.analysis.path.trace import trace
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Device, DeviceRef, Snapshot
 
-__all__ = ("Facts", "Walked", "compare_paths", "facts_of")
+__all__ = ("Facts", "Walked", "compare_paths", "facts_of", "uncounted")
 
 Json = Mapping[str, Any]
 
@@ -299,6 +299,31 @@ def _redirects(
         )
 
 
+def _sent_back(
+    check: _Comparison,
+    situation: Json,
+    told: Json,
+    flow: Flow,
+    receiver: Device,
+    sender: Device,
+) -> None:
+    # XDP_TX of the native program.
+    if _verdict(situation, "native", situation["receiver"]) != "tx":
+        return
+    name = str(sender.name)
+    if any(one.get("drops") for one in _said(told, "xdp_bulk_tx")):
+        words = "XDP_TX: lost"
+    elif _hops(told, "napi", name) or _ran(told, "native", name) is not None:
+        words = f"XDP_TX: {name} receives it"
+    else:
+        words = "XDP_TX: waits"
+    steps = _steps(flow, "native", receiver)
+    said = [text for step in steps for text in step.alternatives]
+    check.holds(
+        "XDP_TX", any(words in text for text in said), f"{words!r} not in {said}"
+    )
+
+
 def _ends(
     check: _Comparison,
     situation: Json,
@@ -417,6 +442,7 @@ def _compare_flow(
         threaded = any(step[0] == "threaded" for step in situation["steps"])
         _steering(check, told, facts, flow, receiver, queue, threaded)
     _redirects(check, situation, told, flow, facts)
+    _sent_back(check, situation, told, flow, receiver, sender)
     _ends(check, situation, told, flow, (path, *_all_paths(path)))
     if not told["verdicts"]:
         ends = (str(sender.name), situation["sender"])
@@ -452,3 +478,29 @@ def compare_paths(snapshot: Snapshot, facts: Json) -> Walked:
             flows += 1
             _compare_flow(check, snapshot, situation, told, sender, receiver)
     return Walked(check.compared, check.differences, len(facts["situations"]), flows)
+
+
+def uncounted(facts: Json) -> list[str]:
+    """
+    Return where the tracepoints and programs do not agree with ``ethtool -S``.
+
+    :param facts: What path_scene.py recorded
+    """
+    wrong = []
+    for situation in facts["situations"]:
+        receiver = situation["receiver"]
+        if _program(situation, receiver, "native") is None:
+            continue
+        ran: collections.Counter[int] = collections.Counter()
+        for flow in situation["flows"]:
+            for one in flow["ran"]:
+                if one["device"] == receiver and one["mode"] == "native":
+                    ran[one["rx_queue"]] += one["packets"]
+        for queue, packets in ran.items():
+            counted = situation["counters"].get(receiver)
+            if counted is None:
+                continue  # It is in another namespace.
+            found = counted.get(f"rx_queue_{queue}_xdp_packets", 0)
+            if found != packets:
+                wrong.append(f"{receiver} rx {queue}: {packets} ran, {found} counted")
+    return wrong

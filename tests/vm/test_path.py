@@ -19,7 +19,7 @@ import pytest
 from tests.support.booted import Dump, Tally
 from tests.support.kernel import TYPES, program_of
 from tests.support.oracle import Comparison
-from tests.support.path_facts import compare_paths
+from tests.support.path_facts import Walked, compare_paths, uncounted
 
 #: What the kernels or their tools refuse, by the first word of why.
 REFUSALS = {
@@ -32,14 +32,45 @@ def snapshot(request: pytest.FixtureRequest, path_dump: Dump) -> Snapshot:
     return take_snapshot(program_of(path_dump, request.param))
 
 
-def test_every_step(snapshot: Snapshot, path_dump: Dump, tally: Tally) -> None:
-    walked = compare_paths(snapshot, path_dump.truth["path"])
-    name = f"{path_dump.made.kernel.release}: paths in {walked.situations} situations"
+def _walk(snapshot: Snapshot, dump: Dump, tally: Tally) -> Walked:
+    walked = compare_paths(snapshot, dump.truth["path"])
+    where = (
+        f"{dump.made.kernel.release} {snapshot.target.types} {dump.made.folder.name}"
+    )
+    name = f"{where}: {walked.flows} paths in {walked.situations} situations"
     tally[name] = Comparison(walked.compared, walked.differences, Counter())
     assert not walked.differences, "\n".join(walked.differences)
+    return walked
+
+
+def test_every_step(snapshot: Snapshot, path_dump: Dump, tally: Tally) -> None:
+    walked = _walk(snapshot, path_dump, tally)
     assert walked.situations >= 100
     assert walked.flows >= 400
     assert sum(walked.compared.values()) >= 5000
+
+
+def test_two_sources_agree(path_dump: Dump) -> None:
+    assert uncounted(path_dump.truth["path"]) == []
+
+
+@pytest.mark.parametrize("types", TYPES)
+def test_every_random_step(random_path_dump: Dump, types: str, tally: Tally) -> None:
+    snapshot = take_snapshot(program_of(random_path_dump, types))
+    walked = _walk(snapshot, random_path_dump, tally)
+    assert walked.flows >= 300
+
+
+def test_traffic_makes_no_noise(noise_dump: Dump) -> None:
+    """Nothing is wrong with a thousand sound pairs that have sent packets."""
+    report = noise_dump.report()
+    assert len(report["pairs"]) >= 1000
+    bad = [
+        f"{finding['device']['name']}: {finding['rule']}: {finding['summary']}"
+        for finding in report["findings"]
+        if finding["severity"] in ("error", "warning")
+    ]
+    assert bad == []
 
 
 Change = Callable[[Any], bool]
