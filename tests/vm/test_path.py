@@ -19,7 +19,8 @@ import pytest
 from tests.support.booted import Dump, Tally
 from tests.support.kernel import TYPES, program_of
 from tests.support.oracle import Comparison
-from tests.support.path_facts import Walked, compare_paths, uncounted
+from tests.support.path_compare import Walked, compare_paths
+from tests.support.path_facts import uncounted
 
 #: What the kernels or their tools refuse, by the first word of why.
 REFUSALS = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import random
 
+from .redirecting import KINDS, TARGET_SITUATIONS
 from .situation import Flow, Situation, Step, pair
-from .situations import KINDS, TARGET_SITUATIONS
 
 __all__ = ("draw",)
 

@@ -7,10 +7,27 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Optional, Union
 
-__all__ = ("ISOLATED", "OFFLINE", "SENDING", "Flow", "Situation", "Step", "pair")
+__all__ = (
+    "ALL",
+    "CPUS_1_2",
+    "CPU_1",
+    "ISOLATED",
+    "OFFLINE",
+    "SENDING",
+    "Flow",
+    "Situation",
+    "Step",
+    "on_cpus",
+    "on_queues",
+    "pair",
+    "simple",
+)
 
 #: CPUs by what they do: the scene boots with isolcpus=domain,4, and takes 5 offline.
 SENDING, ISOLATED, OFFLINE = 0, 4, 5
+#: All queues; masks of CPUs.
+ALL = None
+CPU_1, CPUS_1_2 = 1 << 1, 1 << 1 | 1 << 2
 
 #: What is done once all devices are up: see setting.py.
 Step = tuple[Union[str, int, None], ...]
@@ -78,3 +95,8 @@ def on_queues(count: int, cpus: Iterable[int] = (SENDING,)) -> tuple[Flow, ...]:
 def on_cpus(*cpus: int, first: int = 0) -> tuple[Flow, ...]:
     """One flow for each CPU; the kernel chooses the TX queue."""
     return tuple(Flow(first + n, None, cpu) for n, cpu in enumerate(cpus))
+
+
+def simple(name: str, tx: int, rx: int, *steps: Step, more: str = "") -> Situation:
+    """A pair that sends on each TX queue."""
+    return Situation(name, (pair(name, tx, rx, more=more),), on_queues(tx), steps)
