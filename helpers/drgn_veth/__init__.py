@@ -68,6 +68,7 @@ from .readers.files import (
 from .readers.inet import in_dev_for_each_ifa, in_dev_get, netdev_inet_addresses
 from .readers.inet6 import in6_dev_for_each_ifa, in6_dev_get, netdev_inet6_addresses
 from .readers.ipvlan import ipvlan_flags, ipvlan_mode, ipvlan_port
+from .readers.isolation import isolated_cpus
 from .readers.link_state import dev_get_flags, netdev_flag_names, netdev_operstate
 from .readers.macvlan import macvlan_dev_mode, macvlan_priv
 from .readers.netdev import netdev_address, netdev_kind
@@ -105,6 +106,7 @@ from .readers.queues import (
 from .readers.ref_tracker import for_each_netdev_tracker, ref_tracker_stack
 from .readers.reg_state import netdev_reg_state
 from .readers.rps import (
+    net_rps_default_mask,
     netdev_rps_flow_entries,
     netdev_rps_map,
     rps_map_cpus,
@@ -227,6 +229,7 @@ __all__ = (
     "ipvlan_flags",
     "ipvlan_mode",
     "ipvlan_port",
+    "isolated_cpus",
     "macvlan_dev_mode",
     "macvlan_priv",
     "messages_in",
@@ -237,6 +240,7 @@ __all__ = (
     "net_mounts",
     "net_processes",
     "net_refcount",
+    "net_rps_default_mask",
     "net_tasks",
     "netdev_address",
     "netdev_alias",

@@ -28,6 +28,10 @@ VARIABLES: Mapping[str, str] = {
     "btf_modules": "struct list_head",
     # From v6.9 on; before, it is a member of struct net.
     "dev_unreg_count": "atomic_t",
+    # From v5.18 on; before, the next two.
+    "housekeeping": "struct housekeeping",
+    "housekeeping_flags": "unsigned int",
+    "housekeeping_mask": "cpumask_var_t",
     "init_net": "struct net",
     "init_pid_ns": "struct pid_namespace",
     "init_task": "struct task_struct",

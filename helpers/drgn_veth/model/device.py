@@ -80,6 +80,7 @@ class Device(NamedTuple):
     veth: Optional[Veth] = None
     virtio_net: Optional[VirtioNet] = None
     netns_label: str = ""
+    type: Maybe[int] = 1  # ARPHRD_*: 1 is Ethernet
     matched: bool = False  # a filter matches it, not only its peer
     # For a device that is on no list of its namespace, or whose namespace is on none:
     refcount: Maybe[Optional[int]] = None  # netdev_refcnt_read()

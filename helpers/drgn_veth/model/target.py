@@ -29,6 +29,8 @@ class Target(NamedTuple):
     # Seconds since 1970 at the crash; None: it did not crash.
     time: Maybe[Optional[int]] = None
     rtnl_owner: Maybe[Optional[Task]] = None  # who holds rtnl_mutex
+    # Those of isolcpus=, nohz_full= and cpusets: no RPS mask that is written has them.
+    isolated_cpus: Maybe[tuple[int, ...]] = ()
 
 
 class RecordsRxQueue(enum.Enum):

@@ -57,13 +57,14 @@ def _evidence(evidence: tuple[tuple[str, object], ...]) -> _Json:
 
 
 SHAPES: Mapping[type, Shape] = {
-    Target: Shape(after={"path": "kind"}),
+    Target: Shape(after={"path": "kind", "isolated_cpus": "online_cpus"}),
     Namespace: Shape(
         absent={
             "dying": False,
             "worker": None,
             "matched": False,
             "other_mounts": (),
+            "rps_default_mask": None,
             **dict.fromkeys(("task_count", "tasks", "containers")),
             **dict.fromkeys(("holders", "holder_count")),
         },
@@ -87,7 +88,7 @@ SHAPES: Mapping[type, Shape] = {
             "ref_trackers": None,
         },
         forms={"net_device": hex},
-        after={"netns_label": "netns"},
+        after={"netns_label": "netns", "type": "kind"},
     ),
     Finding: Shape(
         absent=dict.fromkeys(("fix_effect", "undo", "then", "undecided")),

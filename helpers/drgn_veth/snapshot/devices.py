@@ -350,6 +350,7 @@ class DeviceRecords:
             hard_header_len=raw.hard_header_len,
             memory_provider=memory_provider,
             netns_label=ref.label,
+            type=raw.type,
             veth=self._veth(found, stale),
             refcount=None
             if ref.off_list is None

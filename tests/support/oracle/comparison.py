@@ -55,7 +55,7 @@ class Comparison(NamedTuple):
 # Lists and objects that are one value.
 _WHOLE = (
     *("addresses", "altnames", "cpus", "flags", "lowers", "master", "online_cpus"),
-    *("peer", "rx_queues", "uppers"),
+    *("isolated_cpus", "peer", "rx_queues", "uppers"),
 )
 # Lists that sysfs does not have in the kernel's order.
 _UNORDERED = ("lowers", "uppers")

@@ -102,6 +102,7 @@ def _sysfs(truth: Truth, key: Key) -> Iterator[Told]:
     source = "sysfs"
     yield ("ifindex",), source, int(files["ifindex"])
     yield ("mtu",), source, int(files["mtu"])
+    yield ("type",), source, int(files["type"])
     # sysfs has a device from when it is registered until that ends.
     yield ("reg_state",), source, "REGISTERED"
     yield ("operstate",), source, files["operstate"].upper()

@@ -39,9 +39,9 @@ def cpu_mask(text: str) -> list[int]:
 
 
 def cpu_list(text: str) -> list[int]:
-    """Return the numbers of a list of sysfs: ``0-2,5``."""
+    """Return the numbers of a list of sysfs: ``0-2,5``; none for nothing."""
     cpus: list[int] = []
-    for part in text.split(","):
+    for part in filter(None, text.split(",")):
         first, _, last = part.partition("-")
         cpus.extend(range(int(first), int(last or first) + 1))
     return cpus

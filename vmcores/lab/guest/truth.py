@@ -18,7 +18,8 @@ LINK is the name that a symbolic link leads to, or null where there is none.
     {"format": "drgn-veth-truth/1",
      "kernel": {"release": "6.1.0-...", "version": "#1 SMP ...", "machine": "x86_64"},
      "page_size": 4096,
-     "cpus": {"possible": VALUE, "online": VALUE},
+     "cpus": {"possible": VALUE, "online": VALUE, "isolated": VALUE,
+              "nohz_full": VALUE},
      "sysctl": {"net.core.rps_sock_flow_entries": VALUE},
      "meminfo": VALUE,
      "dmesg": "...",
@@ -344,7 +345,7 @@ def record() -> dict[str, object]:
         "page_size": os.sysconf("SC_PAGE_SIZE"),
         "cpus": {
             name: _value("/sys/devices/system/cpu/" + name)
-            for name in ("possible", "online")
+            for name in ("possible", "online", "isolated", "nohz_full")
         },
         "sysctl": _sysctl("net.core.rps_sock_flow_entries"),
         "meminfo": _value("/proc/meminfo"),
