@@ -28,6 +28,7 @@ NOT_SHOWN = {
     "veth-poll-out-of-range": "likewise",
     "xdp-queue-overflow": "veth_set_channels() and veth_fix_features() prevent it",
     "no-peer": "only an instant under rtnl_mutex",
+    "rps-first-32-cpus": "the lab's machines have fewer",
     "device-stuck-unregistering": "scene teardown: see test_teardown.py",
     "netns-leaked": "likewise",
 }
@@ -36,6 +37,7 @@ SHOWN_BY = {
     "netkit-default-attach": {"7"},
     "xdp-max-mtu-stale": {"6.1"},
     "xdp-upper-program": {"6.1", "6.12", "7"},
+    "xdp-virtio-slow-tx": {"6.1", "6.12", "7"},
 }
 #: Rules for which no command is printed on some kernel or device, and why.
 NO_FIX = {
@@ -47,6 +49,9 @@ NO_FIX = {
     "mtu-frozen": "it takes a program with fragments, or none",
     "xdp-stale-program": "the pair has to be created again",
     "tx-queue-stuck": "likewise",
+    "rps-isolated-cpus": "masks are as they should be",
+    "xdp-virtio-slow-tx": "it takes more queues in the host",
+    "xdp-no-ethernet-header": "it takes a program for such a device",
 }
 
 

@@ -44,6 +44,7 @@ __all__ = (
     "VIRTIO_LRO_CSUM",
     "VIRTIO_MTU",
     "VIRTIO_MTU_FRAGS",
+    "VIRTIO_SLOW_TX",
     "XDP_ATTACH_ALWAYS",
     "XDP_ATTACH_FUNCTIONS",
     "XDP_ATTACH_MESSAGES",
@@ -84,6 +85,11 @@ VETH_QUEUES = "veth: XDP expects number of rx queues not less than peer tx queue
 # net/core/dev.c: dev_validate_mtu(), netdev_wait_allrefs_any(), get_rps_cpu()
 MTU_MAXIMUM = "mtu greater than device maximum"
 UNREGISTER = "unregister_netdevice: waiting for %s to become free. Usage count = %d"
+#: Since v5.13; a line of the log.
+VIRTIO_SLOW_TX = (
+    "XDP request %i queues but max is %i. XDP_TX and XDP_REDIRECT will operate in a "
+    "slower locked tx mode."
+)
 RPS_QUEUE = "%s received packet on queue %u, but number of RX queues is %u"
 
 # What these functions report by netlink_ext_ack: in the order of the checks in v7.2,

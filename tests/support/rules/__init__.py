@@ -17,8 +17,12 @@ from tests.support.rules import (
     poll,
     queues,
     rps,
+    rps_online,
+    rps_unset,
     unregister,
+    virtio,
     xdp,
+    xdp_packet,
 )
 from tests.support.rules.case import Case, found
 
@@ -28,12 +32,16 @@ CASES: dict[str, Case] = {
     **queues.CASES,
     **poll.CASES,
     **rps.CASES,
+    **rps_online.CASES,
+    **rps_unset.CASES,
     **xdp.CASES,
+    **xdp_packet.CASES,
     **mtu.CASES,
     **pair.CASES,
     **hooks.CASES,
     **leaked.CASES,
     **unregister.CASES,
+    **virtio.CASES,
 }
 
 

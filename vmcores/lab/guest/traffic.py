@@ -22,7 +22,17 @@ from typing import Optional
 
 from libc import setns
 
-__all__ = ("Arrived", "Listener", "netns", "send")
+__all__ = (
+    "ETH_P_ALL",
+    "PACKET_IGNORE_OUTGOING",
+    "PORT",
+    "SMALL",
+    "SOL_PACKET",
+    "Arrived",
+    "Listener",
+    "netns",
+    "send",
+)
 
 ETH_P_ALL = 3
 SOL_PACKET = 263

@@ -46,6 +46,8 @@ class Order:
     env: Mapping[str, str]
     memory_mb: int
     smp: int
+    #: What comes at the end of the kernel's command line.
+    append: str
     #: makedumpfile's -d, or None for the lowest that is safe.
     level: int | None
     #: Whether to keep QEMU's own ELF dump as well.
@@ -132,6 +134,7 @@ def _run(order: Order, folder: Path, out: Path, seconds: dict[str, float]) -> st
         order.kernel,
         memory_mb=order.memory_mb,
         smp=order.smp,
+        append=order.append,
         files=files,
         console_log=folder / "console.log",
     ) as guest:

@@ -212,6 +212,7 @@ _TARGET = _record(
         "arch": _TEXT,
         "possible_cpus": _NUMBER,
         "online_cpus": _NUMBERS,
+        "isolated_cpus": _NUMBERS,
         "rps_sock_flow_entries": _NUMBER,
         "time": _COUNT,
         "rtnl_owner": _maybe(_or_null(_record({"pid": _NUMBER, "comm": _TEXT}))),

@@ -46,6 +46,7 @@ NEVER: Mapping[str, Mapping[str, str]] = {
         "ref_tasks": "processes come and go",
         "ref_trackers": "references come and go",
         "uppers": "the lowers of another device",
+        "type": "the kind is compared",
         "matched": "a filter of the report",
     },
     "namespace": {
@@ -56,6 +57,7 @@ NEVER: Mapping[str, Mapping[str, str]] = {
         "tasks": "processes come and go; whether there are any is compared",
         "holder_count": "what kinds there are is compared",
         "worker": "a task of the kernel",
+        "rps_default_mask": "what it gives to devices is compared",
         "other_mounts": "other mount namespaces come and go",
         "matched": "a filter of the report",
     },
@@ -262,5 +264,5 @@ NAMESPACE: Sequence[Field] = (
 
 TARGET: Sequence[Field] = (
     *map(_plain, ("release", "arch", "possible_cpus", "online_cpus")),
-    *map(_plain, ("rps_sock_flow_entries", "rtnl_owner.comm")),
+    *map(_plain, ("isolated_cpus", "rps_sock_flow_entries", "rtnl_owner.comm")),
 )

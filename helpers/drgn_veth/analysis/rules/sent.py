@@ -13,7 +13,7 @@ from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, Snapshot
 from ..need import CannotTell, need
 from .context import Context, End
-from .steering import is_recorded
+from .steering import is_recorded, rx_queue_of
 from .values import real_queues
 
 __all__ = ("Sent", "sent_queues")
@@ -27,14 +27,6 @@ class Sent(NamedTuple):
     rx_queues: Maybe[tuple[Optional[int], ...]]
 
 
-def _rx_queue(tx: int, rx: int, recorded: bool) -> Optional[int]:
-    # See the rules rps-queue-out-of-range and rps-queue-off-by-one. veth_xmit()
-    # records only an RX queue that there is.
-    if tx == 0 or (recorded and tx < rx):
-        return tx
-    return tx - 1 if tx - 1 < rx else None
-
-
 def _sent(context: Context, end: End) -> tuple[Optional[int], ...]:
     # The peer sends what a device receives.
     device = end.device
@@ -44,7 +36,7 @@ def _sent(context: Context, end: End) -> tuple[Optional[int], ...]:
     rx, tx = real_queues(device, peer)
     recorded = is_recorded(context, device)
     known = need(recorded, "whether veth_xmit() records the RX queue")
-    return tuple(_rx_queue(n, rx, known) for n in range(tx))
+    return tuple(rx_queue_of(n, rx, known) for n in range(tx))
 
 
 def sent_queues(snapshot: Snapshot) -> Mapping[int, Sent]:

@@ -1,21 +1,30 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Which RPS masks are used, and what they steer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Optional
 
+from ...core.english import count, cpu_words, per_queue
 from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, RecordsRxQueue, RpsQueue
 from ..need import need
+from ..remedies import Remedy
+from ..shell import rps_mask
 from .context import Context
-from .values import of_code
+from .values import of_code, real_queues
 
 __all__ = (
+    "flow_words",
     "has_rfs",
     "has_rps",
     "is_recorded",
+    "receives",
     "rps_queues",
+    "rx_queue_of",
+    "same_masks",
+    "steered_cpus",
     "union",
+    "unsteered",
     "used",
     "used_count",
 )
@@ -82,6 +91,15 @@ def union(queues: Sequence[RpsQueue]) -> tuple[int, ...]:
     return tuple(sorted(cpus))
 
 
+def steered_cpus(context: Context, queues: Sequence[RpsQueue]) -> tuple[int, ...]:
+    """Return the CPUs of all masks that are online: get_rps_cpu() uses no others."""
+    online = context.target.online_cpus
+    cpus = union(queues)
+    if isinstance(online, Unreadable):
+        return cpus
+    return tuple(cpu for cpu in cpus if cpu in online)
+
+
 def has_rps(queues: Sequence[RpsQueue], whose: str = "") -> bool:
     """Return whether some mask is set."""
     if any(isinstance(queue.cpus, tuple) and queue.cpus for queue in queues):
@@ -99,3 +117,81 @@ def has_rfs(context: Context, device: Device) -> bool:
         return False
     need(entries, "rps_sock_flow_table")
     return any(need(flow, "rps_flow_table") for flow in flows)
+
+
+def receives(device: Device, peer: Maybe[Optional[Device]]) -> bool:
+    """Return whether a device may receive anything: it and its peer are up."""
+    for end in (device, peer):
+        flags = end.flags if isinstance(end, Device) else ("UP",)
+        if not isinstance(flags, Unreadable) and "UP" not in flags:
+            return False
+    return True
+
+
+def rx_queue_of(tx: int, rx: int, recorded: bool) -> Optional[int]:
+    """
+    Return the RX queue of a veth for which a packet counts; None if there is none.
+
+    :param tx: Number of the TX queue of its peer
+    :param rx: Real RX queues
+    :param recorded: Whether veth_xmit() records the RX queue
+    """
+    # See the rules rps-queue-out-of-range and rps-queue-off-by-one. veth_xmit()
+    # records only an RX queue that there is.
+    if tx == 0 or (recorded and tx < rx):
+        return tx
+    return tx - 1 if tx - 1 < rx else None
+
+
+def unsteered(context: Context, device: Device, peer: Device) -> Mapping[int, int]:
+    """
+    Return the TX queues of a veth's peer whose packets count for an RX queue that has
+    neither RPS nor RFS, and that RX queue.
+
+    :raises CannotTell: if a value that this needs could not be read
+    """
+    rx, tx = real_queues(device, peer)
+    queues = rps_queues(device)
+    if all(queue.cpus for queue in queues):
+        return {}
+    recorded = need(
+        is_recorded(context, device), "whether veth_xmit() records the RX queue"
+    )
+    flows = context.target.rps_sock_flow_entries
+    lost: dict[int, int] = {}
+    for n in range(tx):
+        at = rx_queue_of(n, rx, recorded)
+        if at is None or at >= len(queues):
+            continue
+        queue = queues[at]
+        if not need(queue.cpus, "rps_map") and not (flows and queue.flow_entries):
+            lost[n] = at
+    return lost
+
+
+def flow_words(queues: Sequence[RpsQueue]) -> str:
+    """Return how many entries the RFS tables of RX queues have."""
+    return per_queue(
+        (
+            queue.queue,
+            "?"
+            if isinstance(queue.flow_entries, Unreadable)
+            else str(queue.flow_entries or ""),
+        )
+        for queue in queues
+    )
+
+
+def same_masks(context: Context, device: Device, queues: Sequence[RpsQueue]) -> Remedy:
+    """
+    Return the command that gives all RX queues the union of their masks; none if one
+    could not be read, which would be lost.
+    """
+    if any(isinstance(queue.cpus, Unreadable) for queue in queues):
+        return Remedy()
+    cpus = union(queues)
+    effect = (
+        f"writes {rps_mask(cpus)} ({cpu_words(cpus)}), the union of all masks, to "
+        f"all {count(len(queues), 'RX queue')}"
+    )
+    return Remedy(context.fixes.rps_all(device.ref, cpus), effect)

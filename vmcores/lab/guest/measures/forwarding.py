@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 import os
 import re
+import subprocess
 
 from places import BPFFS
 import programs
@@ -17,6 +18,7 @@ from .ends import PACKETS, SENDERS, End, grown, ifindex_of, stats, tool
 __all__ = (
     "queues_cpus",
     "redirect",
+    "slow_tx",
     "xdp_tx",
 )
 
@@ -70,6 +72,17 @@ def _queue_packets(end: End) -> Counter[int]:
             for queue, number in re.findall(r"rx_queue_(\d+)_xdp_packets: (\d+)", said)
         }
     )
+
+
+def slow_tx(end: End) -> tuple[bool, str]:
+    """The driver has said that there are too few queues."""
+    log = subprocess.run(["dmesg"], stdout=subprocess.PIPE, check=True).stdout
+    said = re.search(
+        rf"{re.escape(end.name)}: XDP request \d+ queues but max is \d+\. XDP_TX and "
+        r"XDP_REDIRECT will operate in a slower locked tx mode",
+        log.decode("utf-8", "replace"),
+    )
+    return said is not None, said.group() if said else "the log does not say it"
 
 
 def queues_cpus(end: End) -> tuple[bool, str]:
