@@ -26,7 +26,16 @@ from .readers.adjacent import (
     netdev_master_upper_dev_get,
 )
 from .readers.bonding import bond_mode, bond_priv, bond_xmit_policy
+from .readers.bpf_extension import bpf_prog_attach_func_name, for_each_bpf_extension
 from .readers.bpf_link import bpf_link_id, for_each_xdp_link, xdp_link_refs
+from .readers.bpf_map import (
+    bpf_map_id,
+    bpf_map_name,
+    bpf_map_type,
+    for_each_inner_map,
+    for_each_used_map,
+)
+from .readers.bpf_mprog import for_each_mprog_prog
 from .readers.bpf_prog import (
     bpf_prog_bound_netdev,
     bpf_prog_expected_attach_type,
@@ -49,8 +58,15 @@ from .readers.cleanup_net import (
     for_each_net_beside,
     for_each_net_in_cleanup,
 )
+from .readers.cls_bpf import for_each_cls_bpf_prog, for_each_miniq_filter
+from .readers.cpumap import (
+    cpumap_entry_prog,
+    cpumap_entry_qsize,
+    for_each_cpumap_entry,
+)
 from .readers.cpumask import nr_cpu_ids, num_possible_cpus, online_cpus
 from .readers.crash import crash_time
+from .readers.devmap import devmap_entry_dev, devmap_entry_prog, for_each_devmap_entry
 from .readers.driver import (
     ethtool_op,
     netdev_driver_name,
@@ -75,6 +91,7 @@ from .readers.netdev import netdev_address, netdev_kind
 from .readers.netdev_names import for_each_altname, netdev_alias
 from .readers.netkit import (
     NETKIT_KIND,
+    for_each_netkit_prog,
     netkit_is_primary,
     netkit_mode,
     netkit_peer,
@@ -116,6 +133,7 @@ from .readers.rps import (
 )
 from .readers.rtnl import rtnl_owner
 from .readers.task import for_each_net_task, net_for_pid, task_comm
+from .readers.tcx import for_each_tcx_prog, netdev_miniq, netdev_tcx_entry
 from .readers.unregister import (
     for_each_netdev_chained,
     for_each_netdev_on_stack,
@@ -142,6 +160,13 @@ from .readers.xps import (
     netdev_xps_queues,
     netdev_xps_rxqs,
 )
+from .readers.xsk import (
+    for_each_xdp_sock,
+    xdp_sock_state,
+    xsk_get_pool_from_qid,
+    xsk_queue_counts,
+)
+from .readers.xskmap import for_each_xskmap_entry
 from .snapshot import take_snapshot
 from .snapshot.find import find_net, find_netdev
 from .snapshot.link_pins import bpf_link_pins
@@ -177,6 +202,10 @@ __all__ = (
     "bond_xmit_policy",
     "bpf_link_id",
     "bpf_link_pins",
+    "bpf_map_id",
+    "bpf_map_name",
+    "bpf_map_type",
+    "bpf_prog_attach_func_name",
     "bpf_prog_bound_netdev",
     "bpf_prog_dev_bound",
     "bpf_prog_expected_attach_type",
@@ -195,11 +224,15 @@ __all__ = (
     "br_port_state",
     "cgroup_path_bounded",
     "cleanup_net_worker",
+    "cpumap_entry_prog",
+    "cpumap_entry_qsize",
     "crash_time",
     "dev_get_flags",
     "dev_net",
     "dev_xdp_link",
     "dev_xdp_prog",
+    "devmap_entry_dev",
+    "devmap_entry_prog",
     "ethtool_op",
     "file_bpf_link",
     "file_net",
@@ -207,7 +240,14 @@ __all__ = (
     "find_net",
     "find_netdev",
     "for_each_altname",
+    "for_each_bpf_extension",
+    "for_each_cls_bpf_prog",
+    "for_each_cpumap_entry",
+    "for_each_devmap_entry",
     "for_each_file_bounded",
+    "for_each_inner_map",
+    "for_each_miniq_filter",
+    "for_each_mprog_prog",
     "for_each_net_beside",
     "for_each_net_bounded",
     "for_each_net_in_cleanup",
@@ -218,10 +258,15 @@ __all__ = (
     "for_each_netdev_on_stack",
     "for_each_netdev_todo",
     "for_each_netdev_tracker",
+    "for_each_netkit_prog",
     "for_each_peernet",
     "for_each_task_cgroup",
+    "for_each_tcx_prog",
+    "for_each_used_map",
     "for_each_xdp_link",
     "for_each_xdp_prog",
+    "for_each_xdp_sock",
+    "for_each_xskmap_entry",
     "in6_dev_for_each_ifa",
     "in6_dev_get",
     "in_dev_for_each_ifa",
@@ -255,6 +300,7 @@ __all__ = (
     "netdev_lowers",
     "netdev_master",
     "netdev_master_upper_dev_get",
+    "netdev_miniq",
     "netdev_net",
     "netdev_num_rx_queues",
     "netdev_num_tx_queues",
@@ -270,6 +316,7 @@ __all__ = (
     "netdev_rps_map",
     "netdev_rx_queue",
     "netdev_tcp_data_split",
+    "netdev_tcx_entry",
     "netdev_txq_to_tc",
     "netdev_uppers",
     "netdev_xdp_link",
@@ -317,6 +364,9 @@ __all__ = (
     "vlan_dev_vlan_proto",
     "xdp_link_refs",
     "xdp_message_places",
+    "xdp_sock_state",
+    "xsk_get_pool_from_qid",
+    "xsk_queue_counts",
 )
 
 # What a user calls says so if an argument is of another type. A Snapshot calls the

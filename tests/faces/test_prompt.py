@@ -350,7 +350,7 @@ def test_no_line_is_wider(columns: int, snapshot: Any) -> None:
     style = PLAIN._replace(width=columns)
     # All devices, those with wide letters and long names among them.
     for text in (
-        programs(snapshot.devices, snapshot.links, style),
+        programs(snapshot.devices, snapshot, style),
         queues(snapshot.devices, snapshot.target, style, sent_queues(snapshot)),
     ):
         assert max(map(width, text.splitlines())) <= columns

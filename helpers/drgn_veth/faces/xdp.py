@@ -166,7 +166,7 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
         write_output("no device has an XDP program\n", args.output)
         return Shown()
     answers, parts = _answers(args, snapshot, devices)
-    listed = programs(devices, snapshot.links, style)
+    listed = programs(devices, snapshot, style)
     text = "\n".join([listed, "", "what an attach would meet:", "", *parts])
     write_output(text, args.output, opening.inputs(target, args))
     warn_of_missing(snapshot._replace(devices=tuple(devices), namespaces=()))

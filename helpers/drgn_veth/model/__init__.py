@@ -28,6 +28,7 @@ from .kinds import (
     VirtioNet,
     Vlan,
 )
+from .maps import AfXdpSocket, Extension, Map, MapEntry, TcProgram, XskRing
 from .namespace import Namespace
 from .processes import Container, Holder, NetTask, RefTracker, Task
 from .queues import QueueCount, Queues, RpsQueue, XpsQueue
@@ -39,18 +40,22 @@ from .xdp import XDP_MODES, LoadedProgram, Xdp, XdpLink, XdpProgram, XdpQueue
 __all__ = (
     "NOT_IN_JSON",
     "XDP_MODES",
+    "AfXdpSocket",
     "Bond",
     "BridgePort",
     "Container",
     "Device",
     "DeviceRef",
     "Driver",
+    "Extension",
     "Features",
     "Holder",
     "Ipvlan",
     "Kernel",
     "LoadedProgram",
     "Macvlan",
+    "Map",
+    "MapEntry",
     "Namespace",
     "NetTask",
     "Netkit",
@@ -65,6 +70,7 @@ __all__ = (
     "StoppedTxQueue",
     "Target",
     "Task",
+    "TcProgram",
     "Veth",
     "VirtioNet",
     "Vlan",
@@ -73,6 +79,7 @@ __all__ = (
     "XdpProgram",
     "XdpQueue",
     "XpsQueue",
+    "XskRing",
     "device_place",
     "unreadable_in",
 )

@@ -8,6 +8,7 @@ from typing import NamedTuple, Optional
 
 from ..core.unreadable import Maybe
 from .kinds import Bond, BridgePort, Ipvlan, Macvlan, Netkit, Veth, VirtioNet, Vlan
+from .maps import AfXdpSocket, TcProgram
 from .processes import RefTracker, Task
 from .queues import Queues, RpsQueue, XpsQueue
 from .reference import DeviceRef
@@ -89,6 +90,10 @@ class Device(NamedTuple):
     ref_tasks: Maybe[Optional[tuple[Task, ...]]] = None
     # Who took these references; None unless CONFIG_NET_DEV_REFCNT_TRACKER.
     ref_trackers: Maybe[Optional[tuple[RefTracker, ...]]] = None
+    # AF_XDP sockets that are bound to it, by queue.
+    af_xdp: Maybe[tuple[AfXdpSocket, ...]] = ()
+    # BPF programs of tcx, netkit and clsact, in the order in which they run.
+    tc: Maybe[tuple[TcProgram, ...]] = ()
 
     @property
     def ref(self) -> DeviceRef:

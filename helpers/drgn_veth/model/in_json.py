@@ -85,3 +85,5 @@ def unreadable_in(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
         yield from _below(namespace, f"namespaces[{i}]", known)
     for device in snapshot.devices:
         yield from _below(device, device_place(device), known)
+    for i, one in enumerate(snapshot.maps):
+        yield from _below(one, f"maps[{i}]", known)

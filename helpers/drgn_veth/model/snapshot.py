@@ -8,6 +8,7 @@ from typing import NamedTuple, Optional
 
 from ..core.unreadable import Maybe
 from .device import Device, Pair
+from .maps import Map
 from .namespace import Namespace
 from .target import Kernel, Target
 from .xdp import LoadedProgram, XdpLink
@@ -27,3 +28,5 @@ class Snapshot(NamedTuple):
     kernel: Optional[Kernel] = None
     links: tuple[XdpLink, ...] = ()
     programs: Maybe[tuple[LoadedProgram, ...]] = ()
+    # Maps that the attached XDP programs can redirect to.
+    maps: tuple[Map, ...] = ()

@@ -9,6 +9,7 @@ Programs, how they are attached, and what holds them.
 from typing import NamedTuple, Optional
 
 from ..core.unreadable import Maybe
+from .maps import Extension
 from .processes import Holder
 from .reference import DeviceRef
 
@@ -28,6 +29,11 @@ class XdpProgram(NamedTuple):
     load_time: Maybe[int]  # ns since boot
     uid: Maybe[int]
     expected_attach_type: Maybe[int] = 0
+    # Map.id of those that it can redirect to, directly or through another program or
+    # map.
+    maps: Maybe[tuple[int, ...]] = ()
+    # What replaces functions of it: the programs of a dispatcher, by slot.
+    extensions: Maybe[tuple[Extension, ...]] = ()
 
 
 class XdpQueue(NamedTuple):

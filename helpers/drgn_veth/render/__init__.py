@@ -24,6 +24,7 @@ __all__ = (
     "grid",
     "head",
     "json",
+    "maps",
     "native",
     "netns",
     "one_device",

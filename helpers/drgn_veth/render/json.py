@@ -33,6 +33,8 @@ def _sections(
     yield "namespaces", map(plain, snapshot.namespaces)
     yield "devices", map(plain, snapshot.devices)
     yield "pairs", map(plain, snapshot.pairs)
+    if snapshot.maps:
+        yield "maps", map(plain, snapshot.maps)
     yield "findings", map(plain, findings)
     missing = unreadable_in(snapshot)
     yield "unreadable", ({"what": what, "why": why} for what, why in missing)

@@ -15,7 +15,17 @@ from typing import Any, Callable, NamedTuple, Optional
 from ..analysis.attach.question import Answer, errno_name
 from ..analysis.rules.finding import Finding, Then
 from ..core.unreadable import Unreadable
-from ..model import NOT_IN_JSON, Device, DeviceRef, Namespace, Pair, Target, Xdp
+from ..model import (
+    NOT_IN_JSON,
+    Device,
+    DeviceRef,
+    MapEntry,
+    Namespace,
+    Pair,
+    Target,
+    Xdp,
+    XdpProgram,
+)
 from .attempts import Attempt
 
 __all__ = ("SHAPES", "Shape", "plain")
@@ -76,6 +86,12 @@ SHAPES: Mapping[type, Shape] = {
     ),
     DeviceRef: Shape(left_out=("net_device", "label"), absent={"off_list": None}),
     Pair: Shape(forms={"a": _end, "b": _end}),
+    XdpProgram: Shape(absent=dict.fromkeys(("maps", "extensions"), ())),
+    MapEntry: Shape(
+        absent=dict.fromkeys(
+            ("device", "ifindex", "prog_id", "cpu", "qsize", "socket")
+        ),
+    ),
     Xdp: Shape(absent={"queues": None}),  # not a veth
     Device: Shape(
         absent={
@@ -86,6 +102,7 @@ SHAPES: Mapping[type, Shape] = {
             ),
             **dict.fromkeys(("off_list", "refcount", "ref_tasks")),
             "ref_trackers": None,
+            **dict.fromkeys(("af_xdp", "tc"), ()),
         },
         forms={"net_device": hex},
         after={"netns_label": "netns", "type": "kind"},

@@ -11,8 +11,9 @@ from typing import Optional
 
 from ..core.english import count
 from ..core.unreadable import Maybe, Unreadable
-from ..model import XDP_MODES, Device, Holder, XdpLink, XdpProgram
+from ..model import XDP_MODES, Device, Holder, Snapshot, XdpLink, XdpProgram
 from . import words
+from .maps import Reached, socket
 from .style import PLAIN, Style
 from .width import wrap
 
@@ -20,6 +21,8 @@ __all__ = ("carries_xdp", "programs")
 
 _INDENT = " " * 2
 _REST = " " * 6
+_ENTRIES = " " * 8
+_MOST_ENTRIES = 64
 
 
 def carries_xdp(device: Device) -> bool:
@@ -75,7 +78,17 @@ def _program(
         yield _link(program.link_id, links)
 
 
-def _device(device: Device, links: Sequence[XdpLink], style: Style) -> Iterator[str]:
+def _reached(program: XdpProgram, reached: Reached, style: Style) -> Iterator[str]:
+    for line in reached.extensions(program):
+        yield from wrap(line, style.width, _REST, _ENTRIES)
+    for line in reached.maps(program, _MOST_ENTRIES):
+        indent = _ENTRIES if line.startswith(("[", "and ")) else _REST
+        yield from wrap(line, style.width, indent, f"{indent}  ")
+
+
+def _device(
+    device: Device, links: Sequence[XdpLink], reached: Reached, style: Style
+) -> Iterator[str]:
     for line in wrap(words.reference(device.ref), style.width):
         yield style.paint(line, "bold")
     here = [link for link in links if link.device.net_device == device.net_device]
@@ -89,16 +102,26 @@ def _device(device: Device, links: Sequence[XdpLink], style: Style) -> Iterator[
         yield from wrap(first, style.width, _INDENT, _REST)
         for line in rest:
             yield from wrap(line, style.width, _REST, _REST)
+        if isinstance(program, XdpProgram):
+            yield from _reached(program, reached, style)
+    if isinstance(device.af_xdp, Unreadable):
+        yield f"{_INDENT}AF_XDP {words.UNKNOWN}"
+    else:
+        for one in device.af_xdp:
+            said = f"AF_XDP {socket(one)}"
+            yield from wrap(said, style.width, _INDENT, _REST)
     if none:
         yield f"{_INDENT}no XDP program"
 
 
-def programs(
-    devices: Iterable[Device], links: Sequence[XdpLink], style: Style = PLAIN
-) -> str:
+def programs(devices: Iterable[Device], whole: Snapshot, style: Style = PLAIN) -> str:
     """
-    Return the XDP programs of some devices, and what holds the links among them.
+    Return the XDP programs of some devices, what holds the links among them, the maps
+    that they reach, and the AF_XDP sockets on these devices.
 
-    :param links: All links
+    :param whole: All that there is
     """
-    return "\n".join(line for one in devices for line in _device(one, links, style))
+    reached = Reached(whole)
+    return "\n".join(
+        line for one in devices for line in _device(one, whole.links, reached, style)
+    )

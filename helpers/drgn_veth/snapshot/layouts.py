@@ -29,6 +29,7 @@ from ..readers.qdisc import NetDeviceQdisc
 from ..readers.queues import NetDeviceQueues, RxQueueOwner, TxQueue, drv_xoff_mask
 from ..readers.reg_state import reg_states
 from ..readers.rps import RxQueueRps
+from ..readers.tcx import NetDeviceTc
 from ..readers.veth import VethPriv, VethRq, veth_priv
 from ..readers.xdp import NetDeviceXdp, no_xdp_state
 from ..readers.xps import NetDeviceXps
@@ -49,6 +50,7 @@ class NetDevice(
     NetDeviceInet,
     NetDeviceInet6,
     NetDevicePort,
+    NetDeviceTc,
 ):
     """What is read of a ``struct net_device``."""
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from .comparison import NO_SECOND_SOURCE, Comparison, check, kind_of, leaves
 from .devices import check_first, expected_device, expected_pairs
+from .maps import check_maps
 from .namespaces import expected_namespaces
 from .said import DYING, Truth
 from .target import expected_target
@@ -52,6 +53,7 @@ def compare(report: dict[str, Any], truth: dict[str, Any]) -> Comparison:
         )
         check_first(result, place, ours[key])
 
+    check_maps(result, report.get("maps", []), expected)
     pairs = sorted(
         (
             pair["kind"],

@@ -33,6 +33,9 @@ NO_SECOND_SOURCE = {
     "devices.xdp.queues.prog_id": "test_veth_queues checks it against the programs "
     "and the history of the scene",
     "devices.xdp.queues.napi": "likewise",
+    "devices.xdp.driver.extensions.function": "bpftool shows none; that of the scene "
+    '"maps" is compared',
+    "devices.xdp.generic.extensions.function": "likewise",
     "devices.xps.cpus": "of a device made with one TX queue: sysfs answers ENOENT",
 }
 
@@ -55,7 +58,7 @@ class Comparison(NamedTuple):
 # Lists and objects that are one value.
 _WHOLE = (
     *("addresses", "altnames", "cpus", "flags", "lowers", "master", "online_cpus"),
-    *("isolated_cpus", "peer", "rx_queues", "uppers"),
+    *("isolated_cpus", "maps", "need_wakeup", "peer", "rx_queues", "uppers"),
 )
 # Lists that sysfs does not have in the kernel's order.
 _UNORDERED = ("lowers", "uppers")

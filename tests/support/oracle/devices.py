@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .comparison import Comparison, Told
+from .maps import expected_sockets, expected_tc
 from .namespaces import label_of
 from .queues import expected_queues
 from .said import DYING, Key, Truth, kernel_text
@@ -125,6 +126,8 @@ def expected_device(truth: Truth, key: Key) -> Iterator[Told]:
     yield from _neighbours(truth, key)
     yield from expected_queues(truth, key)
     yield from expected_xdp(truth, key)
+    yield from expected_sockets(truth, key)
+    yield from expected_tc(truth, key)
 
 
 def check_first(result: Comparison, place: str, ours: dict[str, Any]) -> None:

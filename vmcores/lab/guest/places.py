@@ -12,6 +12,7 @@ __all__ = (
     "BPFFS",
     "DYING",
     "KEEP",
+    "MAPS_RECORDS",
     "RUN",
     "SCENE_LOG",
     "TRUTH_DONE",
@@ -28,6 +29,8 @@ SCENE_LOG = RUN + "/scene.log"
 XDP_RECORDS = RUN + "/xdp.jsonl"
 #: What a scene knows of namespaces that /proc does not tell, one JSON object a line.
 WHOSE_RECORDS = RUN + "/whose.jsonl"
+#: What maps.py made, one JSON object a line.
+MAPS_RECORDS = RUN + "/maps.jsonl"
 #: Devices whose programs the prober does not replace: ``INUM IFINDEX`` a line.
 KEEP = RUN + "/keep"
 #: The number of a network namespace that the scene will end.

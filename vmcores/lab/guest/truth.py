@@ -25,6 +25,7 @@ LINK is the name that a symbolic link leads to, or null where there is none.
      "dmesg": "...",
      "bpftool_prog": COMMAND, "bpftool_link": COMMAND,
      "xdp": [the records of xdp.py],
+     "maps": null, or what the scene "maps" made and what bpftool says: record_maps(),
      "scene_log": ["what the scene said", ...],
      "dying": null, or {"netns": INUM, "links": COMMAND of `ip -d -j link show` in it},
      "whose": who is in each namespace, and what holds it: see whose.py,
@@ -70,7 +71,15 @@ from typing import Any, Union
 from libc import checked, libc, mount, setns
 from namespaces import Namespace, find_namespaces, nsids
 from netlink import NLM_F_DUMP, RoutingSocket, attributes
-from places import DYING, SCENE_LOG, TRUTH_DONE, XDP_RECORDS, lines, whole_file
+from places import (
+    DYING,
+    MAPS_RECORDS,
+    SCENE_LOG,
+    TRUTH_DONE,
+    XDP_RECORDS,
+    lines,
+    whole_file,
+)
 from whose import record_whose
 
 __all__ = ("main", "record", "settle")
@@ -309,6 +318,26 @@ def _dying(namespaces: dict[str, dict[str, object]]) -> dict[str, object] | None
     return {"netns": int(dying[0]), "links": namespaces[dying[0]]["ip_link"]}
 
 
+def record_maps() -> dict[str, object] | None:
+    """Return the records of maps.py, COMMANDs of bpftool: "show", and "dump" of each
+    map by its id, as text; and COMMAND `tc -j qdisc show`.
+    """
+    made = [json.loads(line) for line in lines(MAPS_RECORDS)]
+    if not made:
+        return None
+    dumps = {
+        str(one["id"]): _Command("bpftool", "-j", "map", "dump", "id", str(one["id"]))
+        for one in made
+        if one["what"] == "map"
+    }
+    return {
+        "made": made,
+        "qdisc": _Command("tc", "-j", "qdisc", "show").result(),
+        "show": _Command("bpftool", "-j", "map", "show").result(),
+        "dump": {ident: command.result() for ident, command in dumps.items()},
+    }
+
+
 def record() -> dict[str, object]:
     """Record everything. Changes the calling process's network namespace."""
     start = time.monotonic()
@@ -351,6 +380,7 @@ def record() -> dict[str, object]:
         "meminfo": _value("/proc/meminfo"),
         "dmesg": _dmesg(),
         "xdp": [json.loads(line) for line in lines(XDP_RECORDS)],
+        "maps": record_maps(),
         "scene_log": lines(SCENE_LOG),
         "dying": _dying(found),
         "namespaces": found,
