@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The commands at drgn's prompt: %veth, %netns, %xdp, %rps."""
+"""The commands at drgn's prompt: %veth, %netns, %xdp, %rps, %path."""
 
 import ast
 from collections.abc import Callable, Iterator

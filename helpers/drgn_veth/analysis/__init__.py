@@ -16,6 +16,7 @@ __all__ = (
     "native",
     "need",
     "netns_names",
+    "path",
     "remedies",
     "rules",
     "shell",

@@ -3,9 +3,10 @@
 JSON
 ----
 
-The contract of ``--format json``: docs/drgn-veth-1.schema.json and
-docs/drgn-veth-1-attempts.schema.json. There is one record per line, so that diff can
-compare two reports. The text is ASCII, so that no name can harm a terminal.
+The contract of ``--format json``: docs/drgn-veth-1.schema.json,
+docs/drgn-veth-1-attempts.schema.json and docs/drgn-veth-1-path.schema.json. There is
+one record per line, so that diff can compare two reports. The text is ASCII, so that no
+name can harm a terminal.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,13 +14,14 @@ import itertools
 import json
 from typing import Any, Optional
 
+from ..analysis.path.records import Path
 from ..analysis.rules.finding import Finding
 from ..core.unreadable import Maybe
 from ..model import Snapshot, Task, unreadable_in
 from .attempts import Attempt
 from .plain import plain
 
-__all__ = ("SCHEMA", "attempts", "document", "parts_of", "render")
+__all__ = ("SCHEMA", "attempts", "document", "parts_of", "path", "render")
 
 SCHEMA = "drgn-veth/1"
 
@@ -94,3 +96,8 @@ def attempts(
             ("attempts", map(plain, asked)),
         )
     )
+
+
+def path(found: Path) -> Iterator[str]:
+    """Yield the path of packets as JSON text, in parts."""
+    yield from parts_of((("schema", SCHEMA), ("path", plain(found))))

@@ -13,6 +13,7 @@ import functools
 from typing import Any, Callable, NamedTuple, Optional
 
 from ..analysis.attach.question import Answer, errno_name
+from ..analysis.path.records import Flow, Path, Step
 from ..analysis.rules.finding import Finding, Then
 from ..core.unreadable import Unreadable
 from ..model import (
@@ -64,6 +65,10 @@ def _errno(errno: object) -> _Json:
 
 def _evidence(evidence: tuple[tuple[str, object], ...]) -> _Json:
     return {name: plain(value) for name, value in evidence}
+
+
+def _numbers(numbers: Mapping[str, object]) -> _Json:
+    return {name: plain(value) for name, value in numbers.items()}
 
 
 SHAPES: Mapping[type, Shape] = {
@@ -119,6 +124,11 @@ SHAPES: Mapping[type, Shape] = {
         forms={"errno": _errno},
         spread=("errno",),
     ),
+    Path: Shape(absent={"following": ()}, last=("flows", "following")),
+    Flow: Shape(
+        absent={"rx_queues": ()}, last=("steps",), after={"rx_queues": "tx_queues"}
+    ),
+    Step: Shape(forms={"numbers": _numbers}),
     Attempt: Shape(
         absent={"op": "attach"},
         last=("op",),

@@ -10,6 +10,7 @@ from ...core.unreadable import Maybe, Unreadable
 from ...model import RpsQueue
 from ..names import name_of
 from ..need import need
+from ..path.steering import first_skipped, used_count
 from .context import Context, End
 from .finding import (
     INFO,
@@ -28,7 +29,6 @@ from .steering import (
     rps_queues,
     same_masks,
     unsteered,
-    used_count,
 )
 from .values import real_queues, rps_words
 
@@ -45,8 +45,8 @@ def _out_of_range(context: Context, end: End) -> Optional[Symptom]:
     if peer is None:
         return None
     rx, tx = real_queues(device, peer)
-    # TX queue N is taken for RX queue N - 1.
-    lost = tx - rx - 1
+    first = first_skipped(rx)
+    lost = tx - first
     if lost <= 0:
         return None
     queues = rps_queues(device)
@@ -69,7 +69,7 @@ def _out_of_range(context: Context, end: End) -> Optional[Symptom]:
         )
     return Symptom(
         f"{what} skips packets from {plural('TX queue', lost)} "
-        f"{number_list(range(rx + 1, tx))} ({lost} of {tx}) of peer "
+        f"{number_list(range(first, tx))} ({lost} of {tx}) of peer "
         f"{context.name(peer, device)}: only {count(rx, 'RX queue')} here",
         (
             ("real_num_rx_queues", rx),

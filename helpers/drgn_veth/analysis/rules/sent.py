@@ -12,8 +12,9 @@ from typing import NamedTuple, Optional
 from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, Snapshot
 from ..need import CannotTell, need
+from ..path.steering import mapping_after_veth, rps_queue
 from .context import Context, End
-from .steering import is_recorded, rx_queue_of
+from .steering import is_recorded
 from .values import real_queues
 
 __all__ = ("Sent", "sent_queues")
@@ -36,7 +37,7 @@ def _sent(context: Context, end: End) -> tuple[Optional[int], ...]:
     rx, tx = real_queues(device, peer)
     recorded = is_recorded(context, device)
     known = need(recorded, "whether veth_xmit() records the RX queue")
-    return tuple(rx_queue_of(n, rx, known) for n in range(tx))
+    return tuple(rps_queue(mapping_after_veth(n, rx, known), rx) for n in range(tx))
 
 
 def sent_queues(snapshot: Snapshot) -> Mapping[int, Sent]:

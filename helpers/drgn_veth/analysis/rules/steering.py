@@ -6,12 +6,13 @@ from typing import Optional
 
 from ...core.english import count, cpu_words, per_queue
 from ...core.unreadable import Maybe, Unreadable
-from ...model import Device, RecordsRxQueue, RpsQueue
+from ...model import Device, RpsQueue
 from ..need import need
+from ..path import steering
 from ..remedies import Remedy
 from ..shell import rps_mask
 from .context import Context
-from .values import of_code, real_queues
+from .values import real_queues
 
 __all__ = (
     "flow_words",
@@ -20,13 +21,11 @@ __all__ = (
     "is_recorded",
     "receives",
     "rps_queues",
-    "rx_queue_of",
     "same_masks",
     "steered_cpus",
     "union",
     "unsteered",
     "used",
-    "used_count",
 )
 
 
@@ -37,27 +36,7 @@ def rps_queues(device: Device, whose: str = "") -> tuple[RpsQueue, ...]:
 
 def is_recorded(context: Context, device: Device) -> Maybe[bool]:
     """Return whether veth_xmit() writes the RX queue into what a device receives."""
-    records = of_code(context.questions.kernel.records_rx_queue)
-    if isinstance(records, Unreadable):
-        return records
-    if records is not RecordsRxQueue.WITH_XDP:
-        return records is RecordsRxQueue.ALWAYS
-    queues = device.xdp.queues
-    if isinstance(queues, tuple) and queues:
-        if all(isinstance(queue.prog_id, int) for queue in queues):
-            return True
-    return Unreadable("it is called for RX queues with a program, possibly for all")
-
-
-def used_count(rx: int, tx: int) -> int:
-    """
-    Return how many RX queues have masks that steer anything.
-
-    :param rx: Real RX queues
-    :param tx: Real TX queues of the peer
-    """
-    # TX queue 0 is taken for rx-0, as if none was recorded, TX queue N for rx-(N-1).
-    return max(1, min(rx, tx - 1))
+    return steering.is_recorded(context.questions.kernel.records_rx_queue, device)
 
 
 def used(
@@ -77,7 +56,7 @@ def used(
     of_peer = "" if whose else "peer_"
     tx = need(peer.queues.tx.real, f"{of_peer}real_num_tx_queues")
     if is_recorded(context, device) is False:
-        return queues[: used_count(rx, tx)]
+        return queues[: steering.used_count(rx, tx)]
     # TX queue N is taken for rx-N, or may be.
     return queues[: min(rx, tx)]
 
@@ -128,21 +107,6 @@ def receives(device: Device, peer: Maybe[Optional[Device]]) -> bool:
     return True
 
 
-def rx_queue_of(tx: int, rx: int, recorded: bool) -> Optional[int]:
-    """
-    Return the RX queue of a veth for which a packet counts; None if there is none.
-
-    :param tx: Number of the TX queue of its peer
-    :param rx: Real RX queues
-    :param recorded: Whether veth_xmit() records the RX queue
-    """
-    # See the rules rps-queue-out-of-range and rps-queue-off-by-one. veth_xmit()
-    # records only an RX queue that there is.
-    if tx == 0 or (recorded and tx < rx):
-        return tx
-    return tx - 1 if tx - 1 < rx else None
-
-
 def unsteered(context: Context, device: Device, peer: Device) -> Mapping[int, int]:
     """
     Return the TX queues of a veth's peer whose packets count for an RX queue that has
@@ -160,7 +124,7 @@ def unsteered(context: Context, device: Device, peer: Device) -> Mapping[int, in
     flows = context.target.rps_sock_flow_entries
     lost: dict[int, int] = {}
     for n in range(tx):
-        at = rx_queue_of(n, rx, recorded)
+        at = steering.rps_queue(steering.mapping_after_veth(n, rx, recorded), rx)
         if at is None or at >= len(queues):
             continue
         queue = queues[at]
