@@ -23,6 +23,7 @@ from tests.support.rules import (
     virtio,
     xdp,
     xdp_packet,
+    xdp_reach,
 )
 from tests.support.rules.case import Case, found
 
@@ -36,6 +37,7 @@ CASES: dict[str, Case] = {
     **rps_unset.CASES,
     **xdp.CASES,
     **xdp_packet.CASES,
+    **xdp_reach.CASES,
     **mtu.CASES,
     **pair.CASES,
     **hooks.CASES,
