@@ -26,6 +26,7 @@ from .readers.adjacent import (
     netdev_master_upper_dev_get,
 )
 from .readers.bonding import bond_mode, bond_priv, bond_xmit_policy
+from .readers.bpf_insn import bpf_prog_calls, bpf_prog_has_tail_calls
 from .readers.bpf_link import bpf_link_id, for_each_xdp_link, xdp_link_refs
 from .readers.bpf_prog import (
     bpf_prog_bound_netdev,
@@ -178,9 +179,11 @@ __all__ = (
     "bpf_link_id",
     "bpf_link_pins",
     "bpf_prog_bound_netdev",
+    "bpf_prog_calls",
     "bpf_prog_dev_bound",
     "bpf_prog_expected_attach_type",
     "bpf_prog_has_frags",
+    "bpf_prog_has_tail_calls",
     "bpf_prog_id",
     "bpf_prog_is_dev_bound",
     "bpf_prog_is_offloaded",

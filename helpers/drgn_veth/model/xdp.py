@@ -28,6 +28,9 @@ class XdpProgram(NamedTuple):
     load_time: Maybe[int]  # ns since boot
     uid: Maybe[int]
     expected_attach_type: Maybe[int] = 0
+    # It, or one that it jumps into, may call bpf_redirect(), which takes the index of
+    # any device of its namespace.
+    redirects: Maybe[bool] = True
 
 
 class XdpQueue(NamedTuple):

@@ -114,13 +114,18 @@ class Context:
         return device.veth.prog
 
     def native_in(self, netns: Maybe[int]) -> frozenset[int]:
-        """Return the addresses of the devices of a namespace that have a native
-        program."""
+        """
+        Return the addresses of the devices of a namespace that have a native program
+        which may redirect to any device of it.
+        """
         if self._native_in is None:
             found: dict[int, set[int]] = {}
             for end in self.programmed:
                 place = end.device.netns
-                if end.device.xdp.driver is None or isinstance(place, Unreadable):
+                driver = end.device.xdp.driver
+                if driver is None or isinstance(place, Unreadable):
+                    continue
+                if isinstance(driver, XdpProgram) and driver.redirects is False:
                     continue
                 found.setdefault(place, set()).add(end.device.net_device)
             self._native_in = {key: frozenset(ones) for key, ones in found.items()}

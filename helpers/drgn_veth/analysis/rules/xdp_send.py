@@ -196,8 +196,9 @@ RULES: tuple[Rule, ...] = (
         title="XDP_REDIRECT to the device loses packets",
         predicate=(
             "kind is veth && both ends are up && a device in its namespace other than "
-            "the two has a native program && (every peer rq[i].napi == NULL || "
-            "!(xdp_features & NETDEV_XDP_ACT_NDO_XMIT), since v6.3)"
+            "the two has a native program that calls bpf_redirect() && (every peer "
+            "rq[i].napi == NULL || !(xdp_features & NETDEV_XDP_ACT_NDO_XMIT), since "
+            "v6.3)"
         ),
         sees=(
             "Packets that a native program redirects to this device vanish; the "
