@@ -27,6 +27,7 @@ from .readers.adjacent import (
 )
 from .readers.bonding import bond_mode, bond_priv, bond_xmit_policy
 from .readers.bpf_extension import bpf_prog_attach_func_name, for_each_bpf_extension
+from .readers.bpf_insn import bpf_prog_calls, bpf_prog_has_tail_calls
 from .readers.bpf_link import bpf_link_id, for_each_xdp_link, xdp_link_refs
 from .readers.bpf_map import (
     bpf_map_id,
@@ -207,9 +208,11 @@ __all__ = (
     "bpf_map_type",
     "bpf_prog_attach_func_name",
     "bpf_prog_bound_netdev",
+    "bpf_prog_calls",
     "bpf_prog_dev_bound",
     "bpf_prog_expected_attach_type",
     "bpf_prog_has_frags",
+    "bpf_prog_has_tail_calls",
     "bpf_prog_id",
     "bpf_prog_is_dev_bound",
     "bpf_prog_is_offloaded",

@@ -15,10 +15,13 @@ from typing import Any
 
 from drgn_veth.analysis.attach.question import errno_name
 from drgn_veth.analysis.rules import RULES
+from drgn_veth.readers.bpf_insn import bpf_prog_calls
+from drgn_veth.readers.bpf_prog import bpf_prog_name, for_each_xdp_prog
 import pytest
 
 from tests.support.booted import KERNELS, Dump
 from tests.support.fixes import OF_A_PAIR, RulesRun, rules_run
+from tests.support.kernel import program_of
 
 #: Rules whose symptom none of these kernels need show, and why.
 NOT_SHOWN = {
@@ -175,6 +178,17 @@ def _made_worse(run: RulesRun) -> list[str]:
         for finding in run.after
         if finding["severity"] != "info" and place(finding) not in before
     ]
+
+
+def test_programs_that_redirect(rules: Dump) -> None:
+    """The scene has one that calls bpf_redirect()."""
+    prog = program_of(rules, "dwarf")
+    calls = {
+        bpf_prog_name(one): bpf_prog_calls(one, "bpf_xdp_redirect")
+        for one in for_each_xdp_prog(prog)
+    }
+    assert len(calls) >= 6
+    assert [name for name, found in calls.items() if found] == [b"redirect"]
 
 
 def test_every_rule_has_its_symptom(all_rules: dict[str, RulesRun]) -> None:

@@ -75,4 +75,4 @@ FUNCTIONS: tuple[str, ...] = tuple(
     name + suffix
     for name in ("dev_change_xdp_fd", "dev_xdp_attach", "dev_xdp_install")
     for suffix in ("", ".isra.0", ".constprop.0", ".part.0")
-) + ("netdev_run_todo",)
+) + ("netdev_run_todo", "__bpf_call_base", "bpf_xdp_redirect")

@@ -22,7 +22,7 @@ __all__ = ("NOT_IN_JSON", "device_place", "unreadable_in")
 NOT_IN_JSON: Mapping[type, frozenset[str]] = {
     Namespace: frozenset({"net"}),
     NetTask: frozenset({"thread"}),
-    XdpProgram: frozenset({"expected_attach_type"}),
+    XdpProgram: frozenset({"expected_attach_type", "redirects"}),
     XdpQueue: frozenset({"registered", "tx_errors", "waiting", "rxq_index"}),
     Bond: frozenset({"xmit_policy", "slaves"}),
     Device: frozenset(

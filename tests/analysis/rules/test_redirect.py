@@ -9,9 +9,19 @@ import pytest
 
 from tests.support.rules.case import found
 from tests.support.rules.xdp_reach import redirected
-from tests.support.snapshots import BAD, HOST, POD, Changes, device, native, rqs
+from tests.support.snapshots import (
+    BAD,
+    HOST,
+    POD,
+    PROGRAM,
+    Changes,
+    device,
+    native,
+    rqs,
+)
 
 RULE = "xdp-redirect-not-ready"
+PASSES = PROGRAM._replace(redirects=False)
 READY: Changes = {"features": Features(0, 0, 5)}
 XMIT = Driver("x", True, True, False)
 
@@ -79,7 +89,7 @@ def test_two_entries_are_one_finding() -> None:
 
 def test_veth_in_a_map() -> None:
     end = device(HOST, 11, "va", **READY, driver=XMIT)
-    other = device(POD, 12, "vb", **{"xdp": native()["xdp"]}, peer=end.ref)
+    other = device(POD, 12, "vb", **native(program=PASSES), peer=end.ref)
     end = end._replace(peer=other.ref)
     whole = redirected(end)
     ready = whole._replace(devices=(*whole.devices, other))

@@ -56,7 +56,7 @@ def redirected(*targets: Device, generic: bool = False, **changes: Any) -> Snaps
     """A NIC redirects to devices by a DEVMAP; so far these are others than the pair."""
     entries = tuple(MapEntry(i, one.ref) for i, one in enumerate(targets))
     one = _DEVMAP._replace(entry_count=len(entries), entries=entries)
-    program = PROGRAM._replace(maps=(5,))
+    program = PROGRAM._replace(maps=(5,), redirects=False)
     places = (program, None) if generic else (None, program)
     nic = _NIC._replace(xdp=Xdp(*places, None, None))
     return pair(None, None, nic, *targets, maps=(one,), **changes)

@@ -130,8 +130,8 @@ class Context:
 
     def native_in(self, netns: Maybe[int]) -> frozenset[int]:
         """
-        Return the addresses of the devices of a namespace that have a native program,
-        but for those of which it is known that they redirect by maps.
+        Return the addresses of the devices of a namespace that have a native program
+        which may redirect to any device of it.
         """
         if self._native_in is None:
             found: dict[int, set[int]] = {}
@@ -140,8 +140,9 @@ class Context:
                 driver = end.device.xdp.driver
                 if driver is None or isinstance(place, Unreadable):
                     continue
-                if isinstance(driver, XdpProgram) and driver.maps:
-                    continue
+                if isinstance(driver, XdpProgram) and driver.redirects is False:
+                    if not driver.extensions:
+                        continue
                 found.setdefault(place, set()).add(end.device.net_device)
             self._native_in = {key: frozenset(ones) for key, ones in found.items()}
         none: frozenset[int] = frozenset()

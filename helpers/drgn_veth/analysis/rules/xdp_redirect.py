@@ -26,8 +26,7 @@ __all__ = ("RULES",)
 
 def _by_index(context: Context) -> Iterator[End]:
     # veths in a namespace where some other pair's device, or a device of another kind,
-    # has a native program that may redirect to them by their index: one without a map
-    # of devices.
+    # has a native program that may redirect to them by their index.
     for end in context.veths:
         device, peer = end.device, end.peer
         there = context.native_in(device.netns)
@@ -177,9 +176,8 @@ RULES: tuple[Rule, ...] = (
             "ndo_xdp_xmit || it is down || kind is veth and every peer rq[i].napi == "
             "NULL || kind is tun and nobody has it open). It is an info if an end is "
             "down. Also an info: kind is veth && both ends are up && a device in its "
-            "namespace other than the two has a native program without such a map, "
-            "which may redirect by ifindex && every peer rq[i].napi == NULL or no "
-            "NDO_XMIT"
+            "namespace other than the two has a native program that calls "
+            "bpf_redirect() && every peer rq[i].napi == NULL or no NDO_XMIT"
         ),
         sees=(
             "Packets that a native program redirects to this device vanish; the "
