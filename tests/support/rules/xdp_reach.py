@@ -57,8 +57,10 @@ def redirected(*targets: Device, generic: bool = False, **changes: Any) -> Snaps
     entries = tuple(MapEntry(i, one.ref) for i, one in enumerate(targets))
     one = _DEVMAP._replace(entry_count=len(entries), entries=entries)
     program = PROGRAM._replace(maps=(5,), redirects=False)
-    places = (program, None) if generic else (None, program)
-    nic = _NIC._replace(xdp=Xdp(*places, None, None))
+    xdp = Xdp(None, program, None, None)
+    if generic:
+        xdp = Xdp(program, None, None, None)
+    nic = _NIC._replace(xdp=xdp)
     return pair(None, None, nic, *targets, maps=(one,), **changes)
 
 
