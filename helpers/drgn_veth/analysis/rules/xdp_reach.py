@@ -86,7 +86,8 @@ def _without_socket(context: Context, end: End) -> Optional[Symptom]:
             continue
         name = need(one.name, "map name")
         return Symptom(
-            f"packets that its program redirects by entry {number_list(sorted(keys))} "
+            "packets that its program redirects by "
+            f"{'entry' if len(keys) == 1 else 'entries'} {number_list(sorted(keys))} "
             f"of xskmap {name} are lost: the socket there is not bound",
             (("map id", one.id), ("entries", tuple(sorted(keys)))),
             KernelAnswer("xsk_rcv_check", "ENXIO"),
@@ -117,6 +118,9 @@ def _starved(context: Context, end: End) -> Optional[Symptom]:
         for entry in _entries(one)
         if isinstance(entry.socket, AfXdpSocket)
     }
+    nobody = "no XSKMAP of the device's program has it"
+    if _program(device) is None:
+        nobody = "the device has no XDP program"
     for socket in sockets:
         queue = need(socket.queue, "queue_id")
         if fed is not None and queue >= fed:
@@ -127,7 +131,7 @@ def _starved(context: Context, end: End) -> Optional[Symptom]:
             )
             lost.append((queue, why, socket))
         elif (socket.queue, socket.pid) not in named:
-            lost.append((queue, "no XSKMAP of its program has it", socket))
+            lost.append((queue, nobody, socket))
     if not lost:
         return None
     queue, why, socket = lost[0]
