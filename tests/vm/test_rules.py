@@ -32,6 +32,9 @@ NOT_SHOWN = {
     "xdp-queue-overflow": "veth_set_channels() and veth_fix_features() prevent it",
     "no-peer": "only an instant under rtnl_mutex",
     "rps-first-32-cpus": "the lab's machines have fewer",
+    "xdp-behind-dispatcher": "scene maps",
+    "xskmap-without-socket": "scene maps",
+    "af-xdp-no-packets": "scene maps",
     "device-stuck-unregistering": "scene teardown: see test_teardown.py",
     "netns-leaked": "likewise",
 }

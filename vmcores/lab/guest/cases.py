@@ -8,7 +8,7 @@ from typing import Optional
 
 from measures.attaching import detach_refused, native, native_alone, pinned_only
 from measures.ends import DROP, PASS, End, Measure
-from measures.forwarding import queues_cpus, redirect, slow_tx, xdp_tx
+from measures.forwarding import by_map, queues_cpus, redirect, slow_tx, xdp_tx
 from measures.mtu import jumbo_lost, mtu_frozen, sees_heads
 from measures.packets import big_packets, hidden_tag, no_ethernet, unfinished
 from measures.pair import no_carrier, nothing
@@ -222,6 +222,12 @@ CASES = (
         End("rrda", "rrdb", "xdp", "far"),
         End("trda", "trdb", "xdp", "far"),
         redirect,
+    ),
+    Case(
+        "xdp-redirect-not-ready",
+        End("rrma", "rrmb", "xdp", "far"),
+        End("trma", "trmb", "xdp", "far"),
+        by_map,
     ),
     Case(
         "tx-queue-stuck",

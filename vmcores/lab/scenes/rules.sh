@@ -41,6 +41,7 @@ fi
 python3 "$GUEST/programs.py" observe $BPF/observe_r , observe $BPF/observe_t , \
     observe $BPF/observe_m , redirect $BPF/redirect , \
     observe $BPF/observe_v , observe $BPF/observe_w , observe $BPF/observe_n , \
+    devmap $BPF/devmap_r , devmap $BPF/devmap_t , \
     observe $BPF/observe_e , observe $BPF/observe_b , observe $BPF/observe_s
 
 ### Devices. Those of group 1 stay down, all others are set up together below.
@@ -145,6 +146,11 @@ link add srca numrxqueues 5 numtxqueues 5 type veth peer name srcb numrxqueues 5
 # xdp-redirect-not-ready: the twin's peer has a program.
 link add rrda type veth peer name rrdb netns far
 link add trda type veth peer name trdb netns far
+# And by a map: what arrives at srma goes to rrma, at stma to trma.
+link add srma type veth peer name srmb
+link add stma type veth peer name stmb
+link add rrma type veth peer name rrmb netns far
+link add trma type veth peer name trmb netns far
 # queues-cpus: fewer RX queues than CPUs, more, as many.
 link add rqca numrxqueues 2 numtxqueues 2 type veth peer name rqcb numrxqueues 2 numtxqueues 2
 link add rqda numrxqueues 8 numtxqueues 2 type veth peer name rqdb numrxqueues 2 numtxqueues 2
@@ -206,6 +212,7 @@ END
 ip -n far -batch - <<END
 link set dev txtb xdpdrv pinned $BPF/pass
 link set dev trdb xdpdrv pinned $BPF/pass
+link set dev trmb xdpdrv pinned $BPF/pass
 link set dev rusb xdpdrv pinned $BPF/pass
 link set dev tusb xdpdrv pinned $BPF/pass
 END
@@ -218,10 +225,13 @@ link set dev tgca xdpgeneric pinned $BPF/observe_t
 END
 ip -n xdp -batch - <<END
 link set dev srca xdpdrv pinned $BPF/redirect
+link set dev srma xdpdrv pinned $BPF/devmap_r
+link set dev stma xdpdrv pinned $BPF/devmap_t
 link set dev rqca xdpdrv pinned $BPF/pass
 link set dev rqda xdpdrv pinned $BPF/pass
 link set dev tqca xdpdrv pinned $BPF/pass
 END
+in_ns xdp python3 "$GUEST/programs.py" fill $BPF/devmap_r rrma , fill $BPF/devmap_t trma
 # Not in one call, so that a process of its own holds each.
 xdp link $BPF/pass rloa driver hold , in xdp link $BPF/pass rlpa driver $BPF/link_rlpa
 xdp in xdp link $BPF/pass tlpa driver hold

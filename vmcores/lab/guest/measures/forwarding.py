@@ -16,6 +16,7 @@ from traffic import Listener, send
 from .ends import PACKETS, SENDERS, End, grown, ifindex_of, stats, tool
 
 __all__ = (
+    "by_map",
     "queues_cpus",
     "redirect",
     "slow_tx",
@@ -25,6 +26,8 @@ __all__ = (
 REDIRECT = BPFFS + "/redirect"
 # The device whose program redirects, and its peer; both have one queue a CPU.
 REDIRECTS, INTO_REDIRECTS = "srca", "srcb"
+#: By the device in its map: what sends to a program that redirects by a map.
+INTO_MAPS = {"rrma": "srmb", "trma": "stmb"}
 
 
 def xdp_tx(end: End) -> tuple[bool, str]:
@@ -71,6 +74,18 @@ def _queue_packets(end: End) -> Counter[int]:
             int(queue): int(number)
             for queue, number in re.findall(r"rx_queue_(\d+)_xdp_packets: (\d+)", said)
         }
+    )
+
+
+def by_map(end: End) -> tuple[bool, str]:
+    """What is redirected to a device by a map does not arrive."""
+    into = INTO_MAPS[end.name]
+    with Listener(end.peer, end.peer_where) as listener:
+        taken = sum(send(into, cpu, PACKETS, end.where) for cpu in SENDERS)
+        arrived = len(listener.arrived(taken))
+    return taken > 0 and arrived == 0, (
+        f"{taken} packets sent by {into} to a program whose map has {end.name}: "
+        f"{arrived} arrived at {end.peer}"
     )
 
 
