@@ -22,6 +22,7 @@ from tests.support.rules import (
     unregister,
     virtio,
     xdp,
+    xdp_gro,
     xdp_packet,
 )
 from tests.support.rules.case import Case, found
@@ -35,6 +36,7 @@ CASES: dict[str, Case] = {
     **rps_online.CASES,
     **rps_unset.CASES,
     **xdp.CASES,
+    **xdp_gro.CASES,
     **xdp_packet.CASES,
     **mtu.CASES,
     **pair.CASES,
