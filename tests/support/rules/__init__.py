@@ -22,6 +22,7 @@ from tests.support.rules import (
     unregister,
     virtio,
     xdp,
+    xdp_gro,
     xdp_packet,
     xdp_reach,
 )
@@ -36,6 +37,7 @@ CASES: dict[str, Case] = {
     **rps_online.CASES,
     **rps_unset.CASES,
     **xdp.CASES,
+    **xdp_gro.CASES,
     **xdp_packet.CASES,
     **xdp_reach.CASES,
     **mtu.CASES,

@@ -10,7 +10,13 @@ from measures.attaching import detach_refused, native, native_alone, pinned_only
 from measures.ends import DROP, PASS, End, Measure
 from measures.forwarding import by_map, queues_cpus, redirect, slow_tx, xdp_tx
 from measures.mtu import jumbo_lost, mtu_frozen, sees_heads
-from measures.packets import big_packets, hidden_tag, no_ethernet, unfinished
+from measures.packets import (
+    big_packets,
+    hidden_tag,
+    no_ethernet,
+    not_merged,
+    unfinished,
+)
 from measures.pair import no_carrier, nothing
 from measures.queues import bypassed, one_sided, overflow, queue_state, stale, stuck
 from measures.rps import (
@@ -129,6 +135,12 @@ CASES = (
         End("rbpa", "rbpb", None, "far", BPFFS + "/observe_b"),
         End("tbpa", "tbpb", None, "far", BPFFS + "/observe_s"),
         big_packets,
+    ),
+    Case(
+        "xdp-gro-off",
+        End("rgoa", "rgob", None, "far"),
+        End("tgoa", "tgob", None, "far"),
+        not_merged,
     ),
     Case(
         "xdp-virtio-slow-tx",

@@ -16,7 +16,14 @@ from typing import Optional
 
 from traffic import ETH_P_ALL, PACKET_IGNORE_OUTGOING, PORT, SOL_PACKET, netns
 
-__all__ = ("send_gso", "send_into_tun", "send_unfinished", "sent_back", "udp_is_right")
+__all__ = (
+    "lengths_received",
+    "send_gso",
+    "send_into_tun",
+    "send_unfinished",
+    "sent_back",
+    "udp_is_right",
+)
 
 PACKET_VNET_HDR = 15
 VIRTIO_NET_HDR_F_NEEDS_CSUM = 1
@@ -109,6 +116,35 @@ def udp_is_right(frame: bytes) -> bool:
     return (
         _sum(struct.pack("!H", _pseudo(socket.IPPROTO_UDP, len(udp))) + udp) == 0xFFFF
     )
+
+
+def lengths_received(
+    receiver: tuple[str, Optional[str]],
+    sender: tuple[str, Optional[str]],
+    size: int,
+    segment: int,
+) -> list[int]:
+    """Send a TCP packet of many segments, and return how long the receiver's are.
+
+    :param receiver: A device and its namespace
+    """
+    lengths: list[int] = []
+    with netns(receiver[1]):
+        s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    with s:
+        s.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+        s.settimeout(PATIENCE)
+        with netns(receiver[1]):
+            s.bind((receiver[0], ETH_P_ALL))
+        send_gso(*sender, size, segment)
+        while sum(lengths) < size:
+            try:
+                frame = s.recv(1 << 17)
+            except socket.timeout:
+                break
+            if frame[36:38] == struct.pack("!H", PORT):
+                lengths.append(len(frame))
+    return lengths
 
 
 def sent_back(device: str, where: Optional[str], size: int) -> Optional[bytes]:

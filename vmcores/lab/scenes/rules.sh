@@ -107,6 +107,9 @@ link add tbpa type veth peer name tbpb netns far
 # xdp-unfinished-checksum: likewise.
 link add rusa type veth peer name rusb netns far
 link add tusa type veth peer name tusb netns far
+# xdp-gro-off.
+link add rgoa type veth peer name rgob netns far
+link add tgoa type veth peer name tgob netns far
 END
 # xdp-no-ethernet-header: the twin is a tap.
 ip tuntap add dev rnea mode tun
@@ -208,6 +211,8 @@ link set dev rbpa xdpgeneric pinned $BPF/observe_b
 link set dev tbpa xdpgeneric pinned $BPF/observe_s
 link set dev rusa xdpdrv pinned $BPF/tx
 link set dev tusa xdpdrv pinned $BPF/tx
+link set dev rgoa xdpdrv pinned $BPF/pass
+link set dev tgoa xdpdrv pinned $BPF/pass
 END
 ip -n far -batch - <<END
 link set dev txtb xdpdrv pinned $BPF/pass
@@ -219,6 +224,7 @@ END
 in_ns far ethtool -K thvb txvlan off
 in_ns far ethtool -K tbpb tso off
 in_ns far ethtool -K tusb tx off
+ethtool -K rgoa gro off
 ip -n rps -batch - <<END
 link set dev rgca xdpgeneric pinned $BPF/observe_r
 link set dev tgca xdpgeneric pinned $BPF/observe_t

@@ -5,13 +5,19 @@ from __future__ import annotations
 
 from typing import Optional
 
-from offloads import send_gso, send_into_tun, sent_back, udp_is_right
+from offloads import (
+    lengths_received,
+    send_gso,
+    send_into_tun,
+    sent_back,
+    udp_is_right,
+)
 import programs
 from traffic import SMALL, send
 
 from .ends import End
 
-__all__ = ("big_packets", "hidden_tag", "no_ethernet", "unfinished")
+__all__ = ("big_packets", "hidden_tag", "no_ethernet", "not_merged", "unfinished")
 
 BIG, SEGMENT = 20000, 1000
 TAG = 4
@@ -55,6 +61,18 @@ def big_packets(end: End) -> tuple[bool, str]:
         f"packet the program saw {saw} bytes"
     )
     return saw == BIG, told
+
+
+def not_merged(end: End) -> tuple[bool, str]:
+    """Segments of TCP reach the stack one by one."""
+    lengths = lengths_received(
+        (end.name, end.where), (end.peer, end.peer_where), BIG, SEGMENT
+    )
+    told = (
+        f"{BIG} bytes of TCP in segments of {SEGMENT} sent by {end.peer}: the stack "
+        f"got packets of {', '.join(map(str, sorted(set(lengths))))} bytes"
+    )
+    return bool(lengths) and max(lengths) < 2 * SEGMENT, told
 
 
 def unfinished(end: End) -> tuple[bool, str]:
