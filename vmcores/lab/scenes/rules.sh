@@ -224,7 +224,9 @@ END
 in_ns far ethtool -K thvb txvlan off
 in_ns far ethtool -K tbpb tso off
 in_ns far ethtool -K tusb tx off
+# Before v5.13 it is on.
 ethtool -K rgoa gro off
+ethtool -K tgoa gro on
 ip -n rps -batch - <<END
 link set dev rgca xdpgeneric pinned $BPF/observe_r
 link set dev tgca xdpgeneric pinned $BPF/observe_t
