@@ -43,7 +43,6 @@ SHOWN_BY = {
     "netkit-default-attach": {"7"},
     "xdp-max-mtu-stale": {"6.1"},
     "xdp-upper-program": {"6.1", "6.12", "7"},
-    "xdp-virtio-slow-tx": {"6.1", "6.12", "7"},
 }
 #: Rules for which no command is printed on some kernel or device, and why.
 NO_FIX = {

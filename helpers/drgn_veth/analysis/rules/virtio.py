@@ -59,9 +59,9 @@ RULES: tuple[Rule, ...] = (
         ),
         why=(
             "virtnet_xdp_set() (drivers/net/virtio_net.c) takes a TX queue for each "
-            "possible CPU. Since v5.13, if there are not that many, it takes none, and "
-            "virtnet_xdp_get_sq() shares the queues of the stack under their locks; "
-            "before, the attach fails with ENOMEM."
+            "possible CPU. Since v5.13, and in stable kernels before, if there are not "
+            "that many, it takes none, and virtnet_xdp_get_sq() shares the queues of "
+            "the stack under their locks. Older kernels refuse the attach with ENOMEM."
         ),
         symptoms=(
             Sign("log", messages.VIRTIO_SLOW_TX),
