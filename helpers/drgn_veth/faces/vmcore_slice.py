@@ -79,7 +79,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "slice",
         metavar="FILE",
+        nargs="?",
         help="where to write it; compressed by xz if the name ends in .xz",
+    )
+    p.add_argument(
+        "--output",
+        metavar="FILE",
+        help="where to write it, as an option; then all words are files to read",
     )
     p.add_argument(
         "--force",
@@ -153,10 +159,15 @@ def _list(path: str, args: argparse.Namespace) -> int:
 
 
 def _arguments(argv: Optional[list[str]]) -> argparse.Namespace:
-    # The last word is the slice; before it, the dump and its symbols may be.
+    # Without --output, the last word is the slice; before it, the dump and its symbols
+    # may be.
     p = parser()
     args = p.parse_intermixed_args(argv)
-    words: list[str] = [args.slice, *args.files]
+    words: list[str] = [*filter(None, [args.slice]), *args.files]
+    if args.output is not None:
+        words.append(args.output)
+    if not words:
+        raise UsageError(f"name the file to write; {p.prog} -h lists the options")
     *args.files, args.slice = words
     take_files(args)
     return args
