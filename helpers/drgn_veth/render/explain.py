@@ -20,7 +20,7 @@ from ..analysis.explain.checks import function_in, is_made
 from ..analysis.explain.met import Met, Undecided
 from ..analysis.explain.topics import Topic, errnos
 from ..analysis.rules import RULES
-from ..analysis.rules.finding import INFO, SEVERITIES, Finding
+from ..analysis.rules.finding import SEVERITIES, Finding, severity_word
 from ..analysis.rules.page import explain as rule_page
 from ..analysis.rules.rule import Rule, Sign
 from ..core.english import count
@@ -343,8 +343,8 @@ def index(style: Style = PLAIN) -> str:
         first = f"  {name.ljust(wide)}  "
         lines += wrap(text, style.width, first, " " * len(first))
     for severity in SEVERITIES:
-        what = "notes" if severity == INFO else f"{severity}s"
-        lines += ["", style.paint(f"rules that find {what}", "bold")]
+        what = f"rules that find {severity_word(severity)}s"
+        lines += ["", style.paint(what, "bold")]
         for rule in RULES:
             if rule.severity == severity:
                 text = f"{rule.id}: {rule.title}"

@@ -13,7 +13,15 @@ from typing import (
     Optional,
 )
 
-from ..analysis.rules.finding import INFO, WAY_IN, Finding, Then, Undo, Value
+from ..analysis.rules.finding import (
+    INFO,
+    WAY_IN,
+    Finding,
+    Then,
+    Undo,
+    Value,
+    severity_word,
+)
 from ..analysis.shell_loop import combined
 from ..core.unreadable import Unreadable
 from ..model import DeviceRef
@@ -46,7 +54,7 @@ def _device(ref: Optional[DeviceRef]) -> str:
 
 
 def _title(severity: str, rule: str) -> str:
-    return f"{'note' if severity == INFO else severity}[{rule}]"
+    return f"{severity_word(severity)}[{rule}]"
 
 
 def _wrapped(text: str, style: Style, first: str = _INDENT) -> list[str]:

@@ -217,7 +217,7 @@ RULES: tuple[Rule, ...] = (
         predicate=(
             "kind is veth && peer->real_num_tx_queues >= real_num_rx_queues + 2 && "
             "some _rx[i].rps_map (or, with a rps_sock_flow_table, "
-            "_rx[i].rps_flow_table). It is an info if an end is down."
+            "_rx[i].rps_flow_table). It is a note if an end is down."
         ),
         sees=(
             "RPS is set, yet some flows stay on one CPU: each flow keeps its TX queue. "
@@ -256,9 +256,9 @@ RULES: tuple[Rule, ...] = (
             "_rx[n].rps_map != _rx[n - 1].rps_map || k >= 1 && k + 1 >= "
             "peer->real_num_tx_queues && _rx[k].rps_map && it differs from that of "
             "some RX queue that is used: _rx[0], and _rx[i] with i + 1 < "
-            "peer->real_num_tx_queues). It is an info if an end is down, or if every "
+            "peer->real_num_tx_queues). It is a note if an end is down, or if every "
             "queue whose own mask is not used has no mask. If the code of veth_xmit() "
-            "could not be read, this is undecided and an info."
+            "could not be read, this is undecided and a note."
         ),
         sees=(
             "The mask of rx-N does not apply to the peer's TX queue N: the mask of "

@@ -138,7 +138,7 @@ RULES: tuple[Rule, ...] = (
         predicate=(
             "native program && flags & IFF_UP && i < real_num_rx_queues && "
             "rq[i].xdp_prog == NULL && rq[i].napi != NULL. While a task holds "
-            "rtnl_mutex, this is undecided and an info."
+            "rtnl_mutex, this is undecided and a note."
         ),
         sees=(
             "After `ethtool -L` has added RX queues to the device, a program that "
@@ -198,7 +198,7 @@ RULES: tuple[Rule, ...] = (
         predicate=(
             "native program && (peer->real_num_tx_queues > real_num_rx_queues || "
             "peer->features & NETIF_F_ALL_TSO). While a task holds rtnl_mutex, this is "
-            "undecided and an info."
+            "undecided and a note."
         ),
         sees=(
             "The program does not see packets from the peer's TX queues numbered "

@@ -162,7 +162,7 @@ RULES: tuple[Rule, ...] = (
             "It is an error if an XDP frame waits in a peer rq[i].xdp_ring whose NAPI "
             "is not scheduled. It is a warning if some rq[i].stats.vs.xdp_tx_err > 0, "
             "which counts all losses so far, whichever program caused them. Otherwise "
-            "it is an info."
+            "it is a note."
         ),
         sees=(
             "Packets for which the program returns XDP_TX vanish. `ethtool -S` counts "
