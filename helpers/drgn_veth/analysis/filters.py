@@ -12,8 +12,8 @@ import ipaddress
 from typing import Any, NamedTuple, Optional
 
 from ..core.nearest import listed, offer
-from ..core.unreadable import Unreadable
 from ..model import Device, Snapshot
+from .names import names_of
 from .netns_names import FilterError, as_in_snapshot, is_pattern, netns_words
 
 __all__ = (
@@ -48,13 +48,6 @@ class Wanted(NamedTuple):
 _ALL = Wanted()
 
 
-def _names(device: Device) -> Sequence[str]:
-    names = [] if isinstance(device.name, Unreadable) else [device.name]
-    if not isinstance(device.altnames, Unreadable):
-        names.extend(device.altnames)
-    return names
-
-
 def _expect(given: Iterable[object], there: set[Any], otherwise: str) -> None:
     for one in given:
         if one not in there:
@@ -77,14 +70,16 @@ def _like(devices: Sequence[Device], patterns: Sequence[str]) -> list[Device]:
     return [
         device
         for device in devices
-        if any(fnmatch.fnmatchcase(n, p) for n in _names(device) for p in patterns)
+        if any(fnmatch.fnmatchcase(n, p) for n in names_of(device) for p in patterns)
     ]
 
 
 def _named_like(devices: Sequence[Device], patterns: Sequence[str]) -> list[Device]:
     for pattern in patterns:
-        if not any(fnmatch.fnmatchcase(n, pattern) for d in devices for n in _names(d)):
-            there = {name for device in devices for name in _names(device)}
+        if not any(
+            fnmatch.fnmatchcase(n, pattern) for d in devices for n in names_of(d)
+        ):
+            there = {name for device in devices for name in names_of(device)}
             raise FilterError(f"no device matches {pattern!r}; {offer(pattern, there)}")
     return _like(devices, patterns)
 
@@ -190,7 +185,7 @@ def _nowhere(devices: Sequence[Device], name: str, wanted: Wanted) -> FilterErro
     where = "in any network namespace"
     if wanted.netns is not None:
         where = f"in the network namespace {' or '.join(wanted.netns_given)}"
-    there = {other for device in devices for other in _names(device)}
+    there = {other for device in devices for other in names_of(device)}
     return FilterError(f"no device named {name!r} {where}; {offer(name, there)}")
 
 
@@ -215,7 +210,7 @@ def named(
     found: list[Device] = []
     for given in names:
         name = as_in_snapshot(given)
-        same = [device for device in devices if name in _names(device)]
+        same = [device for device in devices if name in names_of(device)]
         pattern = not same and is_pattern(name)
         if pattern:
             same = _like(devices, [name])

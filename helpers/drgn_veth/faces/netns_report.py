@@ -54,7 +54,8 @@ in the table:
   INODE      its inode number: readlink /proc/PID/ns/net
   TASKS      processes in it, lowest PIDs first; without one, where it is mounted, or
              what else keeps it alive
-  CONTAINERS whose processes these are
+  OTHER CONTAINERS
+             whose processes these are, besides the one that NETNS names
   HOST NAME  of its first process
   ?          could not be read; --format json says why
 
@@ -125,6 +126,7 @@ def _render(args: argparse.Namespace, kept: Snapshot, whole: Snapshot) -> str:
     parts = [netns.table(kept, style)]
     if args.with_devices:
         parts.append(table.devices(kept, whole.devices, style))
+    parts.append(netns.ways_in(kept, style))
     return joined([*parts, head.totals(kept, (), style)])
 
 
