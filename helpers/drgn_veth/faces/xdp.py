@@ -18,6 +18,7 @@ from ..analysis.attach.predictor import MODES, VIAS, Predictor, TooOldError
 from ..analysis.netns_names import FilterError, as_in_snapshot
 from ..model import Device, Snapshot
 from ..render.attempts import Attempt
+from ..render.width import wrap
 from ..render.xdp import carries_xdp, programs
 from . import opening
 from .filtering import wanted, warn_of_missing
@@ -34,7 +35,7 @@ from .options import (
 )
 from .output import check_output, write_output
 from .shown import Shown
-from .status import TargetError, UsageError
+from .status import UsageError
 from .terminal import style_for
 
 __all__ = ("add_options", "chosen", "main", "parser", "show")
@@ -52,12 +53,13 @@ examples:
   drgn-veth xdp --netns pod1 --mode driver
                                    a namespace of the running kernel; native mode
 
-drgn-veth attach answers for one attach in detail, and in JSON.
+drgn-veth attach answers for one attach in detail, and in JSON. A kernel before v5.9
+shows its programs, without answers.
 
 exit status:
   0  the report was printed, even if some values could not be read
   2  wrong use: bad options, a filter that matches nothing, or the output failed
-  3  the target could not be read at all, or its kernel is older than v5.9
+  3  the target could not be read at all
 """
 
 
@@ -128,7 +130,7 @@ def _answers(
     try:
         predictor = Predictor(snapshot)
     except TooOldError as e:
-        raise TargetError(str(e)) from None
+        return [], wrap(f"no answers to an XDP attach: {e}", style.width)
     modes = MODES if args.mode is None else (args.mode,)
     answered = list(
         answers_alike(predictor, devices, "attach", modes, VIAS, [args.frags])
@@ -167,7 +169,8 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
         return Shown()
     answers, parts = _answers(args, snapshot, devices)
     listed = programs(devices, snapshot.links, style)
-    text = "\n".join([listed, "", "what an attach would meet:", "", *parts])
+    head = ["", "what an attach would meet:", ""] if answers else [""]
+    text = "\n".join([listed, *head, *parts])
     write_output(text, args.output, opening.inputs(target, args))
     warn_of_missing(snapshot._replace(devices=tuple(devices), namespaces=()))
     return Shown(answers)

@@ -3,7 +3,7 @@
 XDP programs and links
 ----------------------
 
-A paragraph for each device that has one.
+A paragraph for each device that has one; devices that have the same share it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ from ..core.unreadable import Maybe, Unreadable
 from ..model import XDP_MODES, Device, Holder, XdpLink, XdpProgram
 from . import words
 from .style import PLAIN, Style
-from .width import wrap
+from .width import KEEP, wrap
 
 __all__ = ("carries_xdp", "programs")
 
@@ -75,9 +75,7 @@ def _program(
         yield _link(program.link_id, links)
 
 
-def _device(device: Device, links: Sequence[XdpLink], style: Style) -> Iterator[str]:
-    for line in wrap(words.reference(device.ref), style.width):
-        yield style.paint(line, "bold")
+def _has(device: Device, links: Sequence[XdpLink], style: Style) -> Iterator[str]:
     here = [link for link in links if link.device.net_device == device.net_device]
     none = True
     for mode in XDP_MODES:
@@ -101,4 +99,13 @@ def programs(
 
     :param links: All links
     """
-    return "\n".join(line for one in devices for line in _device(one, links, style))
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for one in devices:
+        names = alike.setdefault(tuple(_has(one, links, style)), [])
+        names.append(words.reference(one.ref).replace(" ", KEEP))
+    lines: list[str] = []
+    for said, names in alike.items():
+        named = wrap(", ".join(names), style.width, rest=_INDENT * 2)
+        lines += [style.paint(line, "bold") for line in named]
+        lines += said
+    return "\n".join(lines)

@@ -23,7 +23,8 @@ class Sent(NamedTuple):
     """How a veth's peer steers what the veth sends."""
 
     peer: Device
-    #: By TX queue: the RX queue whose mask applies, None if RPS skips the packets.
+    #: By TX queue: the RX queue whose mask applies, None if RPS skips the packets;
+    #: empty if the peer has no RPS.
     rx_queues: Maybe[tuple[Optional[int], ...]]
 
 
@@ -50,7 +51,7 @@ def _sent(context: Context, end: End) -> tuple[Optional[int], ...]:
 def sent_queues(snapshot: Snapshot) -> Mapping[int, Sent]:
     """
     Return how the peers of veths steer what these send, by ``net_device`` of the veth
-    that sends; only of peers that have RPS or RFS.
+    that sends.
     """
     context = Context(snapshot)
     found: dict[int, Sent] = {}
@@ -63,4 +64,7 @@ def sent_queues(snapshot: Snapshot) -> Mapping[int, Sent]:
         except CannotTell as e:
             queues = Unreadable(str(e))
         found[peer.net_device] = Sent(device, queues)
+    for device, peer in context.veths:
+        if isinstance(peer, Device):
+            found.setdefault(peer.net_device, Sent(device, ()))
     return found
