@@ -12,6 +12,7 @@ from drgn_veth.faces.status import UsageError
 import pytest
 
 from tests.support.recorded import EVERY_CORE, Recorded, recorded_core
+from tests.support.schemas import validate
 from tests.support.scripts import SCRIPT, one_line, run
 
 
@@ -69,6 +70,40 @@ def test_the_report_names_the_devices() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "3 devices here meet it now" in done.stdout
     assert SCRIPT.name == "veth_report.py"
+
+
+def test_json(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = recorded_core("6.12-zoo")
+    monkeypatch.setattr(opening, "take", lambda prog: recorded.snapshot)
+
+    def document(*words: str, prog: Any = None) -> Any:
+        found = json.loads(said(capsys, *words, "--format", "json", prog=prog))
+        validate(found, "drgn-veth-1-explain")
+        return found
+
+    everything = document()
+    assert {one["error"] for one in everything["checks"]} == set(errnos())
+    assert [one["rule"] for one in everything["rules"]] == [rule.id for rule in RULES]
+    general = document("ENOSPC", "no-peer")
+    assert [topic["error"] for topic in general["topics"]] == ["ENOSPC", None]
+    assert (general["release"], "devices" in general["checks"][0]) == (None, False)
+    here = document("ENOSPC", "rps-queue-out-of-range", prog=recorded.prog)
+    (check,) = here["checks"]
+    met = {one["device"]["name"]: one for one in check["devices"]}
+    assert {name: one["after"] for name, one in met.items()} == {
+        **{"q24b": [], "q24a": [], "onea": []},
+        "veth_xxx0": ["EEXIST"],
+    }
+    assert met["q24b"]["fix"] == ["ethtool -L q24a tx 2"]
+    assert here["undecided"] == {"drivers": {}, "unread": 0}
+    rules = {one["rule"]: one for one in here["rules"]}
+    assert "findings" not in rules["xdp-native-queues"]
+    (finding,) = rules["rps-queue-out-of-range"]["findings"]
+    assert finding["device"]["name"] == "veth_xxx0"
+    (line,) = run("--explain", "ENOSPC", "--format", "csv").stderr.splitlines()
+    assert line.endswith("no --format csv: table or json")
 
 
 def attempts(recorded: Recorded, path: Path) -> list[dict[str, Any]]:
