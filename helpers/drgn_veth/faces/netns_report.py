@@ -25,7 +25,7 @@ from .options import (
     new_parser,
     parse,
 )
-from .output import check_output, write_output
+from .output import write_output
 from .shown import Shown
 from .terminal import style_for
 
@@ -137,11 +137,9 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
 
 def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     """Do what the options say, and return the namespaces that were shown."""
-    check_output(args.output, opening.inputs(prog, args))
     check_format(args.format)
     args.netns = [*args.netns, *args.names]
-    target = opening.open_target(prog, args)
-    whole = opening.take(target)
+    target, whole = opening.opened(prog, args)
     kept = keep_wanted(target, whole, args)
     text = _render(args, kept, whole)
     write_output(text, args.output, opening.inputs(target, args))

@@ -37,11 +37,12 @@ from .damage import (
 )
 from .kcore import why_no_kcore
 from .kept import kept_or_taken
+from .output import check_output
 from .progress import working
 from .status import TargetError, UsageError, warn
 from .symbols import check_file, check_symbols, debug_files, load_symbols
 
-__all__ = ("inputs", "open_target", "take")
+__all__ = ("inputs", "open_target", "opened", "take")
 
 _NEEDS_ROOT = (
     "the running kernel needs root (sudo) and /proc/kcore; for a dump use -c CORE"
@@ -269,3 +270,18 @@ def take(prog: Program) -> Snapshot:
         ) from None
     warn_of_part(prog)
     return snapshot
+
+
+def opened(
+    prog: Optional[Program], args: argparse.Namespace
+) -> tuple[Program, Snapshot]:
+    """
+    Open the target that the options name, and take a Snapshot.
+
+    :param prog: The program that drgn has set up, None without drgn
+    :raises UsageError: if the output would be written over an input
+    :raises TargetError: if nothing can be read
+    """
+    check_output(args.output, inputs(prog, args))
+    target = open_target(prog, args)
+    return target, take(target)

@@ -33,7 +33,7 @@ from .options import (
     new_parser,
     parse,
 )
-from .output import check_output, write_output
+from .output import write_output
 from .shown import Shown
 from .status import UsageError
 from .terminal import style_for
@@ -158,9 +158,7 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     """Do what the options say, and return the attempts."""
     check_format("table")
     style = style_for(args.output, args.color)
-    check_output(args.output, opening.inputs(prog, args))
-    target = opening.open_target(prog, args)
-    snapshot = opening.take(target)
+    target, snapshot = opening.opened(prog, args)
     devices = chosen(target, snapshot, args)
     if devices is None:
         devices = [device for device in snapshot.devices if carries_xdp(device)]

@@ -34,7 +34,7 @@ from .options import (
     new_parser,
     parse,
 )
-from .output import check_output, write_output
+from .output import write_output
 from .status import EXIT_OK, TargetError, UsageError
 from .terminal import style_for
 
@@ -266,7 +266,6 @@ def _table(args: argparse.Namespace, asked: _Asked, devices: Sequence[Device]) -
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     """Run the script, and return its exit status."""
     args = parse(parser(), argv)
-    check_output(args.output, opening.inputs(prog, args))
     check_format(args.format)
     filters_given = (args.netns, args.devices, args.kinds, args.addresses, args.rules)
     filtered = any(filters_given)
@@ -283,8 +282,7 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
         raise UsageError("--detach takes no program")
     if args.op == "detach" and args.via == "link":
         raise UsageError("--detach uses netlink: a BPF link detaches when it is closed")
-    target = opening.open_target(prog, args)
-    taken = opening.take(target)
+    target, taken = opening.opened(prog, args)
     try:
         devices = filters.named(taken, args.names, wanted(target, taken, args))
         devices = _with_findings(devices, taken, args)

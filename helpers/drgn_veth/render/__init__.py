@@ -20,6 +20,7 @@ __all__ = (
     "device_facts",
     "escape",
     "explain",
+    "explain_json",
     "findings",
     "grid",
     "head",
