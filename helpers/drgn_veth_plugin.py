@@ -4,8 +4,8 @@ The plugin
 ----------
 
 Once drgn-veth is installed, drgn imports this module at every start (entry point
-``drgn.plugins``). So it is outside of the package, and imports it only when somebody
-needs it: when a command runs, or when debug symbols lack something.
+``drgn.plugins``). So it is outside of the package, and imports it only when it is
+needed: when a command runs, or when debug symbols lack something.
 """
 
 import importlib.util
