@@ -146,14 +146,15 @@ def _others(namespace: Namespace) -> Sequence[str]:
     )
 
 
-#: The columns of a screen: header, how narrow it may get, lines.
-_SCREEN: Sequence[tuple[str, int, _Lines]] = (
-    ("NETNS", 10, _label),
-    ("INODE", 10, lambda n: [words.cell(n.inum)]),
-    ("DEVICES", 7, lambda n: [words.cell(n.device_count)]),
-    ("TASKS, HOLDERS", 10, _users),
-    ("OTHER CONTAINERS", 8, _others),
-    ("HOST NAME", 5, _named_host),
+#: The columns of a screen: header, how narrow it may get, and with 80 columns: a label
+#: and a container stay whole; lines.
+_SCREEN: Sequence[tuple[str, int, int, _Lines]] = (
+    ("NETNS", 10, 23, _label),
+    ("INODE", 10, 10, lambda n: [words.cell(n.inum)]),
+    ("DEVICES", 7, 7, lambda n: [words.cell(n.device_count)]),
+    ("TASKS, HOLDERS", 10, 13, _users),
+    ("OTHER CONTAINERS", 8, 12, _others),
+    ("HOST NAME", 5, 5, _named_host),
 )
 
 
@@ -163,11 +164,14 @@ def table(snapshot: Snapshot, style: Style = PLAIN) -> list[str]:
     nothing.
     """
     cells = [
-        ["\n".join(filter(None, lines(namespace))) for _, _, lines in _SCREEN]
+        ["\n".join(filter(None, lines(namespace))) for *_, lines in _SCREEN]
         for namespace in snapshot.namespaces
     ]
     used = [i for i, _ in enumerate(_SCREEN) if any(row[i] for row in cells)]
-    columns = [grid.Column(*_SCREEN[i][:2], is_cut=True, indent="  ") for i in used]
+    columns = []
+    for header, narrow, least, _ in map(_SCREEN.__getitem__, used):
+        least = least if style.width >= PLAIN.width else narrow
+        columns.append(grid.Column(header, least, is_cut=True, indent="  "))
     rows = [[row[i] or "-" for i in used] for row in cells]
     return grid.grid(columns, rows, style)
 
