@@ -93,9 +93,9 @@ test-slow: $(VENV)/.test
 	$(PYTEST) -m 'slow and not vm' -n auto --dist worksteal tests
 
 test-vm: $(VENV)/.vm
-	$(PYTEST) -m vm tests
+	$(PYTEST) -m 'vm and not rare' tests
 
-# Every scene on every kernel; LAB_KERNELS takes others, such as 6.12.107.
+# Every scene on every kernel, and more scenes; LAB_KERNELS takes others, such as 6.12.107.
 test-vm-all: $(VENV)/.vm
 	LAB_KERNELS="$${LAB_KERNELS:-5.10 6.1 6.12 7}" $(PYTEST) -m vm tests
 

@@ -4,8 +4,8 @@ The plugin
 ----------
 
 Once drgn-veth is installed, drgn imports this module at every start (entry point
-``drgn.plugins``). So it is outside of the package, and imports it only when somebody
-needs it: when a command runs, or when debug symbols lack something.
+``drgn.plugins``). So it is outside of the package, and imports it only when it is
+needed: when a command runs, or when debug symbols lack something.
 """
 
 import importlib.util
@@ -23,6 +23,7 @@ COMMANDS = {
     "netns": "network namespaces, and who is in them",
     "xdp": "XDP programs and links, and what the kernel would answer to an attach",
     "rps": "RPS, RFS and XPS of each queue",
+    "path": "where the packets of a device go, step by step",
 }
 
 _FINDER = "drgn_veth_btf_on_demand"

@@ -9,14 +9,34 @@ of Python and drgn. The package :mod:`drgn_veth` imports drgn, so this module is
 of it.
 """
 
-import contextlib
 import os
-import re
 import signal
 import sys
 
+
+def _early(number, _):  # type: ignore[no-untyped-def]
+    os._exit(128 + number)
+
+
+# The imports below take as long as all before them. A library leaves signals alone.
+if os.path.basename(sys.argv[0] if sys.argv else "") == "drgn-veth":
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _early)
+
+import contextlib  # noqa: E402
+import re  # noqa: E402
+
 # Not list[int]: a Python that is too old has to get as far as the check.
-from typing import Any, Callable, Dict, Iterator, List, NoReturn, Optional, Tuple
+from typing import (  # noqa: E402
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    NoReturn,
+    Optional,
+    Tuple,
+)
 
 __all__ = (
     "COMMAND",
@@ -100,6 +120,8 @@ def _end_at_signals() -> None:
     for number in _SIGNALS:
         # nohup and a shell's & ignore some signals: keep them ignored.
         handler = signal.getsignal(number)
+        if handler is _early:
+            handler = signal.default_int_handler
         if handler in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _end)
             _before[number] = handler

@@ -55,6 +55,8 @@ CORNERS = Path(__file__).with_name("vm") / "corners.py"
 
 #: Scenes in which the prober asks the kernel about XDP attaches.
 SCENES_ASKED = ("zoo", "attach", "random")
+#: Those in which the asker asks for other things.
+SCENES_ASKED_MORE = sorted(lab.ASKED)
 
 #: Recorded cores that are left to ``make test-slow``.
 SLOW_CORES = ("6.1-attach", "6.1-zoo", "7.3-attach")
@@ -89,6 +91,8 @@ class _Booted:
 
 def _kernels(scene: str) -> list[str]:
     # Which kernels set a scene.
+    if scene in ONE_KERNEL:
+        return KERNELS[-1:]
     kernels = [KERNELS[0], KERNELS[-1]] if scene in ENDS else KERNELS
     newest = [OLDER_INSTEAD.get((scene, kernel), kernel) for kernel in kernels]
     return newest + OLDER_BUILDS.get(scene, [])
@@ -102,6 +106,11 @@ def _make_corners(kernel: str, folder: Path) -> tuple[Dump, dict[str, Any]]:
     return make_and_ask(kernel, folder, CORNERS)
 
 
+#: What one kernel is enough for.
+ONE_KERNEL = ("noise",)
+#: A thousand sound pairs, and packets that go through each.
+_NOISE = {"N": "1000", "TRAFFIC": "10"}
+
 #: What boots, in this order: scenes, and programs that run without one; what makes a
 #: dump of each, and the fixtures that use it.
 BOOTS: dict[str, tuple[_Make, tuple[str, ...]]] = {
@@ -114,11 +123,18 @@ BOOTS: dict[str, tuple[_Make, tuple[str, ...]]] = {
         _scene("whose", hooks=[look_at_guest]),
         ("whose_dump", "new_whose_dump"),
     ),
+    "maps": (_scene("maps"), ("maps",)),
     "crowd": (make_crowd, ("crowd",)),
     "corners": (_make_corners, ("corners",)),
     "teardown": (_scene("teardown"), ("teardown",)),
+    "flight": (_scene("flight"), ("flight",)),
     "rules": (_scene("rules", hooks=[try_fixes]), ("rules", "all_rules")),
+    "counters": (_scene("counters"), ("counted", "one_counted")),
     "attach": (_scene("attach"), ("asked",)),
+    "asked": (_scene("asked"), ("asked_more",)),
+    "path": (_scene("path"), ("path_dump",)),
+    "random_path": (_scene("path", env={"SEED": "1"}), ("random_path_dump",)),
+    "noise": (_scene("scale", env=_NOISE), ("noise_dump",)),
     "random": (_scene("random"), ("asked",)),
 }
 
@@ -171,9 +187,47 @@ def whose_dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     return booted.get(request.param, "whose")
 
 
+@pytest.fixture(scope="session", params=_kernels("path"))
+def path_dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+    return booted.get(request.param, "path")
+
+
+@pytest.fixture(scope="session", params=_kernels("maps"))
+def maps(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+    return booted.get(request.param, "maps")
+
+
+@pytest.fixture(scope="session", params=_kernels("random_path"))
+def random_path_dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+    return booted.get(request.param, "random_path")
+
+
+@pytest.fixture(scope="session", params=_kernels("noise"))
+def noise_dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+    return booted.get(request.param, "noise")
+
+
 @pytest.fixture(scope="session", params=_kernels("teardown"))
 def teardown(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     return booted.get(request.param, "teardown")
+
+
+@pytest.fixture(scope="session", params=_kernels("counters"))
+def counted(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+    """A kernel that has counted much, and counts no more."""
+    return booted.get(request.param, "counters")
+
+
+@pytest.fixture(scope="session", params=_kernels("counters")[-1:])
+def one_counted(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+    """One of them."""
+    return booted.get(request.param, "counters")
+
+
+@pytest.fixture(scope="session", params=_kernels("flight"))
+def flight(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+    """Kernels with packets in their queues."""
+    return booted.get(request.param, "flight")
 
 
 @pytest.fixture(scope="session", params=_kernels("crowd"))
@@ -222,6 +276,18 @@ def all_rules(booted: _Booted, pytestconfig: pytest.Config) -> dict[str, RulesRu
 )
 def asked(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
     """Each kernel and scene with answers of the kernel."""
+    return booted.get(*request.param)
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        (kernel, scene) for scene in SCENES_ASKED_MORE for kernel in _kernels(scene)
+    ],
+    ids="-".join,
+)
+def asked_more(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+    """Each kernel and scene with its answers to other requests than attaches."""
     return booted.get(*request.param)
 
 

@@ -85,6 +85,7 @@ def test_docstrings(module: str, prompt: dict[str, Any]) -> None:
 SHOWN = (
     "bond_mode",
     "dev_get_flags",
+    "dev_get_stats",
     "dev_net",
     "dev_xdp_link",
     "dev_xdp_prog",
@@ -105,6 +106,7 @@ SHOWN = (
     "rps_map_cpus",
     "rps_sock_flow_entries",
     "rx_queue_rps_flow_entries",
+    "softnet_stat",
     "take_snapshot",
     "veth_peer",
     "veth_rqs",

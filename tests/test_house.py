@@ -187,7 +187,8 @@ ROOMS: Mapping[str, Sequence[str]] = {
 PURE = {"analysis", "model", "render"}
 #: Others that do not know drgn, in rooms that do.
 PURE_FILES = {
-    *("core.containers", "core.english", "core.messages", "core.module_types"),
+    *("core.containers", "core.driver_counters", "core.english", "core.messages"),
+    "core.module_types",
     *("core.nearest", "core.netdev_features", "core.skbuff", "core.text", "core.uapi"),
     *("core.unreadable", "core.version", "core.xdp_modes", "dump.elfcore"),
     *("dump.file_kind", "dump.kdump"),

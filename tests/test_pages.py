@@ -13,8 +13,8 @@ from tests.support.pages import Screen, blocks_in, output_of, screens_in, shows
 from tests.support.scripts import REPOSITORY
 from tests.support.slow import slow_but
 
-#: Other tests have those of the other pages: test_compare_page.py, vm/test_fleet.py.
-ELSEWHERE = ("compare", "fleet")
+#: Another test has those of this page: vm/test_fleet.py.
+ELSEWHERE = ("fleet",)
 PAGES = [
     REPOSITORY / "README.md",
     *(p for p in sorted((REPOSITORY / "docs").glob("*.md")) if p.stem not in ELSEWHERE),

@@ -11,7 +11,7 @@ from drgn_veth.analysis.attach.ask import decision
 import golden
 import pytest
 
-from tests.support import oracle
+from tests.support import oracle, whose
 from tests.support.booted import Tally
 from tests.support.recorded import (
     CORES,
@@ -31,6 +31,8 @@ JSON_BY: dict[str, tuple[Path, list[str]]] = {
     "attach.json.xz": (ATTACH_SCRIPT, ["--all", "--format", "json"]),
 }
 MOST = 3 << 20
+by_every_core = pytest.mark.parametrize("recorded", EVERY_CORE, indirect=True)
+WHOSE = [name for name in EVERY_CORE if name.endswith("-whose")]
 
 
 @pytest.fixture(scope="session")
@@ -49,8 +51,10 @@ def test_there_is_one_for_each_kernel() -> None:
     series = [name.split("-")[0] for name in CORES]
     assert {"5.10", "6.1", "6.12"} < set(series)
     assert any(name.startswith("7.") for name in series)
+    assert WHOSE
 
 
+@by_every_core
 def test_every_value(recorded: Recorded, report: dict[str, Any], tally: Tally) -> None:
     comparison = oracle.compare(report, recorded.truth)
     tally[f"{recorded.name} core"] = comparison
@@ -60,6 +64,13 @@ def test_every_value(recorded: Recorded, report: dict[str, Any], tally: Tally) -
     assert report["target"]["kind"] == "elf"
     assert report["target"]["types"] == "btf"
     validate(report)
+
+
+@pytest.mark.parametrize("recorded", WHOSE, indirect=True)
+def test_who_is_in_each_namespace(recorded: Recorded, report: dict[str, Any]) -> None:
+    comparison = whose.compare(report, recorded.truth)
+    assert not comparison.differences, "\n".join(comparison.differences)
+    assert sum(comparison.compared.values()) > 1000
 
 
 def test_findings(recorded: Recorded, report: dict[str, Any]) -> None:
@@ -195,6 +206,7 @@ def test_json_by_drgn(name: str, file: str) -> None:
     assert done.stdout == golden.read(name, file)
 
 
+@by_every_core
 def test_golden_output(recorded: Recorded, said: dict[str, str]) -> None:
     """``make golden`` makes it again."""
     there = {path.name for path in golden.folder_of(recorded.name).iterdir()}

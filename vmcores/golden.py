@@ -105,7 +105,7 @@ def outputs(name: str, prog: Program, snapshot: Snapshot) -> Iterator[tuple[str,
     devices = _DEVICES[name.rpartition("-")[2]]
     with (
         tempfile.TemporaryDirectory() as folder,
-        mock.patch.object(opening, "take", lambda prog: snapshot),
+        mock.patch.object(opening, "take", lambda prog, traffic=False: snapshot),
     ):
         path = Path(folder) / "output"
         for file, (main, options) in OUTPUTS.items():

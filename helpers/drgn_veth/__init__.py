@@ -26,7 +26,17 @@ from .readers.adjacent import (
     netdev_master_upper_dev_get,
 )
 from .readers.bonding import bond_mode, bond_priv, bond_xmit_policy
+from .readers.bpf_extension import bpf_prog_attach_func_name, for_each_bpf_extension
+from .readers.bpf_insn import bpf_prog_calls, bpf_prog_has_tail_calls
 from .readers.bpf_link import bpf_link_id, for_each_xdp_link, xdp_link_refs
+from .readers.bpf_map import (
+    bpf_map_id,
+    bpf_map_name,
+    bpf_map_type,
+    for_each_inner_map,
+    for_each_used_map,
+)
+from .readers.bpf_mprog import for_each_mprog_prog
 from .readers.bpf_prog import (
     bpf_prog_bound_netdev,
     bpf_prog_expected_attach_type,
@@ -49,8 +59,16 @@ from .readers.cleanup_net import (
     for_each_net_beside,
     for_each_net_in_cleanup,
 )
+from .readers.cls_bpf import for_each_cls_bpf_prog, for_each_miniq_filter
+from .readers.cpumap import (
+    cpumap_entry_prog,
+    cpumap_entry_qsize,
+    for_each_cpumap_entry,
+)
 from .readers.cpumask import nr_cpu_ids, num_possible_cpus, online_cpus
 from .readers.crash import crash_time
+from .readers.dev_stats import dev_get_stats
+from .readers.devmap import devmap_entry_dev, devmap_entry_prog, for_each_devmap_entry
 from .readers.driver import (
     ethtool_op,
     netdev_driver_name,
@@ -65,15 +83,19 @@ from .readers.files import (
     for_each_file_bounded,
     sock_net,
 )
+from .readers.fq_codel import codel_enqueue_time, for_each_fq_codel_flow
+from .readers.gro import napi_gro_held
 from .readers.inet import in_dev_for_each_ifa, in_dev_get, netdev_inet_addresses
 from .readers.inet6 import in6_dev_for_each_ifa, in6_dev_get, netdev_inet6_addresses
 from .readers.ipvlan import ipvlan_flags, ipvlan_mode, ipvlan_port
+from .readers.isolation import isolated_cpus
 from .readers.link_state import dev_get_flags, netdev_flag_names, netdev_operstate
 from .readers.macvlan import macvlan_dev_mode, macvlan_priv
 from .readers.netdev import netdev_address, netdev_kind
 from .readers.netdev_names import for_each_altname, netdev_alias
 from .readers.netkit import (
     NETKIT_KIND,
+    for_each_netkit_prog,
     netkit_is_primary,
     netkit_mode,
     netkit_peer,
@@ -93,7 +115,14 @@ from .readers.netns import (
 from .readers.nsfs import netns_name, nsfs_inode_net_ns
 from .readers.nsproxy import nsproxy_nodename, task_net
 from .readers.peer import netdev_peer
-from .readers.qdisc import netdev_qdisc_id
+from .readers.ptr_ring import for_each_ptr_ring_entry, ptr_ring_used
+from .readers.qdisc import (
+    for_each_netdev_qdisc,
+    netdev_qdisc_id,
+    pfifo_fast_bands,
+    qdisc_priv,
+)
+from .readers.qdisc_stats import netdev_qdisc_stats
 from .readers.queues import (
     netdev_num_rx_queues,
     netdev_num_tx_queues,
@@ -105,6 +134,7 @@ from .readers.queues import (
 from .readers.ref_tracker import for_each_netdev_tracker, ref_tracker_stack
 from .readers.reg_state import netdev_reg_state
 from .readers.rps import (
+    net_rps_default_mask,
     netdev_rps_flow_entries,
     netdev_rps_map,
     rps_map_cpus,
@@ -113,7 +143,11 @@ from .readers.rps import (
     rx_queue_rps_map,
 )
 from .readers.rtnl import rtnl_owner
+from .readers.skb import skb_queue_walk
+from .readers.softnet import softnet_data, softnet_stat
 from .readers.task import for_each_net_task, net_for_pid, task_comm
+from .readers.tcx import for_each_tcx_prog, netdev_miniq, netdev_tcx_entry
+from .readers.tun import for_each_tun_file
 from .readers.unregister import (
     for_each_netdev_chained,
     for_each_netdev_on_stack,
@@ -129,6 +163,7 @@ from .readers.veth import (
     veth_rq_xdp_prog,
     veth_rqs,
 )
+from .readers.veth_stats import veth_stats
 from .readers.virtio_net import virtio_net_features
 from .readers.vlan import vlan_dev_priv, vlan_dev_vlan_id, vlan_dev_vlan_proto
 from .readers.xdp import XdpMode, dev_xdp_link, dev_xdp_prog
@@ -140,6 +175,13 @@ from .readers.xps import (
     netdev_xps_queues,
     netdev_xps_rxqs,
 )
+from .readers.xsk import (
+    for_each_xdp_sock,
+    xdp_sock_state,
+    xsk_get_pool_from_qid,
+    xsk_queue_counts,
+)
+from .readers.xskmap import for_each_xskmap_entry
 from .snapshot import take_snapshot
 from .snapshot.find import find_net, find_netdev
 from .snapshot.link_pins import bpf_link_pins
@@ -175,10 +217,16 @@ __all__ = (
     "bond_xmit_policy",
     "bpf_link_id",
     "bpf_link_pins",
+    "bpf_map_id",
+    "bpf_map_name",
+    "bpf_map_type",
+    "bpf_prog_attach_func_name",
     "bpf_prog_bound_netdev",
+    "bpf_prog_calls",
     "bpf_prog_dev_bound",
     "bpf_prog_expected_attach_type",
     "bpf_prog_has_frags",
+    "bpf_prog_has_tail_calls",
     "bpf_prog_id",
     "bpf_prog_is_dev_bound",
     "bpf_prog_is_offloaded",
@@ -193,11 +241,17 @@ __all__ = (
     "br_port_state",
     "cgroup_path_bounded",
     "cleanup_net_worker",
+    "codel_enqueue_time",
+    "cpumap_entry_prog",
+    "cpumap_entry_qsize",
     "crash_time",
     "dev_get_flags",
+    "dev_get_stats",
     "dev_net",
     "dev_xdp_link",
     "dev_xdp_prog",
+    "devmap_entry_dev",
+    "devmap_entry_prog",
     "ethtool_op",
     "file_bpf_link",
     "file_net",
@@ -205,7 +259,15 @@ __all__ = (
     "find_net",
     "find_netdev",
     "for_each_altname",
+    "for_each_bpf_extension",
+    "for_each_cls_bpf_prog",
+    "for_each_cpumap_entry",
+    "for_each_devmap_entry",
     "for_each_file_bounded",
+    "for_each_fq_codel_flow",
+    "for_each_inner_map",
+    "for_each_miniq_filter",
+    "for_each_mprog_prog",
     "for_each_net_beside",
     "for_each_net_bounded",
     "for_each_net_in_cleanup",
@@ -214,12 +276,20 @@ __all__ = (
     "for_each_netdev_bounded",
     "for_each_netdev_chained",
     "for_each_netdev_on_stack",
+    "for_each_netdev_qdisc",
     "for_each_netdev_todo",
     "for_each_netdev_tracker",
+    "for_each_netkit_prog",
     "for_each_peernet",
+    "for_each_ptr_ring_entry",
     "for_each_task_cgroup",
+    "for_each_tcx_prog",
+    "for_each_tun_file",
+    "for_each_used_map",
     "for_each_xdp_link",
     "for_each_xdp_prog",
+    "for_each_xdp_sock",
+    "for_each_xskmap_entry",
     "in6_dev_for_each_ifa",
     "in6_dev_get",
     "in_dev_for_each_ifa",
@@ -227,9 +297,11 @@ __all__ = (
     "ipvlan_flags",
     "ipvlan_mode",
     "ipvlan_port",
+    "isolated_cpus",
     "macvlan_dev_mode",
     "macvlan_priv",
     "messages_in",
+    "napi_gro_held",
     "net_for_pid",
     "net_inum",
     "net_is_dying",
@@ -237,6 +309,7 @@ __all__ = (
     "net_mounts",
     "net_processes",
     "net_refcount",
+    "net_rps_default_mask",
     "net_tasks",
     "netdev_address",
     "netdev_alias",
@@ -251,6 +324,7 @@ __all__ = (
     "netdev_lowers",
     "netdev_master",
     "netdev_master_upper_dev_get",
+    "netdev_miniq",
     "netdev_net",
     "netdev_num_rx_queues",
     "netdev_num_tx_queues",
@@ -258,6 +332,7 @@ __all__ = (
     "netdev_operstate",
     "netdev_peer",
     "netdev_qdisc_id",
+    "netdev_qdisc_stats",
     "netdev_real_num_rx_queues",
     "netdev_real_num_tx_queues",
     "netdev_refcnt_read",
@@ -266,6 +341,7 @@ __all__ = (
     "netdev_rps_map",
     "netdev_rx_queue",
     "netdev_tcp_data_split",
+    "netdev_tcx_entry",
     "netdev_txq_to_tc",
     "netdev_uppers",
     "netdev_xdp_link",
@@ -284,7 +360,10 @@ __all__ = (
     "nsfs_inode_net_ns",
     "nsproxy_nodename",
     "online_cpus",
+    "pfifo_fast_bands",
     "possible_cpus",
+    "ptr_ring_used",
+    "qdisc_priv",
     "read_target",
     "ref_tracker_stack",
     "rps_map_cpus",
@@ -293,7 +372,10 @@ __all__ = (
     "rx_queue_memory_provider",
     "rx_queue_rps_flow_entries",
     "rx_queue_rps_map",
+    "skb_queue_walk",
     "sock_net",
+    "softnet_data",
+    "softnet_stat",
     "take_snapshot",
     "target_kind",
     "target_types",
@@ -307,12 +389,16 @@ __all__ = (
     "veth_rq_poll",
     "veth_rq_xdp_prog",
     "veth_rqs",
+    "veth_stats",
     "virtio_net_features",
     "vlan_dev_priv",
     "vlan_dev_vlan_id",
     "vlan_dev_vlan_proto",
     "xdp_link_refs",
     "xdp_message_places",
+    "xdp_sock_state",
+    "xsk_get_pool_from_qid",
+    "xsk_queue_counts",
 )
 
 # What a user calls says so if an argument is of another type. A Snapshot calls the

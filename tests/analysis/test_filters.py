@@ -234,6 +234,7 @@ def _net_of_pid(pid: int) -> int:
         ("container:9f86", {POD}),
         ("container:9fffd081884c7d65", {POD + 1}),
         ("containerd:9fffd081884c", {POD + 1}),
+        ("container:containerd:9fff", {POD + 1}),
         ("pod:0a1b-2c", {POD + 1}),
         ("pod:0a", {POD + 1}),
         ("pod*", {POD}),

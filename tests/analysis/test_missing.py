@@ -2,6 +2,7 @@
 """What a report says that it lacks."""
 
 from drgn_veth.analysis.missing import missing_from
+from drgn_veth.core.driver_counters import no_driver_counters
 from drgn_veth.core.module_types import module_without_types, no_module_types
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Bond, Device
@@ -46,6 +47,16 @@ def test_types_of_modules_are_no_damage() -> None:
         "(drgn -s vmlinux -s .../bonding.ko loads them)"
     )
     assert head.totals(lacking)[-1] == "  no types of bonding, ipvlan"
+
+
+def test_what_only_a_driver_knows_is_no_damage() -> None:
+    """A node with a NIC that is not modelled has a whole report."""
+    for driver in ("mlx5_core", None):
+        stats = Unreadable(no_driver_counters(driver))
+        missing = missing_from(snapshot(device(HOST, 2, "eth0", stats=stats)))
+        assert (missing.brief(), missing.line()) == ("", None)
+    lost = missing_from(snapshot(device(HOST, 2, "eth0", stats=BAD)))
+    assert lost.brief() == "1 value unreadable"
 
 
 def test_damage_comes_first() -> None:

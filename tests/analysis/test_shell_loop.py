@@ -40,7 +40,10 @@ def _up(name: str, *way: str) -> str:
 
 
 _NETNS = ("ip", "netns", "exec")
-_ODD = ("a b", "-n", "x'y", "$(id)", "\x1b[31m", "h\xf6", "*", "a,b", "a;b", "%s\\")
+_ODD = (
+    *("a b", "-n", "x'y", "$(id)", "\x1b[31m", "h\xf6", "*", "a,b", "a;b", "%s\\"),
+    *('q"\xf6', '"\xf6 "'),
+)
 
 
 @pytest.mark.parametrize(

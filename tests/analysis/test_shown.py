@@ -7,7 +7,7 @@ from drgn_veth.analysis.diagnose import diagnose
 from drgn_veth.analysis.netns_names import FilterError
 from drgn_veth.analysis.rules import RULES_BY_ID
 from drgn_veth.analysis.shown import marks, of_rules, shown
-from drgn_veth.model import Snapshot, Veth
+from drgn_veth.model import AfXdpSocket, Snapshot, Veth
 import pytest
 
 from tests.support.snapshots import (
@@ -114,3 +114,18 @@ def test_rules() -> None:
     with pytest.raises(FilterError) as raised:
         of_rules(found, ("%%%",))
     assert all(rule in str(raised.value) for rule in RULES_BY_ID)
+
+
+def test_a_device_with_sockets_is_shown() -> None:
+    """Also one that is in no pair."""
+    ring = None
+    socket = AfXdpSocket(0, "bound", True, ring, ring, ring, ring, None, 0, 0)
+    whole = node(10)
+    nic = device(HOST, 99, "nic0")
+    for af_xdp, there in (((socket,), True), ((), False)):
+        more = whole._replace(devices=(*whole.devices, nic._replace(af_xdp=af_xdp)))
+        seen = shown(more, ())
+        assert any(row[0].name == "nic0" for row in seen.rows) is there
+    # It comes before plain pairs.
+    more = whole._replace(devices=(*whole.devices, nic._replace(af_xdp=(socket,))))
+    assert any(row[0].name == "nic0" for row in shown(more, (), 2).rows)

@@ -12,6 +12,8 @@ something on any machine:
   and peak memory of each as a part of crash's;
 - the Snapshot against the floor, a loop that only reads each ``struct net_device``
   and its private data in whole;
+- what tells where packets go, such as counters, against the rest of the Snapshot, which
+  the other rows are about;
 - the Snapshot per device at 1,000 pairs against that at 100;
 - with ``--against TREE``, the whole process against that of another checkout.
 
@@ -94,6 +96,9 @@ def raw():
     return count
 
 def snapshot():
+    return len(take_snapshot(prog, traffic=False).devices)
+
+def traffic():
     return len(take_snapshot(prog).devices)
 
 # Types and symbols are looked up once in a process; that is not what is measured.
@@ -206,7 +211,7 @@ def main() -> int:
         whole_btf.append(_run([*btf, SCRIPT]))
         assert whole_btf[-1][2] == whole[-1][2]
         for size in SIZES:
-            for what in ("floor", "same", "raw", "snapshot"):
+            for what in ("floor", "same", "raw", "snapshot", "traffic"):
                 count, seconds = _inside(drgn[size], what)
                 inside.setdefault((what, size), []).append(seconds / count * 1e6)
         if len(crash) < 3:
@@ -232,9 +237,11 @@ def main() -> int:
     of_btf = btf_seconds / seconds
     memories = btf_memory / crash_memory
     growth = per_device["snapshot", large] / per_device["snapshot", small]
+    traffic = per_device["traffic", large] / per_device["snapshot", large] - 1
     met = [
         _told("crash / report, time", times, "at least 8", times >= 8),
         _told("Snapshot / floor", floors, "at most 4", floors <= 4),
+        _told("counters / rest of the Snapshot", traffic, "at most 1", traffic <= 1),
         _told("per device, 1000 / 100 pairs", growth, "at most 1.1", growth <= 1.1),
         _told("BTF / DWARF, time", of_btf, "at most 1.0", of_btf <= 1.0),
         _told("BTF / crash, memory", memories, "below 0.4", memories < 0.4),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What is offered to somebody who named something that is not there."""
+"""What is offered for a name that is not there."""
 
 from drgn_veth.core.nearest import listed, nearest, offer
 from drgn_veth.core.xdp_modes import MODE_WORDS, mode_named

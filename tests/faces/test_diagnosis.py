@@ -24,7 +24,7 @@ def report(monkeypatch: Any) -> Any:
     monkeypatch.setattr(opening, "open_target", lambda prog, args: prog)
 
     def run_on(snapshot: Snapshot, *argv: str) -> int:
-        monkeypatch.setattr(opening, "take", lambda prog: snapshot)
+        monkeypatch.setattr(opening, "take", lambda prog, traffic=False: snapshot)
         return veth_report.main(None, list(argv))
 
     return run_on

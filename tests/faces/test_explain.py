@@ -12,6 +12,7 @@ from drgn_veth.faces.status import UsageError
 import pytest
 
 from tests.support.recorded import EVERY_CORE, Recorded, recorded_core
+from tests.support.schemas import validate
 from tests.support.scripts import SCRIPT, one_line, run
 from tests.support.slow import slow_but
 
@@ -73,6 +74,40 @@ def test_the_report_names_the_devices() -> None:
     assert SCRIPT.name == "veth_report.py"
 
 
+def test_json(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = recorded_core("6.12-zoo")
+    monkeypatch.setattr(opening, "take", lambda prog, traffic=False: recorded.snapshot)
+
+    def document(*words: str, prog: Any = None) -> Any:
+        found = json.loads(said(capsys, *words, "--format", "json", prog=prog))
+        validate(found, "drgn-veth-1-explain")
+        return found
+
+    everything = document()
+    assert {one["error"] for one in everything["checks"]} == set(errnos())
+    assert [one["rule"] for one in everything["rules"]] == [rule.id for rule in RULES]
+    general = document("ENOSPC", "no-peer")
+    assert [topic["error"] for topic in general["topics"]] == ["ENOSPC", None]
+    assert (general["release"], "devices" in general["checks"][0]) == (None, False)
+    here = document("ENOSPC", "rps-queue-out-of-range", prog=recorded.prog)
+    (check,) = here["checks"]
+    met = {one["device"]["name"]: one for one in check["devices"]}
+    assert {name: one["after"] for name, one in met.items()} == {
+        **{"q24b": [], "q24a": [], "onea": []},
+        "veth_xxx0": ["EEXIST"],
+    }
+    assert met["q24b"]["fix"] == ["ethtool -L q24a tx 2"]
+    assert here["undecided"] == {"drivers": {}, "unread": 0}
+    rules = {one["rule"]: one for one in here["rules"]}
+    assert "findings" not in rules["xdp-native-queues"]
+    (finding,) = rules["rps-queue-out-of-range"]["findings"]
+    assert finding["device"]["name"] == "veth_xxx0"
+    (line,) = run("--explain", "ENOSPC", "--format", "csv").stderr.splitlines()
+    assert line.endswith("no --format csv: table or json")
+
+
 def attempts(recorded: Recorded, path: Path) -> list[dict[str, Any]]:
     argv = ["--all", "--format", "json", "--output", str(path)]
     assert xdp_attach.main(recorded.prog, argv) == 0
@@ -89,7 +124,7 @@ def test_devices_are_those_of_xdp_attach(
 ) -> None:
     """How many there are, and that each is named, for each errno."""
     recorded = recorded_core(name)
-    monkeypatch.setattr(opening, "take", lambda prog: recorded.snapshot)
+    monkeypatch.setattr(opening, "take", lambda prog, traffic=False: recorded.snapshot)
     devices = {(d.netns, d.ifindex): d for d in recorded.snapshot.devices}
     wanted: dict[str, set[tuple[int, int]]] = {}
     for one in attempts(recorded, tmp_path / "json"):
@@ -114,7 +149,7 @@ def test_a_rule_names_the_devices(
 ) -> None:
     """Its page stays as it is, and the devices come after it."""
     recorded = recorded_core("6.12-zoo")
-    monkeypatch.setattr(opening, "take", lambda prog: recorded.snapshot)
+    monkeypatch.setattr(opening, "take", lambda prog, traffic=False: recorded.snapshot)
     text = said(capsys, "xdp-native-queues", prog=recorded.prog)
     page = said(capsys, "xdp-native-queues")
     assert text.startswith(page)
@@ -131,7 +166,7 @@ def test_a_device_that_meets_it_later(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded = recorded_core("6.12-zoo")
-    monkeypatch.setattr(opening, "take", lambda prog: recorded.snapshot)
+    monkeypatch.setattr(opening, "take", lambda prog, traffic=False: recorded.snapshot)
     text = said(capsys, "ENOSPC", "--device", "veth_xxx0", prog=recorded.prog)
     later = ", and on 1 once another refusal is mended: veth_xxx0 (host)."
     assert f"would give it on no device{later}" in text
@@ -141,6 +176,6 @@ def test_filters_choose_devices(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded = recorded_core("6.12-zoo")
-    monkeypatch.setattr(opening, "take", lambda prog: recorded.snapshot)
+    monkeypatch.setattr(opening, "take", lambda prog, traffic=False: recorded.snapshot)
     text = said(capsys, "ENOSPC", "--device", "q24*", prog=recorded.prog)
     assert "2 devices here meet it now" in text and "onea" not in text

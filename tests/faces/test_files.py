@@ -235,6 +235,10 @@ def test_the_last_word_is_the_slice(core: Path, tmp_path: Path) -> None:
     assert (args.core, args.slice) == (str(core), str(core))
     args = vmcore_slice._arguments([str(tmp_path / "new")])
     assert (args.core, args.slice) == (None, str(tmp_path / "new"))
+    args = vmcore_slice._arguments(["--output", "new", str(core)])
+    assert (args.core, args.slice) == (str(core), "new")
+    with pytest.raises(UsageError, match="name the file to write"):
+        vmcore_slice._arguments([])
 
 
 @pytest.mark.slow

@@ -102,7 +102,7 @@ def test_filters_and_check() -> None:
 COMMANDS = [
     line.strip()
     for line in PAGE.read_text().splitlines()
-    if line.startswith("    drgn -c vmcore ")
+    if line.startswith("    drgn-veth vmcore ")
 ]
 
 
@@ -111,10 +111,10 @@ COMMANDS = [
 def test_commands_of_the_page(command: str, tmp_path: Path) -> None:
     core = recorded_core("6.12-zoo").core
     words = shlex.split(command.partition("|")[0])
-    assert words[:4] == ["drgn", "-c", "vmcore", "scripts/veth_report.py"]
+    assert words[:2] == ["drgn-veth", "vmcore"]
     options = [
         str(tmp_path / word) if before == "--output" else word
-        for before, word in zip(words[3:], words[4:])
+        for before, word in zip(words[1:], words[2:])
     ]
     done = by_drgn(core, SCRIPT, *options)
     assert (done.returncode, done.stderr) == (0, "")

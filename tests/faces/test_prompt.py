@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The commands at drgn's prompt: %veth, %netns, %xdp, %rps."""
+"""The commands at drgn's prompt: %veth, %netns, %xdp, %rps, %path."""
 
 import ast
 from collections.abc import Callable, Iterator
@@ -132,7 +132,9 @@ def test_rps_of_what_is_sent(prog: Program) -> None:
         "sends tx0-14: as rx0-13 of peer veth_xxx0 (host:7): RPS to CPUs 0-3",
         "sends tx15-47: no RPS: peer veth_xxx0 (host:7) has only 14 RX queues",
     ]
-    assert "sends" not in shown(prog, "rps veth_xxx0")[0]
+    printed, _ = shown(prog, "rps veth_xxx0")
+    assert printed.endswith("  sends: no RPS at peer veth_yyy0 (host:6)\n")
+    assert printed.count("sends") == 1
 
 
 @every_command
@@ -165,7 +167,7 @@ def test_help(name: str, option: str, prog: Program) -> None:
         ("--kind vteh", "no device is of kind vteh; nearest: veth"),
         ("--address nonsense", "'nonsense' is not an IP address"),
         ("--core", "unrecognized arguments: --core"),
-        ("--output /nonexistent/x", "cannot write /nonexistent/x"),
+        ("--device xpsa --output /nonexistent/x", "cannot write /nonexistent/x"),
     ],
 )
 def test_mistake(
@@ -207,7 +209,7 @@ def test_not_a_kernel(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_one_line(
     name: str, prog: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise TargetError("gone\x1b[31m")
 
     monkeypatch.setattr("drgn_veth.faces.opening.take", fail)
@@ -357,7 +359,7 @@ def test_no_line_is_wider(columns: int, snapshot: Any) -> None:
     style = PLAIN._replace(width=columns)
     # All devices, those with wide letters and long names among them.
     for text in (
-        programs(snapshot.devices, snapshot.links, style),
+        programs(snapshot.devices, snapshot, style),
         queues(snapshot.devices, snapshot.target, style, sent_queues(snapshot)),
     ):
         assert max(map(width, text.splitlines())) <= columns

@@ -33,6 +33,24 @@ def test_what_is_done_at_a_signal() -> None:
         pass
 
 
+def test_signal_before_there_is_more() -> None:
+    """The command ends without a traceback while it still imports Python's modules."""
+    code = f"""
+        import os, signal
+        sys.path.insert(0, {str(SCRIPT.parent.parent / "helpers")!r})
+        sys.argv[0] = "bin/drgn-veth"
+        class Interrupted:
+            def find_spec(self, name, *_):
+                if name == "contextlib":
+                    os.kill(os.getpid(), signal.SIGINT)
+        sys.modules.pop("contextlib", None)
+        sys.meta_path.insert(0, Interrupted())
+        import drgn_veth_start
+    """
+    done = started(code, SCRIPT)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 @pytest.mark.parametrize(
     "fails, again, status", [(False, False, 0), (False, True, 129), (True, False, 143)]
 )

@@ -24,16 +24,20 @@ from drgn_veth.readers import (
     inet,
     inet6,
     link_state,
+    link_stats,
     netdev,
     netdev_names,
     netns,
+    priv_flags,
     qdisc,
     queues,
     reg_state,
     rps,
+    tcx,
     veth,
     xdp,
     xps,
+    xsk,
 )
 from drgn_veth.snapshot.addresses import Addresses
 from drgn_veth.snapshot.bridge_ports import BridgePorts
@@ -47,11 +51,13 @@ from tests.support.slow import slow_but
 DECLARED = (
     *(driver.NetDeviceDriver, netdev.NetDeviceShown, netns.NetDeviceNetns),
     *(queues.NetDeviceQueues, xdp.NetDeviceXdp, xps.NetDeviceXps),
+    link_stats.NetDeviceStats,
     *(driver.RxQueueMemory, queues.RxQueueOwner, rps.RxQueueRps, queues.TxQueue),
     *(netdev_names.NameNode, veth.VethPriv, veth.VethRq),
     *(qdisc.NetDeviceQdisc, inet.NetDeviceInet, inet6.NetDeviceInet6),
     *(bridge.NetDevicePort, bridge.NetBridgePort, qdisc.Qdisc),
     *(inet.InDevice, inet.InIfaddr, inet6.Inet6Dev, inet6.Inet6Ifaddr),
+    *(tcx.NetDeviceTc, xsk.XdpSock, priv_flags.NetDevicePrivate, queues.RxQueuePool),
 )
 
 
@@ -117,6 +123,8 @@ def by_drgn(found_in: Object, member: Member) -> object:
             continue
         if found.type_.unaliased_kind() == TypeKind.ARRAY:
             return found.to_bytes_()
+        while found.type_.unaliased_kind() == TypeKind.STRUCT:  # atomic_long_t
+            found = found.member_("counter")
         return found.value_()
     assert member.optional
     return None
@@ -267,6 +275,14 @@ ON_DEVICE: Mapping[tuple[type[Members], tuple[str, ...]], Compared] = {
         qdisc.netdev_qdisc_id,
         lambda dev, at: Object(dev.prog_, "struct Qdisc *", at).ops.id.string_(),
     ),
+    (NetDevice, ("tcx_ingress",)): (
+        lambda dev: tcx.netdev_tcx_entry(dev, False),
+        itself,
+    ),
+    (NetDevice, ("tcx_egress",)): (
+        lambda dev: tcx.netdev_tcx_entry(dev, True),
+        itself,
+    ),
     (NetDevice, ("ip_ptr",)): (inet.in_dev_get, itself),
     (NetDevice, ("ip6_ptr",)): (inet6.in6_dev_get, itself),
     (NetDevice, ("priv_flags", "rx_handler_data")): (
@@ -307,10 +323,15 @@ NO_READER: Mapping[type[Members], set[str]] = {
     NetDevice: {
         *("ifindex", "name", "mtu", "min_mtu", "max_mtu"),
         *("hard_header_len", "features", "wanted_features", "xdp_features", "tx"),
+        *("miniq_ingress", "miniq_egress"),  # netdev_miniq() may look elsewhere.
         *("next", "prev"),  # See test_devices_are_in_a_ring().
+        # dev_get_stats() gives what they lead to: tests/vm/test_counters.py.
+        *("tstats", "stat_type", "core_stats"),
+        *("rx_dropped", "tx_dropped", "rx_nohandler"),
+        "rx_handler",  # rx_handler_busy() is of its address alone.
     },
-    RxQueue: {"dev"},
-    queues.TxQueue: {"dev", "state"},
+    RxQueue: {"dev", "pool"},
+    queues.TxQueue: {"dev", "pool", "state"},
     netdev_names.NameNode: {"next"},
     veth.VethPriv: {"dropped"},
     veth.VethRq: {
@@ -375,4 +396,6 @@ def test_members_are_declared_in_whole(declared: type[Members]) -> None:
         named = [name for name in names if not name.startswith("__")]
         assert sorted(named) == sorted(members_of(composed))
     for member in found.values():
-        assert member.paths and member.kind in Kind.NUMBER | Kind.POINTER | Kind.ARRAY
+        assert member.paths and member.kind in (
+            Kind.NUMBER | Kind.POINTER | Kind.ARRAY | Kind.COUNTER
+        )

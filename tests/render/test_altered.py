@@ -58,7 +58,7 @@ def run(
 
     def run(snapshot: Snapshot) -> None:
         monkeypatch.setattr(opening, "open_target", lambda *args, **kwargs: None)
-        monkeypatch.setattr(opening, "take", lambda *args: snapshot)
+        monkeypatch.setattr(opening, "take", lambda *args, **kwargs: snapshot)
         for main, args in COMMANDS:
             try:
                 main(None, args)

@@ -198,7 +198,7 @@ def test_many_warnings_are_one_finding() -> None:
 
 
 def test_ten_thousand_warnings_are_a_few_lines() -> None:
-    """A loop over so many names is no command that anybody reads."""
+    """A loop over so many names is no command to read."""
     said = screen(downs(10_000))
     assert "10,000 devices: veth0 (pod0), " in said
     assert said.count("ip netns exec pod") == 5

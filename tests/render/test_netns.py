@@ -4,6 +4,7 @@
 import json
 from typing import Any
 
+from drgn_veth.analysis.held import NO_WAY_IN
 from drgn_veth.faces import netns_report, opening
 from drgn_veth.faces.status import UsageError
 from drgn_veth.model import Container, Holder, NetTask
@@ -18,7 +19,7 @@ ID = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
 def test_each_fact_once() -> None:
-    """All containers; no mount where there is a holder."""
+    """Containers that no label names; no mount where there is a holder."""
     whole = pair()
     one = Container(ID, "docker", None, f"/docker/{ID}")
     host, pod = whole.namespaces
@@ -34,12 +35,11 @@ def test_each_fact_once() -> None:
     )
     whole = whole._replace(namespaces=(held, pod))
     _, *rows = netns.table(whole, Style(120))
-    first, second, other = rows
-    assert [row.split("  ")[0] for row in rows[:2]] == ["host", "docker:9f86d081884c"]
-    assert other.split() == ["docker:bbbbbbbbbbbb"]
+    first, second = rows
+    assert [row.split("  ")[0] for row in rows] == ["host", "docker:9f86d081884c"]
     assert [row.split()[2:] for row in (first, second)] == [
         ["1", "fd:", "12(holds)", "fd", "3", "-", "-"],
-        ["1", "7(nginx)", "docker:9f86d081884c", "web"],
+        ["1", "7(nginx)", "bbbbbbbbbbbb", "web"],
     ]
     assert f"docker:9f86d081884c,{POD},,web,1,," in netns.csv(whole)
     assert csv.devices(whole)
@@ -64,6 +64,12 @@ def test_what_keeps_a_namespace_without_a_process() -> None:
         "mounted at /srv/web (elsewhere)",
     ):
         assert said in text
+    assert netns.ways_in(whole)[1:] == [f"  no way into host: {NO_WAY_IN}"]
+    entered = held._replace(holders=(Holder("socket"), Holder("fd", 12, "holds", 3)))
+    assert netns.ways_in(whole._replace(namespaces=(entered, mounted)))[1:] == [
+        "  way into host: nsenter --net=/proc/12/fd/3"
+    ]
+    assert netns.ways_in(whole._replace(namespaces=(mounted,))) == []
     mounted = mounted._replace(tasks=(NetTask(7, "nginx", None),), task_count=1)
     text = "\n".join(netns.table(whole._replace(namespaces=(mounted,))))
     assert "7(nginx)" in text and "mounted" not in text
@@ -73,7 +79,7 @@ def test_namespaces_are_positional(
     monkeypatch: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(opening, "open_target", lambda prog, args: prog)
-    monkeypatch.setattr(opening, "take", lambda prog: pair())
+    monkeypatch.setattr(opening, "take", lambda prog, traffic=False: pair())
     screens = []
     for argv in (["pod1"], ["--netns", "pod1"], ["pod*"]):
         assert netns_report.main(None, argv) == 0

@@ -27,7 +27,7 @@ FILES = {
 FEW = 3
 
 
-@pytest.mark.parametrize("name", FILES.values())
+@pytest.mark.parametrize("name", [*FILES.values(), "drgn-veth-1-explain"])
 def test_schema_is_valid(name: str) -> None:
     """The check of the schema itself is in there."""
     assert not validator(name).is_valid({})

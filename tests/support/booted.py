@@ -21,6 +21,7 @@ from tests.support.scripts import REPOSITORY, SCRIPT, SLICE_SCRIPT
 __all__ = (
     "ENDS",
     "KERNELS",
+    "MODULES",
     "NO_SYMBOLS",
     "OLD",
     "OLDER_BUILDS",
@@ -51,7 +52,10 @@ KERNELS = os.environ.get("LAB_KERNELS", "5.10 6.1 6.12 7").split()
 OLDER_BUILDS = {"rules": ["6.12-oldest"]}
 OLDER_INSTEAD = {("random", "6.1"): "6.1-oldest"}
 #: Scenes that boot on the oldest and the newest kernel only. Each takes a minute.
-ENDS = {"crowd", "corners", "dying", "teardown"}
+ENDS = {
+    *("asked", "corners", "counters", "crowd", "dying", "flight", "maps", "path"),
+    *("random_path", "teardown"),
+}
 if "LAB_KERNELS" in os.environ:
     OLDER_BUILDS.clear()
     OLDER_INSTEAD.clear()
@@ -142,7 +146,7 @@ def _symbols(kernel: lab.Kernel) -> list[object]:
 def settled(text: str) -> str:
     """
     Return a report without what differs from one moment to the next: the processes of
-    the host, the one that makes the report among them.
+    the host, the one that makes the report among them, and what was counted.
     """
     lines = []
     for line in text.splitlines():
@@ -150,6 +154,13 @@ def settled(text: str) -> str:
             record = json.loads(line.rstrip(","))
             for key in ("task_count", "tasks"):
                 del record[key]
+            line = json.dumps(record) + line[len(line.rstrip(",")) :]
+        elif line.startswith('{"cpu": '):
+            continue
+        elif line.startswith('{"netns": ') and '"stats": ' in line:
+            record = json.loads(line.rstrip(","))
+            for key in ("stats", "queue_stats", "qdisc_stats"):
+                record.pop(key, None)
             line = json.dumps(record) + line[len(line.rstrip(",")) :]
         lines.append(line)
     return "\n".join(lines)
@@ -181,6 +192,11 @@ class Dump:
         """
         report: dict[str, Any] = json.loads(self.report_text(source, types))
         return report
+
+    @property
+    def symbol_files(self) -> list[object]:
+        """Return the files that have the debug symbols of a report."""
+        return self.symbols[1::2]
 
     @property
     def is_old(self) -> bool:

@@ -13,13 +13,12 @@ from drgn_veth.readers.driver import (
     netdev_driver_name,
 )
 
-from tests.support.booted import Dump
+from tests.support.booted import MODULES, Dump
 
 __all__ = ("TYPES", "devices_of", "of_driver", "program_of")
 
 #: Where a program has its types from: debug symbols, or the kernel itself.
 TYPES = ("dwarf", "btf")
-_MODULES = ("veth", "bonding", "virtio_net", "tun")
 
 
 def program_of(dump: Dump, types: str) -> Program:
@@ -33,7 +32,7 @@ def program_of(dump: Dump, types: str) -> Program:
     if types == "dwarf":
         modules = dump.made.kernel.debug_modules
         prog.load_debug_info(
-            [str(dump.vmlinux), *(str(modules[name]) for name in _MODULES)]
+            [str(dump.vmlinux), *(str(modules[name]) for name in MODULES)]
         )
     else:
         assert use_btf(prog).types == "btf"

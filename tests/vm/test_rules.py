@@ -15,10 +15,13 @@ from typing import Any
 
 from drgn_veth.analysis.attach.question import errno_name
 from drgn_veth.analysis.rules import RULES
+from drgn_veth.readers.bpf_insn import bpf_prog_calls
+from drgn_veth.readers.bpf_prog import bpf_prog_name, for_each_xdp_prog
 import pytest
 
 from tests.support.booted import KERNELS, Dump
 from tests.support.fixes import OF_A_PAIR, RulesRun, rules_run
+from tests.support.kernel import program_of
 
 #: Rules whose symptom none of these kernels need show, and why.
 NOT_SHOWN = {
@@ -28,6 +31,10 @@ NOT_SHOWN = {
     "veth-poll-out-of-range": "likewise",
     "xdp-queue-overflow": "veth_set_channels() and veth_fix_features() prevent it",
     "no-peer": "only an instant under rtnl_mutex",
+    "rps-first-32-cpus": "the lab's machines have fewer",
+    "xdp-behind-dispatcher": "scene maps",
+    "xskmap-without-socket": "scene maps",
+    "af-xdp-no-packets": "scene maps",
     "device-stuck-unregistering": "scene teardown: see test_teardown.py",
     "netns-leaked": "likewise",
 }
@@ -47,6 +54,9 @@ NO_FIX = {
     "mtu-frozen": "it takes a program with fragments, or none",
     "xdp-stale-program": "the pair has to be created again",
     "tx-queue-stuck": "likewise",
+    "rps-isolated-cpus": "masks are as they should be",
+    "xdp-virtio-slow-tx": "it takes more queues in the host",
+    "xdp-no-ethernet-header": "it takes a program for such a device",
 }
 
 
@@ -170,6 +180,17 @@ def _made_worse(run: RulesRun) -> list[str]:
         for finding in run.after
         if finding["severity"] != "info" and place(finding) not in before
     ]
+
+
+def test_programs_that_redirect(rules: Dump) -> None:
+    """The scene has one that calls bpf_redirect()."""
+    prog = program_of(rules, "dwarf")
+    calls = {
+        bpf_prog_name(one): bpf_prog_calls(one, "bpf_xdp_redirect")
+        for one in for_each_xdp_prog(prog)
+    }
+    assert len(calls) >= 6
+    assert [name for name, found in calls.items() if found] == [b"redirect"]
 
 
 def test_every_rule_has_its_symptom(all_rules: dict[str, RulesRun]) -> None:

@@ -88,7 +88,21 @@ def _as_slice(dump: Dump, source: str, types: str, name: str) -> str:
         old = f'"{key}": {json.dumps(said[key])}'
         assert text.count(old, 0, text.index('"namespaces"')) == 1
         text = text.replace(old, f'"{key}": "{value}"', 1)
-    return text
+    return _without_packets(text)
+
+
+def _without_packets(text: str) -> str:
+    # Of packets in flight, a slice only has how many there are: a line is a queue.
+    before, start, rest = text.partition('"in_flight": [\n')
+    queues, end, after = rest.partition("\n],\n")
+    lines = []
+    for line in queues.split(",\n") if start else ():
+        queue = json.loads(line)
+        missing = {"unreadable": "not in a slice"}
+        queue.update(skbs=missing, xdp_frames=missing)
+        queue["oldest"] = missing
+        lines.append(json.dumps(queue))
+    return before + start + ",\n".join(lines) + end + after
 
 
 @pytest.mark.parametrize("given", GIVEN)

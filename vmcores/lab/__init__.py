@@ -6,7 +6,7 @@ PYTHONPATH=vmcores python3 -m lab vmcore --kernel 6.1 --scene zoo
 
 from .host import kernels
 from .host._steps import LabError, cache_dir, need_programs
-from .host.dump import Hook, elf_hook
+from .host.dump import ASKED, Hook, elf_hook
 from .host.kernels import DEFAULT_SERIES, Kernel
 from .host.kernels import get as get_kernel
 from .host.qemu import Died
@@ -14,6 +14,7 @@ from .host.qemu_guest import Guest
 from .host.vmcore import Result, make, scenes
 
 __all__ = (
+    "ASKED",
     "DEFAULT_SERIES",
     "Died",
     "Guest",

@@ -2,6 +2,7 @@
 """Pure functions of a Snapshot."""
 
 __all__ = (
+    "ask",
     "attach",
     "chains",
     "commands",
@@ -10,12 +11,15 @@ __all__ = (
     "explain",
     "filters",
     "held",
+    "in_flight",
+    "limits",
     "missing",
     "modules",
     "names",
     "native",
     "need",
     "netns_names",
+    "path",
     "remedies",
     "rules",
     "shell",

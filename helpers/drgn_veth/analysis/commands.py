@@ -7,7 +7,7 @@ Command lines for a shell on the host; each one enters the network namespace tha
 to run in. Pure functions of a Snapshot.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import os
 from typing import Optional, TypeVar
 
@@ -174,6 +174,23 @@ class Commands:
         if not name:
             return ()
         script = f'for f in "$0"/rx-*/rps_cpus; do echo {rps_mask(cpus)} >"$f"; done'
+        return self._in_sysfs(device, script, f"/sys/class/net/{name}/queues")
+
+    def rps_each(
+        self, device: DeviceRef, masks: Mapping[int, Iterable[int]]
+    ) -> tuple[str, ...]:
+        """
+        Return the command that writes RPS masks.
+
+        :param masks: CPUs, by number of the RX queue; other queues keep their masks
+        """
+        name = _known(device.name)
+        if not name or not masks:
+            return ()
+        script = " && ".join(
+            f'echo {rps_mask(cpus)} >"$0"/rx-{queue}/rps_cpus'
+            for queue, cpus in masks.items()
+        )
         return self._in_sysfs(device, script, f"/sys/class/net/{name}/queues")
 
     def attach_again(

@@ -12,8 +12,10 @@ import ipaddress
 from typing import Any, NamedTuple, Optional
 
 from ..core.nearest import listed, offer
-from ..core.unreadable import Unreadable
-from ..model import Device, Snapshot
+from ..core.unreadable import Maybe
+from ..model import XDP_MODES, Device, QueueInFlight, Snapshot, XdpProgram
+from .in_flight import queues_of
+from .names import names_of
 from .netns_names import FilterError, as_in_snapshot, is_pattern, netns_words
 
 __all__ = (
@@ -48,13 +50,6 @@ class Wanted(NamedTuple):
 _ALL = Wanted()
 
 
-def _names(device: Device) -> Sequence[str]:
-    names = [] if isinstance(device.name, Unreadable) else [device.name]
-    if not isinstance(device.altnames, Unreadable):
-        names.extend(device.altnames)
-    return names
-
-
 def _expect(given: Iterable[object], there: set[Any], otherwise: str) -> None:
     for one in given:
         if one not in there:
@@ -77,14 +72,16 @@ def _like(devices: Sequence[Device], patterns: Sequence[str]) -> list[Device]:
     return [
         device
         for device in devices
-        if any(fnmatch.fnmatchcase(n, p) for n in _names(device) for p in patterns)
+        if any(fnmatch.fnmatchcase(n, p) for n in names_of(device) for p in patterns)
     ]
 
 
 def _named_like(devices: Sequence[Device], patterns: Sequence[str]) -> list[Device]:
     for pattern in patterns:
-        if not any(fnmatch.fnmatchcase(n, pattern) for d in devices for n in _names(d)):
-            there = {name for device in devices for name in _names(device)}
+        if not any(
+            fnmatch.fnmatchcase(n, pattern) for d in devices for n in names_of(d)
+        ):
+            there = {name for device in devices for name in names_of(device)}
             raise FilterError(f"no device matches {pattern!r}; {offer(pattern, there)}")
     return _like(devices, patterns)
 
@@ -132,11 +129,21 @@ def matching(snapshot: Snapshot, wanted: Wanted) -> Sequence[Device]:
     return devices
 
 
+def _maps_of(devices: Iterable[Device]) -> set[object]:
+    # Identifiers of the maps that their programs reach.
+    ids: set[object] = set()
+    for device in devices:
+        for program in (getattr(device.xdp, mode) for mode in XDP_MODES):
+            if isinstance(program, XdpProgram) and isinstance(program.maps, tuple):
+                ids.update(program.maps)
+    return ids
+
+
 def keep(snapshot: Snapshot, wanted: Wanted) -> Snapshot:
     """
     Return a Snapshot that is whole in itself: the devices that match all filters, the
-    pairs with such a device at either end, both ends of these, and all their
-    namespaces. What matched is marked.
+    pairs with such a device at either end, both ends of these, all their namespaces,
+    and the maps that their programs reach. What matched is marked.
 
     :raises FilterError: see :func:`matching()`
     """
@@ -156,6 +163,7 @@ def keep(snapshot: Snapshot, wanted: Wanted) -> Snapshot:
     )
     given = frozenset(wanted.netns or ())
     places = given.union(device.netns for device in devices)
+    maps = _maps_of(devices)
     return snapshot._replace(
         namespaces=tuple(
             n._replace(matched=True) if n.inum in given else n
@@ -164,7 +172,15 @@ def keep(snapshot: Snapshot, wanted: Wanted) -> Snapshot:
         ),
         devices=devices,
         pairs=pairs,
+        in_flight=_in_flight(snapshot, devices),
+        maps=tuple(map for map in snapshot.maps if map.id in maps),
     )
+
+
+def _in_flight(
+    snapshot: Snapshot, devices: Sequence[Device]
+) -> Maybe[Optional[tuple[QueueInFlight, ...]]]:
+    return None if snapshot.in_flight is None else queues_of(snapshot, devices)
 
 
 def matched_only(kept: Snapshot) -> Snapshot:
@@ -190,7 +206,7 @@ def _nowhere(devices: Sequence[Device], name: str, wanted: Wanted) -> FilterErro
     where = "in any network namespace"
     if wanted.netns is not None:
         where = f"in the network namespace {' or '.join(wanted.netns_given)}"
-    there = {other for device in devices for other in _names(device)}
+    there = {other for device in devices for other in names_of(device)}
     return FilterError(f"no device named {name!r} {where}; {offer(name, there)}")
 
 
@@ -215,7 +231,7 @@ def named(
     found: list[Device] = []
     for given in names:
         name = as_in_snapshot(given)
-        same = [device for device in devices if name in _names(device)]
+        same = [device for device in devices if name in names_of(device)]
         pattern = not same and is_pattern(name)
         if pattern:
             same = _like(devices, [name])

@@ -7,7 +7,10 @@ from typing import Optional
 from ..core.unreadable import Unreadable
 from ..model import Holder
 
-__all__ = ("kinds", "way_in", "who")
+__all__ = ("NO_WAY_IN", "kinds", "way_in", "who")
+
+#: Why no command enters it.
+NO_WAY_IN = "/proc has no file of it that a process has open"
 
 _KINDS = (
     ("fd", "open file of it", "open files of it"),

@@ -6,7 +6,7 @@ from typing import Union
 from ..core.unreadable import Unreadable
 from ..model import Device, DeviceRef
 
-__all__ = ("name_from", "name_of", "of_peer", "where")
+__all__ = ("name_from", "name_of", "names_of", "of_peer", "where")
 
 
 def name_of(device: Union[Device, DeviceRef]) -> str:
@@ -14,6 +14,14 @@ def name_of(device: Union[Device, DeviceRef]) -> str:
     if isinstance(device.name, Unreadable):
         return f"device {device.net_device:#x}"
     return device.name
+
+
+def names_of(device: Device) -> list[str]:
+    """Return the name and the altnames of a device, as far as they could be read."""
+    names = [] if isinstance(device.name, Unreadable) else [device.name]
+    if not isinstance(device.altnames, Unreadable):
+        names.extend(device.altnames)
+    return names
 
 
 def _netns(device: Device) -> str:

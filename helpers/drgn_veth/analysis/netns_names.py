@@ -7,7 +7,7 @@ What users call a namespace: its label, a name, a path, a number, a process, a
 container. Pure functions.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import fnmatch
 import posixpath
 import re
@@ -16,6 +16,7 @@ from typing import Callable, Optional
 from ..core.nearest import listed, nearest
 from ..core.unreadable import Unreadable
 from ..model import Namespace, Snapshot
+from .names import names_of
 
 __all__ = (
     "FilterError",
@@ -37,6 +38,8 @@ _NETNS_LINK = re.compile(r"net:\[(\d+)\]")  # readlink /proc/PID/ns/net
 _LABEL = re.compile(r"(.+)@(\d+)", re.DOTALL)
 _PID = re.compile(r"pid:(\d{1,10})")
 _PATTERN = re.compile(r"[*?[]")
+_CONTAINER, _POD = 12, 36  # characters of an identifier that tell it from others
+_Ids = Mapping[str, str]  # what an identifier is with its runtime, docker:9f86...
 
 
 class FilterError(ValueError):
@@ -112,6 +115,10 @@ def _none(snapshot: Snapshot, text: str) -> FilterError:
         for namespace in snapshot.namespaces
         for name in _names(namespace)
     }
+    if any(text in names_of(device) for device in snapshot.devices):
+        return FilterError(
+            f"no network namespace is called {text}, but a device is: --device {text}"
+        )
     near = [named[name] for name in nearest(text, named)]
     words = listed(map(netns_words, snapshot.namespaces), near)
     unread = [namespace.names for namespace in snapshot.namespaces]
@@ -153,44 +160,59 @@ def find_netns(snapshot: Snapshot, given: str) -> int:
     )
 
 
+def _short(ids: set[str], most: int) -> str:
+    # What begins no other one; and enough of each.
+    short = {one[:most] for one in ids}
+    return listed(short if len(short) == len(ids) else ids)
+
+
 def _of_container(
-    snapshot: Snapshot, what: str, prefix: str, of: Callable[[Namespace], set[str]]
+    snapshot: Snapshot, what: str, prefix: str, of: Callable[[Namespace], _Ids]
 ) -> frozenset[int]:
     # The namespaces of one container or pod, by the first characters of its identifier.
     there: set[str] = set()
     found: set[str] = set()
     matching = []
+    most = _POD if what == "pod" else _CONTAINER
     for namespace in snapshot.namespaces:
         ids = of(namespace)
-        there |= ids
-        mine = {one for one in ids if prefix and one.startswith(prefix)}
-        found |= mine
-        if mine:
+        there |= set(ids)
+        mine = {
+            one
+            for one, label in ids.items()
+            if one.startswith(prefix) or (":" in prefix and label.startswith(prefix))
+        }
+        found |= mine if prefix else set()
+        if prefix and mine:
             matching.append(namespace)
     if prefix in found:
         found = {prefix}
         matching = [n for n in matching if prefix in of(n)]
     if not found:
         raise FilterError(
-            f"no {what} begins with {prefix!r}; available: {listed(there) or 'none'}"
+            f"no {what} begins with {prefix!r}; available: "
+            f"{_short(there, most) or 'none'}"
         )
     if len(found) > 1:
         raise FilterError(
-            f"{len(found)} {what}s begin with {prefix!r}; choose one: {listed(found)}"
+            f"{len(found)} {what}s begin with {prefix!r}; choose one: "
+            f"{_short(found, most)}"
         )
     return _inums(matching)
 
 
-def _containers(namespace: Namespace) -> set[str]:
-    containers = namespace.containers
-    return {c.id for c in containers} if isinstance(containers, tuple) else set()
-
-
-def _pods(namespace: Namespace) -> set[str]:
+def _containers(namespace: Namespace) -> _Ids:
     containers = namespace.containers
     if not isinstance(containers, tuple):
-        return set()
-    return {c.pod for c in containers if c.pod is not None}
+        return {}
+    return {c.id: f"{c.runtime or 'container'}:{c.id}" for c in containers}
+
+
+def _pods(namespace: Namespace) -> _Ids:
+    containers = namespace.containers
+    if not isinstance(containers, tuple):
+        return {}
+    return {c.pod: c.pod for c in containers if c.pod is not None}
 
 
 def _of_pid(

@@ -19,6 +19,7 @@ from ..core.english import number_list
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, RpsQueue, Snapshot, XpsQueue
 from .commands import Commands
+from .limits import can_have_channels, can_have_mtu
 from .names import name_from
 
 __all__ = ("ATTACHES_AGAIN", "Fixes", "Remedy")
@@ -114,9 +115,11 @@ class Fixes(Commands):
         raised = rx is not None and (isinstance(real_rx, Unreadable) or rx > real_rx)
         if raised and not _may_raise_rx(device):
             return Remedy()
-        commands = self.channels(
-            device.ref, None if rx == real_rx else rx, None if tx == real_tx else tx
-        )
+        rx_word, tx_word = None if rx == real_rx else rx, None if tx == real_tx else tx
+        commands = self.channels(device.ref, rx_word, tx_word)
+        # What veth_set_channels() itself refuses may be well after a first command.
+        if not can_have_channels(device, rx_word, tx_word):
+            return Remedy()
         return Remedy(commands, self._lost_with_queues(device, seen_from, rx, tx))
 
     def _lost_with_queues(
@@ -179,6 +182,8 @@ class Fixes(Commands):
         team; none if that has no larger one.
         """
         owner = self._to_lower(device, mtu)
+        if owner is not None and not can_have_mtu(owner, mtu):
+            return Remedy()
         effect = None
         if owner is not None and owner is not device:
             effect = f"lowers the MTU of all ports of {name_from(owner, device)}"

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Quoting of words for a shell, and masks of CPUs for the kernel."""
+"""Words of a shell command and their quotes, and masks of CPUs for the kernel."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 import re
 import shlex
+from typing import NamedTuple
 
-__all__ = ("rps_mask", "shell_quote")
+__all__ = ("Char", "rps_mask", "shell_chars", "shell_quote", "shell_words")
 
 
 def shell_quote(word: str) -> str:
@@ -31,6 +32,48 @@ def _lone_byte(match: "re.Match[str]") -> str:
 def _octal(c: str) -> str:
     data = c.encode("utf-8", "surrogateescape")
     return "".join(f"\\{byte:03o}" for byte in data)
+
+
+class Char(NamedTuple):
+    """A character of a command, as a shell sees it."""
+
+    char: str
+    literal: bool  #: within '...', where a backslash is one
+    free: bool  #: neither quoted nor escaped: a blank here ends a word
+
+
+def shell_chars(command: str) -> Iterator[Char]:
+    """
+    Yield the characters of a command such as :func:`shell_quote()` helps to make;
+    ``"$(printf -- '...')"`` is one word, too.
+    """
+    outer = inner = previous = ""
+    escaped = False
+    for char in command:
+        yield Char(char, inner == "'", not (outer or inner or escaped))
+        if escaped:
+            escaped = False
+        elif char == "\\" and inner != "'":
+            escaped = True
+        elif char in "'\"" and inner in ("", char):
+            inner = "" if inner else char
+        elif char == "(" and inner == '"' and previous == "$":
+            outer, inner = inner, ""
+        elif char == ")" and outer and not inner:
+            outer, inner = "", outer
+        previous = char
+
+
+def shell_words(command: str) -> Iterator[str]:
+    """Yield the words of a command as written, with their quotes."""
+    word = ""
+    for char, _, free in shell_chars(command):
+        if char == " " and free:
+            yield word
+            word = ""
+        else:
+            word += char
+    yield word
 
 
 def rps_mask(cpus: Iterable[int]) -> str:

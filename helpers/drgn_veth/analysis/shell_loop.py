@@ -7,34 +7,15 @@ A loop of the shell in place of commands that differ in nothing but a name and a
 namespace, such as :mod:`drgn_veth.analysis.commands` makes. Pure functions of strings.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
-__all__ = ("combined", "shell_words")
+from .shell import shell_words
+
+__all__ = ("combined",)
 
 # What begins a command that enters a namespace, with the namespace for "*".
 _WAYS = (("ip", "netns", "exec", "*"), ("nsenter", "--net=*"))
-
-
-def shell_words(command: str) -> Iterator[str]:
-    """Yield the words of a command as written, with their quotes."""
-    word = ""
-    quote = ""
-    escaped = False
-    for char in command:
-        if char == " " and not quote and not escaped:
-            yield word
-            word = ""
-            continue
-        word += char
-        if escaped:
-            escaped = False
-        elif char == "\\" and quote != "'":
-            escaped = True
-        elif char in "'\"" and quote in ("", char):
-            # '...' takes no backslash.
-            quote = "" if quote else char
-    yield word
 
 
 # What is in front of the name of a device.

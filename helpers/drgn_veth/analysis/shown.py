@@ -54,6 +54,11 @@ def _has_program(device: Device) -> bool:
     return not (xdp.generic is xdp.driver is xdp.offload is None)
 
 
+def _has_sockets(device: Device) -> bool:
+    # A value that could not be read is named elsewhere.
+    return not isinstance(device.af_xdp, Unreadable) and bool(device.af_xdp)
+
+
 def _has_rps(device: Device) -> bool:
     rps = device.rps
     return isinstance(rps, Unreadable) or any(q.cpus or q.flow_entries for q in rps)
@@ -64,7 +69,9 @@ def _rank(end: End, worst: Mapping[int, str]) -> int:
     severity = worst.get(end.net_device)
     if severity is not None:
         return (ERROR, WARNING).index(severity)
-    if end.off_list is not None or isinstance(end, DeviceRef) or _has_program(end):
+    if end.off_list is not None or isinstance(end, DeviceRef):
+        return 2
+    if _has_program(end) or _has_sockets(end):
         return 2
     return 3 if _has_rps(end) else _PLAIN
 
@@ -80,7 +87,8 @@ def _rows(kept: Snapshot, worst: Mapping[int, str]) -> list[tuple[End, ...]]:
     for device in kept.devices:
         if device.net_device in ends:
             continue
-        if device.matched or device.net_device in worst or _has_program(device):
+        told = device.matched or device.net_device in worst
+        if told or _has_program(device) or _has_sockets(device):
             rows.append((device,))
     return rows
 
@@ -94,8 +102,8 @@ def shown(
     kept: Snapshot, found: Sequence[Finding], most: Optional[int] = None
 ) -> Shown:
     """
-    Return the pairs, and the devices in no pair that have a program, an error or a
-    warning, or that a filter matches.
+    Return the pairs, and the devices in no pair that have a program, an AF_XDP socket,
+    an error or a warning, or that a filter matches.
 
     :param found: The findings on them
     :param most: Rows, one for each device. If there are more, only those with findings,

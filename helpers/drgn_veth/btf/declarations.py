@@ -28,6 +28,10 @@ VARIABLES: Mapping[str, str] = {
     "btf_modules": "struct list_head",
     # From v6.9 on; before, it is a member of struct net.
     "dev_unreg_count": "atomic_t",
+    # From v5.18 on; before, the next two.
+    "housekeeping": "struct housekeeping",
+    "housekeeping_flags": "unsigned int",
+    "housekeeping_mask": "cpumask_var_t",
     "init_net": "struct net",
     "init_pid_ns": "struct pid_namespace",
     "init_task": "struct task_struct",
@@ -49,6 +53,7 @@ VARIABLES: Mapping[str, str] = {
     # Up to v6.8; then it is a member of net_hotdata.
     "rps_sock_flow_table": "struct rps_sock_flow_table *",
     "rtnl_mutex": "struct mutex",
+    "softnet_data": "struct softnet_data",
     "socket_file_ops": "const struct file_operations",
     "super_blocks": "struct list_head",
 }
@@ -62,13 +67,21 @@ OPTIONAL_MODULE_TYPES: tuple[tuple[str, str], ...] = (
     ("struct ipvl_dev", "ipvlan"),
     ("struct macvlan_dev", "macvlan"),
     ("struct net_bridge_port", "bridge"),
+    ("struct tun_file", "tun"),
+    ("struct tun_struct", "tun"),
+    ("struct virtnet_info", "virtio_net"),
     ("struct vlan_dev_priv", "8021q"),
+    # Up to v6.6; then it is the kernel's own.
+    ("struct pcpu_dstats", "vrf"),
 )
 
 # Functions whose code the readers look at, with the names that compilers give them: see
-# drgn_veth.core.messages.
+# drgn_veth.core.messages. Of the last two, only where they are.
 FUNCTIONS: tuple[str, ...] = tuple(
     name + suffix
-    for name in ("dev_change_xdp_fd", "dev_xdp_attach", "dev_xdp_install")
+    for name in (
+        *("dev_change_xdp_fd", "dev_xdp_attach", "dev_xdp_install"),
+        "ethnl_set_channels",
+    )
     for suffix in ("", ".isra.0", ".constprop.0", ".part.0")
-) + ("netdev_run_todo",)
+) + ("netdev_run_todo", "dev_get_tstats64", "ip_tunnel_get_stats64")

@@ -32,6 +32,9 @@ _MOST_KIND = 64  # bytes; longer than any kind
 
 #: Where there are objects of a type.
 _FROM: Mapping[str, str] = {
+    "bpf_cpu_map_entry": "for_each_cpumap_entry() returns one",
+    "bpf_dtab_netdev": "for_each_devmap_entry() returns one",
+    "bpf_map": "for_each_used_map() returns one",
     "bpf_prog": "dev_xdp_prog() and for_each_xdp_prog() return one",
     "bpf_xdp_link": "dev_xdp_link() and for_each_xdp_link() return one",
     "net": "find_net() and dev_net() return one",
@@ -39,6 +42,7 @@ _FROM: Mapping[str, str] = {
     "netdev_rx_queue": "netdev_rx_queue() returns one",
     "rps_map": "netdev_rps_map() returns one",
     "task_struct": "find_task() returns one",
+    "xdp_sock": "for_each_xdp_sock() returns one",
     "veth_rq": "veth_rqs() returns the first of them",
 }
 _FROM_NAME: Mapping[str, str] = {

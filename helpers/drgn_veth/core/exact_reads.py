@@ -5,7 +5,7 @@ Reading no more than is needed
 
 Each read takes about the same time, however long it is. So where several values lie
 near each other, one read takes all that is between them. A slice keeps what is read,
-and what is between may be someone else's: there, each value is read by itself.
+and what is between may belong to another object: there, each value is read by itself.
 """
 
 from drgn import Program

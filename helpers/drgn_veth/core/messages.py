@@ -15,6 +15,9 @@ __all__ = (
     "BACK_PRESSURE",
     "BOND_MODE",
     "BOUND_IN_SKB",
+    "CHANNELS_AF_XDP",
+    "CHANNELS_BUSY",
+    "CHANNELS_MESSAGES",
     "CPUMAP",
     "DEVMAP",
     "DRIVER_MESSAGES",
@@ -23,6 +26,11 @@ __all__ = (
     "LINK_IN_PLACE",
     "MEMORY_PROVIDER",
     "MTU_MAXIMUM",
+    "NETNS_ALTNAME",
+    "NETNS_IFINDEX",
+    "NETNS_IMMUTABLE",
+    "NETNS_NAME",
+    "NETNS_UNREGISTERED",
     "NOT_EXPECTED",
     "NO_OPERATION",
     "NO_REPLACE",
@@ -44,6 +52,7 @@ __all__ = (
     "VIRTIO_LRO_CSUM",
     "VIRTIO_MTU",
     "VIRTIO_MTU_FRAGS",
+    "VIRTIO_SLOW_TX",
     "XDP_ATTACH_ALWAYS",
     "XDP_ATTACH_FUNCTIONS",
     "XDP_ATTACH_MESSAGES",
@@ -81,11 +90,34 @@ VETH_PEER = "veth: Cannot set XDP when peer is detached"
 VETH_MTU = "veth: Peer MTU is too large to set XDP"
 VETH_QUEUES = "veth: XDP expects number of rx queues not less than peer tx queues"
 
+# net/core/dev.c: __dev_change_net_namespace(). Older kernels say nothing.
+NETNS_IMMUTABLE = "The interface netns is immutable"
+NETNS_UNREGISTERED = "The interface isn't registered"
+NETNS_NAME = "An interface with the same name exists in the target netns"
+NETNS_ALTNAME = "An interface with the altname %s exists in the target netns"
+NETNS_IFINDEX = "The ifindex %d is not available in the target netns"
+
 # net/core/dev.c: dev_validate_mtu(), netdev_wait_allrefs_any(), get_rps_cpu()
 MTU_MAXIMUM = "mtu greater than device maximum"
 UNREGISTER = "unregister_netdevice: waiting for %s to become free. Usage count = %d"
+#: Since v5.13; a line of the log.
+VIRTIO_SLOW_TX = (
+    "XDP request %i queues but max is %i. XDP_TX and XDP_REDIRECT will operate in a "
+    "slower locked tx mode."
+)
 RPS_QUEUE = "%s received packet on queue %u, but number of RX queues is %u"
 
+# net/ethtool/channels.c: ethnl_set_channels(). The newest kernels have neither, but
+# netdev_queue_busy().
+CHANNELS_AF_XDP = (
+    "requested channel counts are too low for existing zerocopy AF_XDP sockets"
+)
+CHANNELS_BUSY = (
+    "requested channel counts are too low due to busy queues (AF_XDP or queue leasing)"
+)
+CHANNELS_MESSAGES: tuple[bytes, ...] = tuple(
+    message.encode() for message in (CHANNELS_AF_XDP, CHANNELS_BUSY)
+)
 # What these functions report by netlink_ext_ack: in the order of the checks in v7.2,
 # then messages that only older kernels have.
 XDP_ATTACH_MESSAGES: tuple[bytes, ...] = tuple(

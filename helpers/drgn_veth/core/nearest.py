@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What somebody may have meant who named something that is not there."""
+"""What may have been meant by a name that is not there."""
 
 from collections.abc import Iterable
 import difflib

@@ -49,9 +49,11 @@ __all__ = (
     "Members",
     "array",
     "array_or_pointer",
+    "counter",
     "kind_of",
     "members_of",
     "number",
+    "optional_counter",
     "optional_number",
     "optional_pointer",
     "optional_pointer_or_number",
@@ -70,6 +72,8 @@ class Kind(enum.Flag):
     NUMBER = enum.auto()
     POINTER = enum.auto()
     ARRAY = enum.auto()
+    #: A number, or structs around one: u64_stats_t, atomic_t and the like.
+    COUNTER = enum.auto()
 
 
 class Member(NamedTuple):
@@ -93,14 +97,27 @@ class Members:
 # The return type is that of the value in a record, as with dataclasses.field().
 
 
-def number(path: str) -> Maybe[int]:
+def number(*paths: str) -> Maybe[int]:
     """Declare an integer, a bool or an enum."""
-    return cast("Maybe[int]", Member((path,), Kind.NUMBER))
+    return cast("Maybe[int]", Member(paths, Kind.NUMBER))
 
 
 def optional_number(path: str) -> Maybe[Optional[int]]:
     """Declare the same, None in kernels without it."""
     return cast("Maybe[Optional[int]]", Member((path,), Kind.NUMBER, True))
+
+
+def counter(*paths: str) -> Maybe[int]:
+    """
+    Declare what is an integer in some kernels, and a ``u64_stats_t``, ``atomic_t`` or
+    ``atomic_long_t`` in others.
+    """
+    return cast("Maybe[int]", Member(paths, Kind.COUNTER))
+
+
+def optional_counter(path: str) -> Maybe[Optional[int]]:
+    """Declare the same, None in kernels without it."""
+    return cast("Maybe[Optional[int]]", Member((path,), Kind.COUNTER, True))
 
 
 def pointer(*paths: str) -> Maybe[int]:
@@ -191,6 +208,17 @@ def _find(type: drgn.Type, path: str) -> _Place:
     return _Place(offset, type, bits)
 
 
+def _inside(type: drgn.Type) -> drgn.Type:
+    # The number in structs that have nothing but it.
+    type = _without_typedefs(type)
+    while type.kind in (TypeKind.STRUCT, TypeKind.UNION) and type.members:
+        inner = _without_typedefs(type.members[0].type)
+        if inner.size != type.size:
+            break
+        type = inner
+    return type
+
+
 def _place(type: drgn.Type, member: Member) -> Union[_Place, Unreadable, None]:
     where = f"{type.type_name()}.{member.paths[0]}"
     for path in member.paths:
@@ -200,7 +228,11 @@ def _place(type: drgn.Type, member: Member) -> Union[_Place, Unreadable, None]:
             continue
         except TypeError as e:
             return Unreadable(f"{where} has an unexpected type: {e}")
+        if member.kind is Kind.COUNTER:
+            found = found._replace(type=_inside(found.type))
         kind = kind_of(found.type)
+        if kind is Kind.NUMBER and member.kind is Kind.COUNTER:
+            kind = Kind.COUNTER
         if kind is None or kind not in member.kind or not _is_decodable(found):
             name = found.type.type_name()
             return Unreadable(f"{where} has an unexpected type: {name}")
@@ -282,6 +314,16 @@ class Layout(Generic[R]):
         )
         make = functools.partial(tuple.__new__, record)
         self._make = cast("Callable[[Iterable[object]], R]", make)
+
+    def check(self) -> None:
+        """
+        See that there are all members that are not optional.
+
+        :raises LookupError: if one is missing, or is of another kind
+        """
+        for why in self._missing.values():
+            if why is not None:
+                raise LookupError(why.reason)
 
     def _apart(self, codes: Mapping[str, str]) -> list[str]:
         # The names of the values in the order of the struct, without overlapping ones.

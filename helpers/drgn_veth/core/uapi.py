@@ -8,6 +8,8 @@ them. They are user space API and never change.
 """
 
 __all__ = (
+    "ARPHRD_ETHER",
+    "ARPHRD_LOOPBACK",
     "BPF_XDP_CPUMAP",
     "BPF_XDP_DEVMAP",
     "ETH_HLEN",
@@ -33,6 +35,10 @@ __all__ = (
     "XDP_FLAGS_UPDATE_IF_NOEXIST",
     "XDP_PACKET_HEADROOM",
 )
+
+# include/uapi/linux/if_arp.h
+ARPHRD_ETHER = 1
+ARPHRD_LOOPBACK = 772
 
 # include/uapi/linux/bpf.h
 XDP_PACKET_HEADROOM = 256  # bytes

@@ -3,7 +3,10 @@
 
 from typing import TypeVar, Union
 
-__all__ = ("Maybe", "Unreadable")
+__all__ = ("NOT_IN_SLICE", "Maybe", "Unreadable")
+
+#: Why packets are unreadable that a slice leaves out.
+NOT_IN_SLICE = "not in a slice"
 
 T = TypeVar("T")
 

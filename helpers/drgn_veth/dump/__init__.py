@@ -6,5 +6,6 @@ __all__ = (
     "file_kind",
     "kdump",
     "partial",
+    "slice_note",
     "vmcoreinfo",
 )

@@ -43,6 +43,9 @@ FACES: Mapping[str, Face] = {
     "netns": Face("netns_report", SCRIPTS.netns, "whose the network namespaces are"),
     "xdp": Face("xdp", None, "the XDP programs, and who holds them"),
     "rps": Face("rps", None, "where RPS, RFS and XPS steer packets"),
+    "path": Face(
+        "veth_path", "veth_path.py", "where the packets of a device go, step by step"
+    ),
     "explain": Face(
         "explain",
         SCRIPTS.explain,

@@ -14,7 +14,16 @@ from ..core.errors import attempt
 from ..core.salvage import Salvage
 from ..core.text import decode
 from ..core.unreadable import Unreadable
-from ..model import Container, Device, Namespace, Snapshot, Task, XdpProgram
+from ..model import (
+    AfXdpSocket,
+    Container,
+    Device,
+    Map,
+    Namespace,
+    Snapshot,
+    Task,
+    XdpProgram,
+)
 from ..readers.cgroup import Cgroups
 from ..readers.task import Tasks
 
@@ -74,6 +83,21 @@ def _of_device(device: Device) -> Iterator[tuple[str, str]]:
     for mode in (device.xdp.generic, device.xdp.driver, device.xdp.offload):
         if isinstance(mode, XdpProgram):
             yield from (("program", text) for text in _texts(mode.name))
+            if isinstance(mode.extensions, tuple):
+                for extension in mode.extensions:
+                    texts = _texts(extension.name, extension.function)
+                    yield from (("program", text) for text in texts)
+    for program in device.tc if isinstance(device.tc, tuple) else ():
+        yield from (("program", text) for text in _texts(program.name))
+    for socket in device.af_xdp if isinstance(device.af_xdp, tuple) else ():
+        yield from (("process", text) for text in _texts(socket.comm))
+
+
+def _of_map(map: Map) -> Iterator[tuple[str, str]]:
+    yield from (("map", text) for text in _texts(map.name))
+    for entry in map.entries if isinstance(map.entries, tuple) else ():
+        if isinstance(entry.socket, AfXdpSocket):
+            yield from (("process", text) for text in _texts(entry.socket.comm))
 
 
 def _cgroups(prog: Program) -> Iterator[tuple[str, str]]:
@@ -96,6 +120,8 @@ def _all(prog: Program, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
         yield from _of_namespace(namespace)
     for device in snapshot.devices:
         yield from _of_device(device)
+    for map in snapshot.maps:
+        yield from _of_map(map)
     for link in snapshot.links:
         yield from (("path", text) for text in _texts(link.pins))
     if not isinstance(snapshot.programs, Unreadable):

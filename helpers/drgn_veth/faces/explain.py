@@ -20,6 +20,7 @@ from ..analysis.netns_names import FilterError
 from ..analysis.rules.finding import Finding
 from ..core.unreadable import Unreadable
 from ..render import explain as render
+from ..render import explain_json
 from ..render.explain import Here
 from . import opening
 from .filtering import wanted
@@ -75,6 +76,12 @@ def parser() -> argparse.ArgumentParser:
     only = p.add_argument_group("filters", "They choose among the devices of a target.")
     add_filter_options(only)
     output = p.add_argument_group("output")
+    output.add_argument(
+        "--format",
+        choices=("table", "json"),
+        default="table",
+        help="table (the default) for people; json, see docs/json.md",
+    )
     add_color_option(output)
     add_output_options(output)
     add_target_options(p)
@@ -84,8 +91,9 @@ def parser() -> argparse.ArgumentParser:
 def _here(
     prog: Optional[Program], args: argparse.Namespace, topics: list[Topic]
 ) -> Here:
+    about_rules = any(topic.rule is not None for topic in topics)
     target = opening.open_target(prog, args)
-    snapshot = opening.take(target)
+    snapshot = opening.take(target, traffic=about_rules)
     release = snapshot.target.release
     name = "this kernel" if isinstance(release, Unreadable) else str(release)
     try:
@@ -93,7 +101,7 @@ def _here(
     except FilterError as e:
         raise UsageError(str(e)) from None
     found: tuple[Finding, ...] = ()
-    if any(topic.rule is not None for topic in topics):
+    if about_rules:
         matched = {device.net_device for device in devices}
         found = tuple(
             finding
@@ -131,15 +139,21 @@ def explanation(
     :raises UsageError: if nothing is called so
     """
     style = style_for(args.output, args.color)
-    if not given:
-        return render.index(style)
+    if args.format not in ("table", "json"):
+        raise UsageError(f"an explanation has no --format {args.format}: table or json")
     try:
         topics = find_topics(given)
     except UnknownTopicError as e:
         raise UsageError(str(e)) from None
     here = None
-    if prog is not None or args.core is not None or args.qemu is not None:
+    if not topics:
+        pass  # A list of all that can be asked for reads no kernel.
+    elif prog is not None or args.core is not None or args.qemu is not None:
         here = _here(prog, args, topics)
+    if args.format == "json":
+        return explain_json.render(topics, here)
+    if not topics:
+        return render.index(style)
     return "\n".join(render.topic(topic, style, here) for topic in topics)
 
 

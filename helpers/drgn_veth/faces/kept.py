@@ -7,7 +7,7 @@ A dump does not change: at a prompt, all commands show the same Snapshot.
 """
 
 from collections.abc import Hashable
-from typing import Callable
+from typing import Callable, Optional
 
 from drgn import Program, ProgramFlags
 
@@ -30,17 +30,23 @@ def _symbols(prog: Program) -> Hashable:
     return files, tuple(prog.enabled_type_finders())
 
 
-def kept_or_taken(prog: Program, take: Callable[[Program], Snapshot]) -> Snapshot:
+def kept_or_taken(
+    prog: Program, take: Callable[[Program, bool], Snapshot], traffic: bool
+) -> Snapshot:
     """
     Return the Snapshot that is kept of a program, or a new one.
 
     :param take: Takes one
+    :param traffic: Whether it has to tell where packets go. One that does serves those
+        who do not ask for it, too.
     """
-    kept = prog.cache.get(_CACHE)
+    kept: Optional[dict[Hashable, tuple[Snapshot, bool]]] = prog.cache.get(_CACHE)
     if kept is None:
-        return take(prog)
+        return take(prog, traffic)
     symbols = _symbols(prog)
-    if symbols not in kept:
+    snapshot, has_traffic = kept.get(symbols, (None, False))
+    if snapshot is None or traffic and not has_traffic:
         kept.clear()
-        kept[symbols] = take(prog)
-    return kept[symbols]
+        snapshot = take(prog, traffic)
+        kept[symbols] = snapshot, traffic
+    return snapshot

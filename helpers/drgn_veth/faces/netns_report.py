@@ -25,7 +25,7 @@ from .options import (
     new_parser,
     parse,
 )
-from .output import check_output, write_output
+from .output import write_output
 from .shown import Shown
 from .terminal import style_for
 
@@ -54,7 +54,8 @@ in the table:
   INODE      its inode number: readlink /proc/PID/ns/net
   TASKS      processes in it, lowest PIDs first; without one, where it is mounted, or
              what else keeps it alive
-  CONTAINERS whose processes these are
+  OTHER CONTAINERS
+             whose processes these are, besides the one that NETNS names
   HOST NAME  of its first process
   ?          could not be read; --format json says why
 
@@ -125,6 +126,7 @@ def _render(args: argparse.Namespace, kept: Snapshot, whole: Snapshot) -> str:
     parts = [netns.table(kept, style)]
     if args.with_devices:
         parts.append(table.devices(kept, whole.devices, style))
+    parts.append(netns.ways_in(kept, style))
     return joined([*parts, head.totals(kept, (), style)])
 
 
@@ -135,11 +137,9 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
 
 def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     """Do what the options say, and return the namespaces that were shown."""
-    check_output(args.output, opening.inputs(prog, args))
     check_format(args.format)
     args.netns = [*args.netns, *args.names]
-    target = opening.open_target(prog, args)
-    whole = opening.take(target)
+    target, whole = opening.opened(prog, args, args.format == "json")
     kept = keep_wanted(target, whole, args)
     text = _render(args, kept, whole)
     write_output(text, args.output, opening.inputs(target, args))

@@ -37,11 +37,12 @@ from .damage import (
 )
 from .kcore import why_no_kcore
 from .kept import kept_or_taken
+from .output import check_output
 from .progress import working
 from .status import TargetError, UsageError, warn
 from .symbols import check_file, check_symbols, debug_files, load_symbols
 
-__all__ = ("inputs", "open_target", "take")
+__all__ = ("inputs", "open_target", "opened", "take")
 
 _NEEDS_ROOT = (
     "the running kernel needs root (sudo) and /proc/kcore; for a dump use -c CORE"
@@ -252,15 +253,17 @@ def _get_types(prog: Program, system_map: Optional[str]) -> None:
         )
 
 
-def take(prog: Program) -> Snapshot:
+def take(prog: Program, traffic: bool = False) -> Snapshot:
     """
     Take a Snapshot, and warn if the dump is incomplete.
 
+    :param traffic: Whether it has to tell where packets go: see
+        :func:`~drgn_veth.snapshot.take_snapshot()`
     :raises TargetError: if nothing can be read
     """
     try:
         with working("reading devices and namespaces"):
-            snapshot = kept_or_taken(prog, take_something)
+            snapshot = kept_or_taken(prog, take_something, traffic)
     except UnreadTargetError as e:
         raise unread(
             prog,
@@ -269,3 +272,19 @@ def take(prog: Program) -> Snapshot:
         ) from None
     warn_of_part(prog)
     return snapshot
+
+
+def opened(
+    prog: Optional[Program], args: argparse.Namespace, traffic: bool = False
+) -> tuple[Program, Snapshot]:
+    """
+    Open the target that the options name, and take a Snapshot.
+
+    :param prog: The program that drgn has set up, None without drgn
+    :param traffic: As for :func:`take()`
+    :raises UsageError: if the output would be written over an input
+    :raises TargetError: if nothing can be read
+    """
+    check_output(args.output, inputs(prog, args))
+    target = open_target(prog, args)
+    return target, take(target, traffic)

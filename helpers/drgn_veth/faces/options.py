@@ -9,12 +9,14 @@ Which target to read, and where the output goes.
 import argparse
 from collections.abc import Sequence
 import importlib.util
+import re
 import sys
-from typing import Any, Optional
+from typing import Any, NoReturn, Optional
 
 import drgn
 from drgn_veth_start import COMMAND, name_in_messages
 
+from ..core.nearest import nearest
 from ..core.version import VERSION
 from ..core.xdp_modes import mode_named
 from .commands import as_typed, in_words_of_command
@@ -78,6 +80,9 @@ def _say(message: str) -> None:
         raise UsageError(f"standard output: {e.strerror}") from None
 
 
+_ARGUMENT = re.compile(r"^argument (?=-)")
+
+
 class _Parser(argparse.ArgumentParser):
     def _print_message(self, message: str, file: Any = None) -> None:
         # argparse says nothing if the help cannot be written.
@@ -85,6 +90,20 @@ class _Parser(argparse.ArgumentParser):
             _say(message)
         else:
             super()._print_message(message, file)
+
+    def error(self, message: str) -> NoReturn:
+        # argparse would print the usage, too: ten lines that do not say what is wrong.
+        message = _ARGUMENT.sub("", message)
+        said = "" if "(choose from " in message else f"; {self._advice(message)}"
+        raise UsageError(message + said)
+
+    def _advice(self, message: str) -> str:
+        options = [one for one in self._option_string_actions if one[:2] == "--"]
+        unknown = re.match(r"unrecognized arguments: (--[^ =]+)", message)
+        near = nearest(unknown[1], options, 2) if unknown else []
+        if near:
+            return f"did you mean {' or '.join(near)}?"
+        return f"{self.prog} -h lists the options"
 
 
 class _Version(argparse.Action):

@@ -24,7 +24,7 @@ from .options import (
     new_parser,
     parse,
 )
-from .output import check_output, write_output
+from .output import write_output
 from .shown import Shown
 from .terminal import style_for
 from .xdp import chosen
@@ -78,9 +78,7 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
 def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     """Do what the options say, and return the devices."""
     style = style_for(args.output, args.color)
-    check_output(args.output, opening.inputs(prog, args))
-    target = opening.open_target(prog, args)
-    snapshot = opening.take(target)
+    target, snapshot = opening.opened(prog, args)
     devices = chosen(target, snapshot, args)
     if devices is None:
         devices = [device for device in snapshot.devices if steers(device)]

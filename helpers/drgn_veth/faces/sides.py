@@ -55,7 +55,7 @@ def _target(symbols: Sequence[str], core: Optional[str]) -> argparse.Namespace:
 
 def _take(args: argparse.Namespace) -> Report:
     prog = opening.open_target(None, args)
-    snapshot = opening.take(prog)
+    snapshot = opening.take(prog, traffic=True)
     return read_report(document(snapshot, diagnose(snapshot)))
 
 

@@ -22,8 +22,10 @@ from ..btf.symbols import vmcoreinfo_symbols
 from ..core.byte_order import byteorder
 from ..core.exact_reads import read_exactly
 from ..core.names import leave_names_out
+from ..core.packets import leave_packets_out
 from ..core.unreadable import Unreadable
 from ..dump.elfcore import EM, Note, write_core
+from ..dump.slice_note import SLICE_NOTE
 from ..model import Snapshot
 from ..snapshot import UnreadTargetError, take_something
 
@@ -196,10 +198,11 @@ def slice_target(source: Program, names: bool = True) -> Slice:
     if not use.types:
         raise UnreadTargetError(f"the slice would have no types: {use.missing}")
     read_exactly(prog)
+    leave_packets_out(prog)
     if not names:
         leave_names_out(prog)
     snapshot = take_something(prog)
-    notes = [Note(b"VMCOREINFO", 0, vmcoreinfo), *given.notes()]
+    notes = [Note(b"VMCOREINFO", 0, vmcoreinfo), SLICE_NOTE, *given.notes()]
     return Slice(
         EM[platform.arch.name],
         byteorder(source) == "little",

@@ -251,8 +251,8 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
 
 def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     """Do what the options say, and return the devices that were shown."""
-    check_output(args.output, opening.inputs(prog, args))
     if args.explain is not None:
+        check_output(args.output, opening.inputs(prog, args))
         text = explanation(prog, args, [args.explain] if args.explain else [])
         write_output(text, args.output, opening.inputs(prog, args))
         return Shown()
@@ -261,9 +261,10 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     _of_rules((), args)
     style = style_for(args.output, args.color) if args.format == "table" else PLAIN
     args.devices = [*args.devices, *map(as_in_snapshot, args.names)]
-    target = opening.open_target(prog, args)
-    whole = opening.take(target)
+    target, whole = opening.opened(prog, args, traffic=True)
     kept = keep_wanted(target, whole, args)
+    if args.format != "json":  # Only that shows what is in flight.
+        kept = kept._replace(in_flight=None)
     every = _of_rules(diagnose.diagnose(whole), args)
     found = diagnose.keep_findings(every, kept)
     # One device in full has what is about its namespace, too.

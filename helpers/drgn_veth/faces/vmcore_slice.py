@@ -52,18 +52,21 @@ examples:
 what is in it, byte for byte and nothing else:
   the structs that the report reads (struct net, net_device, queues, RPS and XPS
   maps, BPF programs' struct bpf_prog and bpf_prog_aux), with the names, aliases and
-  MAC addresses of all devices and the names of XDP programs; the paths that network
-  namespaces are mounted at and BPF links are pinned at; PIDs of all tasks, names of
-  ten processes and the host name of each namespace, and the name of the task that
-  holds rtnl_mutex; paths of cgroups, which have the ids of containers and pods;
-  code of dev_xdp_attach() and of drivers; the kernel's types (BTF) and symbol names
-  (kallsyms), the same as in its package; the names and types of the loaded modules;
-  the page tables that lead there; VMCOREINFO (release, build, addresses)
+  addresses of all devices, the names of programs, and the instructions of attached
+  XDP programs; the entries of maps of devices, CPUs and AF_XDP sockets, state and
+  rings' counts of these sockets, and the name of the process that has each; the paths
+  that network namespaces are mounted at and BPF links are pinned at; PIDs of all
+  tasks, names of ten processes and the host name of each namespace, and the name of
+  the task that holds rtnl_mutex; paths of cgroups, which have the ids of containers
+  and pods; code of dev_xdp_attach() and of drivers; the kernel's types (BTF) and
+  symbol names (kallsyms), the same as in its package; the names and types of the
+  loaded modules; the page tables that lead there; VMCOREINFO (release, build,
+  addresses)
 
 what is not in it:
-  memory of user processes; packets; sockets; keys; the kernel's log; instructions
-  of BPF programs and contents of maps; IP addresses and routes; anything else on
-  the same pages
+  memory of user processes; packets, but how many waited in each queue; other
+  sockets; keys; the kernel's log; instructions of BPF programs that are not attached
+  for XDP; contents of other maps; routes; anything else on the same pages
 
 exit status:
   0  the slice was written, and gives the same report as the target
@@ -79,7 +82,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "slice",
         metavar="FILE",
+        nargs="?",
         help="where to write it; compressed by xz if the name ends in .xz",
+    )
+    p.add_argument(
+        "--output",
+        metavar="FILE",
+        help="where to write it, as an option; then all words are files to read",
     )
     p.add_argument(
         "--force",
@@ -146,17 +155,22 @@ def _list(path: str, args: argparse.Namespace) -> int:
         prog = opening.open_target(None, args)
         lines = {
             f"{what:10} {for_terminal(text)}\n"
-            for what, text in disclosed(prog, opening.take(prog))
+            for what, text in disclosed(prog, opening.take(prog, traffic=True))
         }
     write_output("".join(sorted(lines)), None, [args.slice])
     return EXIT_OK
 
 
 def _arguments(argv: Optional[list[str]]) -> argparse.Namespace:
-    # The last word is the slice; before it, the dump and its symbols may be.
+    # Without --output, the last word is the slice; before it, the dump and its symbols
+    # may be.
     p = parser()
     args = p.parse_intermixed_args(argv)
-    words: list[str] = [args.slice, *args.files]
+    words: list[str] = [*filter(None, [args.slice]), *args.files]
+    if args.output is not None:
+        words.append(args.output)
+    if not words:
+        raise UsageError(f"name the file to write; {p.prog} -h lists the options")
     *args.files, args.slice = words
     take_files(args)
     return args

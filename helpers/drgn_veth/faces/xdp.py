@@ -18,6 +18,7 @@ from ..analysis.attach.predictor import MODES, VIAS, Predictor, TooOldError
 from ..analysis.netns_names import FilterError, as_in_snapshot
 from ..model import Device, Snapshot
 from ..render.attempts import Attempt
+from ..render.width import wrap
 from ..render.xdp import carries_xdp, programs
 from . import opening
 from .filtering import wanted, warn_of_missing
@@ -32,9 +33,9 @@ from .options import (
     new_parser,
     parse,
 )
-from .output import check_output, write_output
+from .output import write_output
 from .shown import Shown
-from .status import TargetError, UsageError
+from .status import UsageError
 from .terminal import style_for
 
 __all__ = ("add_options", "chosen", "main", "parser", "show")
@@ -52,12 +53,13 @@ examples:
   drgn-veth xdp --netns pod1 --mode driver
                                    a namespace of the running kernel; native mode
 
-drgn-veth attach answers for one attach in detail, and in JSON.
+drgn-veth attach answers for one attach in detail, and in JSON. A kernel before v5.9
+shows its programs, without answers.
 
 exit status:
   0  the report was printed, even if some values could not be read
   2  wrong use: bad options, a filter that matches nothing, or the output failed
-  3  the target could not be read at all, or its kernel is older than v5.9
+  3  the target could not be read at all
 """
 
 
@@ -128,7 +130,7 @@ def _answers(
     try:
         predictor = Predictor(snapshot)
     except TooOldError as e:
-        raise TargetError(str(e)) from None
+        return [], wrap(f"no answers to an XDP attach: {e}", style.width)
     modes = MODES if args.mode is None else (args.mode,)
     answered = list(
         answers_alike(predictor, devices, "attach", modes, VIAS, [args.frags])
@@ -156,9 +158,7 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     """Do what the options say, and return the attempts."""
     check_format("table")
     style = style_for(args.output, args.color)
-    check_output(args.output, opening.inputs(prog, args))
-    target = opening.open_target(prog, args)
-    snapshot = opening.take(target)
+    target, snapshot = opening.opened(prog, args, traffic=True)
     devices = chosen(target, snapshot, args)
     if devices is None:
         devices = [device for device in snapshot.devices if carries_xdp(device)]
@@ -166,8 +166,9 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
         write_output("no device has an XDP program\n", args.output)
         return Shown()
     answers, parts = _answers(args, snapshot, devices)
-    listed = programs(devices, snapshot.links, style)
-    text = "\n".join([listed, "", "what an attach would meet:", "", *parts])
+    listed = programs(devices, snapshot, style)
+    head = ["", "what an attach would meet:", ""] if answers else [""]
+    text = "\n".join([listed, *head, *parts])
     write_output(text, args.output, opening.inputs(target, args))
     warn_of_missing(snapshot._replace(devices=tuple(devices), namespaces=()))
     return Shown(answers)

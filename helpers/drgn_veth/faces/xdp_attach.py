@@ -15,6 +15,7 @@ from drgn import Program
 from ..analysis import diagnose, filters
 from ..analysis.attach import predictor
 from ..analysis.attach.alike import Answered, answers_alike
+from ..analysis.attach.below import Below, answers_below
 from ..analysis.netns_names import FilterError
 from ..core.xdp_modes import mode_words
 from ..model import Device, LoadedProgram, Snapshot
@@ -34,9 +35,10 @@ from .options import (
     new_parser,
     parse,
 )
-from .output import check_output, write_output
+from .output import write_output
 from .status import EXIT_OK, TargetError, UsageError
 from .terminal import style_for
+from .then import add_then_option, check_then, in_a_row_text
 
 __all__ = ("main", "parser")
 
@@ -57,6 +59,8 @@ examples:
   drgn -c vmcore scripts/xdp_attach.py --all --failing
                                    how many devices refuse, and which
   drgn -c vmcore scripts/xdp_attach.py --all --format json
+  drgn -c vmcore scripts/xdp_attach.py q24b --then 'channels rx 4' --then attach
+                                   whether an attach is accepted after ethtool -L
 
 Nothing is attached or changed: the answers come from kernel memory and from the checks
 in the kernel's source, in the kernel's order. They are for a new program that is
@@ -127,6 +131,7 @@ def parser() -> argparse.ArgumentParser:
         const="detach",
         help="detach by netlink (ip link set dev DEVICE xdp off)",
     )
+    add_then_option(p)
     output = p.add_argument_group("output")
     output.add_argument(
         "--format",
@@ -176,6 +181,14 @@ class _Asked(NamedTuple):
                 self.program,
             )
         )  # fmt: skip
+
+    def attempts(self, device: Device) -> Iterator[Attempt]:
+        """Yield the answers for a device, with those of the devices below it."""
+        for one in self.of(device):
+            below: tuple[Below, ...] = ()
+            if one.op == "attach" and one.answer.errno != 0:
+                below = answers_below(self.predictor, device, one.mode, one.frags)
+            yield Attempt(device, *one, below)
 
     def way_out(self, device: Device) -> Optional[Sequence[str]]:
         """Return the command for generic mode; None if that is refused."""
@@ -237,8 +250,7 @@ def _each(
     for device in devices:
         answers = asked.of(device)
         if not args.failing or _is_failing(args, answers):
-            for one in answers:
-                yield Attempt(device, *one)
+            yield from asked.attempts(device)
 
 
 def _table(args: argparse.Namespace, asked: _Asked, devices: Sequence[Device]) -> str:
@@ -257,16 +269,15 @@ def _table(args: argparse.Namespace, asked: _Asked, devices: Sequence[Device]) -
             answered = (one for one in answered if _is_failing(args, one[1]))
         parts.append(attempts_table.all_devices(answered, style, what))
     for device in () if args.all else devices:
-        attempts = [Attempt(device, *one) for one in asked.of(device)]
+        attempts = list(asked.attempts(device))
         way_out = asked.way_out(device)
-        parts.append(attempts_device.one_device(attempts, style, way_out))
+        parts.append(attempts_device.one_device(attempts, style, way_out, True))
     return "\n".join(parts)
 
 
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     """Run the script, and return its exit status."""
     args = parse(parser(), argv)
-    check_output(args.output, opening.inputs(prog, args))
     check_format(args.format)
     filters_given = (args.netns, args.devices, args.kinds, args.addresses, args.rules)
     filtered = any(filters_given)
@@ -283,8 +294,8 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
         raise UsageError("--detach takes no program")
     if args.op == "detach" and args.via == "link":
         raise UsageError("--detach uses netlink: a BPF link detaches when it is closed")
-    target = opening.open_target(prog, args)
-    taken = opening.take(target)
+    check_then(args)
+    target, taken = opening.opened(prog, args, traffic=bool(args.rules))
     try:
         devices = filters.named(taken, args.names, wanted(target, taken, args))
         devices = _with_findings(devices, taken, args)
@@ -294,7 +305,9 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     except predictor.TooOldError as e:
         raise TargetError(str(e)) from None
     text: Union[str, Iterable[str]]
-    if args.format == "json":
+    if args.questions:
+        text = in_a_row_text(args, taken, devices)
+    elif args.format == "json":
         blocked_by = asked.predictor.blocked_by
         text = json.attempts(_each(args, asked, devices), blocked_by)
     else:

@@ -7,10 +7,13 @@ Network devices
 from typing import NamedTuple, Optional
 
 from ..core.unreadable import Maybe
+from .counters import LinkStats, QdiscStats, VethQueueStats
 from .kinds import Bond, BridgePort, Ipvlan, Macvlan, Netkit, Veth, VirtioNet, Vlan
+from .maps import AfXdpSocket, TcProgram
 from .processes import RefTracker, Task
 from .queues import Queues, RpsQueue, XpsQueue
 from .reference import DeviceRef
+from .traits import Traits
 from .xdp import Xdp
 
 __all__ = ("Device", "Driver", "Features", "Pair")
@@ -26,6 +29,9 @@ class Driver(NamedTuple):
     ndo_bpf: Maybe[bool]
     ndo_xdp_xmit: Maybe[bool]
     set_channels: Maybe[bool]
+    ndo_change_mtu: Maybe[bool] = False
+    ndo_add_slave: Maybe[bool] = False
+    ndo_xsk_wakeup: Maybe[bool] = False
 
 
 class Features(NamedTuple):
@@ -80,6 +86,7 @@ class Device(NamedTuple):
     veth: Optional[Veth] = None
     virtio_net: Optional[VirtioNet] = None
     netns_label: str = ""
+    type: Maybe[int] = 1  # ARPHRD_*: 1 is Ethernet
     matched: bool = False  # a filter matches it, not only its peer
     # For a device that is on no list of its namespace, or whose namespace is on none:
     refcount: Maybe[Optional[int]] = None  # netdev_refcnt_read()
@@ -88,6 +95,17 @@ class Device(NamedTuple):
     ref_tasks: Maybe[Optional[tuple[Task, ...]]] = None
     # Who took these references; None unless CONFIG_NET_DEV_REFCNT_TRACKER.
     ref_trackers: Maybe[Optional[tuple[RefTracker, ...]]] = None
+    # None: not read; or no veth, or a device without a qdisc that counts.
+    stats: Maybe[Optional[LinkStats]] = None
+    queue_stats: Maybe[Optional[tuple[VethQueueStats, ...]]] = None  # real RX queues
+    qdisc_stats: Maybe[Optional[QdiscStats]] = None
+    # AF_XDP sockets that are bound to it, by queue.
+    af_xdp: Maybe[tuple[AfXdpSocket, ...]] = ()
+    # BPF programs of tcx, netkit and clsact, in the order in which they run.
+    tc: Maybe[tuple[TcProgram, ...]] = ()
+    # What decides requests that are no XDP attach.
+    traits: Traits = Traits()
+    xsk_queues: Maybe[tuple[int, ...]] = ()  # those that AF_XDP sockets have
 
     @property
     def ref(self) -> DeviceRef:

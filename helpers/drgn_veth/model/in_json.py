@@ -8,8 +8,10 @@ What the JSON leaves out, and where in it a value is or is missing.
 
 from collections.abc import Iterator, Mapping
 
-from ..core.unreadable import Maybe, Unreadable
+from ..core.driver_counters import is_driver_counter
+from ..core.unreadable import NOT_IN_SLICE, Maybe, Unreadable
 from .device import Device
+from .in_flight import QueueInFlight
 from .kinds import Bond
 from .namespace import Namespace
 from .processes import NetTask
@@ -22,8 +24,10 @@ __all__ = ("NOT_IN_JSON", "device_place", "unreadable_in")
 NOT_IN_JSON: Mapping[type, frozenset[str]] = {
     Namespace: frozenset({"net"}),
     NetTask: frozenset({"thread"}),
-    XdpProgram: frozenset({"expected_attach_type"}),
-    XdpQueue: frozenset({"registered", "tx_errors", "waiting", "rxq_index"}),
+    XdpProgram: frozenset({"expected_attach_type", "redirects"}),
+    XdpQueue: frozenset(
+        {"registered", "tx_errors", "waiting", "rxq_index", "threaded"}
+    ),
     Bond: frozenset({"xmit_policy", "slaves"}),
     Device: frozenset(
         {
@@ -32,8 +36,10 @@ NOT_IN_JSON: Mapping[type, frozenset[str]] = {
             "hard_header_len",
             "memory_provider",
             "tcp_data_split",
+            "traits",
             "veth",
             "virtio_net",
+            "xsk_queues",
         }
     ),
 }
@@ -56,7 +62,9 @@ def _is_whole(value: tuple[object, ...], known: set[int]) -> bool:
 
 def _below(value: object, where: str, known: set[int]) -> Iterator[tuple[str, str]]:
     if isinstance(value, Unreadable):
-        yield where, value.reason
+        # Of what only a driver knows, nothing is lost.
+        if not is_driver_counter(value.reason):
+            yield where, value.reason
     elif isinstance(value, tuple) and not _is_whole(value, known):
         names = getattr(value, "_fields", None)
         untold = NOT_IN_JSON.get(type(value), frozenset())
@@ -65,6 +73,17 @@ def _below(value: object, where: str, known: set[int]) -> Iterator[tuple[str, st
                 yield from _below(member, f"{where}[{i}]", known)
             elif names[i] not in untold:
                 yield from _below(member, f"{where}.{names[i]}", known)
+
+
+def _in_queue(
+    queue: QueueInFlight, where: str, known: set[int]
+) -> Iterator[tuple[str, str]]:
+    if isinstance(queue.length, Unreadable):
+        yield f"{where}.length", queue.length.reason  # Nor is anything else known.
+        return
+    for place, why in _below(queue, where, known):
+        if why != NOT_IN_SLICE:  # That was meant.
+            yield place, why
 
 
 def _number(value: Maybe[int]) -> str:
@@ -77,7 +96,10 @@ def device_place(device: Device) -> str:
 
 
 def unreadable_in(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
-    """Yield where a value is missing, in the terms of the JSON, and why."""
+    """
+    Yield where a value is missing, in the terms of the JSON, and why. Counters that
+    only a driver knows are not missing.
+    """
     known: set[int] = set()
     yield from snapshot.incomplete
     yield from _below(snapshot.target, "target", known)
@@ -85,3 +107,11 @@ def unreadable_in(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
         yield from _below(namespace, f"namespaces[{i}]", known)
     for device in snapshot.devices:
         yield from _below(device, device_place(device), known)
+    yield from _below(snapshot.cpus, "cpus", known)
+    for i, one in enumerate(snapshot.maps):
+        yield from _below(one, f"maps[{i}]", known)
+    if isinstance(snapshot.in_flight, Unreadable):
+        yield "in_flight", snapshot.in_flight.reason
+    else:
+        for i, queue in enumerate(snapshot.in_flight or ()):
+            yield from _in_queue(queue, f"in_flight[{i}]", known)

@@ -36,4 +36,6 @@ class Namespace(NamedTuple):
     holders: Maybe[Optional[tuple[Holder, ...]]] = None
     holder_count: Maybe[Optional[int]] = None
     worker: Maybe[Optional[Task]] = None  # the task that runs cleanup_net() for it
+    # The RPS mask of its new RX queues; None: the kernel has none (before v6.3).
+    rps_default_mask: Maybe[Optional[tuple[int, ...]]] = None
     matched: bool = False  # a filter names it

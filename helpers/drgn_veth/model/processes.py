@@ -51,10 +51,14 @@ class Container(NamedTuple):
     within: tuple[str, ...] = ()  # Container.id of those around it, outermost first
 
     @property
+    def short_id(self) -> str:
+        """The first characters of its id; the whole if that is a name."""
+        return self.id if self.runtime in _RUNTIMES_WITH_NAMES else self.id[:12]
+
+    @property
     def label(self) -> str:
         """What it is called: ``docker:9f86d081884c``, ``lxc:web``."""
-        named = self.runtime in _RUNTIMES_WITH_NAMES
-        return f"{self.runtime or 'container'}:{self.id if named else self.id[:12]}"
+        return f"{self.runtime or 'container'}:{self.short_id}"
 
 
 class Holder(NamedTuple):

@@ -7,7 +7,10 @@ The Snapshot
 from typing import NamedTuple, Optional
 
 from ..core.unreadable import Maybe
+from .counters import CpuStats
 from .device import Device, Pair
+from .in_flight import QueueInFlight
+from .maps import Map
 from .namespace import Namespace
 from .target import Kernel, Target
 from .xdp import LoadedProgram, XdpLink
@@ -27,3 +30,8 @@ class Snapshot(NamedTuple):
     kernel: Optional[Kernel] = None
     links: tuple[XdpLink, ...] = ()
     programs: Maybe[tuple[LoadedProgram, ...]] = ()
+    cpus: Maybe[Optional[tuple[CpuStats, ...]]] = None  # None: not read
+    # Maps that the attached XDP programs can redirect to.
+    maps: tuple[Map, ...] = ()
+    # None: nobody has looked.
+    in_flight: Maybe[Optional[tuple[QueueInFlight, ...]]] = None

@@ -29,6 +29,8 @@ class Target(NamedTuple):
     # Seconds since 1970 at the crash; None: it did not crash.
     time: Maybe[Optional[int]] = None
     rtnl_owner: Maybe[Optional[Task]] = None  # who holds rtnl_mutex
+    # Those of isolcpus=, nohz_full= and cpusets: no RPS mask that is written has them.
+    isolated_cpus: Maybe[tuple[int, ...]] = ()
 
 
 class RecordsRxQueue(enum.Enum):
@@ -63,3 +65,7 @@ class Kernel(NamedTuple):
     veth_poll: Maybe[Optional[frozenset[str]]] = None
     # When veth_xmit() writes the RX queue into a packet. None: there is no veth.
     records_rx_queue: Maybe[Optional[RecordsRxQueue]] = None
+    # __dev_change_net_namespace() says why it refuses: net_device.netns_immutable.
+    says_netns: bool = False
+    netns_first: bool = False  # do_setlink() asks first whether it is the same one
+    xsk_sg: bool = False  # XDP_USE_SG: net_device.xdp_zc_max_segs, since v6.6

@@ -9,6 +9,7 @@ Programs, how they are attached, and what holds them.
 from typing import NamedTuple, Optional
 
 from ..core.unreadable import Maybe
+from .maps import Extension
 from .processes import Holder
 from .reference import DeviceRef
 
@@ -28,6 +29,14 @@ class XdpProgram(NamedTuple):
     load_time: Maybe[int]  # ns since boot
     uid: Maybe[int]
     expected_attach_type: Maybe[int] = 0
+    # Map.id of those that it can redirect to, directly or through another program or
+    # map.
+    maps: Maybe[tuple[int, ...]] = ()
+    # What replaces functions of it: the programs of a dispatcher, by slot.
+    extensions: Maybe[tuple[Extension, ...]] = ()
+    # It, or one that it jumps into, may call bpf_redirect(), which takes the index of
+    # any device of its namespace.
+    redirects: Maybe[bool] = True
 
 
 class XdpQueue(NamedTuple):
@@ -43,6 +52,7 @@ class XdpQueue(NamedTuple):
     # An XDP frame is in xdp_ring, and nobody has scheduled the NAPI to take it.
     waiting: Maybe[bool] = False
     rxq_index: Maybe[int] = 0  # xdp_rxq.queue_index: 0 until XDP has set it
+    threaded: Maybe[bool] = False  # its NAPI runs in a thread of its own
 
 
 #: The modes of XDP (``enum bpf_xdp_mode``), in the words of the JSON contract.

@@ -9,9 +9,18 @@ stored elsewhere.
 Upstream: all; drgn has no such helpers.
 """
 
-from drgn import Object, TypeKind
+from collections.abc import Iterator
+import struct
 
-__all__ = ("array_values", "expect_array")
+from drgn import Object, Program, TypeKind, sizeof
+
+from ..core.byte_order import byteorder, struct_order
+from ..core.salvage import Salvage
+from .bounded import MAX_LIST_ENTRIES
+
+__all__ = ("array_values", "expect_array", "for_each_pointer")
+
+_CHUNK = 1 << 13  # pointers that are read at once
 
 
 def expect_array(member: Object) -> Object:
@@ -49,3 +58,33 @@ def array_values(flexible: Object, count: int, limit: int, what: str) -> list[in
         address=flexible.address_,
     )
     return array.value_()
+
+
+def for_each_pointer(
+    prog: Program, address: int, count: int
+) -> Iterator[tuple[int, int]]:
+    """
+    Iterate over the pointers of an array that are not ``NULL``.
+
+    :param address: Of the array
+    :param count: How many pointers it has, according to kernel memory
+    :return: Iterator of indexes and pointers
+    :raises WalkError: after all that could be reached, if a part could not be read, or
+        if there are more than :data:`~drgn_veth.readers.bounded.MAX_LIST_ENTRIES`
+    """
+    word = sizeof(prog.type("void *"))
+    code = struct_order(byteorder(prog)) + ("Q" if word == 8 else "I")
+    unpack = struct.Struct(code).iter_unpack
+    salvage = Salvage()
+    if count > MAX_LIST_ENTRIES:
+        salvage.lose(f"an array of {count} pointers: gave up")
+        count = MAX_LIST_ENTRIES
+    for start in range(0, count, _CHUNK):
+        size = min(_CHUNK, count - start) * word
+        data = salvage.read(prog.read, address + start * word, size)
+        if data is None or not any(data):
+            continue
+        for i, (pointer,) in enumerate(unpack(data), start):
+            if pointer:
+                yield i, pointer
+    salvage.finish()

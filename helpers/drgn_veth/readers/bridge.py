@@ -30,7 +30,6 @@ _STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
 class NetDevicePort(Members):
     """Members of ``struct net_device`` about the bridge that it is a port of."""
 
-    priv_flags = number("priv_flags")
     rx_handler_data = pointer("rx_handler_data")
 
 

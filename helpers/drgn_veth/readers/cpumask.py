@@ -13,12 +13,25 @@ from drgn import FaultError, Object, Program, sizeof
 from drgn.helpers.common.prog import takes_program_or_default
 from drgn.helpers.linux.cpumask import cpu_online_mask, cpu_possible_mask
 
-__all__ = ("nr_cpu_ids", "num_possible_cpus", "online_cpus")
+__all__ = (
+    "cpumask_cpus",
+    "nr_cpu_ids",
+    "num_possible_cpus",
+    "online_cpus",
+    "possible_cpus",
+)
 
 _MAX_CPUS = 1 << 16  # NR_CPUS is 8192 at most; CPUs in maps are u16
 
 
-def _cpus_of(mask: Object) -> tuple[int, ...]:
+def cpumask_cpus(mask: Object) -> tuple[int, ...]:
+    """
+    Return the CPUs of a mask.
+
+    :param mask: ``struct cpumask``
+    :return: Numbers of CPUs below :func:`nr_cpu_ids()`, ascending
+    :raises FaultError: if it cannot be read
+    """
     width = 8 * sizeof(mask.bits.type_.type)
     words = -(-nr_cpu_ids(mask.prog_) // width)
     return tuple(
@@ -58,7 +71,18 @@ def num_possible_cpus(prog: Program) -> int:
     :return: Bits that are set in ``__cpu_possible_mask``
     :raises FaultError: if they cannot be read
     """
-    return len(_cpus_of(cpu_possible_mask(prog)))
+    return len(possible_cpus(prog))
+
+
+@takes_program_or_default
+def possible_cpus(prog: Program) -> tuple[int, ...]:
+    """
+    Return the CPUs that may ever be there.
+
+    :return: Numbers of CPUs that are set in ``__cpu_possible_mask``, ascending
+    :raises FaultError: if they cannot be read
+    """
+    return cpumask_cpus(cpu_possible_mask(prog))
 
 
 @takes_program_or_default
@@ -73,14 +97,14 @@ def online_cpus(prog: Program) -> tuple[int, ...]:
     :raises FaultError: if they cannot be read
     :raises KeyError: if the kernel's symbols do not include the masks
     """
-    online = _cpus_of(cpu_online_mask(prog))
+    online = cpumask_cpus(cpu_online_mask(prog))
     if len(online) == num_possible_cpus(prog):
         return online
     # The CPU that panics stops all others, which may set them offline: on arm64 in
     # ipi_cpu_crash_stop(), on x86 in stop_this_cpu(). They stay active. Apart from
     # that, an active CPU is online.
     try:
-        active = _cpus_of(prog["__cpu_active_mask"])
+        active = cpumask_cpus(prog["__cpu_active_mask"])
     except (KeyError, FaultError):
         # If only one is left, it may be the one that panicked.
         if len(online) > 1:

@@ -9,13 +9,16 @@ a module, so its types are among the kernel's.
 Upstream: all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from drgn import Object
 from drgn.helpers.linux.net import netdev_priv
 
+from .bpf_mprog import for_each_mprog_prog
+
 __all__ = (
     "NETKIT_KIND",
+    "for_each_netkit_prog",
     "netkit_is_primary",
     "netkit_mode",
     "netkit_peer",
@@ -93,3 +96,15 @@ def netkit_is_primary(dev: Object) -> bool:
     :return: ``netkit.primary``
     """
     return bool(netkit_priv(dev).primary.value_())
+
+
+def for_each_netkit_prog(dev: Object) -> Iterator[Object]:
+    """
+    Iterate over the programs that see what a netkit device sends, in the order in which
+    they run, as netkit_xmit() does.
+
+    :param dev: ``struct net_device *`` of kind netkit
+    :return: Iterator of ``struct bpf_prog *`` objects
+    """
+    entry = netkit_priv(dev).active.read_()
+    return for_each_mprog_prog(entry) if entry else iter(())

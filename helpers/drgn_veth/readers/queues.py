@@ -14,12 +14,13 @@ from drgn import Object, Program
 from drgn.helpers.common.prog import takes_program_or_default
 
 from ..core.arguments import queue_index
-from ..core.struct_layout import Members, number, pointer
+from ..core.struct_layout import Members, number, optional_pointer, pointer
 
 __all__ = (
     "MAX_QUEUES",
     "NetDeviceQueues",
     "RxQueueOwner",
+    "RxQueuePool",
     "TxQueue",
     "checked_count",
     "drv_xoff_mask",
@@ -55,10 +56,17 @@ class RxQueueOwner(Members):
     dev = pointer("dev")
 
 
+class RxQueuePool(Members):
+    """Members of ``struct netdev_rx_queue`` about AF_XDP."""
+
+    pool = optional_pointer("pool", "umem")  # CONFIG_XDP_SOCKETS
+
+
 class TxQueue(Members):
     """Members of ``struct netdev_queue``."""
 
     dev = pointer("dev")
+    pool = optional_pointer("pool", "umem")  # CONFIG_XDP_SOCKETS
     state = number("state")
 
 

@@ -9,6 +9,8 @@ include/net/rps.h.
 Upstream: all but the members.
 """
 
+from typing import Optional
+
 from drgn import NULL, Object, Program, TypeKind
 from drgn.helpers.common.prog import takes_program_or_default
 
@@ -18,11 +20,12 @@ from ..core.struct_layout import (
     optional_pointer_or_number,
 )
 from .array import array_values
-from .cpumask import nr_cpu_ids
+from .cpumask import cpumask_cpus, nr_cpu_ids
 from .queues import netdev_rx_queue
 
 __all__ = (
     "RxQueueRps",
+    "net_rps_default_mask",
     "netdev_rps_flow_entries",
     "netdev_rps_map",
     "rps_map_cpus",
@@ -187,3 +190,20 @@ def rps_sock_flow_entries(prog: Program) -> int:
     if table.type_.unaliased_kind() != TypeKind.POINTER:
         return _tagged_entries(table.value_())
     return _entries(table.mask.value_(), "rps_sock_flow_table.mask") if table else 0
+
+
+def net_rps_default_mask(net: Object) -> Optional[tuple[int, ...]]:
+    """
+    Return the mask that new RX queues of a namespace get (``sysctl
+    net.core.rps_default_mask``).
+
+    :param net: ``struct net *``
+    :return: Numbers of CPUs, ascending; ``None`` if the kernel has no such mask
+    """
+    # Since v6.3 ("net: make default_rps_mask a per netns attribute"). NULL until
+    # something is written.
+    try:
+        mask = net.core.rps_default_mask.read_()
+    except AttributeError:
+        return None
+    return cpumask_cpus(mask[0]) if mask else ()

@@ -12,10 +12,24 @@ Upstream: the case of CONFIG_PREEMPT_RT, for drgn's ``mutex_owner()``.
 from drgn import Object, Program, sizeof
 from drgn.helpers.common.prog import takes_program_or_default
 
-__all__ = ("rtnl_owner",)
+__all__ = ("has_rtnl_nets", "rtnl_owner")
 
 _MUTEX_FLAGS = 0x7
 _RT_MUTEX_HAS_WAITERS = 0x1
+
+
+@takes_program_or_default
+def has_rtnl_nets(prog: Program) -> bool:
+    """
+    Return whether requests name the network namespaces whose lock they take. Then
+    do_setlink() looks first whether a device is to go to another one.
+    """
+    # Both in v6.13.
+    try:
+        prog.type("struct rtnl_nets")
+    except LookupError:
+        return False
+    return True
 
 
 @takes_program_or_default

@@ -20,13 +20,16 @@ from ..core.struct_layout import (
     optional_pointer,
     pointer,
 )
+from .gro import GRO_BITMASK, GRO_RX_COUNT
 
 __all__ = (
     "VETH_KIND",
     "VethPriv",
     "VethRq",
+    "VethRqPackets",
     "is_xdp_frame",
     "napi_is_scheduled",
+    "napi_is_threaded",
     "veth_peer",
     "veth_priv",
     "veth_rq_has_napi",
@@ -42,6 +45,8 @@ VETH_KIND = b"veth"
 
 _REG_STATE_REGISTERED = 1  # include/net/xdp.h
 _NAPIF_STATE_SCHED = 1  # include/linux/netdevice.h, enum
+# Since v5.12 a NAPI may have a thread. Before, nothing sets this bit.
+_NAPIF_STATE_THREADED = 1 << 8
 _VETH_XDP_FLAG = 1
 
 
@@ -71,6 +76,17 @@ class VethRq(Members):
     ring = pointer("xdp_ring.queue")
 
 
+class VethRqPackets(Members):
+    """Members of ``struct veth_rq`` about the packets that wait in it."""
+
+    gro_bitmask = number(*(f"xdp_napi.{path}" for path in GRO_BITMASK))
+    gro_rx_count = number(*(f"xdp_napi.{path}" for path in GRO_RX_COUNT))
+    producer = number("xdp_ring.producer")
+    consumer_head = number("xdp_ring.consumer_head")
+    ring_size = number("xdp_ring.size")
+    ring = pointer("xdp_ring.queue")
+
+
 def xdp_rxq_is_registered(reg_state: int) -> bool:
     """
     Return whether XDP uses a queue.
@@ -87,6 +103,16 @@ def napi_is_scheduled(napi_state: int) -> bool:
     :param napi_state: ``napi_struct.state`` (``unsigned long``)
     """
     return bool(napi_state & _NAPIF_STATE_SCHED)
+
+
+def napi_is_threaded(napi_state: int) -> bool:
+    """
+    Return whether a NAPI runs in a thread of its own, and not on the CPU that has
+    scheduled it.
+
+    :param napi_state: ``napi_struct.state`` (``unsigned long``)
+    """
+    return bool(napi_state & _NAPIF_STATE_THREADED)
 
 
 def is_xdp_frame(entry: int) -> bool:

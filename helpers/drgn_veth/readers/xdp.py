@@ -37,6 +37,7 @@ __all__ = (
     "dev_xdp_link",
     "dev_xdp_prog",
     "has_xdp_state",
+    "has_xsk_sg",
     "no_xdp_state",
 )
 
@@ -50,6 +51,13 @@ class NetDeviceXdp(Members):
     # Since Linux kernel commit d3d854fd6a1d ("netdev-genl: create a simple family for
     # netdev stuff") (in v6.3).
     xdp_features = optional_number("xdp_features")
+
+
+@takes_program_or_default
+def has_xsk_sg(prog: Program) -> bool:
+    """Return whether AF_XDP sockets know packets of several frames (``XDP_USE_SG``)."""
+    # They came together, in v6.6.
+    return prog.type("struct net_device").has_member("xdp_zc_max_segs")
 
 
 @takes_program_or_default

@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..analysis.attach.below import Below
 from ..analysis.attach.question import Answer, errno_name
 from ..core.unreadable import Unreadable
 from ..model import Device
@@ -22,6 +23,8 @@ class Attempt(NamedTuple):
     via: str
     frags: bool
     answer: Answer
+    #: What the devices below answer to the same, if they see its packets.
+    below: tuple[Below, ...] = ()
 
 
 def outcome(answer: Answer) -> str:

@@ -6,10 +6,13 @@ Answers to XDP attaches to one device
 In each mode: what happens, why, and what would change it.
 """
 
+import collections
 from collections.abc import Iterable, Iterator, Sequence
 import os
 from typing import Optional
 
+from ..analysis.attach.below import Below
+from ..analysis.attach.caller import of_caller
 from ..analysis.attach.question import Answer
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Task
@@ -70,6 +73,32 @@ def _way_out(command: Sequence[str]) -> Iterator[str]:
     yield from (f"  $ {for_terminal(one)}" for one in command)
 
 
+def _below(below: Sequence[Below]) -> Iterator[str]:
+    # What would be answered there: of many, how many there are of each.
+    if len(below) == 1:
+        ((device, answer),) = below
+        yield f"{words.reference(device.ref)} below it: {outcome(answer)}"
+        if answer.errno != 0:
+            yield from (f"  {line}" for line in _why(answer)[:1])
+        return
+    found = collections.Counter(outcome(one.answer) for one in below)
+    counts = ", ".join(f"{number} {word}" for word, number in found.items())
+    yield f"the {len(below)} devices below it: {counts}"
+
+
+def _caller(attempts: Sequence[Attempt], style: Style) -> Iterator[str]:
+    vias = sorted({a.via for a in attempts if a.answer.errno == 0 and a.op != "detach"})
+    if not vias:
+        return
+    mistakes = []
+    for one in of_caller(vias):
+        ways = "" if set(one.vias) >= set(vias) else f"by {' and '.join(one.vias)}, "
+        mistakes.append(f"{one.errno} ({ways}{one.mistake})")
+    yield ""
+    text = f"ok is about the device. The caller can still get {', '.join(mistakes)}"
+    yield from wrap(text, style.width)
+
+
 def _is_native_refusal(mode: str, answer: Answer) -> bool:
     refused = isinstance(answer.errno, int) and answer.errno != 0
     return refused and mode in ("default", "driver")
@@ -108,6 +137,8 @@ def _answer(
     texts = [*([message] if message is not None else []), *_why(answer)]
     if way_out is not None and _is_native_refusal(mode, answer):
         texts += _way_out(way_out)
+    if same[0].below and answer.errno != 0:
+        texts += _below(same[0].below)
     yield from _lines(texts, style)
 
 
@@ -123,11 +154,13 @@ def one_device(
     attempts: Sequence[Attempt],
     style: Style = PLAIN,
     way_out: Optional[Sequence[str]] = None,
+    caller: bool = False,
 ) -> str:
     """
     Return the answers for one device: what happens, why, what to do.
 
     :param way_out: If generic mode would be accepted: the command, or none
+    :param caller: Whether to say what the caller can still get wrong
     """
     device = attempts[0].device
     rx, tx = device.queues
@@ -155,4 +188,6 @@ def one_device(
             groups.setdefault(attempt.answer, []).append(attempt)
         for same in groups.values():
             lines += _answer(mode, same, of_mode, way_out, style)
+    if caller:
+        lines += _caller(attempts, style)
     return "\n".join(lines) + "\n"

@@ -8,7 +8,7 @@ Broken over lines so that what is copied runs as it was.
 
 from collections.abc import Iterator
 
-from ..analysis.shell_loop import shell_words
+from ..analysis.shell import shell_chars, shell_words
 from .escape import for_terminal
 from .style import PLAIN, Style
 from .width import width
@@ -23,32 +23,13 @@ def one_line(text: str, style: Style = PLAIN) -> str:
     return style.shown(for_terminal(text))
 
 
-def _quotes(word: str) -> Iterator[tuple[str, bool]]:
-    # Each character, with whether it is within '...'; of "$(printf -- '...')", too.
-    outer = inner = ""
-    escaped = False
-    for char in word:
-        yield char, inner == "'"
-        if escaped:
-            escaped = False
-        elif char == "\\" and inner != "'":
-            escaped = True
-        elif char in "'\"" and inner in ("", char):
-            inner = "" if inner else char
-        elif char == "(" and inner == '"':
-            outer, inner = inner, ""
-        elif char == ")" and not inner:
-            inner = outer
-            outer = ""
-
-
 def _broken(word: str, first: int, columns: int) -> Iterator[str]:
     # The lines of a word that no line has room for. What follows the break begins in
     # the first column, and a quote is closed before it.
     line, room = "", columns - first - len("'\\")
     previous = ""
     blank = 0  # behind the last blank of the line that is within quotes
-    for char, quoted in _quotes(word):
+    for char, quoted, _ in shell_chars(word):
         if width(line) + width(char) > room and previous != "\\":
             if quoted and char != "'":
                 end = blank or len(line)

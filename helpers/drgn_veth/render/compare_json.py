@@ -143,6 +143,7 @@ def render(comparison: Comparison, sources: tuple[Source, Source]) -> str:
                         for one in comparison.findings
                     ),
                 ),
+                ("unchanged_findings", dict(comparison.unchanged)),
                 (
                     "unknown",
                     (

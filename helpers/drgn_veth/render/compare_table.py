@@ -21,7 +21,7 @@ from ..analysis.compare.records import (
     NamespaceChange,
     Unknown,
 )
-from ..analysis.rules.finding import ERROR, INFO, WARNING
+from ..analysis.rules.finding import INFO, severity_word
 from ..core.english import count
 from ..core.unreadable import Maybe
 from . import compare_words as words
@@ -35,7 +35,6 @@ _MOST_NAMES = 5  # of devices to which the same happened
 _MOST_ENTRIES = 40  # of a namespace
 _MOST_NAMESPACES = 100
 _COLORS = {"+": "green", "-": "red", "~": "yellow"}
-_SEVERITY_COLORS = {ERROR: "red", WARNING: "yellow"}
 
 
 class Source(NamedTuple):
@@ -85,9 +84,9 @@ def _pairs(body: Sequence[tuple[str, str]], style: Style, indent: int) -> list[s
 
 def _finding_lines(finding: FindingChange, style: Style, indent: int) -> list[str]:
     mark = words.MARKS[finding.change]
-    text = f"{finding.severity}[{finding.rule}] {finding.summary}"
+    text = f"{severity_word(finding.severity)}[{finding.rule}] {finding.summary}"
     if finding.change == CHANGED:
-        severities = " -> ".join(map(cell, (finding.changes[0][1:])))
+        severities = " -> ".join(map(severity_word, finding.changes[0][1:]))
         text = f"[{finding.rule}] {severities}: {finding.summary}"
     if finding.undecided is not None:
         text += f" (undecided: {finding.undecided})"
@@ -211,23 +210,26 @@ def _head(
         yield from _lines(said, style, 3, 3)
 
 
-def _number(noun: str, changes: Iterable[str]) -> str:
+def _number(noun: str, changes: Iterable[str], same: int = 0) -> str:
     numbers = Counter(changes)
     said = [f"{numbers[one]} {one}" for one in (CAME, WENT, CHANGED) if numbers[one]]
+    said += [f"{same} in both"] * bool(same)
     return f"{noun}: {', '.join(said)}" if said else ""
 
 
 def _totals(comparison: Comparison, notes: int) -> str:
     shown = [one for one in comparison.findings if one.severity != INFO]
+    same = sum(n for severity, n in comparison.unchanged.items() if severity != INFO)
     parts = [
+        "" if comparison.differ else "no difference",
         _number("kernel", [CHANGED] * len(comparison.target)),
         _number("namespaces", (one.change for one in comparison.namespaces)),
         _number("devices", (one.change for one in comparison.devices)),
         _number("pairs", (one.change for one in comparison.pairs)),
-        _number("findings", (one.change for one in shown)),
+        _number("findings", (one.change for one in shown), same) or "findings: none",
         f"notes: {notes} more, which --notes shows" if notes else "",
     ]
-    return "; ".join(filter(None, parts)) or "no difference"
+    return "; ".join(filter(None, parts))
 
 
 def _where(unknown: Unknown) -> str:

@@ -56,6 +56,7 @@ _KEYS: Mapping[str, str] = {
     "holders": "held by",
     "possible_cpus": "possible CPUs",
     "online_cpus": "online CPUs",
+    "isolated_cpus": "isolated CPUs",
 }
 
 

@@ -6,7 +6,7 @@ What is known of a device
 The rows of the screen of one device: what a fact is called, and its lines.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Callable, Optional
 
 from ..analysis.chains import chains_above
@@ -23,25 +23,28 @@ from ..model import (
     Device,
     Holder,
     QueueCount,
+    Snapshot,
     XdpLink,
     XdpProgram,
     XdpQueue,
     XpsQueue,
 )
-from . import words
+from . import counters, maps, words
 
 __all__ = ("FACTS", "Known")
 
 _MOST_CHAINS = 8
+_MOST_ENTRIES = 8  # of each map
 _MOST_MASKS = 32
 
 
 class Known:
     """What the facts of a device need besides it."""
 
-    def __init__(self, devices: Mapping[int, Device], links: Sequence[XdpLink]) -> None:
-        self.devices = devices
-        self.links = {link.id: link for link in links}
+    def __init__(self, whole: Snapshot) -> None:
+        self.devices = {device.net_device: device for device in whole.devices}
+        self.links = {link.id: link for link in whole.links}
+        self.reached = maps.Reached(whole)
 
 
 _Lines = Callable[[Device, Known], Sequence[str]]
@@ -154,6 +157,37 @@ def _programs(device: Device, known: Known) -> Sequence[str]:
     return lines
 
 
+def _of_programs(
+    device: Device, tell: Callable[[XdpProgram], Sequence[str]]
+) -> Sequence[str]:
+    # Each line once: both modes may have the same program.
+    programs = (getattr(device.xdp, mode) for mode in XDP_MODES)
+    told = (tell(one) for one in programs if isinstance(one, XdpProgram))
+    return list(dict.fromkeys(line for lines in told for line in lines))
+
+
+def _extensions(device: Device, known: Known) -> Sequence[str]:
+    return _of_programs(device, known.reached.extensions)
+
+
+def _maps(device: Device, known: Known) -> Sequence[str]:
+    return _of_programs(device, lambda one: known.reached.maps(one, _MOST_ENTRIES))
+
+
+def _af_xdp(device: Device, _: Known) -> Sequence[str]:
+    sockets = device.af_xdp
+    if isinstance(sockets, Unreadable):
+        return [words.UNKNOWN]
+    return list(map(maps.socket, sockets))
+
+
+def _tc(device: Device, _: Known) -> Sequence[str]:
+    programs = device.tc
+    if isinstance(programs, Unreadable):
+        return [words.UNKNOWN]
+    return list(map(maps.tc_program, programs))
+
+
 def _rq(queue: XdpQueue) -> str:
     napi = queue.napi
     parts = [words.UNKNOWN if isinstance(napi, Unreadable) else "NAPI" if napi else ""]
@@ -233,11 +267,15 @@ def _features(device: Device) -> str:
     return " ".join([*on, f"({features:#x})"])
 
 
+# Those that decide about XDP and queues.
+_OPERATIONS = ("ndo_bpf", "ndo_xdp_xmit", "set_channels")
+
+
 def _driver(device: Device) -> str:
     driver = device.driver
     has = [
         name if value is True else f"{name} {words.UNKNOWN}"
-        for name, value in driver._asdict().items()
+        for name, value in ((one, getattr(driver, one)) for one in _OPERATIONS)
         if name != "name" and value is not False
     ]
     return ", ".join([words.cell(driver.name, "-"), *has])
@@ -265,6 +303,10 @@ FACTS: Sequence[tuple[str, _Lines]] = (
     ("RX queues", _one(_queues("rx"))),
     ("TX queues", _one(_queues("tx"))),
     ("XDP", _programs),
+    ("in XDP", _extensions),
+    ("maps", _maps),
+    ("AF_XDP", _af_xdp),
+    ("tc", _tc),
     ("veth queues", _one(_rqs)),
     ("RPS", _rps),
     ("RFS", _rfs),
@@ -272,5 +314,8 @@ FACTS: Sequence[tuple[str, _Lines]] = (
     ("features", _one(_features)),
     ("driver", _one(_driver)),
     ("dropped", _one(_dropped)),
+    ("counters", lambda d, _: counters.link(d)),
+    ("in queues", lambda d, _: counters.queues(d)),
+    ("in qdisc", _one(counters.qdisc)),
     ("net_device", _one(lambda d: f"{d.net_device:#x}")),
 )

@@ -20,7 +20,7 @@ from ..analysis.explain.checks import function_in, is_made
 from ..analysis.explain.met import Met, Undecided
 from ..analysis.explain.topics import Topic, errnos
 from ..analysis.rules import RULES
-from ..analysis.rules.finding import INFO, SEVERITIES, Finding
+from ..analysis.rules.finding import SEVERITIES, Finding, severity_word
 from ..analysis.rules.page import explain as rule_page
 from ..analysis.rules.rule import Rule, Sign
 from ..core.english import count
@@ -31,7 +31,7 @@ from .escape import for_terminal
 from .style import PLAIN, Style
 from .width import KEEP, wrap
 
-__all__ = ("Here", "index", "topic")
+__all__ = ("Here", "index", "rules_of", "topic")
 
 _LABEL = 10  # columns of the names of facts
 _MOST_CHECKS = 3
@@ -83,7 +83,8 @@ def _kernels(check: Check, here: Optional[Here]) -> str:
     return f"{check.kernels}; {name} {'has it' if made else 'does not have it'}"
 
 
-def _rules(check: Check) -> list[str]:
+def rules_of(check: Check) -> list[str]:
+    """Return the rules that have a check's message among their symptoms."""
     sign = Sign("message", check.message or "")
     return [rule.id for rule in RULES if sign in rule.symptoms]
 
@@ -98,7 +99,7 @@ def _check(check: Check, here: Optional[Here], style: Style) -> Iterator[str]:
     yield from _fact("modes", _modes(check), style)
     yield from _fact("kernels", _kernels(check, here), style)
     yield from _fact("to mend", check.mend, style)
-    rules = _rules(check)
+    rules = rules_of(check)
     if rules:
         yield from _fact("rule", ", ".join(rules), style)
     if not check.predicted:
@@ -324,7 +325,7 @@ def topic(topic: Topic, style: Style = PLAIN, here: Optional[Here] = None) -> st
     if here is not None and here.kernel is not None and topic.errno is not None:
         for text in _uncertain(here, style):
             lines += ["", *wrap(text, style.width)]
-    told = {rule for check in topic.checks for rule in _rules(check)}
+    told = {rule for check in topic.checks for rule in rules_of(check)}
     others = [rule for rule in topic.rules if rule.id not in told]
     if others:
         lines += ["", "Rules that look for it:"] if topic.checks else ["Rules:"]
@@ -343,8 +344,8 @@ def index(style: Style = PLAIN) -> str:
         first = f"  {name.ljust(wide)}  "
         lines += wrap(text, style.width, first, " " * len(first))
     for severity in SEVERITIES:
-        what = "notes" if severity == INFO else f"{severity}s"
-        lines += ["", style.paint(f"rules that find {what}", "bold")]
+        what = f"rules that find {severity_word(severity)}s"
+        lines += ["", style.paint(what, "bold")]
         for rule in RULES:
             if rule.severity == severity:
                 text = f"{rule.id}: {rule.title}"

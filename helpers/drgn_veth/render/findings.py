@@ -13,7 +13,16 @@ from typing import (
     Optional,
 )
 
-from ..analysis.rules.finding import INFO, WAY_IN, Finding, Then, Undo, Value
+from ..analysis.held import NO_WAY_IN
+from ..analysis.rules.finding import (
+    INFO,
+    WAY_IN,
+    Finding,
+    Then,
+    Undo,
+    Value,
+    severity_word,
+)
 from ..analysis.shell_loop import combined
 from ..core.unreadable import Unreadable
 from ..model import DeviceRef
@@ -34,7 +43,6 @@ _COMMANDS = 5
 _LOOP = 1000  # characters of a command for many
 _REASONS = 10
 
-_NO_WAY_IN = "/proc has no file of it that a process has open"
 
 _COLOURS = {"error": ("red", "bold"), "warning": ("yellow", "bold")}
 
@@ -46,7 +54,7 @@ def _device(ref: Optional[DeviceRef]) -> str:
 
 
 def _title(severity: str, rule: str) -> str:
-    return f"{'note' if severity == INFO else severity}[{rule}]"
+    return f"{severity_word(severity)}[{rule}]"
 
 
 def _wrapped(text: str, style: Style, first: str = _INDENT) -> list[str]:
@@ -128,7 +136,7 @@ def _way_in(finding: Finding, style: Style) -> Iterator[str]:
         if name == WAY_IN and isinstance(way, str):
             yield from command(way, f"{_INDENT}{WAY_IN}: ", style)
         elif name == WAY_IN:
-            yield from _wrapped(f"{WAY_IN}: none; {_NO_WAY_IN}", style)
+            yield from _wrapped(f"{WAY_IN}: none; {NO_WAY_IN}", style)
 
 
 def _whole(finding: Finding, style: Style, evidence: bool = False) -> Iterator[str]:

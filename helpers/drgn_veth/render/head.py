@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import datetime
 
 from ..analysis.missing import missing_from
-from ..analysis.rules.finding import SEVERITIES, Finding
+from ..analysis.rules.finding import SEVERITIES, Finding, severity_word
 from ..analysis.shown import Shown
 from ..core.english import count, number_list, plural
 from ..core.unreadable import Unreadable
@@ -111,9 +111,8 @@ def _features(snapshot: Snapshot) -> str:
 def severities(found: Sequence[Finding]) -> list[str]:
     """Return how many findings of each severity there are; infos are called notes."""
     settled = Counter(f.severity for f in found if f.undecided is None)
-    names = dict(zip(SEVERITIES, ("error", "warning", "note")))
     said = [
-        f"{settled[s]:,} {plural(names[s], settled[s])}"
+        f"{settled[s]:,} {plural(severity_word(s), settled[s])}"
         for s in SEVERITIES
         if settled[s]
     ]

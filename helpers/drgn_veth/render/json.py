@@ -3,9 +3,10 @@
 JSON
 ----
 
-The contract of ``--format json``: docs/drgn-veth-1.schema.json and
-docs/drgn-veth-1-attempts.schema.json. There is one record per line, so that diff can
-compare two reports. The text is ASCII, so that no name can harm a terminal.
+The contract of ``--format json``: docs/drgn-veth-1.schema.json, and beside it those of
+xdp_attach.py, drgn-veth-1-attempts.schema.json and drgn-veth-1-questions.schema.json,
+and of veth_path.py, drgn-veth-1-path.schema.json. There is one record per line, so that
+diff can compare two reports. The text is ASCII, so that no name can harm a terminal.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,13 +14,23 @@ import itertools
 import json
 from typing import Any, Optional
 
+from ..analysis.ask import in_a_row
+from ..analysis.path.records import Path
 from ..analysis.rules.finding import Finding
-from ..core.unreadable import Maybe
+from ..core.unreadable import Maybe, Unreadable
 from ..model import Snapshot, Task, unreadable_in
 from .attempts import Attempt
 from .plain import plain
 
-__all__ = ("SCHEMA", "attempts", "document", "parts_of", "render")
+__all__ = (
+    "SCHEMA",
+    "attempts",
+    "document",
+    "parts_of",
+    "path",
+    "questions",
+    "render",
+)
 
 SCHEMA = "drgn-veth/1"
 
@@ -33,6 +44,15 @@ def _sections(
     yield "namespaces", map(plain, snapshot.namespaces)
     yield "devices", map(plain, snapshot.devices)
     yield "pairs", map(plain, snapshot.pairs)
+    cpus = snapshot.cpus
+    if cpus is not None:
+        yield "cpus", map(plain, cpus) if isinstance(cpus, tuple) else plain(cpus)
+    if snapshot.maps:
+        yield "maps", map(plain, snapshot.maps)
+    if isinstance(snapshot.in_flight, Unreadable):
+        yield "in_flight", plain(snapshot.in_flight)
+    elif snapshot.in_flight is not None:
+        yield "in_flight", map(plain, snapshot.in_flight)
     yield "findings", map(plain, findings)
     missing = unreadable_in(snapshot)
     yield "unreadable", ({"what": what, "why": why} for what, why in missing)
@@ -90,5 +110,34 @@ def attempts(
             ("schema", SCHEMA),
             ("blocked_by", plain(blocked_by)),
             ("attempts", map(plain, asked)),
+        )
+    )
+
+
+def path(found: Optional[Path], queues: Any = None) -> Iterator[str]:
+    """
+    Yield the path of packets as JSON text, in parts.
+
+    :param found: None: only the queues
+    :param queues: What is in flight, in plain lists; None if nobody has asked
+    """
+    sections: list[tuple[str, Any]] = [("schema", SCHEMA)]
+    if found is not None:
+        sections.append(("path", plain(found)))
+    if queues is not None:
+        is_list = isinstance(queues, list)
+        sections.append(("in_flight", iter(queues) if is_list else queues))
+    yield from parts_of(sections)
+
+
+def questions(
+    asked: Iterable[in_a_row.Step], blocked_by: Maybe[Optional[Task]]
+) -> Iterator[str]:
+    """Yield the answers to questions in a row as JSON text, in parts."""
+    yield from parts_of(
+        (
+            ("schema", SCHEMA),
+            ("blocked_by", plain(blocked_by)),
+            ("questions", map(plain, asked)),
         )
     )

@@ -9,14 +9,16 @@ The table and the CSV file of ``netns_report.py``: a row for each namespace.
 from collections.abc import Sequence
 from typing import Callable, NamedTuple, Optional, TypeVar
 
-from ..analysis.held import who
+from ..analysis.held import NO_WAY_IN, way_in, who
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Holder, Namespace, NetTask, Snapshot, Task
 from . import grid, words
+from .commands import command
 from .csv import rows
 from .style import PLAIN, Style
+from .width import wrap
 
-__all__ = ("COLUMNS", "Column", "csv", "table")
+__all__ = ("COLUMNS", "Column", "csv", "table", "ways_in")
 
 T = TypeVar("T")
 
@@ -136,14 +138,23 @@ def _label(namespace: Namespace) -> Sequence[str]:
     return [label, "(dying)"] if namespace.dying else [label]
 
 
-#: The columns of a screen: header, how narrow it may get, lines.
-_SCREEN: Sequence[tuple[str, int, _Lines]] = (
-    ("NETNS", 10, _label),
-    ("INODE", 10, lambda n: [words.cell(n.inum)]),
-    ("DEVICES", 7, lambda n: [words.cell(n.device_count)]),
-    ("TASKS, HOLDERS", 16, _users),
-    ("CONTAINERS", 8, _containers),
-    ("HOST NAME", 5, _named_host),
+def _others(namespace: Namespace) -> Sequence[str]:
+    # What --container takes, of those that the label does not name.
+    return _each(
+        namespace.containers,
+        lambda c: "" if c.label == namespace.label else words.cell(c.short_id),
+    )
+
+
+#: The columns of a screen: header, how narrow it may get, and with 80 columns: a label
+#: and a container stay whole; lines.
+_SCREEN: Sequence[tuple[str, int, int, _Lines]] = (
+    ("NETNS", 10, 23, _label),
+    ("INODE", 10, 10, lambda n: [words.cell(n.inum)]),
+    ("DEVICES", 7, 7, lambda n: [words.cell(n.device_count)]),
+    ("TASKS, HOLDERS", 10, 13, _users),
+    ("OTHER CONTAINERS", 8, 12, _others),
+    ("HOST NAME", 5, 5, _named_host),
 )
 
 
@@ -155,12 +166,41 @@ def table(snapshot: Snapshot, style: Style = PLAIN) -> list[str]:
     if not snapshot.namespaces:  # Damage: init_net itself is on no list.
         return []
     cells = [
-        ["\n".join(filter(None, lines(namespace))) for _, _, lines in _SCREEN]
+        ["\n".join(filter(None, lines(namespace))) for *_, lines in _SCREEN]
         for namespace in snapshot.namespaces
     ]
     used = [i for i, _ in enumerate(_SCREEN) if any(row[i] for row in cells)]
-    columns = [grid.Column(*_SCREEN[i][:2], is_cut=True, indent="  ") for i in used]
-    return grid.grid(columns, [[row[i] or "-" for i in used] for row in cells], style)
+    columns = []
+    for header, narrow, least, _ in map(_SCREEN.__getitem__, used):
+        least = least if style.width >= PLAIN.width else narrow
+        columns.append(grid.Column(header, least, is_cut=True, indent="  "))
+    rows = [[row[i] or "-" for i in used] for row in cells]
+    return grid.grid(columns, rows, style)
+
+
+def ways_in(snapshot: Snapshot, style: Style = PLAIN) -> list[str]:
+    """
+    Return the command that enters each namespace that has neither a process nor a
+    mount, so that nothing in ``ip netns`` leads there.
+    """
+    lines: list[str] = []
+    none = []
+    for namespace in snapshot.namespaces:
+        holders = namespace.holders
+        if not isinstance(holders, tuple) or not holders or namespace.dying:
+            continue
+        label = words.cell(namespace.label)
+        way = way_in(holders)
+        if way is None:
+            none.append(label)
+        else:
+            lines += command(" ".join(way), f"  way into {label}: ", style)
+    if none:
+        text = f"no way into {', '.join(none)}: {NO_WAY_IN}"
+        lines += wrap(text, style.width, "  ", "    ")
+    if not lines:
+        return []
+    return [style.paint("held, without a process or a mount", "bold"), *lines]
 
 
 def csv(snapshot: Snapshot) -> str:

@@ -7,7 +7,7 @@ Both ends of its pair side by side, what the kernel would answer to an XDP attac
 is wrong, and who is in its namespace.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Optional
 
 from ..analysis.attach.predictor import MODES, Predictor, TooOldError
@@ -233,8 +233,7 @@ def devices_in_full(
     :param whole: All that there is
     :param found: All findings
     """
-    by_address: Mapping[int, Device] = {d.net_device: d for d in whole.devices}
-    known = Known(by_address, whole.links)
+    known = Known(whole)
     predictor: Optional[Predictor] = None
     parts = [head.target(whole, style), head.blocked(whole, style)]
     try:

@@ -83,7 +83,7 @@ def _facts(
     steered = f"{rps} rfs{KEEP}{rfs}" if rfs else rps
     return _Facts(
         *(mark, netns, who, words.state(end), words.cell(end.mtu), f"{rx}/{tx}"),
-        ", ".join(words.xdp(end)) or _NONE,
+        ", ".join(words.xdp(end) + words.af_xdp(end)) or _NONE,
         steered or _NONE,
         native.answer(answers.get(end.net_device)),
     )

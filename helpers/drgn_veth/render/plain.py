@@ -12,10 +12,28 @@ from collections.abc import Mapping
 import functools
 from typing import Any, Callable, NamedTuple, Optional
 
+from ..analysis.ask import in_a_row
+from ..analysis.attach.below import Below
 from ..analysis.attach.question import Answer, errno_name
+from ..analysis.path.records import Flow, Path, Step
 from ..analysis.rules.finding import Finding, Then
 from ..core.unreadable import Unreadable
-from ..model import NOT_IN_JSON, Device, DeviceRef, Namespace, Pair, Target, Xdp
+from ..model import (
+    NOT_IN_JSON,
+    CpuStats,
+    Device,
+    DeviceRef,
+    LinkStats,
+    MapEntry,
+    Namespace,
+    PacketInFlight,
+    Pair,
+    QueueInFlight,
+    Target,
+    VethQueueStats,
+    Xdp,
+    XdpProgram,
+)
 from .attempts import Attempt
 
 __all__ = ("SHAPES", "Shape", "plain")
@@ -56,14 +74,19 @@ def _evidence(evidence: tuple[tuple[str, object], ...]) -> _Json:
     return {name: plain(value) for name, value in evidence}
 
 
+def _numbers(numbers: Mapping[str, object]) -> _Json:
+    return {name: plain(value) for name, value in numbers.items()}
+
+
 SHAPES: Mapping[type, Shape] = {
-    Target: Shape(after={"path": "kind"}),
+    Target: Shape(after={"path": "kind", "isolated_cpus": "online_cpus"}),
     Namespace: Shape(
         absent={
             "dying": False,
             "worker": None,
             "matched": False,
             "other_mounts": (),
+            "rps_default_mask": None,
             **dict.fromkeys(("task_count", "tasks", "containers")),
             **dict.fromkeys(("holders", "holder_count")),
         },
@@ -75,6 +98,12 @@ SHAPES: Mapping[type, Shape] = {
     ),
     DeviceRef: Shape(left_out=("net_device", "label"), absent={"off_list": None}),
     Pair: Shape(forms={"a": _end, "b": _end}),
+    XdpProgram: Shape(absent=dict.fromkeys(("maps", "extensions"), ())),
+    MapEntry: Shape(
+        absent=dict.fromkeys(
+            ("device", "ifindex", "prog_id", "cpu", "qsize", "socket")
+        ),
+    ),
     Xdp: Shape(absent={"queues": None}),  # not a veth
     Device: Shape(
         absent={
@@ -85,10 +114,25 @@ SHAPES: Mapping[type, Shape] = {
             ),
             **dict.fromkeys(("off_list", "refcount", "ref_tasks")),
             "ref_trackers": None,
+            **dict.fromkeys(("stats", "queue_stats", "qdisc_stats")),
+            **dict.fromkeys(("af_xdp", "tc"), ()),
         },
         forms={"net_device": hex},
-        after={"netns_label": "netns"},
+        after={"netns_label": "netns", "type": "kind"},
     ),
+    LinkStats: Shape(absent=dict.fromkeys(("rx_nohandler", "rx_otherhost_dropped"))),
+    VethQueueStats: Shape(absent={"ring": None}),
+    CpuStats: Shape(absent=dict.fromkeys(("received_rps", "flow_limit_count"))),
+    QueueInFlight: Shape(
+        absent=dict.fromkeys(
+            (
+                *("oldest", "device", "queue", "cpu", "map_id", "qdisc", "handle"),
+                *("part", "size"),
+            )
+        ),
+        last=("length", "size", "skbs", "xdp_frames", "oldest"),
+    ),
+    PacketInFlight: Shape(absent={"device": None, "protocol": None}),
     Finding: Shape(
         absent=dict.fromkeys(("fix_effect", "undo", "then", "undecided")),
         last=("undecided",),
@@ -101,12 +145,19 @@ SHAPES: Mapping[type, Shape] = {
         forms={"errno": _errno},
         spread=("errno",),
     ),
+    Path: Shape(absent={"following": ()}, last=("flows", "following")),
+    Flow: Shape(
+        absent={"rx_queues": ()}, last=("steps",), after={"rx_queues": "tx_queues"}
+    ),
+    Step: Shape(forms={"numbers": _numbers}),
+    Below: Shape(forms={"device": _which}, spread=("device", "answer")),
     Attempt: Shape(
-        absent={"op": "attach"},
-        last=("op",),
+        absent={"op": "attach", "below": ()},
+        last=("op", "below"),
         forms={"device": _which},
         spread=("device", "answer"),
     ),
+    in_a_row.Step: Shape(forms={"device": _which}, spread=("device", "answer")),
 }
 _AS_IT_STANDS = Shape()
 

@@ -72,6 +72,9 @@ def _sent(sent: Sent) -> Iterator[str]:
     # What a veth's peer does with what the veth sends.
     peer = words.reference(sent.peer.ref)
     queues, masks = sent.rx_queues, sent.peer.rps
+    if queues == ():
+        yield f"sends: no RPS at peer {peer}"
+        return
     if isinstance(queues, Unreadable) or isinstance(masks, Unreadable):
         missing = queues if isinstance(queues, Unreadable) else masks
         assert isinstance(missing, Unreadable)

@@ -64,10 +64,18 @@ def _fitting(text: str, most: int) -> int:
     # How many letters fit; at least one.
     if text.isascii():
         return max(most, 1)
-    end = 1
-    while end < len(text) and width(text[: end + 1]) <= most:
-        end += 1
-    return end
+    # What takes no column may be long, and what follows may be longer.
+    low, high = 1, max(most, 1) + 1
+    while high < len(text) and width(text[:high]) <= most:
+        low, high = high, 2 * high
+    high = min(high, len(text)) + 1
+    while low + 1 < high:
+        middle = (low + high) // 2
+        if width(text[:middle]) <= most:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def cut(text: str, most: int, sign: str = "~") -> str:
@@ -84,8 +92,7 @@ def cut(text: str, most: int, sign: str = "~") -> str:
 
 def _pieces(word: str, first: int, columns: int) -> Iterator[str]:
     room = first
-    while word and width(word) > room:
-        end = _fitting(word, room)
+    while (end := _fitting(word, room)) < len(word):
         yield word[:end]
         word = word[end:]
         room = columns

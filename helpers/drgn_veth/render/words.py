@@ -27,6 +27,7 @@ from .escape import for_terminal
 
 __all__ = (
     "UNKNOWN",
+    "af_xdp",
     "bond",
     "bridge_port",
     "cell",
@@ -174,6 +175,14 @@ def xdp(device: Device) -> list[str]:
     """Return the XDP programs of a device, one per line, with their mode."""
     lines = (_program(mode, getattr(device.xdp, mode)) for mode in XDP_MODES)
     return [line for line in lines if line is not None]
+
+
+def af_xdp(device: Device) -> list[str]:
+    """Return how many AF_XDP sockets a device has, in a line; none if it has none."""
+    sockets = device.af_xdp
+    if isinstance(sockets, Unreadable):
+        return [f"AF_XDP {UNKNOWN}"]
+    return [f"{len(sockets)} AF_XDP"] if sockets else []
 
 
 def rps(device: Device) -> str:

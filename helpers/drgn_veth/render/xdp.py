@@ -3,7 +3,7 @@
 XDP programs and links
 ----------------------
 
-A paragraph for each device that has one.
+A paragraph for each device that has one; devices that have the same share it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,20 +11,25 @@ from typing import Optional
 
 from ..core.english import count
 from ..core.unreadable import Maybe, Unreadable
-from ..model import XDP_MODES, Device, Holder, XdpLink, XdpProgram
+from ..model import XDP_MODES, Device, Holder, Snapshot, XdpLink, XdpProgram
 from . import words
+from .maps import Reached, socket
 from .style import PLAIN, Style
-from .width import wrap
+from .width import KEEP, wrap
 
 __all__ = ("carries_xdp", "programs")
 
 _INDENT = " " * 2
 _REST = " " * 6
+_ENTRIES = " " * 8
+_MOST_ENTRIES = 64
 
 
 def carries_xdp(device: Device) -> bool:
-    """Return whether a device has an XDP program, or may have one."""
-    return any(getattr(device.xdp, mode) is not None for mode in XDP_MODES)
+    """Return whether a device has an XDP program or an AF_XDP socket, or may have."""
+    return device.af_xdp != () or any(
+        getattr(device.xdp, mode) is not None for mode in XDP_MODES
+    )
 
 
 def _holder(holder: Holder) -> str:
@@ -75,9 +80,17 @@ def _program(
         yield _link(program.link_id, links)
 
 
-def _device(device: Device, links: Sequence[XdpLink], style: Style) -> Iterator[str]:
-    for line in wrap(words.reference(device.ref), style.width):
-        yield style.paint(line, "bold")
+def _reached(program: XdpProgram, reached: Reached, style: Style) -> Iterator[str]:
+    for line in reached.extensions(program):
+        yield from wrap(line, style.width, _REST, _ENTRIES)
+    for line in reached.maps(program, _MOST_ENTRIES):
+        indent = _ENTRIES if line.startswith(("[", "and ")) else _REST
+        yield from wrap(line, style.width, indent, f"{indent}  ")
+
+
+def _has(
+    device: Device, links: Sequence[XdpLink], reached: Reached, style: Style
+) -> Iterator[str]:
     here = [link for link in links if link.device.net_device == device.net_device]
     none = True
     for mode in XDP_MODES:
@@ -89,16 +102,34 @@ def _device(device: Device, links: Sequence[XdpLink], style: Style) -> Iterator[
         yield from wrap(first, style.width, _INDENT, _REST)
         for line in rest:
             yield from wrap(line, style.width, _REST, _REST)
+        if isinstance(program, XdpProgram):
+            yield from _reached(program, reached, style)
+    if isinstance(device.af_xdp, Unreadable):
+        yield f"{_INDENT}AF_XDP {words.UNKNOWN}"
+    else:
+        for one in device.af_xdp:
+            said = f"AF_XDP {socket(one)}"
+            yield from wrap(said, style.width, _INDENT, _REST)
     if none:
         yield f"{_INDENT}no XDP program"
 
 
-def programs(
-    devices: Iterable[Device], links: Sequence[XdpLink], style: Style = PLAIN
-) -> str:
+def programs(devices: Iterable[Device], whole: Snapshot, style: Style = PLAIN) -> str:
     """
-    Return the XDP programs of some devices, and what holds the links among them.
+    Return the XDP programs of some devices, what holds the links among them, the maps
+    that they reach, and the AF_XDP sockets on these devices.
 
-    :param links: All links
+    :param whole: All that there is
     """
-    return "\n".join(line for one in devices for line in _device(one, links, style))
+    reached = Reached(whole)
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for one in devices:
+        said = tuple(_has(one, whole.links, reached, style))
+        names = alike.setdefault(said, [])
+        names.append(words.reference(one.ref).replace(" ", KEEP))
+    lines: list[str] = []
+    for said, names in alike.items():
+        named = wrap(", ".join(names), style.width, rest=_INDENT * 2)
+        lines += [style.paint(line, "bold") for line in named]
+        lines += said
+    return "\n".join(lines)

@@ -31,6 +31,7 @@ from ..model import (
     device_place,
     unreadable_in,
 )
+from .af_xdp import XdpSockets
 from .devices import DeviceRecords
 from .discover import Discovery
 from .found import Found
@@ -45,6 +46,7 @@ from .open_files import OpenFiles
 from .ref_tasks import add_ref_tasks
 from .stopped import add_stopped
 from .target import read_target
+from .traffic import add_traffic
 from .user_half import hide_user_half
 
 __all__ = ("UnreadTargetError", "take_snapshot", "take_something")
@@ -112,7 +114,7 @@ def _pairs(
 
 
 @takes_program_or_default
-def take_snapshot(prog: Program) -> Snapshot:
+def take_snapshot(prog: Program, traffic: bool = True) -> Snapshot:
     """
     Read all network namespaces and devices of a kernel.
 
@@ -121,21 +123,23 @@ def take_snapshot(prog: Program) -> Snapshot:
     >>> device.peer.name, device.queues.rx
     ('veth_yyy0', QueueCount(real=14, allocated=14))
 
+    :param traffic: Also read where packets go: counters, maps, AF_XDP sockets, programs
+        of tc, and what is in flight
     :return: Namespaces by inode number, devices by (namespace, ifindex)
     :raises LookupError: if the kernel's types or symbols are missing
     """
-    snapshot = _take(prog)
+    snapshot = _take(prog, traffic)
     if prog.flags & ProgramFlags.IS_LIVE:
         # A list may have changed while it was read.
         for _ in range(_TRIES - 1):
             # The walk over all tasks has its own tries.
             if all(what in WHAT for what, _ in snapshot.incomplete):
                 break
-            snapshot = _take(prog)
+            snapshot = _take(prog, traffic)
     return snapshot
 
 
-def _take(prog: Program) -> Snapshot:
+def _take(prog: Program, traffic: bool) -> Snapshot:
     # Without these nothing can be read; let their absence be one error.
     prog["net_namespace_list"]
     prog.type("struct net")
@@ -147,6 +151,9 @@ def _take(prog: Program) -> Snapshot:
     open_files = OpenFiles(prog)
     with _without_gc():
         nets = discovery.namespaces()
+        sockets = None
+        if traffic:
+            sockets = XdpSockets(prog, [net for net, _ in nets], open_files)
         namespaces, untold = name_namespaces(prog, nets, open_files)
         namespaces.sort(key=_inum_key)
         discovery.label(namespaces)
@@ -159,7 +166,7 @@ def _take(prog: Program) -> Snapshot:
         devices = add_ref_tasks(layouts, devices)
         pairs, halves = _pairs(devices, discovery.found)
         kernel = read_kernel(prog, records.functions)
-        return Snapshot(
+        snapshot = Snapshot(
             read_target(prog)._replace(rtnl_owner=kernel.rtnl_owner),
             tuple(namespaces),
             tuple(devices),
@@ -173,15 +180,19 @@ def _take(prog: Program) -> Snapshot:
             ),
             attempt(read_programs, prog),
         )
+        if not traffic:
+            return snapshot
+        return add_traffic(prog, layouts, snapshot, discovery.found, sockets)
 
 
-def take_something(prog: Program) -> Snapshot:
+def take_something(prog: Program, traffic: bool = True) -> Snapshot:
     """
     Read all network namespaces and devices of a kernel, at least one namespace.
 
+    :param traffic: See :func:`take_snapshot()`
     :raises UnreadTargetError: if there is nothing to read; its text is one line
     """
-    snapshot = attempt(take_snapshot, prog)
+    snapshot = attempt(take_snapshot, prog, traffic)
     if isinstance(snapshot, Unreadable):
         raise UnreadTargetError(
             f"the kernel's types or symbols are missing: {snapshot.reason}"

@@ -57,6 +57,7 @@ from .found import NO_VETH, Found
 from .layouts import Layouts, NetDevice, RxQueue
 from .qdiscs import Qdiscs
 from .queue_arrays import confirmed_count, confirmed_queues
+from .traits import traits, xsk_queues
 from .veth_queues import VethQueues
 from .xdp_programs import XdpPrograms
 
@@ -350,10 +351,13 @@ class DeviceRecords:
             hard_header_len=raw.hard_header_len,
             memory_provider=memory_provider,
             netns_label=ref.label,
+            type=raw.type,
             veth=self._veth(found, stale),
             refcount=None
             if ref.off_list is None
             else attempt(netdev_refcnt_read, layouts.dev(address)),
+            traits=traits(layouts, raw, address),
+            xsk_queues=xsk_queues(layouts, raw, queues, rx_queues),
         )
         if found.veth_rqs is NO_VETH:
             return self._drivers.complete(found, device)

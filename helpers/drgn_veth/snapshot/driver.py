@@ -120,6 +120,9 @@ class Drivers:
             ndo_bpf,
             attempt(lambda: bool(netdev_op(dev, "ndo_xdp_xmit"))),
             attempt(lambda: bool(ethtool_op(dev, "set_channels"))),
+            attempt(lambda: bool(netdev_op(dev, "ndo_change_mtu"))),
+            attempt(lambda: bool(netdev_op(dev, "ndo_add_slave"))),
+            attempt(lambda: bool(netdev_op(dev, "ndo_xsk_wakeup"))),
         )
 
     def _bond(self, found: Found, device: Device) -> Bond:

@@ -107,7 +107,7 @@ class Going:
         self, nets: Collection[int], dying: Collection[int]
     ) -> Iterator[Object]:
         """
-        Iterate over the devices that are on no list of their namespace because someone
+        Iterate over the devices that are on no list of their namespace because a task
         unregisters them.
 
         :param nets: Addresses of all ``struct net``

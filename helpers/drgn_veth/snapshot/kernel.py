@@ -9,15 +9,21 @@ from drgn import Program
 from drgn.helpers.common.prog import takes_program_or_default
 
 from ..core.errors import attempt
-from ..core.messages import DRIVER_MESSAGES, XDP_ATTACH_ALWAYS
+from ..core.messages import (
+    CHANNELS_AF_XDP,
+    CHANNELS_MESSAGES,
+    DRIVER_MESSAGES,
+    XDP_ATTACH_ALWAYS,
+)
 from ..core.unreadable import Maybe, Unreadable
 from ..disasm.veth_poll import veth_poll_members
 from ..disasm.veth_xmit import veth_xmit_records_rx_queue
 from ..disasm.virtio_net import virtio_net_padded_vnet_hdr_size
-from ..disasm.xdp_messages import driver_messages, xdp_message_places
+from ..disasm.xdp_messages import driver_messages, messages_in, xdp_message_places
 from ..model import Kernel, RecordsRxQueue, Task
 from ..readers.bpf_prog import has_dev_bound, has_xdp_frags
-from ..readers.rtnl import rtnl_owner
+from ..readers.priv_flags import has_netns_immutable
+from ..readers.rtnl import has_rtnl_nets, rtnl_owner
 from ..readers.skb import (
     max_skb_frags,
     net_ip_align,
@@ -25,7 +31,7 @@ from ..readers.skb import (
     skb_shared_info_size,
     smp_cache_bytes,
 )
-from ..readers.xdp import has_xdp_state
+from ..readers.xdp import has_xdp_state, has_xsk_sg
 from .task_record import task_record
 
 __all__ = ("read_kernel",)
@@ -41,6 +47,13 @@ def _once(prog: Program, what: str, read: Callable[[], T]) -> Maybe[T]:
     except KeyError:
         value = prog.cache[key] = attempt(read)
         return value
+
+
+def _channels_messages(prog: Program) -> frozenset[bytes]:
+    # netdev_queue_busy() came with queues that are leased: before, there is one.
+    if not prog.type("struct netdev_rx_queue").has_member("lease"):
+        return frozenset((CHANNELS_AF_XDP.encode(),))
+    return messages_in(prog, "ethnl_set_channels", CHANNELS_MESSAGES)
 
 
 def _messages(
@@ -59,6 +72,10 @@ def _messages(
             f"the code of dev_xdp_attach() lacks {len(missing)} messages that every "
             "kernel has: it is damaged or modified"
         )
+    name = "ethnl_set_channels"
+    channels = _once(prog, name, lambda: _channels_messages(prog))
+    if not isinstance(channels, Unreadable):
+        found[name] = channels
     for name, messages in DRIVER_MESSAGES.items():
         address = functions.get(name)
         if address:
@@ -130,4 +147,7 @@ def read_kernel(prog: Program, functions: Mapping[str, int]) -> Kernel:
         rtnl_owner=attempt(_owner, prog),
         veth_poll=_veth_poll(prog, functions.get("veth_poll")),
         records_rx_queue=_records_rx_queue(prog, functions.get("veth_xmit")),
+        xsk_sg=has_xsk_sg(prog),
+        says_netns=has_netns_immutable(prog),
+        netns_first=has_rtnl_nets(prog),
     )

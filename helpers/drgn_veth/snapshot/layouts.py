@@ -22,13 +22,22 @@ from ..readers.driver import NetDeviceDriver, RxQueueMemory
 from ..readers.inet import NetDeviceInet
 from ..readers.inet6 import NetDeviceInet6
 from ..readers.link_state import link_state_masks
+from ..readers.link_stats import NetDeviceStats
 from ..readers.netdev import NetDeviceShown
 from ..readers.netdev_names import NAME_NODE_LIST, NameNode
 from ..readers.netns import DEV_LIST, NetDeviceNetns
+from ..readers.priv_flags import NetDevicePrivate, netns_bit, priv_flag_masks
 from ..readers.qdisc import NetDeviceQdisc
-from ..readers.queues import NetDeviceQueues, RxQueueOwner, TxQueue, drv_xoff_mask
+from ..readers.queues import (
+    NetDeviceQueues,
+    RxQueueOwner,
+    RxQueuePool,
+    TxQueue,
+    drv_xoff_mask,
+)
 from ..readers.reg_state import reg_states
 from ..readers.rps import RxQueueRps
+from ..readers.tcx import NetDeviceTc
 from ..readers.veth import VethPriv, VethRq, veth_priv
 from ..readers.xdp import NetDeviceXdp, no_xdp_state
 from ..readers.xps import NetDeviceXps
@@ -49,18 +58,21 @@ class NetDevice(
     NetDeviceInet,
     NetDeviceInet6,
     NetDevicePort,
+    NetDeviceStats,
+    NetDeviceTc,
+    NetDevicePrivate,
 ):
     """What is read of a ``struct net_device``."""
 
 
-class RxQueue(RxQueueOwner, RxQueueRps, RxQueueMemory):
+class RxQueue(RxQueueOwner, RxQueueRps, RxQueueMemory, RxQueuePool):
     """What is read of a ``struct netdev_rx_queue``."""
 
 
 def _layout(prog: Program, type: drgn.Type, declared: type[R]) -> Layout[R]:
     # By name and size: a program may load more symbols later, and then have another
     # type of the same name.
-    key = f"drgn_veth.layout.{type.type_name()}.{type.size}"
+    key = f"drgn_veth.layout.{declared.__name__}.{type.type_name()}.{type.size}"
     try:
         return prog.cache[key]
     except KeyError:
@@ -116,6 +128,10 @@ class Layouts:
 
         #: Names of net_device.reg_state, by value.
         self.reg_states = attempt(reg_states, prog)
+
+        self.priv_flags = priv_flag_masks(prog)
+        #: Where a device says that it must stay in its namespace.
+        self.netns_bit = attempt(netns_bit, prog)
 
         #: None: there are no altnames.
         self.name_node: Optional[Layout[NameNode]] = None

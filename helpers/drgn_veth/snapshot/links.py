@@ -50,8 +50,8 @@ def record_links(
     Return the records of links.
 
     :param links: ``struct bpf_xdp_link *``, and the device that it is attached to
-    :param open_links: Called once, for the links that someone has open; by default,
-        nobody looks
+    :param open_links: Called once, for the links that a process has open; by default,
+        they are not looked for
     """
     # The address of a member takes no read.
     by_address = {

@@ -3,13 +3,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from drgn import Program
+from drgn import Object, Program
 
 from ..core.errors import attempt
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Namespace
 from ..readers.netns import for_each_peernet
 from ..readers.nsfs import netns_name
+from ..readers.rps import net_rps_default_mask
 from .holders import add_holders
 from .labels import label_namespaces
 from .net_mounts import net_mounts, net_mounts_elsewhere
@@ -70,6 +71,7 @@ def name_namespaces(
     mounts = attempt(net_mounts, prog)
     tasks = attempt(net_tasks, prog)
     nsids = attempt(_nsids, prog)
+    pointer = prog.type("struct net *")
     named = []
     for net, namespace in found:
         paths = _mounted(namespace, mounts)
@@ -77,6 +79,7 @@ def name_namespaces(
             names=attempt(_names, paths),
             mounts=paths,
             nsid=nsids if isinstance(nsids, Unreadable) else nsids.get(net),
+            rps_default_mask=attempt(net_rps_default_mask, Object(prog, pointer, net)),
         )
         named.append(_with_tasks(with_names, tasks))
     # Nobody else names these.

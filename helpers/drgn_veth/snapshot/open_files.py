@@ -3,8 +3,8 @@
 Who has what open
 -----------------
 
-Open files hold network namespaces and BPF links. The files of all tasks are many, so
-one walk over them finds both.
+Open files hold network namespaces, BPF links and sockets. The files of all tasks are
+many, so one walk over them finds all.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -83,58 +83,91 @@ class _NetFiles:
 class _Found(NamedTuple):
     nets: Sequence[NetHolder]
     links: Mapping[int, Sequence[TaskFile]]
+    sockets: Mapping[int, Sequence[TaskFile]]
     # Why some may be missing.
     nets_lost: Optional[str]
     links_lost: Optional[str]
+    sockets_lost: Optional[str]
 
 
-def _walk(prog: Program, net_files: Optional[_NetFiles]) -> _Found:
+def _add(found: dict[int, list[TaskFile]], what: int, file: TaskFile) -> None:
+    files = found.setdefault(what, [])
+    if len(files) < MAX_HOLDERS:
+        files.append(file)
+
+
+def _walk(
+    prog: Program, net_files: Optional[_NetFiles], wanted: Collection[int]
+) -> _Found:
     # What cannot be read of a file that holds one kind says nothing of the other.
     walk, nets_salvage, links_salvage = Salvage(), Salvage(), Salvage()
+    sockets_salvage = Salvage()
     nets: list[NetHolder] = []
     links: dict[int, list[TaskFile]] = {}
+    sockets: dict[int, list[TaskFile]] = {}
     file_type = prog.type("struct file")
     op_at = offsetof(file_type, "f_op")
     private_at = offsetof(file_type, "private_data")
     link_operations = bpf_link_file_operations(prog)
     read = prog.read_word
+    socket_operations = prog["socket_file_ops"].address_of_().value_() if wanted else 0
 
-    def look(file: int) -> Optional[tuple[int, str, int]]:
+    def look(file: int) -> Optional[tuple[int, int, Optional[tuple[int, str, int]]]]:
+        # A link and a socket that are wanted, and what it holds of a namespace.
         operations = read(file + op_at)
         if operations in link_operations:
             link = links_salvage.read(read, file + private_at)
-            return (0, "link", link) if link else None
-        if net_files is None:
-            return None
-        return nets_salvage.read(net_files.holds, file, operations)
+            return (link, 0, None) if link else None
+        socket = 0
+        if operations == socket_operations:
+            socket = sockets_salvage.read(read, file + private_at) or 0
+            socket = socket if socket in wanted else 0
+        net = None
+        if net_files is not None:
+            net = nets_salvage.read(net_files.holds, file, operations)
+        return (0, socket, net) if socket or net is not None else None
 
-    for task, fd, (net, kind, what) in walk.walk(for_each_open_file(prog, look)):
-        if kind != "link":
-            nets.append(NetHolder(net, kind, what, TaskFile(task, fd)))
-            continue
-        of_link = links.setdefault(what, [])
-        if len(of_link) < MAX_HOLDERS:
-            of_link.append(TaskFile(task, fd))
+    for task, fd, (link, socket, net) in walk.walk(for_each_open_file(prog, look)):
+        file = TaskFile(task, fd)
+        if link:
+            _add(links, link, file)
+        if socket:
+            _add(sockets, socket, file)
+        if net is not None:
+            nets.append(NetHolder(*net, file))
 
     def lost(own: Optional[str]) -> Optional[str]:
         if walk.lost is not None or own is None:
             return walk.lost
         return f"open files: {own}"
 
-    return _Found(nets, links, lost(nets_salvage.lost), lost(links_salvage.lost))
+    return _Found(
+        *(nets, links, sockets),
+        *map(lost, (nets_salvage.lost, links_salvage.lost, sockets_salvage.lost)),
+    )
 
 
 class OpenFiles:
     """
     The open files of all tasks.
 
-    It walks over them when it is first asked, once: so ask about namespaces before you
-    ask about links, which it looks for in any case.
+    It walks over them when it is first asked, once: so say which sockets are wanted
+    first, and ask about namespaces before you ask about links and sockets, which it
+    looks for in any case.
     """
 
     def __init__(self, prog: Program) -> None:
         self._prog = prog
         self._found: Optional[Maybe[_Found]] = None
+        self._sockets: Collection[int] = ()
+
+    def want_sockets(self, wanted: Collection[int]) -> None:
+        """
+        Say which sockets to look for.
+
+        :param wanted: Addresses of ``struct socket``
+        """
+        self._sockets = wanted
 
     def of_namespaces(
         self, wanted: Collection[int]
@@ -148,7 +181,7 @@ class OpenFiles:
         net_files = attempt(_NetFiles, self._prog, wanted)
         if isinstance(net_files, Unreadable):
             return (), net_files.reason
-        self._found = found = attempt(_walk, self._prog, net_files)
+        self._found = found = attempt(_walk, self._prog, net_files, self._sockets)
         if isinstance(found, Unreadable):
             return (), found.reason
         return found.nets, found.nets_lost
@@ -160,11 +193,26 @@ class OpenFiles:
 
         :raises WalkError: if not all could be reached
         """
-        if self._found is None:
-            self._found = attempt(_walk, self._prog, None)
-        found = self._found
-        if isinstance(found, Unreadable):
-            raise WalkError(found.reason)
+        found = self._any()
         if found.links_lost is not None:
             raise WalkError(found.links_lost)
         return found.links
+
+    def of_sockets(self) -> Mapping[int, Sequence[TaskFile]]:
+        """
+        Return the open files of the sockets that are wanted, by the address of the
+        ``struct socket``; the first ten of each.
+
+        :raises WalkError: if not all could be reached
+        """
+        found = self._any()
+        if found.sockets_lost is not None:
+            raise WalkError(found.sockets_lost)
+        return found.sockets
+
+    def _any(self) -> _Found:
+        if self._found is None:
+            self._found = attempt(_walk, self._prog, None, self._sockets)
+        if isinstance(self._found, Unreadable):
+            raise WalkError(self._found.reason)
+        return self._found

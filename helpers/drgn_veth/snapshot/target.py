@@ -14,6 +14,7 @@ from ..dump.partial import core_of
 from ..model import Target
 from ..readers.cpumask import num_possible_cpus, online_cpus
 from ..readers.crash import crash_time
+from ..readers.isolation import isolated_cpus
 from ..readers.rps import rps_sock_flow_entries
 
 __all__ = ("read_target", "target_kind", "target_types")
@@ -79,4 +80,5 @@ def read_target(prog: Program) -> Target:
         rps_sock_flow_entries=attempt(rps_sock_flow_entries, prog),
         path=_file_name(prog),
         time=attempt(crash_time, prog),
+        isolated_cpus=attempt(isolated_cpus, prog),
     )

@@ -12,10 +12,12 @@ from typing import Optional
 from ..core.errors import attempt
 from ..core.unreadable import Maybe, Unreadable
 from ..model import QueueCount, StaleProgram, XdpQueue
+from ..readers.ptr_ring import next_in_ptr_ring
 from ..readers.veth import (
     VethRq,
     is_xdp_frame,
     napi_is_scheduled,
+    napi_is_threaded,
     xdp_rxq_is_registered,
 )
 from .found import NO_VETH, Found
@@ -28,19 +30,14 @@ __all__ = ("MOST_QUEUES", "VethQueues", "next_in_ring")
 MOST_QUEUES = 4096  # rtnl_create_link(), net/core/rtnetlink.c
 
 
-def _read_ring(layouts: Layouts, head: int, size: int, ring: int) -> int:
-    if not 0 <= head < size:
-        raise ValueError(f"consumer_head is {head}, but the ring has {size} entries")
-    return layouts.prog.read_word(ring + head * layouts.pointer_size)
-
-
 def next_in_ring(layouts: Layouts, rq: VethRq) -> Maybe[int]:
     """
     Return the next entry in the ring of a queue with NAPI, 0 if it is empty. Without
     NAPI, the pointer may lead to freed memory.
     """
-    # ptr_ring
-    return attempt(_read_ring, layouts, rq.consumer_head, rq.ring_size, rq.ring)
+    return attempt(
+        next_in_ptr_ring, layouts.prog, rq.consumer_head, rq.ring_size, rq.ring
+    )
 
 
 class VethQueues:
@@ -132,4 +129,5 @@ class VethQueues:
             raw.tx_errors,
             self._xdp_frame_waits(raw) if has_napi is True else False,
             raw.rxq_index,
+            attempt(napi_is_threaded, raw.napi_state) if has_napi is True else False,
         )

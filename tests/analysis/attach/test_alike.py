@@ -43,7 +43,9 @@ _FOUND_BY = {
     *("uppers", "bond"),
 }
 #: What makes commands is no decision.
-_COMMANDS = {f"drgn_veth.analysis.{name}" for name in ("remedies", "commands")}
+_COMMANDS = {
+    f"drgn_veth.analysis.{name}" for name in ("remedies", "commands", "limits")
+}
 _READ: set[str] = set()
 
 

@@ -63,7 +63,9 @@ PROGRAM = {
             *("netkit", {"mode": "l3", "policy": "forward", "primary": True}),
             ["netkit.mode", "netkit.policy", "netkit.primary"],
         ),
+        ("tc", [{"where": "tcx/ingress", "id": 3, "name": "cil"}], ["tc"]),
         # Never a change.
+        ("af_xdp", [], []),
         ("net_device", "0xffff", []),
         ("refcount", 5, []),
         ("ref_tasks", [], []),

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from drgn_veth.analysis.rules import RULES
+from drgn_veth.analysis.rules.finding import severity_word
 from drgn_veth.analysis.rules.page import explain, markdown
 from drgn_veth.analysis.rules.rule import KINDS
 from drgn_veth.core import messages
@@ -34,7 +35,8 @@ def test_rule_tells_all(rule: Any) -> None:
     assert rule.severity in ("error", "warning", "info")
     assert all(len(line) <= 80 for line in explain(rule).splitlines())
     text = explain(rule, 88)
-    assert text.startswith(f"{rule.id} ({rule.severity}): {rule.title}\n")
+    severity = severity_word(rule.severity)
+    assert text.startswith(f"{rule.id} ({severity}): {rule.title}\n")
     assert all(len(line) <= 88 for line in text.splitlines())
     for part in (rule.predicate, rule.sees, rule.fix):
         assert len(part) > 15
@@ -64,7 +66,7 @@ def test_rule_names_its_symptoms(rule: Any) -> None:
 
 def test_page_begins_with_the_symptoms() -> None:
     page = markdown()
-    table, _, rest = page.partition("\n\n`veth_report.py`")
+    table, _, rest = page.partition("\n\n`drgn-veth` applies")
     assert rest and "| errno of an attach or a command | `EBUSY`" in table
     for rule in RULES:
         assert f"[{rule.id}](#{rule.id})" in table

@@ -40,6 +40,16 @@ from tests.support.snapshots import (
 )
 
 
+def test_programs_that_redirect_to_no_index_threaten_nobody() -> None:
+    """Of a program that returns XDP_PASS, no veth of the namespace is a target."""
+    calls = PROGRAM._replace(redirects=True)
+    for redirects, number in ((True, 1), (False, 0), (BAD, 1)):
+        program = calls._replace(redirects=redirects)
+        nic = NIC._replace(xdp=Xdp(None, program, None, None))
+        snapshot = pair({"features": Features(0, 0, 0)}, None, nic)
+        assert len(found("xdp-redirect-not-ready", snapshot)) == number
+
+
 def test_program_is_attached_again() -> None:
     """The queues are needed: the peer sends to them."""
     grown = {

@@ -13,12 +13,23 @@ import collections
 from typing import Any
 
 from .comparison import NO_SECOND_SOURCE, Comparison, check, kind_of, leaves
+from .counters import QUEUE_COUNTERS, compare_counters
 from .devices import check_first, expected_device, expected_pairs
+from .maps import check_maps
 from .namespaces import expected_namespaces
 from .said import DYING, Truth
 from .target import expected_target
 
-__all__ = ("Comparison", "DYING", "NO_SECOND_SOURCE", "compare", "kind_of", "leaves")
+__all__ = (
+    "Comparison",
+    "DYING",
+    "NO_SECOND_SOURCE",
+    "QUEUE_COUNTERS",
+    "compare",
+    "compare_counters",
+    "kind_of",
+    "leaves",
+)
 
 
 def compare(report: dict[str, Any], truth: dict[str, Any]) -> Comparison:
@@ -52,6 +63,7 @@ def compare(report: dict[str, Any], truth: dict[str, Any]) -> Comparison:
         )
         check_first(result, place, ours[key])
 
+    check_maps(result, report.get("maps", []), expected)
     pairs = sorted(
         (
             pair["kind"],

@@ -2,11 +2,14 @@
 """How a report stood up, value by value."""
 
 import collections
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 import json
 from typing import Any, NamedTuple
 
+from drgn_veth.model import LinkStats, QdiscStats, VethQueueStats, VethRing
+
 __all__ = (
+    "COUNTED",
     "Comparison",
     "NOBODY",
     "NO_SECOND_SOURCE",
@@ -17,8 +20,22 @@ __all__ = (
     "leaves",
 )
 
+#: What has counters, by the place in a report.
+COUNTED: Mapping[str, Any] = {
+    "devices.stats": LinkStats,
+    "devices.queue_stats": VethQueueStats,
+    "devices.queue_stats.ring": VethRing,
+    "devices.qdisc_stats": QdiscStats,
+}
+_COUNTERS = "they do not stand still in this scene: test_counters compares others"
+
 #: What no tool in the guest tells, and what stands for it.
 NO_SECOND_SOURCE = {
+    **{
+        f"{where}.{name}": _COUNTERS
+        for where, record in COUNTED.items()
+        for name in record._fields
+    },
     "target.kind": "how the test opened the target",
     "target.types": "which symbols the test gave",
     "target.path": "which file the test gave",
@@ -33,6 +50,9 @@ NO_SECOND_SOURCE = {
     "devices.xdp.queues.prog_id": "test_veth_queues checks it against the programs "
     "and the history of the scene",
     "devices.xdp.queues.napi": "likewise",
+    "devices.xdp.driver.extensions.function": "bpftool shows none; that of the scene "
+    '"maps" is compared',
+    "devices.xdp.generic.extensions.function": "likewise",
     "devices.xps.cpus": "of a device made with one TX queue: sysfs answers ENOENT",
 }
 
@@ -55,7 +75,7 @@ class Comparison(NamedTuple):
 # Lists and objects that are one value.
 _WHOLE = (
     *("addresses", "altnames", "cpus", "flags", "lowers", "master", "online_cpus"),
-    *("peer", "rx_queues", "uppers"),
+    *("isolated_cpus", "maps", "need_wakeup", "peer", "rx_queues", "uppers"),
 )
 # Lists that sysfs does not have in the kernel's order.
 _UNORDERED = ("lowers", "uppers")

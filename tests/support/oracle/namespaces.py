@@ -3,7 +3,7 @@
 
 from typing import Any, Optional
 
-from .said import Truth, kernel_text, tool_json
+from .said import Truth, cpu_mask, kernel_text, tool_json
 
 __all__ = ("expected_namespaces", "label_of")
 
@@ -25,6 +25,11 @@ def label_of(truth: Truth, inum: int) -> Optional[str]:
     return f"pid:{first['pid']}({first['comm']})"
 
 
+def _default_mask(namespace: dict[str, Any]) -> Optional[list[int]]:
+    said = namespace["sysctl"]["net.core.rps_default_mask"]
+    return cpu_mask(said) if isinstance(said, str) else None  # before v6.3
+
+
 def expected_namespaces(truth: Truth) -> dict[int, dict[str, Any]]:
     """Return what each namespace has to have, by its inode number."""
     first = next(n for n in truth.said["namespaces"].values() if n["init"])
@@ -36,6 +41,9 @@ def expected_namespaces(truth: Truth) -> dict[int, dict[str, Any]]:
             "mounts": [kernel_text(path) for path in namespace["mounts"]],
             # One that dies has lost its number.
             "nsid": None if int(inum) == truth.dying else nsids.get(int(inum)),
+            "rps_default_mask": None
+            if int(inum) == truth.dying
+            else _default_mask(namespace),
             "device_count": len(tool_json(namespace["ip_link"])),
             **({"dying": True} if int(inum) == truth.dying else {}),
         }

@@ -7,7 +7,16 @@ from typing import Any, Optional
 
 from tests.support.whose_truth import expected_labels
 
-__all__ = ("DYING", "Key", "Truth", "cpu_list", "cpu_mask", "kernel_text", "tool_json")
+__all__ = (
+    "DYING",
+    "Key",
+    "Truth",
+    "cpu_list",
+    "cpu_mask",
+    "kernel_text",
+    "text_json",
+    "tool_json",
+)
 
 #: Why no list leads to what is in a namespace that is torn down.
 DYING = "netns is dying"
@@ -29,7 +38,12 @@ def kernel_text(text: str) -> str:
 def tool_json(command: dict[str, Any]) -> Any:
     """Return what a tool said in JSON."""
     assert command["status"] == 0, command
-    return json.loads(command["stdout"] or "[]", strict=False)
+    return text_json(command["stdout"])
+
+
+def text_json(text: str) -> Any:
+    """Return a text of a tool that is JSON."""
+    return json.loads(text or "[]", strict=False)
 
 
 def cpu_mask(text: str) -> list[int]:
@@ -39,9 +53,9 @@ def cpu_mask(text: str) -> list[int]:
 
 
 def cpu_list(text: str) -> list[int]:
-    """Return the numbers of a list of sysfs: ``0-2,5``."""
+    """Return the numbers of a list of sysfs: ``0-2,5``; none for nothing."""
     cpus: list[int] = []
-    for part in text.split(","):
+    for part in filter(None, text.split(",")):
         first, _, last = part.partition("-")
         cpus.extend(range(int(first), int(last or first) + 1))
     return cpus

@@ -17,5 +17,10 @@ def expected_target(truth: Truth) -> Iterator[Told]:
     possible = len(cpu_list(said["cpus"]["possible"]))
     yield ("possible_cpus",), "sysfs", possible
     yield ("online_cpus",), "sysfs", cpu_list(said["cpus"]["online"])
+    isolated = set(cpu_list(said["cpus"]["isolated"]))
+    ticking = said["cpus"]["nohz_full"]
+    if ticking != "(null)" and not isinstance(ticking, dict):  # no CONFIG_NO_HZ_FULL
+        isolated.update(cpu_list(ticking))
+    yield ("isolated_cpus",), "sysfs", sorted(isolated)
     entries = int(said["sysctl"]["net.core.rps_sock_flow_entries"])
     yield ("rps_sock_flow_entries",), "sysctl", entries

@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 
 from .comparison import Told
+from .maps import expected_reached
 from .said import Key, Truth
 
 __all__ = ("expected_xdp",)
@@ -43,6 +44,7 @@ def _attached(truth: Truth, key: Key) -> Iterator[Told]:
         yield ("xdp", mode, "link_id"), "bpftool", link_id
         via = "netlink" if link_id is None else "link"
         yield ("xdp", mode, "via"), "bpftool", via
+        yield from expected_reached(truth, mode, prog["id"])
 
 
 def _bpftool_net(truth: Truth, key: Key) -> Iterator[Told]:

@@ -17,8 +17,14 @@ from tests.support.rules import (
     poll,
     queues,
     rps,
+    rps_online,
+    rps_unset,
     unregister,
+    virtio,
     xdp,
+    xdp_gro,
+    xdp_packet,
+    xdp_reach,
 )
 from tests.support.rules.case import Case, found
 
@@ -28,12 +34,18 @@ CASES: dict[str, Case] = {
     **queues.CASES,
     **poll.CASES,
     **rps.CASES,
+    **rps_online.CASES,
+    **rps_unset.CASES,
     **xdp.CASES,
+    **xdp_gro.CASES,
+    **xdp_packet.CASES,
+    **xdp_reach.CASES,
     **mtu.CASES,
     **pair.CASES,
     **hooks.CASES,
     **leaked.CASES,
     **unregister.CASES,
+    **virtio.CASES,
 }
 
 

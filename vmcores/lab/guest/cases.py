@@ -8,11 +8,27 @@ from typing import Optional
 
 from measures.attaching import detach_refused, native, native_alone, pinned_only
 from measures.ends import DROP, PASS, End, Measure
-from measures.forwarding import queues_cpus, redirect, xdp_tx
+from measures.forwarding import by_map, queues_cpus, redirect, slow_tx, xdp_tx
 from measures.mtu import jumbo_lost, mtu_frozen, sees_heads
+from measures.packets import (
+    big_packets,
+    hidden_tag,
+    no_ethernet,
+    not_merged,
+    unfinished,
+)
 from measures.pair import no_carrier, nothing
 from measures.queues import bypassed, one_sided, overflow, queue_state, stale, stuck
-from measures.rps import generic_cpu, high_queues, off_by_one, which_end
+from measures.rps import (
+    generic_cpu,
+    half_rfs,
+    high_queues,
+    isolated,
+    off_by_one,
+    offline,
+    unset,
+    which_end,
+)
 from places import BPFFS
 
 __all__ = ("CASES", "Case")
@@ -69,6 +85,75 @@ CASES = (
         End("rwea", "rweb", "rps", "rps"),
         End("twea", "tweb", "rps", "rps"),
         which_end,
+    ),
+    Case(
+        "rps-queue-without-mask",
+        End("rwma", "rwmb", "rps", "rps"),
+        End("twma", "twmb", "rps", "rps"),
+        unset,
+    ),
+    # All CPUs of the mask, and one of two.
+    Case(
+        "rps-cpu-offline",
+        End("rcoa", "rcob", "rps", "rps"),
+        End("tcoa", "tcob", "rps", "rps"),
+        offline,
+    ),
+    Case(
+        "rps-cpu-offline",
+        End("rcpa", "rcpb", "rps", "rps"),
+        End("tcoa", "tcob", "rps", "rps"),
+        offline,
+    ),
+    Case(
+        "rps-isolated-cpus",
+        End("risa", "risb", "rps", "rps"),
+        End("tisa", "tisb", "rps", "rps"),
+        isolated,
+    ),
+    Case(
+        "rfs-half-set",
+        End("rrfa", "rrfb", "rps", "rps"),
+        End("trfa", "trfb", "rps", "rps"),
+        half_rfs,
+        state_only=True,
+    ),
+    Case(
+        "xdp-hidden-vlan-tag",
+        End("rhva", "rhvb", None, "far", BPFFS + "/observe_v"),
+        End("thva", "thvb", None, "far", BPFFS + "/observe_w"),
+        hidden_tag,
+    ),
+    Case(
+        "xdp-no-ethernet-header",
+        End("rnea", "", prog=BPFFS + "/observe_n"),
+        End("tnea", "", prog=BPFFS + "/observe_e"),
+        no_ethernet,
+    ),
+    Case(
+        "generic-xdp-big-packets",
+        End("rbpa", "rbpb", None, "far", BPFFS + "/observe_b"),
+        End("tbpa", "tbpb", None, "far", BPFFS + "/observe_s"),
+        big_packets,
+    ),
+    Case(
+        "xdp-gro-off",
+        End("rgoa", "rgob", None, "far"),
+        End("tgoa", "tgob", None, "far"),
+        not_merged,
+    ),
+    Case(
+        "xdp-virtio-slow-tx",
+        End("rvna", ""),
+        None,
+        slow_tx,
+        "the driver refuses a program if there are too few queues",
+    ),
+    Case(
+        "xdp-unfinished-checksum",
+        End("rusa", "rusb", None, "far"),
+        End("tusa", "tusb", None, "far"),
+        unfinished,
     ),
     Case(
         "generic-xdp-cpu",
@@ -149,6 +234,12 @@ CASES = (
         End("rrda", "rrdb", "xdp", "far"),
         End("trda", "trdb", "xdp", "far"),
         redirect,
+    ),
+    Case(
+        "xdp-redirect-not-ready",
+        End("rrma", "rrmb", "xdp", "far"),
+        End("trma", "trmb", "xdp", "far"),
+        by_map,
     ),
     Case(
         "tx-queue-stuck",

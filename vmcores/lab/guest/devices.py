@@ -14,13 +14,14 @@ from netlink import (
     NLM_F_CAPPED,
     NLM_F_DUMP,
     NLMSG_ERROR,
+    NetlinkSocket,
     RoutingSocket,
     attribute,
     attributes,
     text,
 )
 
-__all__ = ("Device", "Reply", "Routing")
+__all__ = ("Device", "Reply", "Routing", "ifinfomsg", "reply_to")
 
 NLMSGERR_ATTR_MSG = 1
 RTM_GETLINK = 18
@@ -67,7 +68,7 @@ class Routing(RoutingSocket):
 
     def _devices(self, flags: int, ifindex: int) -> Iterator[Device]:
         mask = attribute(IFLA_EXT_MASK, struct.pack("<I", RTEXT_FILTER_SKIP_STATS))
-        return map(_device, self.ask(RTM_GETLINK, flags, _ifinfomsg(ifindex) + mask))
+        return map(_device, self.ask(RTM_GETLINK, flags, ifinfomsg(ifindex) + mask))
 
     def devices(self) -> list[Device]:
         """Return all devices of the namespace."""
@@ -87,17 +88,26 @@ class Routing(RoutingSocket):
             nest += attribute(IFLA_XDP_FLAGS, struct.pack("<I", flags))
         if expected_fd is not None:
             nest += attribute(IFLA_XDP_EXPECTED_FD, struct.pack("<i", expected_fd))
-        body = _ifinfomsg(ifindex) + attribute(IFLA_XDP | NLA_F_NESTED, nest)
-        self.send(RTM_SETLINK, NLM_F_ACK, body)
-        for kind, head, data in self.receive():
-            if kind == NLMSG_ERROR:
+        return self.set_link(ifindex, attribute(IFLA_XDP | NLA_F_NESTED, nest))
+
+    def set_link(self, ifindex: int, more: bytes) -> Reply:
+        """Ask for RTM_SETLINK with some attributes."""
+        return reply_to(self, RTM_SETLINK, NLM_F_ACK, ifinfomsg(ifindex) + more)
+
+
+def ifinfomsg(ifindex: int) -> bytes:
+    """Return a struct ifinfomsg that names a device."""
+    return struct.pack("<BxHiII", 0, 0, ifindex, 0, 0)
+
+
+def reply_to(socket: NetlinkSocket, kind: int, flags: int, body: bytes) -> Reply:
+    """Send a request, and return the acknowledgement with its message."""
+    socket.send(kind, flags | NLM_F_ACK, body)
+    while True:
+        for answer, head, data in socket.receive():
+            if answer == NLMSG_ERROR:
                 (error,) = struct.unpack_from("<i", data)
                 return Reply(-error, _message(head, data))
-        raise RuntimeError("the kernel did not answer RTM_SETLINK")
-
-
-def _ifinfomsg(ifindex: int) -> bytes:
-    return struct.pack("<BxHiII", 0, 0, ifindex, 0, 0)
 
 
 def _message(flags: int, data: bytes) -> str | None:

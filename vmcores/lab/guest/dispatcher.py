@@ -18,7 +18,15 @@ import sys
 from bpf import BPF_PROG_TYPE_XDP, bpf, instruction, load, object_id, pin
 from xdp import record
 
-__all__ = ("main",)
+__all__ = (
+    "BPF_PROG_TYPE_EXT",
+    "BPF_PSEUDO_CALL",
+    "BPF_RAW_TRACEPOINT_OPEN",
+    "NAME",
+    "Types",
+    "load_typed",
+    "main",
+)
 
 BPF_RAW_TRACEPOINT_OPEN = 17
 BPF_BTF_LOAD = 18
@@ -33,7 +41,7 @@ NAME = "xdp_dispatcher"
 XDP_PASS = 2
 
 
-class _Types:
+class Types:
     """BTF under construction."""
 
     def __init__(self) -> None:
@@ -59,6 +67,14 @@ class _Types:
         """What follows a FUNC_PROTO."""
         return struct.pack("<II", self._string(name), type_id)
 
+    def functions(self, *names: str) -> Sequence[int]:
+        """Add functions of an XDP program's type, and return their numbers."""
+        number = self.add("int", INT, 4, struct.pack("<I", 1 << 24 | 32))
+        context = self.add("", PTR, self.add("xdp_md", STRUCT, 24))
+        parameter = self.parameter("ctx", context)
+        prototype = self.add("", FUNC_PROTO, number, parameter, 1)
+        return [self.add(name, FUNC, prototype, many=GLOBAL) for name in names]
+
     def load(self) -> int:
         """Load it into the kernel and return its descriptor."""
         header = struct.pack(
@@ -78,7 +94,7 @@ class _Types:
         return bpf(BPF_BTF_LOAD, attr)
 
 
-def _load(
+def load_typed(
     kind: int,
     name: str,
     code: bytes,
@@ -108,24 +124,19 @@ def _load(
 def main(arguments: Sequence[str]) -> int:
     """Load both programs, and let one replace a function of the other."""
     path, link_path = arguments
-    types = _Types()
-    number = types.add("int", INT, 4, struct.pack("<I", 1 << 24 | 32))
-    context = types.add("", PTR, types.add("xdp_md", STRUCT, 24))
-    parameter = types.parameter("ctx", context)
-    prototype = types.add("", FUNC_PROTO, number, parameter, 1)
-    main_type = types.add(NAME, FUNC, prototype, many=GLOBAL)
-    slot_type = types.add("prog0", FUNC, prototype, many=GLOBAL)
+    types = Types()
+    main_type, slot_type = types.functions(NAME, "prog0")
     btf_fd = types.load()
     returns = instruction(0xB7, imm=XDP_PASS) + instruction(0x95)
     call = instruction(0x85, src=BPF_PSEUDO_CALL, imm=1) + instruction(0x95)
-    dispatcher = _load(
+    dispatcher = load_typed(
         BPF_PROG_TYPE_XDP,
         NAME,
         call + returns,
         btf_fd,
         ((0, main_type), (2, slot_type)),
     )
-    extension = _load(
+    extension = load_typed(
         BPF_PROG_TYPE_EXT,
         "at_ext",
         returns,

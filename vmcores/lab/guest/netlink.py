@@ -9,7 +9,14 @@ import os
 import socket
 import struct
 
-__all__ = ("GenericSocket", "RoutingSocket", "attribute", "attributes", "text")
+__all__ = (
+    "GenericSocket",
+    "NetlinkSocket",
+    "RoutingSocket",
+    "attribute",
+    "attributes",
+    "text",
+)
 
 SOL_NETLINK = 270
 NETLINK_ROUTE = 0
@@ -60,7 +67,7 @@ def text(data: bytes) -> str:
     return data.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
 
 
-class _NetlinkSocket:
+class NetlinkSocket:
     """A netlink socket of the network namespace in which it is made."""
 
     protocol: int
@@ -125,13 +132,13 @@ class _NetlinkSocket:
                     return
 
 
-class RoutingSocket(_NetlinkSocket):
+class RoutingSocket(NetlinkSocket):
     """A socket of NETLINK_ROUTE."""
 
     protocol = NETLINK_ROUTE
 
 
-class GenericSocket(_NetlinkSocket):
+class GenericSocket(NetlinkSocket):
     """A socket of NETLINK_GENERIC."""
 
     protocol = NETLINK_GENERIC

@@ -10,8 +10,10 @@ from typing import TextIO
 
 __all__ = (
     "BPFFS",
+    "COUNTERS",
     "DYING",
     "KEEP",
+    "MAPS_RECORDS",
     "RUN",
     "SCENE_LOG",
     "TRUTH_DONE",
@@ -28,12 +30,16 @@ SCENE_LOG = RUN + "/scene.log"
 XDP_RECORDS = RUN + "/xdp.jsonl"
 #: What a scene knows of namespaces that /proc does not tell, one JSON object a line.
 WHOSE_RECORDS = RUN + "/whose.jsonl"
+#: What maps.py made, one JSON object a line.
+MAPS_RECORDS = RUN + "/maps.jsonl"
 #: Devices whose programs the prober does not replace: ``INUM IFINDEX`` a line.
 KEEP = RUN + "/keep"
 #: The number of a network namespace that the scene will end.
 DYING = RUN + "/dying"
 #: If it exists, the truth is recorded, and asking again would hang.
 TRUTH_DONE = RUN + "/truth-done"
+#: If it exists, nothing sends packets any more, and counters can be compared.
+COUNTERS = RUN + "/counters"
 #: Not below /sys: ``ip -n`` puts another sysfs over it, which has no bpffs.
 BPFFS = RUN + "/bpf"
 

@@ -3,11 +3,12 @@
 """XDP programs that do more than return a number, each with a map, both pinned.
 
 Use: ``programs.py KIND PATH [, KIND PATH]...``: the program is pinned at PATH, its map
-at PATH_map. The kinds::
+at PATH_map. ``fill PATH DEVICE`` puts a device into the map. The kinds::
 
     observe   XDP_PASS; counts the packets by CPU, and keeps how many bytes it saw of
               the last one (data_end - data)
     redirect  bpf_redirect() to the ifindex that is in the map, XDP_PASS while that is 0
+    devmap    bpf_redirect_map() to the device in the map, XDP_PASS while there is none
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import ctypes
 from dataclasses import dataclass
 import os
 import resource
+import socket
 import struct
 import sys
 
 from bpf import bpf, instruction, load, open_pinned, pin
+from bpf_map import redirect
 
 __all__ = ("Seen", "main", "observed", "set_redirect")
 
@@ -28,7 +31,7 @@ BPF_MAP_CREATE = 0
 BPF_MAP_LOOKUP_ELEM = 1
 BPF_MAP_UPDATE_ELEM = 2
 
-BPF_MAP_TYPE_ARRAY = 2
+BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_DEVMAP = 2, 14
 BPF_PSEUDO_MAP_FD = 1
 
 # Helpers, by number.
@@ -96,17 +99,25 @@ def _redirect(map_fd: int) -> bytes:
     )
 
 
-_KINDS = {"observe": (_observe, 16, CPUS), "redirect": (_redirect, 4, 1)}
+def _devmap(map_fd: int) -> bytes:
+    return redirect(map_fd, 0) + instruction(0x95)
+
+
+_KINDS = {
+    "observe": (_observe, 16, CPUS, BPF_MAP_TYPE_ARRAY),
+    "redirect": (_redirect, 4, 1, BPF_MAP_TYPE_ARRAY),
+    "devmap": (_devmap, 4, 1, BPF_MAP_TYPE_DEVMAP),
+}
 
 
 def _load(kind: str, path: str) -> None:
-    make, value_size, entries = _KINDS[kind]
+    make, value_size, entries, map_type = _KINDS[kind]
     name = os.path.basename(path)
     map_fd = bpf(
         BPF_MAP_CREATE,
         struct.pack(
             "<IIIIIII16s",
-            BPF_MAP_TYPE_ARRAY,
+            map_type,
             4,
             value_size,
             entries,
@@ -163,8 +174,11 @@ def main(arguments: Sequence[str]) -> int:
     )
     for words in " ".join(arguments).split(","):
         try:
-            kind, path = words.split()
-            _load(kind, path)
+            kind, path, *device = words.split()
+            if kind == "fill":
+                set_redirect(path, socket.if_nametoindex(device[0]))
+            else:
+                _load(kind, path)
         except (KeyError, ValueError, OSError) as e:
             print(f"programs.py: {words.strip()}: {e!r}", file=sys.stderr)
             return 1

@@ -22,7 +22,18 @@ from typing import Optional
 
 from libc import setns
 
-__all__ = ("Arrived", "Listener", "netns", "send")
+__all__ = (
+    "ETH_P_ALL",
+    "PACKET_IGNORE_OUTGOING",
+    "PORT",
+    "SMALL",
+    "SOL_PACKET",
+    "Arrived",
+    "Listener",
+    "frame",
+    "netns",
+    "send",
+)
 
 ETH_P_ALL = 3
 SOL_PACKET = 263
@@ -81,7 +92,8 @@ def _checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def _frame(size: int, flow: int) -> bytes:
+def frame(size: int, flow: int) -> bytes:
+    """Return a packet of that many bytes, of one of many flows."""
     length = size - 14
     addresses = socket.inet_aton("192.0.2.1") + socket.inet_aton("192.0.2.2")
     fields = (0x45, 0, length, 0, 0, 64, socket.IPPROTO_UDP)
@@ -113,7 +125,7 @@ def send(
         try:
             for flow in range(count):
                 try:
-                    s.send(_frame(size, flow))
+                    s.send(frame(size, flow))
                     taken += 1
                 except OSError:
                     # The returned number shows it.

@@ -18,15 +18,18 @@ LINK is the name that a symbolic link leads to, or null where there is none.
     {"format": "drgn-veth-truth/1",
      "kernel": {"release": "6.1.0-...", "version": "#1 SMP ...", "machine": "x86_64"},
      "page_size": 4096,
-     "cpus": {"possible": VALUE, "online": VALUE},
+     "cpus": {"possible": VALUE, "online": VALUE, "isolated": VALUE,
+              "nohz_full": VALUE},
      "sysctl": {"net.core.rps_sock_flow_entries": VALUE},
      "meminfo": VALUE,
      "dmesg": "...",
      "bpftool_prog": COMMAND, "bpftool_link": COMMAND,
      "xdp": [the records of xdp.py],
+     "maps": null, or what the scene "maps" made and what bpftool says: record_maps(),
      "scene_log": ["what the scene said", ...],
      "dying": null, or {"netns": INUM, "links": COMMAND of `ip -d -j link show` in it},
      "whose": who is in each namespace, and what holds it: see whose.py,
+     "counters": null, or what the kernel has counted, twice: see counters.py,
      "seconds": 12.3,
      "namespaces": {INUM as text:
        {"init": true, "names": [those of `ip netns`], "mounts": ["/run/netns/NAME"],
@@ -66,10 +69,20 @@ import time
 import traceback
 from typing import Any, Union
 
+from counters import record_counters
 from libc import checked, libc, mount, setns
 from namespaces import Namespace, find_namespaces, nsids
 from netlink import NLM_F_DUMP, RoutingSocket, attributes
-from places import DYING, SCENE_LOG, TRUTH_DONE, XDP_RECORDS, lines, whole_file
+from places import (
+    COUNTERS,
+    DYING,
+    MAPS_RECORDS,
+    SCENE_LOG,
+    TRUTH_DONE,
+    XDP_RECORDS,
+    lines,
+    whole_file,
+)
 from whose import record_whose
 
 __all__ = ("main", "record", "settle")
@@ -308,6 +321,26 @@ def _dying(namespaces: dict[str, dict[str, object]]) -> dict[str, object] | None
     return {"netns": int(dying[0]), "links": namespaces[dying[0]]["ip_link"]}
 
 
+def record_maps() -> dict[str, object] | None:
+    """Return the records of maps.py, COMMANDs of bpftool: "show", and "dump" of each
+    map by its id, as text; and COMMAND `tc -j qdisc show`.
+    """
+    made = [json.loads(line) for line in lines(MAPS_RECORDS)]
+    if not made:
+        return None
+    dumps = {
+        str(one["id"]): _Command("bpftool", "-j", "map", "dump", "id", str(one["id"]))
+        for one in made
+        if one["what"] == "map"
+    }
+    return {
+        "made": made,
+        "qdisc": _Command("tc", "-j", "qdisc", "show").result(),
+        "show": _Command("bpftool", "-j", "map", "show").result(),
+        "dump": {ident: command.result() for ident, command in dumps.items()},
+    }
+
+
 def record() -> dict[str, object]:
     """Record everything. Changes the calling process's network namespace."""
     start = time.monotonic()
@@ -344,12 +377,13 @@ def record() -> dict[str, object]:
         "page_size": os.sysconf("SC_PAGE_SIZE"),
         "cpus": {
             name: _value("/sys/devices/system/cpu/" + name)
-            for name in ("possible", "online")
+            for name in ("possible", "online", "isolated", "nohz_full")
         },
         "sysctl": _sysctl("net.core.rps_sock_flow_entries"),
         "meminfo": _value("/proc/meminfo"),
         "dmesg": _dmesg(),
         "xdp": [json.loads(line) for line in lines(XDP_RECORDS)],
+        "maps": record_maps(),
         "scene_log": lines(SCENE_LOG),
         "dying": _dying(found),
         "namespaces": found,
@@ -357,6 +391,8 @@ def record() -> dict[str, object]:
     for key, command in commands.items():
         out[key] = command.result()
     out["whose"] = record_whose()
+    # Last, so that nothing is counted afterwards.
+    out["counters"] = record_counters() if os.path.exists(COUNTERS) else None
     out["seconds"] = round(time.monotonic() - start, 1)
     return out
 

@@ -20,7 +20,7 @@ from .kernels import Kernel
 from .qemu import Died, qemu_version
 from .qemu_guest import LAB, Guest
 
-__all__ = ("UNASKED", "Hook", "Order", "elf_hook", "make_dump")
+__all__ = ("ASKED", "UNASKED", "Hook", "Order", "elf_hook", "make_dump")
 
 # Called while the guest is idle: the scene is set, the truth recorded, nothing has
 # crashed yet. The path is the folder of the result, where the hook may leave files.
@@ -32,8 +32,17 @@ IN_GUEST = ("helpers", "drgn_scripts")
 TRIES = 4
 # Scenes in which the prober does not ask: "dying" and "teardown" hold rtnl_mutex, so
 # that the kernel would never answer; "scale" and "whose" would answer the same
-# thousands of times; and a trial attach would mend what "rules" shows.
-UNASKED = frozenset(("dying", "minimal", "rules", "scale", "teardown", "whose"))
+# thousands of times; a trial attach would mend what "rules" shows, be counted in
+# "counters", move what "flight" holds, change what is in the rings of "maps", and undo
+# what "path" measured.
+UNASKED = frozenset(
+    (
+        *("asked", "counters", "dying", "flight", "maps", "minimal", "path", "rules"),
+        *("scale", "teardown", "whose"),
+    )
+)
+#: Scenes in which the asker asks for other things than attaches.
+ASKED = frozenset(("asked",))
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,8 @@ class Order:
     env: Mapping[str, str]
     memory_mb: int
     smp: int
+    #: What comes at the end of the kernel's command line.
+    append: str
     #: makedumpfile's -d, or None for the lowest that is safe.
     level: int | None
     #: Whether to keep QEMU's own ELF dump as well.
@@ -132,6 +143,7 @@ def _run(order: Order, folder: Path, out: Path, seconds: dict[str, float]) -> st
         order.kernel,
         memory_mb=order.memory_mb,
         smp=order.smp,
+        append=order.append,
         files=files,
         console_log=folder / "console.log",
     ) as guest:
@@ -151,6 +163,10 @@ def _run(order: Order, folder: Path, out: Path, seconds: dict[str, float]) -> st
         if order.scene not in UNASKED:
             with _timed("ask about XDP attaches", "answers", seconds):
                 asked = run("python3 /lab/guest/prober.py /out/answers.json")
+            say(asked.strip())
+        if order.scene in ASKED:
+            with _timed("ask for other things", "asked", seconds):
+                asked = run("python3 /lab/guest/asker.py /out/asked.json")
             say(asked.strip())
         if order.elf:
             elf_hook(guest, folder)
@@ -180,6 +196,8 @@ def _take(order: Order, folder: Path, out: Path) -> int:
     wanted = ["vmcore", "truth.json"]
     if order.scene not in UNASKED:
         wanted.append("answers.json")
+    if order.scene in ASKED:
+        wanted.append("asked.json")
     for name in wanted:
         if not (out / name).exists():
             raise Died(f"the guest's disk has no {name}")

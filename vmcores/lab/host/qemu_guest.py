@@ -52,6 +52,7 @@ class Guest:
         *,
         memory_mb: int = 1024,
         smp: int = 4,
+        append: str = "",
         crashkernel_mb: int = 256,
         files: Mapping[str, Path] | None = None,
         console_log: Path | None = None,
@@ -59,11 +60,15 @@ class Guest:
         boot_timeout: float = 120,
         out_mb: int | None = None,
     ) -> None:
-        """Copy ``files`` into the guest, such as {"/lab/repo": Path("/folder")}."""
+        """Copy ``files`` into the guest, such as {"/lab/repo": Path("/folder")}.
+
+        ``append`` is added to the kernel's command line.
+        """
         need_programs()
         self.kernel = kernel
         self.memory_mb = memory_mb
         self.smp = smp
+        self.append = append
         self.crashkernel_mb = crashkernel_mb
         self.accel = accel
         self.boot_timeout = boot_timeout
@@ -167,7 +172,9 @@ class Guest:
             smp=self.smp,
             kernel=self.kernel.vmlinuz,
             initrd=initrd,
-            append=COMMAND_LINE.format(crashkernel=self.crashkernel_mb),
+            append=" ".join(
+                (COMMAND_LINE.format(crashkernel=self.crashkernel_mb), self.append)
+            ).strip(),
             disks={
                 "rootfs": (userland / "rootfs.ext4", "readonly=on"),
                 "kernel": (kernel_disk, "readonly=on"),

@@ -15,11 +15,18 @@ from typing import Any
 from . import kernels
 from ._steps import LabError, build_folder, cache_dir, lock, need_programs, say
 from .archive import Archive
-from .dump import UNASKED, Hook, Order, make_dump
+from .dump import ASKED, UNASKED, Hook, Order, make_dump
 from .kernels import Kernel
 from .qemu_guest import LAB
 
 __all__ = ("Result", "make", "scenes", "source_hash")
+
+
+# Of scenes that take another machine: one CPU is isolated, and one goes offline, beside
+# the four that have work.
+_CPUS = {"path": 6, "rules": 6}
+#: What comes at the end of the kernel's command line.
+_APPEND = {"path": "isolcpus=domain,4", "rules": "isolcpus=4"}
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,11 @@ class Result:
     kernel: Kernel
     lab: Mapping[str, Any]
     reused: bool
+
+    @property
+    def asked(self) -> Path:
+        """What the kernel answered to other questions, in scenes of ``ASKED``."""
+        return self.folder / "asked.json"
 
     def drgn_command(self, script: str = "scripts/veth_report.py") -> str:
         """Return a command line that opens the dump, for a shell."""
@@ -84,7 +96,7 @@ def make(
     hook_key: str = "",
     elf: bool = False,
     memory_mb: int | None = None,
-    smp: int = 4,
+    smp: int | None = None,
     level: int | None = None,
     files: Mapping[str, Path] | None = None,
     timeout: float = 600,
@@ -107,6 +119,7 @@ def make(
     need_programs()
     # A thousand pairs need that much.
     memory = memory_mb or (2048 if scene == "scale" else 1024)
+    cpus = smp or _CPUS.get(scene, 4)
     archive = Archive()
     chosen = kernels.get(kernel, archive)
     key: dict[str, Any] = {
@@ -116,7 +129,7 @@ def make(
         "scene": scene,
         "env": env,
         "memory_mb": memory,
-        "smp": smp,
+        "smp": cpus,
         "level": level,
         "elf": elf,
         "hook_key": hook_key,
@@ -149,7 +162,8 @@ def make(
             scene=scene,
             env=env,
             memory_mb=memory,
-            smp=smp,
+            smp=cpus,
+            append=_APPEND.get(scene, ""),
             level=level,
             elf=elf,
             early_hooks=early_hooks,
@@ -189,6 +203,8 @@ def _load(folder: Path, kernel: Kernel, key: Mapping[str, Any]) -> Result | None
     answers = None if key["scene"] in UNASKED else folder / "answers.json"
     if answers is not None:
         files.append(answers)
+    if key["scene"] in ASKED:
+        files.append(folder / "asked.json")
     if not all(path.is_file() for path in files) or files[
         0
     ].stat().st_size != about.get("vmcore_size"):

@@ -10,9 +10,11 @@ put 1 /proc/sys/net/core/fb_tunnels_only_for_init_net
 module veth
 module dummy numdummies=0
 module macvlan
+module 8021q
+module tun
 bpffs
-# Senders and RPS targets differ by their CPU.
-[ "$(nproc)" -ge 4 ] || die "this scene needs 4 CPUs"
+# Senders and RPS targets differ by their CPU. CPU 4 is isolated, CPU 5 goes offline.
+[ "$(nproc --all)" -eq 6 ] || die "this scene needs 6 CPUs"
 
 for name in far rps xdp; do
     ip netns add "$name"
@@ -37,7 +39,10 @@ if ask "xdp.frags" "Invalid argument" xdp load rule_frags $BPF/frags frags; then
     frags=true
 fi
 python3 "$GUEST/programs.py" observe $BPF/observe_r , observe $BPF/observe_t , \
-    observe $BPF/observe_m , redirect $BPF/redirect
+    observe $BPF/observe_m , redirect $BPF/redirect , \
+    observe $BPF/observe_v , observe $BPF/observe_w , observe $BPF/observe_n , \
+    devmap $BPF/devmap_r , devmap $BPF/devmap_t , \
+    observe $BPF/observe_e , observe $BPF/observe_b , observe $BPF/observe_s
 
 ### Devices. Those of group 1 stay down, all others are set up together below.
 ip -batch - <<END
@@ -94,6 +99,24 @@ link add rvpa numrxqueues 4 numtxqueues 2 type veth peer name rvpb numrxqueues 2
 link add tvpa numrxqueues 4 numtxqueues 2 type veth peer name tvpb numrxqueues 2 numtxqueues 4
 # netkit-default-attach: the twin is a veth.
 link add tnka type veth peer name tnkb
+# xdp-hidden-vlan-tag, generic-xdp-big-packets: the peers of the twins have no offload.
+link add rhva type veth peer name rhvb netns far
+link add thva type veth peer name thvb netns far
+link add rbpa type veth peer name rbpb netns far
+link add tbpa type veth peer name tbpb netns far
+# xdp-unfinished-checksum: likewise.
+link add rusa type veth peer name rusb netns far
+link add tusa type veth peer name tusb netns far
+# xdp-gro-off.
+link add rgoa type veth peer name rgob netns far
+link add tgoa type veth peer name tgob netns far
+END
+# xdp-no-ethernet-header: the twin is a tap.
+ip tuntap add dev rnea mode tun
+ip tuntap add dev tnea mode tap
+ip -n far -batch - <<END
+link add link rhvb name rhvv type vlan id 5
+link add link thvb name thvv type vlan id 5
 END
 ip -n rps -batch - <<END
 # rps-queue-out-of-range: RX 2, and 1, against TX 4.
@@ -108,17 +131,33 @@ link add rwea numrxqueues 4 numtxqueues 4 type veth peer name rweb numrxqueues 4
 link add twea numrxqueues 4 numtxqueues 4 type veth peer name tweb numrxqueues 4 numtxqueues 4
 link add rgca numrxqueues 4 numtxqueues 4 type veth peer name rgcb numrxqueues 4 numtxqueues 4
 link add tgca numrxqueues 4 numtxqueues 4 type veth peer name tgcb numrxqueues 4 numtxqueues 4
+# rps-queue-without-mask.
+link add rwma numrxqueues 4 numtxqueues 4 type veth peer name rwmb numrxqueues 4 numtxqueues 4
+link add twma numrxqueues 4 numtxqueues 4 type veth peer name twmb numrxqueues 4 numtxqueues 4
+# rps-cpu-offline: all CPUs of the mask, and one of two. rps-isolated-cpus, rfs-half-set.
+link add rcoa type veth peer name rcob
+link add rcpa type veth peer name rcpb
+link add tcoa type veth peer name tcob
+link add risa type veth peer name risb
+link add tisa type veth peer name tisb
+link add rrfa type veth peer name rrfb
+link add trfa type veth peer name trfb
 END
 ip -n xdp -batch - <<END
 # What arrives at srca is redirected, by the CPU that sent it into srcb.
-link add srca numrxqueues 4 numtxqueues 4 type veth peer name srcb numrxqueues 4 numtxqueues 4
+link add srca numrxqueues 5 numtxqueues 5 type veth peer name srcb numrxqueues 5 numtxqueues 5
 # xdp-redirect-not-ready: the twin's peer has a program.
 link add rrda type veth peer name rrdb netns far
 link add trda type veth peer name trdb netns far
+# And by a map: what arrives at srma goes to rrma, at stma to trma.
+link add srma type veth peer name srmb
+link add stma type veth peer name stmb
+link add rrma type veth peer name rrmb netns far
+link add trma type veth peer name trmb netns far
 # queues-cpus: fewer RX queues than CPUs, more, as many.
 link add rqca numrxqueues 2 numtxqueues 2 type veth peer name rqcb numrxqueues 2 numtxqueues 2
 link add rqda numrxqueues 8 numtxqueues 2 type veth peer name rqdb numrxqueues 2 numtxqueues 2
-link add tqca numrxqueues 4 numtxqueues 2 type veth peer name tqcb numrxqueues 2 numtxqueues 2
+link add tqca numrxqueues 5 numtxqueues 2 type veth peer name tqcb numrxqueues 2 numtxqueues 2
 # tx-queue-stuck: one that polls for GRO alone, and has real queues on the other end.
 link add rtsa numrxqueues 4 numtxqueues 4 type veth peer name rtsb netns far numrxqueues 4 numtxqueues 4
 # xdp-link-pinned-only.
@@ -164,21 +203,43 @@ link set dev tloa xdpdrv pinned $BPF/pass
 link set dev rupm xdpgeneric pinned $BPF/pass
 link set dev rvpa xdpdrv pinned $BPF/pass
 link set dev tvpa xdpdrv pinned $BPF/pass
+link set dev rhva xdpdrv pinned $BPF/observe_v
+link set dev thva xdpdrv pinned $BPF/observe_w
+link set dev rnea xdpgeneric pinned $BPF/observe_n
+link set dev tnea xdpgeneric pinned $BPF/observe_e
+link set dev rbpa xdpgeneric pinned $BPF/observe_b
+link set dev tbpa xdpgeneric pinned $BPF/observe_s
+link set dev rusa xdpdrv pinned $BPF/tx
+link set dev tusa xdpdrv pinned $BPF/tx
+link set dev rgoa xdpdrv pinned $BPF/pass
+link set dev tgoa xdpdrv pinned $BPF/pass
 END
 ip -n far -batch - <<END
 link set dev txtb xdpdrv pinned $BPF/pass
 link set dev trdb xdpdrv pinned $BPF/pass
+link set dev trmb xdpdrv pinned $BPF/pass
+link set dev rusb xdpdrv pinned $BPF/pass
+link set dev tusb xdpdrv pinned $BPF/pass
 END
+in_ns far ethtool -K thvb txvlan off
+in_ns far ethtool -K tbpb tso off
+in_ns far ethtool -K tusb tx off
+# Before v5.13 it is on.
+ethtool -K rgoa gro off
+ethtool -K tgoa gro on
 ip -n rps -batch - <<END
 link set dev rgca xdpgeneric pinned $BPF/observe_r
 link set dev tgca xdpgeneric pinned $BPF/observe_t
 END
 ip -n xdp -batch - <<END
 link set dev srca xdpdrv pinned $BPF/redirect
+link set dev srma xdpdrv pinned $BPF/devmap_r
+link set dev stma xdpdrv pinned $BPF/devmap_t
 link set dev rqca xdpdrv pinned $BPF/pass
 link set dev rqda xdpdrv pinned $BPF/pass
 link set dev tqca xdpdrv pinned $BPF/pass
 END
+in_ns xdp python3 "$GUEST/programs.py" fill $BPF/devmap_r rrma , fill $BPF/devmap_t trma
 # Not in one call, so that a process of its own holds each.
 xdp link $BPF/pass rloa driver hold , in xdp link $BPF/pass rlpa driver $BPF/link_rlpa
 xdp in xdp link $BPF/pass tlpa driver hold
@@ -186,6 +247,13 @@ for name in gxtb rtsb; do
     ask "GRO on veth" "not supported|Could not change" \
         ip netns exec far ethtool -K $name gro on || :
 done
+
+# xdp-virtio-slow-tx: there is one TX queue, and no twin.
+find_nic
+ip link set dev "$nic" down
+ip link set dev "$nic" name rvna
+ask "native XDP on virtio_net" "Cannot allocate memory|Too few free TX rings" \
+    ip link set dev rvna xdpdrv pinned $BPF/pass || :
 
 # A program that replaces one with a higher, and with a lower, limit.
 if $frags; then
@@ -218,7 +286,18 @@ ip netns exec rps dash -c '
         done
     done
     echo 1 >roba/queues/rx-1/rps_cpus
+    echo 1 >rwma/queues/rx-0/rps_cpus
+    for rx in twma/queues/rx-*; do
+        echo 1 >$rx/rps_cpus
+    done
+    echo 20 >rcoa/queues/rx-0/rps_cpus
+    echo 21 >rcpa/queues/rx-0/rps_cpus
+    echo 1 >tcoa/queues/rx-0/rps_cpus
+    echo 1f >risa/queues/rx-0/rps_cpus
+    echo 1 >tisa/queues/rx-0/rps_cpus
+    echo 512 >rrfa/queues/rx-0/rps_flow_cnt
 '
+put 0 /sys/devices/system/cpu/cpu5/online
 
 ### What may stop a TX queue: a qdisc, and threads that can be kept from polling.
 if [ -e $INIT_NET/lo/threaded ]; then

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # scale: N veth pairs over M namespaces, as on a node with many containers: one end in
 # init_net, the other in one of the namespaces, both up, 1 real queue of the default ones.
-# T processes sleep in these namespaces, in one container for each.
+# T processes sleep in these namespaces, in one container for each. TRAFFIC packets go
+# both ways through each pair.
 set -eu
 . "$(dirname "$0")/_lib.sh"
 
-N=${N:-1000} M=${M:-50} T=${T:-0}
+N=${N:-1000} M=${M:-50} T=${T:-0} TRAFFIC=${TRAFFIC:-0}
 
 module veth
 # No addresses: they bring thousands of timers and packets.
@@ -36,6 +37,10 @@ while [ $i -lt "$N" ]; do
     put f "$INIT_NET/veth$i/queues/rx-0/rps_cpus"
     i=$((i + 10))
 done
+
+if [ "$TRAFFIC" -gt 0 ]; then
+    python3 "$GUEST/scale_traffic.py" "$N" "$M" "$TRAFFIC" || die "packets were lost"
+fi
 
 # They wait for someone to open a FIFO. A shell that only forks takes little memory.
 mkfifo "$RUN/never"

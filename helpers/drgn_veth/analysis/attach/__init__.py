@@ -4,6 +4,8 @@
 __all__ = (
     "alike",
     "ask",
+    "below",
+    "caller",
     "core",
     "decision",
     "driver_decisions",

@@ -9,7 +9,7 @@ refuses.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 from ...model import XDP_MODES, Device, Kernel
 from ..need import need_of
@@ -42,8 +42,9 @@ class Decision(NamedTuple):
     function: str
     errno: str
     message: Optional[str]
-    holds: Callable[[Question], Optional[str]]
-    fix: Callable[[Question], Remedy] = lambda q: Remedy()
+    #: Takes a Question, or an Asked of :mod:`drgn_veth.analysis.ask`.
+    holds: Callable[[Any], Optional[str]]
+    fix: Callable[[Any], Remedy] = lambda q: Remedy()
     #: Programs that *fix* detaches: device, mode.
     detaches: Callable[[Question], Iterable[tuple[int, str]]] = lambda q: ()
     #: Whether a kernel makes it, as its types show; None if they do not. If its code

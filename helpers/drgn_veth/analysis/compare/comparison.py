@@ -7,7 +7,7 @@ What came, went and changed between two reports. A value that is not known on on
 is no change: it is listed as unknown.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any, Optional
 
@@ -149,7 +149,9 @@ def _finding(
     )
 
 
-def _findings(both: Both, wanted: Wanted) -> Iterator[FindingChange]:
+def _findings(
+    both: Both, wanted: Wanted, unchanged: Counter[str]
+) -> Iterator[FindingChange]:
     sides = [_findings_of(both, here, wanted) for here in (0, 1)]
     for key in dict.fromkeys([*sides[0], *sides[1]]):
         there = [side[key] for side in sides if key in side]
@@ -167,6 +169,8 @@ def _findings(both: Both, wanted: Wanted) -> Iterator[FindingChange]:
             elif old != new:
                 change = Change("severity", old, new)
                 yield _finding(CHANGED, device, finding, (change,))
+            elif undecided[0] is None:
+                unchanged[new] += 1
             continue
         here = 0 if key in sides[0] else 1
         if undecided[0] is not None:
@@ -203,8 +207,9 @@ def compare(a: Report, b: Report, wanted: Wanted = _ALL) -> Comparison:
         _pairs(both),
         key=lambda one: (_order(one.a.netns), str(one.a.name), one.change),
     )
+    unchanged: Counter[str] = Counter()
     findings = sorted(
-        _findings(both, wanted),
+        _findings(both, wanted, unchanged),
         key=lambda one: (
             _severity(one),
             one.rule,
@@ -222,4 +227,5 @@ def compare(a: Report, b: Report, wanted: Wanted = _ALL) -> Comparison:
         tuple(pairs),
         tuple(findings),
         tuple(both.unknown),
+        {severity: unchanged[severity] for severity in SEVERITIES},
     )

@@ -183,6 +183,7 @@ _DEVICE = _record(
         "bond": _of_kind(mode=_TEXT),
         "bridge_port": _of_kind(state=_TEXT),
         "netkit": _of_kind(mode=_TEXT, policy=_TEXT, primary=_FLAG),
+        "tc": _maybe(_list(_record({"where": _text, "name": _TEXT}))),
     },
 )
 
@@ -212,6 +213,7 @@ _TARGET = _record(
         "arch": _TEXT,
         "possible_cpus": _NUMBER,
         "online_cpus": _NUMBERS,
+        "isolated_cpus": _NUMBERS,
         "rps_sock_flow_entries": _NUMBER,
         "time": _COUNT,
         "rtnl_owner": _maybe(_or_null(_record({"pid": _NUMBER, "comm": _TEXT}))),

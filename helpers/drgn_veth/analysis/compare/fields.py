@@ -45,8 +45,13 @@ NEVER: Mapping[str, Mapping[str, str]] = {
         "refcount": "it changes all the time",
         "ref_tasks": "processes come and go",
         "ref_trackers": "references come and go",
+        "af_xdp": "sockets come and go",
         "uppers": "the lowers of another device",
+        "type": "the kind is compared",
         "matched": "a filter of the report",
+        "stats": "it changes all the time",
+        "queue_stats": "it changes all the time",
+        "qdisc_stats": "it changes all the time",
     },
     "namespace": {
         "inum": "another boot numbers namespaces otherwise; labels are compared",
@@ -56,6 +61,7 @@ NEVER: Mapping[str, Mapping[str, str]] = {
         "tasks": "processes come and go; whether there are any is compared",
         "holder_count": "what kinds there are is compared",
         "worker": "a task of the kernel",
+        "rps_default_mask": "what it gives to devices is compared",
         "other_mounts": "other mount namespaces come and go",
         "matched": "a filter of the report",
     },
@@ -184,6 +190,17 @@ def _lowers(given: Given) -> Any:
     return tuple(sorted(kept, key=repr))
 
 
+def _tc(given: Given) -> Any:
+    # In the order in which they run.
+    programs = given.record["tc"]
+    if not isinstance(programs, tuple):
+        return programs or ()
+    lost = [one["name"] for one in programs if isinstance(one["name"], Unreadable)]
+    if lost:
+        return lost[0]
+    return tuple(f"{one['where']} {one['name']}" for one in programs)
+
+
 DEVICE: Sequence[Field] = (
     Field("netns_label", _place),
     *map(_plain, ("name", "altnames", "alias", "kind")),
@@ -208,6 +225,7 @@ DEVICE: Sequence[Field] = (
         *("xdp.queues.prog_id", "prog_id", "xdp.queues"),
         lambda prog_id: prog_id is not None,
     ),
+    Field("tc", _tc),
     _queues("rps.cpus", "cpus", "rps"),
     _queues("rps.flow_entries", "flow_entries", "rps"),
     _queues("xps.cpus", "cpus", "xps"),
@@ -262,5 +280,5 @@ NAMESPACE: Sequence[Field] = (
 
 TARGET: Sequence[Field] = (
     *map(_plain, ("release", "arch", "possible_cpus", "online_cpus")),
-    *map(_plain, ("rps_sock_flow_entries", "rtnl_owner.comm")),
+    *map(_plain, ("isolated_cpus", "rps_sock_flow_entries", "rtnl_owner.comm")),
 )

@@ -115,6 +115,7 @@ class Comparison(NamedTuple):
     pairs: tuple[PairChange, ...]
     findings: tuple[FindingChange, ...]
     unknown: tuple[Unknown, ...]
+    unchanged: Mapping[str, int] = {}  #: findings that are on both sides, by severity
 
     @property
     def differ(self) -> bool:

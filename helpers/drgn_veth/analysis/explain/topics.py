@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What somebody asks to have explained: an errno, a rule, a part of a message."""
+"""What a user asks to have explained: an errno, a rule, a part of a message."""
 
 from collections.abc import Iterable, Sequence
 import errno as _errno

@@ -200,9 +200,9 @@ RULES: tuple[Rule, ...] = (
             "kernel stops TX queues && veth_poll() does not check "
             "peer->real_num_tx_queues before it accesses peer->_tx[i] or, on some "
             "kernels, peer->_tx[rq[i].xdp_rxq.queue_index] && i < possible CPUs. It is "
-            "an info if neither the peer nor another device in the peer's namespace "
+            "a note if neither the peer nor another device in the peer's namespace "
             "has a native program. If the code of veth_poll() could not be read, this "
-            "is undecided and an info."
+            "is undecided and a note."
         ),
         sees=(
             "Random crashes: when such a queue receives frames that were redirected to "
@@ -234,7 +234,7 @@ RULES: tuple[Rule, ...] = (
         predicate=(
             "flags & IFF_UP && _tx[i].state & __QUEUE_STATE_DRV_XOFF && peer "
             "rq[i].xdp_ring is empty && !(peer rq[i].xdp_napi.state & "
-            "NAPIF_STATE_SCHED). It is an info if no queue is stuck, but one could get "
+            "NAPIF_STATE_SCHED). It is a note if no queue is stuck, but one could get "
             "stuck: veth_xmit() of this kernel stops TX queues, veth_poll() wakes the "
             "TX queue numbered xdp_rxq.queue_index, a peer rq[i] with 0 < i < "
             "real_num_tx_queues has NAPI and xdp_rxq.queue_index 0, and packets go "

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A Snapshot as rules see it: what several of them need, computed once."""
 
+from collections.abc import Mapping, Sequence
 import contextlib
 from typing import NamedTuple, Optional
 
@@ -14,6 +15,7 @@ from ..names import name_from, of_peer
 from ..need import CannotTell, need, need_of_kernel
 from ..remedies import ATTACHES_AGAIN, Remedy
 from .finding import INFO, Symptom, Then, Undo, refused
+from .routes import Route, routes
 
 __all__ = ("Context", "End")
 
@@ -67,6 +69,7 @@ class Context:
         for link in snapshot.links:
             self.links.setdefault(link.device.net_device, []).append(link)
         self._native_in: Optional[dict[int, frozenset[int]]] = None
+        self._routes: Optional[Mapping[int, Sequence[Route]]] = None
 
     def _peer(self, device: Device) -> Maybe[Optional[Device]]:
         ref = device.peer
@@ -113,15 +116,33 @@ class Context:
             return 0
         return device.veth.prog
 
+    def end(self, device: Device) -> End:
+        """Return a device with its peer."""
+        return End(device, None if device.peer is None else self._peer(device))
+
+    @property
+    def routes(self) -> Mapping[int, Sequence[Route]]:
+        """What leads to a device by a map, by the address of that device."""
+        if self._routes is None:
+            senders = [end.device for end in self.programmed]
+            self._routes = routes(self.snapshot, senders)
+        return self._routes
+
     def native_in(self, netns: Maybe[int]) -> frozenset[int]:
-        """Return the addresses of the devices of a namespace that have a native
-        program."""
+        """
+        Return the addresses of the devices of a namespace that have a native program
+        which may redirect to any device of it.
+        """
         if self._native_in is None:
             found: dict[int, set[int]] = {}
             for end in self.programmed:
                 place = end.device.netns
-                if end.device.xdp.driver is None or isinstance(place, Unreadable):
+                driver = end.device.xdp.driver
+                if driver is None or isinstance(place, Unreadable):
                     continue
+                if isinstance(driver, XdpProgram) and driver.redirects is False:
+                    if not driver.extensions:
+                        continue
                 found.setdefault(place, set()).add(end.device.net_device)
             self._native_in = {key: frozenset(ones) for key, ones in found.items()}
         none: frozenset[int] = frozenset()

@@ -24,6 +24,7 @@ __all__ = (
     "kernel_answer",
     "refused",
     "remedy",
+    "severity_word",
 )
 
 ERROR = "error"  # something is broken now
@@ -32,6 +33,12 @@ INFO = "info"  # it matters only for a feature that is not in use yet
 
 #: Worst first.
 SEVERITIES = (ERROR, WARNING, INFO)
+
+
+def severity_word(severity: str) -> str:
+    """Return what people call a severity: ``info`` is a note; the JSON keeps it."""
+    return "note" if severity == INFO else severity
+
 
 #: A value that was compared: a number, a string, several of them; or unreadable.
 Value = Union[Maybe[Union[int, str, None]], tuple[Union[int, str], ...]]

@@ -221,7 +221,7 @@ RULES: tuple[Rule, ...] = (
         predicate=(
             "xdp_state[XDP_MODE_DRV] of a veth && peer->max_mtu != max_mtu as "
             "veth_xdp_set() computes it for this program. It is a warning if peer->mtu "
-            "> max_mtu, otherwise an info."
+            "> max_mtu, otherwise a note."
         ),
         sees=(
             "If a program that does not support fragments has replaced one that does, "
@@ -253,7 +253,7 @@ RULES: tuple[Rule, ...] = (
         title="the two ends have different MTUs",
         predicate=(
             "kind is veth && both are up && mtu > peer->mtu. It is a warning if "
-            "veth_priv.dropped > 0, else an info."
+            "veth_priv.dropped > 0, else a note."
         ),
         sees=(
             "Large packets are lost in one direction: rx_dropped of one end and "

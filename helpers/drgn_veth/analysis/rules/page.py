@@ -7,6 +7,7 @@ import os
 import textwrap
 
 from .. import rules
+from .finding import severity_word
 from .rule import KINDS, Rule, Sign
 
 __all__ = ("explain", "markdown")
@@ -19,15 +20,15 @@ _INTRO = """\
 
 # The rules of diagnosis
 
-What you see, and the rules that look for its cause. `--explain` takes an errno, a part
-of a message, or a rule, and says more.
+What you see, and the rules that look for its cause. `drgn-veth explain` takes an errno,
+a part of a message, or a rule, and says more.
 
 """
 
 _ABOUT = """\
-`veth_report.py` applies these rules to what it has read. It shows their findings below
-its table, worst first; its JSON has every finding in `findings`. `--explain RULE`
-prints what this page says about one rule, or which checks of the kernel give an errno.
+`drgn-veth` applies these rules to what it has read. It shows their findings below
+its table, worst first; its JSON has every finding in `findings`. `drgn-veth explain
+RULE` prints what this page says about one rule.
 
 - An **error**: something is broken now. `--check` exits 1 if there is one.
 - A **warning**: something will hurt the traffic that is set up now.
@@ -35,7 +36,7 @@ prints what this page says about one rule, or which checks of the kernel give an
   that does not run it yet. `--notes` shows all notes, those of one rule as one;
   `--rule RULE` shows each one of a rule. The JSON calls them `info`.
 
-If a value that a rule needs could not be read, the rule reports an info with the value
+If a value that a rule needs could not be read, the rule reports a note with the value
 and the reason (`undecided` in the JSON). The screen counts these separately. They do
 not make `--check` exit 1, but it names their rules on standard error. Rules ignore a
 device that is being torn down or moved: it is not on the list of its namespace.
@@ -52,7 +53,7 @@ There is no command if none would help, or if the namespace cannot be entered.
 - A command after "to undo it" fixes nothing: it undoes a state that may be intended,
   and the line says what is lost (`undo`).
 - "a native attach would then fail with ..." says how the kernel still refuses native
-  XDP after these commands (`then`), as `xdp_attach.py` predicts.
+  XDP after these commands (`then`), as `drgn-veth attach` predicts.
 
 ## All rules, worst first
 """
@@ -72,7 +73,9 @@ def explain(rule: Rule, width: int = _SCREEN) -> str:
 
     :param width: Columns
     """
-    lines = _wrapped(f"{rule.id} ({rule.severity}): {rule.title}", width=width)
+    lines = _wrapped(
+        f"{rule.id} ({severity_word(rule.severity)}): {rule.title}", width=width
+    )
     for name, text in (("When", rule.predicate), *_parts(rule)):
         lines += ["", f"{name}:"]
         lines += _wrapped(text, "  ", width)
@@ -123,7 +126,8 @@ def _symptoms() -> Iterator[str]:
 
 
 def _section(rule: Rule) -> Iterator[str]:
-    yield from ("", f"## {rule.id}", "", f"**{rule.severity}**: {rule.title}.", "")
+    severity = severity_word(rule.severity)
+    yield from ("", f"## {rule.id}", "", f"**{severity}**: {rule.title}.", "")
     yield from _wrapped(rule.predicate, "    ")
     for name, text in _parts(rule):
         yield ""
@@ -134,7 +138,8 @@ def markdown() -> str:
     """Return docs/rules.md."""
     lines = ["| rule | worst severity | |", "|---|---|---|"]
     for rule in rules.RULES:
-        lines.append(f"| [{rule.id}](#{rule.id}) | {rule.severity} | {rule.title} |")
+        severity = severity_word(rule.severity)
+        lines.append(f"| [{rule.id}](#{rule.id}) | {severity} | {rule.title} |")
     for rule in rules.RULES:
         lines.extend(_section(rule))
     parts = (_INTRO, "\n".join(_symptoms()), _ABOUT, "\n".join(lines))

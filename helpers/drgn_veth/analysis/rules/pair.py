@@ -75,7 +75,7 @@ RULES: tuple[Rule, ...] = (
         title="a veth without a peer",
         predicate=(
             "kind is veth && priv->peer == NULL && the device is on its namespace's "
-            "list. While a task holds rtnl_mutex, this is undecided and an info."
+            "list. While a task holds rtnl_mutex, this is undecided and a note."
         ),
         sees=(
             "No carrier. The device drops every packet that it sends; `ip link set up` "

@@ -12,7 +12,7 @@ from .finding import (
     Symptom,
 )
 from .rule import Rule, Sign
-from .steering import has_rps, rps_queues, union, used
+from .steering import has_rps, rps_queues, steered_cpus, used
 from .values import rps_words
 
 __all__ = ("RULES",)
@@ -26,8 +26,8 @@ def _which_end(context: Context, end: End) -> Optional[Symptom]:
     if peer is None:
         return None
     queues = used(context, device, peer)
-    if not has_rps(queues):
-        return None
+    if not has_rps(queues) or not steered_cpus(context, queues):
+        return None  # No CPU is online: rps-cpu-offline.
     theirs = used(context, peer, device, "peer_")
     mine, other = rps_words(queues), rps_words(theirs)
     if mine == other:
@@ -55,9 +55,12 @@ def _generic_cpu(context: Context, end: End) -> Optional[Symptom]:
     queues = used(context, device, end.peer)
     if not has_rps(queues):
         return None
+    cpus = steered_cpus(context, queues)
+    if not cpus:
+        return None
     return Symptom(
         "its generic program runs on the CPUs that RPS picks "
-        f"({number_list(union(queues))}), or on the receiving CPU if RPS skips the "
+        f"({number_list(cpus)}), or on the receiving CPU if RPS skips the "
         "packet",
         (("prog_id", program.id), ("rps_map", rps_words(queues))),
         KernelAnswer("__netif_receive_skb_core"),

@@ -5,13 +5,12 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Optional
 
 from ...core import messages
-from ...core.english import count, cpu_words, number_list, per_queue, plural
+from ...core.english import count, cpu_words, number_list, plural
 from ...core.unreadable import Maybe, Unreadable
-from ...model import Device, RpsQueue
+from ...model import RpsQueue
 from ..names import name_of
 from ..need import need
-from ..remedies import Remedy
-from ..shell import rps_mask
+from ..path.steering import first_skipped, used_count
 from .context import Context, End
 from .finding import (
     INFO,
@@ -22,12 +21,14 @@ from .finding import (
 )
 from .rule import Rule, Sign
 from .steering import (
+    flow_words,
     has_rfs,
     has_rps,
     is_recorded,
+    receives,
     rps_queues,
-    union,
-    used_count,
+    same_masks,
+    unsteered,
 )
 from .values import real_queues, rps_words
 
@@ -38,22 +39,14 @@ def _steered_veths(context: Context) -> Iterator[End]:
     return (end for end in context.steered if end.device.kind == "veth")
 
 
-def _severity(device: Device, peer: Device) -> str:
-    # Nothing is steered where nothing is received.
-    for flags in (device.flags, peer.flags):
-        if not isinstance(flags, Unreadable) and "UP" not in flags:
-            return INFO
-    return WARNING
-
-
 def _out_of_range(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
     peer = context.peer(end)
     if peer is None:
         return None
     rx, tx = real_queues(device, peer)
-    # TX queue N is taken for RX queue N - 1.
-    lost = tx - rx - 1
+    first = first_skipped(rx)
+    lost = tx - first
     if lost <= 0:
         return None
     queues = rps_queues(device)
@@ -63,7 +56,7 @@ def _out_of_range(context: Context, end: End) -> Optional[Symptom]:
     elif has_rfs(context, device):
         what = "RFS"
         evidence = (
-            ("rps_flow_table", _flow_words(queues)),
+            ("rps_flow_table", flow_words(queues)),
             ("rps_sock_flow_table", context.target.rps_sock_flow_entries),
         )
     else:
@@ -76,7 +69,7 @@ def _out_of_range(context: Context, end: End) -> Optional[Symptom]:
         )
     return Symptom(
         f"{what} skips packets from {plural('TX queue', lost)} "
-        f"{number_list(range(rx + 1, tx))} ({lost} of {tx}) of peer "
+        f"{number_list(range(first, tx))} ({lost} of {tx}) of peer "
         f"{context.name(peer, device)}: only {count(rx, 'RX queue')} here",
         (
             ("real_num_rx_queues", rx),
@@ -85,19 +78,7 @@ def _out_of_range(context: Context, end: End) -> Optional[Symptom]:
         ),
         KernelAnswer("get_rps_cpu", None, message),
         context.fixes.set_channels(peer, device, tx=rx),
-        _severity(device, peer),
-    )
-
-
-def _flow_words(queues: Sequence[RpsQueue]) -> str:
-    return per_queue(
-        (
-            queue.queue,
-            "?"
-            if isinstance(queue.flow_entries, Unreadable)
-            else str(queue.flow_entries or ""),
-        )
-        for queue in queues
+        WARNING if receives(device, peer) else INFO,
     )
 
 
@@ -136,18 +117,6 @@ def _unused(queues: Sequence[RpsQueue], used: int) -> Maybe[Optional[_Unused]]:
     return unsure
 
 
-def _same_masks(context: Context, device: Device, queues: Sequence[RpsQueue]) -> Remedy:
-    # One mask for all RX queues. A mask that could not be read would be lost.
-    if any(isinstance(queue.cpus, Unreadable) for queue in queues):
-        return Remedy()
-    cpus = union(queues)
-    effect = (
-        f"writes {rps_mask(cpus)} ({cpu_words(cpus)}), the union of all masks, to "
-        f"all {count(len(queues), 'RX queue')}"
-    )
-    return Remedy(context.fixes.rps_all(device.ref, cpus), effect)
-
-
 def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
     peer = context.peer(end)
@@ -158,7 +127,7 @@ def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
         return None  # Each mask is used for the TX queue of its number.
     rx, tx = real_queues(device, peer)
     queues = rps_queues(device)
-    severity = _severity(device, peer)
+    severity = WARNING if receives(device, peer) else INFO
     missing: Optional[Unreadable] = None
     differing: list[tuple[int, tuple[int, ...], tuple[int, ...]]] = []
     for n in range(1, min(rx, tx, len(queues))):
@@ -177,6 +146,8 @@ def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
             f"packets from TX queue {n} of peer {context.name(peer, device)}"
         )
         if not meant:
+            if recorded is False and unsteered(context, device, peer):
+                return None  # rps-queue-without-mask says more.
             severity = INFO
     else:
         unused = _unused(queues, used_count(rx, tx))
@@ -205,7 +176,7 @@ def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
             undecided="whether masks are off by one depends on skb_record_rx_queue() "
             f"in the code of veth_xmit(): {recorded.reason}",
         )
-    fix = _same_masks(context, device, queues)
+    fix = same_masks(context, device, queues)
     return symptom._replace(severity=severity, fix=fix)
 
 
@@ -217,7 +188,7 @@ RULES: tuple[Rule, ...] = (
         predicate=(
             "kind is veth && peer->real_num_tx_queues >= real_num_rx_queues + 2 && "
             "some _rx[i].rps_map (or, with a rps_sock_flow_table, "
-            "_rx[i].rps_flow_table). It is an info if an end is down."
+            "_rx[i].rps_flow_table). It is a note if an end is down."
         ),
         sees=(
             "RPS is set, yet some flows stay on one CPU: each flow keeps its TX queue. "
@@ -256,9 +227,9 @@ RULES: tuple[Rule, ...] = (
             "_rx[n].rps_map != _rx[n - 1].rps_map || k >= 1 && k + 1 >= "
             "peer->real_num_tx_queues && _rx[k].rps_map && it differs from that of "
             "some RX queue that is used: _rx[0], and _rx[i] with i + 1 < "
-            "peer->real_num_tx_queues). It is an info if an end is down, or if every "
+            "peer->real_num_tx_queues). It is a note if an end is down, or if every "
             "queue whose own mask is not used has no mask. If the code of veth_xmit() "
-            "could not be read, this is undecided and an info."
+            "could not be read, this is undecided and a note."
         ),
         sees=(
             "The mask of rx-N does not apply to the peer's TX queue N: the mask of "

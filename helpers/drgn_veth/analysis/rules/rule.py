@@ -24,7 +24,7 @@ KINDS = ("errno", "message", "log", "counter", "seen")
 
 
 class Sign(NamedTuple):
-    """A symptom that leads somebody to a rule."""
+    """A symptom that leads to a rule."""
 
     kind: str  #: one of :data:`KINDS`
     text: str  #: name of an errno, a message of :mod:`drgn_veth.core.messages`, words

@@ -12,6 +12,7 @@ from typing import NamedTuple, Optional
 from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, Snapshot
 from ..need import CannotTell, need
+from ..path.steering import mapping_after_veth, rps_queue
 from .context import Context, End
 from .steering import is_recorded
 from .values import real_queues
@@ -23,16 +24,9 @@ class Sent(NamedTuple):
     """How a veth's peer steers what the veth sends."""
 
     peer: Device
-    #: By TX queue: the RX queue whose mask applies, None if RPS skips the packets.
+    #: By TX queue: the RX queue whose mask applies, None if RPS skips the packets;
+    #: empty if the peer has no RPS.
     rx_queues: Maybe[tuple[Optional[int], ...]]
-
-
-def _rx_queue(tx: int, rx: int, recorded: bool) -> Optional[int]:
-    # See the rules rps-queue-out-of-range and rps-queue-off-by-one. veth_xmit()
-    # records only an RX queue that there is.
-    if tx == 0 or (recorded and tx < rx):
-        return tx
-    return tx - 1 if tx - 1 < rx else None
 
 
 def _sent(context: Context, end: End) -> tuple[Optional[int], ...]:
@@ -44,13 +38,13 @@ def _sent(context: Context, end: End) -> tuple[Optional[int], ...]:
     rx, tx = real_queues(device, peer)
     recorded = is_recorded(context, device)
     known = need(recorded, "whether veth_xmit() records the RX queue")
-    return tuple(_rx_queue(n, rx, known) for n in range(tx))
+    return tuple(rps_queue(mapping_after_veth(n, rx, known), rx) for n in range(tx))
 
 
 def sent_queues(snapshot: Snapshot) -> Mapping[int, Sent]:
     """
     Return how the peers of veths steer what these send, by ``net_device`` of the veth
-    that sends; only of peers that have RPS or RFS.
+    that sends.
     """
     context = Context(snapshot)
     found: dict[int, Sent] = {}
@@ -63,4 +57,7 @@ def sent_queues(snapshot: Snapshot) -> Mapping[int, Sent]:
         except CannotTell as e:
             queues = Unreadable(str(e))
         found[peer.net_device] = Sent(device, queues)
+    for device, peer in context.veths:
+        if isinstance(peer, Device):
+            found.setdefault(peer.net_device, Sent(device, ()))
     return found

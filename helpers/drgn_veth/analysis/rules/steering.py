@@ -1,23 +1,31 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Which RPS masks are used, and what they steer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Optional
 
+from ...core.english import count, cpu_words, per_queue
 from ...core.unreadable import Maybe, Unreadable
-from ...model import Device, RecordsRxQueue, RpsQueue
+from ...model import Device, RpsQueue
 from ..need import need
+from ..path import steering
+from ..remedies import Remedy
+from ..shell import rps_mask
 from .context import Context
-from .values import of_code
+from .values import real_queues
 
 __all__ = (
+    "flow_words",
     "has_rfs",
     "has_rps",
     "is_recorded",
+    "receives",
     "rps_queues",
+    "same_masks",
+    "steered_cpus",
     "union",
+    "unsteered",
     "used",
-    "used_count",
 )
 
 
@@ -28,27 +36,7 @@ def rps_queues(device: Device, whose: str = "") -> tuple[RpsQueue, ...]:
 
 def is_recorded(context: Context, device: Device) -> Maybe[bool]:
     """Return whether veth_xmit() writes the RX queue into what a device receives."""
-    records = of_code(context.questions.kernel.records_rx_queue)
-    if isinstance(records, Unreadable):
-        return records
-    if records is not RecordsRxQueue.WITH_XDP:
-        return records is RecordsRxQueue.ALWAYS
-    queues = device.xdp.queues
-    if isinstance(queues, tuple) and queues:
-        if all(isinstance(queue.prog_id, int) for queue in queues):
-            return True
-    return Unreadable("it is called for RX queues with a program, possibly for all")
-
-
-def used_count(rx: int, tx: int) -> int:
-    """
-    Return how many RX queues have masks that steer anything.
-
-    :param rx: Real RX queues
-    :param tx: Real TX queues of the peer
-    """
-    # TX queue 0 is taken for rx-0, as if none was recorded, TX queue N for rx-(N-1).
-    return max(1, min(rx, tx - 1))
+    return steering.is_recorded(context.questions.kernel.records_rx_queue, device)
 
 
 def used(
@@ -68,7 +56,7 @@ def used(
     of_peer = "" if whose else "peer_"
     tx = need(peer.queues.tx.real, f"{of_peer}real_num_tx_queues")
     if is_recorded(context, device) is False:
-        return queues[: used_count(rx, tx)]
+        return queues[: steering.used_count(rx, tx)]
     # TX queue N is taken for rx-N, or may be.
     return queues[: min(rx, tx)]
 
@@ -80,6 +68,15 @@ def union(queues: Sequence[RpsQueue]) -> tuple[int, ...]:
         if isinstance(queue.cpus, tuple):
             cpus.update(queue.cpus)
     return tuple(sorted(cpus))
+
+
+def steered_cpus(context: Context, queues: Sequence[RpsQueue]) -> tuple[int, ...]:
+    """Return the CPUs of all masks that are online: get_rps_cpu() uses no others."""
+    online = context.target.online_cpus
+    cpus = union(queues)
+    if isinstance(online, Unreadable):
+        return cpus
+    return tuple(cpu for cpu in cpus if cpu in online)
 
 
 def has_rps(queues: Sequence[RpsQueue], whose: str = "") -> bool:
@@ -99,3 +96,66 @@ def has_rfs(context: Context, device: Device) -> bool:
         return False
     need(entries, "rps_sock_flow_table")
     return any(need(flow, "rps_flow_table") for flow in flows)
+
+
+def receives(device: Device, peer: Maybe[Optional[Device]]) -> bool:
+    """Return whether a device may receive anything: it and its peer are up."""
+    for end in (device, peer):
+        flags = end.flags if isinstance(end, Device) else ("UP",)
+        if not isinstance(flags, Unreadable) and "UP" not in flags:
+            return False
+    return True
+
+
+def unsteered(context: Context, device: Device, peer: Device) -> Mapping[int, int]:
+    """
+    Return the TX queues of a veth's peer whose packets count for an RX queue that has
+    neither RPS nor RFS, and that RX queue.
+
+    :raises CannotTell: if a value that this needs could not be read
+    """
+    rx, tx = real_queues(device, peer)
+    queues = rps_queues(device)
+    if all(queue.cpus for queue in queues):
+        return {}
+    recorded = need(
+        is_recorded(context, device), "whether veth_xmit() records the RX queue"
+    )
+    flows = context.target.rps_sock_flow_entries
+    lost: dict[int, int] = {}
+    for n in range(tx):
+        at = steering.rps_queue(steering.mapping_after_veth(n, rx, recorded), rx)
+        if at is None or at >= len(queues):
+            continue
+        queue = queues[at]
+        if not need(queue.cpus, "rps_map") and not (flows and queue.flow_entries):
+            lost[n] = at
+    return lost
+
+
+def flow_words(queues: Sequence[RpsQueue]) -> str:
+    """Return how many entries the RFS tables of RX queues have."""
+    return per_queue(
+        (
+            queue.queue,
+            "?"
+            if isinstance(queue.flow_entries, Unreadable)
+            else str(queue.flow_entries or ""),
+        )
+        for queue in queues
+    )
+
+
+def same_masks(context: Context, device: Device, queues: Sequence[RpsQueue]) -> Remedy:
+    """
+    Return the command that gives all RX queues the union of their masks; none if one
+    could not be read, which would be lost.
+    """
+    if any(isinstance(queue.cpus, Unreadable) for queue in queues):
+        return Remedy()
+    cpus = union(queues)
+    effect = (
+        f"writes {rps_mask(cpus)} ({cpu_words(cpus)}), the union of all masks, to "
+        f"all {count(len(queues), 'RX queue')}"
+    )
+    return Remedy(context.fixes.rps_all(device.ref, cpus), effect)

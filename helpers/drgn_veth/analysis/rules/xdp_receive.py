@@ -4,12 +4,10 @@
 from typing import Optional
 
 from ...core.english import count, number_list
-from ...core.netdev_features import (
-    NETIF_F_ALL_TSO,
-)
 from ...core.unreadable import Maybe, Unreadable
 from ...model import Device
 from ..need import need
+from ..path.veth_xmit import sender_has_tso
 from ..remedies import Remedy
 from .context import Context, End
 from .finding import (
@@ -116,13 +114,13 @@ def _overflow(context: Context, end: End) -> Optional[Symptom]:
             context.fixes.set_channels(peer, device, tx=rx),
         )
         return context.unless_torn(symptom)
-    features = need(peer.features.features, "peer_features")
-    if not features & NETIF_F_ALL_TSO:
+    tso = need(sender_has_tso(peer), "peer_features")
+    if not tso:
         return None
     return context.unless_torn(
         Symptom(
             f"peer {name} has TSO: its packets bypass the native program",
-            (("peer_features & NETIF_F_ALL_TSO", f"{features & NETIF_F_ALL_TSO:#x}"),),
+            (("peer_features & NETIF_F_ALL_TSO", f"{tso:#x}"),),
             KernelAnswer("veth_skb_is_eligible_for_gro"),
             # veth_xdp_set() disables TSO on the peer.
             context.attach_again(device),
@@ -138,7 +136,7 @@ RULES: tuple[Rule, ...] = (
         predicate=(
             "native program && flags & IFF_UP && i < real_num_rx_queues && "
             "rq[i].xdp_prog == NULL && rq[i].napi != NULL. While a task holds "
-            "rtnl_mutex, this is undecided and an info."
+            "rtnl_mutex, this is undecided and a note."
         ),
         sees=(
             "After `ethtool -L` has added RX queues to the device, a program that "
@@ -198,7 +196,7 @@ RULES: tuple[Rule, ...] = (
         predicate=(
             "native program && (peer->real_num_tx_queues > real_num_rx_queues || "
             "peer->features & NETIF_F_ALL_TSO). While a task holds rtnl_mutex, this is "
-            "undecided and an info."
+            "undecided and a note."
         ),
         sees=(
             "The program does not see packets from the peer's TX queues numbered "

@@ -1,18 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules about frames that a native XDP program sends and that are lost."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Optional
 
 from ...core.english import count, number_list
-from ...core.netdev_features import (
-    NETIF_F_GRO,
-)
-from ...core.uapi import NETDEV_XDP_ACT_NDO_XMIT
 from ...core.unreadable import Maybe, Unreadable
-from ...model import Device, XdpQueue
+from ...model import XdpQueue
 from ..need import need
-from ..remedies import Remedy
 from .context import Context, End
 from .finding import (
     ERROR,
@@ -21,23 +16,10 @@ from .finding import (
     KernelAnswer,
     Symptom,
 )
-from .poll import gro_is_safe
 from .rule import Rule, Sign
 from .values import is_up, napi_queues
 
 __all__ = ("RULES",)
-
-
-def _fix_napi(context: Context, device: Device, peer: Device) -> Remedy:
-    # Since v5.13, GRO alone makes NAPI run. set_channels is newer, and so proves it.
-    wanted = device.features.wanted
-    if not gro_is_safe(context, peer, device):
-        return Remedy()
-    if device.driver.set_channels is not True or isinstance(wanted, Unreadable):
-        return Remedy()
-    if wanted & NETIF_F_GRO:
-        return Remedy()
-    return Remedy(context.fixes.ethtool_feature(device.ref, "gro", True))
 
 
 def _tx_errors(queues: Sequence[XdpQueue]) -> Maybe[Optional[int]]:
@@ -109,49 +91,6 @@ def _tx_lost(context: Context, end: End) -> Optional[Symptom]:
     )
 
 
-def _redirect_targets(context: Context) -> Iterator[End]:
-    # veths in a namespace where some other pair's device, or a device of another kind,
-    # has a native program that may redirect to them.
-    for end in context.veths:
-        device, peer = end.device, end.peer
-        there = context.native_in(device.netns)
-        if isinstance(peer, Device) and there - {device.net_device, peer.net_device}:
-            yield end
-
-
-def _redirect(context: Context, end: End) -> Optional[Symptom]:
-    device = end.device
-    peer = context.peer(end)
-    if peer is None or not is_up(device) or not is_up(peer, "peer_"):
-        return None
-    act = need(device.features.xdp, "xdp_features")
-    napi = napi_queues(peer, "peer_")
-    refuses = act is not None and not act & NETDEV_XDP_ACT_NDO_XMIT
-    if napi and not refuses:
-        return None
-    name = context.name(peer, device)
-    if napi:
-        why = "its xdp_features lack NDO_XMIT"
-        fix = Remedy()
-    else:
-        why = f"peer {name} has no NAPI"
-        fix = _fix_napi(context, peer, device)
-    if refuses:
-        answer = KernelAnswer("__xdp_enqueue", "EOPNOTSUPP")
-    else:
-        answer = KernelAnswer("veth_xdp_xmit", "ENXIO")
-    return Symptom(
-        "XDP_REDIRECT to it loses packets, and native programs run in its namespace: "
-        f"{why}",
-        (
-            ("xdp_features", None if act is None else f"{act:#x}"),
-            ("peer_rq[].napi != NULL", len(napi)),
-        ),
-        answer,
-        fix,
-    )
-
-
 RULES: tuple[Rule, ...] = (
     Rule(
         id="xdp-tx-lost",
@@ -162,7 +101,7 @@ RULES: tuple[Rule, ...] = (
             "It is an error if an XDP frame waits in a peer rq[i].xdp_ring whose NAPI "
             "is not scheduled. It is a warning if some rq[i].stats.vs.xdp_tx_err > 0, "
             "which counts all losses so far, whichever program caused them. Otherwise "
-            "it is an info."
+            "it is a note."
         ),
         sees=(
             "Packets for which the program returns XDP_TX vanish. `ethtool -S` counts "
@@ -189,38 +128,5 @@ RULES: tuple[Rule, ...] = (
         ),
         subjects=lambda context: context.native,
         check=_tx_lost,
-    ),
-    Rule(
-        id="xdp-redirect-not-ready",
-        severity=INFO,
-        title="XDP_REDIRECT to the device loses packets",
-        predicate=(
-            "kind is veth && both ends are up && a device in its namespace other than "
-            "the two has a native program && (every peer rq[i].napi == NULL || "
-            "!(xdp_features & NETDEV_XDP_ACT_NDO_XMIT), since v6.3)"
-        ),
-        sees=(
-            "Packets that a native program redirects to this device vanish; the "
-            "tracepoints xdp:xdp_redirect_err and xdp:xdp_devmap_xmit report them."
-        ),
-        fix=(
-            "Enable GRO on the peer (since v5.13), or attach a native program there "
-            "that returns XDP_PASS. The device needs as many RX queues as its peer has "
-            "TX queues."
-        ),
-        why=(
-            "__xdp_enqueue() (kernel/bpf/devmap.c) requires NETDEV_XDP_ACT_NDO_XMIT "
-            "since v6.3. veth_set_xdp_features() (drivers/net/veth.c) sets it on a "
-            "device whose peer has a program or GRO enabled, and no more TX queues "
-            "than the device has RX queues. veth_xdp_xmit() then needs NAPI on the "
-            "peer, as in xdp-tx-lost. A redirect by a generic program does not need "
-            "it."
-        ),
-        symptoms=(
-            Sign("counter", "tracepoints xdp:xdp_redirect_err, xdp:xdp_devmap_xmit"),
-            Sign("seen", "packets vanish that a program redirects to a veth"),
-        ),
-        subjects=_redirect_targets,
-        check=_redirect,
     ),
 )

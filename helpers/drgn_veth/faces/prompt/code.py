@@ -18,7 +18,7 @@ from ...analysis.netns_names import as_in_snapshot
 from .. import opening
 from ..filtering import wanted
 
-__all__ = ("HELPERS", "netns", "rps", "veth", "xdp")
+__all__ = ("HELPERS", "netns", "path", "rps", "veth", "xdp")
 
 #: The helpers that the code may use.
 HELPERS = frozenset(
@@ -108,6 +108,18 @@ _RPS = """\
         queues_of = netdev_xps_queues(dev, XPS_RXQS)
         for queue in range(netdev_real_num_tx_queues(dev)):
             print(f"  tx{queue}", cpus_of.get(queue, ()), queues_of.get(queue, ()))
+"""
+
+_PATH = """\
+        for device in snapshot.devices:
+            if device.net_device != dev.value_():
+                continue
+            path = trace(snapshot, device, QUEUE, CPU, FOLLOW)
+            print(net_inum(net), name, path.ends)
+            for flow in path.flows:
+                print("  queues", flow.tx_queues or flow.rx_queues)
+                for step in flow.steps:
+                    print("   ", step.kind, step.function, step.text)
 """
 
 
@@ -205,3 +217,12 @@ def rps(prog: Program, args: argparse.Namespace) -> str:
     """Return code for ``%rps``."""
     code = _builder(prog)
     return _finished(code, _devices(prog, code, args) + _RPS)
+
+
+def path(prog: Program, args: argparse.Namespace) -> str:
+    """Return code for ``%path``."""
+    code = _builder(prog)
+    code.add_from_import("drgn_veth.analysis.path", "trace")
+    text = "snapshot = take_snapshot(prog)\n" + _devices(prog, code, args)
+    body = _PATH.replace("QUEUE", str(args.queue)).replace("CPU", str(args.cpu))
+    return _finished(code, text + body.replace("FOLLOW", str(args.follow)))

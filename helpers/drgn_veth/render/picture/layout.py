@@ -63,27 +63,27 @@ _MOST_EDGES = 150
 _MANY_EDGES = 50
 
 
+_CELL = 0.605  # of a font's size: how wide its characters are at most
+
+
+def _cells(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
 def cells(text: str) -> int:
     """Return how many columns a text takes in a fixed-width font."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0
-        if unicodedata.combining(char)
-        else 2
-        if unicodedata.east_asian_width(char) in "WF"
-        else 1
-        for char in text
-    )
+    return len(text) if text.isascii() else sum(map(_cells, text))
 
 
 def text_width(text: str, size: float) -> float:
     """
     Return the width of a text in pixels.
 
-    :param size: Of the font; its characters are at most 0.605 as wide
+    :param size: Of the font
     """
-    return cells(text) * size * 0.605
+    return cells(text) * size * _CELL
 
 
 def fitted(text: str, width: float, size: float) -> str:
@@ -95,10 +95,13 @@ def fitted(text: str, width: float, size: float) -> str:
     """
     if text_width(text, size) <= width:
         return text
-    kept = text
-    while kept and text_width(f"{kept}…", size) > width:
-        kept = kept[:-1]
-    return f"{kept}…" if kept else ""
+    end, taken = 0, 1
+    for char in text:
+        taken += _cells(char)
+        if taken * size * _CELL > width:
+            break
+        end += 1
+    return f"{text[:end]}…" if end else ""
 
 
 def badge_width(text: str) -> float:

@@ -16,7 +16,7 @@ import time
 from typing import Optional
 
 from ...analysis.missing import missing_from
-from ...analysis.rules.finding import INFO, SEVERITIES, Finding
+from ...analysis.rules.finding import SEVERITIES, Finding, severity_word
 from ...core.english import count
 from ...core.unreadable import Unreadable
 from ...model import Snapshot, Task
@@ -91,7 +91,7 @@ def _found(findings: Sequence[Finding]) -> Iterator[tuple[str, str]]:
     for severity in SEVERITIES:
         number = sum(finding.severity == severity for finding in decided)
         if number:
-            yield count(number, "note" if severity == INFO else severity), severity
+            yield count(number, severity_word(severity)), severity
     undecided = len(findings) - len(decided)
     if undecided:
         yield f"{undecided} undecided", "undecided"

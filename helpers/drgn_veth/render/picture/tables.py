@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Optional
 
 from ...analysis.attach.predictor import MODES
-from ...analysis.rules.finding import ERROR, INFO, SEVERITIES, WARNING, Finding
+from ...analysis.rules.finding import INFO, SEVERITIES, Finding, severity_word
 from ...core.english import count
 from ...core.unreadable import Unreadable
 from ...model import Device, DeviceRef, Snapshot
@@ -247,9 +247,6 @@ def _commands(commands: Sequence[str]) -> str:
     return element("pre", text("\n".join(commands))) if commands else ""
 
 
-_WORDS = {ERROR: "error", WARNING: "warning", INFO: "note"}
-
-
 def _finding(finding: Finding, index: Index) -> str:
     said = [element("p", text(finding.summary))]
     if finding.undecided is not None:
@@ -278,7 +275,7 @@ def _finding(finding: Finding, index: Index) -> str:
         "article",
         element(
             "h3",
-            element("span", _WORDS[finding.severity], class_="severity"),
+            element("span", severity_word(finding.severity), class_="severity"),
             " ",
             where,
             " ",

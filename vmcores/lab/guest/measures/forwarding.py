@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 import os
 import re
+import subprocess
 
 from places import BPFFS
 import programs
@@ -15,14 +16,18 @@ from traffic import Listener, send
 from .ends import PACKETS, SENDERS, End, grown, ifindex_of, stats, tool
 
 __all__ = (
+    "by_map",
     "queues_cpus",
     "redirect",
+    "slow_tx",
     "xdp_tx",
 )
 
 REDIRECT = BPFFS + "/redirect"
 # The device whose program redirects, and its peer; both have one queue a CPU.
 REDIRECTS, INTO_REDIRECTS = "srca", "srcb"
+#: By the device in its map: what sends to a program that redirects by a map.
+INTO_MAPS = {"rrma": "srmb", "trma": "stmb"}
 
 
 def xdp_tx(end: End) -> tuple[bool, str]:
@@ -70,6 +75,29 @@ def _queue_packets(end: End) -> Counter[int]:
             for queue, number in re.findall(r"rx_queue_(\d+)_xdp_packets: (\d+)", said)
         }
     )
+
+
+def by_map(end: End) -> tuple[bool, str]:
+    """What is redirected to a device by a map does not arrive."""
+    into = INTO_MAPS[end.name]
+    with Listener(end.peer, end.peer_where) as listener:
+        taken = sum(send(into, cpu, PACKETS, end.where) for cpu in SENDERS)
+        arrived = len(listener.arrived(taken))
+    return taken > 0 and arrived == 0, (
+        f"{taken} packets sent by {into} to a program whose map has {end.name}: "
+        f"{arrived} arrived at {end.peer}"
+    )
+
+
+def slow_tx(end: End) -> tuple[bool, str]:
+    """The driver has said that there are too few queues."""
+    log = subprocess.run(["dmesg"], stdout=subprocess.PIPE, check=True).stdout
+    said = re.search(
+        rf"{re.escape(end.name)}: XDP request \d+ queues but max is \d+\. XDP_TX and "
+        r"XDP_REDIRECT will operate in a slower locked tx mode",
+        log.decode("utf-8", "replace"),
+    )
+    return said is not None, said.group() if said else "the log does not say it"
 
 
 def queues_cpus(end: End) -> tuple[bool, str]:

@@ -11,12 +11,16 @@ from typing import Optional
 import programs
 from traffic import Listener, send
 
-from .ends import PACKETS, SENDERS, End
+from .ends import PACKETS, SENDERS, End, tool
 
 __all__ = (
     "generic_cpu",
+    "half_rfs",
     "high_queues",
+    "isolated",
     "off_by_one",
+    "offline",
+    "unset",
     "which_end",
 )
 
@@ -82,6 +86,66 @@ def which_end(end: End) -> tuple[bool, str]:
         f"by {end.peer}: {_steering_text(there)}"
     )
     return not _unsteered(here) and bool(_unsteered(there)), told
+
+
+def unset(end: End) -> tuple[bool, str]:
+    """Packets of some TX queues are not steered, as their RX queue has no mask."""
+    found = _steering(end.peer, end.peer_where, end.name, end.where)
+    return bool(_unsteered(found)), _steering_text(found)
+
+
+def _cpu_list(text: str) -> list[int]:
+    cpus: list[int] = []
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        cpus.extend(range(int(first), int(last or first) + 1))
+    return cpus
+
+
+def _of_all_cpus(name: str) -> list[int]:
+    with open(f"/sys/devices/system/cpu/{name}", encoding="ascii") as f:
+        return _cpu_list(f.read().strip())
+
+
+def _rx_file(end: End, file: str) -> str:
+    path = f"/sys/class/net/{end.name}/queues/rx-0/{file}"
+    return tool("ip", "netns", "exec", end.where or "", "cat", path)[1]
+
+
+def _mask(end: End) -> list[int]:
+    mask = int(_rx_file(end, "rps_cpus").replace(",", ""), 16)
+    return [cpu for cpu in range(mask.bit_length()) if mask >> cpu & 1]
+
+
+def offline(end: End) -> tuple[bool, str]:
+    """Packets arrive on CPUs that the mask does not name, as some of it are offline."""
+    mask, online = _mask(end), _of_all_cpus("online")
+    found = _steering(end.peer, end.peer_where, end.name, end.where)
+    stray = {cpu for cpus in found.values() for cpu in cpus if cpu not in mask}
+    told = f"mask {mask}, online {online}; {_steering_text(found)}"
+    return bool(stray), told
+
+
+def isolated(end: End) -> tuple[bool, str]:
+    """A mask of all CPUs has no isolated one, and one of those alone is refused."""
+    mask, online = _mask(end), _of_all_cpus("online")
+    alone = _of_all_cpus("isolated")
+    path = f"/sys/class/net/{end.name}/queues/rx-0/rps_cpus"
+    word = f"{sum(1 << cpu for cpu in alone):x}"
+    write = f"echo {word} >{path}"
+    status, said = tool("ip", "netns", "exec", end.where or "", "dash", "-c", write)
+    told = f"mask {mask}, online {online}, isolated {alone}; {write}: {status} {said}"
+    left = [cpu for cpu in online if cpu not in alone]
+    return bool(alone) and status != 0 and mask == left, told
+
+
+def half_rfs(end: End) -> tuple[bool, str]:
+    """One of the two tables of RFS is missing."""
+    queue = int(_rx_file(end, "rps_flow_cnt"))
+    with open("/proc/sys/net/core/rps_sock_flow_entries", encoding="ascii") as f:
+        everywhere = int(f.read())
+    told = f"rps_flow_cnt {queue}, net.core.rps_sock_flow_entries {everywhere}"
+    return queue > 0 and everywhere == 0, told
 
 
 def generic_cpu(end: End) -> tuple[bool, str]:

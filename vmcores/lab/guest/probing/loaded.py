@@ -35,7 +35,9 @@ class Program:
 class Loaded:
     """All programs; the one that is bound to a device is loaded on demand."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep: bool = True) -> None:
+        """Load the programs; those that are kept stay pinned."""
+        self._keep = keep
         os.makedirs(BPFFS, exist_ok=True)
         if not os.path.ismount(BPFFS):
             mount("bpf", BPFFS)
@@ -72,8 +74,9 @@ class Loaded:
             fd = load_program(name, 2, frags, attach_type, bound_ifindex)
         except OSError as e:
             return replace(program, load_errno=e.errno or 0)
-        path = f"{PINS}/{name}"
-        pin(fd, path)
+        path = f"{PINS}/{name}" if self._keep else None
+        if path is not None:
+            pin(fd, path)
         program = replace(
             program, id=object_id(fd), fd=fd, bound_netns=bound_netns, pin=path
         )

@@ -160,6 +160,13 @@ def _ask_slaves(q: Question, decide: Decide) -> Answer:
         if answer is None:
             answer = decide(slave)
         if answer.errno != 0:
+            if answer.errno is None and not answer.either:
+                because = (
+                    f"slave {slave.name}: {answer.because}. EOPNOTSUPP may come from "
+                    "bonding itself; any other errno, such as EINVAL, can only come "
+                    "from ndo_bpf of a slave"
+                )
+                return answer._replace(because=because)
             if answer.errno is None:
                 return answer
             because = f"slave {slave.name}: {answer.because}"

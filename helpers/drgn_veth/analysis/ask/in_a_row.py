@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Questions in a row: each is asked of what there is after those that were granted."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ...core.unreadable import Unreadable
+from ...model import Device, Snapshot
+from ..attach.question import Answer
+from ..need import CannotTell
+from .after import after
+from .asking import Asker
+from .request import Question, parse
+
+__all__ = ("Step", "in_a_row")
+
+
+class Step(NamedTuple):
+    """A question in a row, and its answer."""
+
+    device: Device  #: as it is then; a question about its peer is about that one
+    question: str
+    answer: Answer
+    #: Whether the questions behind it are asked of what it leaves: it was granted, or
+    #: it may have been.
+    carried_out: bool
+
+
+def _unknown(why: str) -> Answer:
+    return Answer(Unreadable(why), None, None, why)
+
+
+def in_a_row(
+    snapshot: Snapshot, device: Device, questions: Sequence[str]
+) -> Iterator[Step]:
+    """
+    Yield the answers to questions about a device, in their order.
+
+    A question that is refused changes nothing. One whose answer is not known counts as
+    granted.
+
+    :param questions: In words: see :func:`.request.parse()`
+    :raises RequestError: if one is not understood
+    :raises TooOldError: if it is a kernel before v5.9
+    """
+    parsed = [parse(text) for text in questions]
+    lost = ""
+    asker = Asker(snapshot)
+    for text, (peer, what) in zip(questions, parsed):
+        question = Question(device.net_device, what, peer)
+        now = asker.predictor.questions.by_address[device.net_device]
+        if lost:
+            yield Step(now, text, _unknown(lost), False)
+            continue
+        answer = asker.ask(question)
+        carried_out = answer.errno == 0 or not isinstance(answer.errno, int)
+        yield Step(now, text, answer, carried_out)
+        if carried_out:
+            try:
+                asker = Asker(after(asker.snapshot, question))
+            except CannotTell as e:
+                lost = f"it is not known what {text!r} changes: {e}"

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A packet on its way: where it is, what it carries, and the steps that it has made."""
+
+from collections.abc import Mapping
+from typing import Optional, Union
+
+from ...core.unreadable import Maybe, Unreadable
+from ...model import Device, DeviceRef
+from .records import Draft, Slot, Value
+from .topology import Topology
+
+__all__ = ("Trail",)
+
+
+class Trail:
+    """
+    The steps of one queue's packets so far.
+
+    :param cpu: The CPU that they are on, None if it may be any
+    """
+
+    def __init__(self, topology: Topology, cpu: Optional[int] = None) -> None:
+        self.topology = topology
+        self.cpu = cpu
+        #: skb->queue_mapping
+        self.mapping: Maybe[int] = 0
+        self.drafts: list[Draft] = []
+        #: Where the steps end, and why; None while they go on.
+        self.ends: Optional[str] = None
+        #: Devices that the packets may be sent on next.
+        self.next: list[DeviceRef] = []
+        #: Why it is unknown whether a NAPI has the packet.
+        self.unsure: Optional[Unreadable] = None
+
+    def add(
+        self,
+        kind: str,
+        function: str,
+        device: Device,
+        *words: Union[str, Slot],
+        alternatives: tuple[str, ...] = (),
+        **numbers: Value,
+    ) -> None:
+        """Add a step, with its numbers by name."""
+        self.put(kind, function, device, words, numbers, alternatives)
+
+    def put(
+        self,
+        kind: str,
+        function: str,
+        device: Device,
+        words: tuple[Union[str, Slot], ...],
+        numbers: Mapping[str, Value],
+        alternatives: tuple[str, ...] = (),
+    ) -> None:
+        """Add a step."""
+        self.drafts.append(
+            Draft(kind, function, device.ref, words, numbers, alternatives)
+        )
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What is the same for all queues of a flow."""
+        return (*(draft.key for draft in self.drafts), self.ends)

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Rules about dispatchers, AF_XDP sockets, and the maps that lead to them."""
+
+from collections.abc import Iterator
+from typing import Optional
+
+from ...core.english import count, number_list
+from ...core.unreadable import Unreadable
+from ...model import AfXdpSocket, Device, Extension, Map, MapEntry, XdpProgram
+from ..need import need
+from .context import Context, End
+from .finding import INFO, WARNING, KernelAnswer, Symptom
+from .rule import Rule, Sign
+from .values import is_up
+
+__all__ = ("RULES",)
+
+
+def _program(device: Device) -> Optional[XdpProgram]:
+    for program, mode in ((device.xdp.driver, "DRV"), (device.xdp.generic, "SKB")):
+        found = need(program, f"xdp_state[XDP_MODE_{mode}]")
+        if found is not None:
+            return found
+    return None
+
+
+def _slot(extension: Extension) -> str:
+    name = "?" if isinstance(extension.name, Unreadable) else extension.name
+    number = "?" if isinstance(extension.id, Unreadable) else extension.id
+    return f"{name}#{number}"
+
+
+def _dispatcher(context: Context, end: End) -> Optional[Symptom]:
+    program = _program(end.device)
+    if program is None:
+        return None
+    extensions = need(program.extensions, "aux.tramp_progs")
+    if not extensions:
+        return None
+    name = need(program.name, "prog_name")
+    slots = tuple(map(_slot, extensions))
+    return Symptom(
+        f"its program {name} runs others in its place: {', '.join(slots)}",
+        (("prog_id", program.id), ("programs in its slots", slots)),
+        KernelAnswer("bpf_tracing_prog_attach"),
+    )
+
+
+def _sockets(device: Device) -> tuple[AfXdpSocket, ...]:
+    return need(device.af_xdp, "_rx[].pool")
+
+
+def _xskmaps(context: Context, device: Device) -> Iterator[Map]:
+    program = _program(device)
+    if program is None:
+        return
+    ids = need(program.maps, "used_maps")
+    for one in context.snapshot.maps:
+        if one.id in ids and one.type == "xskmap":
+            yield one
+
+
+def _entries(one: Map) -> tuple[MapEntry, ...]:
+    return need(one.entries, "xskmap entries")
+
+
+def _who(socket: AfXdpSocket) -> str:
+    if isinstance(socket.comm, str) and isinstance(socket.pid, int):
+        return f"{socket.comm} ({socket.pid})"
+    return "a process"
+
+
+def _without_socket(context: Context, end: End) -> Optional[Symptom]:
+    device = end.device
+    for one in _xskmaps(context, device):
+        bound = {
+            entry.key
+            for entry in _entries(one)
+            if entry.socket is not None
+            and not isinstance(entry.socket, Unreadable)
+            and entry.socket.state == "bound"
+        }
+        stale = [entry for entry in _entries(one) if entry.key not in bound]
+        keys = [entry.key for entry in stale if isinstance(entry.key, int)]
+        if not keys:
+            continue
+        name = need(one.name, "map name")
+        return Symptom(
+            "packets that its program redirects by "
+            f"{'entry' if len(keys) == 1 else 'entries'} {number_list(sorted(keys))} "
+            f"of xskmap {name} are lost: the socket there is not bound",
+            (("map id", one.id), ("entries", tuple(sorted(keys)))),
+            KernelAnswer("xsk_rcv_check", "ENXIO"),
+        )
+    return None
+
+
+def _fed(context: Context, device: Device, peer: Device) -> int:
+    # veth_xmit() hands a packet of TX queue N to RX queue N.
+    return min(
+        need(device.queues.rx.real, "real_num_rx_queues"),
+        need(peer.queues.tx.real, "peer_real_num_tx_queues"),
+    )
+
+
+def _starved(context: Context, end: End) -> Optional[Symptom]:
+    # A socket that gets nothing, and why.
+    device = end.device
+    sockets = [one for one in _sockets(device) if one.rx is not None]
+    if not sockets:
+        return None
+    peer = context.peer(end)
+    fed = None if peer is None or device.kind != "veth" else _fed(context, device, peer)
+    lost: list[tuple[int, str, AfXdpSocket]] = []
+    named = {
+        (entry.socket.queue, entry.socket.pid)
+        for one in _xskmaps(context, device)
+        for entry in _entries(one)
+        if isinstance(entry.socket, AfXdpSocket)
+    }
+    nobody = "no XSKMAP of the device's program has it"
+    if _program(device) is None:
+        nobody = "the device has no XDP program"
+    for socket in sockets:
+        queue = need(socket.queue, "queue_id")
+        if fed is not None and queue >= fed:
+            assert peer is not None
+            why = (
+                f"peer {context.name(peer, device)} has only "
+                f"{count(fed, 'TX queue')}, which feed the RX queues below {fed}"
+            )
+            lost.append((queue, why, socket))
+        elif (socket.queue, socket.pid) not in named:
+            lost.append((queue, nobody, socket))
+    if not lost:
+        return None
+    queue, why, socket = lost[0]
+    more = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
+    return Symptom(
+        f"the AF_XDP socket of {_who(socket)} on RX queue {queue} gets no packets"
+        f"{more}: {why}",
+        (("queue_id", tuple(sorted(one[0] for one in lost))),),
+        KernelAnswer("__xsk_map_redirect"),
+        severity=WARNING if is_up(device) else INFO,
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        id="xdp-behind-dispatcher",
+        severity=INFO,
+        title="programs are hidden behind a dispatcher",
+        predicate="the attached program has extensions (aux.tramp_progs, freplace)",
+        sees=(
+            "ip link and bpftool net show one program, xdp_dispatcher; what decides "
+            "about packets is in its slots."
+        ),
+        fix="Nothing to do. xdp-loader status lists the programs in order.",
+        why=(
+            "libxdp attaches a dispatcher, and puts programs of type EXT in place of "
+            "its functions: bpf_tracing_prog_attach() (kernel/bpf/syscall.c). The hook "
+            "of the device has the dispatcher alone."
+        ),
+        symptoms=(Sign("seen", "ip link shows xdp_dispatcher, not the program"),),
+        subjects=lambda context: context.programmed,
+        check=_dispatcher,
+    ),
+    Rule(
+        id="xskmap-without-socket",
+        severity=WARNING,
+        title="an XSKMAP has a socket that is not bound",
+        predicate=(
+            "an entry of an XSKMAP of the attached program, whose xdp_sock.state is "
+            "not XSK_BOUND"
+        ),
+        sees="Packets that the program redirects to the socket vanish.",
+        fix="Bind the socket, or delete the entry.",
+        why=(
+            "xsk_rcv_check() (net/xdp/xsk.c) returns ENXIO for a socket that is not "
+            "bound, and EINVAL if it is bound to another queue or device."
+        ),
+        symptoms=(Sign("seen", "packets vanish that a program redirects to AF_XDP"),),
+        subjects=lambda context: context.programmed,
+        check=_without_socket,
+    ),
+    Rule(
+        id="af-xdp-no-packets",
+        severity=WARNING,
+        title="an AF_XDP socket gets no packets",
+        predicate=(
+            "a bound socket with an RX ring && (kind is veth && its queue_id >= "
+            "peer->real_num_tx_queues || no XSKMAP of the attached program has it). It "
+            "is an info if the device is down."
+        ),
+        sees="The process waits for packets, which the stack gets instead, or nobody.",
+        fix=(
+            "Bind to a queue that gets packets, and put the socket into the XSKMAP at "
+            "the number of that queue. A device with a single queue feeds all sockets."
+        ),
+        why=(
+            "A program redirects by an XSKMAP: __xsk_map_redirect() (net/xdp/xsk.c), "
+            "and the socket has to be bound to the queue that the packet came on. "
+            "veth_xmit() (drivers/net/veth.c) hands packets of TX queue N to RX queue "
+            "N: RX queues beyond the peer's TX queues get only what is redirected."
+        ),
+        symptoms=(Sign("seen", "an AF_XDP socket gets no packets"),),
+        subjects=lambda context: (
+            context.end(device)
+            for device in context.snapshot.devices
+            if device.af_xdp != () and device.off_list is None
+        ),
+        check=_starved,
+    ),
+)

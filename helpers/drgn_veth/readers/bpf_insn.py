@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Instructions of BPF programs
+----------------------------
+
+Which helpers a program calls. Follows fixup_bpf_calls() and do_misc_fixups()
+(kernel/bpf/verifier.c): the verifier leaves in a call how far its function is from
+``__bpf_call_base``. A program keeps these instructions when it is compiled.
+
+Upstream: all.
+"""
+
+from drgn import Object, sizeof
+
+from ..core.byte_order import byteorder
+
+__all__ = ("bpf_prog_calls", "bpf_prog_has_tail_calls")
+
+_CALL = b"\x85\0\0\0"  # BPF_JMP | BPF_CALL of a helper: no registers, no offset
+_TAIL_CALL = 0xF5  # BPF_JMP | BPF_TAIL_CALL
+_INSN_SIZE = 8
+_MAX_INSNS = 1 << 20  # BPF_COMPLEXITY_LIMIT_INSNS is a million
+
+
+def _code(prog: Object) -> bytes:
+    count = prog.len.value_()
+    if count > _MAX_INSNS:
+        raise ValueError(f"bpf_prog.len is {count}")
+    size = sizeof(prog.insnsi.type_.type)
+    if size != _INSN_SIZE:
+        raise ValueError(f"sizeof(struct bpf_insn) is {size}")
+    at = prog.insnsi.address_of_().value_()
+    return prog.prog_.read(at, count * _INSN_SIZE)
+
+
+def bpf_prog_has_tail_calls(prog: Object) -> bool:
+    """
+    Return whether a program jumps into another one (``bpf_tail_call()``).
+
+    :param prog: ``struct bpf_prog *``
+    :raises ValueError: if the program is longer than any
+    """
+    return _TAIL_CALL in _code(prog)[::_INSN_SIZE]
+
+
+def bpf_prog_calls(prog: Object, function: str) -> bool:
+    """
+    Return whether a program calls a function of the kernel, itself or in one of its
+    subprograms. That says nothing of programs that it jumps into.
+
+    :param prog: ``struct bpf_prog *``
+    :param function: Such as ``bpf_xdp_redirect``, which is ``bpf_redirect()`` of XDP
+    :raises LookupError: if there is no symbol of this name
+    :raises ValueError: if the program is longer than any
+    """
+    program = prog.prog_
+    code = _code(prog)
+    distance = (
+        program.symbol(function).address - program.symbol("__bpf_call_base").address
+    )
+    imm = (distance & 0xFFFFFFFF).to_bytes(4, byteorder(program))
+    at = code.find(_CALL + imm)
+    while at >= 0 and at % _INSN_SIZE:
+        at = code.find(_CALL + imm, at + 1)
+    return at >= 0

@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+What attached XDP programs reach
+--------------------------------
+
+The maps of each program, of those that replace its functions, and of those that run at
+entries of these maps.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Callable, NamedTuple, Optional
+
+from drgn import Object, Program
+
+from ..core.errors import attempt
+from ..core.salvage import Salvage
+from ..core.text import decode
+from ..core.unreadable import Maybe, Unreadable
+from ..model import (
+    XDP_MODES,
+    Device,
+    DeviceRef,
+    Extension,
+    Map,
+    MapEntry,
+    Snapshot,
+    XdpProgram,
+)
+from ..readers.bpf_extension import bpf_prog_attach_func_name, for_each_bpf_extension
+from ..readers.bpf_map import (
+    bpf_map_id,
+    bpf_map_name,
+    bpf_map_type,
+    for_each_inner_map,
+    for_each_used_map,
+)
+from ..readers.bpf_prog import bpf_prog_id, bpf_prog_name
+from ..readers.cpumap import (
+    cpumap_entry_prog,
+    cpumap_entry_qsize,
+    for_each_cpumap_entry,
+)
+from ..readers.devmap import devmap_entry_dev, devmap_entry_prog, for_each_devmap_entry
+from ..readers.xskmap import for_each_xskmap_entry
+from .af_xdp import XdpSockets
+
+__all__ = ("MOST_ENTRIES", "add_maps")
+
+#: How many entries of a map are recorded; all are counted.
+MOST_ENTRIES = 64
+_MOST_MAPS = 1 << 12  # that one program reaches
+_MAPS_OF_MAPS = ("array_of_maps", "hash_of_maps")
+
+
+_Walk = Callable[[Object], Iterator[tuple[int, Object]]]
+_Make = Callable[[int, Object], tuple[MapEntry, Maybe[Object]]]
+
+
+class _Read(NamedTuple):
+    record: Map
+    programs: tuple[int, ...]  # of its entries: struct bpf_prog *
+
+
+class _Reached(NamedTuple):
+    maps: Maybe[tuple[int, ...]]
+    extensions: Maybe[tuple[Extension, ...]]
+
+
+def _id_of(prog: Object) -> Optional[int]:
+    return bpf_prog_id(prog) if prog else None
+
+
+class _Maps:
+    def __init__(
+        self,
+        prog: Program,
+        refs: Mapping[int, DeviceRef],
+        sockets: Optional[XdpSockets],
+    ) -> None:
+        self._prog = prog
+        self._refs = refs
+        self._sockets = sockets
+        #: By address of the struct bpf_map.
+        self.read: dict[int, _Read] = {}
+        self._entry_of: Mapping[str, tuple[_Walk, _Make]] = {
+            "devmap": (for_each_devmap_entry, self._device),
+            "devmap_hash": (for_each_devmap_entry, self._device),
+            "cpumap": (for_each_cpumap_entry, self._cpu),
+            "xskmap": (for_each_xskmap_entry, self._socket),
+        }
+        self._pointer = prog.type("struct bpf_prog *")
+        self._of: dict[int, _Reached] = {}
+        self._extensions: Optional[Maybe[dict[int, list[Object]]]] = None
+
+    def _ref(self, address: Maybe[int]) -> Maybe[Optional[DeviceRef]]:
+        if isinstance(address, Unreadable):
+            return address
+        if not address:
+            return None
+        ref = self._refs.get(address)
+        return Unreadable(f"no device at {address:#x}") if ref is None else ref
+
+    def _device(self, key: int, entry: Object) -> tuple[MapEntry, Maybe[Object]]:
+        dev: Maybe[Object] = attempt(devmap_entry_dev, entry)
+        program: Maybe[Object] = attempt(devmap_entry_prog, entry)
+        at: Maybe[int] = attempt(lambda dev: dev.value_(), dev)
+        ref = self._ref(at)
+        return (
+            MapEntry(
+                key,
+                ref,
+                ref.ifindex if isinstance(ref, DeviceRef) else ref,
+                attempt(_id_of, program),
+            ),
+            program,
+        )
+
+    def _cpu(self, key: int, entry: Object) -> tuple[MapEntry, Maybe[Object]]:
+        program: Maybe[Object] = attempt(cpumap_entry_prog, entry)
+        return (
+            MapEntry(
+                key,
+                prog_id=attempt(_id_of, program),
+                cpu=attempt(lambda: entry.cpu.value_()),
+                qsize=attempt(cpumap_entry_qsize, entry),
+            ),
+            program,
+        )
+
+    def _socket(self, key: int, entry: Object) -> tuple[MapEntry, Maybe[Object]]:
+        none = Object(self._prog, self._pointer, 0)
+        if self._sockets is None:
+            return MapEntry(key, socket=Unreadable("sockets were not read")), none
+        at = entry.value_()
+        ref = self._ref(self._sockets.device(at))
+        return (
+            MapEntry(
+                key,
+                ref,
+                ref.ifindex if isinstance(ref, DeviceRef) else ref,
+                socket=self._sockets.record(at),
+            ),
+            none,
+        )
+
+    def _entries(
+        self, map: Object, type: str
+    ) -> tuple[Maybe[int], Maybe[tuple[MapEntry, ...]], tuple[int, ...]]:
+        walk, record = self._entry_of[type]
+        salvage = Salvage()
+        entries: list[MapEntry] = []
+        programs: list[int] = []
+        count = 0
+        for key, entry in salvage.walk(walk(map)):
+            count += 1
+            if count <= MOST_ENTRIES:
+                made, program = record(key, entry)
+                entries.append(made)
+                if not isinstance(program, Unreadable) and program:
+                    programs.append(program.value_())
+        entries.sort(key=_key)
+        if salvage.lost is not None:
+            lost = Unreadable(salvage.lost)
+            return lost, tuple(entries) if entries else lost, tuple(programs)
+        return count, tuple(entries), tuple(programs)
+
+    def map(self, map: Object, type: str) -> _Read:
+        """Return what was read of a map, each once."""
+        address = map.value_()
+        if address not in self.read:
+            count, entries, programs = self._entries(map, type)
+            record = Map(
+                attempt(bpf_map_id, map),
+                type,
+                attempt(lambda: decode(bpf_map_name(map))),
+                attempt(lambda: map.max_entries.value_()),
+                count,
+                entries,
+            )
+            self.read[address] = _Read(record, programs)
+        return self.read[address]
+
+    def _redirects(
+        self, maps: Iterator[Object], salvage: Salvage
+    ) -> Iterator[tuple[Object, str]]:
+        # The maps of devices, CPUs and sockets among some, and in them.
+        for map in salvage.walk(maps):
+            type = salvage.read(bpf_map_type, map)
+            if type in _MAPS_OF_MAPS:
+                yield from self._redirects(for_each_inner_map(map), salvage)
+            elif type in self._entry_of:
+                assert type is not None
+                yield map, type
+
+    def _by_target(self) -> Maybe[dict[int, list[Object]]]:
+        if self._extensions is None:
+            self._extensions = attempt(self._find_extensions)
+        return self._extensions
+
+    def _find_extensions(self) -> dict[int, list[Object]]:
+        found: dict[int, list[Object]] = {}
+        for target, extension in for_each_bpf_extension(self._prog):
+            found.setdefault(target.value_(), []).append(extension)
+        return found
+
+    def _extension(self, prog: Object) -> Extension:
+        function = attempt(lambda: decode(bpf_prog_attach_func_name(prog)) or None)
+        return Extension(
+            attempt(bpf_prog_id, prog),
+            attempt(lambda: decode(bpf_prog_name(prog))),
+            function,
+        )
+
+    def reached(self, address: int) -> _Reached:
+        """
+        Return what a program reaches.
+
+        :param address: Of a ``struct bpf_prog``
+        """
+        if address in self._of:
+            return self._of[address]
+        salvage = Salvage()
+        ids: set[int] = set()
+        lost: Optional[Unreadable] = None
+        by_target = self._by_target()
+        seen = {address}
+        queue = [address]
+        while queue and len(ids) <= _MOST_MAPS:
+            prog = Object(self._prog, self._pointer, queue.pop(0))
+            more: list[int] = []
+            if not isinstance(by_target, Unreadable):
+                more += [one.value_() for one in by_target.get(prog.value_(), ())]
+            maps = self._redirects(for_each_used_map(prog), salvage)
+            for one, type in maps:
+                read = self.map(one, type)
+                if isinstance(read.record.id, Unreadable):
+                    lost = read.record.id
+                else:
+                    ids.add(read.record.id)
+                more += read.programs
+            queue += [at for at in dict.fromkeys(more) if at not in seen]
+            seen.update(more)
+        if salvage.lost is not None:
+            lost = Unreadable(salvage.lost)
+        extensions: Maybe[tuple[Extension, ...]]
+        if isinstance(by_target, Unreadable):
+            extensions = by_target
+        else:
+            own = map(self._extension, by_target.get(address, ()))
+            extensions = tuple(sorted(own, key=_slot))
+        reached = self._of[address] = _Reached(lost or tuple(sorted(ids)), extensions)
+        return reached
+
+
+def _key(entry: MapEntry) -> int:
+    return -1 if isinstance(entry.key, Unreadable) else entry.key
+
+
+def _slot(extension: Extension) -> tuple[int, str]:
+    # prog10 behind prog9.
+    function = extension.function
+    name = function if isinstance(function, str) else ""
+    return len(name), name
+
+
+def _with_reached(
+    maps: _Maps, program: XdpProgram, by_id: Maybe[Mapping[Maybe[int], int]]
+) -> XdpProgram:
+    if isinstance(by_id, Unreadable):
+        return program._replace(maps=by_id, extensions=by_id)
+    address = by_id.get(program.id)
+    if address is None:
+        lost = Unreadable(f"no program is known by the ID {program.id}")
+        if isinstance(program.id, Unreadable):
+            lost = program.id
+        return program._replace(maps=lost, extensions=lost)
+    reached = attempt(maps.reached, address)
+    if isinstance(reached, Unreadable):
+        return program._replace(maps=reached, extensions=reached)
+    return program._replace(maps=reached.maps, extensions=reached.extensions)
+
+
+def _order(map: Map) -> int:
+    return -1 if isinstance(map.id, Unreadable) else map.id
+
+
+def add_maps(
+    prog: Program, snapshot: Snapshot, sockets: Optional[XdpSockets] = None
+) -> Snapshot:
+    """
+    Return a Snapshot with the maps that its XDP programs reach.
+
+    :param sockets: The sockets that maps may lead to
+    """
+    refs = {device.net_device: device.ref for device in snapshot.devices}
+    maps = _Maps(prog, refs, sockets)
+    programs = snapshot.programs
+    by_id: Maybe[Mapping[Maybe[int], int]]
+    if isinstance(programs, Unreadable):
+        by_id = programs
+    else:
+        by_id = {one.id: one.prog for one in programs}
+
+    def complete(device: Device) -> Device:
+        xdp = device.xdp
+        changes: dict[str, Any] = {
+            mode: _with_reached(maps, program, by_id)
+            for mode in XDP_MODES
+            for program in (getattr(xdp, mode),)
+            if isinstance(program, XdpProgram)
+        }
+        return device._replace(xdp=xdp._replace(**changes)) if changes else device
+
+    devices = tuple([complete(device) for device in snapshot.devices])
+    found = sorted((read.record for read in maps.read.values()), key=_order)
+    return snapshot._replace(devices=devices, maps=tuple(found))

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+The decisions about requests, written down once more
+----------------------------------------------------
+
+What the kernel's source says, and not taken from the package: for each decision a pair
+of veths with that trouble alone, errno and message.
+"""
+
+import errno
+from typing import Any, Optional
+
+from drgn_veth.analysis.ask import (
+    Asker,
+    Question,
+    after,
+    channels,
+    devmap,
+    enslave,
+    mtu,
+    netns,
+    parse,
+    xsk_bind,
+)
+from drgn_veth.analysis.attach.decision import Decision
+from drgn_veth.core.unreadable import Unreadable
+from drgn_veth.model import Features, Snapshot, Traits
+import pytest
+
+from tests.support.snapshots import kernel, pair, queues
+
+SOUND = {
+    "flags": (),
+    "mac": "02:00:00:00:00:01",
+    "min_mtu": 68,
+    "max_mtu": 65535,
+    **queues(2, 2, 4, 4),
+}
+_AF_XDP = "requested channel counts are too low for existing zerocopy AF_XDP sockets"
+#: Decision: the question, what is wrong with the device or its peer, the answer.
+CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], str, Optional[str]]] = {
+    "channels-maximum": (
+        "channels rx 5", {}, {}, "EINVAL", "requested channel count exceeds maximum",
+    ),
+    "channels-no-queue": (
+        "channels tx 0", {}, {}, "EINVAL",
+        "requested channel counts would result in no RX or TX channel being configured",
+    ),
+    "channels-af-xdp": (
+        "channels tx 1", {"xsk_queues": (1,)}, {}, "EINVAL",
+        _AF_XDP,
+    ),
+    "mtu-minimum": ("mtu 67", {}, {}, "EINVAL", "mtu less than device minimum"),
+    "mtu-maximum": ("mtu 65536", {}, {}, "EINVAL", "mtu greater than device maximum"),
+    "bridge-ethernet": (
+        "enslave new bridge", {"traits": Traits(type=772)}, {}, "EINVAL", None,
+    ),
+    "bridge-dont": (
+        "enslave new bridge", {"traits": Traits(dont_bridge=True)}, {}, "EOPNOTSUPP",
+        "Device does not allow enslaving to a bridge",
+    ),
+    "bridge-busy": (
+        "enslave new bridge", {"traits": Traits(rx_handler=True)}, {}, "EBUSY", None,
+    ),
+    "bridge-no-handler": (
+        "enslave new bridge", {"traits": Traits(no_rx_handler=True)}, {}, "EINVAL",
+        None,
+    ),
+    "bond-can": (
+        "enslave new bond", {"traits": Traits(type=280)}, {}, "EPERM",
+        "CAN devices cannot be enslaved",
+    ),
+    "bond-master": (
+        "enslave new bond", {"flags": ("MASTER",)}, {}, "EPERM",
+        "Device type (master device) cannot be enslaved",
+    ),
+    "bond-busy": (
+        "enslave new bond", {"traits": Traits(rx_handler=True)}, {}, "EBUSY",
+        "Device is in use and cannot be enslaved",
+    ),
+    "bond-up": (
+        "enslave new bond", {"flags": ("UP",)}, {}, "EPERM",
+        "Device can not be enslaved while up",
+    ),
+    "netns-immutable": (
+        "netns new", {"traits": Traits(netns_immutable=True)}, {}, "EINVAL",
+        "The interface netns is immutable",
+    ),
+    "netns-unregistered": (
+        "netns same", {"reg_state": "UNREGISTERING"}, {}, "EINVAL",
+        "The interface isn't registered",
+    ),
+    "netns-name": (
+        "netns new", {"name": "lo"}, {}, "EEXIST",
+        "An interface with the same name exists in the target netns",
+    ),
+    "netns-altname": (
+        "netns new", {"altnames": ("lo",)}, {}, "EEXIST",
+        "An interface with the altname lo exists in the target netns",
+    ),
+    "netns-ifindex": (
+        "netns new ifindex 1", {}, {}, "EBUSY",
+        "The ifindex 1 is not available in the target netns",
+    ),
+    "bind-flags": ("bind queue 0 sg", {}, {}, "EINVAL", None),
+    "bind-both": ("bind queue 0 copy zerocopy", {}, {}, "EINVAL", None),
+    "bind-busy": ("bind queue 65536", {"xsk_queues": (0,)}, {}, "EBUSY", None),
+    "bind-queue": ("bind queue 2", {}, {}, "EINVAL", None),
+    "bind-zero-copy": (
+        "bind queue 0 zerocopy", {"features": Features(0, 0, 3)}, {}, "EOPNOTSUPP",
+        None,
+    ),
+    "devmap-key": ("devmap max 4 key 4", {}, {}, "E2BIG", None),
+    "devmap-noexist": ("devmap noexist", {}, {}, "EEXIST", None),
+    "devmap-full": ("devmap hash max 0", {}, {}, "E2BIG", None),
+    "devmap-program": ("devmap program plain", {}, {}, "EINVAL", None),
+}  # fmt: skip
+ELSEWHERE = {
+    # Of other kinds of devices, in the recorded answers of booted kernels.
+    *("channels-none", "channels-indirection", "channels-veth-program"),
+    *("channels-veth-peer-program", "channels-virtio-combined", "master-none"),
+    *("channels-virtio-program", "mtu-team-port", "mtu-macvlan", "mtu-vlan"),
+    *("bridge-loop", "bond-itself", "channels-busy", "channels-queue-busy"),
+}
+
+
+def _whole(near: dict[str, Any], far: dict[str, Any]) -> Snapshot:
+    whole = pair({**SOUND, **near}, {**SOUND, **far})
+    said = (("ethnl_set_channels", frozenset((_AF_XDP,))),)
+    return whole._replace(kernel=kernel()._replace(messages=said, says_netns=True))
+
+
+def _answer(whole: Snapshot, text: str) -> Any:
+    peer, what = parse(text)
+    return Asker(whole).ask(Question(whole.devices[0].net_device, what, peer))
+
+
+@pytest.mark.parametrize("key", CASES)
+def test_trouble(key: str) -> None:
+    text, near, far, number, message = CASES[key]
+    answer = _answer(_whole(near, far), text)
+    # Some kernels do not ask that.
+    answer = answer.either[0] if answer.either else answer
+    assert (answer.errno, answer.message) == (getattr(errno, number), message)
+    assert answer.decision[0] == key
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("channels rx 4 tx 1", "mtu 68", "mtu 65535", "enslave new bond"),
+        *("enslave new bridge", "netns new", "netns same", "bind queue 1"),
+        *("devmap key 0", "devmap hash key 99", "devmap program devmap", "attach"),
+    ],
+)
+def test_no_trouble(text: str) -> None:
+    assert _answer(_whole({}, {}), text).errno == 0
+
+
+def test_each_decision_has_its_trouble() -> None:
+    """A decision that is dropped, or comes, is noticed."""
+    lists: list[tuple[Decision, ...]] = [
+        *(channels.CHANNELS, channels.AF_XDP, channels.VETH, channels.VIRTIO_NET),
+        *(mtu.MTU, xsk_bind.BIND, xsk_bind.ZERO_COPY),
+        *(enslave.MASTER, enslave.BRIDGE, enslave.BOND, netns.NETNS),
+        *(devmap.ARRAY, devmap.HASH, devmap.NODE),
+        *mtu.BY_DRIVER.values(),
+    ]
+    there = {decision.key for decisions in lists for decision in decisions}
+    assert there == CASES.keys() | ELSEWHERE
+
+
+def test_after_an_attach() -> None:
+    """Native XDP limits the queues of both ends, and the peer's MTU."""
+    whole = _whole({}, {})
+    device = whole.devices[0].net_device
+    now = after(whole, Question(device, parse("attach driver")[1]))
+    refused = {
+        "channels rx 1": ("EINVAL", None),
+        "peer channels tx 3": ("EINVAL", None),
+        "peer mtu 9000": ("EINVAL", "mtu greater than device maximum"),
+        "attach driver": ("EBUSY", "XDP program already attached"),
+    }
+    for text, (number, message) in refused.items():
+        assert _answer(whole, text).errno == 0
+        answer = _answer(now, text)
+        assert (answer.errno, answer.message) == (getattr(errno, number), message)
+    then = after(now, Question(device, parse("detach driver")[1]))
+    for text in refused:
+        assert _answer(then, text).errno == 0
+
+
+def test_after_other_requests() -> None:
+    whole = _whole({}, {})
+    device = whole.devices[0].net_device
+    for first, second, number in (
+        ("peer channels tx 4", "attach driver", errno.ENOSPC),
+        ("peer mtu 9000", "attach driver", errno.ERANGE),
+        ("bind queue 1", "channels tx 1", errno.EINVAL),
+        ("bind queue 1", "bind queue 1", errno.EBUSY),
+        ("enslave new bridge", "enslave none", 0),
+        ("channels rx 4", "bind queue 3", 0),
+    ):
+        peer, what = parse(first)
+        now = after(whole, Question(device, what, peer))
+        assert _answer(now, second).errno == number
+
+
+def test_what_is_not_readable_is_not_told() -> None:
+    bad = Unreadable("a hole")
+    for text, near in (
+        ("mtu 70000", {"max_mtu": bad}),
+        ("channels rx 1", {"xsk_queues": bad}),
+        ("enslave new bond", {"flags": bad}),
+        ("bind queue 0", {"xsk_queues": bad}),
+        ("netns new", {"traits": Traits(netns_immutable=bad)}),
+    ):
+        assert isinstance(_answer(_whole(near, {}), text).errno, Unreadable)

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""NAPI or netif_rx(), and which programs run or are bypassed."""
+
+from typing import Any
+
+from drgn_veth.core.netdev_features import NETIF_F_GRO_FRAGLIST
+from drgn_veth.core.unreadable import Unreadable
+from drgn_veth.model import Features, Netkit, Xdp
+import pytest
+
+from tests.support.paths import flows_of, only, path_of, step_of, steps_of
+from tests.support.snapshots import (
+    BAD,
+    BOND,
+    BOND_SLAVE,
+    DOWN,
+    GRO,
+    NO_XDP,
+    PROGRAM,
+    TSO,
+    WITH_XDP,
+    generic,
+    native,
+    pair,
+    queues,
+    rqs,
+)
+
+PLAIN = {"xdp": NO_XDP._replace(queues=rqs(False))}
+
+
+def _of(*ends: Any, **whole: Any) -> Any:
+    return only(path_of(pair(*ends, **whole)))
+
+
+def test_native() -> None:
+    flow = _of({}, native())
+    assert step_of(flow, "receive").numbers["via"] == "napi"
+    step = step_of(flow, "native")
+    assert (step.numbers["prog_id"], step.numbers["bypassed"]) == (7, False)
+    # Before GRO and RPS, and a generic program after them.
+    kinds = [one.kind for one in flow.steps]
+    order = ["receive", "native", "gro", "rps", "cpu", "generic", "stack"]
+    assert [kind for kind in kinds if kind in order] == order
+
+
+def test_no_such_rx_queue() -> None:
+    receiver = {**queues(2, 2), **native(True, True)}
+    path = path_of(pair(queues(4, 4), receiver))
+    assert flows_of(path, "native", "bypassed") == {(0, 1): False, (2, 3): True}
+    assert flows_of(path, "receive", "via") == {(0, 1): "napi", (2, 3): "netif_rx"}
+
+
+def test_tso_of_the_sender() -> None:
+    sender = {"features": Features(TSO, TSO, 0)}
+    flow = _of(sender, native())
+    assert step_of(flow, "native").numbers["bypassed"] is True
+    assert step_of(flow, "receive").numbers["via"] == "netif_rx"
+    assert "TSO" in step_of(flow, "receive").text
+    fraglist = {"features": Features(NETIF_F_GRO_FRAGLIST, 0, 0)}
+    flow = _of(sender, {**native(), **fraglist})
+    assert "UDP" in step_of(flow, "receive").alternatives[0]
+
+
+def test_queue_without_program() -> None:
+    """After `ethtool -L` on a kernel that forgets new queues."""
+    bare = rqs(True, True, prog=7)[1]._replace(prog_id=None)
+    some = Xdp(None, PROGRAM, None, (rqs(True, prog=7)[0], bare))
+    path = path_of(pair(queues(2, 2), {**queues(2, 2), "xdp": some}))
+    assert flows_of(path, "native", "bypassed") == {(0,): False, (1,): True}
+    assert "rq->xdp_prog" in step_of(path.flows[1], "native").text
+
+
+def test_program_of_the_bond() -> None:
+    bond = BOND._replace(xdp=WITH_XDP)
+    flow = only(path_of(pair({}, BOND_SLAVE, bond)))
+    assert step_of(flow, "native").numbers["prog_id"] == 7
+    assert step_of(flow, "master").function == "bond_handle_frame"
+    assert flow.ends == f"IP stack of net:{bond.netns}"
+
+
+@pytest.mark.parametrize(
+    "features, program, on",
+    [(GRO, None, True), (0, None, False), (GRO, PROGRAM, False)],
+)
+def test_gro(features: int, program: Any, on: bool) -> None:
+    xdp = Xdp(program, None, None, rqs(True))
+    receiver = {"xdp": xdp, "features": Features(features, features, 0)}
+    assert step_of(_of({}, receiver), "gro").numbers["on"] is on
+
+
+def test_no_gro_without_napi() -> None:
+    assert steps_of(_of({}, PLAIN), "gro") == []
+
+
+def test_generic() -> None:
+    step = step_of(_of({}, generic()), "generic")
+    assert step.numbers == {"prog_id": 7, "rx_queue_index": 0}
+    assert any("copies" in one for one in step.alternatives)
+
+
+def test_xdp_tx() -> None:
+    """It goes back to the sender, which may not be able to take it."""
+
+    def said(sender: Any) -> str:
+        step = step_of(only(path_of(pair(sender, native()))), "native")
+        return next(one for one in step.alternatives if one.startswith("XDP_TX"))
+
+    assert said(PLAIN) == "XDP_TX: lost: veth0 has no NAPI (ENXIO, veth_xdp_xmit)"
+    gro_only = {"xdp": NO_XDP._replace(queues=rqs(True))}
+    assert "that nobody polls" in said(gro_only)
+    assert said(native()) == "XDP_TX: veth0 receives it, rx-(CPU % 1)"
+    mixed = native(True, True)["xdp"]
+    first = mixed.queues[0]._replace(prog_id=None)
+    half = {**queues(2, 1), "xdp": mixed._replace(queues=(first, mixed.queues[1]))}
+    assert "on 1 of 2 RX queues" in said(half)
+
+
+def test_mtu() -> None:
+    flow = _of({"mtu": 9000}, PLAIN)
+    assert "longer than 1518 bytes" in step_of(flow, "receive").alternatives[0]
+    assert step_of(_of({}, PLAIN), "receive").alternatives == ()
+
+
+def test_full_ring() -> None:
+    """Since v6.16 a qdisc is stopped instead."""
+    stops = _of({"qdisc": "fq"}, native())
+    assert "the TX queue stops" in step_of(stops, "receive").alternatives[-1]
+    drops = _of({"qdisc": "noqueue"}, native())
+    assert "dropped once 256" in step_of(drops, "receive").alternatives[-1]
+
+
+@pytest.mark.parametrize(
+    "sender, receiver, ends",
+    [
+        ({"flags": DOWN}, {}, "dropped: the sender is down"),
+        ({"flags": (*DOWN, "UP")}, {}, "dropped: the sender has no carrier"),
+        ({}, {"flags": DOWN}, "dropped: the receiver is down"),
+        ({"peer": None}, {}, "dropped: veth0 has no peer"),
+        ({"peer": BAD}, {}, f"the peer of veth0 could not be read: {BAD.reason}"),
+    ],
+)
+def test_ends(sender: Any, receiver: Any, ends: str) -> None:
+    flow = _of(sender, {**PLAIN, **receiver})
+    assert flow.ends == ends
+    # What does not depend on it is still told.
+    assert steps_of(flow, "xps") and steps_of(flow, "qdisc")
+
+
+def test_peer_that_is_nowhere() -> None:
+    whole = pair({}, PLAIN)
+    flow = only(path_of(whole._replace(devices=whole.devices[:1])))
+    assert flow.ends == "the peer of veth0: it was not found in any namespace"
+
+
+def test_unreadable_counts() -> None:
+    flow = _of({}, {**native(), **queues(BAD, 1)})
+    assert BAD.reason in step_of(flow, "rx-queue").text
+    assert step_of(flow, "native").numbers["bypassed"] == BAD
+    assert flow.ends == "IP stack of pod1"
+    flow = _of(queues(1, BAD), PLAIN)
+    assert flow.tx_queues == ()
+    assert BAD.reason in flow.ends and steps_of(flow, "qdisc")
+
+
+def test_unreadable_rq() -> None:
+    flow = _of({}, {"xdp": Xdp(None, PROGRAM, None, BAD)})
+    assert isinstance(step_of(flow, "receive").numbers["via"], Unreadable)
+    assert step_of(flow, "native").numbers["bypassed"] == BAD
+
+
+def test_torn_down() -> None:
+    path = path_of(pair({**queues(0, 0), "reg_state": "UNREGISTERING"}, PLAIN))
+    assert path.ends == "veth0 has no TX queues: it is being torn down"
+
+
+def test_netkit() -> None:
+    netkit = {"netkit": Netkit("l2", "forward", True)}
+    flow = _of(netkit, PLAIN, kind="netkit")
+    assert step_of(flow, "receive").numbers["via"] == "netif_rx"
+    assert step_of(flow, "rx-queue").numbers["rx_queue"] is None
+    assert steps_of(flow, "native") == []
+    closed = {"netkit": Netkit("l2", "blackhole", True)}
+    flow = _of(closed, PLAIN, kind="netkit")
+    assert flow.ends == "dropped: the netkit policy is blackhole"

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Devices that a map names: each loser once, and nobody else."""
+
+from typing import Any
+
+from drgn_veth.analysis.rules.finding import KernelAnswer
+from drgn_veth.model import Driver, Features
+import pytest
+
+from tests.support.rules.case import found
+from tests.support.rules.xdp_reach import redirected
+from tests.support.snapshots import (
+    BAD,
+    HOST,
+    POD,
+    PROGRAM,
+    Changes,
+    device,
+    native,
+    rqs,
+)
+
+RULE = "xdp-redirect-not-ready"
+PASSES = PROGRAM._replace(redirects=False)
+READY: Changes = {"features": Features(0, 0, 5)}
+XMIT = Driver("x", True, True, False)
+
+
+def _other(**changes: Any) -> Any:
+    return device(HOST, 9, "target", **{"kind": "dummy", **READY, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "why", "answer"),
+    [
+        (
+            {"features": Features(0, 0, 0)},
+            "its xdp_features lack NDO_XMIT",
+            ("__xdp_enqueue", "EOPNOTSUPP"),
+        ),
+        (
+            {"features": Features(0, 0, None)},
+            "its driver has no ndo_xdp_xmit",
+            ("__xdp_enqueue", "EOPNOTSUPP"),
+        ),
+        (
+            {"kind": "tun", "flags": ("UP",), "driver": XMIT},
+            "nobody reads it",
+            ("tun_xdp_xmit", "ENXIO"),
+        ),
+        (
+            {"kind": None, "driver": XMIT._replace(name="virtio_net")},
+            "virtio_net takes frames only with a native program of its own",
+            ("virtnet_xdp_xmit", "ENXIO"),
+        ),
+    ],
+)
+def test_device_in_a_map(changes: Changes, why: str, answer: tuple[str, str]) -> None:
+    (finding,) = found(RULE, redirected(_other(**changes)))
+    assert finding.device is not None and finding.device.name == "target"
+    assert finding.severity == "warning"
+    assert finding.summary == (
+        f"XDP_REDIRECT to it loses packets: {why}; the native program of ens1 "
+        "redirects to it by entry 0 of devmap ports"
+    )
+    assert finding.kernel == KernelAnswer(*answer)
+
+
+def test_down_is_no_warning() -> None:
+    (finding,) = found(RULE, redirected(_other(flags=("BROADCAST",), driver=XMIT)))
+    assert finding.severity == "info"
+    assert finding.fix == ("ip link set dev target up",)
+    (finding,) = found(RULE, redirected(_other(flags=()), generic=True))
+    assert "the generic program of ens1 redirects" in finding.summary
+
+
+def test_bystanders_are_not_named() -> None:
+    """The pair's veth0 has no NAPI at its peer, and no map names it."""
+    ready = _other(driver=XMIT)
+    assert found(RULE, redirected(ready)) == []
+    assert found(RULE, redirected(ready, _other(net_device=1), generic=True)) == []
+
+
+def test_two_entries_are_one_finding() -> None:
+    lost = _other(features=Features(0, 0, 0))
+    (finding,) = found(RULE, redirected(lost, lost))
+    assert finding.summary.endswith("entry 0 of devmap ports, and 1 more entry")
+
+
+def test_veth_in_a_map() -> None:
+    end = device(HOST, 11, "va", **READY, driver=XMIT)
+    other = device(POD, 12, "vb", **native(program=PASSES), peer=end.ref)
+    end = end._replace(peer=other.ref)
+    whole = redirected(end)
+    ready = whole._replace(devices=(*whole.devices, other))
+    assert found(RULE, ready) == []
+    without = other._replace(xdp=other.xdp._replace(driver=None, queues=rqs(False)))
+    (finding,) = found(RULE, whole._replace(devices=(*whole.devices, without)))
+    assert "its peer vb (netns ?) has no NAPI" in finding.summary.replace(
+        f"netns {POD}", "netns ?"
+    )
+
+
+def test_what_could_not_be_read() -> None:
+    (finding,) = found(RULE, redirected(_other(features=Features(0, 0, BAD))))
+    assert finding.undecided and "xdp_features could not be read" in finding.undecided
