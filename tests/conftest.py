@@ -41,7 +41,7 @@ from tests.support.booted import (
 from tests.support.btf.dumps import LabDump, lab_dump_of
 from tests.support.crowd import make_crowd
 from tests.support.fixes import RulesRun, rules_run, try_fixes
-from tests.support.recorded import CORES, Recorded, recorded_core
+from tests.support.recorded import CORES, SLOW_CORES, Recorded, recorded_core
 from tests.support.slow import slow_but
 from tests.support.tallies import TALLIES, pytest_sessionfinish, pytest_testnodedown
 from tests.support.toy import Toy
@@ -57,9 +57,6 @@ CORNERS = Path(__file__).with_name("vm") / "corners.py"
 SCENES_ASKED = ("zoo", "attach", "random")
 #: Those in which the asker asks for other things.
 SCENES_ASKED_MORE = sorted(lab.ASKED)
-
-#: Recorded cores that are left to ``make test-slow``.
-SLOW_CORES = ("6.1-attach", "6.1-zoo", "7.3-attach")
 
 
 #: Makes a dump, given a kernel and a folder.

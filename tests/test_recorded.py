@@ -16,6 +16,7 @@ from tests.support.booted import Tally
 from tests.support.recorded import (
     CORES,
     EVERY_CORE,
+    SLOW_CORES,
     Recorded,
     recorded_core,
     said_of,
@@ -31,7 +32,10 @@ JSON_BY: dict[str, tuple[Path, list[str]]] = {
     "attach.json.xz": (ATTACH_SCRIPT, ["--all", "--format", "json"]),
 }
 MOST = 3 << 20
-by_every_core = pytest.mark.parametrize("recorded", EVERY_CORE, indirect=True)
+QUICK = [name for name in EVERY_CORE if name not in SLOW_CORES]
+by_every_core = pytest.mark.parametrize(
+    "recorded", slow_but(QUICK, EVERY_CORE), indirect=True
+)
 WHOSE = [name for name in EVERY_CORE if name.endswith("-whose")]
 
 

@@ -27,6 +27,7 @@ from unpack import unpack
 __all__ = (
     "CORES",
     "EVERY_CORE",
+    "SLOW_CORES",
     "Recorded",
     "first_core",
     "recorded_core",
@@ -43,6 +44,10 @@ EVERY_CORE: list[str] = sorted(
 )
 #: Those whose kernel was also asked about attaches.
 CORES = [name for name in EVERY_CORE if (VMCORES / f"{name}.answers.json.xz").exists()]
+
+
+#: Those that most of ``make test`` leaves to ``make test-slow``.
+SLOW_CORES = ("6.1-attach", "6.1-zoo", "7.3-attach")
 
 
 class Recorded:
