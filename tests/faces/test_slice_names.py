@@ -17,7 +17,6 @@ import pytest
 
 from tests.support.recorded import CORES, recorded_core
 from tests.support.scripts import SLICE_SCRIPT
-from tests.support.slow import slow_but
 from tests.support.warm import run_warm
 
 NEWEST = [name for name in CORES if name.endswith("-zoo")][-1]
@@ -100,7 +99,8 @@ def test_report_without_names(whole: Snapshot, nameless: Slice, tmp_path: Path) 
         assert _unlabelled(left_link) == _unlabelled(known_link)
 
 
-@pytest.mark.parametrize("packed", slow_but([False], [False, True]))
+@pytest.mark.slow
+@pytest.mark.parametrize("packed", [False, True])
 def test_list(whole: Snapshot, tmp_path: Path, packed: bool) -> None:
     core = recorded_core(NEWEST)
     path = core.packed if packed else core.core

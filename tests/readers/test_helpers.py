@@ -17,6 +17,7 @@ from drgn_veth.model import BridgePort, Device
 import pytest
 
 from tests.support.recorded import CORES, Recorded, recorded_core
+from tests.support.slow import slow_but
 
 
 class Opened:
@@ -36,7 +37,7 @@ class Opened:
             yield self.devices[device.net_device], device
 
 
-@pytest.fixture(scope="module", params=CORES)
+@pytest.fixture(scope="module", params=slow_but([CORES[0], CORES[-1]], CORES))
 def opened(request: pytest.FixtureRequest) -> Opened:
     return Opened(recorded_core(request.param))
 
