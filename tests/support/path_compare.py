@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple, Optional
 
 from drgn_veth.analysis.attach.question import errno_name
+from drgn_veth.analysis.path import trace
 from drgn_veth.analysis.path.records import Flow, Path, Step
-from drgn_veth.analysis.path.trace import trace
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Device, DeviceRef, Snapshot
 

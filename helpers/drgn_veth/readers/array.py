@@ -70,7 +70,7 @@ def for_each_pointer(
     :param count: How many pointers it has, according to kernel memory
     :return: Iterator of indexes and pointers
     :raises WalkError: after all that could be reached, if a part could not be read, or
-        if there are more than :data:`~drgn_veth.readers.bounded.MAX_LIST_ENTRIES`
+        if there are more than ``MAX_LIST_ENTRIES``
     """
     word = sizeof(prog.type("void *"))
     code = struct_order(byteorder(prog)) + ("Q" if word == 8 else "I")

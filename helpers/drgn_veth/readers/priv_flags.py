@@ -21,6 +21,7 @@ from ..core.unreadable import Maybe
 
 __all__ = (
     "NetDevicePrivate",
+    "NetnsBit",
     "PrivFlags",
     "has_netns_immutable",
     "netns_bit",

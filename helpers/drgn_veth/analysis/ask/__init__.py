@@ -9,8 +9,8 @@ everything comes from a Snapshot, and :func:`after()` returns the Snapshot in wh
 question was granted.
 """
 
-from .after import after
 from .asking import Asker, ask
+from .granted import after
 from .request import Question, RequestError, parse
 
 __all__ = ("Asker", "Question", "RequestError", "after", "ask", "parse")

@@ -8,8 +8,8 @@ from ...core.unreadable import Unreadable
 from ...model import Device, Snapshot
 from ..attach.question import Answer
 from ..need import CannotTell
-from .after import after
 from .asking import Asker
+from .granted import after
 from .request import Question, parse
 
 __all__ = ("Step", "in_a_row")

@@ -8,6 +8,6 @@ the numbers that it compares. Pure functions of a Snapshot.
 """
 
 from .records import Flow, Path, Step
-from .trace import PAIRED, PathError, trace
+from .tracer import PAIRED, PathError, trace
 
 __all__ = ("PAIRED", "Flow", "Path", "PathError", "Step", "trace")
