@@ -165,23 +165,24 @@ class _InFlight:
                 if map.value_() not in seen:
                     seen.add(map.value_())
                     if bpf_map_type(map) == "cpumap":
-                        yield from self._cpumap(map)
+                        map_id = attempt(bpf_map_id, map)
+                        rings: list[QueueInFlight] = []
+                        error = attempt(rings.extend, self._cpumap(map, map_id))
+                        yield from rings
+                        if isinstance(error, Unreadable):
+                            unknown = (error, error, error, error)
+                            yield QueueInFlight("cpumap", *unknown, map_id=map_id)
 
-    def _cpumap(self, map: Object) -> Iterator[QueueInFlight]:
-        map_id = attempt(bpf_map_id, map)
+    def _cpumap(
+        self, map: Object, map_id: Maybe[Optional[int]]
+    ) -> Iterator[QueueInFlight]:
         for key, entry in for_each_cpumap_entry(map):
-            queue = attempt(lambda: entry.queue.value_())  # noqa: B023
-            cpu = attempt(lambda: entry.cpu.value_())  # noqa: B023
-            place: dict[str, Any] = {
-                "queue": key,
-                "cpu": None if isinstance(cpu, Unreadable) else cpu,
-                "map_id": map_id,
-            }
-            if isinstance(queue, Unreadable):
-                yield QueueInFlight("cpumap", queue, queue, queue, queue, **place)
-            else:
-                ring = Ring.of(self._ring_layout.read_span(queue))
-                yield from self._packets.ring("cpumap", ring, _not_cpumap_skb, **place)
+            cpu = entry.cpu.value_()
+            if cpu != key:
+                raise ValueError(f"entry {key} of a CPUMAP is that of CPU {cpu}")
+            ring = Ring.of(self._ring_layout.read_span(entry.queue.value_()))
+            place: dict[str, Any] = {"queue": key, "cpu": cpu, "map_id": map_id}
+            yield from self._packets.ring("cpumap", ring, _not_cpumap_skb, **place)
 
 
 def _queue(head: int, first: Maybe[int]) -> Walk:
