@@ -120,7 +120,7 @@ def test_readers(maps: Dump) -> None:
 
 @pytest.fixture(scope="module")
 def memory(maps: Dump) -> Altered:
-    return Altered(maps.vmcore, [maps.vmlinux, maps.veth])
+    return Altered(maps.vmcore, maps.symbol_files)
 
 
 def _take(altered: Altered) -> Snapshot:
