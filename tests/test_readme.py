@@ -42,6 +42,7 @@ def test_is_short() -> None:
     assert len(README.splitlines()) < 150
 
 
+@pytest.mark.slow
 def test_prompt(core: Path) -> None:
     block = _block(f"$ drgn -q -c {CORE}\n")
     examples = examples_in(block)

@@ -93,6 +93,7 @@ def test_packed(core: Path, report: Path, tmp_path: Path, kind: str) -> None:
     assert "/proc/" not in done.stdout
 
 
+@pytest.mark.slow
 def test_a_pipe(report: Path, changed: Path, tmp_path: Path) -> None:
     """As a shell's <(ssh NODE veth_report.py --format json)."""
     pipe = tmp_path / "pipe"

@@ -74,6 +74,7 @@ def test_the_report_names_the_devices() -> None:
     assert SCRIPT.name == "veth_report.py"
 
 
+@pytest.mark.slow
 def test_json(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

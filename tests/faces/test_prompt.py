@@ -432,7 +432,8 @@ def prompt() -> Iterator[Prompt]:
     os.close(there.fd)
 
 
-@pytest.mark.parametrize("name", slow_but(["veth"], NAMES))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
 def test_at_a_prompt(name: str, prompt: Prompt, prog: Program, tmp_path: Path) -> None:
     given = f"{name} {'pod1' if name == 'netns' else 'rpsa'}"
     said, records = shown(prog, given)

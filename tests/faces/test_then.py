@@ -41,6 +41,7 @@ def refused(core: Path, *args: str) -> str:
     return done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_the_attach_works_after_ethtool(core: Path) -> None:
     """More TX queues at the peer than RX queues; fewer TX queues help."""
     text = screen(core, "q24b", "--then", "attach driver")

@@ -63,7 +63,8 @@ def _noticed() -> bool:
     return wrong is not None
 
 
-@pytest.mark.parametrize("name", slow_but(["veth"], _lists()))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _lists())
 def test_without_a_decision(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     decisions = _lists()[name]
     for i, decision in enumerate(decisions):

@@ -24,7 +24,6 @@ from tests.support.reports import (
     small,
 )
 from tests.support.schemas import validate
-from tests.support.slow import slow_but
 from tests.support.snapshots import node
 
 SOURCES = (Source("a.json"), Source("live", 1795674663))
@@ -112,7 +111,8 @@ def test_any_document(data: st.DataObject) -> None:
     _check_screens(compared(other, document))
 
 
-@pytest.mark.parametrize("name", slow_but(["6.1-whose"], EVERY_CORE))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EVERY_CORE)
 def test_screens_of_recorded_cores(name: str) -> None:
     for other in ("6.12-zoo", "6.1-whose"):
         _check_screens(compared(recorded_report(name), recorded_report(other)))

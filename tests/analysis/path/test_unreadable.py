@@ -19,6 +19,7 @@ from drgn_veth.render.path import path
 import pytest
 
 from tests.support.schemas import validate
+from tests.support.slow import slow_but
 from tests.support.snapshots import (
     BAD,
     BR0,
@@ -88,9 +89,10 @@ def _look(whole: Snapshot) -> None:
         validate(json.loads("".join(as_json(found))), "drgn-veth-1-path")
 
 
-@pytest.mark.parametrize(
-    "kind, at", [("veth", 0), ("veth", 1), ("veth", 3), ("netkit", 0), ("netkit", 3)]
-)
+DEVICES = [("veth", 0), ("veth", 1), ("veth", 3), ("netkit", 0), ("netkit", 3)]
+
+
+@pytest.mark.parametrize("kind, at", slow_but(DEVICES[:1], DEVICES))
 def test_devices(kind: str, at: int) -> None:
     whole = _whole()
     devices = [
