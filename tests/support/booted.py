@@ -146,7 +146,8 @@ def _symbols(kernel: lab.Kernel) -> list[object]:
 def settled(text: str) -> str:
     """
     Return a report without what differs from one moment to the next: the processes of
-    the host, the one that makes the report among them, and what was counted.
+    the host, the one that makes the report among them, what was counted, and what is in
+    flight.
     """
     lines = []
     for line in text.splitlines():
@@ -155,7 +156,7 @@ def settled(text: str) -> str:
             for key in ("task_count", "tasks"):
                 del record[key]
             line = json.dumps(record) + line[len(line.rstrip(",")) :]
-        elif line.startswith('{"cpu": '):
+        elif line.startswith(('{"cpu": ', '{"where": ')):
             continue
         elif line.startswith('{"netns": ') and '"stats": ' in line:
             record = json.loads(line.rstrip(","))
