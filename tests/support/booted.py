@@ -8,6 +8,7 @@ import lzma
 import mmap
 import os
 from pathlib import Path
+import re
 import subprocess
 import sys
 from typing import Any
@@ -149,6 +150,7 @@ def settled(text: str) -> str:
     the host, the one that makes the report among them, what was counted, and what is in
     flight.
     """
+    text = re.sub(r'"in_flight": \[(\n\{.*)*\n?\],', '"in_flight": [],', text)
     lines = []
     for line in text.splitlines():
         if line.startswith('{"inum": ') and '"init": true' in line:
@@ -156,7 +158,7 @@ def settled(text: str) -> str:
             for key in ("task_count", "tasks"):
                 del record[key]
             line = json.dumps(record) + line[len(line.rstrip(",")) :]
-        elif line.startswith(('{"cpu": ', '{"where": ')):
+        elif line.startswith('{"cpu": '):
             continue
         elif line.startswith('{"netns": ') and '"stats": ' in line:
             record = json.loads(line.rstrip(","))
