@@ -199,7 +199,8 @@ def test_xdp_state_is_a_pointer(rhel8: "tuple[Recorded, Altered]") -> None:
             for mode in XdpMode:
                 assert not any(op(dev, mode) for op in ops)
     assert reads == []
-    snapshot = take_snapshot(altered.prog)
+    # The core has no packets, and nothing here says that it is a slice.
+    snapshot = take_snapshot(altered.prog)._replace(in_flight=None)
     assert reads in ([], [0])  # It looks whether such a read succeeds.
     assert list(unreadable_in(snapshot)) == []
     said, original = report(snapshot), report(recorded.snapshot)
