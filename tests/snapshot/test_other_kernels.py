@@ -204,6 +204,8 @@ def test_xdp_state_is_a_pointer(rhel8: "tuple[Recorded, Altered]") -> None:
     assert reads in ([], [0])  # It looks whether such a read succeeds.
     assert list(unreadable_in(snapshot)) == []
     said, original = report(snapshot), report(recorded.snapshot)
+    for device in (*said["devices"], *original["devices"]):
+        del device["stats"]  # The arrays lie where some devices have counters.
     assert said["devices"] == original["devices"]
     assert said["findings"] == original["findings"]
     compared = compare_answers(snapshot, recorded.answers)
