@@ -22,7 +22,7 @@ from ..readers.inet import (
 )
 from ..readers.inet6 import Inet6Dev, Inet6Ifaddr, inet6_ifa_text
 from .found import Found
-from .layouts import layout_of
+from .layouts import layout_of, needed
 
 __all__ = ("Addresses",)
 
@@ -131,9 +131,7 @@ class Addresses:
 
     def _inet_texts(self, in_dev: int, first: int) -> tuple[str, ...]:
         check_names(self._prog)
-        layout = self.in_ifaddr
-        if isinstance(layout, Unreadable):
-            raise LookupError(layout.reason)
+        layout = needed(self.in_ifaddr)
 
         def read(at: int) -> tuple[Maybe[int], Maybe[int], InIfaddr]:
             raw = layout.read_span(at)
@@ -170,9 +168,7 @@ class Addresses:
 
     def _inet6_texts(self, head: int, first: int, last: Maybe[int]) -> tuple[str, ...]:
         check_names(self._prog)
-        layout = self.inet6_ifaddr
-        if isinstance(layout, Unreadable):
-            raise LookupError(layout.reason)
+        layout = needed(self.inet6_ifaddr)
         node = layout.offset.get("next", 0)
         if first == last:  # Most devices have one: no need for a walk.
             raw = layout.read_span(first - node)

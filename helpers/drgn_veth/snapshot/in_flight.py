@@ -30,8 +30,8 @@ from ..readers.tun import TUN_KIND, for_each_tun_file, is_tun_xdp_frame
 from ..readers.veth import VethRqPackets, is_xdp_frame
 from ..readers.xdp_frame import is_cpumap_skb
 from .found import Found
-from .layouts import Layouts, layout_of
-from .packets import Packets, Ring, Walk
+from .layouts import Layouts, layout_of, needed
+from .packets import Packets, Ring, queued
 from .qdisc_packets import QdiscPackets, is_holding
 
 __all__ = ("add_in_flight",)
@@ -53,10 +53,7 @@ class _InFlight:
 
     @functools.cached_property
     def _ring_layout(self) -> Layout[PtrRing]:
-        layout = layout_of(self._prog, "struct ptr_ring", PtrRing)
-        if isinstance(layout, Unreadable):
-            raise LookupError(layout.reason)
-        return layout
+        return needed(layout_of(self._prog, "struct ptr_ring", PtrRing))
 
     @functools.cached_property
     def _rq_layout(self) -> Maybe[Layout[VethRqPackets]]:
@@ -134,9 +131,7 @@ class _InFlight:
     def of_cpus(self) -> Iterator[QueueInFlight]:
         """Yield the backlogs."""
         prog = self._prog
-        layout = layout_of(prog, "struct softnet_data", SoftnetBacklog)
-        if isinstance(layout, Unreadable):
-            raise LookupError(layout.reason)
+        layout = needed(layout_of(prog, "struct softnet_data", SoftnetBacklog))
         type = prog.type("struct softnet_data")
         heads = [offsetof(type, name) for name in BACKLOGS]
         for cpu in cpumask_cpus(cpu_possible_mask(prog)):
@@ -146,7 +141,7 @@ class _InFlight:
             for name, head in zip(BACKLOGS, heads):
                 length = getattr(raw, f"{name}_qlen")
                 first = getattr(raw, f"{name}_next")
-                walk = _queue(address + head, first)
+                walk = queued(address + head, first)
                 yield from self._packets.listed(
                     "backlog", length, walk, cpu=cpu, part=name
                 )
@@ -183,10 +178,6 @@ class _InFlight:
             ring = Ring.of(self._ring_layout.read_span(entry.queue.value_()))
             place: dict[str, Any] = {"queue": key, "cpu": cpu, "map_id": map_id}
             yield from self._packets.ring("cpumap", ring, _not_cpumap_skb, **place)
-
-
-def _queue(head: int, first: Maybe[int]) -> Walk:
-    return lambda layout: walk_skb_queue(layout, head, first)
 
 
 def add_in_flight(

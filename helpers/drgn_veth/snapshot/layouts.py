@@ -42,7 +42,7 @@ from ..readers.veth import VethPriv, VethRq, veth_priv
 from ..readers.xdp import NetDeviceXdp, no_xdp_state
 from ..readers.xps import NetDeviceXps
 
-__all__ = ("Layouts", "NetDevice", "RxQueue", "layout_of")
+__all__ = ("Layouts", "NetDevice", "RxQueue", "layout_of", "needed")
 
 R = TypeVar("R", bound=Members)
 
@@ -92,6 +92,17 @@ def layout_of(
         return _layout(prog, prog.type(name), declared)
     except LookupError as e:
         return Unreadable(no_module_types(name, module) if module else reason(e))
+
+
+def needed(layout: Maybe[Layout[R]]) -> Layout[R]:
+    """
+    Return a layout that something cannot be read without.
+
+    :raises LookupError: if its type is not there
+    """
+    if isinstance(layout, Unreadable):
+        raise LookupError(layout.reason)
+    return layout
 
 
 class Layouts:

@@ -22,12 +22,12 @@ from ..core.unreadable import NOT_IN_SLICE, Maybe, Unreadable
 from ..dump.slice_note import is_slice
 from ..model import DeviceRef, PacketInFlight, QueueInFlight
 from ..readers.ptr_ring import PtrRing, ptr_ring_entries, ptr_ring_length
-from ..readers.skb import SkBuff, check_skb, skb_protocol
+from ..readers.skb import SkBuff, check_skb, skb_protocol, walk_skb_queue
 from ..readers.xdp_frame import XdpFrame, check_xdp_frame
 from .found import Found
 from .layouts import layout_of
 
-__all__ = ("Packets", "Ring", "Walk")
+__all__ = ("Packets", "Ring", "Walk", "queued")
 
 #: How many packets of a queue are recorded.
 _MOST = 16
@@ -36,6 +36,12 @@ _MARKS = 1
 
 #: Socket buffers, the oldest first; for their layout.
 Walk = Callable[[Layout[SkBuff]], Iterator[tuple[int, SkBuff]]]
+
+
+def queued(head: int, first: Maybe[int]) -> Walk:
+    """Return the walk over a ``struct sk_buff_head``, of which *first* is the next."""
+    return lambda layout: walk_skb_queue(layout, head, first)
+
 
 _Oldest = Maybe[tuple[PacketInFlight, ...]]
 

@@ -24,10 +24,10 @@ from ..readers.qdisc import (
     qdisc_handle,
     qdisc_ops_id,
 )
-from ..readers.skb import SkBuff, walk_skb_chain, walk_skb_queue
+from ..readers.skb import SkBuff, walk_skb_chain
 from .found import Found
-from .layouts import Layouts, layout_of
-from .packets import Packets, Ring, Walk
+from .layouts import Layouts, layout_of, needed
+from .packets import Packets, Ring, Walk, queued
 
 __all__ = ("QdiscPackets", "is_holding")
 
@@ -64,17 +64,11 @@ class QdiscPackets:
 
     @functools.cached_property
     def _layout(self) -> Layout[QdiscQueues]:
-        layout = layout_of(self._prog, "struct Qdisc", QdiscQueues)
-        if isinstance(layout, Unreadable):
-            raise LookupError(layout.reason)
-        return layout
+        return needed(layout_of(self._prog, "struct Qdisc", QdiscQueues))
 
     @functools.cached_property
     def _ring_layout(self) -> Layout[PtrRing]:
-        layout = layout_of(self._prog, "struct ptr_ring", PtrRing)
-        if isinstance(layout, Unreadable):
-            raise LookupError(layout.reason)
-        return layout
+        return needed(layout_of(self._prog, "struct ptr_ring", PtrRing))
 
     def of_device(self, device: Device, found: Found) -> Iterator[QueueInFlight]:
         """Yield the queues in the qdiscs of a device."""
@@ -127,7 +121,7 @@ class QdiscPackets:
         ):
             if length:
                 head = at + offsetof(one.qdisc.type_.type, part)
-                walk = _list(head, first)
+                walk = queued(head, first)
                 yield from listed("qdisc", length, walk, **place, part=part)
         if kind == "pfifo_fast":
             for band, ring in enumerate(pfifo_fast_bands(one.qdisc)):
@@ -173,9 +167,7 @@ class QdiscPackets:
         self, first: Maybe[Optional[int]], **place: object
     ) -> Iterator[QueueInFlight]:
         # qdisc.defer_list: its length is only known by walking, its newest is first.
-        layout = layout_of(self._prog, "struct sk_buff", SkBuff)
-        if isinstance(layout, Unreadable):
-            raise LookupError(layout.reason)
+        layout = needed(layout_of(self._prog, "struct sk_buff", SkBuff))
         assert first is not None
         skbs = list(walk_skb_chain(layout, first, _MOST_DEFERRED))
         yield from self._packets.listed(
@@ -200,10 +192,6 @@ class QdiscPackets:
         if rest or isinstance(count, Unreadable) or not 0 <= index < count:
             return None
         return index
-
-
-def _list(head: int, first: Maybe[int]) -> Walk:
-    return lambda layout: walk_skb_queue(layout, head, first)
 
 
 def _below(one: _One, ones: list[_One]) -> int:
