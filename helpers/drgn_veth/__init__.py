@@ -27,7 +27,11 @@ from .readers.adjacent import (
 )
 from .readers.bonding import bond_mode, bond_priv, bond_xmit_policy
 from .readers.bpf_extension import bpf_prog_attach_func_name, for_each_bpf_extension
-from .readers.bpf_insn import bpf_prog_calls, bpf_prog_has_tail_calls
+from .readers.bpf_insn import (
+    bpf_prog_calls,
+    bpf_prog_has_tail_calls,
+    bpf_prog_may_call,
+)
 from .readers.bpf_link import bpf_link_id, for_each_xdp_link, xdp_link_refs
 from .readers.bpf_map import (
     bpf_map_id,
@@ -233,6 +237,7 @@ __all__ = (
     "bpf_prog_jited",
     "bpf_prog_load_time",
     "bpf_prog_maps_may_have_programs",
+    "bpf_prog_may_call",
     "bpf_prog_name",
     "bpf_prog_offload_requested",
     "bpf_prog_tag",

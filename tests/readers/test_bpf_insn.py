@@ -11,7 +11,11 @@ from drgn import (
     SymbolKind,
     offsetof,
 )
-from drgn_veth.readers.bpf_insn import bpf_prog_calls, bpf_prog_has_tail_calls
+from drgn_veth.readers.bpf_insn import (
+    bpf_prog_calls,
+    bpf_prog_has_tail_calls,
+    bpf_prog_may_call,
+)
 import pytest
 
 from tests.support.toy import Toy
@@ -65,6 +69,7 @@ def test_calls(code: tuple[bytes, ...], calls: bool, jumps: bool) -> None:
     program = _program(*code)
     assert bpf_prog_calls(program, "bpf_xdp_redirect") is calls
     assert bpf_prog_has_tail_calls(program) is jumps
+    assert bpf_prog_may_call(program, "bpf_xdp_redirect") is (calls or jumps)
 
 
 def test_length_is_not_believed() -> None:

@@ -10,11 +10,11 @@ Which helpers a program calls. Follows fixup_bpf_calls() and do_misc_fixups()
 Upstream: all.
 """
 
-from drgn import Object, sizeof
+from drgn import Object, Program, sizeof
 
 from ..core.byte_order import byteorder
 
-__all__ = ("bpf_prog_calls", "bpf_prog_has_tail_calls")
+__all__ = ("bpf_prog_calls", "bpf_prog_has_tail_calls", "bpf_prog_may_call")
 
 _CALL = b"\x85\0\0\0"  # BPF_JMP | BPF_CALL of a helper: no registers, no offset
 _TAIL_CALL = 0xF5  # BPF_JMP | BPF_TAIL_CALL
@@ -33,6 +33,21 @@ def _code(prog: Object) -> bytes:
     return prog.prog_.read(at, count * _INSN_SIZE)
 
 
+def _jumps(code: bytes) -> bool:
+    return _TAIL_CALL in code[::_INSN_SIZE]
+
+
+def _calls(program: Program, code: bytes, function: str) -> bool:
+    distance = (
+        program.symbol(function).address - program.symbol("__bpf_call_base").address
+    )
+    imm = (distance & 0xFFFFFFFF).to_bytes(4, byteorder(program))
+    at = code.find(_CALL + imm)
+    while at >= 0 and at % _INSN_SIZE:
+        at = code.find(_CALL + imm, at + 1)
+    return at >= 0
+
+
 def bpf_prog_has_tail_calls(prog: Object) -> bool:
     """
     Return whether a program jumps into another one (``bpf_tail_call()``).
@@ -40,7 +55,7 @@ def bpf_prog_has_tail_calls(prog: Object) -> bool:
     :param prog: ``struct bpf_prog *``
     :raises ValueError: if the program is longer than any
     """
-    return _TAIL_CALL in _code(prog)[::_INSN_SIZE]
+    return _jumps(_code(prog))
 
 
 def bpf_prog_calls(prog: Object, function: str) -> bool:
@@ -53,13 +68,18 @@ def bpf_prog_calls(prog: Object, function: str) -> bool:
     :raises LookupError: if there is no symbol of this name
     :raises ValueError: if the program is longer than any
     """
-    program = prog.prog_
+    return _calls(prog.prog_, _code(prog), function)
+
+
+def bpf_prog_may_call(prog: Object, function: str) -> bool:
+    """
+    Return whether a program calls a function of the kernel, or may do so in a program
+    that it jumps into.
+
+    :param prog: ``struct bpf_prog *``
+    :param function: As for :func:`bpf_prog_calls()`
+    :raises LookupError: if there is no symbol of this name
+    :raises ValueError: if the program is longer than any
+    """
     code = _code(prog)
-    distance = (
-        program.symbol(function).address - program.symbol("__bpf_call_base").address
-    )
-    imm = (distance & 0xFFFFFFFF).to_bytes(4, byteorder(program))
-    at = code.find(_CALL + imm)
-    while at >= 0 and at % _INSN_SIZE:
-        at = code.find(_CALL + imm, at + 1)
-    return at >= 0
+    return _calls(prog.prog_, code, function) or _jumps(code)

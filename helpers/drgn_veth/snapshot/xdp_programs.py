@@ -10,16 +10,11 @@ from ..core.text import decode
 from ..core.unreadable import Maybe
 from ..model import DeviceRef, XdpProgram
 from ..readers import bpf_prog
-from ..readers.bpf_insn import bpf_prog_calls, bpf_prog_has_tail_calls
+from ..readers.bpf_insn import bpf_prog_may_call
 from ..readers.bpf_link import bpf_link_id
 from ..readers.xdp import XdpMode, dev_xdp_link, dev_xdp_prog
 
 __all__ = ("XdpPrograms",)
-
-
-def _may_redirect(prog: Object) -> bool:
-    # Itself, or a program that it jumps into.
-    return bpf_prog_calls(prog, "bpf_xdp_redirect") or bpf_prog_has_tail_calls(prog)
 
 
 class XdpPrograms:
@@ -44,7 +39,7 @@ class XdpPrograms:
             load_time=attempt(bpf_prog.bpf_prog_load_time, prog),
             uid=attempt(bpf_prog.bpf_prog_uid, prog),
             expected_attach_type=attempt(bpf_prog.bpf_prog_expected_attach_type, prog),
-            redirects=attempt(_may_redirect, prog),
+            redirects=attempt(bpf_prog_may_call, prog, "bpf_xdp_redirect"),
         )
 
     def _program(self, prog: Object) -> XdpProgram:
