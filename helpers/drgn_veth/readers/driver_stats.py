@@ -171,8 +171,7 @@ class DriverWays:
         priv = netdev_priv(base.dev(counted.address), "struct net_bridge")
         pointer = known(layout.read_span(priv.value_()).stats)
         stats = base.netdev_stats(counted.address)
-        for name, value in base.per_cpu(TSTATS).sum(pointer).items():
-            stats[name] += value
+        base.add(stats, TSTATS, pointer)
         return stats
 
     def _ip6tnl(self, counted: Counted) -> dict[str, int]:

@@ -299,15 +299,19 @@ class LinkStatsBase:
                 return True
         return False
 
+    def add(self, stats: dict[str, int], stat_type: int, pointer: int) -> None:
+        """Add the per-CPU counters that a pointer leads to; those that there are."""
+        for name, value in self.per_cpu(stat_type).sum(pointer).items():
+            if name in stats:
+                stats[name] += value
+
     def add_tstats(self, stats: dict[str, int], counted: Counted) -> None:
         """Add ``net_device.tstats``, as dev_fetch_sw_netstats() does."""
-        for name, value in self.per_cpu(TSTATS).sum(known(counted.raw.tstats)).items():
-            stats[name] += value
+        self.add(stats, TSTATS, known(counted.raw.tstats))
 
     def add_dstats(self, stats: dict[str, int], counted: Counted) -> None:
         """Add ``net_device.dstats``, as dev_fetch_dstats() does."""
-        for name, value in self.per_cpu(DSTATS).sum(known(counted.raw.tstats)).items():
-            stats[name] += value
+        self.add(stats, DSTATS, known(counted.raw.tstats))
 
     def lstats(self, counted: Counted) -> dict[str, int]:
         """Return ``net_device.lstats``, as dev_lstats_read() does."""
@@ -333,9 +337,7 @@ class LinkStatsBase:
             for name in ("rx_dropped", "tx_dropped", "rx_nohandler"):
                 stats[name] += known(getattr(raw, name)) or 0
         elif pointer_:
-            for name, value in self.per_cpu(CORE_STATS).sum(pointer_).items():
-                if name in stats:
-                    stats[name] += value
+            self.add(stats, CORE_STATS, pointer_)
 
     def wrapped(self, stats: dict[str, int]) -> dict[str, int]:
         """Return counters as ``u64``: some are sums, and some are signed."""

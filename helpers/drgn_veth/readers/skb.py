@@ -147,7 +147,7 @@ class SkBuffHead(Members):
 
 def check_skb(skb: SkBuff) -> None:
     """
-    Be asked whether what a pointer leads to can be a socket buffer.
+    Check whether a pointer may lead to a socket buffer.
 
     :param skb: Its members
     :raises ValueError: if it cannot

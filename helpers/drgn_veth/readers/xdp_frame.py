@@ -31,8 +31,8 @@ class XdpFrame(Members):
 
 def check_xdp_frame(prog: Program, address: int, data: int, headroom: int) -> None:
     """
-    Be asked whether what a pointer leads to can be an XDP frame: it is followed by its
-    headroom, and the packet (xdp_update_frame_from_buff(),
+    Check whether a pointer may lead to an XDP frame: its headroom and the packet follow
+    it (xdp_update_frame_from_buff(),
     xdp_convert_zc_to_xdp_frame()).
 
     :param address: Where it is
