@@ -23,6 +23,7 @@ from ..core.struct_layout import (
 from .gro import GRO_BITMASK, GRO_RX_COUNT
 
 __all__ = (
+    "MOST_QUEUES",
     "VETH_KIND",
     "VethPriv",
     "VethRq",
@@ -42,6 +43,8 @@ __all__ = (
 )
 
 VETH_KIND = b"veth"
+#: That a veth may have, of a kind.
+MOST_QUEUES = 4096  # rtnl_create_link(), net/core/rtnetlink.c
 
 _REG_STATE_REGISTERED = 1  # include/net/xdp.h
 _NAPIF_STATE_SCHED = 1  # include/linux/netdevice.h, enum

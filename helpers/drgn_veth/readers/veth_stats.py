@@ -16,7 +16,7 @@ from drgn import Object
 from ..core.struct_layout import Members, counter, number
 from ..core.unreadable import Maybe, Unreadable
 from .link_stats import LSTATS, TSTATS, Counted, LinkStatsBase, known
-from .veth import VethPriv, VethRq, veth_priv
+from .veth import MOST_QUEUES, VethPriv, VethRq, veth_priv
 
 __all__ = ("VETH_STATS", "VethCounters", "VethRqStats", "veth_stats")
 
@@ -25,7 +25,6 @@ VETH_STATS = (
     *("rx_drops", "xdp_packets", "xdp_bytes", "xdp_redirect", "xdp_drops", "xdp_tx"),
     *("xdp_tx_err", "peer_tq_xdp_xmit", "peer_tq_xdp_xmit_err"),
 )
-_MOST_QUEUES = 4096  # rtnl_create_link(), net/core/rtnetlink.c
 
 
 class VethRqStats(Members):
@@ -125,7 +124,7 @@ class VethCounters:
 
     def _read(self, veth: Counted) -> list[VethRqStats]:
         count = known(veth.num_rx)
-        if not 0 < count <= _MOST_QUEUES:
+        if not 0 < count <= MOST_QUEUES:
             raise ValueError(f"no veth has {count} queues")
         layout = self._base.layout("struct veth_rq", VethRqStats, "veth")
         queues = list(layout.read_array(known(self._priv(veth).rq), count))

@@ -7,10 +7,10 @@ import operator
 from ..core.errors import attempt
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, DeviceRef, StoppedTxQueue
-from ..readers.veth import VethRq, napi_is_scheduled
+from ..readers.veth import MOST_QUEUES, VethRq, napi_is_scheduled
 from .discover import Discovery
 from .layouts import Layouts
-from .veth_queues import MOST_QUEUES, next_in_ring
+from .veth_queues import next_in_ring
 
 __all__ = ("add_stopped",)
 

@@ -14,6 +14,7 @@ from ..core.unreadable import Maybe, Unreadable
 from ..model import QueueCount, StaleProgram, XdpQueue
 from ..readers.ptr_ring import next_in_ptr_ring
 from ..readers.veth import (
+    MOST_QUEUES,
     VethRq,
     is_xdp_frame,
     napi_is_scheduled,
@@ -25,9 +26,7 @@ from .layouts import Layouts
 from .queue_arrays import owned, read_queues
 from .xdp_programs import XdpPrograms
 
-__all__ = ("MOST_QUEUES", "VethQueues", "next_in_ring")
-
-MOST_QUEUES = 4096  # rtnl_create_link(), net/core/rtnetlink.c
+__all__ = ("VethQueues", "next_in_ring")
 
 
 def next_in_ring(layouts: Layouts, rq: VethRq) -> Maybe[int]:
