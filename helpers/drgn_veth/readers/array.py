@@ -61,13 +61,14 @@ def array_values(flexible: Object, count: int, limit: int, what: str) -> list[in
 
 
 def for_each_pointer(
-    prog: Program, address: int, count: int
+    prog: Program, address: int, count: int, what: str = ""
 ) -> Iterator[tuple[int, int]]:
     """
     Iterate over the pointers of an array that are not ``NULL``.
 
     :param address: Of the array
     :param count: How many pointers it has, according to kernel memory
+    :param what: What the array is, for the error: ``"a map of CPUs: "``
     :return: Iterator of indexes and pointers
     :raises WalkError: after all that could be reached, if a part could not be read, or
         if there are more than ``MAX_LIST_ENTRIES``
@@ -75,7 +76,7 @@ def for_each_pointer(
     word = sizeof(prog.type("void *"))
     code = struct_order(byteorder(prog)) + ("Q" if word == 8 else "I")
     unpack = struct.Struct(code).iter_unpack
-    salvage = Salvage()
+    salvage = Salvage(what)
     if count > MAX_LIST_ENTRIES:
         salvage.lose(f"an array of {count} pointers: gave up")
         count = MAX_LIST_ENTRIES

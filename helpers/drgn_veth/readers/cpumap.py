@@ -12,7 +12,6 @@ from collections.abc import Iterator
 
 from drgn import NULL, Object, container_of
 
-from ..core.salvage import Salvage
 from .array import for_each_pointer
 
 __all__ = ("cpumap_entry_prog", "cpumap_entry_qsize", "for_each_cpumap_entry")
@@ -29,11 +28,9 @@ def for_each_cpumap_entry(map: Object) -> Iterator[tuple[int, Object]]:
     prog = map.prog_
     pointer = prog.type("struct bpf_cpu_map_entry *")
     first = container_of(map, "struct bpf_cpu_map", "map").cpu_map.value_()
-    salvage = Salvage("a map of CPUs: ")
-    entries = for_each_pointer(prog, first, map.max_entries.value_())
-    for key, at in salvage.walk(entries):
+    count = map.max_entries.value_()
+    for key, at in for_each_pointer(prog, first, count, "a map of CPUs: "):
         yield key, Object(prog, pointer, at)
-    salvage.finish()
 
 
 def cpumap_entry_qsize(entry: Object) -> int:

@@ -52,17 +52,18 @@ def for_each_devmap_entry(map: Object) -> Iterator[tuple[int, Object]]:
     entry = prog.type("struct bpf_dtab_netdev")
     pointer = prog.pointer_type(entry)
     table = container_of(map, "struct bpf_dtab", "map")
-    salvage = Salvage("a map of devices: ")
-    if bpf_map_type(map) == "devmap_hash":
-        idx_at = offsetof(entry, "idx")
-        for at in salvage.walk(_in_buckets(table)):
-            key = salvage.read(prog.read_u32, at + idx_at)
-            if key is not None:
-                yield key, Object(prog, pointer, at)
-    else:
+    what = "a map of devices: "
+    if bpf_map_type(map) != "devmap_hash":
         first, count = table.netdev_map.value_(), map.max_entries.value_()
-        for key, at in salvage.walk(for_each_pointer(prog, first, count)):
+        for key, at in for_each_pointer(prog, first, count, what):
             yield key, Object(prog, pointer, at)
+        return
+    salvage = Salvage(what)
+    idx_at = offsetof(entry, "idx")
+    for at in salvage.walk(_in_buckets(table)):
+        hashed = salvage.read(prog.read_u32, at + idx_at)
+        if hashed is not None:
+            yield hashed, Object(prog, pointer, at)
     salvage.finish()
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 
 from drgn import Object, container_of
 
-from ..core.salvage import Salvage
 from .array import expect_array, for_each_pointer
 
 __all__ = ("for_each_xskmap_entry",)
@@ -30,8 +29,6 @@ def for_each_xskmap_entry(map: Object) -> Iterator[tuple[int, Object]]:
     pointer = prog.type("struct xdp_sock *")
     sockets = expect_array(container_of(map, "struct xsk_map", "map").xsk_map)
     assert sockets.address_ is not None
-    salvage = Salvage("a map of sockets: ")
-    entries = for_each_pointer(prog, sockets.address_, map.max_entries.value_())
-    for key, at in salvage.walk(entries):
+    first, count = sockets.address_, map.max_entries.value_()
+    for key, at in for_each_pointer(prog, first, count, "a map of sockets: "):
         yield key, Object(prog, pointer, at)
-    salvage.finish()
