@@ -16,7 +16,7 @@ from ..analysis import filters
 from ..analysis.filters import Wanted
 from ..analysis.in_flight import queues_of
 from ..analysis.netns_names import FilterError, as_in_snapshot
-from ..analysis.path import Path, PathError, trace
+from ..analysis.path import Path, PathError, Topology, trace
 from ..model import Device, Snapshot
 from ..render.json import path as as_json
 from ..render.words import netns
@@ -31,7 +31,7 @@ from .options import (
     new_parser,
     parse,
 )
-from .output import check_output, write_output
+from .output import write_output
 from .shown import Shown
 from .status import UsageError
 from .terminal import style_for
@@ -154,9 +154,10 @@ def _chosen(
 
 
 def _paths(prog: Program, snapshot: Snapshot, args: argparse.Namespace) -> list[Path]:
+    topology = Topology(snapshot)
     try:
         return [
-            trace(snapshot, device, args.queue, args.cpu, args.follow)
+            trace(snapshot, device, args.queue, args.cpu, args.follow, topology)
             for device in _chosen(prog, snapshot, args)
         ]
     except PathError as e:
@@ -186,10 +187,8 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
 
 def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     """Do what the options say, and return the paths."""
-    check_output(args.output, opening.inputs(prog, args))
     check_format(args.format)
-    target = opening.open_target(prog, args)
-    snapshot = opening.take(target, traffic=True)
+    target, snapshot = opening.opened(prog, args, traffic=True)
     found: Sequence[Path] = ()
     if not args.in_flight or args.names or args.devices:
         found = _paths(target, snapshot, args)

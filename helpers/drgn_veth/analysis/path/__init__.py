@@ -8,6 +8,7 @@ the numbers that it compares. Pure functions of a Snapshot.
 """
 
 from .records import Flow, Path, Step
+from .topology import Topology
 from .tracer import PAIRED, PathError, trace
 
-__all__ = ("PAIRED", "Flow", "Path", "PathError", "Step", "trace")
+__all__ = ("PAIRED", "Flow", "Path", "PathError", "Step", "Topology", "trace")

@@ -2,6 +2,7 @@
 """A Snapshot as a path looks at it: devices by address, and what is above them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+import functools
 from typing import Optional
 
 from ...core.unreadable import Maybe, Unreadable
@@ -12,15 +13,19 @@ __all__ = ("Topology",)
 
 
 class Topology:
-    """What several steps of a path need, computed once."""
+    """
+    What several steps of a path, and several paths, need: computed once.
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    :param questions: Those of the same Snapshot, if there are some already
+    """
+
+    def __init__(
+        self, snapshot: Snapshot, questions: Optional[Questions] = None
+    ) -> None:
         self.snapshot = snapshot
         self.target = snapshot.target
-        self.by_address: Mapping[int, Device] = {
-            device.net_device: device for device in snapshot.devices
-        }
-        self.questions = Questions(snapshot)
+        self.questions = Questions(snapshot) if questions is None else questions
+        self.by_address: Mapping[int, Device] = self.questions.by_address
         self._above: Optional[dict[int, list[Device]]] = None
         self._ports: Optional[dict[int, list[Device]]] = None
 
@@ -65,5 +70,8 @@ class Topology:
 
     def maps(self, numbers: Iterable[int]) -> Sequence[Map]:
         """Return the maps with these numbers that a program can redirect to."""
-        by_id = {one.id: one for one in self.snapshot.maps}
-        return [by_id[number] for number in numbers if number in by_id]
+        return [self._maps[number] for number in numbers if number in self._maps]
+
+    @functools.cached_property
+    def _maps(self) -> Mapping[Maybe[int], Map]:
+        return {one.id: one for one in self.snapshot.maps}

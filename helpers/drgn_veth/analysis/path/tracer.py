@@ -168,6 +168,7 @@ def trace(
     queue: Optional[int] = None,
     cpu: Optional[int] = None,
     follow: bool = False,
+    topology: Optional[Topology] = None,
 ) -> Path:
     """
     Return where the packets go that a device sends to its peer, or, if it has no peer,
@@ -176,9 +177,11 @@ def trace(
     :param queue: Only this real TX queue; of a device without a peer, RX queue
     :param cpu: Only what this CPU sends
     :param follow: Through bridges and further pairs, until they leave or end
+    :param topology: That of the Snapshot, for those who ask for several paths
     :raises PathError: if there is no such queue or CPU
     """
-    topology = Topology(snapshot)
+    if topology is None:
+        topology = Topology(snapshot)
     sends = device.kind in PAIRED
     _check_cpu(snapshot, cpu)
     _check_queue(device, queue, sends)

@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 import contextlib
+import functools
 from typing import NamedTuple, Optional
 
 from ...core.unreadable import Maybe, Unreadable
@@ -13,6 +14,7 @@ from ..attach.predictor import Predictor, TooOldError
 from ..attach.question import DRV, Answer
 from ..names import name_from, of_peer
 from ..need import CannotTell, need, need_of_kernel
+from ..path.topology import Topology
 from ..remedies import ATTACHES_AGAIN, Remedy
 from .finding import INFO, Symptom, Then, Undo, refused
 from .routes import Route, routes
@@ -119,6 +121,11 @@ class Context:
     def end(self, device: Device) -> End:
         """Return a device with its peer."""
         return End(device, None if device.peer is None else self._peer(device))
+
+    @functools.cached_property
+    def topology(self) -> Topology:
+        """The Snapshot as the path of a packet looks at it."""
+        return Topology(self.snapshot, self.questions)
 
     @property
     def routes(self) -> Mapping[int, Sequence[Route]]:

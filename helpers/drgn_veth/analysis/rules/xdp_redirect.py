@@ -11,7 +11,6 @@ from ...core.unreadable import Unreadable
 from ...model import Device
 from ..need import CannotTell, need
 from ..path.redirect import Taken, takes_frames, takes_packets
-from ..path.topology import Topology
 from ..remedies import Remedy
 from .context import Context, End
 from .finding import INFO, WARNING, Evidence, KernelAnswer, Symptom
@@ -89,8 +88,9 @@ def _via(context: Context, device: Device, routes: Sequence[Route]) -> str:
 
 
 def _taken(context: Context, device: Device, native: bool) -> Taken:
-    topology = Topology(context.snapshot)
-    return takes_frames(topology, device) if native else takes_packets(device)
+    if native:
+        return takes_frames(context.topology, device)
+    return takes_packets(device)
 
 
 def _by_map(context: Context, end: End, routes: Iterable[Route]) -> Optional[Symptom]:
@@ -100,7 +100,7 @@ def _by_map(context: Context, end: End, routes: Iterable[Route]) -> Optional[Sym
         if not led:
             continue
         taken = _taken(context, device, native)
-        if isinstance(taken.takes, Unreadable) and "could not be read" in taken.why:
+        if isinstance(taken.takes, Unreadable):
             raise CannotTell(f"whether it takes frames: {taken.why}")
         if taken.takes is not False:
             continue
