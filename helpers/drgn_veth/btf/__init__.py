@@ -18,6 +18,7 @@ from drgn import Object, Program
 from ..core.byte_order import byteorder
 from ..core.errors import READ_ERRORS, attempt, reason
 from ..core.text import decode
+from ..core.unreadable import Unreadable
 from ..readers.bounded import for_each_entry_bounded
 from .carried import Carried, carried_by
 from .declarations import MODULE_TYPES, OPTIONAL_MODULE_TYPES
@@ -136,12 +137,14 @@ def _module_name(module: Object) -> str:
 def _is_loaded(prog: Program, name: str) -> bool:
     try:
         head = prog["modules"].address_of_()
-        return any(
-            attempt(_module_name, module) == name
-            for module in for_each_entry_bounded(
-                head, "struct module", "list", _MAX_MODULES
-            )
-        )
+        for module in for_each_entry_bounded(
+            head, "struct module", "list", _MAX_MODULES
+        ):
+            found = attempt(_module_name, module)
+            # A slice may have the list, and not the names.
+            if isinstance(found, Unreadable) or found == name:
+                return True
+        return False
     except READ_ERRORS:
         return True  # as far as anyone can tell
 
