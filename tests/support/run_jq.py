@@ -10,12 +10,16 @@ __all__ = ("main",)
 
 
 def main(argv: list[str]) -> int:
-    """Print what a program makes of standard input: ``jq [-r] PROGRAM``."""
+    """Print what a program makes of standard input: ``jq [-c|-r] PROGRAM``."""
     *options, program = argv
-    assert options in ([], ["-r"]), options
+    assert options in ([], ["-c"], ["-r"]), options
     for value in jq.compile(program).input_text(sys.stdin.read()):
-        raw = options and isinstance(value, str)
-        print(value if raw else json.dumps(value, indent=2, ensure_ascii=False))
+        if options == ["-r"] and isinstance(value, str):
+            print(value)
+        elif options == ["-c"]:
+            print(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
+        else:
+            print(json.dumps(value, indent=2, ensure_ascii=False))
     return 0
 
 
