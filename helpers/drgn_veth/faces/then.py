@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import itertools
 from typing import Union
 
-from ..analysis.ask import RequestError, parse
+from ..analysis.ask import Asker, RequestError, parse
 from ..analysis.ask.in_a_row import Step, in_a_row
-from ..analysis.attach.predictor import Predictor
 from ..model import Device, Snapshot
 from ..render import json
 from .status import UsageError
@@ -62,11 +61,12 @@ def in_a_row_text(
 
     :raises TooOldError: if it is a kernel before v5.9
     """
-    blocked_by = Predictor(snapshot).blocked_by
+    asker = Asker(snapshot)
+    blocked_by = asker.predictor.blocked_by
 
     def rows() -> Iterator[Iterator[Step]]:
         for device in devices:
-            yield in_a_row(snapshot, device, args.questions)
+            yield in_a_row(snapshot, device, args.questions, asker)
 
     if args.format == "json":
         return json.questions(itertools.chain.from_iterable(rows()), blocked_by)

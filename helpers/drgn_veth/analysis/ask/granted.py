@@ -235,16 +235,20 @@ def _bound(q: Asked, changes: _Changes) -> None:
     changes.change(q.device, xsk_queues=now)
 
 
-def after(snapshot: Snapshot, question: Question) -> Snapshot:
+def after(
+    snapshot: Snapshot, question: Question, asker: Optional[Asker] = None
+) -> Snapshot:
     """
     Return the Snapshot after a question was granted. Whether it would be granted is not
     asked: see :func:`.asking.ask()`.
 
+    :param asker: One of the same Snapshot, if there is one already
     :raises CannotTell: if a value is missing without which it is not known what the
         request does
     :raises LookupError: if the Snapshot does not have the device
     """
-    asker = Asker(snapshot)
+    if asker is None:
+        asker = Asker(snapshot)
     q = asker.asked(question)
     what = question.what
     changes = _Changes(snapshot)

@@ -2,7 +2,7 @@
 """Questions in a row: each is asked of what there is after those that were granted."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from ...core.unreadable import Unreadable
 from ...model import Device, Snapshot
@@ -31,7 +31,10 @@ def _unknown(why: str) -> Answer:
 
 
 def in_a_row(
-    snapshot: Snapshot, device: Device, questions: Sequence[str]
+    snapshot: Snapshot,
+    device: Device,
+    questions: Sequence[str],
+    asker: Optional[Asker] = None,
 ) -> Iterator[Step]:
     """
     Yield the answers to questions about a device, in their order.
@@ -40,12 +43,14 @@ def in_a_row(
     granted.
 
     :param questions: In words: see :func:`.request.parse()`
+    :param asker: One of the same Snapshot, if there is one already
     :raises RequestError: if one is not understood
     :raises TooOldError: if it is a kernel before v5.9
     """
     parsed = [parse(text) for text in questions]
     lost = ""
-    asker = Asker(snapshot)
+    if asker is None:
+        asker = Asker(snapshot)
     for text, (peer, what) in zip(questions, parsed):
         question = Question(device.net_device, what, peer)
         now = asker.predictor.questions.by_address[device.net_device]
@@ -57,6 +62,6 @@ def in_a_row(
         yield Step(now, text, answer, carried_out)
         if carried_out:
             try:
-                asker = Asker(after(asker.snapshot, question))
+                asker = Asker(after(asker.snapshot, question, asker))
             except CannotTell as e:
                 lost = f"it is not known what {text!r} changes: {e}"

@@ -10,6 +10,7 @@ from typing import Optional
 
 from ...core import messages
 from ...core.uapi import ETH_MAX_MTU
+from ...model import Device
 from ..attach.decision import Decision, first
 from ..attach.question import Answer
 from ..limits import mtu_limit
@@ -83,22 +84,21 @@ MTU: tuple[Decision, ...] = (
 )
 
 
-def _vlan(q: Asked) -> Optional[str]:
-    real = q.lower()
-    most = need_of(real, real.mtu, "mtu")
-    if real.kind == "macsec":
-        most -= 4  # VLAN_HLEN: netif_reduces_vlan_mtu()
-    if q.what.mtu > most:
-        return f"mtu {q.what.mtu} > {most} of {name_of(real)}, which {q.name} lies on"
-    return None
-
-
-def _macvlan(q: Asked) -> Optional[str]:
-    lower = q.lower()
-    most = need_of(lower, lower.mtu, "mtu")
+def _above(q: Asked, lower: Device, less: int = 0) -> Optional[str]:
+    most = need_of(lower, lower.mtu, "mtu") - less
     if q.what.mtu > most:
         return f"mtu {q.what.mtu} > {most} of {name_of(lower)}, which {q.name} lies on"
     return None
+
+
+def _vlan(q: Asked) -> Optional[str]:
+    real = q.lower()
+    # VLAN_HLEN: netif_reduces_vlan_mtu()
+    return _above(q, real, 4 if real.kind == "macsec" else 0)
+
+
+def _macvlan(q: Asked) -> Optional[str]:
+    return _above(q, q.lower())
 
 
 _MACVLAN = (
@@ -141,7 +141,7 @@ def _ask_slaves(q: Asked) -> Optional[Answer]:
         slave = q.asked_of(q.device_at(ref))
         answer = ask(slave)
         if answer.errno != 0:
-            # The message is in an extended ACK of its own, which nobody sees.
+            # Its message is in another extended ACK, which the kernel does not send.
             because = f"slave {slave.name}: {answer.because}"
             return answer._replace(because=because, message=None)
     return None
