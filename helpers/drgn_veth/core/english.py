@@ -15,8 +15,12 @@ _MOST_GROUPS = 16
 
 
 def plural(noun: str, number: int) -> str:
-    """Return a noun as it follows a number: ``queue``, ``queues``."""
-    return noun if number == 1 else f"{noun}s"
+    """Return a noun as it follows a number: ``queue``, ``queues``; ``entries``."""
+    if number == 1:
+        return noun
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}s"
 
 
 def count(number: int, noun: str) -> str:

@@ -150,7 +150,7 @@ def _of_map(trail: Trail, program: _Program, of: Map) -> Iterator[Draft]:
         yield _entry(trail, program, of, entry)
     if isinstance(of.entry_count, int) and of.entry_count > len(of.entries):
         more = count(of.entry_count - len(of.entries), "more entry")
-        text = f"{name} has {more.replace('entrys', 'entries')}"
+        text = f"{name} has {more}"
         yield _draft(of, ref, text, {"map": of.id, "entry_count": of.entry_count})
 
 

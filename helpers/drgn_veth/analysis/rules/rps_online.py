@@ -168,7 +168,7 @@ RULES: tuple[Rule, ...] = (
         title="RPS masks name CPUs that are offline",
         predicate=(
             "some CPU of a _rx[i].rps_map that is used is not in __cpu_online_mask. It "
-            "is an info if an end is down."
+            "is a note if an end is down."
         ),
         sees=(
             "RPS is set, yet some flows, or all, stay on the CPU that received them. "

@@ -106,7 +106,7 @@ RULES: tuple[Rule, ...] = (
         predicate=(
             "kind is veth && some _rx[i].rps_map && some TX queue of the peer counts "
             "as an RX queue without a rps_map (with a rps_sock_flow_table: and without "
-            "a rps_flow_table), and some does not. It is an info if an end is down."
+            "a rps_flow_table), and some does not. It is a note if an end is down."
         ),
         sees=(
             "RPS is set, yet the flows of some TX queues stay on the CPU that sent "
@@ -136,7 +136,7 @@ RULES: tuple[Rule, ...] = (
         severity=WARNING,
         title="RFS is half set, and does nothing",
         predicate=(
-            "some _rx[i].rps_flow_table && !rps_sock_flow_table; or, as an info, "
+            "some _rx[i].rps_flow_table && !rps_sock_flow_table; or, as a note, "
             "rps_sock_flow_table && some RPS, but no _rx[i].rps_flow_table at all"
         ),
         sees=(

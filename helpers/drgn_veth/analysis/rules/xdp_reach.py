@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 from typing import Optional
 
-from ...core.english import count, number_list
+from ...core.english import count, number_list, plural
 from ...core.unreadable import Unreadable
 from ...model import AfXdpSocket, Device, Extension, Map, MapEntry, XdpProgram
 from ..need import need
@@ -87,7 +87,7 @@ def _without_socket(context: Context, end: End) -> Optional[Symptom]:
         name = need(one.name, "map name")
         return Symptom(
             "packets that its program redirects by "
-            f"{'entry' if len(keys) == 1 else 'entries'} {number_list(sorted(keys))} "
+            f"{plural('entry', len(keys))} {number_list(sorted(keys))} "
             f"of xskmap {name} are lost: the socket there is not bound",
             (("map id", one.id), ("entries", tuple(sorted(keys)))),
             KernelAnswer("xsk_rcv_check", "ENXIO"),
@@ -190,9 +190,9 @@ RULES: tuple[Rule, ...] = (
         predicate=(
             "a bound socket with an RX ring && (kind is veth && its queue_id >= "
             "peer->real_num_tx_queues || no XSKMAP of the attached program has it). It "
-            "is an info if the device is down."
+            "is a note if the device is down."
         ),
-        sees="The process waits for packets, which the stack gets instead, or nobody.",
+        sees="The process waits for packets that the stack gets, or that are lost.",
         fix=(
             "Bind to a queue that gets packets, and put the socket into the XSKMAP at "
             "the number of that queue. A device with a single queue feeds all sockets."

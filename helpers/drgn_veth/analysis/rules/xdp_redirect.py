@@ -78,8 +78,6 @@ def _via(context: Context, device: Device, routes: Sequence[Route]) -> str:
     key = "?" if isinstance(first.key, Unreadable) else first.key
     name = "?" if isinstance(first.map.name, Unreadable) else first.map.name
     more = f", and {count(len(routes) - 1, 'more entry')}" if len(routes) > 1 else ""
-    if len(routes) > 2:
-        more = f", and {len(routes) - 1} more entries"
     return (
         f"the {'native' if first.native else 'generic'} program of "
         f"{context.name(first.sender, device)} redirects to it by entry {key} of "
@@ -174,8 +172,8 @@ RULES: tuple[Rule, ...] = (
             "a DEVMAP or DEVMAP_HASH of an attached program has the device in an entry "
             "&& (!(xdp_features & NETDEV_XDP_ACT_NDO_XMIT), before v6.3 no "
             "ndo_xdp_xmit || it is down || kind is veth and every peer rq[i].napi == "
-            "NULL || kind is tun and nobody has it open). It is an info if an end is "
-            "down. Also an info: kind is veth && both ends are up && a device in its "
+            "NULL || kind is tun and no process has it open). It is a note if an end "
+            "is down. Also a note: kind is veth && both ends are up && a device in its "
             "namespace other than the two has a native program that calls "
             "bpf_redirect() && every peer rq[i].napi == NULL or no NDO_XMIT"
         ),
