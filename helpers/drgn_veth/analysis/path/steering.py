@@ -8,6 +8,7 @@ queue mapping that it reads.
 """
 
 from collections.abc import Sequence
+import functools
 from typing import Optional, Union
 
 from ...core.english import count, cpu_words
@@ -234,35 +235,21 @@ def steer(trail: Trail, device: Device, backlog: bool) -> None:
     queues = device.rps
     rx = device.queues.rx.real
     mapping = trail.mapping
+    rps = functools.partial(trail.add, "rps", "get_rps_cpu", device)
     if isinstance(queues, Unreadable):
         text = f"RPS could not be read: {queues.reason}"
-        trail.add("rps", "get_rps_cpu", device, text, cpus=queues, skipped=False)
+        rps(text, cpus=queues, skipped=False)
         _cpu(trail, device, queues, False, function)
         return
     if not has_steering(device):
         # rps_needed may be off: get_rps_cpu() is not even called.
         index = None if isinstance(mapping, Unreadable) else rx_index(mapping)
-        trail.add(
-            "rps",
-            "get_rps_cpu",
-            device,
-            "no RPS on any RX queue",
-            cpus=None,
-            index=index,
-            skipped=False,
-        )
+        rps("no RPS on any RX queue", cpus=None, index=index, skipped=False)
         _cpu(trail, device, None, False, function)
         return
     if isinstance(mapping, Unreadable):
-        trail.add(
-            "rps",
-            "get_rps_cpu",
-            device,
-            f"which RX queue's RPS applies is unknown: {mapping.reason}",
-            cpus=mapping,
-            index=mapping,
-            skipped=False,
-        )
+        text = f"which RX queue's RPS applies is unknown: {mapping.reason}"
+        rps(text, cpus=mapping, index=mapping, skipped=False)
         _cpu(trail, device, mapping, False, function)
         return
     index = rx_index(mapping)
@@ -270,15 +257,13 @@ def steer(trail: Trail, device: Device, backlog: bool) -> None:
         rx = len(queues)
     queue = rps_queue(mapping, rx)
     if queue is None:
-        said = ("also: the kernel warns of it, once per boot",) if rx > 1 else ()
-        trail.add(
-            "rps",
-            "get_rps_cpu",
-            device,
+        rps(
             "RPS skipped: queue index ",
             Slot("index"),
             f" >= {count(rx, 'real RX queue')}",
-            alternatives=said,
+            alternatives=(
+                ("also: the kernel warns of it, once per boot",) if rx > 1 else ()
+            ),
             cpus=None,
             index=index,
             skipped=True,
@@ -288,15 +273,7 @@ def steer(trail: Trail, device: Device, backlog: bool) -> None:
         return
     found = next((one for one in queues if one.queue == queue), None)
     if found is None:
-        trail.add(
-            "rps",
-            "get_rps_cpu",
-            device,
-            f"rx-{queue} was not found",
-            cpus=None,
-            index=index,
-            skipped=False,
-        )
+        rps(f"rx-{queue} was not found", cpus=None, index=index, skipped=False)
         _cpu(trail, device, None, False, function)
         return
     rfs = _rfs(trail, device, found)
