@@ -9,7 +9,7 @@ before and after it panics. Two kernels boot at a time.
 
 import collections
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 import concurrent.futures
 import fcntl
 import gc
@@ -17,7 +17,7 @@ from pathlib import Path
 import subprocess
 import sys
 import types
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import drgn_veth_start
 import lab
@@ -169,62 +169,35 @@ def booted(
     all_dumps.close()
 
 
-@pytest.fixture(scope="session", params=KERNELS)
-def zoo(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
-    return booted.get(request.param, "zoo")
+def _dumps(scene: str, kernels: Optional[Sequence[str]] = None) -> Any:
+    """
+    Return a fixture: a dump with a scene, of each kernel that sets it.
+
+    :param kernels: Only of these
+    """
+
+    @pytest.fixture(
+        scope="session", params=_kernels(scene) if kernels is None else kernels
+    )
+    def dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+        return booted.get(request.param, scene)
+
+    return dump
 
 
-@pytest.fixture(scope="session", params=_kernels("dying"))
-def dying(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
-    return booted.get(request.param, "dying")
-
-
-@pytest.fixture(scope="session", params=KERNELS)
-def whose_dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
-    return booted.get(request.param, "whose")
-
-
-@pytest.fixture(scope="session", params=_kernels("path"))
-def path_dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
-    return booted.get(request.param, "path")
-
-
-@pytest.fixture(scope="session", params=_kernels("maps"))
-def maps(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
-    return booted.get(request.param, "maps")
-
-
-@pytest.fixture(scope="session", params=_kernels("random_path"))
-def random_path_dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
-    return booted.get(request.param, "random_path")
-
-
-@pytest.fixture(scope="session", params=_kernels("noise"))
-def noise_dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
-    return booted.get(request.param, "noise")
-
-
-@pytest.fixture(scope="session", params=_kernels("teardown"))
-def teardown(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
-    return booted.get(request.param, "teardown")
-
-
-@pytest.fixture(scope="session", params=_kernels("counters"))
-def counted(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
-    """A kernel that has counted much, and counts no more."""
-    return booted.get(request.param, "counters")
-
-
-@pytest.fixture(scope="session", params=_kernels("counters")[-1:])
-def one_counted(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
-    """One of them."""
-    return booted.get(request.param, "counters")
-
-
-@pytest.fixture(scope="session", params=_kernels("flight"))
-def flight(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
-    """Kernels with packets in their queues."""
-    return booted.get(request.param, "flight")
+zoo = _dumps("zoo")
+one_zoo = _dumps("zoo", KERNELS[-1:])  # for what does not depend on the kernel
+dying = _dumps("dying")
+whose_dump = _dumps("whose")
+path_dump = _dumps("path")
+random_path_dump = _dumps("random_path")
+noise_dump = _dumps("noise")
+maps = _dumps("maps")
+teardown = _dumps("teardown")
+counted = _dumps("counters")
+one_counted = _dumps("counters", _kernels("counters")[-1:])
+flight = _dumps("flight")
+rules = _dumps("rules")
 
 
 @pytest.fixture(scope="session", params=_kernels("crowd"))
@@ -243,17 +216,6 @@ def corners(
     return booted.told(request.param, "corners")
 
 
-@pytest.fixture(scope="session", params=KERNELS[-1:])
-def one_zoo(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
-    """One kernel, for what does not depend on it."""
-    return booted.get(request.param, "zoo")
-
-
-@pytest.fixture(scope="session", params=_kernels("rules"))
-def rules(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
-    return booted.get(request.param, "rules")
-
-
 _runs = pytest.StashKey[dict[str, RulesRun]]()
 
 
@@ -266,26 +228,22 @@ def all_rules(booted: _Booted, pytestconfig: pytest.Config) -> dict[str, RulesRu
     return runs
 
 
-@pytest.fixture(
-    scope="session",
-    params=[(kernel, scene) for scene in SCENES_ASKED for kernel in _kernels(scene)],
-    ids="-".join,
-)
-def asked(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
-    """Each kernel and scene with answers of the kernel."""
-    return booted.get(*request.param)
+def _answered(scenes: Iterable[str]) -> Any:
+    """Return a fixture: each kernel with each of some scenes."""
+
+    @pytest.fixture(
+        scope="session",
+        params=[(kernel, scene) for scene in scenes for kernel in _kernels(scene)],
+        ids="-".join,
+    )
+    def dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
+        return booted.get(*request.param)
+
+    return dump
 
 
-@pytest.fixture(
-    scope="session",
-    params=[
-        (kernel, scene) for scene in SCENES_ASKED_MORE for kernel in _kernels(scene)
-    ],
-    ids="-".join,
-)
-def asked_more(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
-    """Each kernel and scene with its answers to other requests than attaches."""
-    return booted.get(*request.param)
+asked = _answered(SCENES_ASKED)  # with the kernel's answers to attaches
+asked_more = _answered(SCENES_ASKED_MORE)  # to other requests
 
 
 @pytest.fixture(
@@ -301,9 +259,7 @@ _NO_SPEC = types.SimpleNamespace(params={})
 NEW = [kernel for kernel in KERNELS if kernel not in OLD]
 
 
-@pytest.fixture(scope="session", params=NEW)
-def new_whose_dump(request: pytest.FixtureRequest, booted: _Booted) -> Dump:
-    return booted.get(request.param, "whose")
+new_whose_dump = _dumps("whose", NEW)
 
 
 def _dump(request: pytest.FixtureRequest) -> LabDump:
