@@ -3,42 +3,17 @@
 
 import json
 from pathlib import Path
-import subprocess
 
 import pytest
 
-from tests.support.recorded import CORES, recorded_core
+from tests.support.attach_script import NEWEST, refused, run, screen
+from tests.support.recorded import recorded_core
 from tests.support.schemas import validate
-from tests.support.scripts import REPOSITORY
-from tests.support.warm import run_warm
-
-SCRIPT = REPOSITORY / "scripts" / "xdp_attach.py"
-NEWEST = max(
-    (name for name in CORES if name.endswith("-zoo")),
-    key=lambda name: [int(part) for part in name.split("-")[0].split(".")],
-)
 
 
 @pytest.fixture(scope="module")
 def core() -> Path:
     return recorded_core(NEWEST).core
-
-
-def run(core: Path, *args: str) -> "subprocess.CompletedProcess[str]":
-    return run_warm(SCRIPT, *args, core=core, cwd=Path("/"))
-
-
-def screen(core: Path, *args: str) -> str:
-    done = run(core, *args)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert all(len(line) <= 80 for line in done.stdout.splitlines())
-    return " ".join(done.stdout.split())
-
-
-def refused(core: Path, *args: str) -> str:
-    done = run(core, *args)
-    assert (done.returncode, done.stdout) == (2, "")
-    return done.stderr.splitlines()[-1]
 
 
 @pytest.mark.slow
