@@ -156,8 +156,11 @@ def test_without_types_of_veth(zoo: Dump) -> None:
             assert "struct veth_rq" in device.pop("queue_stats")["unreadable"]
         if stats != expected:
             assert "is a module here, and its types are not" in stats["unreadable"]
+    for ring in report["in_flight"]:
+        assert ring["where"] == "tun-ring"
+        assert "struct tun_struct" in ring["length"]["unreadable"]
     for it in (report, whole):
-        del it["unreadable"], it["findings"]
+        del it["unreadable"], it["findings"], it["in_flight"]
         for device in it["devices"]:
             device["xdp"].pop("queues", None)
     assert report == whole

@@ -98,6 +98,9 @@ def _without_packets(text: str) -> str:
     lines = []
     for line in queues.split(",\n") if start else ():
         queue = json.loads(line)
+        if isinstance(queue["length"], dict):  # Unreadable, there as here.
+            lines.append(line)
+            continue
         missing = {"unreadable": "not in a slice"}
         queue.update(skbs=missing, xdp_frames=missing)
         queue["oldest"] = missing
