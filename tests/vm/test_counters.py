@@ -79,6 +79,36 @@ def test_something_was_counted(counted: Dump) -> None:
     assert "ring" not in by_name["ca0"]["queue_stats"][0]
 
 
+def _found(report: dict[str, Any], rule: str) -> list[dict[str, Any]]:
+    return [finding for finding in report["findings"] if finding["rule"] == rule]
+
+
+def test_losses_have_a_cause(counted: Dump) -> None:
+    """Rules tell of what the kernel's tools have counted, and of nothing else."""
+    report = counted.report()
+    devices = {device["name"]: device for device in report["devices"]}
+    lost = sum(cpu["dropped"] for cpu in report["cpus"])
+    backlogs = _found(report, "backlog-overflow")
+    assert len(backlogs) == bool(lost)
+    for finding in backlogs:
+        assert finding["device"] is None
+        assert f"dropped {lost} packet" in finding["summary"]
+    # Of 9 packets, a program redirects each to an ifindex that no device has.
+    (failed,) = _found(report, "xdp-redirect-failed")
+    assert failed["device"]["name"] == "cf1"
+    assert "has lost 9 packets so far, and redirected 0:" in failed["summary"]
+    full = {finding["device"]["name"] for finding in _found(report, "qdisc-drops")}
+    assert full == {
+        name
+        for name, device in devices.items()
+        if device.get("qdisc_stats", {}).get("drops")
+    }
+    assert full >= {"cq0", "cm0"}
+    for finding in _found(report, "veth-packets-lost"):
+        device = devices[finding["device"]["name"]]
+        assert device["stats"]["tx_dropped"] > 0
+
+
 def test_the_comparison_can_fail(counted: Dump) -> None:
     """Each counter, altered in the report, is noticed."""
     report = counted.report()

@@ -37,6 +37,7 @@ NOT_SHOWN = {
     "af-xdp-no-packets": "scene maps",
     "device-stuck-unregistering": "scene teardown: see test_teardown.py",
     "netns-leaked": "likewise",
+    "backlog-overflow": "the whole kernel: see test_counters.py",
 }
 #: Rules whose symptom only some of these kernels show.
 SHOWN_BY = {
@@ -57,6 +58,10 @@ NO_FIX = {
     "rps-isolated-cpus": "masks are as they should be",
     "xdp-virtio-slow-tx": "it takes more queues in the host",
     "xdp-no-ethernet-header": "it takes a program for such a device",
+    "veth-packets-lost": "what was counted stays; rules about the causes have commands",
+    "veth-not-delivered": "likewise",
+    "xdp-redirect-failed": "likewise",
+    "qdisc-drops": "likewise",
 }
 
 

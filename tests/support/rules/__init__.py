@@ -12,6 +12,7 @@ from drgn_veth.analysis.rules.finding import Finding
 from tests.support.rules import (
     hooks,
     leaked,
+    lost,
     mtu,
     pair,
     poll,
@@ -46,6 +47,7 @@ CASES: dict[str, Case] = {
     **leaked.CASES,
     **unregister.CASES,
     **virtio.CASES,
+    **lost.CASES,
 }
 
 

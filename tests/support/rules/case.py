@@ -25,7 +25,7 @@ class Case(NamedTuple):
 
     fires: Snapshot
     severity: str
-    name: str
+    name: str  # of the device; empty: the finding is about the kernel
     summary: str
     evidence: Evidence
     kernel: Optional[KernelAnswer]

@@ -9,6 +9,13 @@ from typing import Optional
 from measures.attaching import detach_refused, native, native_alone, pinned_only
 from measures.ends import DROP, PASS, End, Measure
 from measures.forwarding import by_map, queues_cpus, redirect, slow_tx, xdp_tx
+from measures.lost import (
+    full_ring,
+    not_delivered,
+    qdisc_dropped,
+    redirect_failed,
+    refused,
+)
 from measures.mtu import jumbo_lost, mtu_frozen, sees_heads
 from measures.packets import (
     big_packets,
@@ -335,5 +342,39 @@ CASES = (
         End("rlpa", "rlpb", "xdp", "xdp"),
         End("tlpa", "tlpb", "xdp", "xdp"),
         pinned_only,
+    ),
+    Case(
+        "veth-packets-lost",
+        End("rpla", "rplb", None, "far"),
+        End("tpla", "tplb", None, "far"),
+        refused,
+    ),
+    # A thread polls the one peer, and no NAPI the other one.
+    Case(
+        "veth-packets-lost",
+        End("rfra", "rfrb", None, "far"),
+        End("tfra", "tfrb", None, "far"),
+        full_ring,
+        "no thread can poll a veth",
+    ),
+    # A bridge takes any protocol.
+    Case(
+        "veth-not-delivered",
+        End("rnda", "rndb", None, "far"),
+        End("tnda", "tndb", None, "far"),
+        not_delivered,
+    ),
+    Case(
+        "xdp-redirect-failed",
+        End("rrfda", "rrfdb", "xdp", "far"),
+        End("trfda", "trfdb", "xdp", "far"),
+        redirect_failed,
+    ),
+    Case(
+        "qdisc-drops",
+        End("rqpa", "rqpb", None, "far"),
+        End("tqpa", "tqpb", None, "far"),
+        qdisc_dropped,
+        "there is no qdisc tbf",
     ),
 )

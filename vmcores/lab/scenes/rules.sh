@@ -42,6 +42,7 @@ python3 "$GUEST/programs.py" observe $BPF/observe_r , observe $BPF/observe_t , \
     observe $BPF/observe_m , redirect $BPF/redirect , \
     observe $BPF/observe_v , observe $BPF/observe_w , observe $BPF/observe_n , \
     devmap $BPF/devmap_r , devmap $BPF/devmap_t , \
+    devmap $BPF/devmap_fr , devmap $BPF/devmap_ft , \
     observe $BPF/observe_e , observe $BPF/observe_b , observe $BPF/observe_s
 
 ### Devices. Those of group 1 stay down, all others are set up together below.
@@ -110,6 +111,18 @@ link add tusa type veth peer name tusb netns far
 # xdp-gro-off.
 link add rgoa type veth peer name rgob netns far
 link add tgoa type veth peer name tgob netns far
+# veth-packets-lost: a smaller MTU; a ring, set up below. veth-not-delivered: a bridge takes all.
+link add rpla mtu 9000 type veth peer name rplb netns far mtu 1500
+link add tpla mtu 9000 type veth peer name tplb netns far mtu 9000
+link add rfra type veth peer name rfrb netns far
+link add tfra type veth peer name tfrb netns far
+link add rnda type veth peer name rndb netns far
+link add tnda type veth peer name tndb netns far
+link add tndbr type bridge
+link set tnda master tndbr
+# qdisc-drops: set up below.
+link add rqpa type veth peer name rqpb netns far
+link add tqpa type veth peer name tqpb netns far
 END
 # xdp-no-ethernet-header: the twin is a tap.
 ip tuntap add dev rnea mode tun
@@ -154,6 +167,10 @@ link add srma type veth peer name srmb
 link add stma type veth peer name stmb
 link add rrma type veth peer name rrmb netns far
 link add trma type veth peer name trmb netns far
+# xdp-redirect-failed: to a dummy, which takes no frames; to the pair of the twin above.
+link add rrfda type veth peer name rrfdb netns far
+link add trfda type veth peer name trfdb netns far
+link add rrfdd type dummy
 # queues-cpus: fewer RX queues than CPUs, more, as many.
 link add rqca numrxqueues 2 numtxqueues 2 type veth peer name rqcb numrxqueues 2 numtxqueues 2
 link add rqda numrxqueues 8 numtxqueues 2 type veth peer name rqdb numrxqueues 2 numtxqueues 2
@@ -235,11 +252,14 @@ ip -n xdp -batch - <<END
 link set dev srca xdpdrv pinned $BPF/redirect
 link set dev srma xdpdrv pinned $BPF/devmap_r
 link set dev stma xdpdrv pinned $BPF/devmap_t
+link set dev rrfda xdpdrv pinned $BPF/devmap_fr
+link set dev trfda xdpdrv pinned $BPF/devmap_ft
 link set dev rqca xdpdrv pinned $BPF/pass
 link set dev rqda xdpdrv pinned $BPF/pass
 link set dev tqca xdpdrv pinned $BPF/pass
 END
-in_ns xdp python3 "$GUEST/programs.py" fill $BPF/devmap_r rrma , fill $BPF/devmap_t trma
+in_ns xdp python3 "$GUEST/programs.py" fill $BPF/devmap_r rrma , fill $BPF/devmap_t trma , \
+    fill $BPF/devmap_fr rrfdd , fill $BPF/devmap_ft trma
 # Not in one call, so that a process of its own holds each.
 xdp link $BPF/pass rloa driver hold , in xdp link $BPF/pass rlpa driver $BPF/link_rlpa
 xdp in xdp link $BPF/pass tlpa driver hold
@@ -305,6 +325,21 @@ if [ -e $INIT_NET/lo/threaded ]; then
 fi
 ip netns exec xdp ethtool -K rtsa tso off
 tc -n xdp qdisc add dev rtsa root mq
+
+### What loses packets.
+if [ -e $INIT_NET/lo/threaded ]; then
+    ask "GRO on veth" "not supported|Could not change" \
+        ip netns exec far ethtool -K rfrb gro on || :
+    ip netns exec far ethtool -K tfrb gro off
+    ip netns exec far dash -c 'echo 1 >/sys/class/net/rfrb/threaded'
+    for name in rfra tfra; do
+        ethtool -K $name tso off
+    done
+fi
+if ask "tbf" "kind is unknown" \
+    tc qdisc add dev rqpa root tbf rate 8bit burst 1600 limit 1000; then
+    tc qdisc add dev tqpa root tbf rate 8bit burst 1600 limit 100000
+fi
 
 python3 "$GUEST/symptoms.py"
 

@@ -89,7 +89,7 @@ class Finding(NamedTuple):
 
 
 class Symptom(NamedTuple):
-    """What a rule reports about a device."""
+    """What a rule reports about a device, or about the kernel."""
 
     summary: str
     evidence: Evidence
@@ -99,6 +99,7 @@ class Symptom(NamedTuple):
     undecided: Optional[str] = None
     undo: Optional[Undo] = None
     then: Optional[Then] = None
+    everywhere: bool = False  # it is about the kernel, not about the device
 
 
 def kernel_answer(answer: Answer) -> KernelAnswer:

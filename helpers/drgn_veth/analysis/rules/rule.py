@@ -59,9 +59,10 @@ class Rule(NamedTuple):
                     yield self._undecided(e, None)
             else:
                 if symptom is not None:
-                    yield self._finding(symptom, end.device.ref)
+                    about = None if symptom.everywhere else end.device.ref
+                    yield self._finding(symptom, about)
 
-    def _finding(self, symptom: Symptom, device: DeviceRef) -> Finding:
+    def _finding(self, symptom: Symptom, device: Optional[DeviceRef]) -> Finding:
         fix, undo = symptom.fix, symptom.undo
         return Finding(
             rule=self.id,

@@ -5,4 +5,4 @@ A measure takes one end of a pair; it returns whether the symptom shows, and wha
 seen, in words. It puts back what it changes.
 """
 
-__all__ = ("attaching", "ends", "forwarding", "mtu", "pair", "queues", "rps")
+__all__ = ("attaching", "ends", "forwarding", "lost", "mtu", "pair", "queues", "rps")

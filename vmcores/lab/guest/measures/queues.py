@@ -24,9 +24,11 @@ from .ends import (
 )
 
 __all__ = (
+    "BURST",
     "bypassed",
     "one_sided",
     "overflow",
+    "pollers_of",
     "queue_state",
     "stale",
     "stuck",
@@ -139,13 +141,18 @@ def queue_state(end: End) -> tuple[bool, str]:
     return rx > allocated, told + "; nothing was sent to the queues beyond them"
 
 
-def stuck(end: End) -> tuple[bool, str]:
-    """Fill the ring while its poller may not run, then let it run."""
-    pollers = [
+def pollers_of(name: str) -> list[int]:
+    """Return the threads that poll a device."""
+    return [
         int(comm.parts[2])
         for comm in Path("/proc").glob("[0-9]*/comm")
-        if comm.read_text().startswith(f"napi/{end.peer}-")
+        if comm.read_text().startswith(f"napi/{name}-")
     ]
+
+
+def stuck(end: End) -> tuple[bool, str]:
+    """Fill the ring while its poller may not run, then let it run."""
+    pollers = pollers_of(end.peer)
     told, is_stuck = [f"{len(pollers)} threads poll {end.peer}"], False
     with Listener(end.peer, end.peer_where) as listener:
         for cpu in SENDERS:

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+What lost the packets that were counted
+---------------------------------------
+
+A counter of losses has several causes. What was counted beside it excludes some, and
+says how many packets the others can have lost. Counters begin with the device, or with
+the boot.
+"""
+
+from typing import NamedTuple, Optional
+
+from ..core.unreadable import Maybe, Unreadable
+from ..model import Device, Snapshot
+from .need import CannotTell, need
+
+__all__ = (
+    "SentLosses",
+    "backlog_losses",
+    "core_rx_dropped",
+    "queue_sum",
+    "sent_losses",
+)
+
+
+def queue_sum(device: Device, name: str, whose: str = "") -> int:
+    """
+    Return the sum over the RX queues of a veth of a counter of ``struct veth_stats``.
+
+    :raises CannotTell: if one could not be read
+    """
+    queues = need(device.queue_stats, f"{whose}rq[].stats") or ()
+    return sum(need(getattr(q, name), f"{whose}rq[].stats.vs.{name}") for q in queues)
+
+
+def core_rx_dropped(device: Device, peer: Device) -> Maybe[Optional[int]]:
+    """
+    Return what the core has counted as ``rx_dropped`` of a veth: ``veth_get_stats64()``
+    adds the counters of queues (drivers/net/veth.c), which are taken off here.
+
+    RX queues that were removed keep what they have counted, and are not known here: it
+    is that much at most.
+
+    :return: None if nobody has read the counters
+    """
+    if device.stats is None or isinstance(device.stats, Unreadable):
+        return device.stats
+    try:
+        queues = queue_sum(device, "rx_drops")
+        queues += queue_sum(device, "peer_tq_xdp_xmit_err")
+        queues += queue_sum(peer, "xdp_tx_err", "peer_")
+    except CannotTell as e:
+        return Unreadable(str(e))
+    # Of a live kernel, the two are not of one moment.
+    return max(0, device.stats.rx_dropped - queues)
+
+
+def backlog_losses(snapshot: Snapshot) -> Maybe[Optional[int]]:
+    """
+    Return how many packets found the backlog of a CPU full (``softnet_data.dropped``).
+
+    :return: None if nobody has read the counters
+    """
+    cpus, online = snapshot.cpus, snapshot.target.online_cpus
+    if cpus is None or isinstance(cpus, Unreadable):
+        return cpus
+    lost = 0
+    for one in cpus:
+        if isinstance(one.dropped, Unreadable):
+            return one.dropped
+        lost += one.dropped
+    if isinstance(online, Unreadable) or len(online) != snapshot.target.possible_cpus:
+        return Unreadable("some CPUs are offline")
+    return lost
+
+
+class SentLosses(NamedTuple):
+    """What became of the packets that a veth sent, and that it counted as lost."""
+
+    dropped: int  # veth_priv.dropped: those below are among them
+    #: At most so many: ``____dev_forward_skb()`` refused them (the peer was down, or
+    #: its MTU too small), or they found a full backlog.
+    refused: Maybe[int]
+    #: At least so many: they found a full ring; or XDP_REDIRECT found no NAPI.
+    full: Maybe[int]
+
+
+def sent_losses(device: Device, peer: Device) -> Optional[SentLosses]:
+    """
+    Return what became of the packets that a veth has lost, None if it has lost none.
+
+    ``veth_xmit()`` and ``veth_ndo_xdp_xmit()`` (drivers/net/veth.c) count each in
+    ``veth_priv.dropped``. ``____dev_forward_skb()`` (include/linux/netdevice.h) and
+    ``enqueue_to_backlog()`` (net/core/dev.c) count it in ``rx_dropped`` of the peer,
+    too; a full ring does not.
+
+    :raises CannotTell: if ``veth_priv.dropped`` could not be read
+    """
+    if device.veth is None:
+        return None
+    dropped = need(device.veth.dropped, "veth_priv.dropped")
+    if dropped == 0:
+        return None
+    core = core_rx_dropped(peer, device)
+    if core is None:
+        core = Unreadable("the counters were not read")
+    if isinstance(core, Unreadable):
+        return SentLosses(dropped, core, core)
+    refused = min(dropped, core)
+    return SentLosses(dropped, refused, dropped - refused)

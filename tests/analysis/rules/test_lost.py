@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What lost packets, as far as counters beside a counter tell."""
+
+from typing import Any, Optional
+
+from drgn_veth.model import (
+    CpuStats,
+    DeviceRef,
+    Map,
+    MapEntry,
+    QdiscStats,
+    Snapshot,
+    StoppedTxQueue,
+    Veth,
+    VethRing,
+)
+import pytest
+
+from tests.support.rules.case import found
+from tests.support.rules.lost import counted
+from tests.support.snapshots import (
+    BAD,
+    CHANNELS,
+    DOWN,
+    HOST,
+    PROGRAM,
+    TARGET,
+    WHY,
+    Changes,
+    device,
+    native,
+    pair,
+)
+
+#: To peer eth0, 5 packets are lost.
+START = "lost so far on the way to peer eth0 (netns pod1): 5 packets "
+NOT_IN_A_MAP = device(HOST, 20, "ens1", kind=None, **native())
+
+
+def _cpus(*dropped: Any, online: Optional[int] = None) -> Changes:
+    cpus = tuple(CpuStats(cpu, 1, n, 0, 0, 0, 0) for cpu, n in enumerate(dropped))
+    running = tuple(range(len(dropped) if online is None else online))
+    target = TARGET._replace(possible_cpus=len(dropped), online_cpus=running)
+    return {"cpus": cpus, "target": target}
+
+
+def _routed(kind: str) -> Snapshot:
+    """veth0, which has lost packets in its program, and a map of that."""
+    one = Map(5, kind, "m", 4, 0, ())
+    program = PROGRAM._replace(maps=(5,), redirects=False)
+    first = {**native(program=program), **counted(rx_drops=2)}
+    return pair(first, counted(), maps=(one,))
+
+
+@pytest.mark.parametrize(
+    "snapshot, words",
+    [
+        # Refused: the peer has counted it, too.
+        (
+            pair(counted(5), counted(rx_dropped=5)),
+            "that its peer refused (it was down, or its MTU was smaller)",
+        ),
+        (
+            pair(counted(5), {**counted(rx_dropped=9), "flags": DOWN}),
+            "that its peer refused (it is down)",
+        ),
+        (
+            pair(counted(5), counted(rx_dropped=5), **_cpus(0, 6)),
+            "that its peer refused (the backlog of a CPU was full)",
+        ),
+        # Nobody knows what the CPU that is offline has counted.
+        (
+            pair(counted(5), counted(rx_dropped=5), **_cpus(0, 0, online=1)),
+            "that its peer refused (the backlog of a CPU was full)",
+        ),
+        (
+            pair(counted(5), counted(rx_dropped=5), **_cpus(0, 0)),
+            "that its peer refused (it was down, or its MTU was smaller)",
+        ),
+        # Counters of queues are no counters of the core.
+        (
+            pair(counted(5, xdp_tx_err=1), counted(rx_dropped=7, rx_drops=6)),
+            "that met a full ring",
+        ),
+        (
+            pair(counted(5), counted(), NOT_IN_A_MAP),
+            "that met a full ring, or were redirected while its peer had no NAPI",
+        ),
+        # The counters that would tell could not be read.
+        (pair(counted(5), {**counted(), "stats": BAD}), "that it sent"),
+        (pair(counted(5), {**counted(), "stats": None}), "that it sent"),
+    ],
+)
+def test_where_a_veth_lost_packets(snapshot: Snapshot, words: str) -> None:
+    (finding,) = found("veth-packets-lost", snapshot)
+    assert finding.summary == START + words
+    assert finding.severity == "info"
+
+
+def test_full_ring_is_a_warning() -> None:
+    full: Changes = {"ring": VethRing(256, 256), "peer_tq_xdp_xmit_err": 1}
+    (finding,) = found("veth-packets-lost", pair(counted(), counted(**full)))
+    assert finding.severity == "warning"
+    assert finding.summary.endswith("full ring; full right now: 1 ring")
+    for ring in (VethRing(256, 255), VethRing(BAD, BAD), None):
+        nearly = {**full, "ring": ring}
+        (finding,) = found("veth-packets-lost", pair(counted(), counted(**nearly)))
+        assert finding.severity == "info"
+
+
+def test_xdp_tx_to_a_peer_with_a_program() -> None:
+    lost = pair(counted(xdp_tx_err=2), {**native(), **counted()})
+    (finding,) = found("veth-packets-lost", lost)
+    assert finding.summary.endswith("2 frames of XDP_TX that met a full ring")
+
+
+@pytest.mark.parametrize(
+    "kind, words",
+    [
+        ("xskmap", "the RX ring of an AF_XDP socket was full, or the socket not bound"),
+        ("devmap", "XDP_REDIRECT found no device that takes them, or memory ran out"),
+    ],
+)
+def test_why_a_redirect_failed(kind: str, words: str) -> None:
+    (finding,) = found("xdp-redirect-failed", _routed(kind))
+    assert finding.summary.endswith(f"redirected 0: {words}")
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"redirects": False}, "XDP_TX failed, or memory ran out"),
+        ({"maps": BAD}, "XDP_REDIRECT or XDP_TX failed, or memory ran out"),
+        ({}, "XDP_REDIRECT found no device that takes them, or memory ran out"),
+    ],
+)
+def test_why_without_a_map(changes: Changes, words: str) -> None:
+    program = PROGRAM._replace(**changes)
+    lost = pair({**native(program=program), **counted(rx_drops=1)}, counted())
+    (finding,) = found("xdp-redirect-failed", lost)
+    assert finding.summary.endswith(
+        f"has lost 1 packet so far, and redirected 0: {words}"
+    )
+
+
+def test_targets_that_take_frames_are_not_named() -> None:
+    """They lose frames after XDP_REDIRECT has succeeded, if at all."""
+    target = device(HOST, 8, "veth8", driver=CHANNELS, **counted())
+    entry = MapEntry(0, DeviceRef(HOST, 8, "veth8", target.net_device))
+    whole = Map(5, "devmap", "m", 4, 1, (entry,))
+    program = PROGRAM._replace(maps=(5,))
+    first = {**native(program=program), **counted(rx_drops=2)}
+    (finding,) = found(
+        "xdp-redirect-failed", pair(first, counted(), target, maps=(whole,))
+    )
+    assert "veth8" not in finding.summary
+
+
+def test_stopped_queues_fill_the_qdisc() -> None:
+    stopped = Veth(0, 0, (), (StoppedTxQueue(0, False, False),))
+    changes = {"qdisc": "fq", "qdisc_stats": QdiscStats(1, 0, 0), "veth": stopped}
+    (finding,) = found("qdisc-drops", pair(changes))
+    assert finding.summary == (
+        "its qdisc fq has dropped 1 packet so far; TX queues are stopped: rings of its "
+        "peer were full"
+    )
+
+
+def test_backlogs_are_said_once() -> None:
+    (finding,) = found("backlog-overflow", pair(**_cpus(0, 3)))
+    assert finding.device is None
+    assert finding.summary == "the backlog of CPU 1 has dropped 3 packets"
+    (finding,) = found("backlog-overflow", pair(cpus=BAD))
+    assert finding.device is None
+    assert finding.undecided == f"softnet_data could not be read: {WHY}"
