@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Features and channels of a device, by the SIOCETHTOOL ioctl."""
+"""Features, channels and statistics of a device, by the SIOCETHTOOL ioctl."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ import os
 import socket
 import struct
 
-__all__ = ("channels", "features", "set_channels", "want_features")
+__all__ = ("channels", "features", "set_channels", "statistics", "want_features")
 
 SIOCETHTOOL = 0x8946
+ETHTOOL_GSTRINGS = 0x1B
+ETHTOOL_GSTATS = 0x1D
+ETHTOOL_GSSET_INFO = 0x37
 ETHTOOL_GFEATURES = 0x3A
 ETHTOOL_SFEATURES = 0x3B
 # More than there are: the kernel fills in its own number.
 FEATURE_WORDS = 3
 ETHTOOL_GCHANNELS = 0x3C
 ETHTOOL_SCHANNELS = 0x3D
+ETH_SS_STATS = 1
+ETH_GSTRING_LEN = 32
 
 
 def _ask(name: str, request: bytes) -> bytes:
@@ -65,3 +70,21 @@ def want_features(name: str, before: bytes) -> None:
         (new,) = struct.unpack_from("<I", now, offset + 4)
         request += struct.pack("<II", old ^ new, old)
     _ask(name, request)
+
+
+def statistics(name: str) -> dict[str, int]:
+    """Return what ``ethtool -S`` counts, nothing if the device counts nothing."""
+    info = _ask(name, struct.pack("<IIQI", ETHTOOL_GSSET_INFO, 0, 1 << ETH_SS_STATS, 0))
+    count = struct.unpack_from("<I", info, 16)[0] if info else 0
+    if not count:
+        return {}
+    head = struct.pack("<III", ETHTOOL_GSTRINGS, ETH_SS_STATS, count)
+    strings = _ask(name, head + bytes(ETH_GSTRING_LEN * count))
+    head = struct.pack("<II", ETHTOOL_GSTATS, count)
+    values = _ask(name, head + bytes(8 * count))
+    found = {}
+    for number in range(count if strings and values else 0):
+        start = 12 + ETH_GSTRING_LEN * number
+        text = strings[start : start + ETH_GSTRING_LEN].split(b"\0")[0].decode()
+        (found[text],) = struct.unpack_from("<Q", values, 8 + 8 * number)
+    return found

@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-import ctypes
-import fcntl
 import os
 import re
-import socket
-import struct
 import time
 from typing import NamedTuple, Optional
+
+from ethtool import statistics
 
 from .packets import FIRST_LENGTH
 
@@ -45,13 +43,6 @@ EVENTS = (
 )
 _LINE = re.compile(r"\[(\d+)\] \S+ +[\d.]+: (\w+): (.*)")
 _FIELD = re.compile(r"(\w+)[=:] ?([^\s,]+)")
-
-SIOCETHTOOL = 0x8946
-ETHTOOL_GSTRINGS = 0x1B
-ETHTOOL_GSTATS = 0x1D
-ETHTOOL_GSSET_INFO = 0x37
-ETH_SS_STATS = 1
-ETH_GSTRING_LEN = 32
 
 
 class Event(NamedTuple):
@@ -185,35 +176,9 @@ def verdicts(events: Iterable[Event], names: dict[int, str]) -> dict[int, list[H
     return found
 
 
-def _ethtool(name: str, request: bytes) -> bytes:
-    buffer = ctypes.create_string_buffer(request, len(request))
-    ifreq = os.fsencode(name).ljust(16, b"\0") + struct.pack(
-        "<Q16x", ctypes.addressof(buffer)
-    )
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        try:
-            fcntl.ioctl(s, SIOCETHTOOL, ifreq)
-        except OSError:
-            return b""
-    return buffer.raw
-
-
 def counters(name: str) -> dict[str, int]:
     """Return what ``ethtool -S`` and ``ip -s link`` count for a device."""
-    found = {}
-    info = _ethtool(
-        name, struct.pack("<IIQI", ETHTOOL_GSSET_INFO, 0, 1 << ETH_SS_STATS, 0)
-    )
-    count = struct.unpack_from("<I", info, 16)[0] if info else 0
-    if count:
-        head = struct.pack("<III", ETHTOOL_GSTRINGS, ETH_SS_STATS, count)
-        strings = _ethtool(name, head + bytes(ETH_GSTRING_LEN * count))
-        head = struct.pack("<II", ETHTOOL_GSTATS, count)
-        values = _ethtool(name, head + bytes(8 * count))
-        for number in range(count if strings and values else 0):
-            start = 12 + ETH_GSTRING_LEN * number
-            text = strings[start : start + ETH_GSTRING_LEN].split(b"\0")[0].decode()
-            (found[text],) = struct.unpack_from("<Q", values, 8 + 8 * number)
+    found = statistics(name)
     folder = f"/sys/class/net/{name}/statistics"
     for counter in ("rx_packets", "tx_packets", "rx_dropped", "tx_dropped"):
         try:
