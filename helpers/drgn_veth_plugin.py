@@ -23,6 +23,7 @@ COMMANDS = {
     "netns": "network namespaces, and who is in them",
     "xdp": "XDP programs and links, and what the kernel would answer to an attach",
     "rps": "RPS, RFS and XPS of each queue",
+    "drops": "where packets were lost, and what is known of it",
     "path": "where the packets of a device go, step by step",
 }
 

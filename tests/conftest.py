@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import concurrent.futures
 import fcntl
 import gc
+import os
 from pathlib import Path
 import subprocess
 import sys
@@ -50,6 +51,9 @@ from tests.support.toy import Toy
 __all__ = ("pytest_sessionfinish", "pytest_testnodedown")
 
 _JOBS = 2
+
+# Screens are compared at 80 columns where a test does not say how many.
+os.environ.pop("COLUMNS", None)
 
 CORNERS = Path(__file__).with_name("vm") / "corners.py"
 

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[Sequence[str], str]] = {
     "netns": ((), "host"),
     "xdp": ((), "what an attach would meet:"),
     "rps": ((), "CPUs online: "),
+    "drops": ((), "Counters begin with the device"),
     "slice": (("new.core",), "bytes of kernel memory"),
 }
 
@@ -112,7 +113,7 @@ def test_the_man_page_is_installed(installed: Path) -> None:
 @pytest.mark.parametrize(
     "typed, offers",
     [
-        ("drgn-veth ", {"report", "attach", "netns", "xdp", "rps", "slice"}),
+        ("drgn-veth ", {"report", "attach", "netns", "xdp", "rps", "drops", "slice"}),
         ("drgn-veth re", {"report "}),
         ("drgn-veth attach --rep", {"--replace "}),
         ("drgn-veth attach --mode ", {"driver"}),

@@ -13,6 +13,7 @@ import sys
 import termios
 from typing import Optional
 
+from drgn_veth.faces.terminal import style_for
 from drgn_veth.render.native import names
 from drgn_veth.render.style import Style
 import pytest
@@ -105,6 +106,18 @@ def test_in_a_terminal(core: Path, width: int, args: Sequence[str]) -> None:
     assert_fits(text, width)
     longest = max(len(re.sub("\x1b\\[[0-9;]*m", "", one)) for one in text.splitlines())
     assert longest > width // 2
+
+
+@pytest.mark.parametrize(
+    "columns, expected",
+    [("120", 120), ("60", 60), ("20", 60), ("900", 200), ("", 80), ("wide", 80)],
+)
+def test_columns_of_a_pipe(
+    columns: str, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert style_for(None).width == expected
+    assert style_for("report.txt").width == expected
 
 
 @pytest.mark.slow

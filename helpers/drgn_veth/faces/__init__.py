@@ -7,6 +7,7 @@ __all__ = (
     "compare",
     "damage",
     "disclosed",
+    "drops",
     "explain",
     "files",
     "filtering",

@@ -43,6 +43,7 @@ FACES: Mapping[str, Face] = {
     "netns": Face("netns_report", SCRIPTS.netns, "whose the network namespaces are"),
     "xdp": Face("xdp", None, "the XDP programs, and who holds them"),
     "rps": Face("rps", None, "where RPS, RFS and XPS steer packets"),
+    "drops": Face("drops", None, "where packets were lost, and what is known of it"),
     "path": Face(
         "veth_path", "veth_path.py", "where the packets of a device go, step by step"
     ),

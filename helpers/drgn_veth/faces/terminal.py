@@ -28,6 +28,14 @@ def _size() -> tuple[int, int]:
         return 0, 0
 
 
+def _given() -> int:
+    # $COLUMNS, for an output that goes through a pipe; 0: there is none.
+    given = os.environ.get("COLUMNS", "")
+    if not given.isdecimal() or not int(given):
+        return 0
+    return max(int(given), NARROWEST)
+
+
 def _has_color(when: str, terminal: bool) -> bool:
     if when != "auto":
         return when == "always"
@@ -38,7 +46,8 @@ def _has_color(when: str, terminal: bool) -> bool:
 
 def style_for(output: Optional[str], color: str = "auto") -> Style:
     """
-    Return the style for an output: 80 columns unless it is a terminal.
+    Return the style for an output: as wide as ``$COLUMNS`` says, or the terminal; else
+    80 columns.
 
     :param output: File, None for standard output
     :param color: ``auto``, ``always`` or ``never``
@@ -46,6 +55,7 @@ def style_for(output: Optional[str], color: str = "auto") -> Style:
     """
     terminal = output is None and is_terminal(sys.stdout)
     columns, lines = _size() if terminal else (0, 0)
+    columns = _given() or columns
     if 0 < columns < NARROWEST:
         raise UsageError(
             f"the terminal has {columns} columns, but a table needs {NARROWEST}: use a "

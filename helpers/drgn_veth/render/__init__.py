@@ -20,6 +20,7 @@ __all__ = (
     "compare_words",
     "csv",
     "device_facts",
+    "drops",
     "escape",
     "explain",
     "explain_json",

@@ -33,11 +33,13 @@ _NONE = LinkStats(*[0] * 23)
 _QUEUE = VethQueueStats(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
-def counted(dropped: Any = 0, rx_dropped: int = 0, **of_queue: Any) -> Changes:
+def counted(
+    dropped: Any = 0, rx_dropped: int = 0, tx_dropped: int = 0, **of_queue: Any
+) -> Changes:
     """A veth that has counted losses."""
     return {
         "veth": Veth(dropped, 0),
-        "stats": _NONE._replace(rx_dropped=rx_dropped),
+        "stats": _NONE._replace(rx_dropped=rx_dropped, tx_dropped=tx_dropped),
         "queue_stats": (_QUEUE._replace(**of_queue),),
     }
 

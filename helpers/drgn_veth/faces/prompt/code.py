@@ -18,7 +18,7 @@ from ...analysis.netns_names import as_in_snapshot
 from .. import opening
 from ..filtering import wanted
 
-__all__ = ("HELPERS", "netns", "path", "rps", "veth", "xdp")
+__all__ = ("HELPERS", "drops", "netns", "path", "rps", "veth", "xdp")
 
 #: The helpers that the code may use.
 HELPERS = frozenset(
@@ -31,7 +31,8 @@ HELPERS = frozenset(
         *("netdev_kind", "netdev_num_rx_queues", "netdev_num_tx_queues"),
         *("netdev_peer", "netdev_real_num_rx_queues", "netdev_real_num_tx_queues"),
         *("netdev_rps_flow_entries", "netdev_rps_map", "netdev_xps_queues"),
-        *("rps_map_cpus", "take_snapshot"),
+        *("dev_get_stats", "rps_map_cpus", "softnet_stat", "take_snapshot"),
+        *("veth_rqs", "veth_stats"),
     }
 )
 _WORD = re.compile(r"\w+")
@@ -108,6 +109,18 @@ _RPS = """\
         queues_of = netdev_xps_queues(dev, XPS_RXQS)
         for queue in range(netdev_real_num_tx_queues(dev)):
             print(f"  tx{queue}", cpus_of.get(queue, ()), queues_of.get(queue, ()))
+"""
+
+_DROPS = """\
+        counters = dict(dev_get_stats(dev))
+        if netdev_kind(dev) == b"veth":
+            rqs = veth_rqs(dev)
+            for queue in range(netdev_real_num_rx_queues(dev)):
+                for counter, value in veth_stats(rqs + queue).items():
+                    counters[f"rx{queue} {counter}"] = value
+        lost = {c: n for c, n in counters.items() if n and ("drop" in c or "err" in c)}
+        if lost:
+            print(net_inum(net), name, lost)
 """
 
 _PATH = """\
@@ -217,6 +230,14 @@ def rps(prog: Program, args: argparse.Namespace) -> str:
     """Return code for ``%rps``."""
     code = _builder(prog)
     return _finished(code, _devices(prog, code, args) + _RPS)
+
+
+def drops(prog: Program, args: argparse.Namespace) -> str:
+    """Return code for ``%drops``."""
+    code = _builder(prog)
+    text = _devices(prog, code, args) + _DROPS
+    text += "for cpu in softnet_stat(prog):\n    print(cpu)\n"
+    return _finished(code, text)
 
 
 def path(prog: Program, args: argparse.Namespace) -> str:

@@ -21,7 +21,7 @@ from drgn.commands import CommandArgumentError, drgn_argument
 from drgn_veth_plugin import COMMANDS
 
 from ...render.escape import for_terminal
-from .. import netns_report, rps, veth_path, veth_report, xdp
+from .. import drops, netns_report, rps, veth_path, veth_report, xdp
 from ..kept import keep_snapshots
 from ..options import add_target_options
 from ..shown import Shown
@@ -51,6 +51,7 @@ _FACES: Mapping[str, _Face] = {
     ),
     "xdp": _Face(xdp.add_options, xdp.show, code.xdp, "attempts: device, mode, answer"),
     "rps": _Face(rps.add_options, rps.show, code.rps, "devices"),
+    "drops": _Face(drops.add_options, drops.show, code.drops, "devices"),
     "path": _Face(veth_path.add_options, veth_path.show, code.path, "paths"),
 }
 
