@@ -111,11 +111,12 @@ link add tusa type veth peer name tusb netns far
 # xdp-gro-off.
 link add rgoa type veth peer name rgob netns far
 link add tgoa type veth peer name tgob netns far
-# veth-packets-lost: a smaller MTU; a ring, set up below. veth-not-delivered: a bridge takes all.
-link add rpla mtu 9000 type veth peer name rplb netns far mtu 1500
-link add tpla mtu 9000 type veth peer name tplb netns far mtu 9000
+# veth-packets-lost: an MTU that is lowered for a moment; a ring, set up below.
+link add rpla mtu 9000 type veth peer name rplb netns far mtu 9000
+link add tpla mtu 9000 type veth peer name tplb netns far mtu 16500
 link add rfra type veth peer name rfrb netns far
 link add tfra type veth peer name tfrb netns far
+# veth-not-delivered: a bridge takes all.
 link add rnda type veth peer name rndb netns far
 link add tnda type veth peer name tndb netns far
 link add tndbr type bridge

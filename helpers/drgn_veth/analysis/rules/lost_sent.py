@@ -24,14 +24,17 @@ def _full_backlog(context: Context) -> Optional[str]:
     return "the backlog of a CPU was full"
 
 
+def _is_smaller(device: Device, peer: Device) -> bool:
+    return need(device.mtu, "mtu") > need(peer.mtu, "peer_mtu")
+
+
 def _refused(context: Context, device: Device, peer: Device) -> str:
     # Why the peer refused packets: as things are now, or as they may have been.
     causes = []
     if not is_up(peer, "peer_"):
         causes.append("it is down")
-    mtu, limit = need(device.mtu, "mtu"), need(peer.mtu, "peer_mtu")
-    if mtu > limit:
-        causes.append(f"its MTU is {limit}, not {mtu}")
+    if _is_smaller(device, peer):
+        causes.append(f"its MTU is {peer.mtu}, not {device.mtu}")
     full = _full_backlog(context)
     if full is not None:
         causes.append(full)
@@ -58,17 +61,22 @@ def _sent_words(context: Context, device: Device, peer: Device) -> Iterator[str]
     losses = sent_losses(device, peer)
     if losses is None:
         return
-    if isinstance(losses.refused, Unreadable) or isinstance(losses.full, Unreadable):
-        yield f"{count(losses.dropped, 'packet')} that it sent"
+    refused, full = losses.refused, losses.full
+    smaller = _is_smaller(device, peer)
+    if isinstance(refused, Unreadable) or isinstance(full, Unreadable):
+        if not smaller:
+            yield f"{count(losses.dropped, 'packet')} that it sent"
         return
-    if losses.refused:
+    if smaller and not full:
+        return  # Rule mtu-mismatch tells of them.
+    if refused:
         why = _refused(context, device, peer)
-        yield f"{count(losses.refused, 'packet')} that its peer refused ({why})"
-    if losses.full:
+        yield f"{count(refused, 'packet')} that its peer refused ({why})"
+    if full:
         why = "that met a full ring"
         if _is_target(context, device, peer):
             why += ", or were redirected while its peer had no NAPI"
-        yield f"{count(losses.full, 'packet')} {why}"
+        yield f"{count(full, 'packet')} {why}"
 
 
 def _frame_words(context: Context, device: Device, peer: Device) -> Iterator[str]:
@@ -143,8 +151,9 @@ RULES: tuple[Rule, ...] = (
         predicate=(
             "kind is veth && (veth_priv.dropped > 0 || the sum of peer "
             "rq[i].stats.vs.peer_tq_xdp_xmit_err > 0 || the peer has a native program "
-            "&& the sum of rq[i].stats.vs.xdp_tx_err > 0). It is a warning if a peer "
-            "rq[i].xdp_ring is full now, and a note otherwise."
+            "&& the sum of rq[i].stats.vs.xdp_tx_err > 0), unless mtu-mismatch "
+            "accounts for all of them. It is a warning if a peer rq[i].xdp_ring is "
+            "full now, and a note otherwise."
         ),
         sees=(
             "`ip -s link` counts tx_dropped at the sender. Packets that the peer "

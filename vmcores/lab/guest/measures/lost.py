@@ -10,7 +10,7 @@ from typing import Any
 
 from traffic import frame, netns, send
 
-from .ends import JUMBO, PACKETS, End, dropped, stats, tool
+from .ends import JUMBO, PACKETS, End, dropped, must, set_link, show_link, stats, tool
 from .queues import BURST, pollers_of
 
 __all__ = (
@@ -23,6 +23,8 @@ __all__ = (
 
 # For experiments: no protocol takes it (ETH_P_802_EX1).
 NOBODYS = b"\x88\xb5"
+# By so much an MTU is lowered for a moment.
+LOWERED = 7500
 
 
 def _ends(end: End) -> tuple[bool, str]:
@@ -33,10 +35,17 @@ def _ends(end: End) -> tuple[bool, str]:
 
 
 def refused(end: End) -> tuple[bool, str]:
-    """Packets that are too long for the peer."""
-    taken = send(end.name, 1, PACKETS, end.where, size=JUMBO)
+    """Packets that are too long for the peer, while its MTU is lowered."""
+    mtu = show_link(end.peer, end.peer_where)["mtu"]
+    lowered = mtu - LOWERED
+    must(set_link(end.peer, "mtu", str(lowered), where=end.peer_where), "mtu")
+    try:
+        taken = send(end.name, 1, PACKETS, end.where, size=JUMBO)
+    finally:
+        must(set_link(end.peer, "mtu", str(mtu), where=end.peer_where), "mtu")
     shown, told = _ends(end)
-    return shown, f"{taken} packets of {JUMBO} bytes were sent: {told}"
+    sent = f"{taken} packets of {JUMBO} bytes sent while {end.peer} had mtu {lowered}"
+    return shown, f"{sent}: {told}"
 
 
 def full_ring(end: End) -> tuple[bool, str]:
