@@ -27,7 +27,7 @@ import pytest
 from tests.support import oracle
 from tests.support.answers import Answers
 from tests.support.booted import (
-    ENDS,
+    BOOTED_ON,
     KERNELS,
     OLD,
     OLDER_BUILDS,
@@ -94,7 +94,7 @@ def _kernels(scene: str) -> list[str]:
     # Which kernels set a scene.
     if scene in ONE_KERNEL:
         return KERNELS[-1:]
-    kernels = [KERNELS[0], KERNELS[-1]] if scene in ENDS else KERNELS
+    kernels = BOOTED_ON.get(scene, KERNELS)
     newest = [OLDER_INSTEAD.get((scene, kernel), kernel) for kernel in kernels]
     return newest + OLDER_BUILDS.get(scene, [])
 
@@ -263,7 +263,9 @@ _NO_SPEC = types.SimpleNamespace(params={})
 NEW = [kernel for kernel in KERNELS if kernel not in OLD]
 
 
-new_whose_dump = _dumps("whose", NEW)
+new_whose_dump = _dumps(
+    "whose", [kernel for kernel in _kernels("whose") if kernel not in OLD]
+)
 
 
 def _dump(request: pytest.FixtureRequest) -> LabDump:
