@@ -386,7 +386,7 @@ def test_a_leaked_namespace() -> None:
         text = " ".join(devices_in_full([flight], whole, found).split())
         assert "note[netns-leaked] lo (" in text and said in text
         assert f"compared: held by {held_by} way in" in text
-        assert text.endswith(f" held by: {held_by}")
+        assert f" held by: {held_by} to_flight" in text
         for width in WIDTHS:
             style = Style(width)
             assert_fits(devices_in_full([flight], whole, found, style), width)
