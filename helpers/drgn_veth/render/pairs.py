@@ -190,7 +190,7 @@ def _without_constants(table: _Table, style: Style) -> tuple[_Table, list[str]]:
     }
     kept = [i for i in range(len(columns)) if i not in same]
     said = [
-        f"no {columns[i].header}"
+        ", ".join(f"no {what}" for what in columns[i].header.split(", "))
         if text == _NONE
         else _SAID[columns[i].header].format(text)
         for i, text in same.items()
@@ -204,10 +204,13 @@ def _left_out(shown: Shown, style: Style) -> list[str]:
         parts.append(f"{shown.more:,} more with findings, XDP or RPS")
     if shown.plain:
         parts.append(f"{shown.plain:,} plain {plural('pair', shown.plain)}")
-    if not parts:
-        return []
-    line = f"not shown: {' and '.join(parts)}; --all-pairs shows them"
-    return wrap(line, style.width, "  ", "    ")
+    said = (
+        [f"not shown: {' and '.join(parts)}; --all-pairs shows them"] if parts else []
+    )
+    if shown.others:
+        number = f"{shown.others:,} {plural('device', shown.others)}"
+        said.append(f"not shown: {number} without pair, XDP and RPS; --all shows them")
+    return [line for one in said for line in wrap(one, style.width, "  ", "    ")]
 
 
 def pairs(
