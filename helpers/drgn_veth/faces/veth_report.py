@@ -78,8 +78,8 @@ on the screen:
 findings:
   error        something is broken now
   warning      it will hurt the traffic that is set up now
-  note         it matters if you want what it is about, such as native XDP; --notes and
-               --rule show them; "info" in the JSON
+  note         worth knowing; nothing is broken by it now; --notes and --rule show
+               them; "info" in the JSON
   undecided    a value could not be read, or is not in any dump; counted separately
   fix          a command for a shell on the host; "the fix ..." above it names side
                effects
@@ -130,7 +130,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
     rules.add_argument(
         "--notes",
         action="store_true",
-        help="also show notes: what matters only for a feature that is not in use yet",
+        help="also show notes: worth knowing, but nothing is broken by it now",
     )
     add_rule_option(
         rules,
