@@ -393,3 +393,39 @@ def test_a_leaked_namespace() -> None:
 
 
 _SOCKET = "pid 238 (holds socket), fd 9"
+
+
+def _fixed(effect: str, name: str, label: str = "host") -> Finding:
+    finding = one("xdp-peer-mtu")
+    ref = finding.device and finding.device._replace(name=name, label=label)
+    inum = HOST if label == "host" else int(label[3:])
+    return finding._replace(
+        device=ref and ref._replace(netns=inum), fix=(f"{name}",), fix_effect=effect
+    )
+
+
+def test_what_the_fixes_of_many_devices_do() -> None:
+    """To all devices that their commands touch."""
+
+    def said(*group: Finding) -> str:
+        return " ".join(noted(group).split())
+
+    both = "lowers the MTU of a and of b"
+    assert "the fix lowers the MTU of a and b: fix:" in said(
+        _fixed(both, "a"), _fixed(both, "b")
+    )
+    assert "the fix lowers the MTU of a, b, c and d: fix:" in said(
+        _fixed(both, "a"), _fixed("lowers the MTU of c and of d", "c")
+    )
+    # A name alone is in the namespace of its finding.
+    assert "the fix lowers the MTU of a (pod1), b (host) and a (pod2): fix:" in said(
+        _fixed("lowers the MTU of a and of b (netns host)", "a", "pod1"),
+        _fixed("lowers the MTU of a and of b (netns host)", "a", "pod2"),
+    )
+    number = 20
+    many = [_fixed(f"lowers the MTU of v{i}", f"v{i}") for i in range(number)]
+    assert "of v0, v1, v2, v3, v4, v5, v6, v7 and 12 more: fix:" in said(*many)
+    others = [_fixed(f"removes {i}", f"v{i}") for i in range(number)]
+    text = said(_fixed(both, "a")._replace(fix_effect=None), *others)
+    assert "the fix for v0 (host) removes 0; for v1 (host) removes 1; " in text
+    assert "; for 15 more: --rule xdp-peer-mtu: fix:" in text
