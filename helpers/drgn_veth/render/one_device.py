@@ -18,7 +18,7 @@ from ..analysis.rules.leaked import ABOUT_NAMESPACES
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, DeviceRef, Snapshot
 from . import findings, head, native, words
-from .attempts import outcome
+from .attempts import outcome, to_mend
 from .commands import command
 from .device_facts import FACTS, Known
 from .escape import for_terminal
@@ -74,9 +74,13 @@ def _told(answer: Answer) -> str:
 
 def _answer(mode: str, answer: Answer, style: Style) -> Iterator[str]:
     indent = " " * _LABEL
+    first = f"{mode:<{_LABEL}}"
+    for line in to_mend(len(chain(answer))):
+        yield f"{first}{line}"
+        first = indent
     for i, one in enumerate(chain(answer)):
         told = style.shown(_told(one))
-        start = f"{mode:<{_LABEL}}" if not i else f"{indent}then "
+        start = f"{indent}then " if i else first
         lines = wrap(told, style.width, start, indent)
         name = outcome(one)
         colour = "green" if name == "ok" else "red"
