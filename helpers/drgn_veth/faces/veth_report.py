@@ -67,6 +67,7 @@ on the screen:
   NETNS        label of the network namespace; above the table, the labels have the
                inode numbers, which readlink /proc/PID/ns/net shows
   DEVICE       the second end of a pair is below the first; < br0: a port of br0
+  eth0 (pod1:2)  with --all: the device with ifindex 2 in namespace pod1
   RX/TX        queues that the device uses
   XDP          mode (generic, driver, offload), name#id of the program; "link" if
                a BPF link holds it, "frags" if it supports multi-buffer packets
