@@ -158,9 +158,9 @@ def add_options(p: argparse.ArgumentParser) -> None:
         choices=("table", "json", "csv", *PICTURES),
         default="table",
         help="table (the default) for people; json, see docs/json.md; csv for "
-        "spreadsheets: a cell that one would run, as it begins with = + - @, a tab or "
-        "a line end, gets a single quote in front; html: a page with a picture; svg: "
-        "the picture alone; dot: for Graphviz",
+        "spreadsheets: a cell that one would take for a formula, as it begins with "
+        "= + - @, a tab or a line end, gets a single quote in front; html: a page "
+        "with a picture; svg: the picture alone; dot: for Graphviz",
     )
     add_color_option(output)
     add_output_options(output)

@@ -64,13 +64,13 @@ what is in it, byte for byte and nothing else:
   addresses)
 
 what is not in it:
-  memory of user processes; packets, but how many waited in each queue; other
-  sockets; keys; the kernel's log; instructions of BPF programs that are not attached
-  for XDP; contents of other maps; routes; anything else on the same pages
+  memory of user processes; packets (only their number in each queue); other sockets;
+  keys; the kernel's log; instructions of BPF programs that are not attached for XDP;
+  contents of other maps; routes; anything else on the same pages
 
 exit status:
   0  the slice was written, and gives the same report as the target
-  2  wrong use: bad options; FILE exists (--force replaces it) or is an input; the
+  2  wrong use: bad options; OUTPUT exists (--force replaces it) or is an input; the
      output failed; drgn is older than 0.1
   3  the target could not be read
 """
@@ -79,9 +79,10 @@ exit status:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the script's options."""
     p = new_parser("vmcore_slice.py", _DESCRIPTION, _EPILOG)
+    p.usage = "%(prog)s [-h] [OPTION ...] [DUMP [SYMBOLS ...]] OUTPUT"
     p.add_argument(
         "slice",
-        metavar="FILE",
+        metavar="OUTPUT",
         nargs="?",
         help="where to write it; compressed by xz if the name ends in .xz",
     )
@@ -93,12 +94,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--force",
         action="store_true",
-        help="replace FILE if it exists; never an input file",
+        help="replace OUTPUT if it exists; never an input file",
     )
     p.add_argument(
         "--list",
         action="store_true",
-        help="write nothing: print every name, path and address in the slice FILE",
+        help="write nothing: print every name, path and address in the slice that is "
+        "named instead of OUTPUT",
     )
     p.add_argument(
         "--without-names",
@@ -141,7 +143,9 @@ def _write(taken: Slice, path: str, inputs: Sequence[str], force: bool) -> str:
 
 def _list(path: str, args: argparse.Namespace) -> int:
     if args.core or args.qemu or args.without_names:
-        raise UsageError("--list reads FILE: leave out -c, --qemu and --without-names")
+        raise UsageError(
+            "--list reads a slice: leave out -c, --qemu and --without-names"
+        )
     with tempfile.TemporaryFile(prefix="drgn-veth-", suffix=".core") as plain:
         if path.endswith(".xz"):
             try:
