@@ -17,12 +17,13 @@ from typing import IO, Callable, Optional
 from drgn import Program
 
 from ..core.errors import reason
+from ..core.names import LEFT_OUT
 from ..model import unreadable_in
 from ..render.escape import for_terminal
 from ..snapshot import UnreadTargetError
 from . import opening
 from .damage import unread, warn_of_part
-from .disclosed import disclosed
+from .disclosed import KINDS, disclosed
 from .files import is_dump, take_files
 from .options import add_target_options, new_parser
 from .output import check_output, is_replaced, replacing, write_output
@@ -157,11 +158,11 @@ def _list(path: str, args: argparse.Namespace) -> int:
             path = f"/proc/self/fd/{plain.fileno()}"
         args.core = path
         prog = opening.open_target(None, args)
-        lines = {
-            f"{what:10} {for_terminal(text)}\n"
-            for what, text in disclosed(prog, opening.take(prog, traffic=True))
-        }
-    write_output("".join(sorted(lines)), None, [args.slice])
+        found = disclosed(prog, opening.take(prog, traffic=True))
+    lines = sorted({f"{what:10} {for_terminal(text)}\n" for what, text in found})
+    there = {what for what, _ in found}
+    lines += [f"{name}: none\n" for what, name in KINDS.items() if what not in there]
+    write_output("".join(lines), None, [args.slice])
     return EXIT_OK
 
 
@@ -215,9 +216,12 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
             f"cannot write to {tempfile.gettempdir()}: {e.strerror}; set TMPDIR to "
             "a directory with room for the uncompressed slice"
         ) from None
-    missing = sum(1 for _ in unreadable_in(taken.snapshot))
+    reasons = [why for _, why in unreadable_in(taken.snapshot)]
+    missing = len(reasons) - reasons.count(LEFT_OUT)
     if missing:
         warn(f"{missing} values could not be read; they are missing from the slice too")
+    if missing < len(reasons):
+        warn(f"{len(reasons) - missing} values left out (--without-names)")
     said = (
         f"{args.slice}: {size}, {len(taken.snapshot.devices)} devices in "
         f"{len(taken.snapshot.namespaces)} namespaces, "
