@@ -13,7 +13,7 @@ from ..analysis.attach.question import Answer
 from ..analysis.chains import chains_above
 from ..analysis.shown import End, Shown
 from ..core.english import plural
-from ..model import BridgePort, Device, DeviceRef
+from ..model import BridgePort, Device, DeviceRef, XdpProgram
 from . import native, words
 from .grid import Column, grid
 from .style import PLAIN, Style
@@ -85,7 +85,7 @@ def _facts(
         *(mark, netns, who, words.state(end), words.cell(end.mtu), f"{rx}/{tx}"),
         ", ".join(words.xdp(end) + words.af_xdp(end)) or _NONE,
         steered or _NONE,
-        native.answer(answers.get(end.net_device)),
+        _native(end, answers.get(end.net_device)),
     )
 
 
@@ -107,9 +107,19 @@ def _state_paint(style: Style) -> Callable[[str], str]:
     return paint
 
 
+_NO_FAULT = ("ok", f"EBUSY{KEEP}", words.UNKNOWN)
+
+
+def _native(end: Device, given: Optional[Answer]) -> str:
+    said = native.answer(given)
+    # That its native program runs already is no fault: the blank tells the paint.
+    runs = isinstance(end.xdp.driver, XdpProgram)
+    return f"{said}{KEEP}" if said == "EBUSY" and runs else said
+
+
 def _native_paint(style: Style) -> Callable[[str], str]:
     def paint(line: str) -> str:
-        return line if line in ("ok", words.UNKNOWN) else style.paint(line, "red")
+        return line if line in _NO_FAULT else style.paint(line, "red")
 
     return paint
 
