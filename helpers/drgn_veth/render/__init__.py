@@ -41,6 +41,7 @@ __all__ = (
     "style",
     "table",
     "tree",
+    "whose",
     "width",
     "words",
     "xdp",
