@@ -7,7 +7,7 @@ from drgn_veth.analysis.diagnose import diagnose
 from drgn_veth.analysis.netns_names import FilterError
 from drgn_veth.analysis.rules import RULES_BY_ID
 from drgn_veth.analysis.shown import marks, of_rules, shown
-from drgn_veth.model import AfXdpSocket, Snapshot, Veth
+from drgn_veth.model import AfXdpSocket, RpsQueue, Snapshot, Veth
 import pytest
 
 from tests.support.snapshots import (
@@ -80,14 +80,16 @@ def test_the_worst_come_first() -> None:
 
 
 def test_single_devices() -> None:
-    """Those with a program, those with a finding, those that a filter matches."""
+    """Those with a program, a mask or a finding, and those that a filter matches."""
     plain = BR0._replace(ifindex=10, net_device=10)
     for other in (
         BR0._replace(**generic()),
         BR0._replace(xdp=NO_XDP._replace(driver=BAD)),
+        BR0._replace(rps=(RpsQueue(0, (1,), None),)),
         BR0._replace(matched=True),
     ):
         seen = shown(pair(None, None, other, plain), ())
+        assert seen.others == 1
         assert [[end.name for end in row] for row in seen.rows] == [
             ["veth0", "eth0"],
             ["br0"],

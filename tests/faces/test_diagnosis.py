@@ -125,10 +125,12 @@ def test_one_device(report: Any, capsys: pytest.CaptureFixture[str]) -> None:
         *("            veth0 (host)", "peer eth0 (pod1)", "RX queues   2 of 2"),
         "XDP         generic p, id 7, tag 0000000000000000",
         *("\ndefault     as driver: ", "\ngeneric     EBUSY: "),
-        *("\ndriver      EEXIST: ", "\noffload     EINVAL: "),
+        "\ndriver      all 3 have to be mended, in this order:\n            EEXIST: ",
+        "\noffload     EINVAL: ",
         "\n            then ENOSPC: No space left on device: ",
         "namespace host 4026531840",
-        "namespace pod1 4026532281\n  mounts: /run/netns/",
+        "namespace pod1 4026532281\n",
+        "\n  mounted at\n    /run/netns/",
     ):
         assert part in screen
     # The answers say why native XDP is refused.
@@ -160,8 +162,8 @@ def test_a_large_node_is_a_page(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) < 130
     assert lines[1].startswith("10,000 veth pairs and 3 other devices in 10,001 name")
-    (left,) = (line for line in lines if line.startswith("  not shown: "))
-    assert " plain pairs" in left
+    pairs, others = (line for line in lines if line.startswith("  not shown: "))
+    assert " plain pairs" in pairs and "3 devices without pair" in others
     assert report(node(200), "--all-pairs") == 0
     lines = capsys.readouterr().out.splitlines()
     assert sum(" veth" in line for line in lines) >= 200

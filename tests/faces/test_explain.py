@@ -3,6 +3,7 @@
 
 import json
 from pathlib import Path
+import re
 from typing import Any
 
 from drgn_veth.analysis.explain.topics import errnos
@@ -136,13 +137,15 @@ def test_devices_are_those_of_xdp_attach(
     for error, places in wanted.items():
         text = said(capsys, error, prog=recorded.prog)
         number = len(places)
-        assert f" would give it on {number} device{'s' * (number > 1)}: " in text
-        if number <= 12:
+        now = re.search(r" ([0-9]+) devices? would get it now: ", text)
+        rest = re.search(r"; for offload, ([0-9]+) (?:more|devices?) would", text)
+        assert sum(int(one[1]) for one in (now, rest) if one) == number
+        if not rest and number <= 12:
             for place in places:
                 device = devices[place]
                 assert f"{device.name} ({device.netns_label})" in text
     for error in errnos().keys() - wanted.keys():
-        assert " on no device" in said(capsys, error, prog=recorded.prog)
+        assert " no device would get it now" in said(capsys, error, prog=recorded.prog)
 
 
 def test_a_rule_names_the_devices(
@@ -160,7 +163,7 @@ def test_a_rule_names_the_devices(
     text = said(capsys, "xdp-native-queues", "--device", "lo", prog=recorded.prog)
     assert text.endswith("this rule finds no device here.")
     both = said(capsys, "ENOSPC", "xdp-native-queues", prog=recorded.prog)
-    assert "would give it on 3 devices: " in both and "finds 4 devices: " in both
+    assert "3 devices would get it now: " in both and "finds 4 devices: " in both
 
 
 def test_a_device_that_meets_it_later(
@@ -169,8 +172,8 @@ def test_a_device_that_meets_it_later(
     recorded = recorded_core("6.12-zoo")
     monkeypatch.setattr(opening, "take", lambda prog, traffic=False: recorded.snapshot)
     text = said(capsys, "ENOSPC", "--device", "veth_xxx0", prog=recorded.prog)
-    later = ", and on 1 once another refusal is mended: veth_xxx0 (host)."
-    assert f"would give it on no device{later}" in text
+    later = "; 1 device is refused earlier and would get it next: veth_xxx0 (host)."
+    assert f"no device would get it now{later}" in text
 
 
 def test_filters_choose_devices(

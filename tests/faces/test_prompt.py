@@ -128,13 +128,13 @@ def test_rps_of_what_is_sent(prog: Program) -> None:
     """As the rule rps-queue-out-of-range counts: 33 of 48."""
     printed, _ = shown(prog, "rps veth_yyy0")
     lines = [line.strip() for line in printed.splitlines()]
-    assert [line for line in lines if line.startswith("sends")] == [
-        "sends tx0-14: as rx0-13 of peer veth_xxx0 (host:7): RPS to CPUs 0-3",
-        "sends tx15-47: no RPS: peer veth_xxx0 (host:7) has only 14 RX queues",
+    assert [line for line in lines if line.startswith("what it sends")] == [
+        "what it sends on tx0-14 is steered by rx0-13 of peer veth_xxx0 (host): RPS to",
+        "what it sends on tx15-47 is not steered: peer veth_xxx0 (host) has only 14 RX",
     ]
     printed, _ = shown(prog, "rps veth_xxx0")
-    assert printed.endswith("  sends: no RPS at peer veth_yyy0 (host:6)\n")
-    assert printed.count("sends") == 1
+    assert printed.endswith("not steered: no RPS at peer veth_yyy0 (host)\n")
+    assert printed.count("it sends") == 1
 
 
 @every_command

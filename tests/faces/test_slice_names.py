@@ -9,6 +9,7 @@ from typing import Any
 from drgn import Program
 from drgn_veth.btf import use_btf
 from drgn_veth.core.unreadable import Unreadable
+from drgn_veth.faces.disclosed import KINDS
 from drgn_veth.faces.slice import Slice, check_slice, slice_target
 from drgn_veth.model import Device, DeviceRef, Snapshot
 from drgn_veth.render.escape import for_terminal
@@ -106,8 +107,15 @@ def test_list(whole: Snapshot, tmp_path: Path, packed: bool) -> None:
     path = core.packed if packed else core.core
     done = run_warm(SLICE_SCRIPT, "--list", str(path))
     assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
+    there, none = done.stdout.splitlines(), []
+    while there[-1].endswith(": none"):
+        none.append(there.pop())
+    lines = there
     assert lines == sorted(set(lines))
+    kinds = {line.split(None, 1)[0] for line in lines}
+    assert sorted(none) == sorted(
+        f"{KINDS[what]}: none" for what in KINDS.keys() - kinds
+    )
     told = {tuple(line.split(None, 1)) for line in lines}
     for device in whole.devices:
         name = for_terminal(device.name) if isinstance(device.name, str) else None

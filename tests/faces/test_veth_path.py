@@ -45,7 +45,10 @@ def test_table(ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
     assert ran("veth_yyy0", "--queue", "20") == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "veth_yyy0 (host) sends on TX queue 20 -> veth_xxx0 (host)" in printed
-    assert "RPS skipped: queue index 19 >= 14 real RX queues (get_rps_cpu)" in printed
+    skipped = "queue index 19 (TX queue - 1) >= 14 real RX queues (get_rps_cpu)"
+    assert f"RPS skipped: {skipped}" in printed
+    # Which queue it is was asked for.
+    assert "a socket keeps" not in printed
 
 
 def test_json(ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:

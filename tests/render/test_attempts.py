@@ -190,3 +190,23 @@ def test_who_blocks() -> None:
     assert max(map(len, line.splitlines())) <= 60
     (line,) = blocked(Unreadable("gone"))
     assert line.endswith("rtnl_mutex: gone\n")
+
+
+def test_what_has_to_be_mended_in_which_order() -> None:
+    """Where one refusal stands behind another, and only there."""
+    text = of_one(named("veth_xxx0"))
+    assert text.count("both have to be mended, in this order:\n") == 1
+    order, then = text.index("both have to be"), text.index("then ENOSPC")
+    assert order < then
+    assert "have to be mended" not in of_one(named("q24b"))
+    # Two slaves get the same answer.
+    assert "both have to be mended" in of_one(named("bond_zoo"))
+    assert "the kernel's source says" in text
+
+
+def test_a_detach_says_what_is_true_of_a_detach() -> None:
+    predictor, device = Predictor(zoo()), named("veth_xxx0")
+    answers = predictor.answers(device, "detach", ("generic",), ("netlink",), (False,))
+    ((*_, answer),) = answers
+    assert answer.errno == 0
+    assert answer.because == "generic mode never refuses a detach"

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Explanations on a screen."""
 
+import re
+
 from drgn_veth.analysis.attach.predictor import Predictor
 from drgn_veth.analysis.explain.checks import CHECKS
 from drgn_veth.analysis.explain.met import Undecided, met, undecided
@@ -46,7 +48,7 @@ def test_the_seed() -> None:
     text = words(topic(find_topic("ENOSPC")))
     for part in (
         "ENOSPC (28): No space left on device",
-        "1 check on the path of an XDP attach gives it.",
+        "One check in the kernel returns it.",
         "Native XDP on a veth needs real RX queues >= the peer's real TX queues.",
         "no mode: that means driver mode if the driver has ndo_bpf",
         "ip link set dev DEVICE xdpgeneric obj FILE",
@@ -55,27 +57,34 @@ def test_the_seed() -> None:
         assert part in text
     text = words(topic(find_topic("ENOSPC"), here=here("6.12-zoo")))
     for part in (
-        "On 6.12.0, attaching a new program would give it on 3 devices: q24b (host), ",
-        "on 3 devices: q24b (host), q24a (host), onea (host), and on 1 more once ",
-        "and on 1 more once another refusal is mended: veth_xxx0 (host).",
+        "On 6.12.0, 3 devices would get it now: q24b (host), q24a (host), onea (host)",
+        "; 1 other is refused earlier and would get it next: veth_xxx0 (host).",
         "all since v5.9; 6.12.0 has it",
         "q24b (host): default, driver q24b has only 2 real RX queues, but its",
         "its peer q24a has 4 real TX queues $ ethtool -L q24a tx 2 generic mode would",
         "generic mode would be accepted: xdpgeneric",
-        "1 device would meet it once another refusal is mended veth_xxx0 (host): ",
+        "1 device is refused earlier and would meet it next veth_xxx0 (host): ",
         "veth_xxx0 (host): default, driver, after EEXIST veth_xxx0 has only 14 real",
     ):
         assert part in text
 
 
+def test_offload_is_counted_apart() -> None:
+    text = words(topic(find_topic("EINVAL"), here=here("6.12-zoo")))
+    assert re.search(
+        "no device would get it now; for offload, [0-9]+ devices would", text
+    )
+    assert re.search("[0-9]+ devices here meet it now, for offload", text)
+
+
 def test_a_part_of_a_message() -> None:
     text = words(topic(find_topic("Peer MTU"), here=here("6.12-zoo")))
     later = "m3507a (host), m9000b (host), m9000a (host)."
-    more = f", and on 3 more once another refusal is mended: {later}"
-    assert f"would say it on 1 device: m3507b (host){more}" in text
+    more = f"; 3 others are refused earlier and would get it next: {later}"
+    assert f"1 device would get it now: m3507b (host){more}" in text
     assert "default, driver without fragments" in text
     text = words(topic(find_topic("peer is detached"), here=here("6.12-zoo")))
-    assert "would say it on no device." in text
+    assert "no device would get it now." in text
 
 
 def test_checks_that_nobody_meets_are_told_in_short() -> None:

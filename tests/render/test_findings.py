@@ -371,12 +371,12 @@ def test_a_leaked_namespace() -> None:
     """Who holds it and the way in; on the screen of each of its devices."""
     file, nobody = Holder("fd", 236, "holds fd", 7), Holder("fd")
     socket = Holder("socket", 238, "holds socket", 9)
-    way, none = "way in: nsenter --net=/proc/236/fd/7", "way in: none; /proc has no"
+    way, none = "way in: nsenter --net=/proc/236/fd/7", "way in: none; no open file"
     for holders, held_by, said in (
         ((file,), "pid 236 (holds fd), fd 7", way),
         ((socket, file), f"{_SOCKET}; pid 236 (holds fd), fd 7", way),
         ((socket,), _SOCKET, none),
-        ((nobody,), "a file that no process has open", none),
+        ((nobody,), f"a file that no process has open {_IN_FLIGHT}", none),
     ):
         whole = held(holders=holders, holder_count=len(holders))
         flight = device(POD, 2, "to_flight", kind=None)
@@ -386,10 +386,47 @@ def test_a_leaked_namespace() -> None:
         text = " ".join(devices_in_full([flight], whole, found).split())
         assert "note[netns-leaked] lo (" in text and said in text
         assert f"compared: held by {held_by} way in" in text
-        assert text.endswith(f" held by: {held_by}")
+        assert f" held by: {held_by} to_flight" in text
         for width in WIDTHS:
             style = Style(width)
             assert_fits(devices_in_full([flight], whole, found, style), width)
 
 
+_IN_FLIGHT = "(perhaps in flight in a Unix socket)"
 _SOCKET = "pid 238 (holds socket), fd 9"
+
+
+def _fixed(effect: str, name: str, label: str = "host") -> Finding:
+    finding = one("xdp-peer-mtu")
+    ref = finding.device and finding.device._replace(name=name, label=label)
+    inum = HOST if label == "host" else int(label[3:])
+    return finding._replace(
+        device=ref and ref._replace(netns=inum), fix=(f"{name}",), fix_effect=effect
+    )
+
+
+def test_what_the_fixes_of_many_devices_do() -> None:
+    """To all devices that their commands touch."""
+
+    def said(*group: Finding) -> str:
+        return " ".join(noted(group).split())
+
+    both = "lowers the MTU of a and of b"
+    assert "the fix lowers the MTU of a and b: fix:" in said(
+        _fixed(both, "a"), _fixed(both, "b")
+    )
+    assert "the fix lowers the MTU of a, b, c and d: fix:" in said(
+        _fixed(both, "a"), _fixed("lowers the MTU of c and of d", "c")
+    )
+    # A name alone is in the namespace of its finding.
+    assert "the fix lowers the MTU of a (pod1), b (host) and a (pod2): fix:" in said(
+        _fixed("lowers the MTU of a and of b (netns host)", "a", "pod1"),
+        _fixed("lowers the MTU of a and of b (netns host)", "a", "pod2"),
+    )
+    number = 20
+    many = [_fixed(f"lowers the MTU of v{i}", f"v{i}") for i in range(number)]
+    assert "of v0, v1, v2, v3, v4, v5, v6, v7 and 12 more: fix:" in said(*many)
+    others = [_fixed(f"removes {i}", f"v{i}") for i in range(number)]
+    text = said(_fixed(both, "a")._replace(fix_effect=None), *others)
+    assert "the fix for v0 (host) removes 0; for v1 (host) removes 1; " in text
+    assert "; for 15 more: --rule xdp-peer-mtu: fix:" in text

@@ -71,12 +71,12 @@ def test_maps_are_cut() -> None:
     assert lines == [
         *(
             "devmap to\\x1b#3, 100 of 4096 entries",
-            "[1] to (4026531840:9), program #77",
+            "[1] to (4026531840), program #77",
         ),
         *("[?] ?, program #?", "and 98 more"),
         *("cpumap #4, 1 of 4 entries", "[0] CPU 0, qsize ?"),
         "xskmap x#5, ? of 4 entries",
-        "[0] AF_XDP to (4026531840:9) queue 2, dp\\x1b (pid 321)",
+        "[0] AF_XDP to (4026531840) queue 2, dp\\x1b (pid 321)",
         "xskmap lost#6: ?",
     ]
 

@@ -35,11 +35,14 @@ def test_each_fact_once() -> None:
     )
     whole = whole._replace(namespaces=(held, pod))
     _, *rows = netns.table(whole, Style(120))
-    first, second = rows
-    assert [row.split("  ")[0] for row in rows] == ["host", "docker:9f86d081884c"]
+    first, second, below = rows
+    assert [row.split("  ")[0] for row in (first, second)] == [
+        *("host", "docker:9f86d081884c")
+    ]
+    assert below == "    host name web"
     assert [row.split()[2:] for row in (first, second)] == [
-        ["1", "fd:", "12(holds)", "fd", "3", "-", "-"],
-        ["1", "7(nginx)", "bbbbbbbbbbbb", "web"],
+        ["1", "fd:", "12(holds)", "fd", "3", "-"],
+        ["1", "7(nginx)", "bbbbbbbbbbbb"],
     ]
     assert f"docker:9f86d081884c,{POD},,web,1,," in netns.csv(whole)
     assert csv.devices(whole)

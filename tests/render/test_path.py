@@ -56,7 +56,7 @@ def test_of_the_story() -> None:
     text = path(path_of(_story()))
     assert " ".join(text.split()).startswith(" ".join(STORY.split()))
     assert text.count("XDP_TX") == 1  # What may happen is told once.
-    assert "tx 15-47" in text and "queue index 14-46 >= 14" in text
+    assert "tx 15-47" in text and "queue index 14-46 (TX queue - 1) >= 14" in text
     assert text.splitlines()[-1] == (
         "then      stack     IP stack of pod1 (deliver_skb)"
     )

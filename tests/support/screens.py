@@ -33,7 +33,8 @@ def columns(line: str) -> int:
 def assert_fits(screen: str, width: int) -> None:
     """See that no line is too wide, and that none has what a terminal interprets."""
     for line in screen.splitlines():
-        assert columns(line) <= width, line
+        # A path is not broken, so that it can be copied.
+        assert columns(line) <= width or line.startswith("    /"), line
         assert _COLOR.sub("", line).isprintable()
         assert line == line.rstrip()
 

@@ -10,7 +10,9 @@ from ..model import Holder
 __all__ = ("NO_WAY_IN", "kinds", "way_in", "who")
 
 #: Why no command enters it.
-NO_WAY_IN = "/proc has no file of it that a process has open"
+NO_WAY_IN = "no open file under /proc leads into it"
+
+_IN_FLIGHT = "(perhaps in flight in a Unix socket)"
 
 _KINDS = (
     ("fd", "open file of it", "open files of it"),
@@ -23,15 +25,15 @@ def who(holder: Holder) -> str:
     """
     Return who holds it, and by which descriptor.
 
-    >>> who(Holder("fd", 236, "holds fd", 7)), who(Holder("fd"))
-    ('pid 236 (holds fd), fd 7', 'a file that no process has open')
+    >>> who(Holder("fd", 236, "holds fd", 7)), who(Holder("kernel"))
+    ('pid 236 (holds fd), fd 7', 'the kernel')
     """
     if isinstance(holder.pid, Unreadable) or isinstance(holder.fd, Unreadable):
         return "?"
     if holder.pid is None:
         return {
-            "fd": "a file that no process has open",
-            "socket": "a socket that no process has open",
+            "fd": f"a file that no process has open {_IN_FLIGHT}",
+            "socket": f"a socket that no process has open {_IN_FLIGHT}",
         }.get(holder.kind, "the kernel")
     name = "?" if isinstance(holder.comm, Unreadable) else holder.comm
     return f"pid {holder.pid} ({name}), fd {holder.fd}"

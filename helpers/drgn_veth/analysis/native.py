@@ -13,7 +13,7 @@ from typing import NamedTuple, Optional
 
 from ..model import Device, Snapshot
 from .attach.predictor import Predictor, TooOldError
-from .attach.question import DRV, Answer
+from .attach.question import DRV, Answer, errno_name
 
 __all__ = ("Refused", "chain", "native_answers", "refused")
 
@@ -61,8 +61,8 @@ def refused(
     devices: Iterable[Device], answers: Mapping[int, Answer]
 ) -> Sequence[Refused]:
     """
-    Return the refusals and who meets them, those of most devices first; behind them
-    what no driver does, and what has a native program.
+    Return the refusals and who meets them, by errno, and those of most devices first;
+    behind them what no driver does, and what has a native program.
     """
     groups: dict[tuple[int, Optional[str]], list[Device]] = {}
     for device in devices:
@@ -71,4 +71,10 @@ def refused(
             if isinstance(one.errno, int) and one.errno:
                 groups.setdefault((one.errno, one.message), []).append(device)
     found = [Refused(*what, tuple(met)) for what, met in groups.items()]
-    return sorted(found, key=lambda one: (_rank(one.errno), -len(one.devices)))
+    return sorted(
+        found,
+        key=lambda one: (
+            *(_rank(one.errno), errno_name(one.errno)),
+            *(-len(one.devices), one.message or ""),
+        ),
+    )

@@ -22,10 +22,26 @@ from .commands import Commands
 from .limits import can_have_channels, can_have_mtu
 from .names import name_from
 
-__all__ = ("ATTACHES_AGAIN", "Fixes", "Remedy")
+__all__ = ("ATTACHES_AGAIN", "Fixes", "Remedy", "lowers", "lowers_which")
 
 #: The side effect of ``attach_again()``.
 ATTACHES_AGAIN = "detaches the program for a moment and attaches it again"
+
+
+_LOWERS = "lowers the MTU of "
+_AND = " and of "
+
+
+def lowers(names: Sequence[str]) -> str:
+    """Return the side effect of lowering the MTU of devices."""
+    return f"{_LOWERS}{_AND.join(names)}"
+
+
+def lowers_which(effect: str) -> Optional[Sequence[str]]:
+    """Return the devices of :func:`lowers()`, None if a side effect is another one."""
+    if not effect.startswith(_LOWERS) or ", " in effect:
+        return None
+    return effect[len(_LOWERS) :].split(_AND)
 
 
 class Remedy(NamedTuple):
@@ -186,7 +202,7 @@ class Fixes(Commands):
             return Remedy()
         effect = None
         if owner is not None and owner is not device:
-            effect = f"lowers the MTU of all ports of {name_from(owner, device)}"
+            effect = lowers([f"all ports of {name_from(owner, device)}"])
         return Remedy(() if owner is None else self.mtu(owner.ref, mtu), effect)
 
     def lower_both_mtus(
@@ -210,7 +226,7 @@ class Fixes(Commands):
         lowered = self._lowered(device, peer, wanted)
         if lowered == [name_from(peer, device)] and not say_peer:
             return Remedy(commands)
-        return Remedy(commands, f"lowers the MTU of {' and of '.join(lowered)}")
+        return Remedy(commands, lowers(lowered))
 
     def _lowered(self, device: Device, peer: Device, mtu: int) -> list[str]:
         names: list[str] = []

@@ -35,6 +35,7 @@ class Shown(NamedTuple):
     rows: tuple[tuple[End, ...], ...]
     more: int = 0  #: pairs and devices with findings, XDP or RPS that are left out
     plain: int = 0  #: pairs with none of these that are left out
+    others: int = 0  #: devices in no pair with none of these
 
 
 def marks(found: Sequence[Finding]) -> Mapping[int, str]:
@@ -64,6 +65,14 @@ def _has_rps(device: Device) -> bool:
     return isinstance(rps, Unreadable) or any(q.cpus or q.flow_entries for q in rps)
 
 
+def _has_masks(device: Device) -> bool:
+    # As the head counts them.
+    rps = device.rps
+    return not isinstance(rps, Unreadable) and any(
+        isinstance(queue.cpus, tuple) and queue.cpus for queue in rps
+    )
+
+
 def _rank(end: End, worst: Mapping[int, str]) -> int:
     # The lower, the more there is to say.
     severity = worst.get(end.net_device)
@@ -76,10 +85,14 @@ def _rank(end: End, worst: Mapping[int, str]) -> int:
     return 3 if _has_rps(end) else _PLAIN
 
 
-def _rows(kept: Snapshot, worst: Mapping[int, str]) -> list[tuple[End, ...]]:
+def _rows(
+    kept: Snapshot, worst: Mapping[int, str]
+) -> tuple[list[tuple[End, ...]], int]:
+    # The rows, and how many devices in no pair have none.
     by_address = {device.net_device: device for device in kept.devices}
     rows: list[tuple[End, ...]] = []
     ends: set[int] = set()
+    others = 0
     for pair in kept.pairs:
         both = (pair.a, pair.b)
         ends.update(ref.net_device for ref in both)
@@ -88,9 +101,12 @@ def _rows(kept: Snapshot, worst: Mapping[int, str]) -> list[tuple[End, ...]]:
         if device.net_device in ends:
             continue
         told = device.matched or device.net_device in worst
-        if told or _has_program(device) or _has_sockets(device):
+        has = _has_program(device) or _has_sockets(device) or _has_masks(device)
+        if told or has:
             rows.append((device,))
-    return rows
+        else:
+            others += 1
+    return rows, others
 
 
 def all_of(kept: Snapshot) -> Shown:
@@ -103,16 +119,16 @@ def shown(
 ) -> Shown:
     """
     Return the pairs, and the devices in no pair that have a program, an AF_XDP socket,
-    an error or a warning, or that a filter matches.
+    an RPS mask, an error or a warning, or that a filter matches.
 
     :param found: The findings on them
     :param most: Rows, one for each device. If there are more, only those with findings,
         XDP or RPS are shown, worst first; None: no limit
     """
     worst = marks(found)
-    rows = _rows(kept, worst)
+    rows, others = _rows(kept, worst)
     if most is None or sum(map(len, rows)) <= most:
-        return Shown(tuple(rows))
+        return Shown(tuple(rows), others=others)
     ranks = [min(_rank(end, worst) for end in row) for row in rows]
     room = most
     chosen: set[int] = set()
@@ -122,7 +138,8 @@ def shown(
             break
         chosen.add(i)
     left = Counter(ranks[i] == _PLAIN for i in range(len(rows)) if i not in chosen)
-    return Shown(tuple(rows[i] for i in sorted(chosen)), left[False], left[True])
+    there = tuple(rows[i] for i in sorted(chosen))
+    return Shown(there, left[False], left[True], others)
 
 
 def _label(device: Device) -> str:

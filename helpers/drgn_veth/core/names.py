@@ -11,7 +11,10 @@ from drgn import Program
 
 from .errors import WalkError
 
-__all__ = ("are_names_left_out", "check_names", "leave_names_out")
+__all__ = ("LEFT_OUT", "are_names_left_out", "check_names", "leave_names_out")
+
+#: Why such a name is missing.
+LEFT_OUT = "names are left out"
 
 _KEY = "drgn_veth.without_names"
 
@@ -36,4 +39,4 @@ def check_names(prog: Program) -> None:
     :raises WalkError: if it is to be left out
     """
     if are_names_left_out(prog):
-        raise WalkError("names are left out")
+        raise WalkError(LEFT_OUT)

@@ -76,8 +76,8 @@ def parser() -> argparse.ArgumentParser:
         "words",
         metavar="A B [DEVICE ...]",
         nargs="*",
-        help="what to compare, the older one first; and only devices with this name or "
-        "altname, or a shell pattern of them",
+        help="what to compare: A is before, or the first node; and only devices with "
+        "this name or altname, or a shell pattern of them",
     )
     p.add_argument(
         "--live",
@@ -110,6 +110,11 @@ def parser() -> argparse.ArgumentParser:
         choices=("table", "json"),
         default="table",
         help="table (the default) for people; json, see docs/compare.md",
+    )
+    output.add_argument(
+        "--all",
+        action="store_true",
+        help="list everything in the table, however long it gets",
     )
     add_color_option(output)
     add_output_options(output)
@@ -197,7 +202,7 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     if args.format == "json":
         text = compare_json.render(found, sources)
     else:
-        text = table(found, sources, style, args.notes)
+        text = table(found, sources, style, args.notes, args.all)
     write_output(text, args.output, inputs)
     _warn_of_filters(sides, reports)
     return EXIT_FOUND if args.check and found.differ else EXIT_OK

@@ -27,7 +27,23 @@ from ..model import (
 from ..readers.cgroup import Cgroups
 from ..readers.task import Tasks
 
-__all__ = ("disclosed",)
+__all__ = ("KINDS", "disclosed")
+
+#: What there may be: a kind, and how several of it are called.
+KINDS = {
+    "address": "addresses",
+    "alias": "aliases",
+    "cgroup": "cgroups",
+    "container": "containers",
+    "device": "device names",
+    "host": "host names",
+    "map": "map names",
+    "namespace": "namespace names",
+    "path": "paths",
+    "pod": "pods",
+    "process": "process names",
+    "program": "program names",
+}
 
 
 def _texts(*values: object) -> Iterator[str]:

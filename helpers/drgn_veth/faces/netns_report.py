@@ -99,8 +99,8 @@ def add_options(p: argparse.ArgumentParser) -> None:
         choices=("table", "json", "csv"),
         default="table",
         help="table (the default) for people; json, the document of the report; "
-        "csv for spreadsheets: a cell that one would run, as it begins with = + - @, a "
-        "tab or a line end, gets a single quote in front",
+        "csv for spreadsheets: a cell that one would take for a formula, as it begins "
+        "with = + - @, a tab or a line end, gets a single quote in front",
     )
     add_color_option(output)
     add_output_options(output)

@@ -156,7 +156,7 @@ def add_finding_options(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--notes",
         action="store_true",
-        help="also notes: findings that matter only if you want what they are about",
+        help="also notes: worth knowing, but nothing is broken by it now",
     )
 
 

@@ -26,8 +26,8 @@ def add_then_option(parser: argparse.ArgumentParser) -> None:
         metavar="QUESTION",
         action="append",
         dest="questions",
-        help="ask this instead, and after it the next --then, of what there is once "
-        "the ones before are granted: attach [MODE] [frags] [link]; detach [MODE]; "
+        help="ask about a sequence of changes; each is judged as if those before it "
+        "had succeeded: attach [MODE] [frags] [link]; detach [MODE]; "
         "channels rx N tx N combined N; mtu N; enslave NAME, new bond, new bridge or "
         "none; netns NAME [ifindex N]; bind queue N [copy] [zerocopy]; devmap [hash] "
         "[max N] [key N] [program devmap]. With peer before it, it is about the peer",

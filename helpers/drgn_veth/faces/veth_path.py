@@ -61,8 +61,9 @@ in the table:
   QUEUES       queues with the same steps; "all" and "then" are steps of all queues
   STEP         what is decided, in the kernel's order
   (function)   the kernel function that decides
-  or else:     what the state alone cannot tell: what a program returns, which port a
+  or:          what the state alone cannot tell: what a program returns, which port a
                bridge chooses
+  also:        what happens as well
 
 exit status:
   0  the path was printed, even if some values could not be read

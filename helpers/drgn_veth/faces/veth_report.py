@@ -67,6 +67,7 @@ on the screen:
   NETNS        label of the network namespace; above the table, the labels have the
                inode numbers, which readlink /proc/PID/ns/net shows
   DEVICE       the second end of a pair is below the first; < br0: a port of br0
+  eth0 (pod1:2)  with --all: the device with ifindex 2 in namespace pod1
   RX/TX        queues that the device uses
   XDP          mode (generic, driver, offload), name#id of the program; "link" if
                a BPF link holds it, "frags" if it supports multi-buffer packets
@@ -78,8 +79,8 @@ on the screen:
 findings:
   error        something is broken now
   warning      it will hurt the traffic that is set up now
-  note         it matters if you want what it is about, such as native XDP; --notes and
-               --rule show them; "info" in the JSON
+  note         worth knowing; nothing is broken by it now; --notes and --rule show
+               them; "info" in the JSON
   undecided    a value could not be read, or is not in any dump; counted separately
   fix          a command for a shell on the host; "the fix ..." above it names side
                effects
@@ -130,7 +131,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
     rules.add_argument(
         "--notes",
         action="store_true",
-        help="also show notes: what matters only for a feature that is not in use yet",
+        help="also show notes: worth knowing, but nothing is broken by it now",
     )
     add_rule_option(
         rules,
@@ -157,9 +158,9 @@ def add_options(p: argparse.ArgumentParser) -> None:
         choices=("table", "json", "csv", *PICTURES),
         default="table",
         help="table (the default) for people; json, see docs/json.md; csv for "
-        "spreadsheets: a cell that one would run, as it begins with = + - @, a tab or "
-        "a line end, gets a single quote in front; html: a page with a picture; svg: "
-        "the picture alone; dot: for Graphviz",
+        "spreadsheets: a cell that one would take for a formula, as it begins with "
+        "= + - @, a tab or a line end, gets a single quote in front; html: a page "
+        "with a picture; svg: the picture alone; dot: for Graphviz",
     )
     add_color_option(output)
     add_output_options(output)

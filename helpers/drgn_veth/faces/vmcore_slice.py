@@ -17,12 +17,13 @@ from typing import IO, Callable, Optional
 from drgn import Program
 
 from ..core.errors import reason
+from ..core.names import LEFT_OUT
 from ..model import unreadable_in
 from ..render.escape import for_terminal
 from ..snapshot import UnreadTargetError
 from . import opening
 from .damage import unread, warn_of_part
-from .disclosed import disclosed
+from .disclosed import KINDS, disclosed
 from .files import is_dump, take_files
 from .options import add_target_options, new_parser
 from .output import check_output, is_replaced, replacing, write_output
@@ -64,13 +65,13 @@ what is in it, byte for byte and nothing else:
   addresses)
 
 what is not in it:
-  memory of user processes; packets, but how many waited in each queue; other
-  sockets; keys; the kernel's log; instructions of BPF programs that are not attached
-  for XDP; contents of other maps; routes; anything else on the same pages
+  memory of user processes; packets (only their number in each queue); other sockets;
+  keys; the kernel's log; instructions of BPF programs that are not attached for XDP;
+  contents of other maps; routes; anything else on the same pages
 
 exit status:
   0  the slice was written, and gives the same report as the target
-  2  wrong use: bad options; FILE exists (--force replaces it) or is an input; the
+  2  wrong use: bad options; OUTPUT exists (--force replaces it) or is an input; the
      output failed; drgn is older than 0.1
   3  the target could not be read
 """
@@ -79,9 +80,10 @@ exit status:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the script's options."""
     p = new_parser("vmcore_slice.py", _DESCRIPTION, _EPILOG)
+    p.usage = "%(prog)s [-h] [OPTION ...] [DUMP [SYMBOLS ...]] OUTPUT"
     p.add_argument(
         "slice",
-        metavar="FILE",
+        metavar="OUTPUT",
         nargs="?",
         help="where to write it; compressed by xz if the name ends in .xz",
     )
@@ -93,12 +95,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--force",
         action="store_true",
-        help="replace FILE if it exists; never an input file",
+        help="replace OUTPUT if it exists; never an input file",
     )
     p.add_argument(
         "--list",
         action="store_true",
-        help="write nothing: print every name, path and address in the slice FILE",
+        help="write nothing: print every name, path and address in the slice that is "
+        "named instead of OUTPUT",
     )
     p.add_argument(
         "--without-names",
@@ -141,7 +144,9 @@ def _write(taken: Slice, path: str, inputs: Sequence[str], force: bool) -> str:
 
 def _list(path: str, args: argparse.Namespace) -> int:
     if args.core or args.qemu or args.without_names:
-        raise UsageError("--list reads FILE: leave out -c, --qemu and --without-names")
+        raise UsageError(
+            "--list reads a slice: leave out -c, --qemu and --without-names"
+        )
     with tempfile.TemporaryFile(prefix="drgn-veth-", suffix=".core") as plain:
         if path.endswith(".xz"):
             try:
@@ -153,11 +158,11 @@ def _list(path: str, args: argparse.Namespace) -> int:
             path = f"/proc/self/fd/{plain.fileno()}"
         args.core = path
         prog = opening.open_target(None, args)
-        lines = {
-            f"{what:10} {for_terminal(text)}\n"
-            for what, text in disclosed(prog, opening.take(prog, traffic=True))
-        }
-    write_output("".join(sorted(lines)), None, [args.slice])
+        found = disclosed(prog, opening.take(prog, traffic=True))
+    lines = sorted({f"{what:10} {for_terminal(text)}\n" for what, text in found})
+    there = {what for what, _ in found}
+    lines += [f"{name}: none\n" for what, name in KINDS.items() if what not in there]
+    write_output("".join(lines), None, [args.slice])
     return EXIT_OK
 
 
@@ -211,9 +216,12 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
             f"cannot write to {tempfile.gettempdir()}: {e.strerror}; set TMPDIR to "
             "a directory with room for the uncompressed slice"
         ) from None
-    missing = sum(1 for _ in unreadable_in(taken.snapshot))
+    reasons = [why for _, why in unreadable_in(taken.snapshot)]
+    missing = len(reasons) - reasons.count(LEFT_OUT)
     if missing:
         warn(f"{missing} values could not be read; they are missing from the slice too")
+    if missing < len(reasons):
+        warn(f"{len(reasons) - missing} values left out (--without-names)")
     said = (
         f"{args.slice}: {size}, {len(taken.snapshot.devices)} devices in "
         f"{len(taken.snapshot.namespaces)} namespaces, "

@@ -83,8 +83,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--failing",
         action="store_true",
-        help="of all, only devices where the kernel refuses an attach in default or "
-        "generic mode, or in the mode that --mode names",
+        help="with --all: only devices where the kernel refuses an attach in default "
+        "or generic mode, or in the mode that --mode names",
     )
     only = p.add_argument_group(
         "filters", "They choose among devices of the same name; alone, they choose all."

@@ -42,6 +42,7 @@ __all__ = (
     "style",
     "table",
     "tree",
+    "whose",
     "width",
     "words",
     "xdp",

@@ -11,7 +11,7 @@ from ..model import Device
 from . import words
 from .style import Style
 
-__all__ = ("Attempt", "outcome", "painted", "same_ways")
+__all__ = ("Attempt", "outcome", "painted", "same_ways", "to_mend")
 
 
 class Attempt(NamedTuple):
@@ -37,6 +37,14 @@ def outcome(answer: Answer) -> str:
             return " or ".join(dict.fromkeys(outcome(one) for one in answer.either))
         return "up to the driver"
     return errno_name(errno) if errno else "ok"
+
+
+def to_mend(number: int) -> list[str]:
+    """Return a line that says how many refusals come in a row, none of only one."""
+    if number < 2:
+        return []
+    what = "both" if number == 2 else f"all {number}"
+    return [f"{what} have to be mended, in this order:"]
 
 
 def painted(text: str, word: str, style: Style) -> str:

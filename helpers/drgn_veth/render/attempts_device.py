@@ -17,7 +17,7 @@ from ..analysis.attach.question import Answer
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Task
 from . import words
-from .attempts import Attempt, outcome, painted, same_ways
+from .attempts import Attempt, outcome, painted, same_ways, to_mend
 from .escape import for_terminal
 from .style import PLAIN, Style
 from .width import wrap
@@ -48,8 +48,14 @@ def _message(answer: Answer, by_netlink: bool) -> Optional[str]:
     text = f'"{answer.message}"'
     if any(one.message is None for one in answer.either):
         text += " or no message"
+    if by_netlink:
+        return text
     # The kernel does not return it over a link.
-    return text if by_netlink else f"(not returned: {text})"
+    return f"no message by a link; the kernel's source says {text}"
+
+
+def _in_a_row(answer: Answer) -> int:
+    return 1 if answer.then is None else 1 + _in_a_row(answer.then)
 
 
 def _why(answer: Answer) -> list[str]:
@@ -134,7 +140,8 @@ def _answer(
     yield f"{mode_word}{blank}{painted(rest.lstrip(), word, style)}"
     yield from head[1:]
     message = _message(answer, any(attempt.via == "netlink" for attempt in same))
-    texts = [*([message] if message is not None else []), *_why(answer)]
+    texts = [*([message] if message is not None else []), *to_mend(_in_a_row(answer))]
+    texts += _why(answer)
     if way_out is not None and _is_native_refusal(mode, answer):
         texts += _way_out(way_out)
     if same[0].below and answer.errno != 0:

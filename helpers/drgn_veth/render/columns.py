@@ -134,10 +134,17 @@ def _below(device: Device) -> list[str]:
     return [f"on {words.cell(lower.name)}" for lower in lowers]
 
 
+def _numbered(ref: Maybe[Optional[DeviceRef]]) -> str:
+    # With the ifindex: programs read these cells, too.
+    if ref is None or isinstance(ref, Unreadable):
+        return words.cell(ref)
+    return f"{words.cell(ref.name)} ({words.netns(ref)}:{words.cell(ref.ifindex)})"
+
+
 def _refs(refs: Maybe[tuple[DeviceRef, ...]]) -> str:
     if isinstance(refs, Unreadable):
         return words.UNKNOWN
-    return "; ".join(map(words.reference, refs))
+    return "; ".join(map(_numbered, refs))
 
 
 def _registration(device: Device) -> list[str]:
@@ -188,11 +195,11 @@ COLUMNS: Sequence[Column] = (
     Column("mac", lambda d: words.cell(d.mac)),
     Column("qdisc", lambda d: words.cell(d.qdisc)),
     Column("addresses", lambda d: _joined(d.addresses)),
-    Column("master", lambda d: words.reference(d.master)),
+    Column("master", lambda d: _numbered(d.master)),
     Column("bridge_port", words.bridge_port),
     Column("lowers", lambda d: _refs(d.lowers), WHO, _below),
     Column("uppers", lambda d: _refs(d.uppers)),
-    Column("peer", lambda d: words.reference(d.peer), PEER),
+    Column("peer", lambda d: _numbered(d.peer), PEER),
     Column(
         *("rx_real", lambda d: words.cell(d.queues.rx.real), QUEUES),
         lambda d: [f"rx {words.queue_count(d.queues.rx)}"],

@@ -9,6 +9,7 @@ the same happened are one entry.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+import sys
 from typing import NamedTuple, Optional
 
 from ..analysis.compare.records import (
@@ -31,10 +32,18 @@ from .words import cell
 
 __all__ = ("Source", "table")
 
-_MOST_NAMES = 5  # of devices to which the same happened
-_MOST_ENTRIES = 40  # of a namespace
-_MOST_NAMESPACES = 100
 _COLORS = {"+": "green", "-": "red", "~": "yellow"}
+
+
+class _Most(NamedTuple):
+    # What a table lists at most.
+    names: int  # of devices to which the same happened
+    entries: int  # of a namespace
+    namespaces: int
+
+
+_FEW = _Most(5, 40, 100)
+_ALL = _Most(sys.maxsize, sys.maxsize, sys.maxsize)
 
 
 class Source(NamedTuple):
@@ -64,9 +73,9 @@ def _marked(text: str, mark: str, style: Style, indent: int) -> list[str]:
     return [start + painted + first[len(start) + len(mark) :], *others]
 
 
-def _names(names: Sequence[Maybe[str]]) -> str:
-    shown = ", ".join(map(cell, names[:_MOST_NAMES]))
-    more = len(names) - _MOST_NAMES
+def _names(names: Sequence[Maybe[str]], most: int) -> str:
+    shown = ", ".join(map(cell, names[:most]))
+    more = len(names) - most
     return f"{shown} and {more} more" if more > 0 else shown
 
 
@@ -133,7 +142,7 @@ class _Group:
                     entries.append((entry, alike[key]))
         return entries
 
-    def lines(self, label: str, style: Style) -> Iterator[str]:
+    def lines(self, label: str, style: Style, most: _Most) -> Iterator[str]:
         """Yield the lines of the namespace."""
         changes = [one for one in self.namespaces if one.change == CHANGED]
         for one in self.namespaces:
@@ -142,7 +151,7 @@ class _Group:
                 text = (
                     f"namespace {cell(label)} with {count(len(one.devices), 'device')}"
                 )
-                text += f": {_names(one.devices)}" if one.devices else ""
+                text += f": {_names(one.devices, most.names)}" if one.devices else ""
                 yield from _marked(text, mark, style, 0)
         if len(changes) == len(self.namespaces):
             for line in wrap(cell(label) or "?", style.width):
@@ -152,19 +161,19 @@ class _Group:
             body = [(words.key_words(c.key), words.change(c)) for c in one.changes]
             yield from _pairs(body, style, 6)
         entries = self._folded()
-        if len(entries) > _MOST_ENTRIES:
+        if len(entries) > most.entries:
             entries.sort(key=lambda entry: entry[0].mark != "~")
-        for entry, names in entries[:_MOST_ENTRIES]:
-            text = _names(names)  # type: ignore[arg-type]
+        for entry, names in entries[: most.entries]:
+            text = _names(names, most.names)  # type: ignore[arg-type]
             if entry.head:
                 text += f"  {entry.head}"
             yield from _marked(text, entry.mark, style, 2)
             yield from _pairs(entry.body, style, 6)
             for finding in entry.findings:
                 yield from _finding_lines(finding, style, 6)
-        more = sum(len(names) for _, names in entries[_MOST_ENTRIES:])
+        more = sum(len(names) for _, names in entries[most.entries :])
         if more:
-            text = f"and {count(more, 'device')} more: --format json, or name some"
+            text = f"and {count(more, 'device')} more: --all, or name some"
             yield from _lines(text, style, 2, 4)
 
 
@@ -269,13 +278,16 @@ def table(
     sources: tuple[Source, Source],
     style: Style = PLAIN,
     notes: bool = False,
+    everything: bool = False,
 ) -> str:
     """
     Return a comparison as text, no wider than the screen.
 
-    :param sources: Of the older and of the newer report
+    :param sources: Of the report before and of the one after
     :param notes: Whether to show findings that are only notes
+    :param everything: Whether to list all, however much that is
     """
+    most = _ALL if everything else _FEW
     shown = [one for one in comparison.findings if notes or one.severity != INFO]
     parts = [list(_head(comparison, sources, style))]
     kernel = [(words.key_words(c.key), words.change(c)) for c in comparison.target]
@@ -287,11 +299,11 @@ def table(
             lines += _finding_lines(finding, style, 2)
         parts.append(lines)
     groups = _groups(comparison, shown)
-    for label in list(groups)[:_MOST_NAMESPACES]:
-        parts.append(list(groups[label].lines(label, style)))
-    more = len(groups) - _MOST_NAMESPACES
+    for label in list(groups)[: most.namespaces]:
+        parts.append(list(groups[label].lines(label, style, most)))
+    more = len(groups) - most.namespaces
     if more > 0:
-        text = f"and {count(more, 'namespace')} more: --format json, or --netns NETNS"
+        text = f"and {count(more, 'namespace')} more: --all, or --netns NETNS"
         parts.append(_lines(text, style, 0, 2))
     end = _lines(
         _totals(comparison, len(comparison.findings) - len(shown)), style, 0, 2

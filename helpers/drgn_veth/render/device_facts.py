@@ -22,6 +22,7 @@ from ..model import (
     XDP_MODES,
     Device,
     Holder,
+    Namespace,
     QueueCount,
     Snapshot,
     XdpLink,
@@ -43,6 +44,9 @@ class Known:
 
     def __init__(self, whole: Snapshot) -> None:
         self.devices = {device.net_device: device for device in whole.devices}
+        self.namespaces: dict[Maybe[int], Namespace] = {
+            namespace.inum: namespace for namespace in whole.namespaces
+        }
         self.links = {link.id: link for link in whole.links}
         self.reached = maps.Reached(whole)
 

@@ -38,6 +38,7 @@ _MOST_CHECKS = 3
 _MOST = 12  # devices that are shown with their numbers
 _MOST_NAMES = 60  # and that are named
 _WIDEST_RULE = 88
+_OFFLOAD = ("offload",)
 
 
 class Here(NamedTuple):
@@ -160,11 +161,14 @@ def _devices(found: Sequence[Met], style: Style) -> Iterator[str]:
     later = [one for one in found if one.after]
     there = len({id(one.device) for one in now})
     text = f"{count(there, 'device')} here meet{'s' * (there == 1)} it now"
+    if all(one.modes == _OFFLOAD for one in now):
+        text += ", for offload"
     yield from _fact("devices", text if there else "none here meets it now", style)
     yield from _shown(now, style)
     if later:
         there = len({id(one.device) for one in later})
-        text = f"{count(there, 'device')} would meet it once another refusal is mended"
+        verb = "is" if there == 1 else "are"
+        text = f"{count(there, 'device')} {verb} refused earlier and would meet it next"
         yield from _fact("", text, style)
         yield from _shown(later, style)
 
@@ -210,31 +214,42 @@ def _summary(topic: Topic, here: Optional[Here]) -> str:
             "another one may return any errno."
         )
     number = len(topic.checks)
-    one = number == 1
     what = "it" if topic.errno is not None else "this message"
-    text = (
-        f"{count(number, 'check')} on the path of an XDP attach "
-        f"{'gives' if one else 'give'} {what}."
-    )
+    text = f"{number} checks in the kernel return {what}."
+    if number == 1:
+        text = f"One check in the kernel returns {what}."
     if here is None:
         return text
     if here.kernel is None:
         return f"{text} (in general; {here.name} is older than v5.9: it differs)"
     mine = [one for one in here.met if one.check in topic.checks]
-    now = [one for one in mine if not one.after]
+    return f"{text} On {for_terminal(here.name)}, {_would_get(mine)}."
+
+
+def _others(number: int) -> str:
+    return f"{number} {'other is' if number == 1 else 'others are'}"
+
+
+def _would_get(mine: Sequence[Met]) -> str:
+    # Nobody asks for offload unless the network card is made for it.
+    asked = [one for one in mine if one.modes != _OFFLOAD]
+    now = [one for one in asked if not one.after]
     there = {id(one.device) for one in now}
-    later = [one for one in mine if id(one.device) not in there]
-    does = "give" if topic.errno is not None else "say"
-    text = f"{text} On {for_terminal(here.name)}, attaching a new program would {does} "
+    later = [one for one in asked if id(one.device) not in there]
+    text = "no device would get it now"
     if now:
-        text += f"it on {count(len(there), 'device')}: {_names(now, _MOST)}"
-    else:
-        text += "it on no device"
+        text = f"{count(len(there), 'device')} would get it now: {_names(now, _MOST)}"
+    seen = there | {id(one.device) for one in later}
     if later:
-        more = len({id(one.device) for one in later})
-        text += f", and on {more}{' more' * bool(now)} once another refusal is mended: "
+        more = _others(len(seen) - len(there)) if now else count(len(seen), "device")
+        more = more if now else f"{more} {'is' if len(seen) == 1 else 'are'}"
+        text += f"; {more} refused earlier and would get it next: "
         text += _names(later, _MOST)
-    return f"{text}."
+    rest = {id(m.device) for m in mine if m.modes == _OFFLOAD and not m.after} - there
+    if rest:
+        more = f"{len(rest)} more" if now else count(len(rest), "device")
+        text += f"; for offload, {more} would"
+    return text
 
 
 _IN_SHORT = (
@@ -250,6 +265,7 @@ def _sorted(
         return topic.checks, ()
     there = {one.check.key for one in here.met}
     in_full = [check for check in topic.checks if check.key in there]
+    in_full.sort(key=lambda check: check.modes == _OFFLOAD)
     return in_full, [check for check in topic.checks if check.key not in there]
 
 
@@ -344,8 +360,14 @@ def index(style: Style = PLAIN) -> str:
         first = f"  {name.ljust(wide)}  "
         lines += wrap(text, style.width, first, " " * len(first))
     for severity in SEVERITIES:
+        # A rule has the severity of its worst findings.
+        less = [f"{word}s" for word in map(severity_word, SEVERITIES)]
+        del less[: SEVERITIES.index(severity) + 1]
         what = f"rules that find {severity_word(severity)}s"
-        lines += ["", style.paint(what, "bold")]
+        what += f", or {' or '.join(less)} where less is at stake" if less else ""
+        lines.append("")
+        for line in wrap(what, style.width, rest="  "):
+            lines.append(style.paint(line, "bold"))
         for rule in RULES:
             if rule.severity == severity:
                 text = f"{rule.id}: {rule.title}"

@@ -14,6 +14,7 @@ from typing import (
 )
 
 from ..analysis.held import NO_WAY_IN
+from ..analysis.remedies import lowers, lowers_which
 from ..analysis.rules.finding import (
     INFO,
     WAY_IN,
@@ -40,6 +41,7 @@ _INDENT = "  "
 _APART = 3
 _NAMES = 5
 _COMMANDS = 5
+_LOWERED = 8  # names of devices
 _LOOP = 1000  # characters of a command for many
 _REASONS = 10
 
@@ -150,6 +152,45 @@ def _whole(finding: Finding, style: Style, evidence: bool = False) -> Iterator[s
     yield from _cure(finding, style)
 
 
+def _lowered(group: Sequence[Finding]) -> Sequence[str]:
+    # Of which devices the fixes lower the MTU, none if some do something else.
+    one_place = len({f.device.netns for f in group if f.device is not None}) == 1
+    found: dict[str, None] = {}
+    for finding in group:
+        which = lowers_which(finding.fix_effect or "")
+        if which is None or finding.device is None:
+            return ()
+        for name in which:
+            # A name without a namespace is in that of the finding.
+            if not one_place and not name.endswith(")"):
+                name += f" ({words.netns(finding.device)})"
+            found[name.replace(" (netns ", " (")] = None
+    return list(found)
+
+
+def _listed(texts: Sequence[str], most: int) -> str:
+    if len(texts) > most:
+        return f"{', '.join(texts[:most])} and {len(texts) - most:,} more"
+    *some, last = texts
+    return f"{', '.join(some)} and {last}" if some else last
+
+
+def _effect(group: Sequence[Finding]) -> str:
+    # What the commands for many devices do besides, on all of them.
+    lowered = _lowered(group)
+    if lowered:
+        return f"the fix {lowers([_listed(lowered, _LOWERED)])}"
+    effects = {finding.fix_effect for finding in group}
+    if len(effects) == 1:
+        (effect,) = effects
+        return "" if effect is None else f"the fix {effect}"
+    said = [f for f in group if f.fix_effect is not None]
+    each = [f"for {_device(f.device)} {f.fix_effect}" for f in said[:_NAMES]]
+    more = len(said) - len(each)
+    rest = f"; for {more:,} more: --rule {group[0].rule}" if more > 0 else ""
+    return f"the fix {'; '.join(each)}{rest}"
+
+
 def _many(group: Sequence[Finding], style: Style) -> Iterator[str]:
     # One entry for many devices: the first names, what the first says, one command.
     first = group[0]
@@ -167,10 +208,9 @@ def _many(group: Sequence[Finding], style: Style) -> Iterator[str]:
     commands = list(dict.fromkeys(text for f in group for text in f.fix))
     if not commands:
         return
-    effects = list(dict.fromkeys(f.fix_effect for f in group if f.fix))
-    if effects[0] is not None:
-        whose = "" if len(effects) == 1 else f" for {_device(first.device)}"
-        yield from _wrapped(f"the fix{whose} {effects[0]}:", style)
+    effect = _effect([finding for finding in group if finding.fix])
+    if effect:
+        yield from _wrapped(f"{effect}:", style)
     one = combined(commands)
     if one is not None and len(one) <= _LOOP:
         yield from _commands((one,), f"{_INDENT}fix: ", style)

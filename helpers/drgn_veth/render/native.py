@@ -74,6 +74,7 @@ def refused(groups: Sequence[Refused], style: Style = PLAIN) -> list[str]:
         return []
     indent = 2 + max(len(errno_name(group.errno)) for group in groups) + 2
     lines = [style.paint("native XDP would be refused", "bold")]
+    some_more = False
     for group in groups:
         name = errno_name(group.errno)
         said = wrap(
@@ -83,7 +84,12 @@ def refused(groups: Sequence[Refused], style: Style = PLAIN) -> list[str]:
         lines.append(f"  {style.paint(f'{name:<{indent - 2}}', 'red')}{first}")
         lines += said[1:]
         who = [style.shown(_name(device)) for device in group.devices]
-        lines.append(" " * indent + names(who, style.width - indent, style.ellipsis))
-    said_by = f"why, and what to do about it: {style.calls.attach} DEVICE"
-    lines += wrap(said_by, style.width, "  ", "    ")
+        listed = names(who, style.width - indent, style.ellipsis)
+        some_more |= listed.endswith(" more")
+        lines.append(" " * indent + listed)
+    said_by = [f"why, and what to do about it: {style.calls.attach} DEVICE"]
+    if some_more:
+        said_by.append(f"all: {style.calls.attach} --all --failing --mode driver")
+    for text in said_by:
+        lines += wrap(text, style.width, "  ", "    ")
     return lines

@@ -6,7 +6,7 @@ Network namespaces
 The table and the CSV file of ``netns_report.py``: a row for each namespace.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Callable, NamedTuple, Optional, TypeVar
 
 from ..analysis.held import NO_WAY_IN, way_in, who
@@ -85,8 +85,7 @@ def _mounted(namespace: Namespace) -> Sequence[str]:
 
 def _users(namespace: Namespace) -> Sequence[str]:
     # What holds a namespace is looked for only where no process is and no mount.
-    users = (*_tasks(namespace), *_holders(namespace, _holder_in_words))
-    return users or _mounted(namespace)
+    return (*_tasks(namespace), *_holders(namespace, _holder_in_words))
 
 
 def _named_host(namespace: Namespace) -> Sequence[str]:
@@ -138,6 +137,14 @@ def _label(namespace: Namespace) -> Sequence[str]:
     return [label, "(dying)"] if namespace.dying else [label]
 
 
+def _below(namespace: Namespace) -> Iterator[str]:
+    # What no column has room for.
+    for name in filter(None, _named_host(namespace)):
+        yield f"host name {name}"
+    if not _users(namespace):
+        yield from _mounted(namespace)
+
+
 def _others(namespace: Namespace) -> Sequence[str]:
     # What --container takes, of those that the label does not name.
     return _each(
@@ -154,13 +161,16 @@ _SCREEN: Sequence[tuple[str, int, int, _Lines]] = (
     ("DEVICES", 7, 7, lambda n: [words.cell(n.device_count)]),
     ("TASKS, HOLDERS", 10, 13, _users),
     ("OTHER CONTAINERS", 8, 12, _others),
-    ("HOST NAME", 5, 5, _named_host),
 )
+#: Stands in a row where the lines below the row before it go; it is of the private use
+#: area, which for_terminal() escapes.
+_PLACE = "\ue001"
 
 
 def table(snapshot: Snapshot, style: Style = PLAIN) -> list[str]:
     """
-    Return the lines of a table with a row for each namespace; without columns that have
+    Return the lines of a table with a row for each namespace, and below it its host
+    name, and where it is mounted if nothing else keeps it; without columns that have
     nothing.
     """
     if not snapshot.namespaces:  # Damage: init_net itself is on no list.
@@ -174,8 +184,20 @@ def table(snapshot: Snapshot, style: Style = PLAIN) -> list[str]:
     for header, narrow, least, _ in map(_SCREEN.__getitem__, used):
         least = least if style.width >= PLAIN.width else narrow
         columns.append(grid.Column(header, least, is_cut=True, indent="  "))
-    rows = [[row[i] or "-" for i in used] for row in cells]
-    return grid.grid(columns, rows, style)
+    rows = []
+    for row in cells:
+        rows.append([row[i] or "-" for i in used])
+        rows.append([_PLACE, *[""] * (len(used) - 1)])
+    below = map(_below, snapshot.namespaces)
+    lines: list[str] = []
+    for line in grid.grid(columns, rows, style):
+        if line.rstrip() != _PLACE:
+            lines.append(line)
+            continue
+        for text in next(below):
+            # Paths are there to be copied.
+            lines.append(f"    {style.shown(text)}")
+    return lines
 
 
 def ways_in(snapshot: Snapshot, style: Style = PLAIN) -> list[str]:

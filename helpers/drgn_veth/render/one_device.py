@@ -3,8 +3,8 @@
 One device in full
 ------------------
 
-Both ends of its pair side by side, what the kernel would answer to an XDP attach, what
-is wrong, and who is in its namespace.
+Whose it is, both ends of its pair side by side, what the kernel would answer to an XDP
+attach, and what is wrong.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -12,27 +12,25 @@ from typing import Optional
 
 from ..analysis.attach.predictor import MODES, Predictor, TooOldError
 from ..analysis.attach.question import DRV, Answer
-from ..analysis.held import who
 from ..analysis.native import chain
 from ..analysis.rules.finding import INFO, Finding
 from ..analysis.rules.leaked import ABOUT_NAMESPACES
 from ..core.unreadable import Maybe, Unreadable
-from ..model import Container, Device, DeviceRef, Namespace, NetTask, Snapshot
+from ..model import Device, DeviceRef, Snapshot
 from . import findings, head, native, words
-from .attempts import outcome
+from .attempts import outcome, to_mend
 from .commands import command
 from .device_facts import FACTS, Known
 from .escape import for_terminal
 from .grid import Column, grid
 from .report import joined
 from .style import PLAIN, Style
+from .whose import whose
 from .width import wrap
 
 __all__ = ("devices_in_full",)
 
 _LABEL = 12
-_MOST_TASKS = 10
-_MOST_CONTAINERS = 8
 
 
 def _name(device: Device) -> str:
@@ -76,9 +74,13 @@ def _told(answer: Answer) -> str:
 
 def _answer(mode: str, answer: Answer, style: Style) -> Iterator[str]:
     indent = " " * _LABEL
+    first = f"{mode:<{_LABEL}}"
+    for line in to_mend(len(chain(answer))):
+        yield f"{first}{line}"
+        first = indent
     for i, one in enumerate(chain(answer)):
         told = style.shown(_told(one))
-        start = f"{mode:<{_LABEL}}" if not i else f"{indent}then "
+        start = f"{indent}then " if i else first
         lines = wrap(told, style.width, start, indent)
         name = outcome(one)
         colour = "green" if name == "ok" else "red"
@@ -114,65 +116,6 @@ def _answers(device: Device, predictor: Predictor, style: Style) -> list[str]:
     return lines
 
 
-def _task(task: NetTask) -> str:
-    thread = "" if task.thread is None else f", thread {words.cell(task.thread)}"
-    return f"{words.cell(task.comm)} (pid {words.cell(task.pid)}{thread})"
-
-
-def _container(container: Container) -> str:
-    pod = "" if container.pod is None else f", pod {words.cell(container.pod)}"
-    return f"{words.cell(container.label)}{pod}: {words.cell(container.cgroup)}"
-
-
-def _held_by(namespace: Namespace) -> Iterator[str]:
-    # As the rule says it; looked for only without a process and a mount.
-    holders = namespace.holders
-    if isinstance(holders, Unreadable):
-        yield f"  held by: {words.UNKNOWN}"
-    elif holders:
-        count = namespace.holder_count
-        rest = count - len(holders) if isinstance(count, int) else 0
-        more = f"; and {rest:,} more" if rest > 0 else ""
-        yield f"  held by: {'; '.join(words.cell(who(one)) for one in holders)}{more}"
-
-
-def _namespace(namespace: Namespace, style: Style) -> list[str]:
-    lines = [f"namespace {head.namespace(namespace)}"]
-    for label, paths in (("names", namespace.names), ("mounts", namespace.mounts)):
-        if isinstance(paths, Unreadable):
-            lines.append(f"  {label}: {words.UNKNOWN}")
-        elif paths and label == "mounts":
-            lines.append(f"  mounts: {', '.join(map(words.cell, paths))}")
-    tasks = namespace.tasks
-    if isinstance(tasks, Unreadable):
-        lines.append(f"  processes: {words.UNKNOWN}")
-    elif tasks:
-        shown = ", ".join(map(_task, tasks[:_MOST_TASKS]))
-        count = namespace.task_count
-        most = len(tasks[:_MOST_TASKS])
-        more = isinstance(count, int) and count > most
-        rest = f" and {count - most:,} more" if isinstance(count, int) and more else ""
-        lines.append(f"  processes: {shown}{rest}")
-    elif tasks == ():
-        lines.append("  no process is in it")
-    lines += _held_by(namespace)
-    containers = namespace.containers
-    if isinstance(containers, Unreadable):
-        lines.append(f"  containers: {words.UNKNOWN}")
-    known = containers if isinstance(containers, tuple) else ()
-    for container in known[:_MOST_CONTAINERS]:
-        lines.append(f"  container {_container(container)}")
-    if known[_MOST_CONTAINERS:]:
-        lines.append(f"  and {len(known) - _MOST_CONTAINERS:,} more containers")
-    return [
-        part
-        for line in lines
-        for part in wrap(
-            style.shown(line.lstrip()), style.width, "  " * line.startswith(" "), "    "
-        )
-    ]
-
-
 def _is_said(
     finding: Finding, device: Device, refusals: set[tuple[str, Optional[str]]]
 ) -> bool:
@@ -196,7 +139,6 @@ def _is_about(
 
 def _one(
     device: Device,
-    whole: Snapshot,
     known: Known,
     predictor: Optional[Predictor],
     found: Sequence[Finding],
@@ -204,6 +146,10 @@ def _one(
 ) -> Iterator[list[str]]:
     peer = device.peer
     other = known.devices.get(peer.net_device) if isinstance(peer, DeviceRef) else None
+    yield list(whose(_name(device), known.namespaces.get(device.netns), style))
+    if other is not None and other.netns != device.netns:
+        name = f"peer {_name(other)}"
+        yield list(whose(name, known.namespaces.get(other.netns), style))
     yield _facts(device, other, known, style)
     if predictor is not None:
         yield _answers(device, predictor, style)
@@ -216,9 +162,6 @@ def _one(
         refusals = {(outcome(one), one.message) for one in chain(answer)}
         mine = [f for f in mine if not _is_said(f, device, refusals)]
     yield findings.in_full(mine, style) or ["no findings, no notes"]
-    for namespace in whole.namespaces:
-        if namespace.inum in places:
-            yield _namespace(namespace, style)
 
 
 def devices_in_full(
@@ -241,5 +184,5 @@ def devices_in_full(
     except TooOldError as e:
         parts.append(wrap(f"no answers to an XDP attach: {e}", style.width))
     for device in devices:
-        parts += _one(device, whole, known, predictor, found, style)
+        parts += _one(device, known, predictor, found, style)
     return joined(parts)

@@ -13,7 +13,7 @@ from ..analysis.attach.question import Answer
 from ..analysis.chains import chains_above
 from ..analysis.shown import End, Shown
 from ..core.english import plural
-from ..model import BridgePort, Device, DeviceRef
+from ..model import BridgePort, Device, DeviceRef, XdpProgram
 from . import native, words
 from .grid import Column, grid
 from .style import PLAIN, Style
@@ -85,7 +85,7 @@ def _facts(
         *(mark, netns, who, words.state(end), words.cell(end.mtu), f"{rx}/{tx}"),
         ", ".join(words.xdp(end) + words.af_xdp(end)) or _NONE,
         steered or _NONE,
-        native.answer(answers.get(end.net_device)),
+        _native(end, answers.get(end.net_device)),
     )
 
 
@@ -107,9 +107,19 @@ def _state_paint(style: Style) -> Callable[[str], str]:
     return paint
 
 
+_NO_FAULT = ("ok", f"EBUSY{KEEP}", words.UNKNOWN)
+
+
+def _native(end: Device, given: Optional[Answer]) -> str:
+    said = native.answer(given)
+    # That its native program runs already is no fault: the blank tells the paint.
+    runs = isinstance(end.xdp.driver, XdpProgram)
+    return f"{said}{KEEP}" if said == "EBUSY" and runs else said
+
+
 def _native_paint(style: Style) -> Callable[[str], str]:
     def paint(line: str) -> str:
-        return line if line in ("ok", words.UNKNOWN) else style.paint(line, "red")
+        return line if line in _NO_FAULT else style.paint(line, "red")
 
     return paint
 
@@ -190,7 +200,7 @@ def _without_constants(table: _Table, style: Style) -> tuple[_Table, list[str]]:
     }
     kept = [i for i in range(len(columns)) if i not in same]
     said = [
-        f"no {columns[i].header}"
+        ", ".join(f"no {what}" for what in columns[i].header.split(", "))
         if text == _NONE
         else _SAID[columns[i].header].format(text)
         for i, text in same.items()
@@ -204,10 +214,13 @@ def _left_out(shown: Shown, style: Style) -> list[str]:
         parts.append(f"{shown.more:,} more with findings, XDP or RPS")
     if shown.plain:
         parts.append(f"{shown.plain:,} plain {plural('pair', shown.plain)}")
-    if not parts:
-        return []
-    line = f"not shown: {' and '.join(parts)}; --all-pairs shows them"
-    return wrap(line, style.width, "  ", "    ")
+    said = (
+        [f"not shown: {' and '.join(parts)}; --all-pairs shows them"] if parts else []
+    )
+    if shown.others:
+        number = f"{shown.others:,} {plural('device', shown.others)}"
+        said.append(f"not shown: {number} without pair, XDP and RPS; --all shows them")
+    return [line for one in said for line in wrap(one, style.width, "  ", "    ")]
 
 
 def pairs(

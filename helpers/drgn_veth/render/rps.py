@@ -73,16 +73,16 @@ def _sent(sent: Sent) -> Iterator[str]:
     peer = words.reference(sent.peer.ref)
     queues, masks = sent.rx_queues, sent.peer.rps
     if queues == ():
-        yield f"sends: no RPS at peer {peer}"
+        yield f"what it sends is not steered: no RPS at peer {peer}"
         return
     if isinstance(queues, Unreadable) or isinstance(masks, Unreadable):
         missing = queues if isinstance(queues, Unreadable) else masks
         assert isinstance(missing, Unreadable)
-        yield f"sends tx{words.UNKNOWN}: {words.cell(str(missing.reason))}"
+        yield f"what it sends, unknown: {words.cell(str(missing.reason))}"
         return
     real = sent.peer.queues.rx.real
     there = words.UNKNOWN if isinstance(real, Unreadable) else count(real, "RX queue")
-    skipped = f"no RPS: peer {peer} has only {there}"
+    skipped = f"is not steered: peer {peer} has only {there}"
     said = {queue.queue: _rx(queue) for queue in masks}
     runs: list[tuple[str, list[int], set[int]]] = []
     for tx, rx in enumerate(queues):
@@ -93,8 +93,10 @@ def _sent(sent: Sent) -> Iterator[str]:
         if rx is not None:
             runs[-1][2].add(rx)
     for text, txs, rxs in runs:
-        taken = f"as rx{number_list(sorted(rxs))} of peer {peer}: " if rxs else ""
-        yield f"sends tx{number_list(txs)}: {taken}{text}"
+        if rxs:
+            taken = f"rx{number_list(sorted(rxs))} of peer {peer}"
+            text = f"is steered by {taken}: {text}"
+        yield f"what it sends on tx{number_list(txs)} {text}"
 
 
 def _device(device: Device, sent: Optional[Sent], style: Style) -> Iterator[str]:

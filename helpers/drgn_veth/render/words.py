@@ -91,12 +91,16 @@ def reference(ref: Maybe[Optional[DeviceRef]]) -> str:
     """
     Return how another device refers to one: by its name and namespace.
 
-    >>> reference(DeviceRef(4026532309, 7, "eth0", 0xFFFF888000000000, label="pod1"))
-    'eth0 (pod1:7)'
+    >>> eth0 = DeviceRef(4026532309, 7, "eth0", 0xFFFF888000000000, label="pod1")
+    >>> reference(eth0), reference(eth0._replace(name=Unreadable("gone")))
+    ('eth0 (pod1)', '? (pod1, ifindex 7)')
     """
     if ref is None or isinstance(ref, Unreadable):
         return cell(ref)
-    return f"{cell(ref.name)} ({netns(ref)}:{cell(ref.ifindex)})"
+    # Names are unique among the devices of a namespace that are on its list.
+    known = isinstance(ref.name, str) and ref.name and ref.off_list is None
+    number = "" if known else f", ifindex {cell(ref.ifindex)}"
+    return f"{cell(ref.name)} ({netns(ref)}{number})"
 
 
 def vlan(device: Device) -> str:

@@ -136,3 +136,13 @@ def test_what_is_wrong_with_a_document(change: Any, why: str) -> None:
     with pytest.raises(DocumentError) as raised:
         compared(document, small())
     assert str(raised.value).startswith(why)
+
+
+def test_everything_is_listed_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = compare_table._Most(1, 1, 1)
+    monkeypatch.setattr(compare_table, "_FEW", most)
+    found = compared(document_of(node(1)), document_of(node(8)))
+    few = compare_table.table(found, SOURCES)
+    assert " more" in few.replace("more, which --notes", "")
+    every = compare_table.table(found, SOURCES, everything=True)
+    assert "veth7" in every and " more" not in every.replace("more, which", "")

@@ -35,7 +35,7 @@ def test_of_the_story() -> None:
     assert step_of(fed, "rps").numbers["index"] == (None, *range(13))
     assert step_of(beside, "rps").numbers["index"] == 13
     assert step_of(skipped, "rps").numbers["index"] == tuple(range(14, 47))
-    assert "queue index 14-46 >= 14" in step_of(skipped, "rps").text
+    assert "queue index 14-46 (TX queue - 1) >= 14" in step_of(skipped, "rps").text
     assert step_of(skipped, "cpu").numbers["cpus"] is None
 
 

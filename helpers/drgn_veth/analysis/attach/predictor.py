@@ -51,6 +51,13 @@ def _unknown(error: CannotTell) -> Answer:
 _Decide = Callable[[Question, Variant], Answer]
 
 
+# Whether it is a detach.
+_GENERIC = {
+    False: "generic mode has no device requirements",
+    True: "generic mode never refuses a detach",
+}
+
+
 def _install(q: Question, variant: Variant) -> Answer:
     refused = first(q, variant.install)
     if refused is None and q.mode != SKB:
@@ -58,7 +65,7 @@ def _install(q: Question, variant: Variant) -> Answer:
     return (
         refused
         or first(q, variant.generic)
-        or q.accepted("generic_xdp_install", "generic mode has no device requirements")
+        or q.accepted("generic_xdp_install", _GENERIC[q.program is None])
     )
 
 

@@ -260,6 +260,9 @@ def steer(trail: Trail, device: Device, backlog: bool) -> None:
         rps(
             "RPS skipped: queue index ",
             Slot("index"),
+            # veth_xmit() leaves the number of the TX queue where get_rps_cpu() expects
+            # that of an RX queue, counted from 1.
+            " (TX queue - 1)" * (device.kind == "veth"),
             f" >= {count(rx, 'real RX queue')}",
             alternatives=(
                 ("also: the kernel warns of it, once per boot",) if rx > 1 else ()

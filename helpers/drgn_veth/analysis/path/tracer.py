@@ -162,6 +162,22 @@ def _unknown(topology: Topology, device: Device, cpu: Optional[int]) -> Trail:
     return trail
 
 
+def _without_others(path: Path) -> Path:
+    # Who asks for one TX queue does not ask which else it may be.
+    flows = tuple(
+        flow._replace(
+            steps=tuple(
+                step._replace(alternatives=())
+                if (step.kind, step.device) == ("xps", path.device)
+                else step
+                for step in flow.steps
+            )
+        )
+        for flow in path.flows
+    )
+    return path._replace(flows=flows)
+
+
 def trace(
     snapshot: Snapshot,
     device: Device,
@@ -188,7 +204,8 @@ def trace(
     followed = Followed(topology, _send_path) if follow else None
     queues = None if queue is None else (queue,)
     if sends:
-        return _send_path(topology, device, queues, cpu, followed)
+        path = _send_path(topology, device, queues, cpu, followed)
+        return path if queue is None else _without_others(path)
     trails = receives(topology, device, queue, cpu)
     flows = _flows(trails, sends=False)
     path = Path(device.ref, flows, _ends(flows), False)

@@ -29,7 +29,7 @@ __all__ = (
 
 ERROR = "error"  # something is broken now
 WARNING = "warning"  # it will hurt the traffic that is set up now
-INFO = "info"  # it matters only for a feature that is not in use yet
+INFO = "info"  # it is worth knowing, but nothing is broken by it now
 
 #: Worst first.
 SEVERITIES = (ERROR, WARNING, INFO)

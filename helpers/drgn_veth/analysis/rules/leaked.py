@@ -68,9 +68,11 @@ RULES: tuple[Rule, ...] = (
             "do not list it. A veth whose peer is in it stays as well."
         ),
         fix=(
-            "Close what holds it: the evidence names the process and the descriptor. A "
-            "program may keep a namespace that way on purpose. To look into it while a "
-            "file of it is open, use `nsenter --net=/proc/PID/fd/N`."
+            "Close what holds it: the evidence names process and descriptor, where a "
+            "process has it. A file that none has may be in flight in a Unix socket: "
+            "it is closed with that, if nobody receives it. A program may keep a "
+            "namespace that way on purpose. To look into it while a process has a file "
+            "of it open, use `nsenter --net=/proc/PID/fd/N`."
         ),
         why=(
             "A network namespace lives as long as it has references. Each nsproxy has "

@@ -32,9 +32,9 @@ RULE` prints what this page says about one rule.
 
 - An **error**: something is broken now. `--check` exits 1 if there is one.
 - A **warning**: something will hurt the traffic that is set up now.
-- A **note** matters only if you plan to use a feature, such as native XDP on a veth
-  that does not run it yet. `--notes` shows all notes, those of one rule as one;
-  `--rule RULE` shows each one of a rule. The JSON calls them `info`.
+- A **note** is worth knowing, but nothing is broken by it now: what would refuse native
+  XDP on a veth that does not run it yet, for one. `--notes` shows all notes, those of
+  one rule as one; `--rule RULE` shows each one of a rule. The JSON calls them `info`.
 
 If a value that a rule needs could not be read, the rule reports a note with the value
 and the reason (`undecided` in the JSON). The screen counts these separately. They do
