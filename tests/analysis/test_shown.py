@@ -85,7 +85,7 @@ def test_single_devices() -> None:
     for other in (
         BR0._replace(**generic()),
         BR0._replace(xdp=NO_XDP._replace(driver=BAD)),
-        BR0._replace(rps=(RpsQueue(0, (1,), None),)),
+        BR0._replace(rps=(RpsQueue(0, (1,), 0),)),
         BR0._replace(matched=True),
     ):
         seen = shown(pair(None, None, other, plain), ())

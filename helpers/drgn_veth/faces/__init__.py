@@ -15,6 +15,7 @@ __all__ = (
     "kcore",
     "kept",
     "netns_report",
+    "of_devices",
     "opening",
     "options",
     "output",

@@ -7,27 +7,17 @@ Where packets were lost.
 """
 
 import argparse
+from collections.abc import Sequence
 from typing import Optional
 
 from drgn import Program
 
+from ..model import Device, Snapshot
 from ..render.drops import drops
-from . import opening
-from .filtering import warn_of_missing
-from .options import (
-    add_color_option,
-    add_device_arguments,
-    add_filter_options,
-    add_output_options,
-    add_target_options,
-    check_format,
-    new_parser,
-    parse,
-)
-from .output import write_output
+from ..render.style import Style
+from . import of_devices
+from .options import check_format, parse
 from .shown import Shown
-from .terminal import style_for
-from .xdp import chosen
 
 __all__ = ("add_options", "main", "parser", "show")
 
@@ -55,30 +45,18 @@ counters:
 A packet can be in two counters: a veth's rx_dropped has the rx_drops of its queues.
 drgn-veth path DEVICE says where packets go, and where they would be lost now. All
 counters are in report --format json.
-
-exit status:
-  0  the report was printed, even if some values could not be read
-  2  wrong use: bad options, a filter that matches nothing, or the output failed
-  3  the target could not be read at all
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the subcommand's options."""
-    p = new_parser("drgn-veth drops", _DESCRIPTION, _EPILOG)
-    add_options(p)
-    add_target_options(p)
-    return p
+    return of_devices.new_report("drops", _DESCRIPTION, _EPILOG, add_options)
 
 
 def add_options(p: argparse.ArgumentParser) -> None:
     """Add the options that do not choose the target."""
-    add_device_arguments(p)
-    only = p.add_argument_group("filters", "Without any, all devices.")
-    add_filter_options(only)
-    output = p.add_argument_group("output")
-    add_color_option(output)
-    add_output_options(output)
+    of_devices.add_options(p, "all devices")
+    of_devices.add_output(p)
 
 
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
@@ -86,15 +64,11 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     return show(prog, parse(parser(), argv)).status
 
 
+def _text(devices: Sequence[Device], snapshot: Snapshot, style: Style) -> str:
+    return "\n".join(drops(devices, snapshot, style))
+
+
 def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     """Do what the options say, and return the devices."""
     check_format("table")
-    style = style_for(args.output, args.color)
-    target, snapshot = opening.opened(prog, args, traffic=True)
-    devices = chosen(target, snapshot, args)
-    if devices is None:
-        devices = snapshot.devices
-    text = "\n".join(drops(devices, snapshot, style))
-    write_output(f"{text}\n", args.output, opening.inputs(target, args))
-    warn_of_missing(snapshot._replace(devices=tuple(devices), namespaces=()))
-    return Shown(devices)
+    return of_devices.show(prog, args, lambda _: True, _text, traffic=True)

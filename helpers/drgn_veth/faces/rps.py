@@ -7,27 +7,18 @@ Where packets of each queue are steered.
 """
 
 import argparse
+from collections.abc import Sequence
 from typing import Optional
 
 from drgn import Program
 
 from ..analysis.rules.sent import sent_queues
+from ..model import Device, Snapshot
 from ..render.rps import queues, steers
-from . import opening
-from .filtering import warn_of_missing
-from .options import (
-    add_color_option,
-    add_device_arguments,
-    add_filter_options,
-    add_output_options,
-    add_target_options,
-    new_parser,
-    parse,
-)
-from .output import write_output
+from ..render.style import Style
+from . import of_devices
+from .options import parse
 from .shown import Shown
-from .terminal import style_for
-from .xdp import chosen
 
 __all__ = ("add_options", "main", "parser", "show")
 
@@ -42,32 +33,18 @@ examples:
   drgn-veth rps -c vmcore veth0 'cali*'
                                    these devices, also those that have none
   drgn-veth rps --netns pod1       a namespace of the running kernel
-
-exit status:
-  0  the report was printed, even if some values could not be read
-  2  wrong use: bad options, a filter that matches nothing, or the output failed
-  3  the target could not be read at all
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the subcommand's options."""
-    p = new_parser("drgn-veth rps", _DESCRIPTION, _EPILOG)
-    add_options(p)
-    add_target_options(p)
-    return p
+    return of_devices.new_report("rps", _DESCRIPTION, _EPILOG, add_options)
 
 
 def add_options(p: argparse.ArgumentParser) -> None:
     """Add the options that do not choose the target."""
-    add_device_arguments(p)
-    only = p.add_argument_group(
-        "filters", "Without any, the devices that have RPS, RFS or XPS."
-    )
-    add_filter_options(only)
-    output = p.add_argument_group("output")
-    add_color_option(output)
-    add_output_options(output)
+    of_devices.add_options(p, "the devices that have RPS, RFS or XPS")
+    of_devices.add_output(p)
 
 
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
@@ -75,17 +52,11 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     return show(prog, parse(parser(), argv)).status
 
 
+def _text(devices: Sequence[Device], snapshot: Snapshot, style: Style) -> str:
+    text = queues(devices, snapshot.target, style, sent_queues(snapshot))
+    return text if devices else f"{text}\nno device has RPS, RFS or XPS"
+
+
 def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     """Do what the options say, and return the devices."""
-    style = style_for(args.output, args.color)
-    target, snapshot = opening.opened(prog, args)
-    devices = chosen(target, snapshot, args)
-    if devices is None:
-        devices = [device for device in snapshot.devices if steers(device)]
-    sent = sent_queues(snapshot)
-    text = queues(devices, snapshot.target, style, sent)
-    if not devices:
-        text += "\nno device has RPS, RFS or XPS"
-    write_output(f"{text}\n", args.output, opening.inputs(target, args))
-    warn_of_missing(snapshot._replace(devices=tuple(devices), namespaces=()))
-    return Shown(devices)
+    return of_devices.show(prog, args, steers, _text)

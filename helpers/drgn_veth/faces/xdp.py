@@ -12,33 +12,24 @@ from typing import Optional
 
 from drgn import Program
 
-from ..analysis import filters
 from ..analysis.attach.alike import answers_alike
 from ..analysis.attach.predictor import MODES, VIAS, Predictor, TooOldError
-from ..analysis.netns_names import FilterError, as_in_snapshot
 from ..model import Device, Snapshot
 from ..render.attempts import Attempt
 from ..render.width import wrap
 from ..render.xdp import carries_xdp, programs
-from . import opening
-from .filtering import wanted, warn_of_missing
+from . import of_devices, opening
+from .filtering import warn_of_missing
 from .options import (
-    add_color_option,
-    add_device_arguments,
-    add_filter_options,
-    add_output_options,
-    add_target_options,
     check_format,
     mode,
-    new_parser,
     parse,
 )
 from .output import write_output
 from .shown import Shown
-from .status import UsageError
 from .terminal import style_for
 
-__all__ = ("add_options", "chosen", "main", "parser", "show")
+__all__ = ("add_options", "main", "parser", "show")
 
 _DESCRIPTION = """\
 Report the XDP programs of devices: which devices have one, in which mode, who holds its
@@ -55,29 +46,17 @@ examples:
 
 drgn-veth attach answers for one attach in detail, and in JSON. A kernel before v5.9
 shows its programs, without answers.
-
-exit status:
-  0  the report was printed, even if some values could not be read
-  2  wrong use: bad options, a filter that matches nothing, or the output failed
-  3  the target could not be read at all
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the subcommand's options."""
-    p = new_parser("drgn-veth xdp", _DESCRIPTION, _EPILOG)
-    add_options(p)
-    add_target_options(p)
-    return p
+    return of_devices.new_report("xdp", _DESCRIPTION, _EPILOG, add_options)
 
 
 def add_options(p: argparse.ArgumentParser) -> None:
     """Add the options that do not choose the target."""
-    add_device_arguments(p)
-    only = p.add_argument_group(
-        "filters", "Without any, the devices that have an XDP program."
-    )
-    add_filter_options(only)
+    of_devices.add_options(p, "the devices that have an XDP program")
     asked = p.add_argument_group("attach")
     asked.add_argument(
         "--mode",
@@ -91,27 +70,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
         action="store_true",
         help="answers for a program that supports fragments (section xdp.frags)",
     )
-    output = p.add_argument_group("output")
-    add_color_option(output)
-    add_output_options(output)
-
-
-def chosen(
-    prog: Program, snapshot: Snapshot, args: argparse.Namespace
-) -> Optional[Sequence[Device]]:
-    """
-    Return the devices that the filters match, None if there are none.
-
-    :raises UsageError: if a filter matches nothing
-    """
-    args.devices = [*args.devices, *map(as_in_snapshot, args.names)]
-    only = wanted(prog, snapshot, args)
-    if only.everything:
-        return None
-    try:
-        return filters.matching(snapshot, only)
-    except FilterError as e:
-        raise UsageError(str(e)) from None
+    of_devices.add_output(p)
 
 
 def _way_out(predictor: Predictor, device: Device) -> Optional[Sequence[str]]:
@@ -159,7 +118,7 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     check_format("table")
     style = style_for(args.output, args.color)
     target, snapshot = opening.opened(prog, args, traffic=True)
-    devices = chosen(target, snapshot, args)
+    devices = of_devices.chosen(target, snapshot, args)
     if devices is None:
         devices = [device for device in snapshot.devices if carries_xdp(device)]
     if not devices:
