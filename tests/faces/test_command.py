@@ -57,10 +57,13 @@ def as_module(python: str, *args: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_report_without_a_subcommand(core: Path) -> None:
-    plain = run("-c", core)
-    done = installed("-c", core)
-    same = plain.stdout.replace("xdp_attach.py DEVICE", "drgn-veth attach DEVICE")
+def test_report_without_a_subcommand(
+    core: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(core.parent)
+    plain = run("-c", core.name, cwd=core.parent)
+    done = installed("-c", core.name)
+    same = plain.stdout.replace("xdp_attach.py -c", "drgn-veth attach -c")
     assert same != plain.stdout
     assert (done.returncode, done.stdout) == (0, same)
     assert done.stderr.replace("drgn-veth report: ", "veth_report: ") == plain.stderr
@@ -208,6 +211,30 @@ def test_how_to_call_a_subcommand() -> None:
     assert options.command("xdp") == "drgn-veth xdp"  # There is no script.
     drgn_veth_start.called("drgn-veth report")
     assert options.command("attach") == "drgn-veth attach"
+
+
+@pytest.mark.parametrize(
+    "words, called",
+    [
+        (["x.core"], "drgn-veth attach -c x.core"),
+        (["-s", "vmlinux", "--core=a b", "-s", "x.ko"],)
+        + ("drgn-veth attach -c 'a b' -s vmlinux -s x.ko",),
+        (["--qemu", "q.sock"], "drgn-veth attach --qemu q.sock"),
+        (["-c", "x", "--system-map", "m", "--vmcoreinfo", "v"],)
+        + ("drgn-veth attach -c x --vmcoreinfo v --system-map m",),
+        ([], "drgn-veth attach"),
+    ],
+)
+def test_what_is_told_to_type_reads_the_same_target(
+    words: list[str], called: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x.core").write_bytes(b"KDUMP   ")
+    monkeypatch.chdir(tmp_path)
+    drgn_veth_start.called("drgn-veth report")
+    told = commands.calls(options.parse(cli.parser_of("report"), words))
+    assert told.attach == called
+    assert told.netns == called.replace("attach", "netns")
+    assert told.explain == "drgn-veth explain"  # It reads no kernel.
 
 
 def test_scripts_are_there() -> None:

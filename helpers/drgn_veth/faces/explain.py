@@ -108,8 +108,7 @@ def _here(
             for finding in diagnose.diagnose(snapshot)
             if finding.device is None or finding.device.net_device in matched
         )
-    is_dump = snapshot.target.kind not in ("kcore", "qemu")
-    of_rules = Here(name, None, (), Undecided({}, 0), found, is_dump)
+    of_rules = Here(name, None, (), Undecided({}, 0), found)
     if all(topic.rule is not None for topic in topics):
         return of_rules
     try:
@@ -123,7 +122,6 @@ def _here(
         met(predictor, devices, checks),
         undecided(predictor, devices),
         found,
-        is_dump,
     )
 
 
@@ -138,7 +136,7 @@ def explanation(
     :param prog: The program that drgn has set up, None without drgn
     :raises UsageError: if nothing is called so
     """
-    style = style_for(args.output, args.color)
+    style = style_for(args)
     if args.format not in ("table", "json"):
         raise UsageError(f"an explanation has no --format {args.format}: table or json")
     try:

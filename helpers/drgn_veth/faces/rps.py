@@ -77,7 +77,7 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
 
 def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     """Do what the options say, and return the devices."""
-    style = style_for(args.output, args.color)
+    style = style_for(args)
     target, snapshot = opening.opened(prog, args)
     devices = chosen(target, snapshot, args)
     if devices is None:

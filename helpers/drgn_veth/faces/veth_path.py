@@ -172,7 +172,7 @@ def _render(args: argparse.Namespace, found: Sequence[Path], snapshot: Snapshot)
         return "".join(as_json(found[0] if found else None, queues))
     from ..render.path import path
 
-    style = style_for(args.output, args.color)
+    style = style_for(args)
     said = "\n".join(path(one, style, args.cpu) for one in found)
     if args.in_flight:
         lines = in_flight.screen(snapshot, snapshot.devices, style)

@@ -259,7 +259,7 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     check_format(args.format)
     check_picture(args.format, args.output)
     _of_rules((), args)
-    style = style_for(args.output, args.color) if args.format == "table" else PLAIN
+    style = style_for(args) if args.format == "table" else PLAIN
     args.devices = [*args.devices, *map(as_in_snapshot, args.names)]
     target, whole = opening.opened(prog, args, traffic=True)
     kept = keep_wanted(target, whole, args)

@@ -256,7 +256,7 @@ def _each(
 def _table(args: argparse.Namespace, asked: _Asked, devices: Sequence[Device]) -> str:
     from ..render import attempts_device, attempts_table
 
-    style = style_for(args.output, args.color)
+    style = style_for(args)
     parts = attempts_device.blocked(asked.predictor.blocked_by, style)
     if args.all:
         answered = answers_alike(

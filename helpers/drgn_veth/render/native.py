@@ -16,6 +16,7 @@ from ..analysis.native import Refused, chain
 from ..model import Device
 from . import words
 from .attempts import outcome
+from .commands import hint
 from .escape import for_terminal
 from .style import PLAIN, Style
 from .width import KEEP, cut, width, wrap
@@ -84,6 +85,6 @@ def refused(groups: Sequence[Refused], style: Style = PLAIN) -> list[str]:
         lines += said[1:]
         who = [style.shown(_name(device)) for device in group.devices]
         lines.append(" " * indent + names(who, style.width - indent, style.ellipsis))
-    said_by = f"why, and what to do about it: {style.calls.attach} DEVICE"
-    lines += wrap(said_by, style.width, "  ", "    ")
+    call = f"{style.calls.attach} DEVICE"
+    lines += hint("why, and what to do about it", call, style, "  ", "    ")
     return lines
