@@ -105,7 +105,7 @@ def test_where_the_subcommand_is(argv: list[str], name: str, rest: list[str]) ->
 
 UNKNOWN = [
     (["atach"], "'atach'; did you mean attach?; for a device, drgn-veth report at"),
-    (["veth0"], "'veth0'; there are report, attach, "),
+    (["veth0"], "no file or subcommand is called 'veth0'; there are report, "),
     (["help", "atach"], "'atach'; did you mean attach?"),
     (["help", "attach", "lo"], "help takes one subcommand"),
 ]
@@ -176,9 +176,12 @@ def test_a_file_that_is_not_there(
     word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for words in ([word], ["attach", word, "veth0"], ["report", "veth0", word]):
+    for words in (["attach", word, "veth0"], ["report", "veth0", word]):
         with pytest.raises(UsageError, match=f"^{word}: no such file$"):
             cli.main(None, words)
+    said = f"^no file, subcommand or device is called {word}$"
+    with pytest.raises(UsageError, match=said):
+        cli.main(None, [word])
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,10 @@ def explanation(
         raise UsageError(str(e)) from None
     here = None
     if not topics:
-        pass  # A list of all that can be asked for reads no kernel.
+        # A list of all that can be asked for reads no kernel, but a file that is none
+        # is not taken silently.
+        if args.core is not None:
+            opening.open_target(prog, args)
     elif prog is not None or args.core is not None or args.qemu is not None:
         here = _here(prog, args, topics)
     if args.format == "json":
