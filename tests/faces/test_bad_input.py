@@ -80,6 +80,8 @@ def test_qemu_socket_that_is_not_there() -> None:
         (["--kind"], "--kind: expected one argument; veth_report.py -h lists"),
         (["--format", "xml"], "(choose from 'table', 'json'"),
         (["--rule", "nosuch"], "no rule is called 'nosuch'"),
+        (["-c", "a", "--core", "b"], "give one --core, a or b"),
+        (["--qemu", "a", "--qemu=b"], "give one --qemu, a or b"),
     ],
 )
 def test_wrong_options(args: list[str], said: str) -> None:

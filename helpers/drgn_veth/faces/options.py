@@ -106,6 +106,21 @@ class _Parser(argparse.ArgumentParser):
         return f"{self.prog} -h lists the options"
 
 
+class _Once(argparse.Action):
+    # The last one would silently be that which is read.
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: Optional[str] = None,
+    ) -> None:
+        before = getattr(namespace, self.dest)
+        if before is not None:
+            raise UsageError(f"give one {option_string}, {before} or {values}")
+        setattr(namespace, self.dest, values)
+
+
 class _Version(argparse.Action):
     # As argparse's own, but the text is made when it is asked for.
     def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:
@@ -266,9 +281,14 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
         said = "What to read; the default is the running kernel, which needs root."
     group = parser.add_argument_group("target", said)
     only_one = group.add_mutually_exclusive_group()
-    only_one.add_argument("-c", "--core", metavar="PATH", help="a crash dump")
     only_one.add_argument(
-        "--qemu", metavar="ADDRESS", help="a QEMU guest, by its QMP socket"
+        "-c", "--core", metavar="PATH", action=_Once, help="a crash dump"
+    )
+    only_one.add_argument(
+        "--qemu",
+        metavar="ADDRESS",
+        action=_Once,
+        help="a QEMU guest, by its QMP socket",
     )
     group.add_argument(
         "-s",
@@ -289,12 +309,14 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--vmcoreinfo",
         metavar="FILE",
+        action=_Once,
         help="VMCOREINFO of exactly this kernel, if the dump lacks it and it is not "
         "in its memory either; as drgn's option",
     )
     parser.add_argument(
         "--system-map",
         metavar="FILE",
+        action=_Once,
         help="the kernel's symbols, if the dump lacks them: System.map or vmlinux of "
         "exactly this kernel; this vmlinux needs no debug symbols",
     )
