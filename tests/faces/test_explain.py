@@ -2,13 +2,14 @@
 """``explain`` and ``veth_report.py --explain`` from the command line."""
 
 import json
+import lzma
 from pathlib import Path
 from typing import Any
 
 from drgn_veth.analysis.explain.topics import errnos
 from drgn_veth.analysis.rules import RULES
 from drgn_veth.faces import explain, opening, xdp_attach
-from drgn_veth.faces.status import UsageError
+from drgn_veth.faces.status import TargetError, UsageError
 import pytest
 
 from tests.support.recorded import EVERY_CORE, Recorded, recorded_core
@@ -49,6 +50,19 @@ def test_what_is_not_known(given: list[str], near: str) -> None:
         explain.main(None, given)
     assert near in str(error.value)
     assert str(error.value).count(",") <= 12
+
+
+def test_how_to_see_one_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, "drop")
+    assert "Rules: mtu-mismatch: " in text
+    assert text.endswith("what one means: veth_report.py --explain RULE")
+
+
+def test_a_file_is_not_ignored(tmp_path: Path) -> None:
+    path = tmp_path / "x.core.xz"
+    path.write_bytes(lzma.compress(b"x"))
+    with pytest.raises(TargetError, match="it is compressed: xz -d it first"):
+        explain.main(None, [str(path)])
 
 
 def test_the_report_explains_it_too(tmp_path: Path) -> None:

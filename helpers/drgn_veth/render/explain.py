@@ -336,6 +336,7 @@ def topic(topic: Topic, style: Style = PLAIN, here: Optional[Here] = None) -> st
         lines += ["", "Rules that look for it:"] if topic.checks else ["Rules:"]
         for rule in others:
             lines += wrap(f"{rule.id}: {rule.title}", style.width, "  ", "    ")
+        lines += hint("what one means", f"{style.calls.explain} RULE", style)
     return "\n".join(lines) + "\n"
 
 
