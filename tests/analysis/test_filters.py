@@ -276,13 +276,14 @@ def test_addresses() -> None:
         device(POD, 5, "c", addresses=()),
         device(POD, 6, "d", addresses=BAD),
     )._replace(pairs=())
-    for given, name in (("10.0.0.1", "a"), ("fe80::0:1", "a"), ("10.0.0.2", "b")):
+    for given, name in (("10.0.0.1", "a"), ("fe80::0:1", "a"), ("10.0.0.2/24", "b")):
         kept = keep(whole, Wanted(addresses=[given]))
         assert [d.name for d in kept.devices] == [name]
     for given, said in (
         ("10.0.0.3", "no device has the address 10.0.0.3; available: 10.0.0.1, 10"),
         ("10.0.0", "'10.0.0' is not an IP address"),
-        ("10.0.0.1/24", "'10.0.0.1/24' is not an IP address"),
+        ("10.0.0.1/240", "'10.0.0.1/240' is not an IP address"),
+        ("02:42:AC:11:00:02", "a MAC address is no IP address; --address takes IPv4"),
     ):
         with pytest.raises(FilterError, match=said):
             keep(whole, Wanted(addresses=[given]))

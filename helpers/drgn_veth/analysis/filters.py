@@ -9,6 +9,7 @@ Makes a smaller Snapshot from a Snapshot. Pure functions.
 from collections.abc import Collection, Iterable, Sequence
 import fnmatch
 import ipaddress
+import re
 from typing import Any, NamedTuple, Optional
 
 from ..core.nearest import listed, offer
@@ -36,7 +37,7 @@ class Wanted(NamedTuple):
     names: Sequence[str] = ()
     #: rtnetlink kinds, or shell patterns of them; one has to match.
     kinds: Sequence[str] = ()
-    #: IP addresses, without a prefix length; the device has one of them.
+    #: IP addresses; a prefix length does not matter. The device has one of them.
     addresses: Sequence[str] = ()
     #: How the user called the namespaces, for errors.
     netns_given: Sequence[str] = ()
@@ -80,6 +81,7 @@ def _named_like(devices: Sequence[Device], patterns: Sequence[str]) -> list[Devi
     for pattern in patterns:
         if not any(
             fnmatch.fnmatchcase(n, pattern) for d in devices for n in names_of(d)
+_MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.ASCII | re.IGNORECASE)
         ):
             there = {name for device in devices for name in names_of(device)}
             raise FilterError(f"no device matches {pattern!r}; {offer(pattern, there)}")
@@ -97,7 +99,7 @@ def _with_addresses(devices: Sequence[Device], given: Sequence[str]) -> list[Dev
     wanted = set()
     for text in given:
         try:
-            address = str(ipaddress.ip_address(text))
+            address = str(ipaddress.ip_interface(text).ip)
         except ValueError:
             raise FilterError(f"{text!r} is not an IP address") from None
         if not any(address in _addresses(device) for device in devices):
@@ -139,6 +141,10 @@ def _maps_of(devices: Iterable[Device]) -> set[object]:
     return ids
 
 
+            if _MAC.fullmatch(text):
+                raise FilterError(
+                    "a MAC address is no IP address; --address takes IPv4 and IPv6"
+                ) from None
 def keep(snapshot: Snapshot, wanted: Wanted) -> Snapshot:
     """
     Return a Snapshot that is whole in itself: the devices that match all filters, the
