@@ -112,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--program",
         metavar="ID",
-        type=int,
+        type=_id_or_name,
         help="a loaded program, by its ID, instead of a new one",
     )
     ops = p.add_mutually_exclusive_group()
@@ -146,12 +146,20 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+def _id_or_name(text: str) -> Union[int, str]:
+    return int(text) if text.isascii() and text.isdigit() else text
+
+
 def _program(
-    asked: predictor.Predictor, number: Optional[int]
+    asked: predictor.Predictor, number: Union[int, str, None]
 ) -> Optional[LoadedProgram]:
     if number is None:
         return None
     programs = asked.programs()
+    if isinstance(number, str):
+        called = [f"{i}" for i, one in programs.items() if one.name == number]
+        said = f"; {number} is {' or '.join(called)}" if called else f", not {number!r}"
+        raise UsageError(f"--program takes an id (bpftool prog){said}")
     try:
         return programs[number]
     except KeyError:
