@@ -3,7 +3,6 @@
 
 import argparse
 from collections.abc import Sequence
-import fnmatch
 from typing import Optional
 
 from drgn import Program
@@ -11,11 +10,11 @@ from drgn import Program
 from ..analysis.filters import Wanted, keep
 from ..analysis.missing import missing_from
 from ..analysis.netns_names import FilterError, find_all_netns
-from ..analysis.rules import RULES_BY_ID
+from ..analysis.shown import rules_like
 from ..core.errors import attempt
-from ..core.nearest import offer
 from ..core.unreadable import Unreadable
 from ..model import Snapshot
+from .commands import as_typed
 from ..readers.task import net_for_pid
 from .status import UsageError, warn
 
@@ -66,14 +65,10 @@ def wanted_rules(given: Sequence[str]) -> Optional[frozenset[str]]:
     """
     if not given:
         return None
-    rules: set[str] = set()
-    for pattern in given:
-        found = fnmatch.filter(RULES_BY_ID, pattern)
-        if not found:
-            there = offer(pattern, RULES_BY_ID)
-            raise UsageError(f"no rule is called {pattern!r}; {there}")
-        rules.update(found)
-    return frozenset(rules)
+    try:
+        return rules_like(given)
+    except FilterError as e:
+        raise UsageError(f"--rule: {e}; {as_typed('explain')} lists them") from None
 
 
 def warn_of_missing(kept: Snapshot) -> None:
