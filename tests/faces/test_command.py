@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import Callable
 
-from drgn_veth.faces import cli, commands, options
+from drgn_veth.faces import cli, commands, meant, options
 from drgn_veth.faces.status import UsageError
 import drgn_veth_start
 import pytest
@@ -120,6 +120,31 @@ def test_no_such_subcommand(argv: list[str], said: str) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("drgn-veth: ") and said in line
+
+
+def test_options_of_another_subcommand() -> None:
+    """What is offered exists."""
+    for name in ("xdp", "rps"):
+        with pytest.raises(UsageError, match="for that, drgn-veth report --format js"):
+            cli.main(None, [name, "--format", "json"])
+    for option, name in meant._ELSEWHERE.items():
+        assert option in cli.parser_of(name)._option_string_actions
+    for option in meant._HABITS.values():
+        parser = cli.parser_of("report")
+        assert option.partition(" ")[0] in parser._option_string_actions
+
+
+def test_a_subcommand_that_is_misspelt(core: Path) -> None:
+    said = r"no device matches 'atach'; did you mean drgn-veth attach\?$"
+    with pytest.raises(UsageError, match=said):
+        cli.main(None, ["atach", str(core), "veth_xxx0"])
+
+
+def test_how_to_list_devices(core: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(core.parent)
+    said = f"called nearly so: drgn-veth report -c {core.name} --all lists them$"
+    with pytest.raises(UsageError, match=said):
+        cli.main(None, ["xdp", core.name, "%%%"])
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:

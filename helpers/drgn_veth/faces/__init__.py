@@ -13,6 +13,7 @@ __all__ = (
     "in_flight",
     "kcore",
     "kept",
+    "meant",
     "netns_report",
     "opening",
     "options",

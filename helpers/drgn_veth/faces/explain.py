@@ -16,7 +16,6 @@ from ..analysis import diagnose, filters
 from ..analysis.attach.predictor import Predictor, TooOldError
 from ..analysis.explain.met import Undecided, met, undecided
 from ..analysis.explain.topics import Topic, UnknownTopicError, find_topics
-from ..analysis.netns_names import FilterError
 from ..analysis.rules.finding import Finding
 from ..core.unreadable import Unreadable
 from ..render import explain as render
@@ -24,6 +23,7 @@ from ..render import explain_json
 from ..render.explain import Here
 from . import opening
 from .filtering import wanted
+from .meant import in_one_line
 from .options import (
     add_color_option,
     add_filter_options,
@@ -96,10 +96,8 @@ def _here(
     snapshot = opening.take(target, traffic=about_rules)
     release = snapshot.target.release
     name = "this kernel" if isinstance(release, Unreadable) else str(release)
-    try:
+    with in_one_line(args):
         devices = filters.matching(snapshot, wanted(target, snapshot, args))
-    except FilterError as e:
-        raise UsageError(str(e)) from None
     found: tuple[Finding, ...] = ()
     if about_rules:
         matched = {device.net_device for device in devices}

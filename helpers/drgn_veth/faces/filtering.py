@@ -14,8 +14,9 @@ from ..analysis.shown import rules_like
 from ..core.errors import attempt
 from ..core.unreadable import Unreadable
 from ..model import Snapshot
-from .commands import as_typed
 from ..readers.task import net_for_pid
+from .commands import as_typed
+from .meant import in_one_line
 from .status import UsageError, warn
 
 __all__ = ("keep_wanted", "wanted", "wanted_rules", "warn_of_missing")
@@ -37,10 +38,8 @@ def wanted(prog: Program, snapshot: Snapshot, args: argparse.Namespace) -> Wante
     :param args: Of :func:`~drgn_veth.faces.options.add_filter_options()`
     :raises UsageError: if a namespace does not exist
     """
-    try:
+    with in_one_line(args):
         inums = find_all_netns(snapshot, args.netns, lambda pid: _net_of_pid(prog, pid))
-    except FilterError as e:
-        raise UsageError(str(e)) from None
     return Wanted(inums, args.devices, args.kinds, args.addresses, args.netns)
 
 
@@ -50,10 +49,8 @@ def keep_wanted(prog: Program, whole: Snapshot, args: argparse.Namespace) -> Sna
 
     :raises UsageError: if a filter matches nothing
     """
-    try:
+    with in_one_line(args):
         return keep(whole, wanted(prog, whole, args))
-    except FilterError as e:
-        raise UsageError(str(e)) from None
 
 
 def wanted_rules(given: Sequence[str]) -> Optional[frozenset[str]]:

@@ -16,11 +16,11 @@ from typing import Any, NoReturn, Optional
 import drgn
 from drgn_veth_start import COMMAND, name_in_messages
 
-from ..core.nearest import nearest
 from ..core.version import VERSION
 from ..core.xdp_modes import mode_named
 from .commands import as_typed, in_words_of_command
 from .files import take_files
+from .meant import advice
 from .status import UsageError, drop_stdout
 
 __all__ = (
@@ -94,16 +94,10 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         # argparse would print the usage, too: ten lines that do not say what is wrong.
         message = _ARGUMENT.sub("", message)
-        said = "" if "(choose from " in message else f"; {self._advice(message)}"
-        raise UsageError(message + said)
-
-    def _advice(self, message: str) -> str:
-        options = [one for one in self._option_string_actions if one[:2] == "--"]
-        unknown = re.match(r"unrecognized arguments: (--[^ =]+)", message)
-        near = nearest(unknown[1], options, 2) if unknown else []
-        if near:
-            return f"did you mean {' or '.join(near)}?"
-        return f"{self.prog} -h lists the options"
+        if "(choose from " not in message:
+            meant = advice(message, self._option_string_actions)
+            message += f"; {meant or f'{self.prog} -h lists the options'}"
+        raise UsageError(message)
 
 
 class _Once(argparse.Action):

@@ -15,13 +15,14 @@ from drgn import Program
 from ..analysis import filters
 from ..analysis.attach.alike import answers_alike
 from ..analysis.attach.predictor import MODES, VIAS, Predictor, TooOldError
-from ..analysis.netns_names import FilterError, as_in_snapshot
+from ..analysis.netns_names import as_in_snapshot
 from ..model import Device, Snapshot
 from ..render.attempts import Attempt
 from ..render.width import wrap
 from ..render.xdp import carries_xdp, programs
 from . import opening
 from .filtering import wanted, warn_of_missing
+from .meant import in_one_line
 from .options import (
     add_color_option,
     add_device_arguments,
@@ -35,7 +36,6 @@ from .options import (
 )
 from .output import write_output
 from .shown import Shown
-from .status import UsageError
 from .terminal import style_for
 
 __all__ = ("add_options", "chosen", "main", "parser", "show")
@@ -108,10 +108,8 @@ def chosen(
     only = wanted(prog, snapshot, args)
     if only.everything:
         return None
-    try:
+    with in_one_line(args):
         return filters.matching(snapshot, only)
-    except FilterError as e:
-        raise UsageError(str(e)) from None
 
 
 def _way_out(predictor: Predictor, device: Device) -> Optional[Sequence[str]]:

@@ -16,13 +16,13 @@ from ..analysis import diagnose, filters
 from ..analysis.attach import predictor
 from ..analysis.attach.alike import Answered, answers_alike
 from ..analysis.attach.below import Below, answers_below
-from ..analysis.netns_names import FilterError
 from ..core.xdp_modes import mode_words
 from ..model import Device, LoadedProgram, Snapshot
 from ..render import json
 from ..render.attempts import Attempt
 from . import opening
 from .filtering import wanted, wanted_rules
+from .meant import in_one_line
 from .options import (
     add_color_option,
     add_device_arguments,
@@ -304,12 +304,11 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
         raise UsageError("--detach uses netlink: a BPF link detaches when it is closed")
     check_then(args)
     target, taken = opening.opened(prog, args, traffic=bool(args.rules))
-    try:
+    with in_one_line(args):
         devices = filters.named(taken, args.names, wanted(target, taken, args))
-        devices = _with_findings(devices, taken, args)
+    devices = _with_findings(devices, taken, args)
+    try:
         asked = _asked(args, predictor.Predictor(taken))
-    except FilterError as e:
-        raise UsageError(str(e)) from None
     except predictor.TooOldError as e:
         raise TargetError(str(e)) from None
     text: Union[str, Iterable[str]]
