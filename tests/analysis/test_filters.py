@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Filters, and what namespaces are called."""
 
-from drgn_veth.analysis.filters import Wanted, keep, matched_only, named
+from drgn_veth.analysis.filters import NoDeviceError, Wanted, keep, matched_only, named
 from drgn_veth.analysis.netns_names import (
     FilterError,
     find_all_netns,
@@ -192,6 +192,30 @@ def test_the_nearest_names_are_offered() -> None:
         find_netns(named_namespaces(), "pods1")
 
 
+def test_names_of_which_none_is_near() -> None:
+    """A few are listed, without altnames; of many, their number is told."""
+    few = snapshot(device(HOST, 3, "a", altnames=("uplink",)), device(HOST, 4, "b"))
+    with pytest.raises(FilterError, match="'zzz'; available: a, b$"):
+        keep(few, Wanted(names=["zzz"]))
+    with pytest.raises(FilterError, match=r"nearest: uplink \(altname of a\)$"):
+        named(few, ["uplnk"])
+    many = snapshot(*(device(HOST, i, f"veth{i}") for i in range(3, 23)))
+    with pytest.raises(NoDeviceError, match="; none of 20 devices is called") as e:
+        named(many, ["zzz"])
+    assert e.value.many and not e.value.near
+
+
+def test_a_name_as_ip_link_prints_it() -> None:
+    """What is behind the @ is the peer, unless a device is called so."""
+    whole = snapshot(device(HOST, 3, "veth0"), device(HOST, 4, "a@b"))
+    for given, name in (("veth0@if7", "veth0"), ("veth*@x", "veth0"), ("a@b", "a@b")):
+        assert [d.name for d in named(whole, [given])] == [name]
+        kept = keep(whole, Wanted(names=[given]))
+        assert [d.name for d in kept.devices if d.matched] == [name]
+    with pytest.raises(FilterError, match="no device matches 'nosuch@if7'"):
+        keep(whole, Wanted(names=["nosuch@if7"]))
+
+
 def test_init_is_the_first_namespace() -> None:
     """Unless another one is called so."""
     whole = named_namespaces()
@@ -276,13 +300,14 @@ def test_addresses() -> None:
         device(POD, 5, "c", addresses=()),
         device(POD, 6, "d", addresses=BAD),
     )._replace(pairs=())
-    for given, name in (("10.0.0.1", "a"), ("fe80::0:1", "a"), ("10.0.0.2", "b")):
+    for given, name in (("10.0.0.1", "a"), ("fe80::0:1", "a"), ("10.0.0.2/24", "b")):
         kept = keep(whole, Wanted(addresses=[given]))
         assert [d.name for d in kept.devices] == [name]
     for given, said in (
         ("10.0.0.3", "no device has the address 10.0.0.3; available: 10.0.0.1, 10"),
         ("10.0.0", "'10.0.0' is not an IP address"),
-        ("10.0.0.1/24", "'10.0.0.1/24' is not an IP address"),
+        ("10.0.0.1/240", "'10.0.0.1/240' is not an IP address"),
+        ("02:42:AC:11:00:02", "a MAC address is no IP address; --address takes IPv4"),
     ):
         with pytest.raises(FilterError, match=said):
             keep(whole, Wanted(addresses=[given]))

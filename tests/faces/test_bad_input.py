@@ -77,9 +77,17 @@ def test_qemu_socket_that_is_not_there() -> None:
     "args, said",
     [
         (["--colour", "never"], "unrecognized arguments: --colour; did you mean"),
+        (["--nosuch"], "unrecognized arguments: --nosuch; veth_report.py -h lists"),
+        (["--xdp"], "--xdp; did you mean drgn-veth xdp?"),
+        (["-j"], "-j; here it is --format json"),
+        (["-n", "pod1"], "-n; here it is --netns NETNS"),
+        (["-d", "veth0"], "-d; name the device, without an option"),
+        (["--then", "mtu 9000"], "; for that, xdp_attach.py --then"),
         (["--kind"], "--kind: expected one argument; veth_report.py -h lists"),
         (["--format", "xml"], "(choose from 'table', 'json'"),
         (["--rule", "nosuch"], "no rule is called 'nosuch'"),
+        (["-c", "a", "--core", "b"], "give one --core, a or b"),
+        (["--qemu", "a", "--qemu=b"], "give one --qemu, a or b"),
     ],
 )
 def test_wrong_options(args: list[str], said: str) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import Callable
 
-from drgn_veth.faces import cli, commands, options
+from drgn_veth.faces import cli, commands, meant, options
 from drgn_veth.faces.status import UsageError
 import drgn_veth_start
 import pytest
@@ -57,10 +57,13 @@ def as_module(python: str, *args: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_report_without_a_subcommand(core: Path) -> None:
-    plain = run("-c", core)
-    done = installed("-c", core)
-    same = plain.stdout.replace("xdp_attach.py DEVICE", "drgn-veth attach DEVICE")
+def test_report_without_a_subcommand(
+    core: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(core.parent)
+    plain = run("-c", core.name, cwd=core.parent)
+    done = installed("-c", core.name)
+    same = plain.stdout.replace("xdp_attach.py -c", "drgn-veth attach -c")
     assert same != plain.stdout
     assert (done.returncode, done.stdout) == (0, same)
     assert done.stderr.replace("drgn-veth report: ", "veth_report: ") == plain.stderr
@@ -102,7 +105,7 @@ def test_where_the_subcommand_is(argv: list[str], name: str, rest: list[str]) ->
 
 UNKNOWN = [
     (["atach"], "'atach'; did you mean attach?; for a device, drgn-veth report at"),
-    (["veth0"], "'veth0'; there are report, attach, "),
+    (["veth0"], "no file or subcommand is called 'veth0'; there are report, "),
     (["help", "atach"], "'atach'; did you mean attach?"),
     (["help", "attach", "lo"], "help takes one subcommand"),
 ]
@@ -117,6 +120,31 @@ def test_no_such_subcommand(argv: list[str], said: str) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("drgn-veth: ") and said in line
+
+
+def test_options_of_another_subcommand() -> None:
+    """What is offered exists."""
+    for name in ("xdp", "rps"):
+        with pytest.raises(UsageError, match="for that, drgn-veth report --format js"):
+            cli.main(None, [name, "--format", "json"])
+    for option, name in meant._ELSEWHERE.items():
+        assert option in cli.parser_of(name)._option_string_actions
+    for option in meant._HABITS.values():
+        parser = cli.parser_of("report")
+        assert option.partition(" ")[0] in parser._option_string_actions
+
+
+def test_a_subcommand_that_is_misspelt(core: Path) -> None:
+    said = r"no device matches 'atach'; did you mean drgn-veth attach\?$"
+    with pytest.raises(UsageError, match=said):
+        cli.main(None, ["atach", str(core), "veth_xxx0"])
+
+
+def test_how_to_list_devices(core: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(core.parent)
+    said = f"called nearly so: drgn-veth report -c {core.name} --all lists them$"
+    with pytest.raises(UsageError, match=said):
+        cli.main(None, ["xdp", core.name, "%%%"])
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,9 +201,12 @@ def test_a_file_that_is_not_there(
     word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for words in ([word], ["attach", word, "veth0"], ["report", "veth0", word]):
+    for words in (["attach", word, "veth0"], ["report", "veth0", word]):
         with pytest.raises(UsageError, match=f"^{word}: no such file$"):
             cli.main(None, words)
+    said = f"^no file, subcommand or device is called {word}$"
+    with pytest.raises(UsageError, match=said):
+        cli.main(None, [word])
 
 
 @pytest.mark.parametrize(
@@ -208,6 +239,30 @@ def test_how_to_call_a_subcommand() -> None:
     assert options.command("xdp") == "drgn-veth xdp"  # There is no script.
     drgn_veth_start.called("drgn-veth report")
     assert options.command("attach") == "drgn-veth attach"
+
+
+@pytest.mark.parametrize(
+    "words, called",
+    [
+        (["x.core"], "drgn-veth attach -c x.core"),
+        (["-s", "vmlinux", "--core=a b", "-s", "x.ko"],)
+        + ("drgn-veth attach -c 'a b' -s vmlinux -s x.ko",),
+        (["--qemu", "q.sock"], "drgn-veth attach --qemu q.sock"),
+        (["-c", "x", "--system-map", "m", "--vmcoreinfo", "v"],)
+        + ("drgn-veth attach -c x --vmcoreinfo v --system-map m",),
+        ([], "drgn-veth attach"),
+    ],
+)
+def test_what_is_told_to_type_reads_the_same_target(
+    words: list[str], called: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x.core").write_bytes(b"KDUMP   ")
+    monkeypatch.chdir(tmp_path)
+    drgn_veth_start.called("drgn-veth report")
+    told = commands.calls(options.parse(cli.parser_of("report"), words))
+    assert told.attach == called
+    assert told.netns == called.replace("attach", "netns")
+    assert told.explain == "drgn-veth explain"  # It reads no kernel.
 
 
 def test_scripts_are_there() -> None:

@@ -2,6 +2,7 @@
 """``explain`` and ``veth_report.py --explain`` from the command line."""
 
 import json
+import lzma
 from pathlib import Path
 import re
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from drgn_veth.analysis.explain.topics import errnos
 from drgn_veth.analysis.rules import RULES
 from drgn_veth.faces import explain, opening, xdp_attach
-from drgn_veth.faces.status import UsageError
+from drgn_veth.faces.status import TargetError, UsageError
 import pytest
 
 from tests.support.recorded import EVERY_CORE, Recorded, recorded_core
@@ -50,6 +51,19 @@ def test_what_is_not_known(given: list[str], near: str) -> None:
         explain.main(None, given)
     assert near in str(error.value)
     assert str(error.value).count(",") <= 12
+
+
+def test_how_to_see_one_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, "drop")
+    assert "Rules: mtu-mismatch: " in text
+    assert text.endswith("what one means: veth_report.py --explain RULE")
+
+
+def test_a_file_is_not_ignored(tmp_path: Path) -> None:
+    path = tmp_path / "x.core.xz"
+    path.write_bytes(lzma.compress(b"x"))
+    with pytest.raises(TargetError, match="it is compressed: xz -d it first"):
+        explain.main(None, [str(path)])
 
 
 def test_the_report_explains_it_too(tmp_path: Path) -> None:
@@ -159,7 +173,7 @@ def test_a_rule_names_the_devices(
     assert text.startswith(page)
     here = text[len(page) :]
     assert "this rule finds 4 devices: veth_xxx0 (host), q24b (host), q24a" in here
-    assert "report.py DUMP --rule xdp-native-queues shows each." in here
+    assert here.endswith("Each of them: veth_report.py --rule xdp-native-queues")
     text = said(capsys, "xdp-native-queues", "--device", "lo", prog=recorded.prog)
     assert text.endswith("this rule finds no device here.")
     both = said(capsys, "ENOSPC", "xdp-native-queues", prog=recorded.prog)

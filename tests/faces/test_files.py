@@ -200,9 +200,59 @@ def test_words_that_are_no_files(
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_bytes(b"x")
     monkeypatch.chdir(tmp_path)
-    assert options("lo", "veth*", "folder").names == ["lo", "veth*", "folder"]
+    assert options("lo", "veth*").names == ["lo", "veth*"]
+    assert options("lo", "folder", core="x").names == ["lo", "folder"]
     assert options("file").core == "file"
     assert options("./nosuch").core == "./nosuch"
+
+
+def test_a_folder_is_not_taken_for_a_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "lo").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert options("lo").names == ["lo"]  # It is a device.
+    for given in ("folder", "."):
+        with pytest.raises(UsageError, match=f"^{given} is a directory; name a dump"):
+            options(given)
+    one_line(run("./folder", cwd=tmp_path), 3, "./folder is a directory; name a dump")
+
+
+def test_a_dump_that_is_misspelt_is_not_taken_for_a_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "b.vmcore").write_bytes(b"KDUMP   ")
+    (tmp_path / "veth1").write_text("no dump")
+    monkeypatch.chdir(tmp_path)
+    mean = r"b.vmcor: no such file; did you mean b.vmcore\?"
+    for given in (("b.vmcor",), ("veth_xxx0", "b.vmcor")):
+        with pytest.raises(UsageError, match=mean):
+            options(*given)
+    assert options("veth0", "b").names == ["veth0", "b"]
+    assert options("b.vmcor", core="b.vmcore").names == ["b.vmcor"]
+    done = run("./b.vmcor", cwd=tmp_path)
+    one_line(done, 3, "./b.vmcor: No such file or directory; did you mean ./b.vmcore?")
+
+
+def test_a_packed_dump_is_no_namespace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is a report; what nobody can read is one, and the file beneath it."""
+    monkeypatch.chdir(tmp_path)
+    Path("x.core.xz").write_bytes(lzma.compress(b"x"))
+    Path("a.json").write_text("{}")
+    Path("pod1").touch()
+    assert options("x.core.xz", paths_are_names=True).core == "x.core.xz"
+    assert options("a.json", paths_are_names=True).core == "a.json"
+    for name in ("pod1", "/proc/self/ns/net", "nosuch"):
+        assert options(name, paths_are_names=True).names == [name]
+
+
+def test_a_report_is_no_dump(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"schema": "drgn-veth/1"')
+    one_line(run(path), 3, "a JSON file; drgn-veth compare reads JSON reports")
 
 
 def test_two_files_of_which_neither_is_a_core(tmp_path: Path) -> None:
@@ -239,6 +289,24 @@ def test_the_last_word_is_the_slice(core: Path, tmp_path: Path) -> None:
     assert (args.core, args.slice) == (str(core), "new")
     with pytest.raises(UsageError, match="name the file to write"):
         vmcore_slice._arguments([])
+
+
+def test_a_slice_is_not_written_over_a_dump(core: Path, tmp_path: Path) -> None:
+    """Nor does the message invite to: the words may be in the wrong order."""
+    dump = tmp_path / "vmcore"
+    user_core(dump)
+    for words in (
+        [dump],
+        ["new", dump],
+        [core, dump],
+        [core, core],
+        ["-c", core, dump],
+    ):
+        given = list(map(str, words))
+        for force in ([], ["--force"])[: 1 if words == [core, core] else 2]:
+            with pytest.raises(UsageError, match="is a dump: also name the file to"):
+                vmcore_slice._arguments([*given, *force])
+    assert vmcore_slice._arguments(["--list", str(core)]).slice == str(core)
 
 
 @pytest.mark.slow

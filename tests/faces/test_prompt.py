@@ -76,7 +76,15 @@ def test_as_the_script(command: str, main: Callable[..., int], prog: Program) ->
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         assert main(prog, shlex.split(command)[1:]) == 0
-    assert shown(prog, command)[0] == printed.getvalue() != ""
+    same = printed.getvalue().replace("xdp_attach.py DEVICE", "%xdp DEVICE")
+    assert shown(prog, command)[0] == same != ""
+
+
+def test_what_is_told_to_type(prog: Program) -> None:
+    """A command of the prompt, and no script."""
+    text = shown(prog, "veth")[0]
+    assert "why, and what to do about it: %xdp DEVICE\n" in text
+    assert "xdp_attach.py" not in text
 
 
 def test_records_of_veth(prog: Program, snapshot: Any) -> None:

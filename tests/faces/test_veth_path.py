@@ -73,6 +73,9 @@ def test_several(ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
     [
         ("", "which device"),
         ("veth_xxx", "nearest: veth_xxx0"),
+        ("veth_xxx0 20", "; for a queue: --queue 20$"),
+        ("dev veth_xxx0", "; name the device, without dev$"),
+        ("veth_xxx0 drv", "; drv is a mode: xdp_attach.py .*DEVICE --mode drv$"),
         ("veth_yyy0 --queue 48", "has no TX queue 48: it has 48 real TX queues"),
         ("veth_yyy0 --queue x", "'x' is not a number"),
         ("veth_yyy0 --queue 9999999999", "is not a number"),

@@ -13,6 +13,7 @@ import sys
 import termios
 from typing import Optional
 
+from drgn_veth.faces import veth_report
 from drgn_veth.faces.terminal import style_for
 from drgn_veth.render.native import names
 from drgn_veth.render.style import Style
@@ -116,8 +117,8 @@ def test_columns_of_a_pipe(
     columns: str, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
-    assert style_for(None).width == expected
-    assert style_for("report.txt").width == expected
+    for argv in ([], ["--output", "report.txt"]):
+        assert style_for(veth_report.parser().parse_args(argv)).width == expected
 
 
 @pytest.mark.slow

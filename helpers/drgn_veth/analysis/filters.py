@@ -9,9 +9,11 @@ Makes a smaller Snapshot from a Snapshot. Pure functions.
 from collections.abc import Collection, Iterable, Sequence
 import fnmatch
 import ipaddress
+import re
 from typing import Any, NamedTuple, Optional
 
-from ..core.nearest import listed, offer
+from ..core.english import count
+from ..core.nearest import MOST, listed, nearest, offer
 from ..core.unreadable import Maybe
 from ..model import XDP_MODES, Device, QueueInFlight, Snapshot, XdpProgram
 from .in_flight import queues_of
@@ -19,12 +21,43 @@ from .names import names_of
 from .netns_names import FilterError, as_in_snapshot, is_pattern, netns_words
 
 __all__ = (
+    "NoDeviceError",
     "Wanted",
     "keep",
     "matched_only",
     "matching",
     "named",
 )
+
+
+class NoDeviceError(FilterError):
+    """
+    No device has a name.
+
+    :param said: What to say of it
+    :param name: The name
+    :param devices: Those that there are
+    """
+
+    def __init__(self, said: str, name: str, devices: Sequence[Device]) -> None:
+        self.said = said
+        self.name = name
+        names = dict.fromkeys(d.name for d in devices if isinstance(d.name, str))
+        others = {a: d.name for d in devices for a in names_of(d) if a not in names}
+        # Devices, with altnames where these are meant.
+        self.near = [
+            one if one in names else f"{one} (altname of {others[one]})"
+            for one in nearest(name, [*names, *others])
+        ]
+        #: Whether there are too many to name them all
+        self.many = not self.near and len(names) > MOST
+        if self.near:
+            there = f"nearest: {', '.join(self.near)}"
+        elif self.many:
+            there = f"none of {count(len(devices), 'device')} is called nearly so"
+        else:
+            there = f"available: {listed(names) or 'none'}"
+        super().__init__(f"{said}; {there}")
 
 
 class Wanted(NamedTuple):
@@ -36,7 +69,7 @@ class Wanted(NamedTuple):
     names: Sequence[str] = ()
     #: rtnetlink kinds, or shell patterns of them; one has to match.
     kinds: Sequence[str] = ()
-    #: IP addresses, without a prefix length; the device has one of them.
+    #: IP addresses; a prefix length does not matter. The device has one of them.
     addresses: Sequence[str] = ()
     #: How the user called the namespaces, for errors.
     netns_given: Sequence[str] = ()
@@ -48,6 +81,7 @@ class Wanted(NamedTuple):
 
 
 _ALL = Wanted()
+_MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.ASCII | re.IGNORECASE)
 
 
 def _expect(given: Iterable[object], there: set[Any], otherwise: str) -> None:
@@ -77,13 +111,21 @@ def _like(devices: Sequence[Device], patterns: Sequence[str]) -> list[Device]:
 
 
 def _named_like(devices: Sequence[Device], patterns: Sequence[str]) -> list[Device]:
-    for pattern in patterns:
-        if not any(
-            fnmatch.fnmatchcase(n, pattern) for d in devices for n in names_of(d)
-        ):
-            there = {name for device in devices for name in names_of(device)}
-            raise FilterError(f"no device matches {pattern!r}; {offer(pattern, there)}")
-    return _like(devices, patterns)
+    found = []
+    for given in patterns:
+        pattern = _as_ip_prints(devices, given)
+        if not _like(devices, [pattern]):
+            raise NoDeviceError(f"no device matches {given!r}", given, devices)
+        found.append(pattern)
+    return _like(devices, found)
+
+
+def _as_ip_prints(devices: Sequence[Device], name: str) -> str:
+    # "ip link" prints eth0@if5: what is behind the @ is no part of the name, unless a
+    # device is really called so.
+    if "@" not in name or _like(devices, [name]):
+        return name
+    return name.partition("@")[0]
 
 
 def _addresses(device: Device) -> set[str]:
@@ -97,8 +139,12 @@ def _with_addresses(devices: Sequence[Device], given: Sequence[str]) -> list[Dev
     wanted = set()
     for text in given:
         try:
-            address = str(ipaddress.ip_address(text))
+            address = str(ipaddress.ip_interface(text).ip)
         except ValueError:
+            if _MAC.fullmatch(text):
+                raise FilterError(
+                    "a MAC address is no IP address; --address takes IPv4 and IPv6"
+                ) from None
             raise FilterError(f"{text!r} is not an IP address") from None
         if not any(address in _addresses(device) for device in devices):
             there = {a for device in devices for a in _addresses(device)}
@@ -202,12 +248,11 @@ def _place(snapshot: Snapshot, device: Device) -> str:
     return "one that could not be read"
 
 
-def _nowhere(devices: Sequence[Device], name: str, wanted: Wanted) -> FilterError:
+def _nowhere(devices: Sequence[Device], name: str, wanted: Wanted) -> NoDeviceError:
     where = "in any network namespace"
     if wanted.netns is not None:
         where = f"in the network namespace {' or '.join(wanted.netns_given)}"
-    there = {other for device in devices for other in names_of(device)}
-    return FilterError(f"no device named {name!r} {where}; {offer(name, there)}")
+    return NoDeviceError(f"no device named {name!r} {where}", name, devices)
 
 
 def named(
@@ -230,13 +275,13 @@ def named(
     inums = wanted.netns
     found: list[Device] = []
     for given in names:
-        name = as_in_snapshot(given)
+        name = _as_ip_prints(devices, as_in_snapshot(given))
         same = [device for device in devices if name in names_of(device)]
         pattern = not same and is_pattern(name)
         if pattern:
             same = _like(devices, [name])
         if not same:
-            raise _nowhere(devices, name, wanted)
+            raise _nowhere(devices, as_in_snapshot(given), wanted)
         missing = frozenset(inums or ()) - {device.netns for device in same}
         if missing and not pattern:
             raise FilterError(

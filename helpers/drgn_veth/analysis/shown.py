@@ -15,11 +15,11 @@ from ..core.nearest import nearest
 from ..core.unreadable import Unreadable
 from ..model import Device, DeviceRef, Snapshot
 from .names import name_of
-from .netns_names import FilterError
+from .netns_names import FilterError, is_pattern
 from .rules import RULES_BY_ID
 from .rules.finding import ERROR, INFO, WARNING, Finding
 
-__all__ = ("End", "Shown", "all_of", "few", "marks", "of_rules", "shown")
+__all__ = ("End", "Shown", "all_of", "few", "marks", "rules_like", "shown")
 
 #: An end of a pair; one that is not among the devices is known by its reference alone.
 End = Union[Device, DeviceRef]
@@ -168,25 +168,20 @@ def few(kept: Snapshot, names: Sequence[str]) -> Sequence[Device]:
     )
 
 
-def of_rules(found: Sequence[Finding], patterns: Sequence[str]) -> tuple[Finding, ...]:
+def rules_like(patterns: Sequence[str]) -> frozenset[str]:
     """
-    Return the findings of some rules, all without a pattern.
+    Return the rules that have a name.
 
     :param patterns: Names of rules, or shell patterns of them
-    :raises FilterError: if no rule has this name
+    :raises FilterError: if no rule has this name; it has the nearest ones
     """
-    if not patterns:
-        return tuple(found)
     rules: set[str] = set()
     for pattern in patterns:
         there = fnmatch.filter(RULES_BY_ID, pattern)
         if not there:
-            near = nearest(pattern, RULES_BY_ID)
-            said = f"there are {', '.join(RULES_BY_ID)}"
-            if len(near) == 1:
-                said = f"did you mean {near[0]}?"
-            elif near:
-                said = f"nearest: {', '.join(near)}"
-            raise FilterError(f"no rule is called {pattern!r}; {said}")
+            near = nearest(pattern.strip("*?"), RULES_BY_ID)
+            said = "matches" if is_pattern(pattern) else "is called"
+            more = f"; nearest: {', '.join(near)}" if near else ""
+            raise FilterError(f"no rule {said} {pattern!r}{more}")
         rules.update(there)
-    return tuple(finding for finding in found if finding.rule in rules)
+    return frozenset(rules)

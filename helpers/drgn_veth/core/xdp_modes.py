@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from .nearest import offer
 
-__all__ = ("IP_LINK", "MODE_WORDS", "mode_named", "mode_words")
+__all__ = ("IP_LINK", "MODE_WORDS", "is_mode", "mode_named", "mode_words")
 
 #: The modes by our word, with other words: of the kernel (``skb``, ``drv``, ``hw``),
 #: ``ip link``, libbpf and bpftool. ``default`` is an attach without a mode.
@@ -25,6 +25,11 @@ IP_LINK: Mapping[str, str] = {
 }
 
 _BY_WORD = {word: mode for mode, words in MODE_WORDS.items() for word in (mode, *words)}
+
+
+def is_mode(word: str) -> bool:
+    """Return whether a mode has this name."""
+    return word.lower() in _BY_WORD
 
 
 def mode_named(word: str) -> str:

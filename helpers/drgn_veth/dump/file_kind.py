@@ -194,6 +194,9 @@ def _of_content(path: str, f: BinaryIO) -> FileKind:
         return FileKind(Kind.OTHER, "a compressed file", packed)
     if not start:
         return FileKind(Kind.OTHER, "an empty file", "the disk may have been full")
+    if start.lstrip()[:1] == b"{" and _is_text(start):
+        compare = "drgn-veth compare reads JSON reports"
+        return FileKind(Kind.OTHER, "a JSON file", compare)
     if _is_text(start):
         return FileKind(Kind.OTHER, "a text file")
     if size >= _MIN_RAW and size % _PAGE == 0:

@@ -14,6 +14,7 @@ __all__ = (
     "in_flight",
     "kcore",
     "kept",
+    "meant",
     "netns_report",
     "of_devices",
     "opening",

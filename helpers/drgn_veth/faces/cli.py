@@ -16,8 +16,9 @@ from typing import Any, NoReturn, Optional
 from drgn import Program
 from drgn_veth_start import COMMAND, called
 
+from ..analysis.shell import shell_quote
 from .commands import DEFAULT, FACES, Face
-from .files import check_names, is_file
+from .files import check_names, did_you_mean, is_file, looks_like_a_file
 from .options import new_parser
 from .output import write_output
 from .status import EXIT_OK, UsageError
@@ -118,7 +119,7 @@ def _help(words: Sequence[str]) -> int:
     if len(words) > 1:
         raise UsageError(f"help takes one subcommand: {COMMAND} help {words[0]}")
     if words[0] not in FACES:
-        raise UsageError(_unknown(words[0]))
+        raise UsageError(f"no subcommand {_unknown(words[0])}")
     write_output(parser_of(words[0]).format_help(), None)
     return EXIT_OK
 
@@ -128,8 +129,21 @@ def _unknown(word: str) -> str:
 
     near = difflib.get_close_matches(word, FACES, n=1)
     if near:
-        return f"no subcommand is called {word!r}; did you mean {near[0]}?"
-    return f"no subcommand is called {word!r}; there are {', '.join(FACES)}"
+        return f"is called {word!r}; did you mean {near[0]}?"
+    return f"is called {word!r}; there are {', '.join(FACES)}"
+
+
+def _check_first(word: str) -> NoReturn:
+    # A word that is no subcommand, and that nothing follows which is a target.
+    if looks_like_a_file(word):
+        raise UsageError(
+            f"no file, subcommand or device is called {word}{did_you_mean(word)}"
+        )
+    check_names([word])
+    raise UsageError(
+        f"no file or subcommand {_unknown(word)}; for a device, {COMMAND} {DEFAULT} "
+        f"{shell_quote(word)}"
+    )
 
 
 def _is_target(word: str) -> bool:
@@ -153,10 +167,7 @@ def _split(words: Sequence[str]) -> tuple[str, list[str]]:
             # An option of the report; or the name of a device, if the target is known:
             # it could be that of a subcommand.
             if word[:1] != "-" and not any(map(_is_target, words)):
-                check_names([word])
-                raise UsageError(
-                    f"{_unknown(word)}; for a device, {COMMAND} {DEFAULT} {word}"
-                )
+                _check_first(word)
             break
     return DEFAULT, list(words)
 

@@ -7,19 +7,22 @@ What they are, and how to write a command for the user to type: one runs the com
 that pip installs, another the scripts of a checkout.
 """
 
-from collections.abc import Mapping
+import argparse
+from collections.abc import Iterator, Mapping
 import re
 from typing import NamedTuple, Optional
 
-from drgn_veth_start import COMMAND, subcommand
+from drgn_veth_start import COMMAND, name_in_messages, subcommand
 
-from ..render.style import SCRIPTS
+from ..analysis.shell import shell_quote
+from ..render.style import SCRIPTS, Calls
 
 __all__ = (
     "DEFAULT",
     "FACES",
     "Face",
     "as_typed",
+    "calls",
     "in_words_of_command",
 )
 
@@ -30,27 +33,42 @@ class Face(NamedTuple):
     module: str  # in drgn_veth.faces
     script: Optional[str]  # what it is called where scripts are run; None: no script
     help: str
+    prompt: Optional[str] = None  # at drgn's prompt; None: it is not there
 
 
 #: By subcommand, in the order of the help.
 FACES: Mapping[str, Face] = {
     "report": Face(
-        "veth_report", SCRIPTS.report, "the pairs, and what is wrong with them"
+        "veth_report",
+        SCRIPTS.report,
+        "the pairs, and what is wrong with them",
+        "%veth",
     ),
     "attach": Face(
-        "xdp_attach", SCRIPTS.attach, "what the kernel would answer to an XDP attach"
+        "xdp_attach",
+        SCRIPTS.attach,
+        "what the kernel would answer to an XDP attach",
+        "%xdp",
     ),
-    "netns": Face("netns_report", SCRIPTS.netns, "whose the network namespaces are"),
-    "xdp": Face("xdp", None, "the XDP programs, and who holds them"),
-    "rps": Face("rps", None, "where RPS, RFS and XPS steer packets"),
-    "drops": Face("drops", None, "where packets were lost, and what is known of it"),
+    "netns": Face(
+        "netns_report", SCRIPTS.netns, "whose the network namespaces are", "%netns"
+    ),
+    "xdp": Face("xdp", None, "the XDP programs, and who holds them", "%xdp"),
+    "rps": Face("rps", None, "where RPS, RFS and XPS steer packets", "%rps"),
+    "drops": Face(
+        "drops", None, "where packets were lost, and what is known of it", "%drops"
+    ),
     "path": Face(
-        "veth_path", "veth_path.py", "where the packets of a device go, step by step"
+        "veth_path",
+        "veth_path.py",
+        "where the packets of a device go, step by step",
+        "%path",
     ),
     "explain": Face(
         "explain",
         SCRIPTS.explain,
         "what an errno, a message or a rule means",
+        "%veth --explain",
     ),
     "compare": Face(
         "compare", "veth_compare.py", "what changed between two dumps or reports"
@@ -87,8 +105,42 @@ def in_words_of_command(text: str) -> str:
 
 def as_typed(name: str) -> str:
     """
-    Return how to call a subcommand, as who runs this would: the command, or a script.
+    Return how to call a subcommand, as who runs this would: the command, a script, or
+    a command at drgn's prompt.
 
     :param name: A subcommand
     """
-    return subcommand(name) or FACES[name].script or f"{COMMAND} {name}"
+    face = FACES[name]
+    if name_in_messages().startswith("%") and face.prompt is not None:
+        return face.prompt
+    return subcommand(name) or face.script or f"{COMMAND} {name}"
+
+
+_NAMES_TARGET = ("core", "qemu", "symbols", "vmcoreinfo", "system_map")
+_SHORT = {"core": "-c", "symbols": "-s"}
+
+
+def _target(args: argparse.Namespace) -> Iterator[str]:
+    # The options that choose the target that the user named.
+    for name in _NAMES_TARGET if hasattr(args, "core") else ():
+        given = getattr(args, name)
+        for path in given if isinstance(given, list) else filter(None, [given]):
+            yield _SHORT.get(name, f"--{name.replace('_', '-')}")
+            yield shell_quote(path)
+
+
+def calls(args: argparse.Namespace) -> Calls:
+    """
+    Return how to ask more about the same target: what is pasted must not read the
+    running kernel instead of a dump.
+
+    :param args: Options, with files where :func:`~drgn_veth.faces.files.take_files()`
+        puts them
+    """
+    target = tuple(_target(args))
+    return Calls(
+        *(
+            " ".join((as_typed(name), *(target if name != "explain" else ())))
+            for name in Calls._fields
+        )
+    )

@@ -185,7 +185,7 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     check_output(args.output, inputs)
     for path in inputs[len(inputs) - sum(map(len, symbols)) :]:
         check_symbols(path)
-    style = style_for(args.output, args.color)
+    style = style_for(args)
     rules = wanted_rules(args.rules)
     first = _read(sides[0], symbols[0])
     if args.live is not None:

@@ -16,7 +16,6 @@ from ..analysis import diagnose, filters
 from ..analysis.attach.predictor import Predictor, TooOldError
 from ..analysis.explain.met import Undecided, met, undecided
 from ..analysis.explain.topics import Topic, UnknownTopicError, find_topics
-from ..analysis.netns_names import FilterError
 from ..analysis.rules.finding import Finding
 from ..core.unreadable import Unreadable
 from ..render import explain as render
@@ -24,6 +23,7 @@ from ..render import explain_json
 from ..render.explain import Here
 from . import opening
 from .filtering import wanted
+from .meant import in_one_line
 from .options import (
     add_color_option,
     add_filter_options,
@@ -96,10 +96,8 @@ def _here(
     snapshot = opening.take(target, traffic=about_rules)
     release = snapshot.target.release
     name = "this kernel" if isinstance(release, Unreadable) else str(release)
-    try:
+    with in_one_line(args):
         devices = filters.matching(snapshot, wanted(target, snapshot, args))
-    except FilterError as e:
-        raise UsageError(str(e)) from None
     found: tuple[Finding, ...] = ()
     if about_rules:
         matched = {device.net_device for device in devices}
@@ -108,8 +106,7 @@ def _here(
             for finding in diagnose.diagnose(snapshot)
             if finding.device is None or finding.device.net_device in matched
         )
-    is_dump = snapshot.target.kind not in ("kcore", "qemu")
-    of_rules = Here(name, None, (), Undecided({}, 0), found, is_dump)
+    of_rules = Here(name, None, (), Undecided({}, 0), found)
     if all(topic.rule is not None for topic in topics):
         return of_rules
     try:
@@ -123,7 +120,6 @@ def _here(
         met(predictor, devices, checks),
         undecided(predictor, devices),
         found,
-        is_dump,
     )
 
 
@@ -138,7 +134,7 @@ def explanation(
     :param prog: The program that drgn has set up, None without drgn
     :raises UsageError: if nothing is called so
     """
-    style = style_for(args.output, args.color)
+    style = style_for(args)
     if args.format not in ("table", "json"):
         raise UsageError(f"an explanation has no --format {args.format}: table or json")
     try:
@@ -147,7 +143,10 @@ def explanation(
         raise UsageError(str(e)) from None
     here = None
     if not topics:
-        pass  # A list of all that can be asked for reads no kernel.
+        # A list of all that can be asked for reads no kernel, but a file that is none
+        # is not taken silently.
+        if args.core is not None:
+            opening.open_target(prog, args)
     elif prog is not None or args.core is not None or args.qemu is not None:
         here = _here(prog, args, topics)
     if args.format == "json":

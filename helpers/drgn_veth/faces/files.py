@@ -8,6 +8,8 @@ Files as arguments
 
 import argparse
 from collections.abc import Sequence
+import difflib
+import errno
 import os
 import re
 from typing import Callable, Optional
@@ -16,7 +18,15 @@ from ..core.errors import reason
 from ..dump.file_kind import FileKind, Kind, kind_of
 from .status import UsageError
 
-__all__ = ("check_names", "is_dump", "is_file", "take_files")
+__all__ = (
+    "check_names",
+    "did_you_mean",
+    "in_folder",
+    "is_dump",
+    "is_file",
+    "looks_like_a_file",
+    "take_files",
+)
 
 _WORDS = ("names", "what")  # where words go that are no files
 
@@ -27,12 +37,44 @@ def is_file(word: str) -> bool:
 
 
 # Words that are meant to be files.
-_FILE_NAME = re.compile(r"vmcore[-.\w]*|vmlinux[-.\w]*|.*\.(core|dump|elf|kdump)")
+_FILE_NAME = re.compile(
+    r"vmcore[-.\w]*|vmlinux[-.\w]*|"
+    r".*\.(core|dump|elf|kdump|vmcore|json|ko|debug|xz|gz|zst|bz2|lz4)"
+)
+_HERE = "/sys/class/net"  # devices of this namespace
+_NEAR = 0.75  # the least likeness of a name and that of a file
 
 
 def is_dump(path: str) -> bool:
     """Return whether a file is a kernel crash dump."""
     return _kind(path).kind is Kind.DUMP
+
+
+def looks_like_a_file(word: str) -> bool:
+    """Return whether a word is meant to be the name of a file."""
+    return _FILE_NAME.fullmatch(word) is not None
+
+
+def in_folder(path: str) -> str:
+    """Return what to say of a folder in the place of a dump."""
+    return f"{path} is a directory; name a dump in it"
+
+
+def did_you_mean(path: str) -> str:
+    """
+    Return the end of an error about a file that is not there: the dump or the symbols
+    beside it that are called almost so, "" without.
+    """
+    folder, name = os.path.split(path)
+    try:
+        there = os.listdir(folder or os.curdir)
+    except OSError:
+        return ""
+    for near in difflib.get_close_matches(name, there, cutoff=_NEAR):
+        found = os.path.join(folder, near)
+        if os.path.isfile(found) and _kind(found).kind is not Kind.OTHER:
+            return f"; did you mean {found}?"
+    return ""
 
 
 def _kind(path: str) -> FileKind:
@@ -67,8 +109,13 @@ def _core_of(kinds: Sequence[tuple[str, FileKind]]) -> Optional[str]:
 
 
 def _is_known(word: str) -> bool:
-    # A mount of a namespace is a file, too.
-    return os.path.isfile(word) and _kind(word).kind is not Kind.OTHER
+    # A mount of a namespace is a file, too, that nobody can read; beneath it, the file
+    # is empty.
+    try:
+        with open(word if os.path.isfile(word) else os.devnull, "rb") as f:
+            return bool(f.read(1))
+    except OSError as e:
+        return e.errno != errno.EINVAL
 
 
 def _told(args: argparse.Namespace) -> Callable[[str], bool]:
@@ -87,8 +134,13 @@ def check_names(names: Sequence[str]) -> None:
     :raises UsageError: if one is
     """
     for name in names:
-        if _FILE_NAME.fullmatch(name):
-            raise UsageError(f"{name}: no such file")
+        if name not in (os.curdir, os.pardir) and os.path.exists(f"{_HERE}/{name}"):
+            continue
+        if os.path.isdir(name):
+            raise UsageError(in_folder(name))
+        near = did_you_mean(name)
+        if near or looks_like_a_file(name):
+            raise UsageError(f"{name}: no such file{near}")
 
 
 def take_files(args: argparse.Namespace) -> None:
@@ -108,7 +160,7 @@ def take_files(args: argparse.Namespace) -> None:
     if dest is not None:
         setattr(args, dest, names)
     elif names:
-        raise UsageError(f"{names[0]}: no such file")
+        raise UsageError(f"{names[0]}: no such file{did_you_mean(names[0])}")
     args.files = []
     if not paths:
         if args.core is None and args.qemu is None:

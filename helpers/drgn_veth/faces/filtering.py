@@ -3,7 +3,6 @@
 
 import argparse
 from collections.abc import Sequence
-import fnmatch
 from typing import Optional
 
 from drgn import Program
@@ -11,12 +10,13 @@ from drgn import Program
 from ..analysis.filters import Wanted, keep
 from ..analysis.missing import missing_from
 from ..analysis.netns_names import FilterError, find_all_netns
-from ..analysis.rules import RULES_BY_ID
+from ..analysis.shown import rules_like
 from ..core.errors import attempt
-from ..core.nearest import offer
 from ..core.unreadable import Unreadable
 from ..model import Snapshot
 from ..readers.task import net_for_pid
+from .commands import as_typed
+from .meant import in_one_line
 from .status import UsageError, warn
 
 __all__ = ("keep_wanted", "wanted", "wanted_rules", "warn_of_missing")
@@ -38,10 +38,8 @@ def wanted(prog: Program, snapshot: Snapshot, args: argparse.Namespace) -> Wante
     :param args: Of :func:`~drgn_veth.faces.options.add_filter_options()`
     :raises UsageError: if a namespace does not exist
     """
-    try:
+    with in_one_line(args):
         inums = find_all_netns(snapshot, args.netns, lambda pid: _net_of_pid(prog, pid))
-    except FilterError as e:
-        raise UsageError(str(e)) from None
     return Wanted(inums, args.devices, args.kinds, args.addresses, args.netns)
 
 
@@ -51,10 +49,8 @@ def keep_wanted(prog: Program, whole: Snapshot, args: argparse.Namespace) -> Sna
 
     :raises UsageError: if a filter matches nothing
     """
-    try:
+    with in_one_line(args):
         return keep(whole, wanted(prog, whole, args))
-    except FilterError as e:
-        raise UsageError(str(e)) from None
 
 
 def wanted_rules(given: Sequence[str]) -> Optional[frozenset[str]]:
@@ -66,14 +62,10 @@ def wanted_rules(given: Sequence[str]) -> Optional[frozenset[str]]:
     """
     if not given:
         return None
-    rules: set[str] = set()
-    for pattern in given:
-        found = fnmatch.filter(RULES_BY_ID, pattern)
-        if not found:
-            there = offer(pattern, RULES_BY_ID)
-            raise UsageError(f"no rule is called {pattern!r}; {there}")
-        rules.update(found)
-    return frozenset(rules)
+    try:
+        return rules_like(given)
+    except FilterError as e:
+        raise UsageError(f"--rule: {e}; {as_typed('explain')} lists them") from None
 
 
 def warn_of_missing(kept: Snapshot) -> None:

@@ -122,7 +122,7 @@ def _render(args: argparse.Namespace, kept: Snapshot, whole: Snapshot) -> str:
     from ..render import head, table
     from ..render.report import joined
 
-    style = style_for(args.output, args.color)
+    style = style_for(args)
     parts = [netns.table(kept, style)]
     if args.with_devices:
         parts.append(table.devices(kept, whole.devices, style))

@@ -14,11 +14,12 @@ from typing import Callable, Optional
 from drgn import Program
 
 from ..analysis import filters
-from ..analysis.netns_names import FilterError, as_in_snapshot
+from ..analysis.netns_names import as_in_snapshot
 from ..model import Device, Snapshot
 from ..render.style import Style
 from . import opening
 from .filtering import wanted, warn_of_missing
+from .meant import in_one_line
 from .options import (
     add_color_option,
     add_device_arguments,
@@ -29,7 +30,6 @@ from .options import (
 )
 from .output import write_output
 from .shown import Shown
-from .status import UsageError
 from .terminal import style_for
 
 __all__ = ("STATUS", "add_options", "add_output", "chosen", "new_report", "show")
@@ -94,10 +94,8 @@ def chosen(
     only = wanted(prog, snapshot, args)
     if only.everything:
         return None
-    try:
+    with in_one_line(args):
         return filters.matching(snapshot, only)
-    except FilterError as e:
-        raise UsageError(str(e)) from None
 
 
 def show(
@@ -113,7 +111,7 @@ def show(
     :param has: Whether a device is shown that is not chosen
     :param traffic: See :func:`.opening.take()`
     """
-    style = style_for(args.output, args.color)
+    style = style_for(args)
     target, snapshot = opening.opened(prog, args, traffic=traffic)
     devices = chosen(target, snapshot, args)
     if devices is None:

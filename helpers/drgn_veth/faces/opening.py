@@ -35,6 +35,7 @@ from .damage import (
     what_is_wrong_with,
     why_not_opened,
 )
+from .files import did_you_mean, in_folder
 from .kcore import why_no_kcore
 from .kept import kept_or_taken
 from .output import check_output
@@ -103,7 +104,9 @@ def _check_core(path: str) -> None:
     # Opening a FIFO would block. Other errors are reported when the core is opened.
     with contextlib.suppress(OSError):
         mode = os.stat(path).st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode) or stat.S_ISDIR(mode)):
+        if stat.S_ISDIR(mode):
+            raise TargetError(in_folder(path))
+        if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
             raise TargetError(f"{path}: not a file; expected a kernel crash dump")
 
 
@@ -143,6 +146,8 @@ def _connect(args: argparse.Namespace, vmcoreinfo: Optional[bytes]) -> Program:
         hint = ""
         if args.core is None and args.qemu is None:
             hint = f"; {why_no_kcore() or _NEEDS_ROOT}"
+        if args.core is not None and isinstance(e, FileNotFoundError):
+            hint = did_you_mean(args.core)
         if e.filename not in (None, where):
             where = f"{where}: {e.filename}"
         raise TargetError(f"{where}: {e.strerror or reason(e)}{hint}") from None

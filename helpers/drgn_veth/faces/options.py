@@ -16,11 +16,11 @@ from typing import Any, NoReturn, Optional
 import drgn
 from drgn_veth_start import COMMAND, name_in_messages
 
-from ..core.nearest import nearest
 from ..core.version import VERSION
 from ..core.xdp_modes import mode_named
 from .commands import as_typed, in_words_of_command
 from .files import take_files
+from .meant import advice
 from .status import UsageError, drop_stdout
 
 __all__ = (
@@ -94,16 +94,25 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         # argparse would print the usage, too: ten lines that do not say what is wrong.
         message = _ARGUMENT.sub("", message)
-        said = "" if "(choose from " in message else f"; {self._advice(message)}"
-        raise UsageError(message + said)
+        if "(choose from " not in message:
+            meant = advice(message, self._option_string_actions)
+            message += f"; {meant or f'{self.prog} -h lists the options'}"
+        raise UsageError(message)
 
-    def _advice(self, message: str) -> str:
-        options = [one for one in self._option_string_actions if one[:2] == "--"]
-        unknown = re.match(r"unrecognized arguments: (--[^ =]+)", message)
-        near = nearest(unknown[1], options, 2) if unknown else []
-        if near:
-            return f"did you mean {' or '.join(near)}?"
-        return f"{self.prog} -h lists the options"
+
+class _Once(argparse.Action):
+    # The last one would silently be that which is read.
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: Optional[str] = None,
+    ) -> None:
+        before = getattr(namespace, self.dest)
+        if before is not None:
+            raise UsageError(f"give one {option_string}, {before} or {values}")
+        setattr(namespace, self.dest, values)
 
 
 class _Version(argparse.Action):
@@ -266,9 +275,14 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
         said = "What to read; the default is the running kernel, which needs root."
     group = parser.add_argument_group("target", said)
     only_one = group.add_mutually_exclusive_group()
-    only_one.add_argument("-c", "--core", metavar="PATH", help="a crash dump")
     only_one.add_argument(
-        "--qemu", metavar="ADDRESS", help="a QEMU guest, by its QMP socket"
+        "-c", "--core", metavar="PATH", action=_Once, help="a crash dump"
+    )
+    only_one.add_argument(
+        "--qemu",
+        metavar="ADDRESS",
+        action=_Once,
+        help="a QEMU guest, by its QMP socket",
     )
     group.add_argument(
         "-s",
@@ -289,12 +303,14 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--vmcoreinfo",
         metavar="FILE",
+        action=_Once,
         help="VMCOREINFO of exactly this kernel, if the dump lacks it and it is not "
         "in its memory either; as drgn's option",
     )
     parser.add_argument(
         "--system-map",
         metavar="FILE",
+        action=_Once,
         help="the kernel's symbols, if the dump lacks them: System.map or vmlinux of "
         "exactly this kernel; this vmlinux needs no debug symbols",
     )

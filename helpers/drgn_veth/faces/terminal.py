@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The terminal that a screen is shown on."""
 
+import argparse
 import os
 import sys
 from typing import Optional, TextIO
 
-from ..render.style import NARROWEST, PLAIN, WIDEST, Calls, Style
-from .commands import as_typed
+from ..render.style import NARROWEST, PLAIN, WIDEST, Style
+from .commands import calls
 from .status import UsageError
 
 __all__ = ("is_terminal", "style_for")
@@ -44,15 +45,16 @@ def _has_color(when: str, terminal: bool) -> bool:
     return terminal and not plain
 
 
-def style_for(output: Optional[str], color: str = "auto") -> Style:
+def style_for(args: argparse.Namespace) -> Style:
     """
     Return the style for an output: as wide as ``$COLUMNS`` says, or the terminal; else
     80 columns.
 
-    :param output: File, None for standard output
-    :param color: ``auto``, ``always`` or ``never``
+    :param args: ``output``: file, None for standard output; ``color``: ``auto``,
+        ``always`` or ``never``; and the target, for what the screen tells to type
     :raises UsageError: if the terminal is too narrow
     """
+    output: Optional[str] = args.output
     terminal = output is None and is_terminal(sys.stdout)
     columns, lines = _size() if terminal else (0, 0)
     columns = _given() or columns
@@ -65,6 +67,5 @@ def style_for(output: Optional[str], color: str = "auto") -> Style:
     encoding = PLAIN.encoding
     if output is None:
         encoding = getattr(sys.stdout, "encoding", None) or encoding
-    colored = _has_color(color, terminal)
-    calls = Calls(*map(as_typed, Calls._fields))
-    return Style(width, colored, lines or PLAIN.height, encoding, calls)
+    colored = _has_color(args.color, terminal)
+    return Style(width, colored, lines or PLAIN.height, encoding, calls(args))

@@ -72,7 +72,7 @@ def in_a_row_text(
         return json.questions(itertools.chain.from_iterable(rows()), blocked_by)
     from ..render import asked, attempts_device
 
-    style = style_for(args.output, args.color)
+    style = style_for(args)
     return "\n".join(
         (
             *attempts_device.blocked(blocked_by, style),

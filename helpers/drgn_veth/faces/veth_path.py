@@ -15,13 +15,14 @@ from drgn import Program
 from ..analysis import filters
 from ..analysis.filters import Wanted
 from ..analysis.in_flight import queues_of
-from ..analysis.netns_names import FilterError, as_in_snapshot
+from ..analysis.netns_names import as_in_snapshot
 from ..analysis.path import Path, PathError, Topology, trace
 from ..model import Device, Snapshot
 from ..render.json import path as as_json
 from ..render.words import netns
 from . import in_flight, opening
 from .filtering import wanted, warn_of_missing
+from .meant import in_one_line
 from .options import (
     add_color_option,
     add_filter_options,
@@ -139,10 +140,8 @@ def _chosen(
     only: Wanted = wanted(prog, snapshot, args)
     if only.everything:
         raise UsageError("which device? Give its name")
-    try:
+    with in_one_line(args):
         found = filters.matching(snapshot, only)
-    except FilterError as e:
-        raise UsageError(str(e)) from None
     if len(found) == 1 or args.format == "table":
         return found
     names = [f"{device.name} ({netns(device.ref)})" for device in found]
@@ -173,7 +172,7 @@ def _render(args: argparse.Namespace, found: Sequence[Path], snapshot: Snapshot)
         return "".join(as_json(found[0] if found else None, queues))
     from ..render.path import path
 
-    style = style_for(args.output, args.color)
+    style = style_for(args)
     said = "\n".join(path(one, style, args.cpu) for one in found)
     if args.in_flight:
         lines = in_flight.screen(snapshot, snapshot.devices, style)

@@ -15,13 +15,13 @@ from drgn import Program
 from ..analysis import diagnose, filters
 from ..analysis.netns_names import FilterError, as_in_snapshot
 from ..analysis.rules.finding import Finding
-from ..analysis.shown import all_of, few, of_rules
+from ..analysis.shown import all_of, few
 from ..model import Snapshot
 from ..render import csv, json
 from ..render.style import PLAIN, Style
 from . import opening
 from .explain import explanation
-from .filtering import keep_wanted, warn_of_missing
+from .filtering import keep_wanted, wanted_rules, warn_of_missing
 from .options import (
     add_color_option,
     add_device_arguments,
@@ -221,10 +221,8 @@ def _screen(
 def _of_rules(
     found: Sequence[Finding], args: argparse.Namespace
 ) -> tuple[Finding, ...]:
-    try:
-        return of_rules(found, args.rules)
-    except FilterError as e:
-        raise UsageError(f"--rule: {e}") from None
+    rules = wanted_rules(args.rules)
+    return tuple(one for one in found if rules is None or one.rule in rules)
 
 
 def _render(
@@ -260,7 +258,7 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     check_format(args.format)
     check_picture(args.format, args.output)
     _of_rules((), args)
-    style = style_for(args.output, args.color) if args.format == "table" else PLAIN
+    style = style_for(args) if args.format == "table" else PLAIN
     args.devices = [*args.devices, *map(as_in_snapshot, args.names)]
     target, whole = opening.opened(prog, args, traffic=True)
     kept = keep_wanted(target, whole, args)

@@ -18,6 +18,7 @@ from drgn import Program
 
 from ..core.errors import reason
 from ..core.names import LEFT_OUT
+from ..dump.slice_note import is_slice
 from ..model import unreadable_in
 from ..render.escape import for_terminal
 from ..snapshot import UnreadTargetError
@@ -166,7 +167,9 @@ def _list(path: str, args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _arguments(argv: Optional[list[str]]) -> argparse.Namespace:
+def _arguments(
+    argv: Optional[list[str]], has_target: bool = False
+) -> argparse.Namespace:
     # Without --output, the last word is the slice; before it, the dump and its symbols
     # may be.
     p = parser()
@@ -177,28 +180,33 @@ def _arguments(argv: Optional[list[str]]) -> argparse.Namespace:
     if not words:
         raise UsageError(f"name the file to write; {p.prog} -h lists the options")
     *args.files, args.slice = words
+    if not args.list:
+        _check_slice(args, has_target)
     take_files(args)
     return args
 
 
-def _check_target(prog: Optional[Program], args: argparse.Namespace) -> None:
-    # "slice vmcore" alone would slice the running kernel over the dump.
-    given = prog is not None or args.core is not None or args.qemu is not None
-    if not given and is_replaced(args.slice) and is_dump(args.slice):
-        raise UsageError(
-            f"{args.slice} is a dump: also name the file to write, behind it"
-        )
+def _check_slice(args: argparse.Namespace, has_target: bool) -> None:
+    # "slice vmcore" alone, or a dump behind the slice: it would be written over. Only
+    # an older slice may be, with --force.
+    path = args.slice
+    if not is_replaced(path) or not is_dump(path):
+        return
+    has_target = has_target or bool(args.core or args.qemu)
+    if not has_target:
+        has_target = any(map(os.path.isfile, args.files))
+    if not (has_target and args.force and is_slice(path)):
+        raise UsageError(f"{path} is a dump: also name the file to write, behind it")
 
 
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     """Run the script, and return its exit status."""
-    args = _arguments(argv)
+    args = _arguments(argv, prog is not None)
     if args.list:
         return _list(args.slice, args)
     before = opening.inputs(prog, args)
     check_output(args.slice, before, args.force)
     check_output(None, before)  # A summary goes to standard output.
-    _check_target(prog, args)
     to_device = not is_replaced(args.slice) and os.path.exists(args.slice)
     target = opening.open_target(prog, args)
     try:

@@ -85,7 +85,7 @@ def _answers(
 ) -> tuple[list[Attempt], list[str]]:
     from ..render import attempts_device, attempts_table
 
-    style = style_for(args.output, args.color)
+    style = style_for(args)
     try:
         predictor = Predictor(snapshot)
     except TooOldError as e:
@@ -116,7 +116,7 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
 def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     """Do what the options say, and return the attempts."""
     check_format("table")
-    style = style_for(args.output, args.color)
+    style = style_for(args)
     target, snapshot = opening.opened(prog, args, traffic=True)
     devices = of_devices.chosen(target, snapshot, args)
     if devices is None:

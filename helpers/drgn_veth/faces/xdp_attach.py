@@ -16,13 +16,13 @@ from ..analysis import diagnose, filters
 from ..analysis.attach import predictor
 from ..analysis.attach.alike import Answered, answers_alike
 from ..analysis.attach.below import Below, answers_below
-from ..analysis.netns_names import FilterError
 from ..core.xdp_modes import mode_words
 from ..model import Device, LoadedProgram, Snapshot
 from ..render import json
 from ..render.attempts import Attempt
 from . import opening
 from .filtering import wanted, wanted_rules
+from .meant import in_one_line
 from .options import (
     add_color_option,
     add_device_arguments,
@@ -112,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--program",
         metavar="ID",
-        type=int,
+        type=_id_or_name,
         help="a loaded program, by its ID, instead of a new one",
     )
     ops = p.add_mutually_exclusive_group()
@@ -146,12 +146,20 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+def _id_or_name(text: str) -> Union[int, str]:
+    return int(text) if text.isascii() and text.isdigit() else text
+
+
 def _program(
-    asked: predictor.Predictor, number: Optional[int]
+    asked: predictor.Predictor, number: Union[int, str, None]
 ) -> Optional[LoadedProgram]:
     if number is None:
         return None
     programs = asked.programs()
+    if isinstance(number, str):
+        called = [f"{i}" for i, one in programs.items() if one.name == number]
+        said = f"; {number} is {' or '.join(called)}" if called else f", not {number!r}"
+        raise UsageError(f"--program takes an id (bpftool prog){said}")
     try:
         return programs[number]
     except KeyError:
@@ -256,7 +264,7 @@ def _each(
 def _table(args: argparse.Namespace, asked: _Asked, devices: Sequence[Device]) -> str:
     from ..render import attempts_device, attempts_table
 
-    style = style_for(args.output, args.color)
+    style = style_for(args)
     parts = attempts_device.blocked(asked.predictor.blocked_by, style)
     if args.all:
         answered = answers_alike(
@@ -296,12 +304,11 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
         raise UsageError("--detach uses netlink: a BPF link detaches when it is closed")
     check_then(args)
     target, taken = opening.opened(prog, args, traffic=bool(args.rules))
-    try:
+    with in_one_line(args):
         devices = filters.named(taken, args.names, wanted(target, taken, args))
-        devices = _with_findings(devices, taken, args)
+    devices = _with_findings(devices, taken, args)
+    try:
         asked = _asked(args, predictor.Predictor(taken))
-    except FilterError as e:
-        raise UsageError(str(e)) from None
     except predictor.TooOldError as e:
         raise TargetError(str(e)) from None
     text: Union[str, Iterable[str]]

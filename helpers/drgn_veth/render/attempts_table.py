@@ -16,6 +16,7 @@ from ..core.xdp_modes import IP_LINK
 from ..model import Device
 from . import words
 from .attempts import outcome, painted, same_ways
+from .commands import hint
 from .style import PLAIN, Style
 from .width import KEEP, width, wrap
 
@@ -241,9 +242,8 @@ def all_devices(
     lines += ["", *_table(rows, shown or modes, style), ""]
     lines += _legend(different, modes, style)
     lines.append("")
-    lines += wrap(
-        f"why, and what would change it: {style.calls.attach} DEVICE; what an errno "
-        f"means: {style.calls.explain} ERRNO",
-        style.width,
+    lines += hint(
+        "why, and what would change it", f"{style.calls.attach} DEVICE", style
     )
+    lines += hint("what an errno means", f"{style.calls.explain} ERRNO", style)
     return "\n".join(lines) + "\n"

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from ..analysis.shell import shell_chars, shell_words
 from .escape import for_terminal
 from .style import PLAIN, Style
-from .width import width
+from .width import width, wrap
 
-__all__ = ("command", "one_line")
+__all__ = ("command", "hint", "one_line")
 
 _CONTINUED = " \\"
 
@@ -70,3 +70,22 @@ def command(text: str, mark: str, style: Style = PLAIN) -> Iterator[str]:
         line = f"{line}{word}" if empty else f"{line} {word}"
         empty = False
     yield line
+
+
+def hint(
+    said: str, call: str, style: Style = PLAIN, first: str = "", rest: str = "  "
+) -> list[str]:
+    """
+    Return the lines of a text that ends with what the user can type.
+
+    :param said: The text, without a colon
+    :param first: Indentation of the first line
+    :param rest: Indentation of the other lines
+    """
+    line = f"{first}{said}: {call}"
+    if width(line) <= style.width:
+        return [line]
+    return [
+        *wrap(f"{said}:", style.width, first, rest),
+        *command(call, rest, style),
+    ]

@@ -27,6 +27,7 @@ from ..core.english import count
 from ..core.unreadable import Unreadable
 from ..model import Kernel
 from . import words
+from .commands import hint
 from .escape import for_terminal
 from .style import PLAIN, Style
 from .width import KEEP, wrap
@@ -49,7 +50,6 @@ class Here(NamedTuple):
     met: Sequence[Met]
     undecided: Undecided
     findings: Sequence[Finding] = ()  #: if a rule is explained
-    is_dump: bool = True  #: and no running kernel
 
 
 def _fact(name: str, text: str, style: Style, indent: int = 2) -> Iterator[str]:
@@ -275,21 +275,24 @@ def _short(check: Check, here: Optional[Here], style: Style) -> Iterator[str]:
     yield from wrap(f"{function}(): {said}", style.width, "  ", "    ")
 
 
-def _uncertain(here: Here, style: Style) -> Iterator[str]:
+def _uncertain(here: Here, style: Style) -> Iterator[list[str]]:
     drivers, unread = here.undecided
     if drivers:
         listed = ", ".join(
             f"{for_terminal(name)} ({count(number, 'device')})"
             for name, number in sorted(drivers.items())
         )
-        yield (
+        yield wrap(
             "Up to the driver, which drgn-veth does not know, and which may return any "
-            f"errno in driver mode: {listed}."
+            f"errno in driver mode: {listed}.",
+            style.width,
         )
     if unread:
-        yield (
+        yield hint(
             f"Unknown for {count(unread, 'device')} in driver mode: a value, or the "
-            f"kernel's code, could not be read. {style.calls.attach} DEVICE says which."
+            "kernel's code, could not be read. Which",
+            f"{style.calls.attach} DEVICE",
+            style,
         )
 
 
@@ -312,8 +315,10 @@ def _found(rule: Rule, here: Here, style: Style) -> Iterator[str]:
     if unsure:
         text += f" It cannot decide on {_found_on(unsure)}."
     if mine:
-        dump = "DUMP " if here.is_dump else ""
-        text += f" {style.calls.report} {dump}--rule {rule.id} shows each."
+        call = f"{style.calls.report} --rule {rule.id}"
+        narrow = style._replace(width=min(style.width, _WIDEST_RULE))
+        yield from hint(f"{where}{text} Each of them", call, narrow)
+        return
     yield from wrap(where + text, min(style.width, _WIDEST_RULE))
 
 
@@ -339,14 +344,15 @@ def topic(topic: Topic, style: Style = PLAIN, here: Optional[Here] = None) -> st
     for check in in_short:
         lines += _short(check, here, style)
     if here is not None and here.kernel is not None and topic.errno is not None:
-        for text in _uncertain(here, style):
-            lines += ["", *wrap(text, style.width)]
+        for said in _uncertain(here, style):
+            lines += ["", *said]
     told = {rule for check in topic.checks for rule in rules_of(check)}
     others = [rule for rule in topic.rules if rule.id not in told]
     if others:
         lines += ["", "Rules that look for it:"] if topic.checks else ["Rules:"]
         for rule in others:
             lines += wrap(f"{rule.id}: {rule.title}", style.width, "  ", "    ")
+        lines += hint("what one means", f"{style.calls.explain} RULE", style)
     return "\n".join(lines) + "\n"
 
 

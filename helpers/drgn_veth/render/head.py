@@ -24,6 +24,7 @@ from ..model import (
     XdpProgram,
 )
 from . import words
+from .commands import hint
 from .style import PLAIN, Style
 from .width import flow, wrap
 
@@ -169,8 +170,10 @@ def legend(snapshot: Snapshot, shown: Shown, style: Style = PLAIN) -> list[str]:
     kept = len(parts)
     while True:
         left = len(ordered) - kept
-        more = f"and {left:,} more: {style.calls.netns}" if left else ""
-        lines = flow([*parts[:kept], more], style.width, _GAP)
+        more, *below = (
+            hint(f"and {left:,} more", style.calls.netns, style, "  ") if left else [""]
+        )
+        lines = flow([*parts[:kept], more.strip()], style.width, _GAP)
         if len(lines) <= _LEGEND_LINES or not kept:
-            return lines
+            return [*lines, *below]
         kept -= 1

@@ -16,6 +16,7 @@ from ..analysis.native import Refused, chain
 from ..model import Device
 from . import words
 from .attempts import outcome
+from .commands import hint
 from .escape import for_terminal
 from .style import PLAIN, Style
 from .width import KEEP, cut, width, wrap
@@ -87,9 +88,9 @@ def refused(groups: Sequence[Refused], style: Style = PLAIN) -> list[str]:
         listed = names(who, style.width - indent, style.ellipsis)
         some_more |= listed.endswith(" more")
         lines.append(" " * indent + listed)
-    said_by = [f"why, and what to do about it: {style.calls.attach} DEVICE"]
+    call = f"{style.calls.attach} DEVICE"
+    lines += hint("why, and what to do about it", call, style, "  ", "    ")
     if some_more:
-        said_by.append(f"all: {style.calls.attach} --all --failing --mode driver")
-    for text in said_by:
-        lines += wrap(text, style.width, "  ", "    ")
+        call = f"{style.calls.attach} --all --failing --mode driver"
+        lines += hint("all", call, style, "  ", "    ")
     return lines

@@ -222,6 +222,17 @@ _PARSERS: dict[str, Callable[[Sequence[str]], What]] = {
 }
 
 
+# The number is that of the user, if there is one.
+_EXAMPLES = {
+    "channels": "channels rx {}",
+    "mtu": "mtu 1500",
+    "enslave": "enslave new bond",
+    "netns": "netns new",
+    "bind": "bind queue {} zerocopy",
+    "devmap": "devmap hash max {}",
+}
+
+
 def parse(text: str) -> tuple[bool, What]:
     """
     Return a request that is written in words, and whether it is about the peer.
@@ -239,4 +250,12 @@ def parse(text: str) -> tuple[bool, What]:
         raise RequestError(
             f"expected {', '.join(_PARSERS)}, not {' '.join(words[:1]) or text!r}"
         )
-    return peer, _PARSERS[words[0]](words[1:])
+    try:
+        return peer, _PARSERS[words[0]](words[1:])
+    except RequestError as e:
+        example = _EXAMPLES.get(words[0])
+        if example is None:
+            raise
+        number = next((word for word in words if word.isdecimal()), "4")
+        said = f"{e}; for example: {example.format(number)}"
+        raise RequestError(said) from None

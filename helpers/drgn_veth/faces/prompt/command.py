@@ -23,6 +23,7 @@ from drgn_veth_plugin import COMMANDS
 from ...render.escape import for_terminal
 from .. import drops, netns_report, rps, veth_path, veth_report, xdp
 from ..kept import keep_snapshots
+from ..meant import advice
 from ..options import add_target_options
 from ..shown import Shown
 from ..status import TRACEBACK, TargetError, UsageError, internal_error
@@ -61,7 +62,8 @@ class _Parser(argparse.ArgumentParser):
         raise CommandArgumentError((message or "").strip())
 
     def error(self, message: str) -> NoReturn:
-        raise CommandArgumentError(for_terminal(f"{self.prog}: {message}; see -h"))
+        meant = advice(message, self._option_string_actions) or "see -h"
+        raise CommandArgumentError(for_terminal(f"{self.prog}: {message}; {meant}"))
 
 
 def _no_target() -> Mapping[str, Any]:
