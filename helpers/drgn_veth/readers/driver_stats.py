@@ -122,6 +122,7 @@ class DriverWays:
             b"vrf": self._vrf,
             b"bridge": self._bridge,
             b"ip6tnl": self._ip6tnl,
+            b"openvswitch": self._openvswitch,
             NETKIT_KIND: self._netkit,
             TUN_KIND: self._tun,
             VIRTIO_NET_DRIVER: self._virtio_net,
@@ -178,6 +179,14 @@ class DriverWays:
         # ip6_get_stats(), net/ipv6/ip6_tunnel.c, up to v5.10
         stats = self.base.netdev_stats(counted.address)
         stats.update(self.base.per_cpu(TSTATS).sum(known(counted.raw.tstats)))
+        return stats
+
+    def _openvswitch(self, counted: Counted) -> dict[str, int]:
+        # internal_get_stats(), net/openvswitch/vport-internal_dev.c, up to v5.10
+        stats, of_device = self.base.zero(), self.base.netdev_stats(counted.address)
+        for own in ("rx_errors", "tx_errors", "rx_dropped", "tx_dropped"):
+            stats[own] = of_device[own]
+        self.base.add_tstats(stats, counted)
         return stats
 
     def _tun(self, counted: Counted) -> dict[str, int]:

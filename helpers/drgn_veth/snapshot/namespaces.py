@@ -79,7 +79,10 @@ def name_namespaces(
             names=attempt(_names, paths),
             mounts=paths,
             nsid=nsids if isinstance(nsids, Unreadable) else nsids.get(net),
-            rps_default_mask=attempt(net_rps_default_mask, Object(prog, pointer, net)),
+            # sysctl_core_net_exit() has freed that of one that dies.
+            rps_default_mask=None
+            if namespace.dying
+            else attempt(net_rps_default_mask, Object(prog, pointer, net)),
         )
         named.append(_with_tasks(with_names, tasks))
     # Nobody else names these.
