@@ -90,7 +90,7 @@ def refused(groups: Sequence[Refused], style: Style = PLAIN) -> list[str]:
         lines.append(" " * indent + listed)
     call = f"{style.calls.attach} DEVICE"
     lines += hint("why, and what to do about it", call, style, "  ", "    ")
-    if some_more:
+    if some_more and not style.calls.attach.startswith("%"):  # %xdp has no --failing.
         call = f"{style.calls.attach} --all --failing --mode driver"
         lines += hint("all", call, style, "  ", "    ")
     return lines
