@@ -219,7 +219,10 @@ def _lacks_module_types(prog: Program) -> bool:
 def _without_module_types(report: Any) -> Any:
     report.pop("unreadable")
     report.pop("findings")
+    report.pop("in_flight")
     for device in report["devices"]:
+        device.pop("stats")
+        device.pop("queue_stats", None)
         if device["kind"] == "veth":
             device["xdp"].pop("queues")
         elif device["kind"] == "bond":

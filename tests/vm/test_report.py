@@ -69,7 +69,7 @@ def _altered(value: Any) -> Any:
 
 
 def test_the_comparison_can_fail(one_zoo: Dump) -> None:
-    """Every kind of value, altered in one place, is noticed or is in the list."""
+    """Every kind of value with a second source, altered in one place, is noticed."""
     report = one_zoo.report()
     seen = set()
     for where in ("target", "devices"):
@@ -78,6 +78,8 @@ def test_the_comparison_can_fail(one_zoo: Dump) -> None:
                 kind = oracle.kind_of(where, path)
                 if kind in seen:
                     continue
+                if kind in oracle.NO_SECOND_SOURCE and "xps" not in kind:
+                    continue
                 place = record
                 for part in path[:-1]:
                     place = place[int(part) if part.isdigit() else part]
@@ -85,12 +87,11 @@ def test_the_comparison_can_fail(one_zoo: Dump) -> None:
                 place[last] = _altered(value)
                 differences = oracle.compare(report, one_zoo.truth).differences
                 place[last] = value
-                if kind not in oracle.NO_SECOND_SOURCE or "xps" in kind:
-                    seen.add(kind)
-                    if kind == "devices.xps.cpus" and not differences:
-                        seen.discard(kind)  # of a device with one queue: try another
-                        continue
-                    assert differences, kind
+                seen.add(kind)
+                if kind == "devices.xps.cpus" and not differences:
+                    seen.discard(kind)  # of a device with one queue: try another
+                    continue
+                assert differences, kind
     assert len(seen) > 40
     del report["devices"][-1]
     assert oracle.compare(report, one_zoo.truth).differences
