@@ -29,7 +29,7 @@ kfree_skb.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import json
 import os
 import resource
@@ -39,6 +39,7 @@ import sys
 import time
 from typing import Any, Optional
 
+from paths.counting import Count, Counts
 from paths.drawn import draw
 from paths.measuring import Trace, counters, grown, hops, softnet, verdicts
 from paths.packets import STRANGER, Sender, Watch, frame, length_of
@@ -52,6 +53,7 @@ __all__ = ("main",)
 PACKETS = 2
 VLAN_HLEN = 4
 FIRST_PORT = 20000
+PATIENCE = 5.0
 
 
 class Sending:
@@ -115,6 +117,9 @@ class Sending:
                 # The events of XDP do not say which packet they are about.
                 time.sleep(0.002)
         os.sched_setaffinity(0, {0, 1, 2, 3})
+        if any(step[0] == "threaded" for step in situation.steps):
+            counts = [program.counts for _, _, program in ran]
+            _wait(counts, seen_before, sum(told["sent"] for told in flows))
         events = self.trace.read()
         numbers = max(flow.number for flow in situation.flows) + 1
         where = hops(events, numbers)
@@ -166,6 +171,24 @@ class Sending:
             },
             "softnet": grown(softnet_before, softnet()),
         }
+
+
+def _packets(seen: Mapping[int, Count]) -> int:
+    return sum(one.packets for one in seen.values())
+
+
+def _wait(
+    counts: Sequence[Counts], before: Sequence[Mapping[int, Count]], sent: int
+) -> None:
+    """Wait until a thread has run all programs on all packets, but not for ever."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        time.sleep(0.01)
+        seen = [one.read() for one in counts]
+        if all(_packets(new) - _packets(old) >= sent for old, new in zip(before, seen)):
+            # What comes after the program takes a moment, too.
+            time.sleep(0.05)
+            return
 
 
 def _stay() -> None:
