@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The commands at drgn's prompt: %veth, %netns, %xdp, %rps, %path."""
+"""The commands at drgn's prompt: %veth, %netns, %xdp, %rps, %drops, %path."""
 
 import ast
 from collections.abc import Callable, Iterator
@@ -336,6 +336,28 @@ def test_code_of_xdp(prog: Program) -> None:
             for p in programs
             if p
         ]
+
+
+@pytest.mark.slow
+def test_code_of_drops(snapshot: Any) -> None:
+    printed = ran("drops")
+    found = {}
+    for line in printed.splitlines():
+        if not line.startswith("SoftnetStat("):
+            inum, name, lost = line.split(" ", 2)
+            found[int(inum), name] = ast.literal_eval(lost)
+    assert printed.count("SoftnetStat(") == len(snapshot.cpus)
+    devices = {key(device): device for device in snapshot.devices}
+    assert len(found) > 5
+    for place, lost in found.items():
+        device = devices[place]
+        for counter, value in lost.items():
+            queue, _, of_queue = counter.rpartition(" ")
+            if queue:
+                record = device.queue_stats[int(queue[2:])]
+                assert getattr(record, of_queue) == value
+            else:
+                assert getattr(device.stats, counter) == value
 
 
 @pytest.mark.slow

@@ -112,7 +112,11 @@ _RPS = """\
 """
 
 _DROPS = """\
-        counters = dict(dev_get_stats(dev))
+        try:
+            counters = dict(dev_get_stats(dev))
+        except (LookupError, ValueError) as e:  # of a driver that is not modelled
+            print(net_inum(net), name, e)
+            continue
         if netdev_kind(dev) == b"veth":
             rqs = veth_rqs(dev)
             for queue in range(netdev_real_num_rx_queues(dev)):
