@@ -86,7 +86,7 @@ def test_patterns(core: Path) -> None:
     names = list(dict.fromkeys(a["name"] for a in found))
     assert names == ["q24b", "q24a", "xnatb", "xnata"]
     text = screen(core, "q24*", "--mode", "driver")
-    assert text.index("q24b (host:") < text.index("q24a (host:")
+    assert text.index("q24b (host)") < text.index("q24a (host)")
     pods = document(core, "eth*", "--mode", "driver", "--via", "link")["attempts"]
     assert len({a["netns"] for a in pods}) > 3
     only = document(core, "eth*", "--netns", "pod1", "--netns", "pod3")["attempts"]

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Optional
 
 from ..core.unreadable import Maybe, Unreadable
-from ..model import CpuStats, Device, Snapshot, VethQueueStats
+from ..model import CpuStats, Device, Snapshot, VethQueueStats, XdpProgram
 from .rules import RULES_BY_ID
 from .rules.context import Context
 from .rules.finding import Finding
 
-__all__ = ("MEANING", "Drop", "cpu_drops", "device_drops", "reasons")
+__all__ = ("MEANING", "NOT_LOST", "Drop", "cpu_drops", "device_drops", "reasons")
 
 Counters = Iterator[tuple[str, Optional[int]]]
 
@@ -66,6 +66,13 @@ _OF_QDISC = {
 }
 #: What each counter counts.
 MEANING: Mapping[str, str] = {**_OF_LINK, **_OF_QUEUES, **_OF_QDISC, **_OF_CPUS}
+#: Counters of what is late, waits, or was for somebody else.
+NOT_LOST = frozenset(
+    {
+        *("rx_nohandler", "rx_otherhost_dropped", "qdisc qlen", "backlog"),
+        "time_squeeze",
+    }
+)
 
 
 class Drop(NamedTuple):
@@ -87,6 +94,11 @@ def reasons(snapshot: Snapshot) -> Mapping[tuple[str, Optional[int]], str]:
         for finding in RULES_BY_ID[name].findings(context):
             if finding.undecided is None:
                 found[counter, _address(finding)] = finding.summary
+    for device in snapshot.devices:
+        program = device.xdp.driver
+        if isinstance(program, XdpProgram) and isinstance(program.name, str):
+            said = f"its native program is {program.name}#{program.id} now"
+            found["xdp_drops", device.net_device] = said
     return found
 
 

@@ -9,7 +9,7 @@ A table of the counters that are not zero: those of devices, then those of CPUs.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from ..analysis.drops import MEANING, Drop, cpu_drops, device_drops, reasons
+from ..analysis.drops import MEANING, NOT_LOST, Drop, cpu_drops, device_drops, reasons
 from ..core.english import count
 from ..core.unreadable import Unreadable
 from ..model import Device, Snapshot
@@ -38,6 +38,11 @@ class _Found(NamedTuple):
     netns: str
     name: str
     drops: Sequence[Drop]
+
+
+def _some(drops: Sequence[Drop], others: bool) -> Sequence[Drop]:
+    # Those of lost packets, or the others.
+    return [drop for drop in drops if (drop.counter in NOT_LOST) is others]
 
 
 def _rows(found: Iterable[_Found]) -> Iterator[Row]:
@@ -98,9 +103,13 @@ def drops(
     cpus = snapshot.cpus
     for cpu in cpus if isinstance(cpus, tuple) else ():
         found.append(_Found("", f"CPU {cpu.cpu}", cpu_drops(cpu, known)))
-    rows = list(_rows(found))
+    lost = [one._replace(drops=_some(one.drops, False)) for one in found]
+    others = [one._replace(drops=_some(one.drops, True)) for one in found]
+    rows, more = list(_rows(lost)), list(_rows(others))
     lines = grid(_COLUMNS, rows, style) if rows else [_NOTHING]
-    paragraphs = [list(_known(found)), list(_legend(found)), list(_unread(devices))]
+    if more:
+        lines += ["", "not lost:", "", *grid(_COLUMNS, more, style)]
+    paragraphs = [list(_known(lost)), list(_legend(found)), list(_unread(devices))]
     if rows:
         paragraphs[1].append(_SINCE)
     if isinstance(cpus, Unreadable):

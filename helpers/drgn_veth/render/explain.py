@@ -130,6 +130,8 @@ def _how(met: Met) -> str:
 def _detail(met: Met, style: Style) -> Iterator[str]:
     yield from wrap(f"{_name(met)}: {_how(met)}", style.width, "    ", "      ")
     yield from wrap(for_terminal(met.because), style.width, "      ", "      ")
+    if met.after:
+        return  # Other commands come first.
     if met.fix_effect is not None:
         effect = for_terminal(f"this {met.fix_effect}:")
         yield from wrap(effect, style.width, "      ", "      ")
@@ -171,6 +173,8 @@ def _devices(found: Sequence[Met], style: Style) -> Iterator[str]:
         text = f"{count(there, 'device')} {verb} refused earlier and would meet it next"
         yield from _fact("", text, style)
         yield from _shown(later, style)
+        call = f"{style.calls.attach} DEVICE"
+        yield from hint("all commands, in order", call, style, "    ", "      ")
 
 
 def _shown(found: Sequence[Met], style: Style) -> Iterator[str]:

@@ -92,5 +92,5 @@ def refused(groups: Sequence[Refused], style: Style = PLAIN) -> list[str]:
     lines += hint("why, and what to do about it", call, style, "  ", "    ")
     if some_more and not style.calls.attach.startswith("%"):  # %xdp has no --failing.
         call = f"{style.calls.attach} --all --failing --mode driver"
-        lines += hint("all", call, style, "  ", "    ")
+        lines += hint("all that are refused now", call, style, "  ", "    ")
     return lines

@@ -27,9 +27,20 @@ _MOST_ENTRIES = 64
 
 def carries_xdp(device: Device) -> bool:
     """Return whether a device has an XDP program or an AF_XDP socket, or may have."""
-    return device.af_xdp != () or any(
-        getattr(device.xdp, mode) is not None for mode in XDP_MODES
+    return (
+        device.af_xdp != ()
+        or bool(_of_bond(device))
+        or any(getattr(device.xdp, mode) is not None for mode in XDP_MODES)
     )
+
+
+def _of_bond(device: Device) -> Sequence[int]:
+    # bond_xdp_set() gives the bond's program to the drivers of its slaves, and leaves
+    # their xdp_state empty.
+    queues = device.xdp.queues
+    if device.xdp.driver is not None or not isinstance(queues, tuple):
+        return ()
+    return sorted({one.prog_id for one in queues if isinstance(one.prog_id, int)})
 
 
 def _holder(holder: Holder) -> str:
@@ -104,6 +115,11 @@ def _has(
             yield from wrap(line, style.width, _REST, _REST)
         if isinstance(program, XdpProgram):
             yield from _reached(program, reached, style)
+    for number in _of_bond(device):
+        none = False
+        said = f"driver program #{number}, that of {words.reference(device.master)}: "
+        said += "`ip link` shows it there"
+        yield from wrap(said, style.width, _INDENT, _REST)
     if isinstance(device.af_xdp, Unreadable):
         yield f"{_INDENT}AF_XDP {words.UNKNOWN}"
     else:

@@ -14,6 +14,7 @@ from drgn import Object, Program
 
 from ..core.containers import containers_in
 from ..core.errors import WalkError, attempt
+from ..core.names import LEFT_OUT
 from ..core.text import decode
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Container
@@ -64,6 +65,8 @@ class TaskContainers:
             container = self._of_path(self._cgroups, cgroup)
             if isinstance(container, Unreadable):
                 lost = container
+                if lost.reason == LEFT_OUT:
+                    break  # Names of other hierarchies are left out, too.
             elif container is not None:
                 return container
         if lost is not None:

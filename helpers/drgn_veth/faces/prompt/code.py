@@ -75,8 +75,19 @@ _NETNS = """\
 """
 
 _WITH_XDP = """\
-        if not any(dev_xdp_prog(dev, mode) for mode in XdpMode):
+        has = any(dev_xdp_prog(dev, mode) for mode in XdpMode)
+        if not has and dev.value_() not in by_bond:
             continue
+"""
+
+# A bond gives its program to the drivers of its slaves.
+_BY_BOND = """\
+by_bond = {
+    device.net_device
+    for device in snapshot.devices
+    if isinstance(device.xdp.queues, tuple)
+    and any(queue.prog_id for queue in device.xdp.queues)
+}
 """
 
 _XDP = """\
@@ -221,10 +232,12 @@ def netns(prog: Program, args: argparse.Namespace) -> str:
 def xdp(prog: Program, args: argparse.Namespace) -> str:
     """Return code for ``%xdp``."""
     code = _builder(prog)
-    text = "predictor = Predictor(take_snapshot(prog))\n" + _devices(prog, code, args)
-    asked = args.netns or args.devices or args.kinds or args.addresses
-    if not asked:
-        text += _WITH_XDP
+    text = "snapshot = take_snapshot(prog)\npredictor = Predictor(snapshot)\n"
+    devices = _devices(prog, code, args)
+    if args.netns or args.devices or args.kinds or args.addresses:
+        text += devices
+    else:
+        text += _BY_BOND + devices + _WITH_XDP
     modes = MODES if args.mode is None else (args.mode,)
     body = _XDP.replace("MODES", _tuple(modes)).replace("FRAGS", str(args.frags))
     return _finished(code, text + body)
