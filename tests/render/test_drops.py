@@ -44,15 +44,18 @@ def test_what_rules_know() -> None:
         ("rx_drops", "3"),
         ("pod1", "eth0", "rx_dropped", "7"),
         ("qdisc drops", "2"),
-        ("qdisc qlen", "1"),
+        ("pod1", "eth0", "qdisc qlen", "1"),
         ("CPU 0", "dropped", "4"),
         ("CPU 1", "dropped", "5"),
-        ("time_squeeze", "6"),
+        ("CPU 1", "time_squeeze", "6"),
     ):
         found = [
             line for line in text.splitlines() if line.split() == " ".join(row).split()
         ]
         assert len(found) == 1, row
+    lost_ones, _, others = text.partition("\nnot lost:\n")
+    assert "rx_drops" in lost_ones and "time_squeeze" not in lost_ones
+    assert "time_squeeze" in others
     assert "\nveth0 (host): lost so far on the way to peer eth0 (netns pod1): " in text
     assert "\nveth0 (host): its native program has lost 3 packets so far" in text
     assert "\neth0 (pod1): its qdisc fq has dropped 2 packets so far" in text
