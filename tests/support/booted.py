@@ -147,14 +147,21 @@ def _symbols(kernel: lab.Kernel) -> list[object]:
     return symbols
 
 
+#: Rules about what was counted.
+_COUNTED = (
+    *("veth-packets-lost", "veth-not-delivered", "xdp-redirect-failed"),
+    *("qdisc-drops", "backlog-overflow"),
+)
+
+
 def settled(text: str) -> str:
     """
     Return a report without what differs from one moment to the next: the processes of
-    the host, the one that makes the report among them, what was counted, and what is in
-    flight.
+    the host, the one that makes the report among them, what was counted, what rules say
+    of that, and what is in flight.
     """
     text = re.sub(r'"in_flight": \[(\n\{.*)*\n?\],', '"in_flight": [],', text)
-    lines = []
+    lines: list[str] = []
     for line in text.splitlines():
         if line.startswith('{"inum": ') and '"init": true' in line:
             record = json.loads(line.rstrip(","))
@@ -162,6 +169,10 @@ def settled(text: str) -> str:
                 del record[key]
             line = json.dumps(record) + line[len(line.rstrip(",")) :]
         elif line.startswith('{"cpu": '):
+            continue
+        elif line.startswith(tuple(f'{{"rule": "{rule}"' for rule in _COUNTED)):
+            if not line.endswith(","):
+                lines[-1] = lines[-1].rstrip(",")
             continue
         elif line.startswith('{"netns": ') and '"stats": ' in line:
             record = json.loads(line.rstrip(","))

@@ -237,7 +237,7 @@ def test_names_of_controls(tab: Tab) -> None:
         f"document.querySelector({row(tab, 'veth_xxx0')!r} + ' title').textContent"
     )
     assert said == (
-        "veth_xxx0 (host), UP, warning, XDP generic, RPS 0-3, peer veth_yyy0 (host:6)"
+        "veth_xxx0 (host), UP, warning, XDP generic, RPS 0-3, peer veth_yyy0 (host)"
     )
 
 
