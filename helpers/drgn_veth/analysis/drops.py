@@ -7,11 +7,12 @@ Each counter that says that packets were lost, what it counts, and what the rule
 losses know beyond that.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Optional
 
-from ..core.unreadable import Maybe, Unreadable
-from ..model import CpuStats, Device, Snapshot, VethQueueStats, XdpProgram
+from ..core.unreadable import Unreadable
+from ..model import CpuStats, Device, Snapshot, XdpProgram
+from .losses import queue_losses
 from .rules import RULES_BY_ID
 from .rules.context import Context
 from .rules.finding import Finding
@@ -106,19 +107,11 @@ def _address(finding: Finding) -> Optional[int]:
     return None if finding.device is None else finding.device.net_device
 
 
-def _in_queues(queues: Maybe[Optional[Sequence[VethQueueStats]]]) -> Counters:
-    if queues is None or isinstance(queues, Unreadable):
-        return
-    for counter in _OF_QUEUES:
-        values = [getattr(queue, counter) for queue in queues]
-        yield counter, sum(value for value in values if isinstance(value, int))
-
-
 def _in_device(device: Device) -> Counters:
     stats, qdisc = device.stats, device.qdisc_stats
     if stats is not None and not isinstance(stats, Unreadable):
         yield from ((counter, getattr(stats, counter)) for counter in _OF_LINK)
-    yield from _in_queues(device.queue_stats)
+    yield from queue_losses(device).items()
     if qdisc is not None and not isinstance(qdisc, Unreadable):
         yield "qdisc drops", qdisc.drops
         yield "qdisc qlen", qdisc.qlen

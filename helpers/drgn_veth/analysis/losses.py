@@ -8,6 +8,7 @@ says how many packets the others can have lost. Counters begin with the device, 
 the boot.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple, Optional
 
 from ..core.unreadable import Maybe, Unreadable
@@ -18,9 +19,12 @@ __all__ = (
     "SentLosses",
     "backlog_losses",
     "core_rx_dropped",
+    "queue_losses",
     "queue_sum",
     "sent_losses",
 )
+
+_LOSSES = ("rx_drops", "xdp_drops", "xdp_tx_err", "peer_tq_xdp_xmit_err")
 
 
 def queue_sum(device: Device, name: str, whose: str = "") -> int:
@@ -31,6 +35,20 @@ def queue_sum(device: Device, name: str, whose: str = "") -> int:
     """
     queues = need(device.queue_stats, f"{whose}rq[].stats") or ()
     return sum(need(getattr(q, name), f"{whose}rq[].stats.vs.{name}") for q in queues)
+
+
+def queue_losses(device: Device) -> Mapping[str, int]:
+    """
+    Return the counters of ``struct veth_stats`` that count losses, over all RX queues
+    of a veth; as far as they could be read.
+    """
+    queues = device.queue_stats
+    if queues is None or isinstance(queues, Unreadable):
+        return {}
+    return {
+        name: sum(n for n in (getattr(q, name) for q in queues) if isinstance(n, int))
+        for name in _LOSSES
+    }
 
 
 def core_rx_dropped(device: Device, peer: Device) -> Maybe[Optional[int]]:

@@ -11,13 +11,11 @@ from collections.abc import Iterator
 
 from ...core.english import count
 from ...core.unreadable import Unreadable
-from ...model import CpuStats, Device, VethQueueStats
+from ...model import CpuStats, Device
+from ..losses import queue_losses
 from .topology import Topology
 
 __all__ = ("cpus_counted", "programs_counted", "qdisc_counted", "veth_counted")
-
-#: Members of struct veth_stats that count losses.
-_LOSSES = ("rx_drops", "xdp_drops", "xdp_tx_err", "peer_tq_xdp_xmit_err")
 
 
 def _is_some(value: object) -> bool:
@@ -43,17 +41,9 @@ def veth_counted(sender: Device) -> Iterator[str]:
             yield f"also: the sender has lost {lost} so far (veth_priv.dropped)"
 
 
-def _sum(queues: tuple[VethQueueStats, ...], name: str) -> int:
-    values = [getattr(queue, name) for queue in queues]
-    return sum(value for value in values if isinstance(value, int))
-
-
 def programs_counted(device: Device) -> Iterator[str]:
     """Yield what the RX queues of a veth have lost, all together."""
-    queues = device.queue_stats
-    if queues is None or isinstance(queues, Unreadable):
-        return
-    found = [f"{name} {_sum(queues, name)}" for name in _LOSSES if _sum(queues, name)]
+    found = [f"{name} {lost}" for name, lost in queue_losses(device).items() if lost]
     if found:
         yield f"also: so far {', '.join(found)}, over all RX queues"
 
