@@ -98,9 +98,8 @@ class SentLosses(NamedTuple):
     dropped: int  # veth_priv.dropped: those below are among them
     #: At most so many: ``____dev_forward_skb()`` refused them (the peer was down, or
     #: its MTU too small), or they found a full backlog.
+    #: The others found a full ring; or XDP_REDIRECT found no NAPI.
     refused: Maybe[int]
-    #: At least so many: they found a full ring; or XDP_REDIRECT found no NAPI.
-    full: Maybe[int]
 
 
 def sent_losses(device: Device, peer: Device) -> Optional[SentLosses]:
@@ -123,6 +122,5 @@ def sent_losses(device: Device, peer: Device) -> Optional[SentLosses]:
     if core is None:
         core = Unreadable("the counters were not read")
     if isinstance(core, Unreadable):
-        return SentLosses(dropped, core, core)
-    refused = min(dropped, core)
-    return SentLosses(dropped, refused, dropped - refused)
+        return SentLosses(dropped, core)
+    return SentLosses(dropped, min(dropped, core))

@@ -12,6 +12,7 @@ from ..attach.ask import Questions, fresh_program
 from ..attach.drivers.veth import veth_max_mtu
 from ..attach.predictor import Predictor, TooOldError
 from ..attach.question import DRV, Answer
+from ..losses import backlog_losses
 from ..names import name_from, of_peer
 from ..need import CannotTell, need, need_of_kernel
 from ..path.topology import Topology
@@ -126,6 +127,11 @@ class Context:
     def topology(self) -> Topology:
         """The Snapshot as the path of a packet looks at it."""
         return Topology(self.snapshot, self.questions)
+
+    @functools.cached_property
+    def backlog_was_full(self) -> bool:
+        """Whether the backlog of a CPU has been full, or may have been."""
+        return backlog_losses(self.snapshot) not in (None, 0)
 
     @property
     def routes(self) -> Mapping[int, Sequence[Route]]:

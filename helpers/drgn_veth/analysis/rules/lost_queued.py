@@ -7,7 +7,7 @@ from typing import Optional
 from ...core.english import count, cpu_words
 from ...model import CpuStats, Device
 from ..names import name_of
-from ..need import CannotTell, need
+from ..need import need, need_of_kernel
 from .context import Context, End
 from .finding import INFO, KernelAnswer, Symptom
 from .rule import Rule, Sign
@@ -57,7 +57,8 @@ def _steered_to(context: Context, cpus: frozenset[int]) -> list[Device]:
 
 
 def _losers(cpus: Iterable[CpuStats]) -> list[tuple[int, int]]:
-    lost = [(one.cpu, need(one.dropped, "softnet_data.dropped")) for one in cpus]
+    name = "softnet_data.dropped"
+    lost = [(one.cpu, need_of_kernel(one.dropped, name)) for one in cpus]
     return [(cpu, number) for cpu, number in lost if number]
 
 
@@ -67,12 +68,9 @@ def _limited(cpus: Iterable[CpuStats]) -> int:
 
 
 def _backlog(context: Context, end: End) -> Optional[Symptom]:
-    try:
-        cpus = need(context.snapshot.cpus, "softnet_data")
-        losers = _losers(cpus or ())
-    except CannotTell as e:
-        raise CannotTell(e.name, e.value, everywhere=True) from None
-    if cpus is None or not losers:
+    cpus = need_of_kernel(context.snapshot.cpus, "softnet_data") or ()
+    losers = _losers(cpus)
+    if not losers:
         return None
     where = tuple(cpu for cpu, _ in losers)
     lost = sum(number for _, number in losers)

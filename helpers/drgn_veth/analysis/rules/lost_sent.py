@@ -7,7 +7,7 @@ from typing import Optional
 from ...core.english import count
 from ...core.unreadable import Unreadable
 from ...model import Device
-from ..losses import backlog_losses, core_rx_dropped, queue_sum, sent_losses
+from ..losses import core_rx_dropped, queue_sum, sent_losses
 from ..need import need
 from .context import Context, End
 from .finding import INFO, WARNING, KernelAnswer, Symptom
@@ -17,11 +17,7 @@ from .values import is_up, same
 __all__ = ("RULES",)
 
 
-def _full_backlog(context: Context) -> Optional[str]:
-    lost = backlog_losses(context.snapshot)
-    if lost == 0 or lost is None:
-        return None
-    return "the backlog of a CPU was full"
+_FULL_BACKLOG = "the backlog of a CPU was full"
 
 
 def _is_smaller(device: Device, peer: Device) -> bool:
@@ -35,9 +31,8 @@ def _refused(context: Context, device: Device, peer: Device) -> str:
         causes.append("it is down")
     if _is_smaller(device, peer):
         causes.append(f"its MTU is {peer.mtu}, not {device.mtu}")
-    full = _full_backlog(context)
-    if full is not None:
-        causes.append(full)
+    if context.backlog_was_full:
+        causes.append(_FULL_BACKLOG)
     if causes:
         return " or ".join(causes)
     return "it was down, or its MTU was smaller"
@@ -61,12 +56,13 @@ def _sent_words(context: Context, device: Device, peer: Device) -> Iterator[str]
     losses = sent_losses(device, peer)
     if losses is None:
         return
-    refused, full = losses.refused, losses.full
+    refused = losses.refused
     smaller = _is_smaller(device, peer)
-    if isinstance(refused, Unreadable) or isinstance(full, Unreadable):
+    if isinstance(refused, Unreadable):
         if not smaller:
             yield f"{count(losses.dropped, 'packet')} that it sent"
         return
+    full = losses.dropped - refused
     if smaller and not full:
         return  # Rule mtu-mismatch tells of them.
     if refused:
@@ -129,9 +125,8 @@ def _not_delivered(context: Context, end: End) -> Optional[Symptom]:
         return None
     lost = core - sent
     causes = ["no protocol takes them"]
-    full = _full_backlog(context)
-    if full is not None:
-        causes.append(full)
+    if context.backlog_was_full:
+        causes.append(_FULL_BACKLOG)
     return Symptom(
         f"{count(lost, 'packet')} that it received were dropped so far: "
         f"{', or '.join(causes)}",
