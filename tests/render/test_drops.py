@@ -11,7 +11,7 @@ import pytest
 from tests.support.recorded import CORES, recorded_core
 from tests.support.rules.lost import counted
 from tests.support.slow import slow_but
-from tests.support.snapshots import BAD, WHY, native, pair
+from tests.support.snapshots import BAD, PROGRAM, WHY, native, pair
 
 
 def _text(snapshot: Snapshot, columns: int = 200) -> str:
@@ -62,6 +62,12 @@ def test_what_rules_know() -> None:
     # Said once, not for each CPU.
     assert text.count("the backlog of CPUs 0-1 has dropped 9 packets") == 1
     assert text.count("time_squeeze: ") == 1
+
+
+def test_program_whose_id_could_not_be_read() -> None:
+    first = {**native(program=PROGRAM._replace(id=BAD)), **counted(xdp_drops=3)}
+    text = _text(pair(first, counted()))
+    assert "\nveth0 (host): its native program is p#? now\n" in text
 
 
 def test_what_could_not_be_read() -> None:

@@ -13,6 +13,7 @@ from typing import NamedTuple, Optional
 from ..core.unreadable import Unreadable
 from ..model import CpuStats, Device, Snapshot, XdpProgram
 from .losses import queue_losses
+from .path.xdp import program_name
 from .rules import RULES_BY_ID
 from .rules.context import Context
 from .rules.finding import Finding
@@ -97,8 +98,8 @@ def reasons(snapshot: Snapshot) -> Mapping[tuple[str, Optional[int]], str]:
                 found[counter, _address(finding)] = finding.summary
     for device in snapshot.devices:
         program = device.xdp.driver
-        if isinstance(program, XdpProgram) and isinstance(program.name, str):
-            said = f"its native program is {program.name}#{program.id} now"
+        if isinstance(program, XdpProgram):
+            said = f"its native program is {program_name(program)} now"
             found["xdp_drops", device.net_device] = said
     return found
 
