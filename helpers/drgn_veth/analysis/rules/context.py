@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A Snapshot as rules see it: what several of them need, computed once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 import contextlib
 import functools
 from typing import NamedTuple, Optional
@@ -140,6 +140,16 @@ class Context:
             senders = [end.device for end in self.programmed]
             self._routes = routes(self.snapshot, senders)
         return self._routes
+
+    @functools.cached_property
+    def targets(self) -> Mapping[int, Collection[int]]:
+        """The addresses of the devices that a device's native program leads to."""
+        found: dict[int, dict[int, None]] = {}
+        for address, led in self.routes.items():
+            for one in led:
+                if one.native:
+                    found.setdefault(one.sender.net_device, {})[address] = None
+        return found
 
     def native_in(self, netns: Maybe[int]) -> frozenset[int]:
         """

@@ -25,11 +25,9 @@ _REFUSES = "__xdp_enqueue"
 
 def _refusing(context: Context, device: Device) -> Iterator[str]:
     # The devices in the program's maps that refuse frames now.
-    for address, routes in context.routes.items():
+    for address in context.targets.get(device.net_device, ()):
         target = context.by_address.get(address)
         if target is None:
-            continue
-        if not any(one.native and one.sender is device for one in routes):
             continue
         taken = takes_frames(context.topology, target)
         if taken.takes is False and taken.function == _REFUSES:
