@@ -9,6 +9,7 @@ How wide each column of a table may be, and the table. tabulate could wrap cells
 
 from collections import Counter
 from collections.abc import Sequence
+import itertools
 from typing import Callable, NamedTuple, Optional
 
 import tabulate
@@ -117,6 +118,7 @@ def grid(
     rows: Sequence[Row],
     style: Style = PLAIN,
     room: Optional[int] = None,
+    below: Sequence[Sequence[str]] = (),
 ) -> list[str]:
     """
     Return the lines of a table that is no wider than the screen.
@@ -125,6 +127,7 @@ def grid(
 
     :param rows: At least one
     :param room: How wide it may be, by default as wide as the screen
+    :param below: For each row, lines that stand below it, as they are
     """
     shown = [[style.shown(cell) for cell in row] for row in rows]
     headers = [style.shown(column.header) for column in columns]
@@ -134,18 +137,18 @@ def grid(
     header = [_cell(h, w, c, style) for h, w, c in zip(headers, widths, plain)]
     # Names such as "1e5" are not numbers. The header is a row, as tabulate would want
     # two blanks more in a column than in its header.
-    table = tabulate.tabulate(
-        [
-            header,
-            *(
-                [_cell(t, w, c, style) for t, w, c in zip(row, widths, columns)]
-                for row in shown
-            ),
-        ],
-        tablefmt="plain",
-        disable_numparse=True,
-    )
-    lines = [narrow(line).rstrip() for line in table.splitlines()]
-    height = 1 + max(cell.count("\n") for cell in header)
-    lines[:height] = [style.paint(line, "bold") for line in lines[:height]]
-    return lines
+    cells = [
+        header,
+        *(
+            [_cell(t, w, c, style) for t, w, c in zip(row, widths, columns)]
+            for row in shown
+        ),
+    ]
+    table = tabulate.tabulate(cells, tablefmt="plain", disable_numparse=True)
+    lines = (narrow(line).rstrip() for line in table.splitlines())
+    heights = [1 + max(cell.count("\n") for cell in row) for row in cells]
+    found = [style.paint(line, "bold") for line in itertools.islice(lines, heights[0])]
+    for i, height in enumerate(heights[1:]):
+        found += itertools.islice(lines, height)
+        found += below[i] if below else ()
+    return found

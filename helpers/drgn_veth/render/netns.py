@@ -162,9 +162,6 @@ _SCREEN: Sequence[tuple[str, int, int, _Lines]] = (
     ("TASKS, HOLDERS", 10, 13, _users),
     ("OTHER CONTAINERS", 8, 12, _others),
 )
-#: Stands in a row where the lines below the row before it go; it is of the private use
-#: area, which for_terminal() escapes.
-_PLACE = "\ue001"
 
 
 def table(snapshot: Snapshot, style: Style = PLAIN) -> list[str]:
@@ -184,20 +181,13 @@ def table(snapshot: Snapshot, style: Style = PLAIN) -> list[str]:
     for header, narrow, least, _ in map(_SCREEN.__getitem__, used):
         least = least if style.width >= PLAIN.width else narrow
         columns.append(grid.Column(header, least, is_cut=True, indent="  "))
-    rows = []
-    for row in cells:
-        rows.append([row[i] or "-" for i in used])
-        rows.append([_PLACE, *[""] * (len(used) - 1)])
-    below = map(_below, snapshot.namespaces)
-    lines: list[str] = []
-    for line in grid.grid(columns, rows, style):
-        if line.rstrip() != _PLACE:
-            lines.append(line)
-            continue
-        for text in next(below):
-            # Paths are there to be copied.
-            lines.append(f"    {style.shown(text)}")
-    return lines
+    rows = [[row[i] or "-" for i in used] for row in cells]
+    # Unbroken: paths are there to be copied.
+    below = [
+        [f"    {style.shown(text)}" for text in _below(namespace)]
+        for namespace in snapshot.namespaces
+    ]
+    return grid.grid(columns, rows, style, below=below)
 
 
 def ways_in(snapshot: Snapshot, style: Style = PLAIN) -> list[str]:
