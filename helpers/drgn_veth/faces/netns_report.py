@@ -16,6 +16,7 @@ from ..model import Snapshot
 from ..render import csv, json, netns
 from . import opening
 from .filtering import keep_wanted, warn_of_missing
+from .of_devices import STATUS
 from .options import (
     add_color_option,
     add_filter_options,
@@ -58,17 +59,12 @@ in the table:
              whose processes these are, besides the one that NETNS names
   HOST NAME  of its first process
   ?          could not be read; --format json says why
-
-exit status:
-  0  the report was printed, even if some values could not be read
-  2  wrong use: bad options, a filter that matches nothing, or the output failed
-  3  the target could not be read at all
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the script's options."""
-    p = new_parser("netns_report.py", _DESCRIPTION, _EPILOG)
+    p = new_parser("netns_report.py", _DESCRIPTION, _EPILOG + STATUS)
     add_options(p)
     add_target_options(p)
     return p
