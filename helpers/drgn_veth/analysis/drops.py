@@ -3,8 +3,7 @@
 Counters of lost packets
 ------------------------
 
-Each counter that says that packets were lost, what it counts, and what the rules about
-losses know beyond that.
+Each counter of lost packets, what it counts, and what the rules about losses add.
 """
 
 from collections.abc import Iterator, Mapping
@@ -68,7 +67,7 @@ _OF_QDISC = {
 }
 #: What each counter counts.
 MEANING: Mapping[str, str] = {**_OF_LINK, **_OF_QUEUES, **_OF_QDISC, **_OF_CPUS}
-#: Counters of what is late, waits, or was for somebody else.
+#: Counters of packets that are late, that wait, or that were for another host.
 NOT_LOST = frozenset(
     {
         *("rx_nohandler", "rx_otherhost_dropped", "qdisc qlen", "backlog"),
@@ -122,7 +121,7 @@ def device_drops(
     device: Device, known: Mapping[tuple[str, Optional[int]], str]
 ) -> list[Drop]:
     """
-    Return the counters of a device that tell of lost packets.
+    Return the counters of a device that show lost packets.
 
     :param known: What :func:`reasons()` returns
     """
@@ -137,7 +136,7 @@ def cpu_drops(
     cpu: CpuStats, known: Mapping[tuple[str, Optional[int]], str]
 ) -> list[Drop]:
     """
-    Return the counters of a CPU that tell of lost or late packets.
+    Return the counters of a CPU that show lost or late packets.
 
     :param known: What :func:`reasons()` returns
     """

@@ -59,7 +59,7 @@ def core_rx_dropped(device: Device, peer: Device) -> Maybe[Optional[int]]:
     RX queues that were removed keep what they have counted, and are not known here: it
     is that much at most.
 
-    :return: None if nobody has read the counters
+    :return: None if the counters were not read
     """
     if device.stats is None or isinstance(device.stats, Unreadable):
         return device.stats
@@ -77,7 +77,7 @@ def backlog_losses(snapshot: Snapshot) -> Maybe[Optional[int]]:
     """
     Return how many packets found the backlog of a CPU full (``softnet_data.dropped``).
 
-    :return: None if nobody has read the counters
+    :return: None if the counters were not read
     """
     cpus, online = snapshot.cpus, snapshot.target.online_cpus
     if cpus is None or isinstance(cpus, Unreadable):

@@ -109,8 +109,8 @@ def _core_of(kinds: Sequence[tuple[str, FileKind]]) -> Optional[str]:
 
 
 def _is_known(word: str) -> bool:
-    # A mount of a namespace is a file, too, that nobody can read; beneath it, the file
-    # is empty.
+    # A mount of a namespace is a file, too, which cannot be read; the file under it is
+    # empty.
     try:
         with open(word if os.path.isfile(word) else os.devnull, "rb") as f:
             return bool(f.read(1))

@@ -65,7 +65,7 @@ def bpf_prog_calls(prog: Object, function: str) -> bool:
 
     :param prog: ``struct bpf_prog *``
     :param function: Such as ``bpf_xdp_redirect``, which is ``bpf_redirect()`` of XDP
-    :raises LookupError: if there is no symbol of this name
+    :raises LookupError: if the kernel has no such symbol
     :raises ValueError: if the program is longer than any
     """
     return _calls(prog.prog_, _code(prog), function)
@@ -78,7 +78,7 @@ def bpf_prog_may_call(prog: Object, function: str) -> bool:
 
     :param prog: ``struct bpf_prog *``
     :param function: As for :func:`bpf_prog_calls()`
-    :raises LookupError: if there is no symbol of this name
+    :raises LookupError: if the kernel has no such symbol
     :raises ValueError: if the program is longer than any
     """
     code = _code(prog)

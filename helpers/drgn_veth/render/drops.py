@@ -87,7 +87,7 @@ def drops(
     devices: Sequence[Device], snapshot: Snapshot, style: Style = PLAIN
 ) -> list[str]:
     """
-    Return the lines that tell of lost packets.
+    Return the lines that report lost packets.
 
     :param devices: Those to look at
     """

@@ -90,10 +90,10 @@ CASES: dict[str, Case] = {
             pair(),
             pair(counted(), counted()),
             pair(counted(), counted(rx_dropped=8)),
-            # Rule mtu-mismatch tells of it.
+            # Rule mtu-mismatch reports it.
             pair({**counted(5), "mtu": 9000}, counted(rx_dropped=5)),
             pair({**counted(5), "mtu": 9000}, {**counted(), "stats": BAD}),
-            # Rule xdp-tx-lost tells of it.
+            # Rule xdp-tx-lost reports it.
             pair(counted(xdp_tx_err=3), counted()),
             pair(counted(5), {**counted(), "off_list": "netns is dying"}),
         ],

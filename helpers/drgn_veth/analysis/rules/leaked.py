@@ -68,11 +68,11 @@ RULES: tuple[Rule, ...] = (
             "do not list it. A veth whose peer is in it stays as well."
         ),
         fix=(
-            "Close what holds it: the evidence names process and descriptor, where a "
-            "process has it. A file that none has may be in flight in a Unix socket: "
-            "it is closed with that, if nobody receives it. A program may keep a "
-            "namespace that way on purpose. To look into it while a process has a file "
-            "of it open, use `nsenter --net=/proc/PID/fd/N`."
+            "Close what holds it. If a process has it open, the evidence names the "
+            "process and the descriptor. A file that no process has open may be in "
+            "flight in a Unix socket, and is closed with that socket. A program may "
+            "keep a namespace on purpose. While a process has a file of it open, "
+            "`nsenter --net=/proc/PID/fd/N` enters it."
         ),
         why=(
             "A network namespace lives as long as it has references. Each nsproxy has "

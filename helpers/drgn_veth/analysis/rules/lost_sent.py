@@ -64,7 +64,7 @@ def _sent_words(context: Context, device: Device, peer: Device) -> Iterator[str]
         return
     full = losses.dropped - refused
     if smaller and not full:
-        return  # Rule mtu-mismatch tells of them.
+        return  # Rule mtu-mismatch reports them.
     if refused:
         why = _refused(context, device, peer)
         yield f"{count(refused, 'packet')} that its peer refused ({why})"
@@ -80,7 +80,7 @@ def _frame_words(context: Context, device: Device, peer: Device) -> Iterator[str
     frames = queue_sum(peer, "peer_tq_xdp_xmit_err", "peer_")
     if frames:
         yield f"{count(frames, 'frame')} of XDP_REDIRECT that met a full ring"
-    # Without a native program there, rule xdp-tx-lost tells of it.
+    # Without a native program there, rule xdp-tx-lost reports it.
     if need(peer.xdp.driver, "peer_xdp_state[XDP_MODE_DRV]") is not None:
         frames = queue_sum(device, "xdp_tx_err")
         if frames:
