@@ -13,6 +13,7 @@ import subprocess
 import sys
 from typing import Any
 
+from drgn_veth.analysis.drops import EXPLAINED
 from drgn_veth.btf.declarations import MODULE_TYPES, OPTIONAL_MODULE_TYPES
 import lab
 
@@ -147,13 +148,6 @@ def _symbols(kernel: lab.Kernel) -> list[object]:
     return symbols
 
 
-#: Rules about what was counted.
-_COUNTED = (
-    *("veth-packets-lost", "veth-not-delivered", "xdp-redirect-failed"),
-    *("qdisc-drops", "backlog-overflow"),
-)
-
-
 def settled(text: str) -> str:
     """
     Return a report without what differs from one moment to the next: the processes of
@@ -170,7 +164,9 @@ def settled(text: str) -> str:
             line = json.dumps(record) + line[len(line.rstrip(",")) :]
         elif line.startswith('{"cpu": '):
             continue
-        elif line.startswith(tuple(f'{{"rule": "{rule}"' for rule in _COUNTED)):
+        elif line.startswith(
+            tuple(f'{{"rule": "{rule}"' for rule in EXPLAINED.values())
+        ):
             if not line.endswith(","):
                 lines[-1] = lines[-1].rstrip(",")
             continue

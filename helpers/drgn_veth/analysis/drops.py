@@ -17,12 +17,20 @@ from .rules import RULES_BY_ID
 from .rules.context import Context
 from .rules.finding import Finding
 
-__all__ = ("MEANING", "NOT_LOST", "Drop", "cpu_drops", "device_drops", "reasons")
+__all__ = (
+    "EXPLAINED",
+    "MEANING",
+    "NOT_LOST",
+    "Drop",
+    "cpu_drops",
+    "device_drops",
+    "reasons",
+)
 
 Counters = Iterator[tuple[str, Optional[int]]]
 
 #: Rules that tell why packets were lost, by the counter that each explains.
-_EXPLAINED = {
+EXPLAINED = {
     "tx_dropped": "veth-packets-lost",
     "rx_dropped": "veth-not-delivered",
     "rx_drops": "xdp-redirect-failed",
@@ -91,7 +99,7 @@ def reasons(snapshot: Snapshot) -> Mapping[tuple[str, Optional[int]], str]:
     """
     context = Context(snapshot)
     found: dict[tuple[str, Optional[int]], str] = {}
-    for counter, name in _EXPLAINED.items():
+    for counter, name in EXPLAINED.items():
         for finding in RULES_BY_ID[name].findings(context):
             if finding.undecided is None:
                 found[counter, _address(finding)] = finding.summary
