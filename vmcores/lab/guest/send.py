@@ -36,15 +36,6 @@ IFF_NO_PI = 0x1000
 ETHERNET = 14
 
 
-def _queue(device: str, count: int) -> None:
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as s:
-        s.bind((device, 0))
-        for flow in range(count):
-            # A full queue is what the scene wants to see.
-            with contextlib.suppress(OSError):
-                s.send(frame(400, flow))
-
-
 def _tun(device: str, count: int) -> None:
     with open("/dev/net/tun", "r+b", buffering=0) as f:
         with open(f"/sys/class/net/{device}/tun_flags", encoding="ascii") as flags:
@@ -66,12 +57,12 @@ def _command(words: Sequence[str]) -> None:
         return
     where, _, name = device.rpartition("/")
     count, *cpus = map(int, rest)
-    if what == "to":
-        for cpu in cpus or [0]:
-            send(name, cpu, count, where or None)
+    if what == "tun":
+        with netns(where or None):
+            _tun(name, count)
         return
-    with netns(where or None):
-        {"queue": _queue, "tun": _tun}[what](name, count)
+    for cpu in cpus or [0]:
+        send(name, cpu, count, where or None, bypass={"to": True, "queue": False}[what])
 
 
 def main(arguments: Sequence[str]) -> int:

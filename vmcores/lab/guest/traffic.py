@@ -108,16 +108,22 @@ def frame(size: int, flow: int) -> bytes:
 
 
 def send(
-    device: str, cpu: int, count: int, where: Optional[str] = None, size: int = SMALL
+    device: str,
+    cpu: int,
+    count: int,
+    where: Optional[str] = None,
+    size: int = SMALL,
+    bypass: bool = True,
 ) -> int:
     """Send packets from a CPU, and return how many the kernel accepted.
 
-    ``where`` is the namespace of the device, ``size`` counts the Ethernet header.
+    ``where`` is the namespace of the device, ``size`` counts the Ethernet header;
+    ``bypass``: past the qdisc.
     """
     before = os.sched_getaffinity(0)
     taken = 0
     with netns(where), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as s:
-        s.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
+        s.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, bypass)
         # Packets that wait in a ring must not stop the sender.
         s.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 1 << 24)
         s.bind((device, 0))

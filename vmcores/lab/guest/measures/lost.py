@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 from typing import Any
 
 from traffic import frame, netns, send
 
 from .ends import JUMBO, PACKETS, End, dropped, must, set_link, show_link, stats, tool
-from .queues import BURST, pollers_of
+from .queues import burst, pollers_of
 
 __all__ = (
     "full_ring",
@@ -51,13 +50,7 @@ def refused(end: End) -> tuple[bool, str]:
 def full_ring(end: End) -> tuple[bool, str]:
     """More packets than a ring takes, while its poller may not run."""
     pollers = pollers_of(end.peer)
-    for pid in pollers:
-        os.sched_setaffinity(pid, {1})
-    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-    try:
-        taken = send(end.name, 1, BURST, end.where)
-    finally:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    taken = burst(end, 1, pollers)
     shown, told = _ends(end)
     told = f"{len(pollers)} threads poll {end.peer}; {taken} packets were sent: {told}"
     return shown, told
@@ -90,16 +83,7 @@ def redirect_failed(end: End) -> tuple[bool, str]:
 
 def qdisc_dropped(end: End) -> tuple[bool, str]:
     """More packets than the qdisc takes."""
-    taken = 0
-    with netns(end.where), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as s:
-        s.bind((end.name, 0))
-        for flow in range(PACKETS):
-            try:
-                s.send(frame(400, flow))
-                taken += 1
-            except OSError:
-                # ENOBUFS: the qdisc has dropped it.
-                pass
+    taken = send(end.name, 1, PACKETS, end.where, bypass=False)
     said = tool("tc", "-s", "-j", "qdisc", "show", "dev", end.name, where=end.where)[1]
     qdiscs: list[dict[str, Any]] = json.loads(said)
     lost = sum(one.get("drops", 0) for one in qdiscs if one.get("root"))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 import os
 from pathlib import Path
 import re
@@ -24,7 +25,7 @@ from .ends import (
 )
 
 __all__ = (
-    "BURST",
+    "burst",
     "bypassed",
     "one_sided",
     "overflow",
@@ -150,20 +151,25 @@ def pollers_of(name: str) -> list[int]:
     ]
 
 
+def burst(end: End, cpu: int, pollers: Sequence[int]) -> int:
+    """Send more than a ring takes, from a CPU on which the pollers may not run."""
+    for pid in pollers:
+        os.sched_setaffinity(pid, {cpu})
+    # The threads are on the sender's CPU and have to wait for it.
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    try:
+        return send(end.name, cpu, BURST, end.where)
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 def stuck(end: End) -> tuple[bool, str]:
     """Fill the ring while its poller may not run, then let it run."""
     pollers = pollers_of(end.peer)
     told, is_stuck = [f"{len(pollers)} threads poll {end.peer}"], False
     with Listener(end.peer, end.peer_where) as listener:
         for cpu in SENDERS:
-            for pid in pollers:
-                os.sched_setaffinity(pid, {cpu})
-            # The threads are on the sender's CPU and have to wait for it.
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-            try:
-                taken = send(end.name, cpu, BURST, end.where)
-            finally:
-                os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+            taken = burst(end, cpu, pollers)
             arrived = len(listener.arrived(taken))
             again = send(end.name, cpu, PACKETS, end.where)
             came = len(listener.arrived(again))
