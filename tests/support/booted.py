@@ -155,6 +155,7 @@ def settled(text: str) -> str:
     of that, and what is in flight.
     """
     text = re.sub(r'"in_flight": \[(\n\{.*)*\n?\],', '"in_flight": [],', text)
+    of_counters = tuple(f'{{"rule": "{rule}"' for rule in EXPLAINED.values())
     lines: list[str] = []
     for line in text.splitlines():
         if line.startswith('{"inum": ') and '"init": true' in line:
@@ -164,9 +165,7 @@ def settled(text: str) -> str:
             line = json.dumps(record) + line[len(line.rstrip(",")) :]
         elif line.startswith('{"cpu": '):
             continue
-        elif line.startswith(
-            tuple(f'{{"rule": "{rule}"' for rule in EXPLAINED.values())
-        ):
+        elif line.startswith(of_counters):
             if not line.endswith(","):
                 lines[-1] = lines[-1].rstrip(",")
             continue
