@@ -219,7 +219,7 @@ def _left_out(shown: Shown, style: Style) -> list[str]:
     )
     if shown.others:
         number = f"{shown.others:,} {plural('device', shown.others)}"
-        said.append(f"not shown: {number} without pair, XDP and RPS; --all shows them")
+        said.append(f"not shown: {number} without a pair, XDP or RPS; --all shows them")
     return [line for one in said for line in wrap(one, style.width, "  ", "    ")]
 
 
