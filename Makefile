@@ -52,11 +52,15 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.made
 	$(PIP) --no-compile -e '.[test]'
 	@touch $@
 
-$(VENV)/.vm: $(VENV)/.test
+$(VENV)/.slow: $(VENV)/.test
+	$(PIP) -e '.[slow]'
+	@touch $@
+
+$(VENV)/.vm: $(VENV)/.slow
 	$(PIP) -e '.[vm]'
 	@touch $@
 
-$(VENV)/.lint: $(VENV)/.test
+$(VENV)/.lint: $(VENV)/.slow
 	$(PIP) -e '.[lint]'
 	@touch $@
 
@@ -86,11 +90,14 @@ golden: $(VENV)/.test
 PYTEST = unset PYTHONDONTWRITEBYTECODE; PYTHONPYCACHEPREFIX=$(CURDIR)/build/bytecode \
 	$(BIN)/python -m pytest
 
-test: $(VENV)/.test
-	$(PYTEST) -m 'not vm and not slow' -n auto --dist worksteal tests
+# What need not even be collected: hypothesis alone takes two seconds to install.
+NOT_HERE = --ignore=tests/vm --ignore-glob='*_fuzz.py'
 
-test-slow: $(VENV)/.test
-	$(PYTEST) -m 'slow and not vm' -n auto --dist worksteal tests
+test: $(VENV)/.test
+	$(PYTEST) -m 'not vm and not slow' $(NOT_HERE) -n auto --dist worksteal tests
+
+test-slow: $(VENV)/.slow
+	$(PYTEST) -m 'slow and not vm' --ignore=tests/vm -n auto --dist worksteal tests
 
 test-vm: $(VENV)/.vm
 	$(PYTEST) -m 'vm and not rare' tests

@@ -21,6 +21,8 @@ from tests.support.btf.blob import Blob
 from tests.support.btf.look import within_bounds
 from tests.support.btf.platforms import LITTLE_64
 
+pytestmark = pytest.mark.slow
+
 _EXAMPLES = int(os.environ.get("DRGN_VETH_FUZZ", "200"))
 _SETTINGS = settings(
     max_examples=_EXAMPLES,
@@ -76,7 +78,6 @@ def test_any_bytes(data: bytes) -> None:
     within_bounds(data)
 
 
-@pytest.mark.slow
 @_SETTINGS
 @given(
     st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 40), max_size=200).map(
@@ -130,14 +131,12 @@ def _records(draw: st.DrawFn) -> bytes:
     return blob.build()
 
 
-@pytest.mark.slow
 @_SETTINGS
 @given(_records())
 def test_any_records(data: bytes) -> None:
     within_bounds(data)
 
 
-@pytest.mark.slow
 @_SETTINGS
 @given(
     st.lists(
@@ -184,7 +183,6 @@ def test_real_module() -> None:
     assert (found.tag, found.size, len(found.members or ())) == ("veth_priv", 40, 5)
 
 
-@pytest.mark.slow
 @_SETTINGS
 @given(
     st.lists(st.tuples(st.integers(0, len(VETH) - 1), st.integers(0, 255)), max_size=6),
@@ -197,7 +195,6 @@ def test_changed_module(changes: list[list[int]], cut: int) -> None:
     within_bounds(bytes(data[:cut]), _base())
 
 
-@pytest.mark.slow
 @_SETTINGS
 @given(st.integers(6, len(VETH) // 4 - 1), st.integers(0, 2**32 - 1))
 def test_changed_word_of_a_module(at: int, word: int) -> None:

@@ -7,12 +7,11 @@ from drgn_veth.analysis.attach.ask import decision
 from drgn_veth.analysis.diagnose import diagnose
 from drgn_veth.model import Snapshot
 from drgn_veth.render import json as render_json
-import jsonschema
 import pytest
 
 from tests.support.rules import CASES
 from tests.support.rules.case import AGAIN, ENOSPC, ERANGE
-from tests.support.schemas import validate
+from tests.support.schemas import is_valid, validate
 from tests.support.snapshots import BAD, HOST, STORY, WHY, Changes, pair, sick
 
 
@@ -96,5 +95,4 @@ def test_schema_refuses_another_shape() -> None:
     ]
     for wrong in wrongs:
         broken = {**report, "findings": [{**report["findings"][0], **wrong}]}
-        with pytest.raises(jsonschema.ValidationError):
-            validate(broken)
+        assert not is_valid(broken)

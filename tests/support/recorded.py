@@ -47,7 +47,7 @@ CORES = [name for name in EVERY_CORE if (VMCORES / f"{name}.answers.json.xz").ex
 
 
 #: Those that most of ``make test`` leaves to ``make test-slow``.
-SLOW_CORES = ("6.1-attach", "6.1-zoo", "7.3-attach")
+SLOW_CORES = ("6.1-attach", "6.1-zoo", "6.12-zoo", "7.3-attach")
 
 
 class Recorded:

@@ -3,16 +3,19 @@
 
 from collections.abc import Iterator
 import copy
+import functools
 import json
 import random
 from typing import Any
 
 import golden
+from jsonschema import Draft202012Validator
 import pytest
 
 from tests.support.recorded import CORES
-from tests.support.schemas import is_valid, validate, validator
-from tests.support.slow import slow_but
+from tests.support.schemas import is_valid, schema, validate
+
+pytestmark = pytest.mark.slow
 
 #: What a value becomes.
 OTHERS: list[Any] = [
@@ -25,6 +28,12 @@ FILES = {
     "attach.json.xz": "drgn-veth-1-attempts",
 }
 FEW = 3
+
+
+@functools.cache
+def validator(name: str) -> Any:
+    Draft202012Validator.check_schema(schema(name))
+    return Draft202012Validator(schema(name))
 
 
 @pytest.mark.parametrize("name", [*FILES.values(), "drgn-veth-1-explain"])
@@ -69,7 +78,7 @@ def _change(document: dict[str, Any], chance: random.Random) -> None:
         holder[key] = chance.choice(OTHERS)
 
 
-@pytest.mark.parametrize("name", slow_but(CORES[-1:], CORES))
+@pytest.mark.parametrize("name", CORES)
 @pytest.mark.parametrize("file", FILES)
 def test_second_opinion(file: str, name: str) -> None:
     """Both validators agree on documents with a change."""
