@@ -78,10 +78,14 @@ def full_names(
 
 TESTS = [path for path in SOURCES if name(path).startswith("tests/")]
 SHARED = ("tests", "support")
+# A look that is quicker than to parse: most import nothing like it.
+LIKE_A_TEST = re.compile(r"^\s*(?:from \.|(?:from|import) tests(?!\.support\.))", re.M)
 
 
 def other_tests(source: str, package: tuple[str, ...]) -> list[str]:
     """Return what a module of a package imports of the tests, but for support."""
+    if not LIKE_A_TEST.search(source):
+        return []
     return [
         ".".join(name)
         for name in full_names(source, package)
