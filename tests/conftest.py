@@ -30,7 +30,6 @@ from tests.support.booted import (
     BOOTED_ON,
     KERNELS,
     OLD,
-    OLDER_BUILDS,
     OLDER_INSTEAD,
     Dump,
     Tally,
@@ -95,8 +94,7 @@ def _kernels(scene: str) -> list[str]:
     if scene in ONE_KERNEL:
         return KERNELS[-1:]
     kernels = BOOTED_ON.get(scene, KERNELS)
-    newest = [OLDER_INSTEAD.get((scene, kernel), kernel) for kernel in kernels]
-    return newest + OLDER_BUILDS.get(scene, [])
+    return [OLDER_INSTEAD.get((scene, kernel), kernel) for kernel in kernels]
 
 
 def _scene(name: str, **hooks: Any) -> _Make:

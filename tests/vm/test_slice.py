@@ -223,8 +223,9 @@ def test_drgn_versions(
 
 
 def test_made_by_an_old_drgn(
-    slices: _Slices, tmp_path: Path, drgn_python: Callable[[str], str]
+    one_zoo: Dump, tmp_path: Path, drgn_python: Callable[[str], str]
 ) -> None:
+    slices = _Slices(one_zoo, tmp_path)
     target = ("-c", slices.dump.vmcore, *slices.symbols("dwarf"))
     for version in DRGN_VERSIONS:
         path = tmp_path / version
