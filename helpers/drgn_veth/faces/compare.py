@@ -65,6 +65,7 @@ exit status:
   2  wrong use: bad options, a filter that matches nothing, a file that is neither a
      dump nor a report, or the output failed
   3  a dump, the running kernel or a file could not be read at all
+130  Ctrl-C interrupted it
 """
 
 

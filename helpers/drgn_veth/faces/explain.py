@@ -60,6 +60,7 @@ exit status:
   0  it was explained
   2  wrong use: nothing is called so; the nearest names are offered
   3  the target could not be read at all
+130  Ctrl-C interrupted it
 """
 
 

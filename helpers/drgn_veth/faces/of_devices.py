@@ -40,6 +40,7 @@ exit status:
   0  the report was printed, even if some values could not be read
   2  wrong use: bad options, a filter that matches nothing, or the output failed
   3  the target could not be read at all
+130  Ctrl-C interrupted it
 """
 
 #: Returns the text on some devices.

@@ -70,6 +70,7 @@ exit status:
   0  the path was printed, even if some values could not be read
   2  wrong use: no such device, queue or CPU, or the output failed
   3  the target could not be read at all
+130  Ctrl-C interrupted it
 """
 
 _MOST_NAMES = 8

@@ -92,6 +92,7 @@ exit status:
   1  --check found an error (the report was printed)
   2  wrong use: bad options, a filter that matches nothing, or the output failed
   3  the target could not be read at all
+130  Ctrl-C interrupted it
 """
 
 

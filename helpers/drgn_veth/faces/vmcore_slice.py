@@ -75,6 +75,7 @@ exit status:
   2  wrong use: bad options; OUTPUT exists (--force replaces it) or is an input; the
      output failed; drgn is older than 0.1
   3  the target could not be read
+130  Ctrl-C interrupted it
 """
 
 

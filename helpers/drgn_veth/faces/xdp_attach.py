@@ -70,6 +70,7 @@ exit status:
   0  the answers were printed, whatever they are
   2  wrong use: bad options, no such device or program, an ambiguous name
   3  the target could not be read at all, or is older than v5.9
+130  Ctrl-C interrupted it
 """
 
 
