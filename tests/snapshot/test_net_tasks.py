@@ -319,3 +319,25 @@ def test_host_name_that_cannot_be_read(toy: Toy) -> None:
     found = net_tasks(toy.prog)
     assert isinstance(found.of[NET].hostname, Unreadable)
     assert found.of[NET].tasks[0] == NetTask(1, "x", None)
+
+
+def test_process_ids_that_no_process_has(toy: Toy) -> None:
+    tasks = Tasks(toy)
+    for pid in (0, (4 << 20) + 1, (1 << 32) - 1):
+        tasks.add(pid, 0x2000)
+    one = tasks.add(5, 0x2000)
+    tasks.point(one, tgid=6)
+    tasks.add(7, 0x2000)
+    found = net_tasks(toy.prog).of[0x2000]
+    assert found.task_count == 5
+    first, *others = found.tasks
+    assert first.pid == 7
+    reasons = sorted(
+        one.pid.reason for one in others if isinstance(one.pid, Unreadable)
+    )
+    assert reasons == [
+        "invalid process ID -1",
+        "invalid process ID 0",
+        "invalid process ID 4194305",
+        "process ID 6 does not match ID 5 of its first thread",
+    ]

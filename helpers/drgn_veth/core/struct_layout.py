@@ -58,6 +58,7 @@ __all__ = (
     "optional_pointer",
     "optional_pointer_or_number",
     "pointer",
+    "with_values",
 )
 
 _INTEGER = {1: "B", 2: "H", 4: "I", 8: "Q"}
@@ -260,6 +261,11 @@ def _code(type: drgn.Type, bits: Optional[int]) -> str:
     code = _INTEGER[size]
     signed = type.kind == TypeKind.INT and type.is_signed
     return code.lower() if signed else code
+
+
+def with_values(record: R, **values: object) -> R:
+    """Return a record with other values."""
+    return cast("R", cast("Any", record)._replace(**values))
 
 
 class Layout(Generic[R]):

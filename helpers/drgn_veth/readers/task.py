@@ -29,6 +29,7 @@ from ..core.struct_layout import (
     number,
     optional_pointer,
     pointer,
+    with_values,
 )
 from ..core.unreadable import Maybe, Unreadable
 from .bounded import MAX_LIST_ENTRIES, bounded_list
@@ -38,6 +39,7 @@ __all__ = (
     "TaskStruct",
     "Tasks",
     "Thread",
+    "check_pid",
     "for_each_net_task",
     "for_each_thread",
     "net_for_pid",
@@ -46,6 +48,8 @@ __all__ = (
 
 _PF_EXITING = 0x00000004
 _PF_KTHREAD = 0x00200000
+
+_PID_MAX_LIMIT = 4 << 20  # include/linux/threads.h
 
 # Reasons that are kept.
 _MAX_REASONS = 10
@@ -69,6 +73,31 @@ class TaskStruct(Members):
 class _NamedTaskStruct(TaskStruct):
     # With the name, which lies between them.
     comm = array("comm")
+
+
+def check_pid(pid: int) -> int:
+    """
+    Return a process ID of a user process or a kernel thread.
+
+    :raises ValueError: if no process has such an ID
+    """
+    if not 0 < pid <= _PID_MAX_LIMIT:
+        raise ValueError(f"invalid process ID {pid}")
+    return pid
+
+
+def _with_valid_pids(task: TaskStruct, is_leader: bool) -> TaskStruct:
+    # The first thread of a process has the process's ID.
+    pid, tgid = task.pid, task.tgid
+    if isinstance(pid, Unreadable) or isinstance(tgid, Unreadable):
+        return task
+    if 0 < pid <= _PID_MAX_LIMIT and (pid == tgid or not is_leader):
+        return task
+    said = attempt(check_pid, pid), attempt(check_pid, tgid)
+    if is_leader and not any(isinstance(one, Unreadable) for one in said):
+        why = f"process ID {tgid} does not match ID {pid} of its first thread"
+        said = Unreadable(why), Unreadable(why)
+    return with_values(task, pid=said[0], tgid=said[1])
 
 
 class Thread(NamedTuple):
@@ -172,8 +201,8 @@ class Tasks:
         astray = Unreadable("a list of threads leads into another process")
 
         def entry(at: int) -> tuple[Maybe[int], Maybe[int], Thread]:
-            thread = Thread(at - node, read(at - node))
-            task = thread.task
+            task = _with_valid_pids(read(at - node), leader is None)
+            thread = Thread(at - node, task)
             if leader is None:
                 return task.next, task.prev, thread
             if _differ(task.signal, leader.signal) or _differ(task.tgid, leader.tgid):

@@ -6,7 +6,7 @@ from drgn import Object
 from ..core.errors import attempt
 from ..core.text import decode
 from ..model import Task
-from ..readers.task import task_comm
+from ..readers.task import check_pid, task_comm
 
 __all__ = ("task_record",)
 
@@ -18,6 +18,6 @@ def task_record(task: Object) -> Task:
     :param task: ``struct task_struct *``
     """
     return Task(
-        attempt(lambda: task.pid.value_()),
+        attempt(lambda: check_pid(task.pid.value_())),
         attempt(decode, attempt(task_comm, task)),
     )
