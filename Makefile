@@ -9,7 +9,7 @@ SET ?=
 DEMO ?= vmcores/6.12-zoo.core.xz
 FLAGS ?=
 
-.PHONY: help demo test test-slow test-vm test-vm-all vmcore vmcores golden bench bench-live lint types docs man picture screens release clean
+.PHONY: help demo test test-slow test-vm test-vm-all vmcore vmcores golden fuzz bench bench-live lint types docs man picture screens release clean
 
 help:
 	@echo 'make demo      run the report on a recorded core of a real kernel'
@@ -22,6 +22,8 @@ help:
 	@echo '               make a real crash dump, with the truth beside it'
 	@echo 'make vmcores   record the cores in vmcores/ again'
 	@echo 'make golden    update the golden output of the recorded cores'
+	@echo 'make fuzz [SECONDS=60] [SEED=1]'
+	@echo '               reports of recorded cores whose memory is wrong'
 	@echo 'make bench     speed and memory, as ratios'
 	@echo 'make bench-live'
 	@echo '               the same against ip, bpftool, ethtool and /proc in a guest'
@@ -105,6 +107,13 @@ test-vm: $(VENV)/.vm
 # Every scene on every kernel, and more scenes; LAB_KERNELS takes others, such as 6.12.107.
 test-vm-all: $(VENV)/.vm
 	LAB_KERNELS="$${LAB_KERNELS:-5.10 6.1 6.12 7}" $(PYTEST) -m vm tests
+
+SECONDS ?= 60
+CORES ?= 5.10-zoo 6.1-whose 7.3-zoo
+
+fuzz: $(VENV)/.test
+	PYTHONPATH=.:helpers:vmcores $(BIN)/python -m tests.support.wrong_words \
+		--seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(CORES)
 
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench.report

@@ -415,6 +415,9 @@ def _tell_rules(terminalreporter: Any, runs: dict[str, RulesRun]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    for passed in terminalreporter.stats.get("passed", ()):
+        for name, value in passed.user_properties:
+            terminalreporter.line(f"{name}: {value}")
     runs = config.stash.get(_runs, {})
     if runs:
         _tell_rules(terminalreporter, runs)

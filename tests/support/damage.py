@@ -23,7 +23,7 @@ from drgn_veth.snapshot import take_snapshot
 from tests.support.memory import Altered
 from tests.support.recorded import CORES
 
-__all__ = ("NEWEST", "at", "devices_of", "is_lost", "named", "take")
+__all__ = ("NEWEST", "at", "bugs_in", "devices_of", "is_lost", "named", "take")
 
 NEWEST = [name for name in CORES if name.endswith("-zoo")][-1]
 
@@ -51,9 +51,11 @@ def is_lost(value: object) -> bool:
     return any(isinstance(one, Unreadable) for one in _values_in(value))
 
 
-def _is_bug(value: object) -> bool:
-    """All types are as they are known to be here."""
-    return isinstance(value, Unreadable) and UNEXPECTED_TYPE in value.reason
+def bugs_in(value: object) -> Iterator[Unreadable]:
+    """Yield what could not be read by a mistake of ours: all types are known here."""
+    for one in _values_in(value):
+        if isinstance(one, Unreadable) and UNEXPECTED_TYPE in one.reason:
+            yield one
 
 
 def take(altered: Altered, *asked: str) -> Snapshot:
@@ -63,7 +65,7 @@ def take(altered: Altered, *asked: str) -> Snapshot:
     :param asked: Devices of which an attach is asked
     """
     snapshot = take_snapshot(altered.prog)
-    assert not any(map(_is_bug, _values_in(snapshot)))
+    assert not list(bugs_in(snapshot))
     found = diagnose(snapshot)
     render_json.render(snapshot, found)
     few = [device for device in snapshot.devices if device.name in asked]
