@@ -128,3 +128,13 @@ def test_hlist_with_tags_and_without_an_end(toy: Toy) -> None:
     found, why = chain.all(tags=1)
     assert found == chain.nodes
     assert "could not find memory" in why
+
+
+def test_hlist_that_loops_where_nothing_points_back(toy: Toy) -> None:
+    chain = Chain(toy, 2)
+    last = NOWHERE - 8  # Its pprev is not there.
+    toy.put(chain.nodes[1], "Q", last)
+    toy.put(last, "Q", last)
+    found, why = chain.all()
+    assert found == [*chain.nodes, last]
+    assert why == f"the list loops at {last:#x}"

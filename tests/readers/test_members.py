@@ -325,6 +325,7 @@ NO_READER: Mapping[type[Members], set[str]] = {
         *("hard_header_len", "features", "wanted_features", "xdp_features", "tx"),
         *("miniq_ingress", "miniq_egress"),  # netdev_miniq() may look elsewhere.
         *("next", "prev"),  # See test_devices_are_in_a_ring().
+        "index_pprev",  # tests/vm/test_hostile.py; a slice has not where it leads.
         # dev_get_stats() gives what they lead to: tests/vm/test_counters.py.
         *("tstats", "stat_type", "core_stats"),
         *("rx_dropped", "tx_dropped", "rx_nohandler"),

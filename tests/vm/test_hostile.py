@@ -242,6 +242,25 @@ def test_totals_do_not_count_what_cannot_be_read(altered: Altered) -> None:
     assert after.endswith(" unreadable")
 
 
+def test_devices_that_no_index_has(altered: Altered) -> None:
+    """Invented ones, above all. A few are shown, and it is said; many end the list."""
+    devices = list(_devices(altered).values())
+    known = len(_take(altered).devices)
+    here = devices[5].index_hlist
+    altered.write_pointer(here.pprev, here.address_of_().value_() + 8)
+    snapshot = _take(altered)
+    assert len(snapshot.devices) == known
+    at = devices[5].value_()
+    said = ("devices", f"1 on lists are in no index, such as {at:#x}")
+    assert said in snapshot.incomplete
+    assert len(devices) > 80
+    for dev in devices[5:80]:
+        altered.write_pointer(dev.index_hlist.pprev, 0)
+    snapshot = _take(altered)
+    assert any("are in no index: gave up" in why for _, why in snapshot.incomplete)
+    assert known - 20 <= len(snapshot.devices) < known
+
+
 def test_same_ifindex_and_name(altered: Altered) -> None:
     """Two devices that a damaged dump gives one identity are still two."""
     devices = _devices(altered)

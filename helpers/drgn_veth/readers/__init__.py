@@ -35,6 +35,7 @@ __all__ = (
     "link_state",
     "link_stats",
     "macvlan",
+    "memory_size",
     "netdev",
     "netdev_names",
     "netkit",

@@ -123,13 +123,18 @@ def bounded_hlist(
     if pprev_at is None:
         pprev_at = next_at + sizeof(prog.type("void *"))
     seen = 0
+    unconfirmed: set[int] = set()
     entry = prog.read_word(head)
     while entry:
         if seen >= limit:
             raise WalkError(f"more than {limit} entries: gave up")
         # In a loop, the entry where it closes is reached from two places.
         back = attempt(prog.read_word, entry + pprev_at)
-        if not isinstance(back, Unreadable) and back & ~tags != head:
+        if isinstance(back, Unreadable):
+            if entry in unconfirmed:
+                raise WalkError(f"the list loops at {entry:#x}")
+            unconfirmed.add(entry)
+        elif back & ~tags != head:
             raise WalkError(f"{entry:#x} does not point back to {head:#x}")
         seen += 1
         head = entry + next_at

@@ -20,6 +20,7 @@ from .idr import for_each_idr_entry
 
 __all__ = (
     "DEV_LIST",
+    "INDEX_HLIST",
     "NetDeviceNetns",
     "dev_net",
     "for_each_net_bounded",
@@ -32,6 +33,7 @@ __all__ = (
 )
 
 DEV_LIST = "dev_list"
+INDEX_HLIST = "index_hlist"
 
 
 class NetDeviceNetns(Members):
@@ -40,6 +42,7 @@ class NetDeviceNetns(Members):
     next = pointer(f"{DEV_LIST}.next")
     prev = pointer(f"{DEV_LIST}.prev")
     net = optional_pointer("nd_net.net")  # CONFIG_NET_NS
+    index_pprev = optional_pointer(f"{INDEX_HLIST}.pprev")
 
 
 @takes_program_or_default

@@ -77,8 +77,10 @@ class _NamedTaskStruct(TaskStruct):
 
 def check_pid(pid: int) -> int:
     """
-    Return a process ID of a user process or a kernel thread.
+    Check the ID of a user process or a kernel thread.
 
+    :param pid: ``pid_t``, as it was read
+    :return: *pid*
     :raises ValueError: if no process has such an ID
     """
     if not 0 < pid <= _PID_MAX_LIMIT:

@@ -21,6 +21,7 @@ from ..core.salvage import Salvage
 from ..core.unreadable import Maybe, Unreadable
 from ..model import DeviceRef, Namespace
 from ..readers.bounded import bounded_list
+from ..readers.memory_size import most_that_fit
 from ..readers.netns import (
     dev_net,
     for_each_net_bounded,
@@ -39,6 +40,12 @@ from .layouts import Layouts, NetDevice
 __all__ = ("Discovery",)
 
 T = TypeVar("T")
+
+# The least that a device takes: its struct, its queues, and the files that show them.
+_SIZE = 16 << 10
+# Devices on lists that the index of their namespace denies. A page that is damaged has
+# that many; they are shown, and it is said.
+_MOST_DENIED = 64
 
 # Peers that are on no list can lead to more of their kind; a dump that is
 # damaged must not make us follow chains of them.
@@ -60,6 +67,9 @@ class Discovery:
         self._layouts = layouts
         self._prog = layouts.prog
         self._devices = FoundReader(layouts)
+        self._most = most_that_fit(layouts.prog, _SIZE)
+        # Devices that no index has.
+        self._denied: dict[int, None] = {}
         #: What was found, by address.
         self.found: dict[int, Found] = {}
         # Of namespaces, by the address of the struct net.
@@ -86,7 +96,26 @@ class Discovery:
                 f"the list leads into another namespace at {address:#x}"
             )
             return astray, astray, item
+        why = self._too_many(address, raw)
+        if why is not None:
+            return why, why, item
         return raw.next, raw.prev, item
+
+    def _too_many(self, address: int, raw: NetDevice) -> Optional[Unreadable]:
+        # Why a list has to end: nobody has that many devices.
+        if len(self.found) >= self._most:
+            return Unreadable(f"more than {self._most} devices, which need more memory")
+        # list_netdevice() puts each into the index of its namespace, too.
+        offset, pprev = self._layouts.index_hlist, raw.index_pprev
+        if pprev is None or isinstance(offset, Unreadable):
+            return None
+        entry = attempt(self._prog.read_word, pprev) if pprev else 0
+        if isinstance(entry, Unreadable) or entry == address + offset:
+            return None
+        self._denied[address] = None
+        if len(self._denied) <= _MOST_DENIED:
+            return None
+        return Unreadable(f"more than {_MOST_DENIED} devices are in no index: gave up")
 
     def _devices_of(
         self, net: Object, inum: Maybe[int], off_list: Optional[str]
@@ -140,6 +169,10 @@ class Discovery:
             namespaces.append((at, Namespace(inum, init is True, count, net=at)))
         if salvage.lost is not None:
             self.incomplete.append(("namespaces", salvage.lost))
+        if self._denied:
+            at = ", ".join(f"{address:#x}" for address in list(self._denied)[:3])
+            why = f"{len(self._denied)} on lists are in no index, such as {at}"
+            self.incomplete.append(("devices", why))
         going = Going(self._prog)
         self._add_going_nets(going, listed, namespaces)
         self._follow_peers(listed, namespaces)

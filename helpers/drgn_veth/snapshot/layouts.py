@@ -25,7 +25,7 @@ from ..readers.link_state import link_state_masks
 from ..readers.link_stats import NetDeviceStats
 from ..readers.netdev import NetDeviceShown
 from ..readers.netdev_names import NAME_NODE_LIST, NameNode
-from ..readers.netns import DEV_LIST, NetDeviceNetns
+from ..readers.netns import DEV_LIST, INDEX_HLIST, NetDeviceNetns
 from ..readers.priv_flags import NetDevicePrivate, netns_bit, priv_flag_masks
 from ..readers.qdisc import NetDeviceQdisc
 from ..readers.queues import (
@@ -120,6 +120,7 @@ class Layouts:
         self._pointer = prog.pointer_type(net_device)
         self.net_device = _layout(prog, net_device, NetDevice)
         self.dev_list = offsetof(net_device, DEV_LIST)
+        self.index_hlist = attempt(offsetof, net_device, INDEX_HLIST)
         #: Offset of the head of the list of uppers; -1 if unknown: no list then counts
         #: as empty.
         upper = attempt(offsetof, net_device, ADJ_LIST_UPPER)
