@@ -447,3 +447,11 @@ def test_kcore_that_is_refused(
 
 def test_program_is_no_vmlinux() -> None:
     assert kind_of(sys.executable).kind is Kind.OTHER
+
+
+def test_a_machine_that_drgn_does_not_translate_for(tmp_path: Path) -> None:
+    path, riscv = tmp_path / "vmcore", 243
+    with open(path, "wb") as f:
+        write_core(f, riscv, True, [Note(b"VMCOREINFO", 0, TEXT)], [(0, bytes(4096))])
+    done = run("-c", path)
+    one_line(done, 3, "does not translate kernel addresses of this machine (RISCV64)")

@@ -23,7 +23,7 @@ AT_A_TIME = 40
 def test_each_is_wrong_in_turn(
     name: str, record_property: Callable[[str, object], None]
 ) -> None:
-    wrong_words = WrongWords(recorded_core(name), SEED)
+    wrong_words = WrongWords(recorded_core(name).prog, SEED)
     cases = 0
     for wrong in itertools.chain(
         wrong_words.of_pages(AT_A_TIME), wrong_words.of_words(AT_A_TIME)
@@ -38,7 +38,7 @@ def test_each_is_wrong_in_turn(
 
 def test_it_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that does not expect a missing page."""
-    wrong_words = WrongWords(recorded_core("7.3-zoo"), SEED)
+    wrong_words = WrongWords(recorded_core("7.3-zoo").prog, SEED)
     assert wrong_words.problem({}) is None
     wrong = next(wrong_words.of_pages())
     assert wrong_words.problem(wrong) is None

@@ -33,7 +33,7 @@ from drgn_veth.render.report import report
 from drgn_veth.snapshot import UnreadTargetError, take_snapshot
 
 from tests.support.damage import bugs_in
-from tests.support.recorded import Recorded, recorded_core
+from tests.support.recorded import EVERY_CORE, recorded_core
 from tests.support.schemas import validate
 
 __all__ = ("Problem", "WrongWords")
@@ -114,14 +114,15 @@ def _list_of_few(prog: Program, kept: set[int]) -> dict[int, bytes]:
 
 class WrongWords:
     """
-    A recorded core with a few of its devices, whose memory may be wrong.
+    A dump with a few of its devices, whose memory may be wrong.
 
+    :param original: The dump, with its types
     :param seed: Which words are wrong, and in which way
     """
 
-    def __init__(self, recorded: Recorded, seed: int) -> None:
-        self._original = recorded.prog
-        self._always = _list_of_few(recorded.prog, _few(recorded.snapshot))
+    def __init__(self, original: Program, seed: int) -> None:
+        self._original = original
+        self._always = _list_of_few(original, _few(take_snapshot(original)))
         self._changed: dict[int, Optional[bytes]] = dict(self._always)
         self._read: Optional[set[int]] = set()
         self._chance = random.Random(seed)
@@ -256,16 +257,25 @@ class WrongWords:
             yield {at: None for page in groups[i : i + at_a_time] for at in page}
 
 
+def _dump(name: str) -> Program:
+    if name in EVERY_CORE:
+        return recorded_core(name).prog
+    prog = Program()
+    prog.set_core_dump(name)
+    use_btf(prog)
+    return prog
+
+
 def _main() -> int:
     parser = argparse.ArgumentParser(description="Reports of memory that is wrong.")
-    parser.add_argument("core", nargs="+", help="name of a recorded core")
+    parser.add_argument("core", nargs="+", help="name of a recorded core, or a file")
     parser.add_argument("--seconds", type=float, default=60.0, help="for each core")
     parser.add_argument("--seed", type=int, default=None)
     args = parser.parse_args()
     seed = random.randrange(1 << 32) if args.seed is None else args.seed
     problems: set[str] = set()
     for core in args.core:
-        wrong_words = WrongWords(recorded_core(core), seed)
+        wrong_words = WrongWords(_dump(core), seed)
         number, end = 0, time.monotonic() + args.seconds
         while time.monotonic() < end:
             for wrong in (*wrong_words.of_pages(), *wrong_words.of_words()):

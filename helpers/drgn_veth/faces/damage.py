@@ -9,6 +9,7 @@ finds the reason, for the one line that a script prints.
 
 from typing import Callable, Optional, TypeVar, Union
 
+import drgn
 from drgn import Program, ProgramFlags
 
 from ..core.errors import attempt
@@ -30,6 +31,9 @@ __all__ = (
 )
 
 T = TypeVar("T")
+
+#: Machines of which drgn 0.3 walks page tables.
+_TRANSLATED = ("X86_64", "AARCH64", "ARM", "PPC64", "S390X")
 
 _EXPECTED = "a complete kernel crash dump (kdump or ELF)"
 _NO_VMCOREINFO = (
@@ -87,7 +91,17 @@ def unread(prog: Program, why: str) -> TargetError:
 
     :param why: What was missing; an incomplete file takes precedence as the reason
     """
-    return TargetError(what_is_wrong_with(prog) or why)
+    return TargetError(what_is_wrong_with(prog) or _untranslated(prog) or why)
+
+
+def _untranslated(prog: Program) -> Optional[str]:
+    platform = prog.platform
+    if platform is None or platform.arch.name in _TRANSLATED:
+        return None
+    return (
+        f"drgn {drgn.__version__} does not translate kernel addresses of this machine "
+        f"({platform.arch.name}); it does for {', '.join(_TRANSLATED)}"
+    )
 
 
 def _what_it_is(path: str) -> Optional[str]:
