@@ -11,8 +11,9 @@ from drgn.helpers.linux.net import for_each_net, for_each_netdev
 from drgn_veth.analysis.attach.predictor import MODES, Predictor
 from drgn_veth.analysis.diagnose import diagnose
 from drgn_veth.core.unreadable import Unreadable
-from drgn_veth.model import Device, Snapshot, unreadable_in
+from drgn_veth.model import Device, Snapshot, XdpProgram, unreadable_in
 from drgn_veth.readers.veth import veth_peer, veth_priv
+from drgn_veth.readers.xdp import XdpMode, dev_xdp_prog
 from drgn_veth.readers.xps import XPS_CPUS, XPS_RXQS, netdev_xps_maps
 from drgn_veth.render import csv, head
 from drgn_veth.render import json as render_json
@@ -259,6 +260,31 @@ def test_devices_that_no_index_has(altered: Altered) -> None:
     snapshot = _take(altered)
     assert any("are in no index: gave up" in why for _, why in snapshot.incomplete)
     assert known - 20 <= len(snapshot.devices) < known
+
+
+def test_pointer_to_what_is_no_program(altered: Altered) -> None:
+    """It has what belongs to another one, or is of another type."""
+    devices = _devices(altered)
+    native = dev_xdp_prog(devices["xmixa"], XdpMode.DRV)
+    generic = dev_xdp_prog(devices["veth_xxx0"], XdpMode.SKB)
+    assert native and generic and native != generic
+    altered.write_pointer(native.aux, generic.aux.value_())
+    altered.write(generic.type.address_of_().value_(), b"\1\0\0\0")
+    snapshot = _take(altered)
+    for found, why in (
+        (_named(snapshot, "xmixa").xdp.driver, "is no BPF program"),
+        (_named(snapshot, "veth_xxx0").xdp.generic, "is no BPF_PROG_TYPE_XDP"),
+    ):
+        assert isinstance(found, XdpProgram)
+        for value in (found.id, found.name, found.maps):
+            assert isinstance(value, Unreadable) and why in value.reason
+
+
+def test_ifindex_that_no_device_has(altered: Altered) -> None:
+    dev = _devices(altered)["veth_xxx0"]
+    altered.write(dev.ifindex.address_of_().value_(), b"\xff\xff\xff\xff")
+    device = _named(_take(altered), "veth_xxx0")
+    assert device.ifindex == Unreadable("invalid ifindex -1")
 
 
 def test_same_ifindex_and_name(altered: Altered) -> None:

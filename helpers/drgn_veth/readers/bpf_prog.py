@@ -11,12 +11,14 @@ Upstream: all but for_each_xdp_prog(), whose walk is bounded.
 """
 
 from collections.abc import Iterator
+from typing import Optional
 
 from drgn import NULL, Object, Program, cast
 from drgn.helpers.common.prog import takes_program_or_default
 
-from ..core.errors import WalkError
+from ..core.errors import WalkError, attempt
 from ..core.salvage import Salvage
+from ..core.unreadable import Unreadable
 from .idr import for_each_idr_pointer
 
 __all__ = (
@@ -32,6 +34,7 @@ __all__ = (
     "bpf_prog_name",
     "bpf_prog_tag",
     "bpf_prog_uid",
+    "check_bpf_prog",
     "for_each_xdp_prog",
     "has_dev_bound",
     "has_xdp_frags",
@@ -85,6 +88,26 @@ def has_dev_bound(prog: Program) -> bool:
     # Since Linux kernel commit 2b3486bc2d23 ("bpf: Introduce device-bound XDP
     # programs") (in v6.3).
     return prog.type("struct bpf_prog_aux").has_member("dev_bound")
+
+
+def check_bpf_prog(prog: Object, type: Optional[str] = None) -> None:
+    """
+    See that a pointer leads to a program: its ``aux->prog`` points back, as
+    bpf_prog_alloc_no_stats() in kernel/bpf/core.c has it. What cannot be read denies
+    nothing.
+
+    :param prog: ``struct bpf_prog *``
+    :param type: Name of the ``enum bpf_prog_type`` that it has to have
+    :raises ValueError: if it leads to something else
+    """
+    back = attempt(lambda: prog.aux.prog.value_())
+    if not isinstance(back, Unreadable) and back != prog.value_():
+        raise ValueError(f"what is at {prog.value_():#x} is no BPF program")
+    if type is not None:
+        wanted = prog.prog_.constant(type).value_()
+        found = attempt(_type, prog)
+        if not isinstance(found, Unreadable) and found != wanted:
+            raise ValueError(f"what is at {prog.value_():#x} is no {type}")
 
 
 def bpf_prog_id(prog: Object) -> int:

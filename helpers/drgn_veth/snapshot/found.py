@@ -57,6 +57,14 @@ def name_of(array: bytes) -> Maybe[str]:
     return decode(name)
 
 
+def _ifindex_of(raw: NetDevice) -> Maybe[int]:
+    # dev_index_reserve() gives none but positive ones.
+    ifindex = raw.ifindex
+    if isinstance(ifindex, Unreadable) or ifindex > 0:
+        return ifindex
+    return Unreadable(f"invalid ifindex {ifindex}")
+
+
 class FoundReader:
     """Reads devices, by the layouts of a kernel."""
 
@@ -116,7 +124,7 @@ class FoundReader:
         :param off_list: Why it is on no list of its namespace
         """
         name = attempt(name_of, raw.name)
-        ref = DeviceRef(inum, raw.ifindex, name, address, off_list)
+        ref = DeviceRef(inum, _ifindex_of(raw), name, address, off_list)
         kind = self._kind(raw, address)
         peer: Maybe[int] = 0
         master: Maybe[int] = 0

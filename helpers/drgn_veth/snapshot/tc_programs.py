@@ -10,7 +10,7 @@ from ..core.errors import attempt
 from ..core.text import decode
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, Netkit, TcProgram
-from ..readers.bpf_prog import bpf_prog_id, bpf_prog_name
+from ..readers.bpf_prog import bpf_prog_id, bpf_prog_name, check_bpf_prog
 from ..readers.cls_bpf import for_each_cls_bpf_prog
 from ..readers.netkit import NETKIT_KIND, for_each_netkit_prog, netkit_priv
 from ..readers.tcx import for_each_tcx_prog
@@ -23,6 +23,9 @@ _WAYS = (("ingress", False), ("egress", True))
 
 
 def _record(where: str, prog: Object) -> TcProgram:
+    wrong = attempt(check_bpf_prog, prog)
+    if isinstance(wrong, Unreadable):
+        return TcProgram(where, wrong, wrong)
     ident: Maybe[Optional[int]] = attempt(bpf_prog_id, prog)
     return TcProgram(where, ident or None, attempt(lambda: decode(bpf_prog_name(prog))))
 

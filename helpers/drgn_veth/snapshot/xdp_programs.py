@@ -7,7 +7,7 @@ from drgn import Object, Program
 
 from ..core.errors import attempt
 from ..core.text import decode
-from ..core.unreadable import Maybe
+from ..core.unreadable import Maybe, Unreadable
 from ..model import DeviceRef, XdpProgram
 from ..readers import bpf_prog
 from ..readers.bpf_insn import bpf_prog_may_call
@@ -15,6 +15,15 @@ from ..readers.bpf_link import bpf_link_id
 from ..readers.xdp import XdpMode, dev_xdp_link, dev_xdp_prog
 
 __all__ = ("XdpPrograms",)
+
+
+def _unreadable(why: Unreadable) -> XdpProgram:
+    # All that a program says of itself.
+    return XdpProgram(
+        *(why, why, why, "netlink", None),
+        *(why, why, why, why, why),
+        *(why, why, why),
+    )
 
 
 class XdpPrograms:
@@ -28,6 +37,9 @@ class XdpPrograms:
         self.links: dict[int, tuple[Object, DeviceRef]] = {}
 
     def _record(self, prog: Object) -> XdpProgram:
+        wrong = attempt(bpf_prog.check_bpf_prog, prog, "BPF_PROG_TYPE_XDP")
+        if isinstance(wrong, Unreadable):
+            return _unreadable(wrong)
         return XdpProgram(
             id=attempt(bpf_prog.bpf_prog_id, prog),
             name=attempt(lambda: decode(bpf_prog.bpf_prog_name(prog))),
