@@ -8,6 +8,7 @@ They show which features a device does not use (XDP, XPS, an alias): only for th
 are the readers called.
 """
 
+from collections.abc import Collection, Sequence
 import functools
 from typing import NamedTuple, Optional
 
@@ -141,6 +142,24 @@ class DeviceRecords:
         self.functions = self._drivers.functions
         #: Veths with NAPI on some queue: their peers can wait for it.
         self.with_napi: list[int] = []
+
+    def forget(self, again: Sequence[Found]) -> None:
+        """
+        Forget what is known of some devices, before their records are made again.
+
+        :param again: What was read of them last
+        """
+        found = {one.address: one for one in again}
+        self.programs.forget(found)
+        self._addresses = self._addresses.of_these(found)
+        self._qdiscs = Qdiscs(self._prog, found)
+
+    def keep(self, addresses: Collection[int]) -> None:
+        """Forget what is known of all devices but some."""
+        self.programs.keep(addresses)
+        self.with_napi[:] = [
+            at for at in dict.fromkeys(self.with_napi) if at in addresses
+        ]
 
     def _altnames(self, found: Found) -> Maybe[tuple[str, ...]]:
         names = self._altnames_there(found)
