@@ -186,7 +186,7 @@ def _take(prog: Program, traffic: bool) -> Snapshot:
         snapshot = add_traffic(prog, layouts, snapshot, discovery.found, sockets)
     if moving is None:
         return snapshot
-    return without_traffic_of(moving.changed(), snapshot)
+    return without_traffic_of(moving.gone(), snapshot)
 
 
 def take_something(prog: Program, traffic: bool = True) -> Snapshot:

@@ -23,7 +23,7 @@ from .discover import Discovery
 from .found import Found, FoundReader
 from .layouts import Layouts, NetDevice
 
-__all__ = ("Again", "is_same")
+__all__ = ("Again", "is_same", "is_same_device")
 
 #: Members of a device that tell it from others, and that its row is made from. None of
 #: them changes just because packets pass.
@@ -50,6 +50,14 @@ def _own(found: Found) -> tuple[object, ...]:
 def is_same(one: Found, other: Found) -> bool:
     """Return whether a device was the same both times that it was read."""
     return _IDENTITY(one.raw) == _IDENTITY(other.raw) and _own(one) == _own(other)
+
+
+def is_same_device(one: Found, other: Found) -> bool:
+    """Return whether it was the same device, be it renamed, moved or set up anew."""
+    return one.kind == other.kind and all(
+        getattr(one.raw, name) == getattr(other.raw, name)
+        for name in ("ifindex", "reg_state", "rx", "tx", "num_rx", "num_tx")
+    )
 
 
 class Again:
@@ -87,7 +95,8 @@ class Again:
         state = now.raw.reg_state
         was = None if before is None else before.ref.off_list
         if state in _GOING and was is not None:
-            return was
+            # free_netdev() takes the address away before it says that it is released.
+            return was if now.raw.dev_addr else CHANGING
         net = self._discovery.owner(now)
         if net in self._discovery.off_list:
             return self._discovery.off_list[net]

@@ -85,15 +85,15 @@ def agreed(devices: Iterable[Device]) -> list[Device]:
     return list(rows.values())
 
 
-def _entry(entry: MapEntry, changed: Collection[int]) -> MapEntry:
+def _entry(entry: MapEntry, gone: Collection[int]) -> MapEntry:
     device = entry.device
-    if isinstance(device, DeviceRef) and device.net_device in changed:
+    if isinstance(device, DeviceRef) and device.net_device in gone:
         return entry._replace(device=CHANGING, ifindex=CHANGING)
     return entry
 
 
-def _queue(queue: QueueInFlight, changed: Collection[int]) -> QueueInFlight:
-    if queue.device is None or queue.device.net_device not in changed:
+def _queue(queue: QueueInFlight, gone: Collection[int]) -> QueueInFlight:
+    if queue.device is None or queue.device.net_device not in gone:
         return queue
     return queue._replace(
         length=CHANGING, skbs=CHANGING, xdp_frames=CHANGING, oldest=CHANGING
@@ -113,26 +113,26 @@ def _without_traffic(device: Device) -> Device:
     return device._replace(veth=veth, **_TRAFFIC)
 
 
-def without_traffic_of(changed: Collection[int], snapshot: Snapshot) -> Snapshot:
+def without_traffic_of(gone: Collection[int], snapshot: Snapshot) -> Snapshot:
     """
-    Return a Snapshot in which all that was read after the rows of some devices, of
-    these devices, is *changing*.
+    Return a Snapshot in which what was read of some devices after their rows is
+    *changing*.
 
-    :param changed: Addresses of ``struct net_device``
+    :param gone: Addresses of ``struct net_device``
     """
-    if not changed:
+    if not gone:
         return snapshot
     devices = tuple(
-        _without_traffic(device) if device.net_device in changed else device
+        _without_traffic(device) if device.net_device in gone else device
         for device in snapshot.devices
     )
     maps = []
     for map in snapshot.maps:
         if isinstance(map.entries, tuple):
-            entries = tuple(_entry(entry, changed) for entry in map.entries)
+            entries = tuple(_entry(entry, gone) for entry in map.entries)
             map = map._replace(entries=entries)
         maps.append(map)
     flight = snapshot.in_flight
     if isinstance(flight, tuple):
-        flight = tuple(_queue(queue, changed) for queue in flight)
+        flight = tuple(_queue(queue, gone) for queue in flight)
     return snapshot._replace(devices=devices, maps=tuple(maps), in_flight=flight)

@@ -20,7 +20,7 @@ from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, Namespace, QueueCount, Queues, Veth, Xdp
 from ..readers.rtnl import rtnl_owner
 from ..readers.veth import VETH_KIND
-from .again import Again, is_same
+from .again import Again, is_same, is_same_device
 from .agree import agreed
 from .alive import Alive
 from .devices import DeviceRecords
@@ -197,14 +197,15 @@ class MovingRows:
             for one, other in zip(devices, [*devices[1:], devices[0]])
         )
 
-    def changed(self) -> set[int]:
+    def gone(self) -> set[int]:
         """
         Look again at all devices that have a row.
 
-        :return: Addresses of those that are not as they were when it was made
+        :return: Addresses of those that are gone since it was made
         """
         return {
             address
             for address, before in self._made_from.items()
-            if (now := self._again.look(address)) is None or not is_same(before, now)
+            if (now := self._again.look(address)) is None
+            or not is_same_device(before, now)
         }
