@@ -91,6 +91,8 @@ class MovingRows:
         self._again = Again(layouts, discovery)
         self._alive = Alive(layouts.prog, discovery.nets)
         self._naps = _ALL_NAPS
+        # What was read of each device first.
+        self._first: dict[int, Found] = {}
         # What each row was made from.
         self._made_from: dict[int, Found] = {}
 
@@ -118,6 +120,7 @@ class MovingRows:
 
     def _rows(self) -> dict[int, Device]:
         found = self._discovery.found
+        self._first = dict(found)
         rows: dict[int, Device] = {}
         for _ in range(_TRIES):
             # After the first time, those that came as a peer and lost it again.
@@ -162,7 +165,8 @@ class MovingRows:
             ends = self._ends(address)
             if not ends:
                 return
-            self._records.forget(ends)
+            as_found = all(end is self._first.get(end.address) for end in ends)
+            self._records.again(None if as_found else ends)
             devices = [self._records.device(end) for end in ends]
             owner = self._owner() if self._is_odd(ends, devices) else 0
             same = True

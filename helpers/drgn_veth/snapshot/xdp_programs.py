@@ -28,16 +28,19 @@ class XdpPrograms:
         #: Links that hold a program: ``struct bpf_xdp_link *``, and its device.
         self.links: dict[int, tuple[Object, DeviceRef]] = {}
 
-    def forget(self, addresses: Collection[int]) -> None:
+    def forget(self) -> None:
+        """Forget all programs."""
+        self._programs.clear()
+
+    def forget_links(self, addresses: Collection[int]) -> None:
         """
-        Forget all programs, and the links of some devices, before they are read again.
+        Forget the links of some devices.
 
         :param addresses: Of ``struct net_device``
         """
-        self._programs.clear()
         self._keep(lambda address: address not in addresses)
 
-    def keep(self, addresses: Collection[int]) -> None:
+    def keep_links(self, addresses: Collection[int]) -> None:
         """Forget the links of all devices but some."""
         self._keep(lambda address: address in addresses)
 
