@@ -22,8 +22,10 @@ T = TypeVar("T")
 #: In place of what was not the same twice.
 CHANGING = Unreadable("changing: it was not the same each time that it was read")
 
-#: Walks over one list of a running kernel, at most.
+# Walks over one list of a running kernel, at most. One with so many entries is broken
+# for good: nobody waits for ten walks over it.
 _WALKS = 10
+_LONG = 1 << 17
 
 _KEY = "drgn_veth.moves"
 
@@ -65,5 +67,5 @@ def walked_again(
                     yield entry
             return
         except Exception as e:
-            if not left or not is_read_error(e):
+            if not left or len(seen) > _LONG or not is_read_error(e):
                 raise
