@@ -94,13 +94,15 @@ class Again:
         # Why it is on no list, None if it is on one; Unreadable: it is gone.
         state = now.raw.reg_state
         was = None if before is None else before.ref.off_list
+        # free_netdev() takes the address away before it says that it is released.
+        if state not in (NETREG_REGISTERED, *_GOING) or not now.raw.dev_addr:
+            return CHANGING
         if state in _GOING and was is not None:
-            # free_netdev() takes the address away before it says that it is released.
-            return was if now.raw.dev_addr else CHANGING
+            return was
         net = self._discovery.owner(now)
         if net in self._discovery.off_list:
             return self._discovery.off_list[net]
-        if state != NETREG_REGISTERED:
+        if state in _GOING:
             return CHANGING
         if self._is_listed(address, now.raw):
             return None
