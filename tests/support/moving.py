@@ -82,7 +82,7 @@ def _by_qemu(guest: lab.Guest, path: Path, count: int) -> list[Run]:
 
 def make_moving(kernel: str, folder: Path, in_guest: int, by_qemu: int) -> Moving:
     """
-    Boot a kernel, start the loops, and make reports.
+    Boot a kernel, make a report, start the loops, and make reports.
 
     :param in_guest: How many by drgn in the guest
     :param by_qemu: How many through QEMU
@@ -94,14 +94,13 @@ def make_moving(kernel: str, folder: Path, in_guest: int, by_qemu: int) -> Movin
     files["/lab/reports.py"] = _REPORTS
     with lab.Guest(lab.get_kernel(kernel), files=files) as guest:
         guest.run("dash /lab/scenes/moving.sh", env={"MOVE": "0"})
-        (still,) = _by_qemu(guest, folder / "still.jsonl", 1)
-        guest.run("python3 /lab/guest/moving.py")
-        outside = _by_qemu(guest, folder / "qemu.jsonl", by_qemu)
         drgn = "python3 -m drgn -q -k --no-default-symbols"
+        reports = f"/lab/reports.py /lab/repo/helpers /out/kcore.jsonl {in_guest + 1}"
         guest.run(
-            f"{drgn} /lab/reports.py /lab/repo/helpers /out/kcore.jsonl {in_guest}",
+            f"{drgn} {reports} python3 /lab/guest/moving.py",
             timeout=300 + 60 * in_guest,
         )
+        outside = _by_qemu(guest, folder / "qemu.jsonl", by_qemu)
         guest.run("touch /run/lab/moving.stop")
         # The last of them has written its file.
         told = "until [ -e /run/lab/moving.json ]; do sleep 0.1; done"
@@ -110,7 +109,7 @@ def make_moving(kernel: str, folder: Path, in_guest: int, by_qemu: int) -> Movin
         guest.power_off()
         guest.empty_out_disk(folder / "out")
         log = guest.console() + (folder / "out" / "dmesg").read_text(errors="replace")
-    inside = _runs(folder / "out" / "kcore.jsonl")
+    still, *inside = _runs(folder / "out" / "kcore.jsonl")
     return Moving(still.report, inside, outside, rounds, _BAD.findall(log))
 
 
@@ -208,6 +207,11 @@ def wrong_with(run: Run, moving: Moving) -> list[str]:
     lines = run.error.splitlines()
     if lines and (len(lines) > 1 or "partial report: " not in lines[0]):
         wrong.append(f"on standard error: {run.error}")
+    wrong += [
+        f"{one['what']}: {one['why']}"
+        for one in report["unreadable"]
+        if one["what"].startswith("devices[") and not one["why"].startswith("changing")
+    ]
     programs = {k: v for k, v in moving.rounds.items() if k.startswith("turn_")}
     wrong += _rows(report, programs)
     expected, found = _standing(moving.still), _standing(report)

@@ -5,21 +5,23 @@ Reports of a kernel that changes, one after the other
 
 Run by drgn, which has opened the kernel::
 
-    drgn --qemu SOCKET reports_in_a_row.py HELPERS OUTPUT COUNT
+    drgn --qemu SOCKET reports_in_a_row.py HELPERS OUTPUT COUNT [COMMAND...]
 
 It writes one line of JSON for each report: its exit status, what it wrote on standard
-error, how long it took, and the report.
+error, how long it took, and the report. The command runs after the first, which has
+also found all types and symbols.
 """
 
 import contextlib
 import io
 import json
 import os
+import subprocess
 import sys
 import time
 import traceback
 
-helpers, output, count = sys.argv[1:]
+helpers, output, count, *command = sys.argv[1:]
 sys.path.insert(0, helpers)
 
 from drgn_veth.faces import veth_report  # noqa: E402
@@ -45,3 +47,6 @@ with open(output, "w", encoding="ascii") as results:
             said["output"] = out.getvalue()
         results.write(json.dumps(said) + "\n")
         results.flush()
+        if command:
+            subprocess.run(command, check=True)
+            command = []
