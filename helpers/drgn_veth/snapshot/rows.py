@@ -10,16 +10,15 @@ it says is *changing*.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 import time
 from typing import Any, Optional
 
 from ..core.errors import attempt
 from ..core.moving import CHANGING
 from ..core.unreadable import Maybe, Unreadable
-from ..model import Device, Namespace, QueueCount, Queues, Veth, Xdp
+from ..model import Device, DeviceRef, Namespace, QueueCount, Queues, Veth, Xdp
 from ..readers.rtnl import rtnl_owner
-from ..readers.veth import VETH_KIND
 from .again import Again, is_same, is_same_device
 from .agree import agreed
 from .alive import Alive
@@ -30,7 +29,7 @@ from .layouts import Layouts
 
 __all__ = ("MovingRows",)
 
-_TRIES = 9
+_TRIES = 10
 #: Seconds: before the second try, doubled before each after that; and in all.
 _FIRST_NAP = 0.001
 _ALL_NAPS = 3.0
@@ -50,29 +49,39 @@ _CHANGING: dict[str, Any] = {
 }
 
 
-def _changing(device: Device) -> Device:
+def _changing(device: Device) -> dict[str, Any]:
     veth = Veth(CHANGING, CHANGING, CHANGING, CHANGING)
-    return device._replace(**_CHANGING, veth=None if device.veth is None else veth)
+    return {**_CHANGING, "veth": None if device.veth is None else veth}
 
 
 def _number(value: Maybe[int]) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _looks_half_done(device: Device, peer: Optional[Device]) -> bool:
+def _half_done(device: Device, peer: Optional[Device]) -> dict[str, Any]:
     # What a task that holds rtnl_mutex may leave for a moment, and what would be a
-    # finding if nobody did.
+    # finding if nobody did; each with what it is if that cannot be told.
+    odd: dict[str, Any] = {}
     if device.kind != "veth" or device.off_list is not None:
-        return False
-    if device.peer is None or (device.veth is not None and device.veth.stale):
-        return True
-    if device.xdp.driver is None:
-        return False
-    queues = device.xdp.queues
-    if isinstance(queues, tuple) and any(q.prog_id is None for q in queues):
-        return True
+        return odd
+    if device.peer is None or (peer is not None and not _leads_to(peer, device)):
+        odd["peer"] = CHANGING
+    if device.veth is not None and device.veth.stale:
+        odd["veth"] = device.veth._replace(stale=CHANGING)
+    xdp = device.xdp
+    if xdp.driver is None:
+        return odd
+    if isinstance(xdp.queues, tuple) and any(q.prog_id is None for q in xdp.queues):
+        odd["xdp"] = xdp = xdp._replace(queues=CHANGING)
     rx = _number(device.queues.rx.real)
-    return peer is not None and _number(peer.queues.tx.real) > rx
+    if peer is not None and _number(peer.queues.tx.real) > rx:
+        odd["xdp"] = xdp._replace(driver=CHANGING)
+    return odd
+
+
+def _leads_to(one: Device, other: Device) -> bool:
+    peer = one.peer
+    return isinstance(peer, DeviceRef) and peer.net_device == other.net_device
 
 
 class MovingRows:
@@ -159,6 +168,7 @@ class MovingRows:
         # The row of a device, and that of its peer.
         owners: set[int] = set()
         devices: list[Device] = []
+        odd: list[dict[str, Any]] = []
         for number in range(_TRIES):
             if number:
                 self._nap(number)
@@ -168,7 +178,9 @@ class MovingRows:
             as_found = all(end is self._first.get(end.address) for end in ends)
             self._records.again(None if as_found else ends)
             devices = [self._records.device(end) for end in ends]
-            owner = self._owner() if self._is_odd(ends, devices) else 0
+            peers = reversed(devices) if len(devices) == 2 else (None,)
+            odd = [_half_done(one, peer) for one, peer in zip(devices, peers)]
+            owner = self._owner() if any(odd) else 0
             same = True
             for end in ends:
                 now = self._again.look(end.address)
@@ -179,27 +191,15 @@ class MovingRows:
             owners.add(owner)
             # Whoever held it has let it go meanwhile.
             if 0 in owners or len(owners) > 1:
+                odd = [{} for _ in devices]
                 break
-        else:
-            devices = [
-                _changing(device)
-                for device in devices
-                if device.net_device in self._discovery.found
-            ]
-        for device in devices:
+        if not owners:
+            odd = [_changing(device) for device in devices]
+        for device, changes in zip(devices, odd):
             at = device.net_device
-            self._made_from[at] = self._discovery.found[at]
-            yield at, device
-
-    def _is_odd(self, ends: Sequence[Found], devices: Sequence[Device]) -> bool:
-        if len(ends) == 2 and ends[1].peer != ends[0].address:
-            return True
-        if ends[0].kind == VETH_KIND and len(ends) == 1:
-            return ends[0].ref.off_list is None
-        return any(
-            _looks_half_done(one, other)
-            for one, other in zip(devices, [*devices[1:], devices[0]])
-        )
+            if at in self._discovery.found:
+                self._made_from[at] = self._discovery.found[at]
+                yield at, device._replace(**changes)
 
     def gone(self) -> set[int]:
         """
