@@ -14,6 +14,7 @@ from drgn import Object
 from drgn_veth.analysis.diagnose import diagnose
 from drgn_veth.analysis.rules.finding import INFO
 from drgn_veth.core.moving import CHANGING
+from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Device, DeviceRef, Snapshot, unreadable_in
 from drgn_veth.readers.netns import dev_net, for_each_net_bounded, net_inum
 from drgn_veth.readers.unregister import NETREG_UNREGISTERED
@@ -246,6 +247,21 @@ def test_unmounted_during_the_walk(core: Shifting, still: Snapshot, place: int) 
     ]
     assert lost == [()]
     whole(snapshot, still)
+
+
+@pytest.mark.slow
+def test_broken_mount_of_a_dump(still: Snapshot) -> None:
+    """There, too, the other namespaces keep their names."""
+    core = Shifting(recorded_core(NEWEST), moves=False)
+    core.put(mounts_of(core)[2].mnt_mountpoint, LIST_POISON)
+    snapshot = take(core)
+    lost = [
+        after.names
+        for before, after in zip(still.namespaces, snapshot.namespaces)
+        if before.names and before.names != after.names
+    ]
+    assert [isinstance(names, Unreadable) for names in lost] == [True]
+    assert [what for what, _ in snapshot.incomplete] == ["mounts of network namespaces"]
 
 
 @pytest.mark.slow

@@ -30,7 +30,6 @@ __all__ = (
 
 T = TypeVar("T")
 
-
 #: What may be missing, as a Snapshot calls it.
 WHAT = "mounts of network namespaces"
 
@@ -67,18 +66,33 @@ def _of_mount(
     return None
 
 
+class _Numbers:
+    # The inode numbers of the network namespaces that are mounted, each read once.
+    def __init__(self, prog: Program, mounts: Mounts, salvage: Salvage) -> None:
+        self._files = NetNsFiles(prog)
+        self._mounts = mounts
+        self._salvage = salvage
+        self._known: dict[int, int] = {}
+
+    def of(self, mount: Mount) -> Optional[int]:
+        root = mount.root
+        if root not in self._known:
+            read = self._files.inum
+            inum = _of_mount(self._mounts, mount, self._salvage, read, root)
+            if inum is None:  # Another mount may tell.
+                return None
+            self._known[root] = inum
+        return self._known[root]
+
+
 def _paths(
     prog: Program, mounts: Mounts, found: Iterable[Mount], salvage: Salvage
 ) -> Iterator[tuple[int, str]]:
     # Of some mounts: the number of what is mounted, and where.
-    files = NetNsFiles(prog)
-    inums: dict[int, Optional[int]] = {}
+    numbers = _Numbers(prog, mounts, salvage)
     given: set[tuple[int, str]] = set()
     for mount in found:
-        if mount.root not in inums:
-            root = mount.root
-            inums[root] = _of_mount(mounts, mount, salvage, files.inum, root)
-        inum = inums[mount.root]
+        inum = numbers.of(mount)
         if inum is None:
             continue
         place = mount.parent, mount.mountpoint
@@ -134,13 +148,9 @@ def net_mounts_elsewhere(prog: Program, wanted: Collection[int]) -> NetMounts:
     for mount in salvage.walk(mounts.of_super_block(prog["nsfs_mnt"].mnt_sb)):
         if mount.namespace != first:
             seen.setdefault((mount.root, mount.mountpoint), mount)
-    files = NetNsFiles(prog)
-    numbers = {
-        mount.root: _of_mount(mounts, mount, salvage, files.inum, mount.root)
-        for mount in seen.values()
-    }
     found: dict[int, set[str]] = {}
-    some = [mount for mount in seen.values() if numbers[mount.root] in wanted]
+    numbers = _Numbers(prog, mounts, salvage)
+    some = [mount for mount in seen.values() if numbers.of(mount) in wanted]
     for inum, path in _paths(prog, mounts, some, salvage):
         found.setdefault(inum, set()).add(path)
     return _sorted(found, salvage.lost)
