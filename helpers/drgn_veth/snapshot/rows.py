@@ -29,7 +29,7 @@ from .layouts import Layouts
 
 __all__ = ("MovingRows",)
 
-_TRIES = 10
+_TRIES = 11
 #: Seconds: before the second try, doubled before each after that; and in all.
 _FIRST_NAP = 0.001
 _ALL_NAPS = 3.0
@@ -71,7 +71,8 @@ def _half_done(device: Device, peer: Optional[Device]) -> dict[str, Any]:
     xdp = device.xdp
     if xdp.driver is None:
         return odd
-    if isinstance(xdp.queues, tuple) and any(q.prog_id is None for q in xdp.queues):
+    queues = xdp.queues if isinstance(xdp.queues, tuple) else ()
+    if any(queue.prog_id is None and queue.napi is True for queue in queues):
         odd["xdp"] = xdp = xdp._replace(queues=CHANGING)
     rx = _number(device.queues.rx.real)
     if peer is not None and _number(peer.queues.tx.real) > rx:
