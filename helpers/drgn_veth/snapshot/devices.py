@@ -161,6 +161,10 @@ class DeviceRecords:
         self._addresses = self._as_found[0].of_these(found)
         self._qdiscs = Qdiscs(self._prog, found)
 
+    def distrust(self) -> None:
+        """Forget what devices have in common: one changed while it was read."""
+        self._shapes.clear()
+
     def keep(self, addresses: Collection[int]) -> None:
         """Forget what is known of all devices but some."""
         self.programs.keep_links(addresses)

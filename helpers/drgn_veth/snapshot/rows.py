@@ -187,6 +187,7 @@ class MovingRows:
                 now = self._again.look(end.address)
                 same &= now is not None and now.ref == end.ref and is_same(end, now)
             if not same:
+                self._records.distrust()
                 owners.clear()
                 continue
             owners.add(owner)
