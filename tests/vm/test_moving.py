@@ -21,7 +21,7 @@ pytestmark = pytest.mark.vm
 #: Of all rows of moving devices, how many may be "changing".
 _MOST_CHANGING = 0.05
 #: How often each loop goes round while reports are made, at least.
-_LEAST_ROUNDS = 50
+_LEAST_ROUNDS = 20
 
 
 def _all_wrong(runs: Sequence[Run], moving: Moving) -> list[str]:
