@@ -41,6 +41,7 @@ from tests.support.booted import (
 from tests.support.btf.dumps import LabDump, lab_dump_of
 from tests.support.crowd import make_crowd
 from tests.support.fixes import RulesRun, rules_run, try_fixes
+from tests.support.moving import Moving, make_moving
 from tests.support.recorded import CORES, SLOW_CORES, Recorded, recorded_core
 from tests.support.slow import slow_but
 from tests.support.tallies import TALLIES, pytest_sessionfinish, pytest_testnodedown
@@ -81,6 +82,9 @@ class _Booted:
         dump: Dump = self._dumps[kernel, scene].result()
         return dump
 
+    def result(self, kernel: str, what: str) -> Any:
+        return self._dumps[kernel, what].result()
+
     def told(self, kernel: str, program: str) -> tuple[Dump, dict[str, Any]]:
         told: tuple[Dump, dict[str, Any]] = self._dumps[kernel, program].result()
         return told
@@ -105,6 +109,15 @@ def _make_corners(kernel: str, folder: Path) -> tuple[Dump, dict[str, Any]]:
     return make_and_ask(kernel, folder, CORNERS)
 
 
+#: How many reports are made of a kernel that moves: in the guest, and through QEMU.
+_MOVING = tuple(map(int, os.environ.get("LAB_MOVING", "10 40").split()))
+
+
+def _make_moving(kernel: str, folder: Path) -> Moving:
+    in_guest, by_qemu = _MOVING
+    return make_moving(kernel, folder, in_guest, by_qemu)
+
+
 #: What one kernel is enough for.
 ONE_KERNEL = ("noise",)
 #: A thousand sound pairs, and packets that go through each.
@@ -127,6 +140,7 @@ BOOTS: dict[str, tuple[_Make, tuple[str, ...]]] = {
     "corners": (_make_corners, ("corners",)),
     "teardown": (_scene("teardown"), ("teardown",)),
     "flight": (_scene("flight"), ("flight",)),
+    "moving": (_make_moving, ("moving",)),
     "rules": (_scene("rules", hooks=[try_fixes]), ("rules", "all_rules")),
     "counters": (_scene("counters"), ("counted", "one_counted")),
     "attach": (_scene("attach"), ("asked",)),
@@ -216,6 +230,13 @@ def corners(
 ) -> tuple[Dump, dict[str, Any]]:
     """A kernel with what scenes do not have, and what it says of it."""
     return booted.told(request.param, "corners")
+
+
+@pytest.fixture(scope="session", params=_kernels("moving"))
+def moving(request: pytest.FixtureRequest, booted: _Booted) -> Moving:
+    """A kernel that changed while reports were made of it, and these."""
+    seen: Moving = booted.result(request.param, "moving")
+    return seen
 
 
 _runs = pytest.StashKey[dict[str, RulesRun]]()

@@ -62,7 +62,7 @@ def timed(what, function):
         return result
     return call
 
-for what in ("net_mounts", "net_tasks", "_nsids", "net_mounts_elsewhere",
+for what in ("known_net_mounts", "net_tasks", "_nsids", "net_mounts_elsewhere",
              "add_holders", "label_namespaces"):
     setattr(namespaces, what, timed(what, getattr(namespaces, what)))
 

@@ -55,7 +55,7 @@ OLDER_INSTEAD = {("random", "6.1"): "6.1-oldest", ("rules", "6.12"): "6.12-oldes
 BOOTED_ON = {
     **dict.fromkeys(("counters", "dying", "path"), KERNELS[:1]),
     **dict.fromkeys(("asked", "corners", "crowd", "flight", "maps"), KERNELS[-1:]),
-    "teardown": KERNELS[-1:],
+    **dict.fromkeys(("moving", "teardown"), KERNELS[-1:]),
     **dict.fromkeys(("random_path", "whose"), [KERNELS[0], KERNELS[-1]]),
     # make test-slow has the answers of a recorded 6.12.
     **dict.fromkeys(("attach", "random"), [k for k in KERNELS if k != "6.12"]),

@@ -12,6 +12,7 @@ __all__ = (
     "exact_reads",
     "messages",
     "module_types",
+    "moving",
     "names",
     "nearest",
     "netdev_features",

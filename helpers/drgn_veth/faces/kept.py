@@ -9,8 +9,9 @@ A dump does not change: at a prompt, all commands show the same Snapshot.
 from collections.abc import Hashable
 from typing import Callable, Optional
 
-from drgn import Program, ProgramFlags
+from drgn import Program
 
+from ..core.moving import moves
 from ..model import Snapshot
 
 __all__ = ("keep_snapshots", "kept_or_taken")
@@ -20,7 +21,7 @@ _CACHE = "drgn_veth.snapshots"
 
 def keep_snapshots(prog: Program) -> None:
     """Keep the Snapshot of a program from now on, unless it is live."""
-    if not prog.flags & ProgramFlags.IS_LIVE:
+    if not moves(prog):
         prog.cache.setdefault(_CACHE, {})
 
 

@@ -11,11 +11,13 @@ Upstream: nothing; for an intact list, drgn's own ``list_for_each_entry()`` is e
 """
 
 from collections.abc import Iterator
+import operator
 from typing import Callable, Optional, TypeVar, Union
 
 from drgn import Object, Program, Type, offsetof, sizeof
 
 from ..core.errors import WalkError, attempt
+from ..core.moving import moves, walked_again
 from ..core.unreadable import Maybe, Unreadable
 
 __all__ = (
@@ -39,6 +41,7 @@ def bounded_list(
     last: Maybe[int],
     read: Callable[[int], tuple[Maybe[int], Maybe[int], T]],
     limit: int = MAX_LIST_ENTRIES,
+    moving: bool = False,
 ) -> Iterator[T]:
     """
     Iterate over a ``struct list_head`` list that may be broken, reading each
@@ -55,6 +58,7 @@ def bounded_list(
     :param read: Takes the address of a node, returns where ``next`` and ``prev``
         point, and the entry
     :param limit: Most entries to visit
+    :param moving: Whether the list may change meanwhile; *last* may then be out of date
     :raises WalkError: after all that could be reached, if the list is broken, loops, or
         is longer than *limit*
     """
@@ -91,7 +95,7 @@ def bounded_list(
             yield node[2]
             before, pos = pos, following
         if not broken:
-            if isinstance(last, Unreadable) or last == before:
+            if isinstance(last, Unreadable) or last == before or moving:
                 return
             broken = f"the list ends at {before:#x}, but the head's prev is {last:#x}"
     raise WalkError(broken)
@@ -122,6 +126,13 @@ def bounded_hlist(
     """
     if pprev_at is None:
         pprev_at = next_at + sizeof(prog.type("void *"))
+    links = next_at, pprev_at, tags
+    return walked_again(prog, lambda: _hlist(prog, head, *links, limit), int)
+
+
+def _hlist(
+    prog: Program, head: int, next_at: int, pprev_at: int, tags: int, limit: int
+) -> Iterator[int]:
     seen = 0
     unconfirmed: set[int] = set()
     entry = prog.read_word(head)
@@ -161,7 +172,13 @@ def bounded_nodes(prog: Program, head: int, entry: Callable[[int], T]) -> Iterat
     def node(at: int) -> tuple[Maybe[int], Maybe[int]]:
         return attempt(prog.read_word, at), attempt(prog.read_word, at + word)
 
-    return bounded_list(head, *node(head), lambda at: (*node(at), entry(at)))
+    def read(at: int) -> tuple[Maybe[int], Maybe[int], tuple[int, T]]:
+        return (*node(at), (at, entry(at)))
+
+    def walk() -> Iterator[tuple[int, T]]:
+        return bounded_list(head, *node(head), read, moving=moves(prog))
+
+    return (one for _, one in walked_again(prog, walk, operator.itemgetter(0)))
 
 
 def for_each_entry_bounded(
@@ -192,6 +209,9 @@ def for_each_entry_bounded(
             Object(prog, pointer_type, pos - offset),
         )
 
-    first = attempt(lambda: head.next.value_())
-    last = attempt(lambda: head.prev.value_())
-    return bounded_list(head.value_(), first, last, read, limit)
+    def walk() -> Iterator[Object]:
+        first = attempt(lambda: head.next.value_())
+        last = attempt(lambda: head.prev.value_())
+        return bounded_list(head.value_(), first, last, read, limit, moves(prog))
+
+    return walked_again(prog, walk, lambda entry: entry.value_())

@@ -19,6 +19,7 @@ from drgn.helpers.common.prog import takes_program_or_default
 from ..core.c_string import read_c_string
 from ..core.errors import WalkError, attempt
 from ..core.exact_reads import are_reads_exact
+from ..core.moving import moves, walked_again
 from ..core.names import are_names_left_out, check_names
 from ..core.salvage import Salvage
 from ..core.sparse_layout import SpanLayout, SparseLayout
@@ -159,6 +160,7 @@ class Tasks:
         self._init_tasks = prog["init_task"].tasks.address_of_().value_()
         self._word = sizeof(self._pointer)
         self._left = MAX_LIST_ENTRIES
+        self._moves = moves(prog)
         #: Why tasks are missing: the first reasons, and how many there are.
         self.reasons: list[str] = []
         self.lost = 0
@@ -196,7 +198,7 @@ class Tasks:
             raise WalkError(f"a task: {self.reasons[0]}")
 
     def _list(
-        self, head: int, node: int, leader: Optional[TaskStruct] = None
+        self, head: int, node: int, leader: Optional[Thread] = None
     ) -> Iterator[Thread]:
         # The tasks of a list: of all processes, or of the threads of one.
         read = self._layout.read
@@ -207,21 +209,40 @@ class Tasks:
             thread = Thread(at - node, task)
             if leader is None:
                 return task.next, task.prev, thread
-            if _differ(task.signal, leader.signal) or _differ(task.tgid, leader.tgid):
+            of = leader.task
+            if _differ(task.signal, of.signal) or _differ(task.tgid, of.tgid):
                 return astray, astray, thread
             return task.next_thread, task.prev_thread, thread
 
         word = self._prog.read_word
-        first, last = attempt(word, head), attempt(word, head + self._word)
+
+        def walk() -> Iterator[Thread]:
+            first, last = attempt(word, head), attempt(word, head + self._word)
+            return bounded_list(head, first, last, entry, moving=self._moves)
+
         salvage = Salvage()
-        for thread in salvage.walk(bounded_list(head, first, last, entry)):
+        again = walked_again(self._prog, walk, lambda thread: thread.address)
+        for thread in salvage.walk(again):
             if self._left <= 0:
                 salvage.lose(f"more than {MAX_LIST_ENTRIES} tasks: gave up")
                 break
             self._left -= 1
             yield thread
-        if salvage.lost is not None:
+        if salvage.lost is None:
+            return
+        # The threads of a process that has ended are not missing.
+        if leader is None or not self._has_ended(leader):
             self.lose(salvage.lost)
+
+    def _has_ended(self, leader: Thread) -> bool:
+        if not self._moves:
+            return False
+        before, now = leader.task, self._layout.read(leader.address)
+        return (
+            (now.signal, now.tgid) != (before.signal, before.tgid)
+            or isinstance(now.flags, Unreadable)
+            or bool(now.flags & _PF_EXITING)
+        )
 
     def _threads(self, leader: Thread) -> list[Thread]:
         task = leader.task
@@ -234,7 +255,7 @@ class Tasks:
         head = task.signal + self._thread_head
         if task.next_thread == head == task.prev_thread:
             return [leader]
-        threads = self._list(head, self._thread_node, task)
+        threads = self._list(head, self._thread_node, leader)
         return [leader, *(t for t in threads if t.address != leader.address)]
 
     def processes(self) -> Iterator[list[Thread]]:

@@ -7,8 +7,11 @@ One pass over all namespaces into plain records (:mod:`drgn_veth.model`). An
 :class:`~drgn_veth.core.unreadable.Unreadable` takes the place of a value that cannot be
 read, and nothing else is lost.
 
-It reads each struct once, by its layout (:mod:`drgn_veth.snapshot.layouts`). It finds
-all devices (:mod:`drgn_veth.snapshot.discover`) before it records any
+It reads each struct of a dump once, by its layout (:mod:`drgn_veth.snapshot.layouts`).
+A running kernel changes meanwhile: there, it looks again at what it has read
+(:mod:`drgn_veth.snapshot.rows`).
+
+It finds all devices (:mod:`drgn_veth.snapshot.discover`) before it records any
 (:mod:`drgn_veth.snapshot.devices`), since they refer to each other.
 """
 
@@ -17,10 +20,11 @@ import contextlib
 import functools
 import gc
 
-from drgn import Program, ProgramFlags
+from drgn import Program
 from drgn.helpers.common.prog import takes_program_or_default
 
 from ..core.errors import attempt
+from ..core.moving import moves
 from ..core.unreadable import Unreadable
 from ..model import (
     Device,
@@ -32,6 +36,7 @@ from ..model import (
     unreadable_in,
 )
 from .af_xdp import XdpSockets
+from .agree import without_traffic_of
 from .devices import DeviceRecords
 from .discover import Discovery
 from .found import Found
@@ -41,18 +46,15 @@ from .link_holders import open_bpf_links
 from .links import record_links
 from .loaded_programs import read_programs
 from .namespaces import name_namespaces
-from .net_tasks import WHAT
 from .open_files import OpenFiles
 from .ref_tasks import add_ref_tasks
+from .rows import MovingRows
 from .stopped import add_stopped
 from .target import read_target
 from .traffic import add_traffic
 from .user_half import hide_user_half
 
 __all__ = ("UnreadTargetError", "take_snapshot", "take_something")
-
-
-_TRIES = 3  # of a live kernel
 
 
 class UnreadTargetError(Exception):
@@ -128,61 +130,63 @@ def take_snapshot(prog: Program, traffic: bool = True) -> Snapshot:
     :return: Namespaces by inode number, devices by (namespace, ifindex)
     :raises LookupError: if the kernel's types or symbols are missing
     """
-    snapshot = _take(prog, traffic)
-    if prog.flags & ProgramFlags.IS_LIVE:
-        # A list may have changed while it was read.
-        for _ in range(_TRIES - 1):
-            # The walk over all tasks has its own tries.
-            if all(what in WHAT for what, _ in snapshot.incomplete):
-                break
-            snapshot = _take(prog, traffic)
-    return snapshot
-
-
-def _take(prog: Program, traffic: bool) -> Snapshot:
     # Without these nothing can be read; let their absence be one error.
     prog["net_namespace_list"]
     prog.type("struct net")
     prog.type("struct net_device")
     hide_user_half(prog)
+    with _without_gc():
+        return _take(prog, traffic)
+
+
+def _rows(discovery: Discovery, records: DeviceRecords) -> list[Device]:
+    # What was allocated together lies together: by address, a page of the dump is
+    # unpacked once and not once for each end of a pair.
+    addresses = sorted(discovery.found)
+    return [records.device(discovery.found[at]) for at in addresses]
+
+
+def _take(prog: Program, traffic: bool) -> Snapshot:
     layouts = Layouts(prog)
     discovery = Discovery(layouts)
     records = DeviceRecords(layouts, discovery)
     open_files = OpenFiles(prog)
-    with _without_gc():
-        nets = discovery.namespaces()
-        sockets = None
-        if traffic:
-            sockets = XdpSockets(prog, [net for net, _ in nets], open_files)
-        namespaces, untold = name_namespaces(prog, nets, open_files)
-        namespaces.sort(key=_inum_key)
-        discovery.label(namespaces)
-        # What was allocated together lies together: by address, a page of the dump
-        # is unpacked once and not once for each end of a pair.
-        addresses = sorted(discovery.found)
-        devices = [records.device(discovery.found[at]) for at in addresses]
-        add_stopped(layouts, discovery, devices, records.with_napi)
-        devices.sort(key=_sort_key)
-        devices = add_ref_tasks(layouts, devices)
-        pairs, halves = _pairs(devices, discovery.found)
-        kernel = read_kernel(prog, records.functions)
-        snapshot = Snapshot(
-            read_target(prog)._replace(rtnl_owner=kernel.rtnl_owner),
-            tuple(namespaces),
-            tuple(devices),
-            tuple(pairs),
-            (*discovery.incomplete, *halves, *untold),
-            kernel,
-            record_links(
-                prog,
-                records.programs.links.values(),
-                functools.partial(open_bpf_links, prog, open_files),
-            ),
-            attempt(read_programs, prog),
-        )
-        if not traffic:
-            return snapshot
-        return add_traffic(prog, layouts, snapshot, discovery.found, sockets)
+    nets = discovery.namespaces()
+    moving = MovingRows(layouts, discovery, records) if moves(prog) else None
+    sockets = None
+    if traffic:
+        sockets = XdpSockets(prog, [net for net, _ in nets], open_files)
+    namespaces, untold = name_namespaces(prog, nets, open_files)
+    namespaces.sort(key=_inum_key)
+    discovery.label(namespaces)
+    if moving is None:
+        devices = _rows(discovery, records)
+    else:
+        devices, namespaces = moving.all(namespaces)
+    add_stopped(layouts, discovery, devices, records.with_napi)
+    devices.sort(key=_sort_key)
+    devices = add_ref_tasks(layouts, devices)
+    pairs, halves = _pairs(devices, discovery.found)
+    kernel = read_kernel(prog, records.functions)
+    snapshot = Snapshot(
+        read_target(prog)._replace(rtnl_owner=kernel.rtnl_owner),
+        tuple(namespaces),
+        tuple(devices),
+        tuple(pairs),
+        (*discovery.incomplete, *halves, *untold),
+        kernel,
+        record_links(
+            prog,
+            records.programs.links.values(),
+            functools.partial(open_bpf_links, prog, open_files),
+        ),
+        attempt(read_programs, prog),
+    )
+    if traffic:
+        snapshot = add_traffic(prog, layouts, snapshot, discovery.found, sockets)
+    if moving is None:
+        return snapshot
+    return without_traffic_of(moving.gone(), snapshot)
 
 
 def take_something(prog: Program, traffic: bool = True) -> Snapshot:

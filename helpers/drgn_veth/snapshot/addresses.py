@@ -71,6 +71,14 @@ class Addresses:
         self._found = found
         self._order = byteorder(self._prog)
 
+    def of_these(self, found: Mapping[int, Found]) -> "Addresses":
+        """Return what reads the addresses of other devices."""
+        other = Addresses(self._prog, found)
+        for name in ("in_device", "in_ifaddr", "inet6_dev", "inet6_ifaddr"):
+            if name in self.__dict__:
+                other.__dict__[name] = self.__dict__[name]
+        return other
+
     # Looked up when the first device needs them: a look-up that fails searches the
     # types of all modules.
 

@@ -8,6 +8,7 @@ They show which features a device does not use (XDP, XPS, an alias): only for th
 are the readers called.
 """
 
+from collections.abc import Collection, Sequence
 import functools
 from typing import NamedTuple, Optional
 
@@ -137,10 +138,39 @@ class DeviceRecords:
         self._addresses = Addresses(self._prog, discovery.found)
         self._bridge_ports = BridgePorts(layouts)
         self._qdiscs = Qdiscs(self._prog, discovery.found)
+        self._as_found = self._addresses, self._qdiscs
         #: Functions of drivers that have devices, by name.
         self.functions = self._drivers.functions
         #: Veths with NAPI on some queue: their peers can wait for it.
         self.with_napi: list[int] = []
+
+    def again(self, changed: Optional[Sequence[Found]]) -> None:
+        """
+        Prepare for making the records of some devices of a running kernel.
+
+        :param changed: What was read of them last, if they are not as they were found:
+            nothing that is known of them counts any longer
+        """
+        # Another program may be at an address now.
+        self.programs.forget()
+        if changed is None:
+            self._addresses, self._qdiscs = self._as_found
+            return
+        found = {one.address: one for one in changed}
+        self.programs.forget_links(found)
+        self._addresses = self._as_found[0].of_these(found)
+        self._qdiscs = Qdiscs(self._prog, found)
+
+    def distrust(self) -> None:
+        """Forget what devices have in common: one changed while it was read."""
+        self._shapes.clear()
+
+    def keep(self, addresses: Collection[int]) -> None:
+        """Forget what is known of all devices but some."""
+        self.programs.keep_links(addresses)
+        self.with_napi[:] = [
+            at for at in dict.fromkeys(self.with_napi) if at in addresses
+        ]
 
     def _altnames(self, found: Found) -> Maybe[tuple[str, ...]]:
         names = self._altnames_there(found)

@@ -7,7 +7,8 @@ It walks the lists of all namespaces, and follows the pointers between peers, si
 peer may be on no list. A device counts only if something confirms it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
+import operator
 from typing import (
     Callable,
     Optional,
@@ -17,6 +18,7 @@ from typing import (
 from drgn import Object
 
 from ..core.errors import attempt
+from ..core.moving import moves, walked_again
 from ..core.salvage import Salvage
 from ..core.unreadable import Maybe, Unreadable
 from ..model import DeviceRef, Namespace
@@ -51,6 +53,8 @@ _MOST_DENIED = 64
 # damaged must not make us follow chains of them.
 _MAX_OFF_LIST = 1 << 16
 
+_TRIES = 3  # of a running kernel, to find what is torn down
+
 _REG_STATES = {
     0: "not registered yet",
     2: "unregistering",
@@ -73,13 +77,15 @@ class Discovery:
         #: What was found, by address.
         self.found: dict[int, Found] = {}
         # Of namespaces, by the address of the struct net.
+        self._inums: dict[int, Maybe[int]] = {}
         self._labels: dict[int, str] = {}
+        self._moves = moves(self._prog)
         #: Walks that could not be finished, and why.
         self.incomplete: list[tuple[str, str]] = []
         # Namespaces whose list of devices could not be walked completely.
         self._broken: set[int] = set()
-        # Namespaces that are on no list, and why.
-        self._off_list: dict[int, str] = {}
+        #: Namespaces that are on no list, and why.
+        self.off_list: dict[int, str] = {}
         # Pointers to something that is not a device, and why not.
         self._astray: dict[int, Unreadable] = {}
 
@@ -105,9 +111,10 @@ class Discovery:
         # Why a list has to end: nobody has that many devices.
         if len(self.found) >= self._most:
             return Unreadable(f"more than {self._most} devices, which need more memory")
-        # list_netdevice() puts each into the index of its namespace, too.
+        # list_netdevice() puts each into the index of its namespace, too. In a running
+        # kernel, the one before it there may have gone meanwhile.
         offset, pprev = self._layouts.index_hlist, raw.index_pprev
-        if pprev is None or isinstance(offset, Unreadable):
+        if self._moves or pprev is None or isinstance(offset, Unreadable):
             return None
         entry = attempt(self._prog.read_word, pprev) if pprev else 0
         if isinstance(entry, Unreadable) or entry == address + offset:
@@ -125,14 +132,21 @@ class Discovery:
         count = 0
         owner = net.value_()
         head = net.dev_base_head
-        walk = bounded_list(
-            head.address_of_().value_(),
-            attempt(lambda: head.next.value_()),
-            attempt(lambda: head.prev.value_()),
-            lambda node: self._read_node(node, owner),
-        )
+
+        def walk() -> Iterator[tuple[int, NetDevice, Optional[VethPriv]]]:
+            return bounded_list(
+                head.address_of_().value_(),
+                attempt(lambda: head.next.value_()),
+                attempt(lambda: head.prev.value_()),
+                lambda node: self._read_node(node, owner),
+                moving=self._moves,
+            )
+
         salvage = Salvage()
-        for address, raw, priv in salvage.walk(walk):
+        again = walked_again(self._prog, walk, operator.itemgetter(0))
+        for address, raw, priv in salvage.walk(again):
+            if self._moves and raw.net != owner and raw.net is not None:
+                continue  # It has left. Another list has it, or it is gone.
             if address not in self.found:
                 self._add(address, raw, priv, inum, off_list)
                 count += 1
@@ -157,8 +171,8 @@ class Discovery:
 
         :return: Addresses of ``struct net``, and what is known so far
         """
-        listed: dict[int, Maybe[int]] = {}
-        namespaces = []
+        listed = self._inums
+        namespaces: list[tuple[int, Namespace]] = []
         salvage = Salvage()
         for net in salvage.walk(for_each_net_bounded(self._prog)):
             inum = attempt(net_inum, net)
@@ -173,15 +187,18 @@ class Discovery:
             at = ", ".join(f"{address:#x}" for address in list(self._denied)[:3])
             why = f"{len(self._denied)} on lists are in no index, such as {at}"
             self.incomplete.append(("devices", why))
-        going = Going(self._prog)
-        self._add_going_nets(going, listed, namespaces)
-        self._follow_peers(listed, namespaces)
-        if self._add_going_devices(going, listed):
+        for _ in range(_TRIES if self._moves else 1):
+            going = Going(self._prog)
+            self._add_going_nets(going, listed, namespaces)
             self._follow_peers(listed, namespaces)
+            if self._add_going_devices(going, listed):
+                self._follow_peers(listed, namespaces)
+            if not going.incomplete:
+                break
         self.incomplete += going.incomplete
         worker = going.worker_record()
         for i, (at, namespace) in enumerate(namespaces):
-            if at in self._off_list:
+            if at in self.off_list:
                 count = sum(found.raw.net == at for found in self.found.values())
                 namespace = namespace._replace(device_count=count)
             if namespace.dying:
@@ -208,13 +225,13 @@ class Discovery:
     def _add_going_devices(self, going: Going, listed: dict[int, Maybe[int]]) -> bool:
         # Whether there are any that were unknown.
         before = len(self.found)
-        for dev in going.devices(listed, self._off_list):
+        for dev in going.devices(listed, self.off_list):
             address = dev.value_()
             if address in self.found or len(self.found) - before > _MAX_OFF_LIST:
                 continue
             raw, priv = self._devices.raw(address)
             if isinstance(raw.net, int) and raw.net in listed:
-                why = self._why_off_list(raw.net, raw.reg_state)
+                why = self.why_off_list(raw.net, raw.reg_state)
                 self._add(address, raw, priv, listed[raw.net], why)
         return len(self.found) > before
 
@@ -242,14 +259,22 @@ class Discovery:
         at = net.value_()
         inum = attempt(net_inum, net)
         dying = attempt(net_is_dying, net) is True
-        off_list = "netns is dying" if dying else "netns is on no list"
+        off_list: Optional[str] = "netns is dying" if dying else "netns is on no list"
+        if self._moves and not dying:
+            off_list = None  # It came after the list was read.
         listed[at] = inum
-        self._off_list[at] = off_list
+        if off_list is not None:
+            self.off_list[at] = off_list
         count = self._devices_of(net, inum, off_list)
         namespaces.append((at, Namespace(inum, False, count, dying, net=at)))
 
-    def _why_off_list(self, owner: int, state: Maybe[int]) -> str:
-        # Why a device is not on the list of its namespace.
+    def why_off_list(self, owner: Maybe[Optional[int]], state: Maybe[int]) -> str:
+        """
+        Return why a device is not on the list of its namespace.
+
+        :param owner: Address of the ``struct net``
+        :param state: Its ``reg_state``
+        """
         if owner in self._broken:
             return "on a broken list"
         if isinstance(state, Unreadable) or state == NETREG_REGISTERED:
@@ -281,8 +306,37 @@ class Discovery:
         if owner not in listed:
             self._add_net(net, listed, namespaces)
         if peer not in self.found:
-            why = self._why_off_list(owner, raw.reg_state)
+            why = self.why_off_list(owner, raw.reg_state)
             self._add(peer, raw, priv, listed[owner], why)
+
+    def forget(self, address: int, why: Unreadable) -> None:
+        """
+        Forget a device.
+
+        :param why: Why those that refer to it do not say to what
+        """
+        self.found.pop(address, None)
+        self._astray[address] = why
+
+    @property
+    def nets(self) -> Collection[int]:
+        """The namespaces that were found: addresses of ``struct net``."""
+        return self._inums.keys()
+
+    def owner(self, found: Found) -> int:
+        """Return the namespace of a device: the address of a ``struct net``."""
+        net = found.raw.net
+        if net is None:  # CONFIG_NET_NS=n
+            return next(iter(self._inums), 0)
+        return 0 if isinstance(net, Unreadable) else net
+
+    def place(self, found: Found) -> Optional[tuple[Maybe[int], str]]:
+        """
+        Return the inode number and the label of the namespace of a device, None if it
+        was not found.
+        """
+        net = self.owner(found)
+        return (self._inums[net], self._label(net)) if net in self._inums else None
 
     def label(self, namespaces: Iterable[Namespace]) -> None:
         """Give each device the label of its namespace."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from drgn import Object, Program
 from drgn.helpers.common.prog import takes_program_or_default
 
+from ..core.errors import WalkError
 from ..core.nearest import offer
 from ..core.text import decode
 from ..readers.netdev_names import for_each_altname
@@ -21,7 +22,7 @@ from ..readers.netns import (
 )
 from ..readers.nsfs import netns_name
 from .labels import HOST
-from .net_mounts import net_mounts
+from .net_mounts import known_net_mounts
 
 __all__ = ("find_net", "find_netdev")
 
@@ -35,18 +36,21 @@ def find_net(prog: Program, netns: str) -> Object:
         of a file that it is mounted on; its inode number
     :return: ``struct net *``
     :raises LookupError: if no namespace is called that
+    :raises WalkError: if none was found, and not all names could be read
     """
     if netns == HOST:
         return prog["init_net"].address_of_()
-    mounts = net_mounts(prog)
+    mounts = known_net_mounts(prog)
     there = [HOST]
     for net in for_each_net_bounded(prog):
         inum = net_inum(net)
-        paths = mounts.get(inum, ())
+        paths = mounts.of.get(inum, ())
         names = [name for name in map(netns_name, paths) if name is not None]
         if str(netns) == str(inum) or netns in paths or netns in names:
             return net
         there += names or [str(inum)]
+    if mounts.lost is not None:
+        raise WalkError(mounts.lost)
     raise LookupError(
         f"no network namespace is called {netns!r}; {offer(str(netns), there)}"
     )

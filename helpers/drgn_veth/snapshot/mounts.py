@@ -15,6 +15,7 @@ from typing import NamedTuple, Optional
 from drgn import Object, Program, TypeKind, offsetof, sizeof
 
 from ..core.errors import WalkError, attempt
+from ..core.moving import moves
 from ..core.salvage import Salvage
 from ..core.unreadable import Unreadable
 from ..readers.bounded import bounded_hlist, bounded_nodes
@@ -48,6 +49,8 @@ class Mounts:
 
     def __init__(self, prog: Program) -> None:
         self._prog = prog
+        #: Whether mounts come and go meanwhile.
+        self.moves = moves(prog)
         mount = prog.type("struct mount")
         self._root = offsetof(mount, "mnt.mnt_root")
         self._parent = offsetof(mount, "mnt_parent")
@@ -116,17 +119,24 @@ class Mounts:
         :raises WalkError: after all that could be reached
         """
         salvage = Salvage("a mount: ")
-        for address in self._addresses(sb):
-            mount = salvage.read(self._mount, address)
+        for address in salvage.walk(self._addresses(sb)):
+            mount = attempt(self._mount, address)
+            if isinstance(mount, Unreadable):
+                if not self.moves:  # It is unmounted, and freed.
+                    salvage.lose(mount.reason)
+                continue
             # MNT_NS_INTERNAL is an ERR_PTR(). What has no parent is mounted nowhere:
             # as by open_tree().
             if (
-                mount is not None
-                and 0 < mount.namespace < self._first_error
+                0 < mount.namespace < self._first_error
                 and mount.parent != mount.address
             ):
                 yield mount
         salvage.finish()
+
+    def is_there(self, mount: Mount) -> bool:
+        """Return whether a mount is still what it was when it was read."""
+        return not self.moves or attempt(self._mount, mount.address) == mount
 
     def _dentry(self, address: int) -> tuple[int, Optional[bytes]]:
         # Its parent, and its name: None if it is of a file that is gone.

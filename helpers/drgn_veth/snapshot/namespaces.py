@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The names of the namespaces of a Snapshot."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from drgn import Object, Program
 
@@ -13,7 +13,12 @@ from ..readers.nsfs import netns_name
 from ..readers.rps import net_rps_default_mask
 from .holders import add_holders
 from .labels import label_namespaces
-from .net_mounts import net_mounts, net_mounts_elsewhere
+from .net_mounts import (
+    WHAT,
+    NetMounts,
+    known_net_mounts,
+    net_mounts_elsewhere,
+)
 from .net_tasks import AllNetTasks, net_tasks
 from .open_files import OpenFiles
 
@@ -50,13 +55,16 @@ def _nsids(prog: Program) -> dict[int, int]:
     }
 
 
-def _mounted(
-    namespace: Namespace, mounts: Maybe[Mapping[int, tuple[str, ...]]]
-) -> Maybe[tuple[str, ...]]:
+def _mounted(namespace: Namespace, mounts: Maybe[NetMounts]) -> Maybe[tuple[str, ...]]:
     inum = namespace.inum
     if isinstance(mounts, Unreadable):
         return mounts
-    return inum if isinstance(inum, Unreadable) else mounts.get(inum, ())
+    if isinstance(inum, Unreadable):
+        return inum
+    paths = mounts.of.get(inum, ())
+    if not paths and mounts.lost is not None:
+        return Unreadable(mounts.lost)
+    return paths
 
 
 def name_namespaces(
@@ -68,8 +76,9 @@ def name_namespaces(
 
     :param found: Address of each ``struct net``, and what is known about it
     """
-    mounts = attempt(net_mounts, prog)
     tasks = attempt(net_tasks, prog)
+    # After the tasks: a task that makes a namespace mounts it before it leaves.
+    mounts = attempt(known_net_mounts, prog)
     nsids = attempt(_nsids, prog)
     pointer = prog.type("struct net *")
     named = []
@@ -103,4 +112,7 @@ def name_namespaces(
             for namespace in named
         ]
     incomplete = () if isinstance(tasks, Unreadable) else tasks.incomplete
+    if isinstance(mounts, NetMounts) and mounts.lost is not None:
+        # Some may have more names than are known.
+        incomplete += ((WHAT, mounts.lost),)
     return label_namespaces(add_holders(prog, named, open_files)), incomplete

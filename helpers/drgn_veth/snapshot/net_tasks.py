@@ -12,10 +12,11 @@ from collections.abc import Mapping
 import heapq
 from typing import NamedTuple, Optional
 
-from drgn import Program, ProgramFlags
+from drgn import Program
 from drgn.helpers.common.prog import takes_program_or_default
 
 from ..core.errors import WalkError, attempt
+from ..core.moving import moves
 from ..core.text import decode
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Container, NetTask
@@ -23,14 +24,14 @@ from ..readers.nsproxy import Nsproxies
 from ..readers.task import Tasks, TaskStruct, Thread
 from .task_containers import TaskContainers
 
-__all__ = ("WHAT", "AllNetTasks", "NetTasks", "net_processes", "net_tasks")
+__all__ = ("AllNetTasks", "NetTasks", "net_processes", "net_tasks")
 
-#: What may be missing of all tasks, as a Snapshot calls it.
-WHAT = ("tasks", "containers of tasks")
+# What may be missing of all tasks, as a Snapshot calls it.
+_WHAT = ("tasks", "containers of tasks")
 
 _MAX_TASKS = 10
 _MAX_REASONS = 10
-_TRIES = 3  # of a live kernel
+_TRIES = 3  # of a running kernel
 _LAST = 1 << 32  # sorts behind all PIDs
 _BEHIND = _LAST + 1
 
@@ -158,10 +159,10 @@ class _Walk:
             if len(threads) > 1 or not self._add_alone(threads[0]):
                 self._add(threads[0], threads)
         reasons = self._tasks.reasons
-        incomplete = [(WHAT[0], why) for why in reasons]
+        incomplete = [(_WHAT[0], why) for why in reasons]
         if self._tasks.lost > len(reasons):
             more = self._tasks.lost - len(reasons)
-            incomplete.append((WHAT[0], f"and {more} more"))
+            incomplete.append((_WHAT[0], f"and {more} more"))
         found = {}
         lost: dict[str, None] = {}
         for net, (members, by_pid) in self._nets.items():
@@ -171,7 +172,7 @@ class _Walk:
             if why is not None:
                 lost[why] = None
             found[net] = self._of(members)._replace(containers=containers)
-        incomplete += [(WHAT[1], why) for why in lost][:_MAX_REASONS]
+        incomplete += [(_WHAT[1], why) for why in lost][:_MAX_REASONS]
         return AllNetTasks(found, reasons[0] if reasons else None, tuple(incomplete))
 
 
@@ -184,7 +185,7 @@ def net_tasks(prog: Program) -> AllNetTasks:
     :raises LookupError: if the kernel has no such variables or types
     """
     found = _Walk(prog).take()
-    if prog.flags & ProgramFlags.IS_LIVE:
+    if moves(prog):
         # Processes start and end while they are read.
         for _ in range(_TRIES - 1):
             if not found.incomplete:

@@ -13,6 +13,7 @@ from typing import NamedTuple, Optional
 from drgn import Program, offsetof
 
 from ..core.errors import WalkError, attempt
+from ..core.moving import moves
 from ..core.salvage import Salvage
 from ..core.unreadable import Maybe, Unreadable
 from ..readers.files import bpf_link_file_operations, for_each_open_file
@@ -22,6 +23,8 @@ __all__ = ("MAX_HOLDERS", "NetHolder", "OpenFiles", "TaskFile")
 
 #: How many holders of one namespace or link are named.
 MAX_HOLDERS = 10
+
+_TRIES = 3  # of a running kernel
 
 
 class TaskFile(NamedTuple):
@@ -94,6 +97,19 @@ def _add(found: dict[int, list[TaskFile]], what: int, file: TaskFile) -> None:
     files = found.setdefault(what, [])
     if len(files) < MAX_HOLDERS:
         files.append(file)
+
+
+def _walk_again(
+    prog: Program, net_files: Optional[_NetFiles], wanted: Collection[int]
+) -> _Found:
+    found = _walk(prog, net_files, wanted)
+    if moves(prog):
+        # Files are opened and closed while they are read.
+        for _ in range(_TRIES - 1):
+            if not (found.nets_lost or found.links_lost or found.sockets_lost):
+                break
+            found = _walk(prog, net_files, wanted)
+    return found
 
 
 def _walk(
@@ -181,7 +197,7 @@ class OpenFiles:
         net_files = attempt(_NetFiles, self._prog, wanted)
         if isinstance(net_files, Unreadable):
             return (), net_files.reason
-        self._found = found = attempt(_walk, self._prog, net_files, self._sockets)
+        self._found = found = attempt(_walk_again, self._prog, net_files, self._sockets)
         if isinstance(found, Unreadable):
             return (), found.reason
         return found.nets, found.nets_lost
@@ -212,7 +228,7 @@ class OpenFiles:
 
     def _any(self) -> _Found:
         if self._found is None:
-            self._found = attempt(_walk, self._prog, None, self._sockets)
+            self._found = attempt(_walk_again, self._prog, None, self._sockets)
         if isinstance(self._found, Unreadable):
             raise WalkError(self._found.reason)
         return self._found

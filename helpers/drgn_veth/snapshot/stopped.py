@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import operator
 
 from ..core.errors import attempt
+from ..core.moving import moves
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, DeviceRef, StoppedTxQueue
 from ..readers.veth import MOST_QUEUES, VethRq, napi_is_scheduled
@@ -58,6 +59,15 @@ def _stopped(
     )
 
 
+def _in_both(
+    stopped: Maybe[tuple[StoppedTxQueue, ...]],
+    again: Maybe[tuple[StoppedTxQueue, ...]],
+) -> Maybe[tuple[StoppedTxQueue, ...]]:
+    if isinstance(stopped, Unreadable) or isinstance(again, Unreadable):
+        return again
+    return tuple([queue for queue in stopped if queue in again])
+
+
 def add_stopped(
     layouts: Layouts,
     discovery: Discovery,
@@ -82,5 +92,9 @@ def add_stopped(
         veth = None if i is None else devices[i].veth
         if i is not None and veth is not None:
             stopped = _stopped(layouts, discovery, devices[i], peer)
+            if stopped and moves(layouts.prog):
+                # State and ring are of two moments. A queue that is stuck stays so.
+                again = _stopped(layouts, discovery, devices[i], peer)
+                stopped = _in_both(stopped, again)
             if stopped:
                 devices[i] = devices[i]._replace(veth=veth._replace(stopped=stopped))

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The records of attached XDP programs."""
 
-from typing import Optional
+from collections.abc import Collection
+from typing import Callable, Optional
 
 from drgn import Object, Program
 
@@ -35,6 +36,26 @@ class XdpPrograms:
         self._programs: dict[int, XdpProgram] = {}
         #: Links that hold a program: ``struct bpf_xdp_link *``, and its device.
         self.links: dict[int, tuple[Object, DeviceRef]] = {}
+
+    def forget(self) -> None:
+        """Forget all programs."""
+        self._programs.clear()
+
+    def forget_links(self, addresses: Collection[int]) -> None:
+        """
+        Forget the links of some devices.
+
+        :param addresses: Of ``struct net_device``
+        """
+        self._keep(lambda address: address not in addresses)
+
+    def keep_links(self, addresses: Collection[int]) -> None:
+        """Forget the links of all devices but some."""
+        self._keep(lambda address: address in addresses)
+
+    def _keep(self, is_kept: Callable[[int], bool]) -> None:
+        links = self.links.items()
+        self.links = {at: one for at, one in links if is_kept(one[1].net_device)}
 
     def _record(self, prog: Object) -> XdpProgram:
         wrong = attempt(bpf_prog.check_bpf_prog, prog, "BPF_PROG_TYPE_XDP")
