@@ -76,6 +76,13 @@ if [ -e /proc/vmcore ]; then
         mv /new/out/makedumpfile.log /new/out/makedumpfile.first.log
         chroot /new makedumpfile -v > /new/out/makedumpfile.log 2>&1
     done
+    # It does not know each layout of an arm64 kernel's addresses, and then refuses.
+    if [ $status -ne 0 ] && grep -q 'VA Bits .* not supported' /new/out/makedumpfile.log
+    then
+        chroot /new /usr/bin/cp --sparse=always /proc/vmcore /out/vmcore
+        status=$?
+        echo "$status copy" > /new/out/makedumpfile.status
+    fi
     cat /new/out/makedumpfile.log
     umount /new/out
     sync
@@ -115,7 +122,9 @@ def build(kernel: Kernel, busybox: Path, python_path: str) -> bytes:
         (
             "agent",
             stat.S_IFREG | 0o755,
-            AGENT.replace("@PYTHON_PATH@", python_path).encode(),
+            AGENT.replace("@PYTHON_PATH@", python_path)
+            .replace("@PORT@", kernel.machine.agent_port)
+            .encode(),
         )
     )
     names = []
