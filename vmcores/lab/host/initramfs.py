@@ -64,25 +64,24 @@ if [ -e /proc/vmcore ]; then
             /proc/vmcore /out/vmcore >> /new/out/makedumpfile.log 2>&1
         status=$?
         echo "$status $level_now" > /new/out/makedumpfile.status
-        [ "$level" = auto ] || break
+        # It does not know each layout of an arm64 kernel's addresses, and then refuses.
+        if grep -q 'VA Bits .* not supported' /new/out/makedumpfile.log; then
+            chroot /new python3 /out/lab/guest/copy_vmcore.py /proc/vmcore /out/vmcore
+            status=$?
+            echo "$status copy" > /new/out/makedumpfile.status
+            break
+        fi
         # A makedumpfile that does not know the kernel may omit pages that are in
         # use.
         if [ $status -eq 0 ] &&
             ! grep -q 'version is not supported' /new/out/makedumpfile.log; then
             break
         fi
-        [ "$level_now" = 1 ] && break
+        [ "$level" = auto ] && [ "$level_now" = 31 ] || break
         rm -f /new/out/vmcore
         mv /new/out/makedumpfile.log /new/out/makedumpfile.first.log
         chroot /new makedumpfile -v > /new/out/makedumpfile.log 2>&1
     done
-    # It does not know each layout of an arm64 kernel's addresses, and then refuses.
-    if [ $status -ne 0 ] && grep -q 'VA Bits .* not supported' /new/out/makedumpfile.log
-    then
-        chroot /new /usr/bin/cp --sparse=always /proc/vmcore /out/vmcore
-        status=$?
-        echo "$status copy" > /new/out/makedumpfile.status
-    fi
     cat /new/out/makedumpfile.log
     umount /new/out
     sync
