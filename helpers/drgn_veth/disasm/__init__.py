@@ -2,7 +2,9 @@
 """What only the machine code of a kernel shows."""
 
 __all__ = (
+    "arm64",
     "follow",
+    "instruction",
     "veth_poll",
     "veth_xmit",
     "virtio_net",

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Copy /proc/vmcore as it is: copy_vmcore.py /proc/vmcore FILE.
 
-It is mapped, which takes a tenth of the time of read(): to read, the kernel maps and unmaps
-each page of the old memory by itself. Zeros become holes.
+It is mapped, as for read() the kernel maps and unmaps each page of the old memory by
+itself. Zeros become holes.
 """
 
 import mmap

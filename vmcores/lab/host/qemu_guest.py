@@ -276,8 +276,7 @@ class Guest:
         if level is not None:
             self.run(f"echo {level} > /out/boot/level")
         append = CRASH_COMMAND_LINE.format(console=self.kernel.machine.console)
-        # Without checks: on arm64, a checksum of it all takes half a minute, as no cache
-        # is on yet.
+        # No checks: on arm64, the checksum of it all takes long, as no cache is on yet.
         self.run(
             "kexec --no-checks -p /out/boot/vmlinuz --initrd=/out/boot/initrd "
             f"--append={shlex.quote(append)}"
