@@ -108,6 +108,28 @@ def test_what_is_called_is_apart(leave: int, begin: tuple[int, ...]) -> None:
     assert driver_messages(_made(memory), _TEXT, [b"one"]) == {b"one"}
 
 
+_POINTER = (0x80012345, 0xFFFF8000)  # to a struct ftrace_ops
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        (*_POINTER, _FTRACE, _NOP),
+        (_NOP, _NOP, *_POINTER, _BTI, _FTRACE, _NOP),
+        (0xD53CD042, 0xD53CD041, 0),  # mrs x2, tpidr_el2; ...; udf #0
+        (0xD503233F,),  # paciasp
+    ],
+)
+def test_what_is_behind_a_call_is_apart(behind: tuple[int, ...]) -> None:
+    """The call does not return, and nobody calls what is behind it."""
+    calls = 0x9400007F  # bl .+508
+    code = _words(_NOP, calls, *behind, _ADRP_X1, _ADD_X1, _RET)
+    memory = {0: code, 512: _words(_RET)}
+    found = _made({**memory, _FAR: b"one\0"}, f=0)
+    assert messages_in(found, "f", [b"one"]) == set()
+    assert driver_messages(found, _TEXT, [b"one"]) == set()
+
+
 def test_traced_function_is_apart() -> None:
     """It is known where it is only by its symbol, if nothing is left at its start."""
     message = b"XDP program already attached"
@@ -325,7 +347,6 @@ def test_code_without_end() -> None:
 @pytest.mark.parametrize(
     "word",
     [
-        0x00000000,  # udf #0
         0x04A0E3E0,  # an instruction of SVE
         0x927FFC21,  # and x1, x1, of no pattern
         0x32400021,  # mov of no pattern
@@ -340,9 +361,13 @@ def test_no_instruction(word: int) -> None:
         messages_in(_made({0: _words(word)}, f=0), "f", [b"one"])
 
 
-def test_breakpoint() -> None:
+@pytest.mark.parametrize("word", [0xD4200080, 0])  # brk #4, udf #0
+def test_breakpoint(word: int) -> None:
     with pytest.raises(ValueError, match="a breakpoint is set at 0xffff800080010004"):
-        messages_in(_made({0: _words(_NOP, 0xD4200080)}, f=0), "f", [b"one"])
+        messages_in(_made({0: _words(_NOP, word)}, f=0), "f", [b"one"])
+    with pytest.raises(ValueError, match="a breakpoint is set at 0xffff800080010008"):
+        code = _words(_BL_64, 0x34000080, word)  # cbz w0
+        messages_in(_made({0: code, 64: _words(_RET)}, f=0), "f", [b"one"])
     # That of BUG() and WARN() is the function's own.
     messages_in(_made({0: _words(0xD4210000, 0)}, f=0), "f", [b"one"])
 

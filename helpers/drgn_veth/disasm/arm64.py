@@ -18,6 +18,9 @@ _MASK = (1 << 64) - 1
 # with BTI has there: the compiler's first nop becomes "mov x9, x30".
 _BTI_C = 0xD503245F
 _FTRACE = 0xAA1E03E9
+# What saves where to return, for functions that ftrace leaves alone, too: no call comes
+# before it.
+_PACIASP = 0xD503233F
 
 _ZERO = 31  # as an operand; as a base it is the stack pointer
 _STACK_POINTER = 31
@@ -61,6 +64,14 @@ class Arm64Code(Text):
 
     def begins_function(self, address: int) -> bool:
         """Return whether a function that can be traced begins here."""
+        if self._begins(address):
+            return True
+        # With CONFIG_DYNAMIC_FTRACE_WITH_CALL_OPS, a pointer comes before it.
+        if address % 8 or not self._begins(address + 8):
+            return False
+        return self.number(address, 8, signed=False) in self.image
+
+    def _begins(self, address: int) -> bool:
         word = self._word(address)
         return word == _BTI_C or (word == _FTRACE and self._word(address - 4) != _BTI_C)
 
@@ -78,6 +89,8 @@ class Arm64Code(Text):
         word = self._word(start)
         known: Registers = {} if registers is None else registers
         group = word >> 25 & 15
+        if word >> 16 == 0:  # udf, which also fills up
+            return Instruction(start + 4, False, is_breakpoint=True, is_outside=True)
         if group in (8, 9):
             return _immediate(start, word, known)
         if group in (10, 11):
@@ -201,7 +214,7 @@ def _branch(start: int, word: int, known: Registers) -> Instruction:
     if word >> 22 == 0x354:  # msr, mrs, hints, barriers
         if word >> 21 & 1:
             known.pop(word & 31, None)
-        return Instruction(end, True)
+        return Instruction(end, True, is_outside=word == _PACIASP)
     if word >> 25 == 0x6B:  # to what a register says
         opcode = word >> 21 & 15
         if opcode in (1, 9):  # blr, blraa

@@ -60,19 +60,24 @@ def follow(code: Code, start: int, others: Iterable[int]) -> Reached:
     waiting: list[tuple[int, Registers]] = [(start, {})]
     while waiting:
         at, registers = waiting.pop()
-        after_call = False
+        goal = at
+        after_call = called = False
         while at not in seen:
             # Also code after a call that does not return is not the function's.
             if at in apart or (at != start and code.begins_function(at)):
-                reached.functions.add(at)
+                if at == goal:
+                    reached.functions.add(at)
                 break
             seen.add(at)
             found = code.decode(at, registers)
+            if called and found.is_outside:
+                break
             # Compilers put breakpoints between functions, and so after a call that does
             # not return. Anywhere else, kprobes or ftrace has set one.
             if found.is_breakpoint and not after_call:
                 raise ValueError(f"a breakpoint is set at {at:#x}")
             after_call = found.call is not None
+            called = after_call or (called and found.jump is None)
             reached.refers_to.update(found.refers_to)
             if found.makes is not None:
                 made[at] = found.makes

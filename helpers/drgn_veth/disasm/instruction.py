@@ -57,6 +57,7 @@ class Instruction(NamedTuple):
     makes: Optional[int] = None
     takes: Optional[int] = None
     is_breakpoint: bool = False
+    is_outside: bool = False  # behind a call: no part of the function that called
     accesses: tuple[Access, ...] = ()
     writes: tuple[Write, ...] = ()
 
