@@ -130,6 +130,24 @@ def test_what_is_behind_a_call_is_apart(behind: tuple[int, ...]) -> None:
     assert driver_messages(found, _TEXT, [b"one"]) == set()
 
 
+def test_call_that_does_not_return() -> None:
+    """Behind it is another part of the function, for which registers hold others."""
+    code = _words(
+        0xF0000013,  # adrp x19, .+0x3000
+        0x340000A0,  # cbz w0, the last part
+        0xB0000013,  # adrp x19, .+0x1000
+        0x37000020,  # tbnz w0, #0, the call
+        0x940000FC,  # bl __stack_chk_fail
+        _NOP,
+        0x91004260,  # add x0, x19, #16
+        _RET,
+    )
+    memory = {0: code, 1024: _words(_RET), _FAR + 0x10: b"one\0"}
+    memory[0x1010] = b"two\0"
+    prog = _made(memory, f=0, __stack_chk_fail=1024)
+    assert messages_in(prog, "f", [b"one", b"two"]) == {b"one"}
+
+
 def test_traced_function_is_apart() -> None:
     """It is known where it is only by its symbol, if nothing is left at its start."""
     message = b"XDP program already attached"

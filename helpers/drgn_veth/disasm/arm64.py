@@ -7,6 +7,7 @@ Decodes one instruction at a time: where it jumps to, what it reads and writes, 
 it leaves in a register, as an address takes two instructions.
 """
 
+import functools
 from typing import NamedTuple, Optional
 
 from .instruction import Access, Held, Instruction, Registers, Text, Write
@@ -62,6 +63,15 @@ class Arm64Code(Text):
     # image: the halves part no lower than with 47 bits, or 48 as a rule.
     image = range(0xFFFF800000000000, 0xFFFFFFFFFFFFF000)
 
+    @functools.cached_property
+    def _stack_chk_fail(self) -> Optional[int]:
+        # Many functions call it, and it does not return: what is behind the call has
+        # other things in the registers.
+        try:
+            return self._prog.symbol("__stack_chk_fail").address
+        except LookupError:
+            return None
+
     def begins_function(self, address: int) -> bool:
         """Return whether a function that can be traced begins here."""
         if self._begins(address):
@@ -94,7 +104,10 @@ class Arm64Code(Text):
         if group in (8, 9):
             return _immediate(start, word, known)
         if group in (10, 11):
-            return _branch(start, word, known)
+            found = _branch(start, word, known)
+            if found.call is not None and found.call == self._stack_chk_fail:
+                return found._replace(falls_through=False)
+            return found
         if group & 5 == 4:
             return _load_or_store(start, word, known)
         if group & 7 == 5:
