@@ -3,6 +3,7 @@
 
 __all__ = (
     "arm64",
+    "arm64_memory",
     "follow",
     "instruction",
     "veth_poll",

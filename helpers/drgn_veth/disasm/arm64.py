@@ -8,8 +8,9 @@ it leaves in a register, as an address takes two instructions.
 """
 
 import functools
-from typing import NamedTuple, Optional
+from typing import Optional
 
+from .arm64_memory import memory_of, signed_field
 from .instruction import Access, Held, Instruction, Registers, Text, Write
 
 __all__ = ("Arm64Code",)
@@ -30,11 +31,6 @@ _LINK = 30
 # What a function that is called may change (AAPCS64).
 _CALLER_SAVED = (*range(19), _LINK)
 _KPROBES = range(4, 8)  # BRK: asm/brk-imm.h
-
-
-def _signed(word: int, low: int, size: int) -> int:
-    value = word >> low & ((1 << size) - 1)
-    return value - (value >> size - 1 << size)
 
 
 def _bitmask(word: int) -> Optional[int]:
@@ -148,7 +144,7 @@ def _immediate(start: int, word: int, known: Registers) -> Instruction:
     takes: Optional[int] = None
     refers_to: tuple[int, ...] = ()
     if kind < 2:  # adr, adrp
-        distance = _signed(word, 5, 19) << 2 | word >> 29 & 3
+        distance = signed_field(word, 5, 19) << 2 | word >> 29 & 3
         if wide:
             held = Held((start & ~0xFFF) + (distance << 12) & _MASK, True)
         else:
@@ -207,14 +203,14 @@ def _branch(start: int, word: int, known: Registers) -> Instruction:
     # Branches, exceptions and what the system is told.
     end = start + 4
     if word >> 26 & 31 == 5:  # b, bl
-        goal = start + 4 * _signed(word, 0, 26) & _MASK
+        goal = start + 4 * signed_field(word, 0, 26) & _MASK
         if word >> 31:
             return _called(end, known, goal)
         return Instruction(end, False, goal)
     if word >> 24 == 0x54 or word >> 25 & 63 == 0x1A:  # b.cond, cbz, cbnz
-        return Instruction(end, True, start + 4 * _signed(word, 5, 19) & _MASK)
+        return Instruction(end, True, start + 4 * signed_field(word, 5, 19) & _MASK)
     if word >> 25 & 63 == 0x1B:  # tbz, tbnz
-        return Instruction(end, True, start + 4 * _signed(word, 5, 14) & _MASK)
+        return Instruction(end, True, start + 4 * signed_field(word, 5, 14) & _MASK)
     if word >> 24 == 0xD4:
         number, which = word >> 5 & 0xFFFF, word & 0xE0001F
         if which == 0x200000:  # brk; after it nothing that is not reached otherwise
@@ -263,39 +259,17 @@ def _of_registers(start: int, word: int, known: Registers) -> Instruction:
     return Instruction(start + 4, True, refers_to=refers_to)
 
 
-class _Memory(NamedTuple):
-    # What an instruction does in memory, and to registers.
-    base: int
-    offset: Optional[int]  # None: that is in a register, too
-    size: int  # of each operand
-    number: int = 1  # of them
-    reads: bool = True
-    writes: bool = False
-    changes: tuple[int, ...] = ()
-    stores: tuple[int, ...] = ()
-
-
 def _load_or_store(start: int, word: int, known: Registers) -> Instruction:
     kind = word >> 27 & 7
     is_vector = bool(word >> 26 & 1)
     base = word >> 5 & 31
-    memory: Optional[_Memory] = None
     if kind == 3 and not word >> 24 & 1:  # ldr of what is beside the code
-        place = start + 4 * _signed(word, 5, 19) & _MASK
+        place = start + 4 * signed_field(word, 5, 19) & _MASK
         if not is_vector and word >> 30 != 3:
             known.pop(word & 31, None)
         return Instruction(start + 4, True, refers_to=(place,))
-    if kind == 5:
-        memory = _pair(word, is_vector)
-    elif kind == 7:
-        memory = _single(word, is_vector)
-    elif kind == 1 and not is_vector and not word >> 24 & 1:
-        memory = _exclusive(word)
-    elif kind == 3 and not is_vector and not word >> 21 & 1 and not word >> 10 & 3:
-        memory = _ordered(word)
+    memory = memory_of(word)
     if memory is None:
-        # Vectors, tags and whole blocks of memory, which the kernel has in functions of
-        # their own.
         for register in (base, word & 31, word >> 16 & 31):
             known.pop(register, None)
         return Instruction(start + 4, True)
@@ -326,83 +300,3 @@ def _load_or_store(start: int, word: int, known: Registers) -> Instruction:
         accesses=tuple(accesses),
         writes=tuple(writes),
     )
-
-
-def _pair(word: int, is_vector: bool) -> Optional[_Memory]:
-    # ldp, stp
-    opcode, loads = word >> 30, bool(word >> 22 & 1)
-    base = word >> 5 & 31
-    data: tuple[int, ...] = (word & 31, word >> 10 & 31)
-    if not is_vector and opcode == 1 and not loads:
-        return None  # stgp: a tag and two registers
-    size = 4 << opcode if is_vector else 8 if opcode == 2 else 4
-    how = word >> 23 & 3
-    offset = 0 if how == 1 else size * _signed(word, 15, 7)  # 1: the base changes then
-    if is_vector:
-        data = ()
-    changes = (data if loads else ()) + ((base,) if how & 1 else ())
-    stores = () if loads else data
-    return _Memory(base, offset, size, 2, loads, not loads, changes, stores)
-
-
-def _single(word: int, is_vector: bool) -> Optional[_Memory]:
-    # ldr, str and what is like them
-    log, opcode = word >> 30, word >> 22 & 3
-    target, base = word & 31, word >> 5 & 31
-    if is_vector and opcode & 2:
-        log = 4
-    size = 1 << log
-    loads = bool(opcode & 1) if is_vector else opcode != 0
-    data: tuple[int, ...] = () if is_vector else (target,)
-    if not is_vector and log == 3 and opcode == 2:  # prfm
-        data, size = (), 0
-    how = word >> 10 & 3
-    offset: Optional[int] = None
-    if word >> 24 & 1:
-        offset = size * (word >> 10 & 0xFFF)
-    elif not word >> 21 & 1:
-        offset = 0 if how == 1 else _signed(word, 12, 9)
-        if how & 1:
-            if loads:
-                data += (base,)
-            else:
-                return _Memory(base, offset, size, 1, False, True, (base,), data)
-    elif how == 0:  # ldadd and the like, swp; ldapr only loads
-        writes = word >> 12 & 15 != 12
-        source = (word >> 16 & 31,) if writes else ()
-        return _Memory(base, 0, size, 1, True, writes, (target,), source)
-    elif how != 2:
-        return None  # ldraa
-    if loads:
-        return _Memory(base, offset, size, 1, True, False, data)
-    return _Memory(base, offset, size, 1, False, True, (), data)
-
-
-def _exclusive(word: int) -> _Memory:
-    # ldxr, stxr, ldar, stlr, cas
-    log, base, target = word >> 30, word >> 5 & 31, word & 31
-    loads, is_pair = bool(word >> 22 & 1), bool(word >> 21 & 1)
-    status, second = word >> 16 & 31, word >> 10 & 31
-    size, count = 1 << log, 1
-    if is_pair and word >> 23 & 1:  # cas
-        return _Memory(base, 0, size, 1, True, True, (status,), (target,))
-    if is_pair:
-        size, count = 4 << (log & 1), 2
-        if not word >> 31:  # casp
-            changes = (status, status + 1)
-            return _Memory(base, 0, size, 2, True, True, changes, (target, target + 1))
-    data = (target, second) if is_pair else (target,)
-    if loads:
-        return _Memory(base, 0, size, count, True, False, data)
-    changed = () if word >> 23 & 1 else (status,)
-    return _Memory(base, 0, size, count, False, True, changed, data)
-
-
-def _ordered(word: int) -> _Memory:
-    # ldapur, stlur
-    loads = word >> 22 & 3 != 0
-    base, offset, size = word >> 5 & 31, _signed(word, 12, 9), 1 << (word >> 30)
-    data = (word & 31,)
-    if loads:
-        return _Memory(base, offset, size, 1, True, False, data)
-    return _Memory(base, offset, size, 1, False, True, (), data)
