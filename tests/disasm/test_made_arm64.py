@@ -130,22 +130,37 @@ def test_what_is_behind_a_call_is_apart(behind: tuple[int, ...]) -> None:
     assert driver_messages(found, _TEXT, [b"one"]) == set()
 
 
-def test_call_that_does_not_return() -> None:
+# adrp x16, .+0; add x16, x16, #1024; br x16
+_PLT = _words(0x90000010, 0x91100210, 0xD61F0200)
+
+
+@pytest.mark.parametrize("called", [1024, 512], ids=["itself", "by the PLT"])
+def test_call_that_does_not_return(called: int) -> None:
     """Behind it is another part of the function, for which registers hold others."""
     code = _words(
         0xF0000013,  # adrp x19, .+0x3000
         0x340000A0,  # cbz w0, the last part
         0xB0000013,  # adrp x19, .+0x1000
         0x37000020,  # tbnz w0, #0, the call
-        0x940000FC,  # bl __stack_chk_fail
+        0x94000000 | (called - 16) // 4,  # bl
         _NOP,
         0x91004260,  # add x0, x19, #16
         _RET,
     )
-    memory = {0: code, 1024: _words(_RET), _FAR + 0x10: b"one\0"}
+    memory = {0: code, 512: _PLT, 1024: _words(_RET), _FAR + 0x10: b"one\0"}
     memory[0x1010] = b"two\0"
     prog = _made(memory, f=0, __stack_chk_fail=1024)
     assert messages_in(prog, "f", [b"one", b"two"]) == {b"one"}
+
+
+def test_calls_by_the_plt_are_far_away() -> None:
+    """What a driver calls in the kernel is no part of the driver, however much."""
+    plt = _words(0x90000010 | 8 << 5, *struct.unpack("<II", _PLT[4:]), _NOP)
+    calls = [0x94000000 | (1024 + 12 * i) // 4 for i in range(100)]
+    code = _words(*calls, _ADRP_X1, _ADD_X1, _RET)
+    memory = {0: code, 1024: plt * 100, (8 << 14) + 1024: _words(_RET)}
+    prog = _made({**memory, _FAR: b"one\0"})
+    assert driver_messages(prog, _TEXT, [b"one"]) == {b"one"}
 
 
 def test_traced_function_is_apart() -> None:

@@ -174,7 +174,20 @@ def expected_goal(prog: Program, instruction: Any) -> Optional[int]:
     if not (branches or name in ("b", "bl", "cbz", "cbnz", "tbz", "tbnz")):
         return None
     last = instruction.operands[-1]
-    return last.imm & ((1 << 64) - 1) if last.type == CS_OP_IMM else None
+    if last.type != CS_OP_IMM:
+        return None
+    goal = int(last.imm & ((1 << 64) - 1))
+    return _behind_plt(prog, goal) if name == "bl" else goal
+
+
+def _behind_plt(prog: Program, goal: int) -> int:
+    # What a module calls that is far away.
+    with contextlib.suppress(FaultError, ValueError):
+        three = [instruction for instruction, _ in disassemble(prog, goal, 12)]
+        if [one.mnemonic for one in three] == ["adrp", "add", "br"]:
+            page, rest = three[0].operands[1].imm, three[1].operands[2].imm
+            return int(page + rest & ((1 << 64) - 1))
+    return goal
 
 
 def messages_by_scan(

@@ -10,6 +10,8 @@ it leaves in a register, as an address takes two instructions.
 import functools
 from typing import Optional
 
+from drgn import FaultError
+
 from .arm64_memory import memory_of, signed_field
 from .instruction import Access, Held, Instruction, Registers, Text, Write
 
@@ -23,6 +25,7 @@ _FTRACE = 0xAA1E03E9
 # What saves where to return, for functions that ftrace leaves alone, too: no call comes
 # before it.
 _PACIASP = 0xD503233F
+_PLT = (0x90000010, 0x91000210, 0xD61F0200)
 
 _ZERO = 31  # as an operand; as a base it is the stack pointer
 _STACK_POINTER = 31
@@ -68,6 +71,20 @@ class Arm64Code(Text):
         except LookupError:
             return None
 
+    def _behind_plt(self, goal: int) -> int:
+        # A module may be farther away from what it calls than an instruction can say:
+        # then it calls "adrp x16", "add x16", "br x16" (struct plt_entry).
+        try:
+            page, rest, jump = (self._word(goal + 4 * i) for i in range(3))
+        except FaultError:
+            return goal
+        if (page & 0x9F00001F, rest & 0xFFC003FF, jump) != _PLT:
+            return goal
+        known: Registers = {}
+        _immediate(goal, page, known)
+        _immediate(goal + 4, rest, known)
+        return known[16].number
+
     def begins_function(self, address: int) -> bool:
         """Return whether a function that can be traced begins here."""
         if self._begins(address):
@@ -101,9 +118,10 @@ class Arm64Code(Text):
             return _immediate(start, word, known)
         if group in (10, 11):
             found = _branch(start, word, known)
-            if found.call is not None and found.call == self._stack_chk_fail:
-                return found._replace(falls_through=False)
-            return found
+            if found.call is None:
+                return found
+            goal = self._behind_plt(found.call)
+            return found._replace(call=goal, falls_through=goal != self._stack_chk_fail)
         if group & 5 == 4:
             return _load_or_store(start, word, known)
         if group & 7 == 5:
