@@ -106,7 +106,7 @@ test-vm: $(VENV)/.vm
 
 # Every scene on every kernel, and more scenes; LAB_KERNELS takes others, such as 6.12.107.
 test-vm-all: $(VENV)/.vm
-	LAB_KERNELS="$${LAB_KERNELS:-5.10 6.1 6.12 7}" $(PYTEST) -m vm tests
+	LAB_KERNELS="$${LAB_KERNELS:-5.10 6.1 6.12 7 6.12-arm64}" $(PYTEST) -m vm tests
 
 SECONDS ?= 60
 CORES ?= 5.10-zoo 6.1-whose 7.3-zoo

@@ -58,7 +58,7 @@ os.environ.pop("COLUMNS", None)
 CORNERS = Path(__file__).with_name("vm") / "corners.py"
 
 #: Scenes in which the prober asks the kernel about XDP attaches.
-SCENES_ASKED = ("zoo", "attach", "random")
+SCENES_ASKED = ("zoo", "elsewhere", "attach", "random")
 #: Those in which the asker asks for other things.
 SCENES_ASKED_MORE = sorted(lab.ASKED)
 
@@ -128,7 +128,12 @@ _NOISE = {"N": "1000", "TRAFFIC": "10"}
 BOOTS: dict[str, tuple[_Make, tuple[str, ...]]] = {
     "zoo": (
         _scene("zoo", early_hooks=[look_before_asking], hooks=[look_at_guest]),
-        ("zoo", "one_zoo", "lab_dump", "old_dump", "new_dump", "asked"),
+        ("zoo", "one_zoo", "every_zoo", "lab_dump", "old_dump", "new_dump", "asked"),
+    ),
+    # The same on other machines. Its dump is as large as its memory.
+    "elsewhere": (
+        _scene("zoo", hooks=[look_at_guest], memory_mb=768),
+        ("elsewhere", "every_zoo", "asked"),
     ),
     "dying": (_scene("dying"), ("dying",)),
     "whose": (
@@ -265,6 +270,8 @@ def _answered(scenes: Iterable[str]) -> Any:
     return dump
 
 
+elsewhere = _answered(("elsewhere",))
+every_zoo = _answered(("zoo", "elsewhere"))
 asked = _answered(SCENES_ASKED)  # with the kernel's answers to attaches
 asked_more = _answered(SCENES_ASKED_MORE)  # to other requests
 

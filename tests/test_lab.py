@@ -7,8 +7,11 @@ import importlib.util
 import os
 from pathlib import Path
 import shutil
+import subprocess
+import sys
 import sysconfig
 
+from lab import LabError, split_name
 from lab.host import vmcore
 import pytest
 
@@ -73,3 +76,57 @@ def test_source_hash_covers_the_lab(
         assert same == (path.suffix == ".md" or path in others), path
         path.write_bytes(content)
     assert vmcore.source_hash("zoo") == before
+
+
+@pytest.mark.parametrize(
+    ("machine", "page_size", "limit"),
+    [
+        ("x86_64", 4096, 3506),
+        ("aarch64", 4096, 3506),
+        ("aarch64", 16384, 15794),
+        ("s390x", 4096, 3312),
+        ("ppc64le", 65536, 64882),
+    ],
+)
+def test_mtu_limit(machine: str, page_size: int, limit: int) -> None:
+    """What kernels of these machines take, and refuse one byte more."""
+    path = LAB / "guest" / "mtu_limit.py"
+    spec = importlib.util.spec_from_file_location("mtu_limit", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.limit(machine, page_size) == limit
+
+
+@pytest.mark.parametrize(
+    ("kernel", "series", "flavour"),
+    [
+        ("6.12", "6.12", "cloud-amd64"),
+        ("6.1-oldest", "6.1-oldest", "cloud-amd64"),
+        ("6.1.0-47", "6.1.0-47", "cloud-amd64"),
+        ("6.12-arm64", "6.12", "cloud-arm64"),
+        ("6.12-arm64-16k", "6.12", "arm64-16k"),
+        ("6.12-oldest-arm64", "6.12-oldest", "cloud-arm64"),
+    ],
+)
+def test_name_of_a_kernel(kernel: str, series: str, flavour: str) -> None:
+    found, machine = split_name(kernel)
+    assert (found, machine.flavour) == (series, flavour)
+
+
+@pytest.mark.parametrize("kernel", ["", "arm64", "6.12-", "6.12-arm", "6.12arm64", "x"])
+def test_no_name_of_a_kernel(kernel: str) -> None:
+    with pytest.raises(LabError, match="is not a kernel series.* 6.12-arm64"):
+        split_name(kernel)
+
+
+def test_vmcore_is_copied(tmp_path: Path) -> None:
+    """As it is, with holes for zeros, whatever its size."""
+    content = bytes(3 << 20) + os.urandom(100_000) + bytes((17 << 20) + 5) + b"end"
+    for tail in (b"", bytes(70_000)):
+        source, goal = tmp_path / "vmcore", tmp_path / "copy"
+        source.write_bytes(content + tail)
+        program = LAB / "guest" / "copy_vmcore.py"
+        subprocess.run([sys.executable, program, source, goal], check=True)
+        assert goal.read_bytes() == content + tail
+        assert goal.stat().st_blocks * 512 < 1 << 20

@@ -26,6 +26,7 @@ SCENES: Mapping[str, Sequence[str]] = {
     "5.10": ("zoo",),
     "6.1": ("zoo", "attach", "whose"),
     "6.12": ("zoo",),
+    "6.12-arm64": ("zoo",),
     "7": ("zoo", "attach"),
 }
 MOST = 3 << 20  # bytes of a core
@@ -44,7 +45,7 @@ def _pack(source: Path, goal: Path) -> None:
 def record(kernel: str, scene: str) -> str:
     """Record one kernel with a scene, and return what its files are called."""
     made = lab.make(kernel, scene)
-    name = f"{made.kernel.short_series}-{scene}"
+    name = f"{made.kernel.short_name}-{scene}"
     symbols: list[object] = ["-s", made.kernel.vmlinux]
     for _, module in (*MODULE_TYPES, *OPTIONAL_MODULE_TYPES):
         symbols += ["-s", made.kernel.debug_modules[module]]

@@ -55,6 +55,20 @@ def test_system_map_is_moved(tmp_path: Path) -> None:
     assert found["runqueues"] == 0x1000  # an offset
 
 
+def test_pointer_in_vmcoreinfo(tmp_path: Path) -> None:
+    """What it says of mem_section is where that leads to, which may be anywhere."""
+    known = {name: hex(address)[2:] for name, address in KNOWN.items()}
+    near = f"{KNOWN['_stext'] + (1 << 24):x}"
+    lines = [*known.items(), ("mem_section", near), ("swapper_pg_dir", "1000")]
+    text = "OSRELEASE=6.1.0\nPAGESIZE=4096\n"
+    text += "".join(f"SYMBOL({name})={address}\n" for name, address in lines)
+    prog = Program(Platform(Architecture.X86_64))
+    prog.set_linux_kernel_custom(text.encode(), False)
+    assert vmcoreinfo_symbols(prog) == KNOWN
+    with_it = TEXT + "ffffffff82000080 D mem_section\n"
+    assert _map(tmp_path, with_it).moved(vmcoreinfo_symbols(prog))
+
+
 def test_system_map_of_another_kernel(tmp_path: Path) -> None:
     other = TEXT.replace("ffffffff82000000", "ffffffff82000010")
     with pytest.raises(BtfError, match="from another kernel: init_uts_ns"):

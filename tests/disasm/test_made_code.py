@@ -1,22 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Machine code that is made here, for what no kernel of the lab has."""
+"""Machine code of x86-64 that is made here, for what no kernel of the lab has."""
 
 import struct
 from typing import Optional
 
-from drgn import (
-    Architecture,
-    Platform,
-    Program,
-    Symbol,
-    SymbolBinding,
-    SymbolIndex,
-    SymbolKind,
-    TypeMember,
-)
+from drgn import Architecture, Platform, Program
 from drgn_veth.disasm.follow import code_accesses, code_writes
+from drgn_veth.disasm.instruction import Access, Write
 from drgn_veth.disasm.veth_xmit import veth_xmit_records_rx_queue
-from drgn_veth.disasm.x86_64 import Access, Write
 from drgn_veth.disasm.xdp_messages import (
     driver_messages,
     messages_in,
@@ -24,28 +15,15 @@ from drgn_veth.disasm.xdp_messages import (
 )
 import pytest
 
-_TEXT = 0xFFFFFFFF81000000
+from tests.support.made_code import TEXT, add_types_of_veth_xmit, made
+
+_TEXT = TEXT[Architecture.X86_64]
 _FENTRY = b"\x0f\x1f\x44\x00\x00"
 _RET = b"\xc3"
 
 
 def _made(code: dict[int, bytes], **functions: int) -> Program:
-    """Make a program that has some code and symbols, at offsets."""
-    memory = bytearray(b"\xcc" * (1 << 18))
-    for offset, data in code.items():
-        memory[offset : offset + len(data)] = data
-    prog = Program(Platform(Architecture.X86_64))
-
-    def read(address: int, count: int, offset: int, physical: bool) -> bytes:
-        return bytes(memory[offset : offset + count])
-
-    prog.add_memory_segment(_TEXT, len(memory), read)
-    symbols = [
-        Symbol(name, _TEXT + at, 16, SymbolBinding.GLOBAL, SymbolKind.FUNC)
-        for name, at in functions.items()
-    ]
-    prog.register_symbol_finder("test", SymbolIndex(symbols), enable_index=0)
-    return prog
+    return made(Architecture.X86_64, code, **functions)
 
 
 def _to(opcode: bytes, at: int, target: int) -> bytes:
@@ -191,20 +169,7 @@ _VETH_XMIT = {
 def test_veth_xmit(when: str, optimised: str) -> None:
     """When it writes the RX queue into a packet."""
     prog = _made({0: bytes.fromhex(_VETH_XMIT[when, optimised])})
-    u16, pointer = prog.int_type("unsigned short", 2, False), prog.pointer_type
-    void = pointer(prog.void_type())
-    rq = [TypeMember(void, "xdp_prog", 168 * 8)]
-    if when != "with XDP":
-        rq.append(TypeMember(void, "napi", 160 * 8))
-    types = {
-        "sk_buff": prog.struct_type(
-            "sk_buff", 192, (TypeMember(u16, "queue_mapping", 124 * 8),)
-        ),
-        "veth_rq": prog.struct_type("veth_rq", 776, rq),
-    }
-    prog.register_type_finder(
-        "made", lambda prog, kinds, name, filename: types.get(name), enable_index=0
-    )
+    add_types_of_veth_xmit(prog, when != "with XDP")
     assert veth_xmit_records_rx_queue(prog, _TEXT).value == when
 
 
@@ -218,6 +183,6 @@ def test_code_without_end() -> None:
 
 
 def test_other_architecture() -> None:
-    prog = Program(Platform(Architecture.AARCH64))
-    with pytest.raises(NotImplementedError, match="AARCH64"):
+    prog = Program(Platform(Architecture.S390X))
+    with pytest.raises(NotImplementedError, match="S390X"):
         xdp_message_places(prog)

@@ -81,7 +81,7 @@ def test_kallsyms_is_broken(name: str, tmp_path: Path) -> None:
     content = core.read_bytes()
     # Digits stand for themselves in it, one after the other.
     at = content.index(b"".join(b"%d\0" % digit for digit in range(10)))
-    core.write_bytes(content[: at - 64] + bytes(128) + content[at + 64 :])
+    core.write_bytes(content[: at - 256] + bytes(512) + content[at + 256 :])
     refused(run(SCRIPT, core), "kernel")
 
 

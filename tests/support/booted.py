@@ -22,6 +22,7 @@ from tests.support.scripts import REPOSITORY, SCRIPT, SLICE_SCRIPT
 
 __all__ = (
     "BOOTED_ON",
+    "ELSEWHERE",
     "KERNELS",
     "MODULES",
     "NO_SYMBOLS",
@@ -46,7 +47,11 @@ __all__ = (
     "words_in",
 )
 
-KERNELS = os.environ.get("LAB_KERNELS", "5.10 6.1 6.12 7").split()
+_NAMES = os.environ.get("LAB_KERNELS", "5.10 6.1 6.12 7 6.12-arm64").split()
+_IS_ELSEWHERE = {name: lab.split_name(name)[1] != lab.AMD64 for name in _NAMES}
+KERNELS = [name for name in _NAMES if not _IS_ELSEWHERE[name]]
+#: Those of other machines, which boot the scene zoo.
+ELSEWHERE = [name for name in _NAMES if _IS_ELSEWHERE[name]]
 #: Older builds in place of the newest: a 6.12 with bugs of veth that are mended now;
 #: a 6.1 with other places for the checks of an attach, and a bond with fewer messages.
 OLDER_INSTEAD = {("random", "6.1"): "6.1-oldest", ("rules", "6.12"): "6.12-oldest"}
@@ -56,13 +61,14 @@ BOOTED_ON = {
     **dict.fromkeys(("counters", "dying", "path"), KERNELS[:1]),
     **dict.fromkeys(("asked", "corners", "crowd", "flight", "maps"), KERNELS[-1:]),
     **dict.fromkeys(("moving", "teardown"), KERNELS[-1:]),
-    **dict.fromkeys(("random_path", "whose"), [KERNELS[0], KERNELS[-1]]),
+    **dict.fromkeys(("random_path", "whose"), [*KERNELS[:1], *KERNELS[-1:]]),
     # make test-slow has the answers of a recorded 6.12.
     **dict.fromkeys(("attach", "random"), [k for k in KERNELS if k != "6.12"]),
 }
 if "LAB_KERNELS" in os.environ:
     OLDER_INSTEAD.clear()
     BOOTED_ON.clear()
+BOOTED_ON["elsewhere"] = ELSEWHERE
 SOURCES = ("kdump", "elf", "qemu", "kcore")
 NO_SYMBOLS = ("--no-default-symbols",)
 
@@ -304,7 +310,19 @@ def look_at_guest(guest: lab.Guest, folder: Path) -> None:
     finally:
         # As large as the guest's memory.
         dump.unlink(missing_ok=True)
-    in_guest = "$symbols" if needed is symbols else "$alone"
+    (folder / "words.json").write_text(json.dumps(words))
+    if guest.kernel.machine.has_drgn:
+        _look_inside(guest, folder, words, needed)
+
+
+def _look_inside(
+    guest: lab.Guest,
+    folder: Path,
+    words: dict[str, list[str]],
+    needed: Sequence[object],
+) -> None:
+    # By the drgn that is in the guest.
+    in_guest = "$alone" if needed is NO_SYMBOLS else "$symbols"
     encoded = guest.run(
         _LIVE.format(slice=in_guest, modules=" ".join(MODULES)), timeout=900
     )

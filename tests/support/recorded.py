@@ -47,7 +47,7 @@ CORES = [name for name in EVERY_CORE if (VMCORES / f"{name}.answers.json.xz").ex
 
 
 #: Those that most of ``make test`` leaves to ``make test-slow``.
-SLOW_CORES = ("6.1-attach", "6.1-zoo", "6.12-zoo", "7.3-attach")
+SLOW_CORES = ("6.1-attach", "6.1-zoo", "6.12-arm64-zoo", "6.12-zoo", "7.3-attach")
 
 
 class Recorded:
@@ -105,8 +105,10 @@ def recorded_core(name: str) -> Recorded:
 
 
 def first_core(series: str) -> Recorded:
-    """Return the first core of a series of kernels, such as ``6.12``."""
-    return recorded_core(next(name for name in CORES if name.startswith(series)))
+    """Return the first core of a series of kernels, such as ``6.12-arm64``."""
+    return recorded_core(
+        next(name for name in CORES if name.rpartition("-")[0] == series)
+    )
 
 
 def smallest_core() -> Recorded:

@@ -11,10 +11,10 @@ from tests.support.kernel import TYPES, program_of
 
 
 @pytest.fixture(scope="module", params=TYPES)
-def kernel(request: pytest.FixtureRequest, zoo: Dump) -> tuple[Program, Dump]:
-    return program_of(zoo, request.param), zoo
+def kernel(request: pytest.FixtureRequest, every_zoo: Dump) -> tuple[Program, Dump]:
+    return program_of(every_zoo, request.param), every_zoo
 
 
 @pytest.fixture(scope="module")
-def with_symbols(zoo: Dump) -> Program:
-    return program_of(zoo, "dwarf")
+def with_symbols(every_zoo: Dump) -> Program:
+    return program_of(every_zoo, "dwarf")

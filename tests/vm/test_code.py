@@ -5,24 +5,19 @@ strings of vmlinux, another disassembler.
 """
 
 from collections.abc import Iterator
-import contextlib
 import mmap
-import struct
-from typing import Any, Optional
 
 from drgn import (
     FaultError,
     Object,
     Program,
-    SymbolKind,
     offsetof,
 )
 from drgn_veth.core.messages import BACK_PRESSURE, XDP_ATTACH_MESSAGES
-from drgn_veth.disasm import x86_64
-from drgn_veth.disasm.follow import code_constants
+from drgn_veth.disasm.follow import code_constants, code_of
+from drgn_veth.disasm.instruction import Access
 from drgn_veth.disasm.veth_poll import veth_poll_members
 from drgn_veth.disasm.veth_xmit import veth_xmit_records_rx_queue
-from drgn_veth.disasm.x86_64 import Access, Write
 from drgn_veth.disasm.xdp_messages import (
     driver_messages,
     messages_in,
@@ -37,26 +32,15 @@ from drgn_veth.readers.veth import veth_rq_has_napi, veth_rq_poll, veth_rqs
 import pytest
 
 from tests.support.booted import Dump
+from tests.support.disassembler import (
+    disassemble,
+    expected_accesses,
+    expected_goal,
+    expected_writes,
+    functions_around,
+    messages_by_scan,
+)
 from tests.support.kernel import devices_of, of_driver, program_of
-
-
-def _scan(
-    prog: Program, start: int, size: int, messages: tuple[bytes, ...]
-) -> frozenset[bytes]:
-    """Try each four bytes of a function as an address, absolute or relative."""
-    code = prog.read(start, size)
-    found: set[bytes] = set()
-    for at in range(size - 3):
-        (value,) = struct.unpack_from("<i", code, at)
-        for address in (value, start + at + 4 + value):
-            address &= (1 << 64) - 1
-            if address < 0xFFFFFFFF80000000:
-                continue
-            for message in messages:
-                with contextlib.suppress(FaultError):
-                    if prog.read(address, len(message) + 1) == message + b"\0":
-                        found.add(message)
-    return frozenset(found)
 
 
 def test_what_is_followed_is_what_is_there(with_symbols: Program) -> None:
@@ -67,7 +51,9 @@ def test_what_is_followed_is_what_is_there(with_symbols: Program) -> None:
     assert not messages_in(prog, "dev_change_xdp_fd", XDP_ATTACH_MESSAGES)
     for function, messages in places.items():
         symbol = prog.symbol(function)
-        scanned = _scan(prog, symbol.address, symbol.size, XDP_ATTACH_MESSAGES)
+        scanned = messages_by_scan(
+            prog, symbol.address, symbol.size, XDP_ATTACH_MESSAGES
+        )
         assert messages == scanned
         assert messages == messages_in(prog, function, XDP_ATTACH_MESSAGES)
 
@@ -130,82 +116,28 @@ def test_data_is_no_endless_code(with_symbols: Program) -> None:
                 ended += 1
 
 
-def _functions(prog: Program, around: str) -> list[tuple[int, int]]:
-    middle = prog.symbol(around).address
-    found = {
-        symbol.address: symbol.size
-        for symbol in prog.symbols()
-        if symbol.kind == SymbolKind.FUNC and abs(symbol.address - middle) < 1 << 16
-    }
-    # What a module has only while it starts is not there any more.
-    return sorted(item for item in found.items() if prog.symbols(item[0]))
-
-
 AROUND = pytest.mark.parametrize(
     "around", ["dev_xdp_attach", "veth_xdp", "virtnet_xdp"]
 )
 
 
-def _expected_access(instruction: Any) -> Optional[Access]:
-    from capstone import x86_const as x86
-
-    name = instruction.mnemonic
-    if name in ("lea", "nop", "ud1") or name.startswith("prefetch"):
-        return None
-    if not instruction.encoding.modrm_offset:
-        return None  # Such as movs, which says nothing of where.
-    no_member = (x86.X86_REG_INVALID, x86.X86_REG_RIP, x86.X86_REG_RSP)
-    for operand in instruction.operands:
-        if operand.type == x86.X86_OP_MEM and operand.mem.base not in no_member:
-            stored = name == "mov" and operand is instruction.operands[0]
-            return Access(operand.mem.disp, operand.size == 8, stored)
-    return None
-
-
-def _expected_write(instruction: Any) -> Optional[Write]:
-    import capstone
-    from capstone import x86_const as x86
-
-    if instruction.opcode[0] == 0x0F or not instruction.encoding.modrm_offset:
-        return None
-    no_member = (x86.X86_REG_INVALID, x86.X86_REG_RIP, x86.X86_REG_RSP)
-    for operand in instruction.operands:
-        if operand.type == x86.X86_OP_MEM and operand.mem.base not in no_member:
-            if operand.access & capstone.CS_AC_WRITE:
-                return Write(operand.mem.disp, operand.size)
-    return None
-
-
-def _disassemble(prog: Program, start: int, size: int) -> Iterator[tuple[Any, int]]:
-    """Yield capstone's instructions, and where each ends."""
-    import capstone
-
-    decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
-    decoder.detail = True
-    code = prog.read(start, size)
-    at = start
-    while at < start + size:
-        (instruction,) = decoder.disasm(code[at - start :], at, 1)
-        # Capstone 5 does not know that it has a ModR/M byte.
-        at += instruction.size + (instruction.mnemonic == "ud1")
-        yield instruction, at
-
-
 @AROUND
 def test_decoder_agrees_with_another(with_symbols: Program, around: str) -> None:
-    """How long instructions are, and what they access."""
+    """How long instructions are, where they lead, and what they access."""
     prog = with_symbols
     compared = accesses = writes = 0
-    for start, size in _functions(prog, around):
-        code = x86_64.Code(prog)
-        for its, end in _disassemble(prog, start, size):
-            mine = code.decode(its.address)
+    for start, size in functions_around(prog, around):
+        code = code_of(prog)
+        for its, end in disassemble(prog, start, size):
+            mine = code.decode(its.address, {})
             assert mine.end == end
-            assert mine.access == _expected_access(its), str(its)
-            assert mine.write == _expected_write(its), str(its)
+            assert set(mine.accesses) == expected_accesses(prog, its), str(its)
+            assert set(mine.writes) == expected_writes(prog, its), str(its)
+            goal = mine.jump if mine.call is None else mine.call
+            assert goal == expected_goal(prog, its), str(its)
             compared += 1
-            accesses += mine.access is not None
-            writes += mine.write is not None
+            accesses += len(mine.accesses)
+            writes += len(mine.writes)
     assert compared > 3000 and accesses > 500 and writes > 100
 
 
@@ -213,15 +145,15 @@ def test_decoder_agrees_with_another(with_symbols: Program, around: str) -> None
 def test_decoder(with_symbols: Program, around: str) -> None:
     """Instructions fill functions exactly, and what they call are functions."""
     prog = with_symbols
-    functions = _functions(prog, around)
+    functions = functions_around(prog, around)
     assert len(functions) > 20
     starts = {start for start, _ in functions}
     called = 0
     for start, size in functions:
-        code = x86_64.Code(prog)
+        code = code_of(prog)
         at = start
         while at < start + size:
-            instruction = code.decode(at)
+            instruction = code.decode(at, {})
             if instruction.call is not None and abs(instruction.call - start) < 1 << 14:
                 if functions[0][0] <= instruction.call < functions[-1][0]:
                     assert instruction.call in starts
@@ -250,8 +182,9 @@ def test_veth_poll(kernel: tuple[Program, Dump]) -> None:
     stops = bool(driver_messages(prog, xmit, (BACK_PRESSURE.encode(),)))
     assert stops == ("_tx" in members)
     there = {
-        _expected_access(instruction)
-        for instruction, _ in _disassemble(prog, poll, symbol.size)
+        access
+        for instruction, _ in disassemble(prog, poll, symbol.size)
+        for access in expected_accesses(prog, instruction)
     }
     for name, type, wide in (
         ("_tx", "struct net_device", True),

@@ -27,11 +27,13 @@ pytestmark = pytest.mark.vm
 OFFLINE = 2
 
 
-@pytest.fixture(scope="module")
-def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=KERNELS[-1:])
+def stopped(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A dump of a guest that has panicked, with one of four CPUs offline before."""
     dump = tmp_path_factory.mktemp("stopped") / "vmcore"
-    kernel = lab.get_kernel(KERNELS[-1])
+    kernel = lab.get_kernel(request.param)
     for tries_left in (2, 1, 0):
         try:
             with lab.Guest(kernel, memory_mb=512, smp=4) as guest:

@@ -9,11 +9,13 @@ from .host._steps import LabError, cache_dir, need_programs
 from .host.dump import ASKED, Hook, elf_hook
 from .host.kernels import DEFAULT_SERIES, Kernel
 from .host.kernels import get as get_kernel
+from .host.machines import AMD64, Machine, split_name
 from .host.qemu import Died
 from .host.qemu_guest import Guest
 from .host.vmcore import Result, make, scenes
 
 __all__ = (
+    "AMD64",
     "ASKED",
     "DEFAULT_SERIES",
     "Died",
@@ -21,6 +23,7 @@ __all__ = (
     "Hook",
     "Kernel",
     "LabError",
+    "Machine",
     "Result",
     "cache_dir",
     "elf_hook",
@@ -29,4 +32,5 @@ __all__ = (
     "make",
     "need_programs",
     "scenes",
+    "split_name",
 )

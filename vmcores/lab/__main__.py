@@ -10,7 +10,6 @@ import sys
 
 from .host import kernels, rootfs
 from .host._steps import LabError, need_programs
-from .host.archive import Archive
 from .host.vmcore import make, scenes
 
 __all__ = ("main",)
@@ -40,7 +39,8 @@ def _parser() -> argparse.ArgumentParser:
         "--kernel",
         required=True,
         metavar="K",
-        help="5.10, 6.1, 6.12, 7 (the newest 7.x), or a build such as 6.12.107",
+        help="5.10, 6.1, 6.12, 7 (the newest 7.x), a build such as 6.12.107, or one "
+        "of these on another machine: 6.12-arm64",
     )
     vmcore.add_argument(
         "--scene", required=True, metavar="S", help=f"one of: {', '.join(scenes())}"
@@ -112,9 +112,8 @@ def main(argv: list[str] | None = None) -> int:
             )
             print(result.drgn_command())
         elif args.command == "kernels":
-            archive = Archive()
             for series in kernels.DEFAULT_SERIES:
-                builds = kernels.choose(series, archive)
+                builds = kernels.choose(series)
                 older = ", ".join(b.release for b in builds[1:])
                 print(
                     f"{series:5} {builds[0].release} ({builds[0].version})"
@@ -122,10 +121,9 @@ def main(argv: list[str] | None = None) -> int:
                 )
         else:
             need_programs()
-            archive = Archive()
-            rootfs.get(archive)
             for series in args.kernels or kernels.DEFAULT_SERIES:
-                kernel = kernels.get(series, archive)
+                kernel = kernels.get(series)
+                rootfs.get(kernel.machine)
                 rootfs.kernel_disk(kernel)
                 print(f"{series:5} {kernel.vmlinux}")
     except LabError as e:

@@ -76,7 +76,7 @@ OPTIONAL_MODULE_TYPES: tuple[tuple[str, str], ...] = (
 )
 
 # Functions whose code the readers look at, with the names that compilers give them: see
-# drgn_veth.core.messages. Of the last four, only where they are.
+# drgn_veth.core.messages. Of the last six, only where they are.
 FUNCTIONS: tuple[str, ...] = tuple(
     name + suffix
     for name in (
@@ -86,5 +86,5 @@ FUNCTIONS: tuple[str, ...] = tuple(
     for suffix in ("", ".isra.0", ".constprop.0", ".part.0")
 ) + (
     *("netdev_run_todo", "dev_get_tstats64", "ip_tunnel_get_stats64"),
-    *("__bpf_call_base", "bpf_xdp_redirect"),
+    *("__bpf_call_base", "bpf_xdp_redirect", "__stack_chk_fail"),
 )

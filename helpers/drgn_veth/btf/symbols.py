@@ -51,7 +51,10 @@ _MAX_MODULES = 1 << 12
 _MAX_MODULE_SYMBOLS = 1 << 20
 
 _SYMBOL_LINE = re.compile(r"SYMBOL\(([^)]+)\)=([0-9A-Fa-f]+)")
-# The rest is not a symbol, but the value of one that is a pointer.
+# With CONFIG_SPARSEMEM_EXTREME, VMCOREINFO has the value of this pointer instead of its
+# address. On s390x, that may be near the kernel.
+_POINTERS = ("mem_section",)
+# What is farther away is no symbol, either.
 _KERNEL_IMAGE = 1 << 30
 
 # What is asked for in any case.
@@ -84,7 +87,7 @@ def vmcoreinfo_symbols(prog: Program) -> dict[str, int]:
     return {
         name: address
         for name, address in found.items()
-        if abs(address - start) < _KERNEL_IMAGE
+        if name not in _POINTERS and abs(address - start) < _KERNEL_IMAGE
     }
 
 

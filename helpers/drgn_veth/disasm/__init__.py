@@ -2,7 +2,10 @@
 """What only the machine code of a kernel shows."""
 
 __all__ = (
+    "arm64",
+    "arm64_memory",
     "follow",
+    "instruction",
     "veth_poll",
     "veth_xmit",
     "virtio_net",

@@ -10,24 +10,29 @@ sizes of symbols, and sees what is inlined.
 
 from collections.abc import Iterable
 import operator
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 from drgn import Architecture, IntegerLike, Program
 from drgn.helpers.common.prog import takes_program_or_default
 
-from .x86_64 import Access, Code, Write
+from .arm64 import Arm64Code
+from .instruction import Access, Code, Registers, Write
+from .x86_64 import X86_64Code
 
 __all__ = (
     "Reached",
     "code_accesses",
     "code_constants",
+    "code_of",
     "code_writes",
     "follow",
     "followed",
-    "require_x86_64",
 )
 
-_FUNCTION_ALIGNMENT = 16
+_DECODERS: dict[Architecture, Callable[[Program], Code]] = {
+    Architecture.X86_64: X86_64Code,
+    Architecture.AARCH64: Arm64Code,
+}
 
 
 class Reached(NamedTuple):
@@ -50,35 +55,47 @@ def follow(code: Code, start: int, others: Iterable[int]) -> Reached:
     reached = Reached(set(), set(), set(), set())
     apart = set(others) - {start}
     seen: set[int] = set()
-    waiting = [start]
+    made: dict[int, int] = {}
+    taken: set[int] = set()
+    waiting: list[tuple[int, Registers]] = [(start, {})]
     while waiting:
-        at = waiting.pop()
-        after_call = False
+        at, registers = waiting.pop()
+        goal = at
+        after_call = called = False
         while at not in seen:
             # Also code after a call that does not return is not the function's.
-            aligned = at % _FUNCTION_ALIGNMENT == 0 and at != start
-            if at in apart or (aligned and code.begins_function(at)):
-                reached.functions.add(at)
+            if at in apart or (at != start and code.begins_function(at)):
+                if at == goal:
+                    reached.functions.add(at)
                 break
             seen.add(at)
-            found = code.decode(at)
+            found = code.decode(at, registers)
+            if called and found.is_outside:
+                break
             # Compilers put breakpoints between functions, and so after a call that does
             # not return. Anywhere else, kprobes or ftrace has set one.
             if found.is_breakpoint and not after_call:
                 raise ValueError(f"a breakpoint is set at {at:#x}")
             after_call = found.call is not None
+            called = after_call or (called and found.jump is None)
             reached.refers_to.update(found.refers_to)
-            if found.access is not None:
-                reached.accesses.add(found.access)
-            if found.write is not None:
-                reached.writes.add(found.write)
+            if found.makes is not None:
+                made[at] = found.makes
+            if found.takes is not None:
+                taken.add(found.takes)
+            reached.accesses.update(found.accesses)
+            reached.writes.update(found.writes)
             if found.call is not None:
                 reached.functions.add(found.call)
             if found.jump is not None:
-                waiting.append(found.jump)
+                waiting.append((found.jump, dict(registers)))
             if not found.falls_through:
                 break
             at = found.end
+    # Paths may meet before what they have made is used, so it counts where it is made;
+    # but not what others were made of. GCC makes the addresses of several objects from
+    # one (-fsection-anchors).
+    reached.refers_to.update(made[at] for at in made.keys() - taken)
     return reached
 
 
@@ -92,19 +109,23 @@ def followed(prog: Program, code: Code, start: int) -> Reached:
         return reached
 
 
-def require_x86_64(prog: Program) -> None:
+def code_of(prog: Program) -> Code:
     """
-    :raises NotImplementedError: on another architecture than x86-64
+    Return the code of a kernel.
+
+    :raises NotImplementedError: if there is no decoder for its architecture
     """
     platform = prog.platform
-    if platform is None or platform.arch != Architecture.X86_64:
+    decoder = _DECODERS.get(platform.arch) if platform else None
+    if decoder is None:
         name = platform.arch.name if platform else "an unknown architecture"
-        raise NotImplementedError(f"cannot decode code of {name}, only of X86_64")
+        known = " and ".join(arch.name for arch in _DECODERS)
+        raise NotImplementedError(f"cannot decode code of {name}, only of {known}")
+    return decoder(prog)
 
 
 def _reached(prog: Program, function: IntegerLike) -> Reached:
-    require_x86_64(prog)
-    return followed(prog, Code(prog), operator.index(function))
+    return followed(prog, code_of(prog), operator.index(function))
 
 
 @takes_program_or_default
@@ -117,7 +138,7 @@ def code_constants(prog: Program, function: IntegerLike) -> frozenset[int]:
     :return: As unsigned 64-bit numbers
     :raises FaultError: if its code cannot be read
     :raises ValueError: if its code does not end, or is not valid
-    :raises NotImplementedError: on another architecture than x86-64
+    :raises NotImplementedError: if there is no decoder for the architecture
     """
     return frozenset(_reached(prog, function).refers_to)
 
@@ -138,8 +159,8 @@ def code_accesses(prog: Program, function: IntegerLike) -> frozenset[Access]:
 def code_writes(prog: Program, function: IntegerLike) -> frozenset[Write]:
     """
     Return where the code of a function itself writes memory: see
-    :func:`code_accesses()`. It only decodes instructions with a single opcode byte,
-    which compilers use for all stores of integers.
+    :func:`code_accesses()`. On x86-64, it only knows instructions with a single opcode
+    byte, which compilers use for all stores of integers.
 
     :param function: Pointer to the function
     """

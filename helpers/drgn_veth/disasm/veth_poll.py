@@ -11,7 +11,7 @@ from drgn import IntegerLike, Program, offsetof
 from drgn.helpers.common.prog import takes_program_or_default
 
 from .follow import code_accesses
-from .x86_64 import Access
+from .instruction import Access
 
 __all__ = ("veth_poll_members",)
 
@@ -34,7 +34,7 @@ def veth_poll_members(prog: Program, poll: IntegerLike) -> frozenset[str]:
     :raises LookupError: if the types of the veth module are not loaded
     :raises FaultError: if its code cannot be read
     :raises ValueError: if its code does not end, or is not valid
-    :raises NotImplementedError: on another architecture than x86-64
+    :raises NotImplementedError: if there is no decoder for the architecture
     """
     # Since Linux kernel commit dc82a33297fc ("veth: apply qdisc backpressure on full
     # ptr_ring to reduce TX drops") (in v6.16), veth_xmit() stops a TX queue. The

@@ -13,7 +13,7 @@ from drgn.helpers.common.prog import takes_program_or_default
 from ..model import RecordsRxQueue
 from ..readers.veth import veth_rq_knows_napi
 from .follow import code_accesses, code_writes
-from .x86_64 import Write
+from .instruction import Write
 
 __all__ = ("veth_xmit_records_rx_queue",)
 
@@ -27,7 +27,7 @@ def veth_xmit_records_rx_queue(prog: Program, xmit: IntegerLike) -> RecordsRxQue
     :raises LookupError: if the types of the veth module are not loaded
     :raises FaultError: if its code cannot be read
     :raises ValueError: if its code does not end, or is not valid code of veth_xmit()
-    :raises NotImplementedError: on another architecture than x86-64
+    :raises NotImplementedError: if there is no decoder for the architecture
     """
     # Since Linux kernel commit 710ad98c363a ("veth: Do not record rx queue hint in
     # veth_xmit") (in v5.17 and stable kernels), it never does.

@@ -9,12 +9,11 @@ reads and writes.
 
 from typing import NamedTuple, Optional
 
-from drgn import Program
+from .instruction import Access, Instruction, Registers, Text, Write
 
-__all__ = ("Access", "Code", "Write")
+__all__ = ("X86_64Code",)
 
-_CHUNK = 64
-_MAX_TEXT = 1 << 16
+_FUNCTION_ALIGNMENT = 16
 # What ftrace leaves at the start of a function that is not traced: one instruction, in
 # v5.13 and later the first, before that what the CPU takes best.
 _FTRACE_NOPS = (b"\x0f\x1f\x44\x00\x00", b"\x66\x66\x66\x66\x90")
@@ -91,32 +90,6 @@ _EXTENDING_0F = frozenset((0xB6, 0xB7, 0xBE, 0xBF))
 _STOPS = frozenset((0xC2, 0xC3, 0xCA, 0xCB, 0xCC, 0xCF, 0xF4))
 
 
-class Access(NamedTuple):
-    """An operand in memory, at an offset from a register."""
-
-    offset: int
-    wide: bool  # of 64 bits
-    stored: bool = False  # by mov, which does not read it
-
-
-class Write(NamedTuple):
-    """An operand in memory that is written, at an offset from a register."""
-
-    offset: int
-    size: int  # in bytes
-
-
-class _Instruction(NamedTuple):
-    end: int
-    falls_through: bool
-    jump: Optional[int] = None
-    call: Optional[int] = None
-    refers_to: tuple[int, ...] = ()
-    is_breakpoint: bool = False
-    access: Optional[Access] = None
-    write: Optional[Write] = None
-
-
 class _Operand(NamedTuple):
     # What the ModR/M byte says, and those that belong to it.
     end: int
@@ -126,41 +99,16 @@ class _Operand(NamedTuple):
     offset: Optional[int] = None  # from a register that is not the stack pointer
 
 
-class Code:
-    """The code of a kernel, read in chunks, up to the maximum length of a function."""
+class X86_64Code(Text):
+    """Code of x86-64."""
 
-    def __init__(self, prog: Program) -> None:
-        self._prog = prog
-        self._chunks: dict[int, bytes] = {}
-
-    def _chunk(self, number: int) -> bytes:
-        try:
-            return self._chunks[number]
-        except KeyError:
-            pass
-        if len(self._chunks) >= _MAX_TEXT // _CHUNK:
-            raise ValueError(f"the code continues for more than {_MAX_TEXT} bytes")
-        chunk = self._chunks[number] = self._prog.read(number * _CHUNK, _CHUNK)
-        return chunk
-
-    def byte(self, address: int) -> int:
-        """Read a byte."""
-        return self._chunk(address // _CHUNK)[address % _CHUNK]
-
-    def read(self, address: int, size: int) -> bytes:
-        """Read some bytes, at most _CHUNK."""
-        number, start = divmod(address, _CHUNK)
-        found = self._chunk(number)[start : start + size]
-        if len(found) < size:
-            found += self._chunk(number + 1)[: size - len(found)]
-        return found
-
-    def number(self, address: int, size: int) -> int:
-        """Read a signed number."""
-        return int.from_bytes(self.read(address, size), "little", signed=True)
+    # What 32 bits, sign-extended, can refer to, up to where there are error codes.
+    image = range(0xFFFFFFFF80000000, 0xFFFFFFFFFFFFF000)
 
     def begins_function(self, address: int) -> bool:
         """Return whether a function that can be traced begins here."""
+        if address % _FUNCTION_ALIGNMENT:
+            return False
         code = self.read(address, len(_ENDBR64) + len(_FTRACE_NOPS[0]))
         if code.startswith(_ENDBR64):
             code = code[len(_ENDBR64) :]
@@ -190,10 +138,11 @@ class Code:
             offset=None if on_stack or has_no_base else offset,
         )
 
-    def decode(self, start: int) -> _Instruction:
+    def decode(self, start: int, registers: Optional[Registers] = None) -> Instruction:
         """
         Decode an instruction.
 
+        :param registers: Not needed here: each instruction has whole numbers
         :raises ValueError: if it is not valid
         """
         pos = start
@@ -237,7 +186,7 @@ class Code:
         pos += size
         if operand.relative is not None:
             referred.append(pos + operand.relative & _MASK)
-        access: Optional[Access] = None
+        accesses: tuple[Access, ...] = ()
         if operand.offset is not None and not (
             (table == 0 and op == _LEA) or (table == 1 and op in _NO_ACCESS_0F)
         ):
@@ -246,36 +195,36 @@ class Code:
             elif (not table and op == 0x63) or (table == 1 and op in _EXTENDING_0F):
                 wide = False  # movsxd, movzx, movsx
             stored = not table and op in _STORES
-            access = Access(operand.offset, wide, stored)
+            accesses = (Access(operand.offset, wide, stored),)
         if table == 1:
             # jcc; after ud2 nothing that is not reached otherwise.
             jump = pos + value & _MASK if 0x80 <= op < 0x90 else None
-            return _Instruction(
-                pos, op != 0x0B, jump, refers_to=tuple(referred), access=access
+            return Instruction(
+                pos, op != 0x0B, jump, refers_to=tuple(referred), accesses=accesses
             )
         if table:
-            return _Instruction(pos, True, refers_to=tuple(referred), access=access)
+            return Instruction(pos, True, refers_to=tuple(referred), accesses=accesses)
         if op == 0xE8:
-            return _Instruction(pos, True, call=pos + value & _MASK)
+            return Instruction(pos, True, call=pos + value & _MASK)
         if op in (0xE9, 0xEB):
-            return _Instruction(pos, False, pos + value & _MASK)
+            return Instruction(pos, False, pos + value & _MASK)
         if 0x70 <= op < 0x80 or 0xE0 <= op < 0xE4:
-            return _Instruction(pos, True, pos + value & _MASK)
-        write: Optional[Write] = None
+            return Instruction(pos, True, pos + value & _MASK)
+        writes: tuple[Write, ...] = ()
         if operand.offset is not None and _is_written(op, operand.extension):
             size_of = 1 if not op & 1 else 2 if short else 8 if wide else 4
-            write = Write(operand.offset, size_of)
+            writes = (Write(operand.offset, size_of),)
         if size in (4, 8):
             referred.append(value & _MASK)
         indirect = op == 0xFF and operand.extension in (4, 5)
         stops = op in _STOPS or indirect
-        return _Instruction(
+        return Instruction(
             pos,
             not stops,
             refers_to=tuple(referred),
             is_breakpoint=op == _INT3,
-            access=access,
-            write=write,
+            accesses=accesses,
+            writes=writes,
         )
 
 

@@ -16,8 +16,7 @@ from drgn import FaultError, IntegerLike, Program
 from drgn.helpers.common.prog import takes_program_or_default
 
 from ..core.messages import XDP_ATTACH_ALWAYS, XDP_ATTACH_FUNCTIONS, XDP_ATTACH_MESSAGES
-from .follow import follow, followed, require_x86_64
-from .x86_64 import Code
+from .follow import code_of, follow, followed
 
 __all__ = ("driver_messages", "messages_in", "xdp_message_places")
 
@@ -35,10 +34,6 @@ _NEARBY = 1 << 15
 _LONGEST = 256
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\x01\t\n"
 _WORD = 8
-
-# The kernel's image and its modules: what 32 bits, sign-extended, can refer to, up to
-# where there are error codes.
-_IMAGE = range(0xFFFFFFFF80000000, 0xFFFFFFFFFFFFF000)
 
 
 def _is_at(prog: Program, address: int, text: bytes) -> bool:
@@ -69,16 +64,19 @@ def _text_at(prog: Program, address: int) -> Optional[bytes]:
 
 
 def _messages_at(
-    prog: Program, addresses: Iterable[int], messages: Optional[Sequence[bytes]]
+    prog: Program,
+    image: range,
+    addresses: Iterable[int],
+    messages: Optional[Sequence[bytes]],
 ) -> Iterator[bytes]:
     if messages is None:
-        texts = (_text_at(prog, at) for at in addresses if at in _IMAGE)
+        texts = (_text_at(prog, at) for at in addresses if at in image)
         yield from (text for text in texts if text is not None)
         return
     strings = [message + b"\0" for message in messages]
     longest = max(map(len, strings), default=0)
     for address in sorted(addresses):
-        if address not in _IMAGE:
+        if address not in image:
             continue
         try:
             data = prog.read(address, longest)
@@ -119,11 +117,11 @@ def _messages_of(
     others: Iterable[int],
     messages: Optional[Sequence[bytes]],
 ) -> frozenset[bytes]:
-    code = Code(prog)
+    code = code_of(prog)
     addresses: set[int] = set()
     for start in starts:
         addresses |= follow(code, start, others).refers_to
-    return frozenset(_messages_at(prog, addresses, messages))
+    return frozenset(_messages_at(prog, code.image, addresses, messages))
 
 
 @takes_program_or_default
@@ -138,9 +136,9 @@ def messages_in(
     :param messages: Strings, without the NUL at the end
     :raises LookupError: if the kernel has no function of that name
     :raises ValueError: if its code does not end, or is not valid
-    :raises NotImplementedError: on another architecture than x86-64
+    :raises NotImplementedError: if there is no decoder for the architecture
     """
-    require_x86_64(prog)
+    code_of(prog)  # Or it cannot be decoded, whatever the function.
     starts = _addresses(prog, function)
     if not starts:
         raise LookupError(
@@ -162,9 +160,9 @@ def xdp_message_places(
         has inlined, such as ``dev_change_xdp_fd`` since v5.9
     :raises LookupError: if it has none of them
     :raises ValueError: if the code of one does not end, or is not valid
-    :raises NotImplementedError: on another architecture than x86-64
+    :raises NotImplementedError: if there is no decoder for the architecture
     """
-    require_x86_64(prog)
+    code_of(prog)
     # As a rule these two have all; else they were taken apart, or are not there.
     whole = _places(prog, ("dev_xdp_attach", "dev_xdp_install"), ("",), messages)
     if len(whole) == 2 and XDP_ATTACH_ALWAYS <= frozenset().union(*whole.values()):
@@ -205,10 +203,9 @@ def driver_messages(
         ``NL_SET_ERR_MSG_MOD`` gives them
     :raises FaultError: if its code cannot be read
     :raises ValueError: if its code does not end, or is not valid
-    :raises NotImplementedError: on another architecture than x86-64
+    :raises NotImplementedError: if there is no decoder for the architecture
     """
-    require_x86_64(prog)
-    code = Code(prog)
+    code = code_of(prog)
     start = operator.index(ndo_bpf)
     reached = followed(prog, code, start)
     addresses = set(reached.refers_to)
@@ -217,4 +214,4 @@ def driver_messages(
         raise ValueError(f"{start:#x} calls {len(near)} functions")
     for function in near:
         addresses |= followed(prog, code, function).refers_to
-    return frozenset(_messages_at(prog, addresses, messages))
+    return frozenset(_messages_at(prog, code.image, addresses, messages))

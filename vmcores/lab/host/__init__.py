@@ -7,6 +7,7 @@ __all__ = (
     "dump",
     "initramfs",
     "kernels",
+    "machines",
     "qemu",
     "qemu_guest",
     "rootfs",

@@ -42,7 +42,11 @@ PROGRAMS = {
     "tar": "tar",
 }
 # What only some need, and ask for.
-MORE_PROGRAMS = {"chromium": "chromium", "dot": "graphviz"}
+MORE_PROGRAMS = {
+    "chromium": "chromium",
+    "dot": "graphviz",
+    "qemu-system-aarch64": "qemu-system-arm",
+}
 PACKAGES_WITHOUT_PROGRAM = {
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
 }

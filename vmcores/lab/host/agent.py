@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The agent, which runs commands in the guest, and the host's end of its channel.
 
-The channel is the second serial port. The host sends ``NUMBER JOB``, one line, where
+The channel is a serial port of its own. The host sends ``NUMBER JOB``, one line, where
 JOB is a shell script in base64. The agent answers ``done NUMBER STATUS``, the end of
 the output as lines of base64, and ``end NUMBER``.
 """
@@ -38,8 +38,8 @@ ln -s /proc/self/fd/1 /dev/stdout
 ln -s /proc/self/fd/2 /dev/stderr
 modprobe -a qemu_fw_cfg virtio_net
 ip link set lo up
-stty -F /dev/ttyS1 raw -echo
-exec 3<> /dev/ttyS1
+stty -F /dev/@PORT@ raw -echo
+exec 3<> /dev/@PORT@
 echo ready >&3
 echo "lab: agent ready"
 while read -r number job <&3; do

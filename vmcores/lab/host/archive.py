@@ -15,12 +15,12 @@ import subprocess
 import time
 
 from ._steps import LabError, cache_dir, lock, run, say, step
+from .machines import AMD64, Machine
 
 __all__ = ("Archive", "Build", "Package")
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 INDEX_HOURS = 12
-FLAVOUR = "cloud-amd64"
 
 # The suite in which a series is the release's own kernel, not a backport.
 SUITES = {
@@ -111,10 +111,12 @@ def _compare(a: Build, b: Build) -> int:
 
 
 class Archive:
-    """A private apt root in the cache folder."""
+    """A private apt root of a machine in the cache folder."""
 
-    def __init__(self, refresh: bool = False) -> None:
-        self.root = cache_dir() / "apt"
+    def __init__(self, machine: Machine = AMD64, refresh: bool = False) -> None:
+        self.machine = machine
+        arch = "" if machine.arch == AMD64.arch else f"-{machine.arch}"
+        self.root = cache_dir() / f"apt{arch}"
         self.debs = cache_dir() / "debs"
         self._env = {"APT_CONFIG": str(self.root / "apt.conf")}
         with lock("apt"):
@@ -133,10 +135,12 @@ class Archive:
         self.debs.mkdir(exist_ok=True)
         (self.root / "state/status").touch()
         mirror, security = _mirrors()
+        arch = self.machine.arch
         sources = "".join(
-            f"deb [arch=amd64 signed-by={KEYRING}] "
+            f"deb [arch={arch} signed-by={KEYRING}] "
             f"{mirror if kind == 'debian' else security} {suite} main\n"
             for kind, suite in SOURCES
+            if self.machine.suites is None or suite in self.machine.suites
         )
         config = (
             f'Dir "{self.root}";\nDir::State "state";\n'
@@ -147,7 +151,7 @@ class Archive:
             # The index of an old release has expired, and is still right.
             'Acquire::Check-Valid-Until "false";\nAcquire::Languages "none";\n'
             'Acquire::Retries "3";\n'
-            'APT::Architecture "amd64";\nAPT::Architectures { "amd64"; };\n'
+            f'APT::Architecture "{arch}";\nAPT::Architectures {{ "{arch}"; }};\n'
             'APT::Install-Recommends "false";\nAPT::Sandbox::User "root";\n'
             'APT::Default-Release "/^trixie(-security)?$/";\nDebug::NoLocking "true";\n'
         )
@@ -181,8 +185,9 @@ class Archive:
     def builds(self, series: str) -> list[Build]:
         """Return the builds of a series that have debug symbols, newest first."""
         names = set(self._apt("apt-cache", "pkgnames", "linux-").split())
+        flavour = self.machine.flavour
         wanted = re.compile(
-            rf"linux-image-({re.escape(series)}(?=[.+-])[^_]*-{FLAVOUR})-dbg"
+            rf"linux-image-({re.escape(series)}(?=[.+-])[^_]*-{flavour})-dbg"
         )
         releases = [m.group(1) for m in map(wanted.fullmatch, names) if m]
         # linux-image-6.1-cloud-amd64-dbg is a meta package, not a build.
@@ -213,15 +218,16 @@ class Archive:
                 if set(image) <= names and build not in found:
                     found.append(build)
         if not found:
+            any_debug = re.compile(rf"linux-image-(\d+\.\d+\.\d[^_]*-{flavour})-dbg")
             known = sorted(
                 {
                     ".".join(m.group(1).split(".")[:2])
-                    for m in map(_ANY_DEBUG.fullmatch, names)
+                    for m in map(any_debug.fullmatch, names)
                     if m
                 }
             )
             raise LabError(
-                f"the archive has no {FLAVOUR} kernel {series!r} with debug symbols; "
+                f"the archive has no {flavour} kernel {series!r} with debug symbols; "
                 f"it has {', '.join(known)}"
             )
         return sorted(found, key=cmp_to_key(_compare), reverse=True)
@@ -338,9 +344,6 @@ def _package(paragraph: str) -> Package:
         int(field["Size"]),
         field["SHA256"],
     )
-
-
-_ANY_DEBUG = re.compile(rf"linux-image-(\d+\.\d+\.\d[^_]*-{FLAVOUR})-dbg")
 
 
 def _sha256(path: Path) -> str:

@@ -186,8 +186,10 @@ def _timed(what: str, name: str, seconds: dict[str, float]) -> Iterator[None]:
     seconds[name] = round(time.monotonic() - start, 1)
 
 
-def _take(order: Order, folder: Path, out: Path) -> int:
-    """Take the files of the guest's out disk; return makedumpfile's level."""
+def _take(order: Order, folder: Path, out: Path) -> int | None:
+    """Take the files of the guest's out disk; return makedumpfile's level, or None if
+    the dump is /proc/vmcore as it was.
+    """
     log = _read(out / "makedumpfile.log")
     status = _read(out / "makedumpfile.status").split()
     if len(status) != 2 or status[0] != "0" or not (out / "vmcore").exists():
@@ -205,7 +207,7 @@ def _take(order: Order, folder: Path, out: Path) -> int:
     (folder / "vmcore").chmod(0o644)
     first = _read(out / "makedumpfile.first.log")
     (folder / "makedumpfile.log").write_text(first + log)
-    return int(status[1])
+    return None if status[1] == "copy" else int(status[1])
 
 
 def _version(folder: Path) -> str | None:

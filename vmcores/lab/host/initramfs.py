@@ -64,14 +64,20 @@ if [ -e /proc/vmcore ]; then
             /proc/vmcore /out/vmcore >> /new/out/makedumpfile.log 2>&1
         status=$?
         echo "$status $level_now" > /new/out/makedumpfile.status
-        [ "$level" = auto ] || break
+        # It does not know each layout of an arm64 kernel's addresses, and then refuses.
+        if grep -q 'VA Bits .* not supported' /new/out/makedumpfile.log; then
+            chroot /new python3 /out/lab/guest/copy_vmcore.py /proc/vmcore /out/vmcore
+            status=$?
+            echo "$status copy" > /new/out/makedumpfile.status
+            break
+        fi
         # A makedumpfile that does not know the kernel may omit pages that are in
         # use.
         if [ $status -eq 0 ] &&
             ! grep -q 'version is not supported' /new/out/makedumpfile.log; then
             break
         fi
-        [ "$level_now" = 1 ] && break
+        [ "$level" = auto ] && [ "$level_now" = 31 ] || break
         rm -f /new/out/vmcore
         mv /new/out/makedumpfile.log /new/out/makedumpfile.first.log
         chroot /new makedumpfile -v > /new/out/makedumpfile.log 2>&1
@@ -115,7 +121,9 @@ def build(kernel: Kernel, busybox: Path, python_path: str) -> bytes:
         (
             "agent",
             stat.S_IFREG | 0o755,
-            AGENT.replace("@PYTHON_PATH@", python_path).encode(),
+            AGENT.replace("@PYTHON_PATH@", python_path)
+            .replace("@PORT@", kernel.machine.agent_port)
+            .encode(),
         )
     )
     names = []

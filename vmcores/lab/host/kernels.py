@@ -15,6 +15,7 @@ import tempfile
 
 from ._steps import LabError, build_folder, cache_dir, lock, run, say, step
 from .archive import Archive, Build
+from .machines import AMD64, Machine, split_name
 
 __all__ = ("DEFAULT_SERIES", "Kernel", "choose", "get")
 
@@ -55,11 +56,17 @@ class Kernel:
     vmlinux: Path
     modules: Path
     debug_modules: Mapping[str, Path]
+    machine: Machine = AMD64
 
     @property
     def short_series(self) -> str:
         """'6.1' for 6.1.0-56-cloud-amd64."""
         return ".".join(self.release.split(".")[:2])
+
+    @property
+    def short_name(self) -> str:
+        """The series, and the machine unless it is amd64: '6.12-arm64'."""
+        return "-".join(filter(None, (self.short_series, self.machine.name)))
 
     def module_path(self, name: str) -> Path | None:
         """Return the module's file, or None if it is built in or absent."""
@@ -107,14 +114,12 @@ def choose(series: str, archive: Archive | None = None) -> list[Build]:
 
     That is newest first; for "6.12-oldest", oldest first.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)*(?:-\d+)?)(-oldest)?", series)
-    if not match:
-        raise LabError(
-            f"{series!r} is not a kernel series; try 5.10, 6.1, 6.12, 7, a build "
-            "such as 6.12.107 or 6.1.0-47, or 6.12-oldest"
-        )
-    builds = (archive or Archive()).builds(match.group(1))
-    return builds[::-1] if match.group(2) else builds
+    name, machine = split_name(series)
+    oldest = name.endswith("-oldest")
+    builds = (archive or Archive(machine)).builds(
+        name[: -len("-oldest") * oldest or None]
+    )
+    return builds[::-1] if oldest else builds
 
 
 def get(series: str, archive: Archive | None = None) -> Kernel:
@@ -122,12 +127,13 @@ def get(series: str, archive: Archive | None = None) -> Kernel:
 
     Fetches and unpacks it unless it is in the cache.
     """
-    archive = archive or Archive()
+    _, machine = split_name(series)
+    archive = archive or Archive(machine)
     failures: list[str] = []
     for build in choose(series, archive):
         final = cache_dir() / "kernels" / build.release
         with lock(f"kernel-{build.release}"):
-            kernel = _load(final, series, build)
+            kernel = _load(final, series, build, machine)
             if kernel:
                 return kernel
             try:
@@ -151,7 +157,7 @@ def get(series: str, archive: Archive | None = None) -> Kernel:
 
             with step(f"unpack {build.release}"):
                 build_folder(final, fill)
-            kernel = _load(final, series, build)
+            kernel = _load(final, series, build, machine)
             if kernel is None:
                 raise LabError(f"{final} is not complete after it was made")
             return kernel
@@ -161,7 +167,7 @@ def get(series: str, archive: Archive | None = None) -> Kernel:
     )
 
 
-def _load(folder: Path, series: str, build: Build) -> Kernel | None:
+def _load(folder: Path, series: str, build: Build, machine: Machine) -> Kernel | None:
     try:
         about = json.loads((folder / "kernel.json").read_text())
     except (OSError, ValueError):
@@ -181,6 +187,7 @@ def _load(folder: Path, series: str, build: Build) -> Kernel | None:
         folder / "vmlinux",
         modules,
         debug,
+        machine,
     )
 
 

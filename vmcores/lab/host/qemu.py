@@ -13,13 +13,9 @@ import time
 from typing import Any
 
 from ._steps import LabError, run
+from .machines import AMD64, Machine
 
 __all__ = ("Died", "Qemu", "command_line", "qemu_version")
-
-QEMU = "qemu-system-x86_64"
-# QEMU's TCG now and then leaves a pointer in EFLAGS after CMPXCHG16B. SLUB uses that
-# instruction where the CPU has it, and the kernel then dies in an allocation.
-EMULATED_CPU = "max,cx16=off"
 
 
 class Died(LabError):
@@ -31,11 +27,14 @@ class Died(LabError):
 
 def qemu_version() -> str:
     """Return the version of QEMU."""
-    return run([QEMU, "--version"]).split("version ", 1)[-1].split("\n")[0].strip()
+    return (
+        run([AMD64.qemu, "--version"]).split("version ", 1)[-1].split("\n")[0].strip()
+    )
 
 
 def command_line(
     folder: Path,
+    machine: Machine,
     *,
     accel: str,
     memory_mb: int,
@@ -53,10 +52,11 @@ def command_line(
     argv = [
         # QEMU ends with this process, however that ends.
         "setpriv", "--pdeathsig", "KILL",
-        QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-        "-machine", "q35",
+        machine.qemu, "-nodefaults", "-no-user-config", "-display", "none",
+        "-no-reboot",
+        *machine.options,
         "-accel", "kvm" if accel == "kvm" else "tcg,thread=multi",
-        "-cpu", "host" if accel == "kvm" else EMULATED_CPU,
+        "-cpu", "host" if accel == "kvm" else machine.cpu,
         "-m", str(memory_mb), "-smp", str(smp),
         "-kernel", str(kernel), "-initrd", str(initrd), "-append", append,
         "-device", "vmcoreinfo",
@@ -66,7 +66,7 @@ def command_line(
         "-chardev", f"file,id=console,path={folder / 'console.log'}",
         "-serial", "chardev:console",
         "-chardev", f"socket,id=agent,path={folder / 'agent'},server=on,wait=off",
-        "-serial", "chardev:agent",
+        *machine.agent_option,
         "-qmp", f"unix:{folder / 'qmp'},server=on,wait=off",
         "-qmp", f"unix:{folder / 'qmp-lab'},server=on,wait=off",
     ]  # fmt: skip

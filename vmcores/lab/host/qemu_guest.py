@@ -18,8 +18,8 @@ from types import TracebackType
 from . import initramfs, rootfs
 from ._steps import LabError, cache_dir, lock, need_programs, run, say
 from .agent import Agent
-from .archive import Archive
 from .kernels import Kernel
+from .machines import AMD64
 from .qemu import Died, Qemu, command_line, qemu_version
 
 __all__ = ("Died", "Guest")
@@ -27,11 +27,11 @@ __all__ = ("Died", "Guest")
 LAB = Path(__file__).resolve().parent.parent
 # Crypto self-tests are the most common death of an emulated boot.
 COMMAND_LINE = (
-    "console=ttyS0 rootfstype=ramfs crashkernel={crashkernel}M "
+    "console={console} rootfstype=ramfs crashkernel={crashkernel}M "
     "cryptomgr.notests panic=-1 random.trust_cpu=on"
 )
 CRASH_COMMAND_LINE = (
-    "console=ttyS0 irqpoll nr_cpus=1 reset_devices "
+    "console={console} irqpoll nr_cpus=1 reset_devices "
     "cryptomgr.notests panic=-1 random.trust_cpu=on"
 )
 FOLDER_PREFIX = "drgn-veth-lab-"
@@ -65,6 +65,7 @@ class Guest:
         ``append`` is added to the kernel's command line.
         """
         need_programs()
+        need_programs([kernel.machine.qemu])
         self.kernel = kernel
         self.memory_mb = memory_mb
         self.smp = smp
@@ -151,7 +152,7 @@ class Guest:
 
     def _boot(self) -> None:
         start = time.monotonic()
-        userland = rootfs.get(Archive())
+        userland = rootfs.get(self.kernel.machine)
         kernel_disk = rootfs.kernel_disk(self.kernel)
         accel = self.accel or _accelerator(self.kernel)
         # Not deep: the address of a Unix socket has 108 bytes. Not in memory: the out
@@ -165,16 +166,19 @@ class Guest:
             initramfs.build(self.kernel, userland / "busybox", rootfs.PYTHON_PATH)
         )
         self._fill_out_disk(initrd)
+        machine = self.kernel.machine
+        base = COMMAND_LINE.format(
+            console=machine.console, crashkernel=self.crashkernel_mb
+        )
         argv = command_line(
             folder,
+            machine,
             accel=accel,
             memory_mb=self.memory_mb,
             smp=self.smp,
             kernel=self.kernel.vmlinuz,
             initrd=initrd,
-            append=" ".join(
-                (COMMAND_LINE.format(crashkernel=self.crashkernel_mb), self.append)
-            ).strip(),
+            append=f"{base} {self.append}".strip(),
             disks={
                 "rootfs": (userland / "rootfs.ext4", "readonly=on"),
                 "kernel": (kernel_disk, "readonly=on"),
@@ -271,9 +275,11 @@ class Guest:
         """
         if level is not None:
             self.run(f"echo {level} > /out/boot/level")
+        append = CRASH_COMMAND_LINE.format(console=self.kernel.machine.console)
+        # No checks: on arm64, the checksum of it all takes long, as no cache is on yet.
         self.run(
-            "kexec -p /out/boot/vmlinuz --initrd=/out/boot/initrd "
-            f"--append={shlex.quote(CRASH_COMMAND_LINE)}"
+            "kexec --no-checks -p /out/boot/vmlinuz --initrd=/out/boot/initrd "
+            f"--append={shlex.quote(append)}"
         )
         if self.run("cat /sys/kernel/kexec_crash_loaded").strip() != "1":
             raise LabError(f"the crash kernel of {self.kernel.release} did not load")
@@ -340,7 +346,7 @@ def _remove_orphans() -> None:
 
 def _accelerator(kernel: Kernel) -> str:
     """Return 'kvm' if a trial boot with it worked since the host booted, or 'tcg'."""
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+    if kernel.machine != AMD64 or not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "tcg"
     with open("/proc/sys/kernel/random/boot_id") as f:
         machine = f"{f.read().strip()} {qemu_version()}"

@@ -14,6 +14,7 @@ import sys
 from ._steps import LabError, build_folder, cache_dir, lock, run, step
 from .archive import Archive, Package
 from .kernels import Kernel
+from .machines import AMD64, Machine
 
 __all__ = ("PYTHON_PATH", "ext4_image", "get", "kernel_disk")
 
@@ -38,7 +39,10 @@ PACKAGES = (
     "sed",
     "util-linux",
 )
-PYTHON_PACKAGES = ("drgn", "tabulate")
+DRGN = "drgn"
+PYTHON_PACKAGES = ("tabulate",)
+# What compiles the modules of Python of a machine whose programs do not run here.
+COMPILER = ("python3",)
 # Where drgn and tabulate are in the guest.
 PYTHON_PATH = "/opt/python"
 LAYOUT = 1
@@ -52,19 +56,23 @@ SUPERFLUOUS = (
     "usr/share/perl",
     "usr/share/perl5",
     "usr/share/zoneinfo",
-    "usr/lib/x86_64-linux-gnu/perl",
-    "usr/lib/x86_64-linux-gnu/perl-base",
+    "usr/lib/*-linux-gnu/perl",
+    "usr/lib/*-linux-gnu/perl-base",
     "usr/lib/python3.13/idlelib",
     "usr/lib/python3.13/ensurepip",
     "usr/lib/python3.13/lib2to3",
 )
 
 
-def get(archive: Archive | None = None) -> Path:
-    """Return the folder with the userland: rootfs.ext4, busybox, and rootfs.json (what
-    it is made of).
+def _python_packages(machine: Machine) -> list[str]:
+    return [DRGN, *PYTHON_PACKAGES] if machine.has_drgn else list(PYTHON_PACKAGES)
+
+
+def get(machine: Machine = AMD64) -> Path:
+    """Return the folder with the userland of a machine: rootfs.ext4, busybox, and
+    rootfs.json (what it is made of).
     """
-    archive = archive or Archive()
+    archive = Archive(machine)
     packages = archive.with_dependencies(PACKAGES)
     about: dict[str, object] = {
         "layout": LAYOUT,
@@ -72,11 +80,12 @@ def get(archive: Archive | None = None) -> Path:
             p.name: [p.version, p.sha256]
             for p in sorted(packages, key=lambda p: p.name)
         },
-        "python": list(PYTHON_PACKAGES),
+        "python": _python_packages(machine),
     }
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
-    final = cache_dir() / "rootfs" / key
-    with lock("rootfs"):
+    folder_name = "rootfs" if machine.arch == AMD64.arch else f"rootfs-{machine.arch}"
+    final = cache_dir() / folder_name / key
+    with lock(folder_name):
         if (final / "rootfs.json").exists():
             return final
         debs = archive.fetch_all(packages, "the guest")
@@ -84,8 +93,13 @@ def get(archive: Archive | None = None) -> Path:
         def fill(folder: Path) -> None:
             tree = folder / "tree"
             _unpack(tree, debs)
-            _add_python_packages(tree)
+            _add_python_packages(tree, machine)
             _finish(tree)
+            if os.geteuid() == 0:
+                if machine.arch == AMD64.arch:
+                    _compile(tree, machine)
+                else:
+                    _compile_elsewhere(tree, folder / "compiler", machine)
             shutil.copy2(tree / "usr/bin/busybox", folder / "busybox")
             ext4_image(folder / "rootfs.ext4", tree)
             about["versions"] = _versions(tree, packages)
@@ -162,7 +176,7 @@ def _pip() -> list[str]:
     return ["/usr/bin/python3", "-m", "pip"]
 
 
-def _add_python_packages(tree: Path) -> None:
+def _add_python_packages(tree: Path, machine: Machine) -> None:
     target = tree / PYTHON_PATH.lstrip("/")
     run(
         [
@@ -176,10 +190,10 @@ def _add_python_packages(tree: Path) -> None:
             "--python-version",
             _python_version(tree),
             "--only-binary=:all:",
-            "--platform=manylinux2014_x86_64",
-            "--platform=manylinux_2_28_x86_64",
+            f"--platform=manylinux2014_{machine.wheels}",
+            f"--platform=manylinux_2_28_{machine.wheels}",
             "--platform=any",
-            *PYTHON_PACKAGES,
+            *_python_packages(machine),
         ]
     )
 
@@ -187,7 +201,8 @@ def _add_python_packages(tree: Path) -> None:
 def _finish(tree: Path) -> None:
     version = _python_version(tree)
     for name in SUPERFLUOUS:
-        shutil.rmtree(tree / name, ignore_errors=True)
+        for path in tree.glob(name):
+            shutil.rmtree(path, ignore_errors=True)
     shutil.rmtree(tree / "usr/lib" / f"python{version}" / "test", ignore_errors=True)
     # The mount points: the image itself is read-only.
     for name in (
@@ -228,28 +243,54 @@ def _finish(tree: Path) -> None:
     (tree / "etc/group").write_text("root:x:0:\nnogroup:x:65534:\n")
     (tree / "etc/hostname").write_text("lab\n")
     (tree / "etc/hosts").write_text("127.0.0.1 localhost lab\n")
-    if os.geteuid() == 0:
-        # The image is read-only in the guest, and its CPU is slow: compile now what
-        # Python will import.
-        run(
-            ["chroot", str(tree), "/usr/bin/python3", "-m", "compileall", "-q",
-             "--invalidation-mode=unchecked-hash",
-             f"/usr/lib/python{version}", PYTHON_PATH]
-        )  # fmt: skip
-        # Find a missing shared library now, and not in a guest.
-        modules = ", ".join(PYTHON_PACKAGES)
-        run(
-            [
-                "chroot",
-                str(tree),
-                "/usr/bin/env",
-                f"PYTHONPATH={PYTHON_PATH}",
-                "python3",
-                "-B",
-                "-c",
-                f"import {modules}",
-            ]
-        )
+
+
+def _compile_all(root: Path, version: str, prefix: str = "") -> None:
+    """Compile what Python will import. The image is read-only in the guest, and its CPU
+    is slow.
+    """
+    elsewhere = ["-s", prefix, "-p", "/"] if prefix else []
+    run(
+        ["chroot", str(root), "/usr/bin/python3", "-m", "compileall", "-q",
+         "--invalidation-mode=unchecked-hash", *elsewhere,
+         f"{prefix}/usr/lib/python{version}", f"{prefix}{PYTHON_PATH}"]
+    )  # fmt: skip
+
+
+def _compile(tree: Path, machine: Machine) -> None:
+    _compile_all(tree, _python_version(tree))
+    # Find a missing shared library now, and not in a guest.
+    modules = ", ".join(_python_packages(machine))
+    run(
+        [
+            "chroot",
+            str(tree),
+            "/usr/bin/env",
+            f"PYTHONPATH={PYTHON_PATH}",
+            "python3",
+            "-B",
+            "-c",
+            f"import {modules}",
+        ]
+    )
+
+
+def _compile_elsewhere(tree: Path, compiler: Path, machine: Machine) -> None:
+    """Compile with the same Python of this host's machine: all machines have the same
+    bytecode.
+    """
+    archive = Archive()
+    debs = archive.fetch_all(archive.with_dependencies(COMPILER), "the compiler")
+    _unpack(compiler, debs)
+    version = _python_version(tree)
+    if _python_version(compiler) != version:
+        raise LabError(f"trixie's python3 is not the same on {machine.arch} and amd64")
+    tree.rename(compiler / "tree")
+    try:
+        _compile_all(compiler, version, "/tree")
+    finally:
+        (compiler / "tree").rename(tree)
+    shutil.rmtree(compiler)
 
 
 def _versions(tree: Path, packages: list[Package]) -> dict[str, str]:

@@ -14,7 +14,6 @@ from typing import Any
 
 from . import kernels
 from ._steps import LabError, build_folder, cache_dir, lock, need_programs, say
-from .archive import Archive
 from .dump import ASKED, UNASKED, Hook, Order, make_dump
 from .kernels import Kernel
 from .qemu_guest import LAB
@@ -120,8 +119,7 @@ def make(
     # A thousand pairs need that much.
     memory = memory_mb or (2048 if scene == "scale" else 1024)
     cpus = smp or _CPUS.get(scene, 4)
-    archive = Archive()
-    chosen = kernels.get(kernel, archive)
+    chosen = kernels.get(kernel)
     key: dict[str, Any] = {
         "series": kernel,
         "release": chosen.release,

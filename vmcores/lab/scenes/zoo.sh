@@ -30,6 +30,10 @@ if ask "xdp.frags" "Invalid argument" xdp load zoo_frags $BPF/frags frags; then
     frags=true
 fi
 
+# The most that native XDP allows the peer: 3506 with pages of 4K.
+most=$(python3 "$GUEST/mtu_limit.py")
+more=$((most + 1))
+
 ### Devices. Those of group 1 stay down, all others are set up together below.
 ip -batch - <<END
 # The seed's pair.
@@ -59,9 +63,9 @@ link add alta type veth peer name altb
 link property add dev alta altname alta_second altname alta_100_characters_long_______________________________________________________________________________x
 link set dev alta alias "uplink to pod1, rack 7"
 
-# MTU. 3506 is the most that native XDP allows the peer.
-link add m3506a mtu 3506 type veth peer name m3506b mtu 3506
-link add m3507a mtu 3507 type veth peer name m3507b mtu 3507
+# MTU. Their names are what it is with pages of 4K.
+link add m3506a mtu $most type veth peer name m3506b mtu $most
+link add m3507a mtu $more type veth peer name m3507b mtu $more
 link add m9000a mtu 9000 type veth peer name m9000b mtu 9000
 
 # XDP: by netlink native, generic; native here and generic there; links of each mode,
@@ -183,7 +187,7 @@ done
 ### XDP.
 refused "native XDP on the seed's veth_xxx0" "veth: XDP expects number of rx queues not less" \
     ip link set dev veth_xxx0 xdp pinned $BPF/nat
-refused "native XDP where the peer's MTU is 3507" "veth: Peer MTU is too large to set XDP" \
+refused "native XDP where the peer's MTU is $more" "veth: Peer MTU is too large to set XDP" \
     ip link set dev m3507a xdpdrv pinned $BPF/nat
 ip -batch - <<END
 link set dev veth_xxx0 xdpgeneric pinned $BPF/gen
