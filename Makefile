@@ -91,7 +91,7 @@ PYTEST = unset PYTHONDONTWRITEBYTECODE; PYTHONPYCACHEPREFIX=$(CURDIR)/build/byte
 	$(BIN)/python -m pytest
 
 # What need not even be collected: hypothesis alone takes two seconds to install.
-NOT_HERE = --ignore=tests/vm --ignore-glob='*_fuzz.py'
+NOT_HERE = --ignore=tests/vm --ignore-glob='*_fuzz.py' --ignore-glob='*_dask.py'
 
 test: $(VENV)/.test
 	$(PYTEST) -m 'not vm and not slow' $(NOT_HERE) -n auto --dist worksteal tests
