@@ -62,7 +62,7 @@ def keep_types(most: int = _MOST) -> None:
 
 def kept(make: Callable[[], T], *parts: Union[bytes, int, str]) -> T:
     """
-    Return what is made of some input: what was made of the same before, if that is kept.
+    Return what is made of some input; what was made of the same before, if it is kept.
 
     :param make: Makes it. Nobody may change what it returns.
     :param parts: All that it depends on
