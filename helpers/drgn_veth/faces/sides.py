@@ -45,7 +45,11 @@ def _wanted() -> str:
 
 
 def target_of(symbols: Sequence[str], core: Optional[str]) -> argparse.Namespace:
-    """Return the options of a script that opens one target; None: the running kernel."""
+    """
+    Return the options of a script that opens one target.
+
+    :param core: The dump; None: the running kernel
+    """
     parser = argparse.ArgumentParser(add_help=False)
     add_target_options(parser)
     args = parser.parse_args([])

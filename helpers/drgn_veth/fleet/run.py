@@ -10,10 +10,10 @@ how its client is used, and what becomes of a task that cannot be done.
 from collections.abc import Iterator, Sequence
 import contextlib
 import logging
-import os
 import secrets
 import sys
 import threading
+import time
 from typing import Any, Callable, Optional
 import warnings
 
@@ -39,6 +39,10 @@ _CONFIG = {
     "distributed.worker.use-file-locking": False,
     "distributed.comm.timeouts.connect": f"{_WAIT}s",
 }
+
+
+# Seconds after which Dask's bar has seen all tasks, also those that are done.
+_SEEN = 3.0
 
 
 class ClusterError(Exception):
@@ -113,7 +117,7 @@ def _said(error: BaseException) -> str:
 
 
 def _show_progress(futures: Sequence[Any]) -> None:
-    # On standard error, if that is a terminal. Dask's bar takes standard output.
+    # On standard error, if that is a terminal; Dask's bar writes to standard output.
     def show() -> None:
         with contextlib.suppress(Exception), contextlib.redirect_stdout(sys.stderr):
             progress(list(futures), notebook=False)
@@ -160,16 +164,26 @@ def run(
     )
     job_of = {future.key: job for future, job in zip(futures, jobs)}
     _show_progress(futures)
+    seen = time.monotonic() + _SEEN
+    held: list[Any] = []
     try:
-        for future in as_completed(futures, raise_errors=False):
+        for future, result in as_completed(
+            futures, with_results=True, raise_errors=False
+        ):
             if future.status == "finished":
-                done(future.result())
+                done(result)
             elif future.status == "error":
                 done(_of_failed(job_of[future.key], future.exception()))
             else:
                 raise ClusterError(
                     "the scheduler of Dask is gone; the same command goes on from here"
                 )
+            # Dask would do what it holds again, if the worker dies that did it.
+            held.append(future)
+            if time.monotonic() > seen:
+                for one in held:
+                    one.release()
+                held.clear()
     except BaseException:
         with contextlib.suppress(Exception):
             client.cancel(futures, force=True)
