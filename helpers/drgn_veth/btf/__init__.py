@@ -23,7 +23,7 @@ from ..readers.bounded import for_each_entry_bounded
 from .carried import Carried, carried_by
 from .declarations import MODULE_TYPES, OPTIONAL_MODULE_TYPES
 from .finders import BtfFinder, SymbolFinder
-from .kept import kept
+from .keep import kept
 from .load import ModuleBtf, read_vmlinux_btf
 from .parse import Btf, BtfError
 from .symbols import (

@@ -18,7 +18,7 @@ from typing import NamedTuple, Optional
 from drgn import FaultError, PlatformFlags, Program
 
 from ..core.byte_order import byteorder
-from .kept import kept
+from .keep import kept
 from .parse import BtfError
 
 __all__ = ("Kallsyms", "Tables", "scan_for_tables", "tables_in_vmcoreinfo")

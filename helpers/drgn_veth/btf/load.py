@@ -20,7 +20,7 @@ from ..core.errors import READ_ERRORS, attempt, reason
 from ..core.text import decode
 from ..core.unreadable import Unreadable
 from ..readers.bounded import for_each_entry_bounded
-from .kept import kept
+from .keep import kept
 from .parse import MAX_BTF_SIZE, Btf, BtfError
 from .types import BtfTypes
 

@@ -23,7 +23,7 @@ from drgn_veth_start import COMMAND, called
 
 from ..analysis.diagnose import diagnose
 from ..analysis.rules.finding import Finding
-from ..btf.kept import keep_types
+from ..btf.keep import keep_types
 from ..core.errors import is_read_error, reason
 from ..dump.file_kind import Kind, kind_of
 from ..fleet.dumps import Dump
