@@ -53,9 +53,10 @@ def _end_with(parent: int) -> None:
 
 
 def _limit_memory(megabytes: int) -> None:
-    # What is mapped of the dump does not count.
+    # Beyond what this process has now. What is mapped of the dump does not count.
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = megabytes * _MB
+    with open("/proc/self/statm") as f:
+        wanted = megabytes * _MB + int(f.read().split()[5]) * resource.getpagesize()
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))

@@ -7,6 +7,7 @@ Dask has the queue, the workers, and the tries of a task whose worker has died. 
 how its client is used, and what becomes of a task that cannot be done.
 """
 
+import asyncio
 from collections.abc import Iterator, Sequence
 import contextlib
 import logging
@@ -19,8 +20,10 @@ import warnings
 
 import dask
 from distributed import Client, LocalCluster, as_completed
+from distributed.comm import connect
 from distributed.diagnostics.progressbar import progress
 from distributed.scheduler import KilledWorker
+from distributed.security import Security
 
 from .folder import OutputError
 from .reader import ReaderError
@@ -78,10 +81,18 @@ def _local(workers: int, scratch: str) -> Iterator[Client]:
         yield client
 
 
+async def _reach(address: str) -> None:
+    arguments = Security().get_connection_args("client")
+    comm = await connect(address, timeout=_WAIT, **arguments)
+    await comm.close()
+
+
 @contextlib.contextmanager
 def _remote(address: str) -> Iterator[Client]:
     try:
-        client = Client(address, timeout=_WAIT, set_as_default=False)
+        # A client that fails complains once more when it is deleted.
+        asyncio.run(_reach(address))
+        client = Client(address, timeout=_WAIT)
     except Exception as e:
         raise ClusterError(
             f"no scheduler of Dask answers at {address}: {_said(e)}"
