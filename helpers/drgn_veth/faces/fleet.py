@@ -182,15 +182,14 @@ def _summary(counts: "Counter[str]", before: int, output: str) -> str:
     return f"{count(total, 'file')}: {', '.join(said)}; results: {output}\n"
 
 
-def _advice(counts: "Counter[str]", folder: Folder) -> Optional[str]:
+def _advice(counts: "Counter[str]", format: str, output: str) -> Optional[str]:
     without = sum(counts.values()) - counts[READ] - counts[NO_DUMP]
     if not without:
         return None
     dumps = f"{count(without, 'dump')} could not be read; "
-    if folder.format == JSONL:
-        return f"{dumps}reason in the lines of {folder.path}/reports says why"
-    parts = folder.part("dumps", "*")
-    return f"{dumps}reason in {parts} says why"
+    if format == JSONL:
+        return f"{dumps}reason in the lines of {output}/reports says why"
+    return f"{dumps}reason in {output}/dumps/*.parquet says why"
 
 
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
@@ -218,7 +217,7 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
         ) from None
     before = len(files) - sum(counts.values())
     write_output(_summary(counts, before, args.output), None)
-    advice = _advice(counts, folder)
+    advice = _advice(counts, args.format, args.output)
     if advice is not None:
         warn(advice)
     return EXIT_OK
