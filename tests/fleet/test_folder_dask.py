@@ -215,7 +215,11 @@ def test_a_part_is_whole_or_not_there(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space"):
         write_part(str(path), half)
     assert os.listdir(tmp_path) == []
-    write_part(str(path), lambda f: f.write(b"whole") and None)
+
+    def whole(f: Any) -> None:
+        f.write(b"whole")
+
+    write_part(str(path), whole)
     assert path.read_bytes() == b"whole" and os.listdir(tmp_path) == ["part"]
 
 

@@ -289,8 +289,8 @@ def test_full_disk(tmp_path: Path) -> None:
     disk.mkdir()
     fleet.copies(given, 10)
     done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", _FULL, "sh", disk, given, tmp_path]
-        + fleet.command(),
+        ["unshare", "-rm", "sh", "-c", _FULL, "sh"]
+        + [str(disk), str(given), str(tmp_path), *fleet.command()],
         capture_output=True,
         text=True,
         timeout=240,

@@ -20,7 +20,7 @@ import warnings
 
 import dask
 from distributed import Client, LocalCluster, as_completed
-from distributed.comm import connect
+from distributed.comm.core import connect
 from distributed.diagnostics.progressbar import progress
 from distributed.scheduler import KilledWorker
 from distributed.security import Security
