@@ -12,7 +12,6 @@ kernel cannot spoil the next one.
 """
 
 from collections import OrderedDict
-import hashlib
 from typing import Callable, Optional, TypeVar, Union
 
 __all__ = ("keep_types", "kept")
@@ -69,6 +68,8 @@ def kept(make: Callable[[], T], *parts: Union[bytes, int, str]) -> T:
     """
     if _store is None:
         return make()
+    import hashlib  # It takes longer to import than a report may lose.
+
     key = tuple(
         hashlib.blake2b(part).digest() if isinstance(part, bytes) else part
         for part in parts
