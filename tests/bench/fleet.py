@@ -3,9 +3,9 @@
 How fast many dumps are read
 ----------------------------
 
-Copies of the recorded cores, by ``drgn-veth fleet`` with 1 and 2 workers: dumps a second
-and worker, without the time that it takes to start. And what the second dump of a
-kernel costs, against the first, in CPU seconds of the process that reads.
+Copies of the recorded cores, by ``drgn-veth fleet`` with 1 and 2 workers: dumps a
+second and worker, without the time that it takes to start. And what the second dump of
+a kernel costs, against the first, in CPU seconds of the process that reads.
 """
 
 import argparse

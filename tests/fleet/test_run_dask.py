@@ -14,12 +14,15 @@ import subprocess
 import sys
 from typing import Any, Callable
 
+from distributed.scheduler import KilledWorker
 from drgn_veth.analysis.diagnose import diagnose
 from drgn_veth.faces.fleet import main
 from drgn_veth.faces.status import run
 from drgn_veth.fleet.dumps import dumps_in
 from drgn_veth.fleet.folder import Folder
-from drgn_veth.fleet.reader import Limits, Reader
+from drgn_veth.fleet.reader import Limits, Reader, ReaderError
+from drgn_veth.fleet.run import ClusterError, of_failed
+from drgn_veth.fleet.task import Job
 from drgn_veth.fleet.told import Told
 from drgn_veth.fleet.writing import PARQUET
 from drgn_veth.render.json import document
@@ -188,6 +191,24 @@ def test_a_worker_that_dies(tmp_path: Path) -> None:
     fleet.until(lambda: not Path(f"/proc/{one}").exists())
 
 
+def test_a_dump_that_each_worker_dies_of(tmp_path: Path) -> None:
+    """Dask gives up after some tries: that is the dump's row."""
+    (core,) = fleet.copies(tmp_path / "in", 1)
+    folder = Folder(str(tmp_path / "out"), PARQUET)
+    (dump,) = dumps_in([str(core)], folder.path)
+    job = Job(dump, folder, Limits(1, 1), "none")
+    with folder.opened():
+        last: Any = "a worker"
+        told = of_failed(job, KilledWorker("task", last, 3))
+        assert told.status == "crashed"
+        (row,) = fleet.rows(tmp_path / "out")
+        assert (row["source"], row["status"]) == (str(core), "crashed")
+        # What is no dump's fault ends the command.
+        for error in (ReaderError("no"), ModuleNotFoundError("no drgn_veth")):
+            with pytest.raises(ClusterError, match="a worker cannot read: no"):
+                of_failed(job, error)
+
+
 def test_ctrl_c_at_a_terminal(tmp_path: Path) -> None:
     """Exit status 130, nothing but Dask's bar is printed, nobody is left."""
     given, output = tmp_path / "in", tmp_path / "out"
@@ -245,15 +266,18 @@ def test_a_scheduler_that_is_there(tmp_path: Path) -> None:
         scheduler = enter(
             _dask("scheduler", *options, "--scheduler-file", about, folder=tmp_path)
         )
-        workers = [
-            enter(_dask("worker", *of_worker, "--no-nanny", folder=tmp_path))
-            for _ in range(2)
-        ]
         address = fleet.until(
             lambda: about.exists() and json.loads(about.read_text())["address"]
         )
         argv = fleet.command(given, "--output", output, "--scheduler", address)
         with fleet.started(argv) as process:
+            assert process.stderr is not None
+            waiting = f"drgn-veth fleet: {address} has no workers yet; waiting for them"
+            assert process.stderr.readline() == f"{waiting}\n"
+            workers = [
+                enter(_dask("worker", *of_worker, "--no-nanny", folder=tmp_path))
+                for _ in range(2)
+            ]
             fleet.until(lambda: len(list((output / "dumps").glob("*-*"))) >= 3)
             workers[0].kill()
             out, err = process.communicate(timeout=60)

@@ -229,7 +229,7 @@ def _run(
     jobs: Sequence[Job],
     counts: "Counter[str]",
 ) -> None:
-    from ..fleet.run import ClusterError, cluster, run
+    from ..fleet.run import ClusterError, cluster, has_workers, run
 
     def clean() -> None:
         shutil.rmtree(folder.scratch, ignore_errors=True)
@@ -243,6 +243,8 @@ def _run(
             client = stack.enter_context(
                 cluster(workers, args.scheduler, folder.scratch)
             )
+            if args.scheduler is not None and not has_workers(client):
+                warn(f"{args.scheduler} has no workers yet; waiting for them")
             run(client, jobs, lambda told: counts.update([told.status]))
         except ClusterError as e:
             raise TargetError(str(e)) from None

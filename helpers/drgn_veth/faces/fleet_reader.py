@@ -179,9 +179,8 @@ def main() -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")
-    if "pyarrow" not in sys.modules:
-        with contextlib.suppress(ImportError):
-            from ..fleet import rows  # noqa: F401  # not within the time of a dump
+    with contextlib.suppress(ImportError):
+        from ..fleet import rows  # noqa: F401  # not within the time of a dump
     _limit_memory(allowed.megabytes)
     _serve(sys.stdin.buffer, answers, allowed)
     return 0

@@ -31,7 +31,7 @@ from .results import write_file
 from .task import Job, read
 from .told import CRASHED, Told
 
-__all__ = ("ClusterError", "cluster", "run")
+__all__ = ("ClusterError", "cluster", "has_workers", "of_failed", "run")
 
 _WAIT = 10  # seconds for a scheduler to answer
 _CONFIG = {
@@ -121,6 +121,11 @@ def cluster(workers: int, scheduler: Optional[str], scratch: str) -> Iterator[Cl
             yield client
 
 
+def has_workers(client: Client) -> bool:
+    """Return whether there are workers now. More may come."""
+    return bool(client.scheduler_info()["workers"])
+
+
 def _said(error: BaseException) -> str:
     text = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
     return text or type(error).__name__
@@ -136,8 +141,13 @@ def _show_progress(futures: Sequence[Any]) -> None:
         threading.Thread(target=show, daemon=True).start()
 
 
-def _of_failed(job: Job, error: BaseException) -> Told:
-    # What becomes of a task that no worker could do.
+def of_failed(job: Job, error: BaseException) -> Told:
+    """
+    Return what becomes of a dump that no worker could read.
+
+    :raises OutputError: if the results cannot be written
+    :raises ClusterError: if the dump has nothing to do with it
+    """
     if isinstance(error, OutputError):
         raise error
     if isinstance(error, KilledWorker):
@@ -183,7 +193,7 @@ def run(
             if future.status == "finished":
                 done(result)
             elif future.status == "error":
-                done(_of_failed(job_of[future.key], future.exception()))
+                done(of_failed(job_of[future.key], future.exception()))
             else:
                 raise ClusterError(
                     "the scheduler of Dask is gone; the same command goes on from here"
