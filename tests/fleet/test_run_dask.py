@@ -51,6 +51,11 @@ def statuses(output: Path) -> dict[str, str]:
     return {Path(row["source"]).name: row["status"] for row in fleet.rows(output)}
 
 
+def parts_in(output: Path) -> int:
+    """Return how many dumps are done."""
+    return len(list((output / "dumps").glob("*-*")))
+
+
 def stamps(output: Path) -> dict[Path, int]:
     return {part: part.stat().st_mtime_ns for part in output.glob("*/*")}
 
@@ -173,8 +178,10 @@ def test_a_worker_that_dies(tmp_path: Path) -> None:
     with fleet.started(argv) as process:
 
         def after(count: int) -> int:
-            fleet.until(lambda: len(list((output / "dumps").glob("*-*"))) >= count)
-            found: int = fleet.until(lambda: fleet.readers(process.pid))[0]
+            fleet.until(lambda: parts_in(output) >= count, process=process)
+            found: int = fleet.until(
+                lambda: fleet.readers(process.pid), process=process
+            )[0]
             return found
 
         os.kill(after(1), signal.SIGKILL)
@@ -223,7 +230,7 @@ def test_ctrl_c_at_a_terminal(tmp_path: Path) -> None:
             )
         finally:
             os._exit(99)
-    fleet.until(lambda: len(list((output / "dumps").glob("*-*"))) >= 2)
+    fleet.until(lambda: parts_in(output) >= 2)
     below = fleet.children(pid)
     assert len(below) >= 4
     os.write(terminal, b"\x03")
@@ -278,7 +285,7 @@ def test_a_scheduler_that_is_there(tmp_path: Path) -> None:
                 enter(_dask("worker", *of_worker, "--no-nanny", folder=tmp_path))
                 for _ in range(2)
             ]
-            fleet.until(lambda: len(list((output / "dumps").glob("*-*"))) >= 3)
+            fleet.until(lambda: parts_in(output) >= 3, process=process)
             workers[0].kill()
             out, err = process.communicate(timeout=60)
         assert (process.returncode, err) == (0, "")
@@ -287,7 +294,7 @@ def test_a_scheduler_that_is_there(tmp_path: Path) -> None:
 
         other = tmp_path / "other"
         with fleet.started([*argv[:-3], str(other), *argv[-2:]]) as process:
-            fleet.until(lambda: len(list((other / "dumps").glob("*-*"))) >= 2)
+            fleet.until(lambda: parts_in(other) >= 2, process=process)
             scheduler.kill()
             out, err = process.communicate(timeout=60)
         assert (process.returncode, out) == (3, "")

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from tests.support.recorded import recorded_core
 from tests.support.scripts import REPOSITORY, take_signals
@@ -71,13 +71,23 @@ def started(argv: Sequence[str], **kwargs: Any) -> "Iterator[subprocess.Popen[st
             process.kill()
 
 
-def until(what: Callable[[], Any], seconds: float = _LONGEST) -> Any:
-    """Return what a function returns, once that is true."""
+def until(
+    what: Callable[[], Any],
+    seconds: float = _LONGEST,
+    process: "Optional[subprocess.Popen[str]]" = None,
+) -> Any:
+    """
+    Return what a function returns, once that is true.
+
+    :param process: It has to run until then
+    """
     end = time.monotonic() + seconds
     while True:
         found = what()
         if found:
             return found
+        if process is not None and process.poll() is not None:
+            raise AssertionError(process.communicate())
         assert time.monotonic() < end, f"not within {seconds} s"
         time.sleep(0.05)
 

@@ -181,6 +181,9 @@ def main() -> int:
         sys.stderr = open(os.devnull, "w")
     with contextlib.suppress(ImportError):
         from ..fleet import rows  # noqa: F401  # not within the time of a dump
+    # Nobody looks through what stays for garbage, after each dump.
+    gc.collect()
+    gc.freeze()
     _limit_memory(allowed.megabytes)
     _serve(sys.stdin.buffer, answers, allowed)
     return 0

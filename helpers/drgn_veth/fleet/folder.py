@@ -146,7 +146,10 @@ class Folder(NamedTuple):
                         path = self.part(table, _NO_ROWS)
                         if not os.path.exists(path):
                             write_part(path, no_rows(table))
-                yield
+                try:
+                    yield
+                finally:
+                    self._clean()
         except OSError as e:
             raise OutputError(f"{self.path}: {e.strerror}") from None
 
@@ -161,7 +164,7 @@ class Folder(NamedTuple):
             pass  # This file system has no locks.
 
     def _clean(self) -> None:
-        # What a run that was broken off has left.
+        # What processes that died have left, of this run or of one that was broken off.
         shutil.rmtree(self.scratch, ignore_errors=True)
         for table in self.tables:
             folder = os.path.join(self.path, table)

@@ -34,13 +34,16 @@ from .told import CRASHED, Told
 __all__ = ("ClusterError", "cluster", "has_workers", "of_failed", "run")
 
 _WAIT = 10  # seconds for a scheduler to answer
+_START = 120  # for what is started here
 _CONFIG = {
     "distributed.logging": {"distributed": "critical"},
     # A worker has one dump, and not the next one too, should the first kill it.
     "distributed.scheduler.worker-saturation": 1.0,
     # No process is told to go on with another file system.
     "distributed.worker.use-file-locking": False,
-    "distributed.comm.timeouts.connect": f"{_WAIT}s",
+    # A machine may be busy while workers start.
+    "distributed.comm.timeouts.connect": f"{_START}s",
+    "distributed.comm.timeouts.tcp": f"{_START}s",
 }
 
 
@@ -76,7 +79,7 @@ def _local(workers: int, scratch: str) -> Iterator[Client]:
         )
     except Exception as e:
         raise ClusterError(f"Dask cannot start {workers} workers: {_said(e)}") from None
-    with local, Client(local, timeout=_WAIT) as client:
+    with local, Client(local, timeout=_START) as client:
         yield client
 
 
