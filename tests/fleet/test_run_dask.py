@@ -53,7 +53,7 @@ def statuses(output: Path) -> dict[str, str]:
 
 def parts_in(output: Path) -> int:
     """Return how many dumps are done."""
-    return len(list((output / "dumps").glob("*-*")))
+    return len(list((output / "dumps").glob("[0-9a-f]*-*")))
 
 
 def stamps(output: Path) -> dict[Path, int]:

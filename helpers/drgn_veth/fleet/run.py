@@ -34,6 +34,7 @@ from .told import CRASHED, Told
 __all__ = ("ClusterError", "cluster", "has_workers", "of_failed", "run")
 
 _WAIT = 10  # seconds for a scheduler to answer
+_RETRIES = 3  # of a task that fails, though no dump makes it fail
 _START = 120  # for what is started here
 _CONFIG = {
     "distributed.logging": {"distributed": "critical"},
@@ -182,9 +183,8 @@ def run(
     """
     # Others may read the same dumps by the same scheduler.
     token = secrets.token_hex(4)
-    futures = client.map(
-        read, jobs, key=[f"drgn-veth-{token}-{job.dump.id}" for job in jobs], pure=False
-    )
+    keys = [f"drgn-veth-{token}-{job.dump.id}" for job in jobs]
+    futures = client.map(read, jobs, key=keys, pure=False, retries=_RETRIES)
     job_of = {future.key: job for future, job in zip(futures, jobs)}
     _show_progress(futures)
     seen = time.monotonic() + _SEEN
