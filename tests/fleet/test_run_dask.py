@@ -32,6 +32,7 @@ import pytest
 
 from tests.support import fleet
 from tests.support.recorded import recorded_core
+from tests.support.scripts import take_signals
 
 pytestmark = pytest.mark.slow
 
@@ -214,6 +215,7 @@ def test_ctrl_c_at_a_terminal(tmp_path: Path) -> None:
     pid, terminal = pty.fork()
     if not pid:
         try:
+            take_signals()
             os.execve(
                 sys.executable,
                 fleet.command(given, "--output", output, "--workers", 2),
