@@ -9,7 +9,7 @@ SET ?=
 DEMO ?= vmcores/6.12-zoo.core.xz
 FLAGS ?=
 
-.PHONY: help demo test test-slow test-vm test-vm-all vmcore vmcores golden fuzz bench bench-live lint types docs man picture screens release clean
+.PHONY: help demo test test-slow test-vm test-vm-all vmcore vmcores golden fuzz bench bench-live bench-fleet lint types docs man picture screens release clean
 
 help:
 	@echo 'make demo      run the report on a recorded core of a real kernel'
@@ -27,6 +27,8 @@ help:
 	@echo 'make bench     speed and memory, as ratios'
 	@echo 'make bench-live'
 	@echo '               the same against ip, bpftool, ethtool and /proc in a guest'
+	@echo 'make bench-fleet'
+	@echo '               dumps a second, of 500 dumps'
 	@echo 'make lint types'
 	@echo 'make picture   make docs/picture.png again (Chromium)'
 	@echo 'make screens   renew the screens of README and docs/, after make golden'
@@ -92,8 +94,9 @@ golden: $(VENV)/.test
 PYTEST = unset PYTHONDONTWRITEBYTECODE; PYTHONPYCACHEPREFIX=$(CURDIR)/build/bytecode \
 	$(BIN)/python -m pytest
 
-# What need not even be collected: hypothesis alone takes two seconds to install.
-NOT_HERE = --ignore=tests/vm --ignore-glob='*_fuzz.py'
+# What need not even be collected: hypothesis alone takes two seconds to install, Dask
+# and pyarrow more.
+NOT_HERE = --ignore=tests/vm --ignore-glob='*_fuzz.py' --ignore-glob='*_dask.py'
 
 test: $(VENV)/.test
 	$(PYTEST) -m 'not vm and not slow' $(NOT_HERE) -n auto --dist worksteal tests
@@ -121,6 +124,9 @@ bench: $(VENV)/.test
 
 bench-live: $(VENV)/.test
 	$(BIN)/python -m tests.bench.whose --live
+
+bench-fleet: $(VENV)/.slow
+	$(BIN)/python -m tests.bench.fleet
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

@@ -176,9 +176,10 @@ ROOMS: Mapping[str, Sequence[str]] = {
     "snapshot": ("core", "disasm", "dump", "model", "readers"),
     "analysis": ("core", "model"),
     "render": ("analysis", "core", "model"),
+    "fleet": ("analysis", "core", "model", "render"),
     "faces": (
-        *("analysis", "btf", "core", "dump", "model", "readers", "render", "snapshot"),
-        "drgn_veth_start",
+        *("analysis", "btf", "core", "dump", "fleet", "model", "readers", "render"),
+        *("snapshot", "drgn_veth_start"),
     ),
     "__main__": ("drgn_veth_start",),
     # The public names.
@@ -188,7 +189,7 @@ ROOMS: Mapping[str, Sequence[str]] = {
     ),
 }
 #: What is made of a Snapshot never touches a kernel.
-PURE = {"analysis", "model", "render"}
+PURE = {"analysis", "fleet", "model", "render"}
 #: Others that do not know drgn, in rooms that do.
 PURE_FILES = {
     *("core.containers", "core.driver_counters", "core.english", "core.messages"),

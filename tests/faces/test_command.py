@@ -267,7 +267,7 @@ def test_what_is_told_to_type_reads_the_same_target(
 
 def test_scripts_are_there() -> None:
     scripts = [face.script for face in commands.FACES.values() if face.script]
-    assert len(scripts) == len(commands.FACES) - len({"xdp", "rps", "drops"})
+    assert len(scripts) == len(commands.FACES) - len({"xdp", "rps", "drops", "fleet"})
     for script in scripts:
         assert (REPOSITORY / "scripts" / script.split()[0]).exists()
 

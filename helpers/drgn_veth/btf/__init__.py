@@ -23,6 +23,7 @@ from ..readers.bounded import for_each_entry_bounded
 from .carried import Carried, carried_by
 from .declarations import MODULE_TYPES, OPTIONAL_MODULE_TYPES
 from .finders import BtfFinder, SymbolFinder
+from .keep import kept
 from .load import ModuleBtf, read_vmlinux_btf
 from .parse import Btf, BtfError
 from .symbols import (
@@ -125,7 +126,8 @@ class _Vmlinux:
     def __call__(self) -> BtfTypes:
         if self._types is None:
             prog = self._prog
-            btf = Btf(read_vmlinux_btf(prog, self._address_of), byteorder(prog))
+            data, order = read_vmlinux_btf(prog, self._address_of), byteorder(prog)
+            btf = kept(lambda: Btf(data, order), "btf", data, order)
             self._types = BtfTypes(prog, btf)
         return self._types
 

@@ -18,6 +18,7 @@ from typing import NamedTuple, Optional
 from drgn import FaultError, PlatformFlags, Program
 
 from ..core.byte_order import byteorder
+from .keep import kept
 from .parse import BtfError
 
 __all__ = ("Kallsyms", "Tables", "scan_for_tables", "tables_in_vmcoreinfo")
@@ -178,7 +179,19 @@ class Kallsyms:
         return b"".join([self._tokens[token] for token in entry])[1:]
 
     def _find(self, names: Iterable[str]) -> dict[str, int]:
-        wanted = {name.encode() for name in names}
+        wanted = sorted({name.encode() for name in names})
+        # Addresses differ between dumps of one kernel, places in the table do not.
+        places = kept(
+            lambda: self._places(frozenset(wanted)),
+            "kallsyms",
+            self._names,
+            b"\0".join(self._tokens),
+            b"\0".join(wanted),
+            self._count,
+        )
+        return {name: self._address(index) for name, index in places.items()}
+
+    def _places(self, wanted: frozenset[bytes]) -> dict[str, int]:
         first = bytearray(_TOKENS)
         last = bytearray(_TOKENS)
         for token, text in enumerate(self._tokens):
@@ -199,7 +212,7 @@ class Kallsyms:
                 if last[packed[pos + length]] and first[packed[pos + 1]]:
                     name = self._unpack(packed[pos + 1 : pos + 1 + length])
                     if name in wanted:
-                        found.setdefault(name.decode(), self._address(index))
+                        found.setdefault(name.decode(), index)
                 pos += length + 1
         except IndexError:
             raise BtfError("the names of kallsyms are cut off") from None

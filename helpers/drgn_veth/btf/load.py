@@ -20,6 +20,7 @@ from ..core.errors import READ_ERRORS, attempt, reason
 from ..core.text import decode
 from ..core.unreadable import Unreadable
 from ..readers.bounded import for_each_entry_bounded
+from .keep import kept
 from .parse import MAX_BTF_SIZE, Btf, BtfError
 from .types import BtfTypes
 
@@ -83,7 +84,11 @@ class ModuleTypes:
     def types(self, base: BtfTypes) -> BtfTypes:
         """Return the types."""
         if self._types is None:
-            btf = Btf(self.data(), byteorder(base.prog), base.btf)
+            data, order = self.data(), byteorder(base.prog)
+            # A base that was made again is another one.
+            btf = kept(
+                lambda: Btf(data, order, base.btf), "btf", data, order, id(base.btf)
+            )
             self._types = BtfTypes(base.prog, btf, base)
         return self._types
 

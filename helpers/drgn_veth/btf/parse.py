@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import enum
 import struct
 import sys
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 from ..core.byte_order import struct_order
 
@@ -162,6 +162,9 @@ class Btf:
             self._words.byteswap()
         self._starts, self._names, self._kinds = self._walk()
         self._enumerators: Optional[dict[int, tuple[int, int]]] = None
+        self._found: dict[str, list[int]] = {}
+        #: What was made of it, to be kept as long as this is.
+        self.made: dict[object, Any] = {}
 
     def _check_strings(self, base: Optional["Btf"]) -> None:
         strings = self._strings
@@ -264,6 +267,12 @@ class Btf:
 
     def find(self, name: str) -> list[int]:
         """Return the types with a name, without those of the base."""
+        known = self._found.get(name)
+        if known is None:
+            known = self._found[name] = self._find(name)
+        return known
+
+    def _find(self, name: str) -> list[int]:
         found = []
         names = self._names
         for offset in self._string_offsets(name.encode()):

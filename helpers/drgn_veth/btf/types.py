@@ -60,11 +60,10 @@ class BtfTypes:
         self.base = base
         platform = prog.platform
         assert platform is not None
-        self._sound: SoundTypes = SoundTypes(
-            btf,
-            8 if platform.flags & PlatformFlags.IS_64_BIT else 4,
-            base._sound if base else None,
-        )
+        word = 8 if platform.flags & PlatformFlags.IS_64_BIT else 4
+        if word not in btf.made:
+            btf.made[word] = SoundTypes(btf, word, base._sound if base else None)
+        self._sound: SoundTypes = btf.made[word]
         self._made: dict[int, Type] = {}
         self._tells_signed: Optional[bool] = None
         self._signed_chars: Optional[bool] = None

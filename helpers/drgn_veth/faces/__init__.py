@@ -11,6 +11,8 @@ __all__ = (
     "explain",
     "files",
     "filtering",
+    "fleet",
+    "fleet_reader",
     "in_flight",
     "kcore",
     "kept",

@@ -73,6 +73,7 @@ FACES: Mapping[str, Face] = {
     "compare": Face(
         "compare", "veth_compare.py", "what changed between two dumps or reports"
     ),
+    "fleet": Face("fleet", None, "tables of many dumps, by many workers"),
     "slice": Face(
         "vmcore_slice", "vmcore_slice.py", "a small core to send to a colleague"
     ),

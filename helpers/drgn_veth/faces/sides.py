@@ -28,7 +28,7 @@ from . import opening
 from .options import add_target_options, command
 from .status import TargetError, UsageError
 
-__all__ = ("LIVE", "read_live", "read_side")
+__all__ = ("LIVE", "read_live", "read_side", "target_of")
 
 #: The running kernel, as a side.
 LIVE = "live"
@@ -44,8 +44,12 @@ def _wanted() -> str:
     return f"a dump, or what {command('report')} --format json printed"
 
 
-def _target(symbols: Sequence[str], core: Optional[str]) -> argparse.Namespace:
-    # The options of a script that opens one target.
+def target_of(symbols: Sequence[str], core: Optional[str]) -> argparse.Namespace:
+    """
+    Return the options of a script that opens one target.
+
+    :param core: The dump; None: the running kernel
+    """
     parser = argparse.ArgumentParser(add_help=False)
     add_target_options(parser)
     args = parser.parse_args([])
@@ -68,7 +72,7 @@ def read_live(symbols: Sequence[str]) -> tuple[Report, Source]:
     """
     now = int(time.time())
     try:
-        return _take(_target(symbols, None)), Source(LIVE, now)
+        return _take(target_of(symbols, None)), Source(LIVE, now)
     except TargetError as e:
         # That is how other scripts name a dump.
         raise TargetError(str(e).replace("use -c CORE", "give its name")) from None
@@ -142,7 +146,7 @@ def _unpacked(path: str, packed: BinaryIO) -> Iterator[BinaryIO]:
 
 def _read_dump(path: str, core: str, start: bytes, symbols: Sequence[str]) -> Report:
     try:
-        return _take(_target(symbols, core))
+        return _take(target_of(symbols, core))
     except TargetError as e:
         said = str(e).replace(core, path)
         if start.startswith(_DUMPS):

@@ -36,7 +36,7 @@ from ..model import (
 )
 from .attempts import Attempt
 
-__all__ = ("SHAPES", "Shape", "plain")
+__all__ = ("SHAPES", "Member", "Shape", "members_of", "plain")
 
 _Json = dict[str, Any]
 
@@ -162,7 +162,9 @@ SHAPES: Mapping[type, Shape] = {
 _AS_IT_STANDS = Shape()
 
 
-class _Member(NamedTuple):
+class Member(NamedTuple):
+    """A member of a record, as it is in the JSON."""
+
     name: str
     place: int
     absent: tuple[object, ...]  # the values with which it is absent
@@ -171,8 +173,12 @@ class _Member(NamedTuple):
 
 
 @functools.cache
-def _members(kind: type) -> Optional[list[_Member]]:
-    # What the JSON of a kind of record has, None for a tuple that is no record.
+def members_of(kind: type) -> Optional[list[Member]]:
+    """
+    Return what the JSON of a kind of record has, in its order.
+
+    :return: None for a tuple that is no record
+    """
     fields: Optional[tuple[str, ...]] = getattr(kind, "_fields", None)
     if fields is None:
         return None
@@ -183,7 +189,7 @@ def _members(kind: type) -> Optional[list[_Member]]:
     for name, before in shape.after.items():
         order.insert(order.index(before) + 1, name)
     return [
-        _Member(
+        Member(
             name,
             fields.index(name),
             (shape.absent[name],) if name in shape.absent else (),
@@ -209,7 +215,7 @@ def plain(value: Any) -> Any:
         return {"unreadable": value.reason}
     if not isinstance(value, tuple):
         return value
-    members = _members(type(value))
+    members = members_of(type(value))
     if members is None:
         return [plain(one) for one in value]
     record: _Json = {}
