@@ -1,28 +1,35 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Symbols without debug symbols, and what is said when there are none."""
 
+from collections.abc import Sequence
 from pathlib import Path
 import struct
 import sys
+from typing import Optional
 
 from drgn import (
     Architecture,
     Platform,
     PlatformFlags,
     Program,
+    Symbol,
 )
 from drgn.helpers.linux.kallsyms import load_vmlinux_kallsyms
 from drgn_veth.btf import BtfError, use_btf
+from drgn_veth.btf.finders import SymbolFinder
 from drgn_veth.btf.kallsyms import Kallsyms, scan_for_tables, tables_in_vmcoreinfo
 from drgn_veth.btf.symbols import (
+    WANTED,
     KernelSymbols,
     SystemMap,
     kernel_symbols,
     vmcoreinfo_symbols,
 )
+from drgn_veth.snapshot import take_snapshot
 import pytest
 
 from tests.support.btf.dumps import LabDump
+from tests.support.recorded import smallest_core
 from tests.support.slow import slow_but
 
 TEXT = """\
@@ -293,3 +300,27 @@ def test_broken_kallsyms_is_said(new_dump: LabDump) -> None:
         for wrong in (0, 8, getattr(tables, field) + 4, known["_stext"], sys.maxsize):
             with pytest.raises(BtfError):
                 Kallsyms(prog, tables._replace(**{field: wrong}), [], known)
+
+
+def test_what_a_report_looks_up_is_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any other name costs a look at all symbols of all modules."""
+    names: set[str] = set()
+    look_up = SymbolFinder.__call__
+
+    def noted(
+        self: SymbolFinder,
+        prog: Program,
+        name: Optional[str],
+        address: Optional[int],
+        one: bool,
+    ) -> Sequence[Symbol]:
+        if name is not None:
+            names.add(name)
+        return look_up(self, prog, name, address, one)
+
+    monkeypatch.setattr(SymbolFinder, "__call__", noted)
+    prog = Program()
+    prog.set_core_dump(smallest_core().core)
+    use_btf(prog)
+    take_snapshot(prog)
+    assert names and names <= WANTED

@@ -21,6 +21,7 @@ VARIABLES: Mapping[str, str] = {
     "__cpu_present_mask": "struct cpumask",
     "__num_online_cpus": "atomic_t",
     "__per_cpu_offset": "unsigned long []",
+    "_totalram_pages": "atomic_long_t",
     "bpf_fs_type": "struct file_system_type",
     "bpf_link_fops": "const struct file_operations",
     "bpf_link_fops_poll": "const struct file_operations",

@@ -32,7 +32,7 @@ def totalram_pages(prog: Program) -> int:
     """
     # Since Linux kernel commit ("mm: convert totalram_pages and totalhigh_pages
     # variables to atomic") (in v5.0), it is an atomic_long_t.
-    return prog.read_word(prog.symbol("_totalram_pages").address)
+    return prog["_totalram_pages"].counter.value_()
 
 
 @takes_program_or_default
