@@ -125,3 +125,25 @@ def test_names_that_no_kernel_accepts(altered: Altered, name: bytes) -> None:
 )
 def test_names_that_a_kernel_accepts(name: bytes) -> None:
     assert dev_valid_name(name)
+
+
+# Masks and ports ---------------------------------------------------------------------
+
+
+def test_master_that_lists_other_ports(altered: Altered, whole: Snapshot) -> None:
+    assert named(whole, "bslave0").master
+    ports = devices_of(altered.original)["bond_zoo"].adj_list.lower
+    head = ports.address_of_().value_()
+    altered.write_pointer(ports.next, head)
+    altered.write_pointer(ports.prev, head)
+    master = named(take(altered, "bslave0"), "bslave0").master
+    assert isinstance(master, Unreadable)
+    assert "does not list it as a port" in master.reason
+
+
+def test_cpu_that_cannot_be_there(altered: Altered) -> None:
+    mask = altered.original["__cpu_online_mask"].bits
+    altered.write(mask.address_of_().value_() + 3, b"\1")
+    online = take(altered).target.online_cpus
+    assert isinstance(online, Unreadable)
+    assert "CPU 24 is set in a mask, but nr_cpu_ids is 4" in online.reason

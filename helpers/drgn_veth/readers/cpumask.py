@@ -81,8 +81,16 @@ def possible_cpus(prog: Program) -> tuple[int, ...]:
 
     :return: Numbers of CPUs that are set in ``__cpu_possible_mask``, ascending
     :raises FaultError: if they cannot be read
+    :raises ValueError: if one is not below ``nr_cpu_ids``
     """
-    return cpumask_cpus(cpu_possible_mask(prog))
+    return _below_nr_cpu_ids(prog, cpumask_cpus(cpu_possible_mask(prog)))
+
+
+def _below_nr_cpu_ids(prog: Program, cpus: tuple[int, ...]) -> tuple[int, ...]:
+    ids = nr_cpu_ids(prog)
+    if cpus and cpus[-1] >= ids:
+        raise ValueError(f"CPU {cpus[-1]} is set in a mask, but nr_cpu_ids is {ids}")
+    return cpus
 
 
 @takes_program_or_default
@@ -96,8 +104,9 @@ def online_cpus(prog: Program) -> tuple[int, ...]:
     :return: Numbers of CPUs, ascending
     :raises FaultError: if they cannot be read
     :raises KeyError: if the kernel's symbols do not include the masks
+    :raises ValueError: if one is not below ``nr_cpu_ids``
     """
-    online = cpumask_cpus(cpu_online_mask(prog))
+    online = _below_nr_cpu_ids(prog, cpumask_cpus(cpu_online_mask(prog)))
     if len(online) == num_possible_cpus(prog):
         return online
     # The CPU that panics stops all others, which may set them offline: on arm64 in
@@ -110,4 +119,4 @@ def online_cpus(prog: Program) -> tuple[int, ...]:
         if len(online) > 1:
             return online
         raise
-    return tuple(sorted({*online, *active}))
+    return _below_nr_cpu_ids(prog, tuple(sorted({*online, *active})))
