@@ -163,7 +163,7 @@ def test_a_large_node_is_a_page(
     assert len(lines) < 130
     assert lines[1].startswith("10,000 veth pairs and 3 other devices in 10,001 name")
     pairs, others = (line for line in lines if line.startswith("  not shown: "))
-    assert " plain pairs" in pairs and "3 devices without pair" in others
+    assert " plain pairs" in pairs and "3 devices without a pair" in others
     assert report(node(200), "--all-pairs") == 0
     lines = capsys.readouterr().out.splitlines()
     assert sum(" veth" in line for line in lines) >= 200

@@ -21,7 +21,12 @@ from ..core.struct_layout import Layout
 from ..core.unreadable import NOT_IN_SLICE, Maybe, Unreadable
 from ..dump.slice_note import is_slice
 from ..model import DeviceRef, PacketInFlight, QueueInFlight
-from ..readers.ptr_ring import PtrRing, ptr_ring_entries, ptr_ring_length
+from ..readers.ptr_ring import (
+    MAX_RING_SIZE,
+    PtrRing,
+    ptr_ring_entries,
+    ptr_ring_length,
+)
 from ..readers.skb import SkBuff, check_skb, skb_protocol, walk_skb_queue
 from ..readers.xdp_frame import XdpFrame, check_xdp_frame
 from .found import Found
@@ -204,5 +209,6 @@ class Packets:
                     for entry in entries[:_MOST]
                 ]
             )
-        place["size"] = None if isinstance(size, Unreadable) else size
+        if not isinstance(size, Unreadable) and 0 <= size <= MAX_RING_SIZE:
+            place["size"] = size
         yield QueueInFlight(where, length, skbs, frames, oldest, **place)
