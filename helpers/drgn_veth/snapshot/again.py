@@ -31,7 +31,7 @@ _IDENTITY = operator.attrgetter(
     *("name", "ifindex", "net", "reg_state", "flags", "mtu", "dev_addr", "ifalias"),
     *("rtnl_link_ops", "netdev_ops", "rx", "real_rx", "num_rx", "tx", "real_tx"),
     *("num_tx", "xdp_state", "xps_cpus", "xps_rxqs", "upper", "lower", "qdisc"),
-    *("ip_ptr", "ip6_ptr"),
+    *("ip_ptr", "ip6_ptr", "features"),
 )
 
 _GOING = (NETREG_UNREGISTERING, NETREG_UNREGISTERED)

@@ -16,6 +16,7 @@ from typing import Any, Optional
 
 from ..core.errors import attempt
 from ..core.moving import CHANGING
+from ..core.netdev_features import NETIF_F_ALL_TSO
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, DeviceRef, Namespace, QueueCount, Queues, Veth, Xdp
 from ..readers.rtnl import rtnl_owner
@@ -75,7 +76,11 @@ def _half_done(device: Device, peer: Optional[Device]) -> dict[str, Any]:
     if any(queue.prog_id is None and queue.napi is True for queue in queues):
         odd["xdp"] = xdp = xdp._replace(queues=CHANGING)
     rx = _number(device.queues.rx.real)
-    if peer is not None and _number(peer.queues.tx.real) > rx:
+    # veth_xdp_set() takes TSO from the peer after it has set the program.
+    if peer is not None and (
+        _number(peer.queues.tx.real) > rx
+        or _number(peer.features.features) & NETIF_F_ALL_TSO
+    ):
         odd["xdp"] = xdp._replace(driver=CHANGING)
     return odd
 
