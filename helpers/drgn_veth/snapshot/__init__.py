@@ -36,7 +36,7 @@ from ..model import (
     unreadable_in,
 )
 from .af_xdp import XdpSockets
-from .agree import without_traffic_of
+from .agree import with_true_masters, without_traffic_of
 from .devices import DeviceRecords
 from .discover import Discovery
 from .found import Found
@@ -115,25 +115,6 @@ def _pairs(
     return pairs, halves
 
 
-def _with_true_masters(devices: list[Device]) -> list[Device]:
-    # A master lists its ports.
-    ports = {
-        device.net_device: {port.net_device for port in device.lowers}
-        for device in devices
-        if isinstance(device.lowers, tuple)
-    }
-    told = []
-    for device in devices:
-        master = device.master
-        if isinstance(master, DeviceRef) and device.net_device not in ports.get(
-            master.net_device, (device.net_device,)
-        ):
-            why = f"what is at {master.net_device:#x} does not list it as a port"
-            device = device._replace(master=Unreadable(why))
-        told.append(device)
-    return told
-
-
 @takes_program_or_default
 def take_snapshot(prog: Program, traffic: bool = True) -> Snapshot:
     """
@@ -182,7 +163,7 @@ def _take(prog: Program, traffic: bool) -> Snapshot:
         devices = _rows(discovery, records)
     else:
         devices, namespaces = moving.all(namespaces)
-    devices = _with_true_masters(devices)
+    devices = with_true_masters(devices)
     add_stopped(layouts, discovery, devices, records.with_napi)
     devices.sort(key=_sort_key)
     devices = add_ref_tasks(layouts, devices)

@@ -3,22 +3,23 @@
 Rows that agree
 ---------------
 
-Rows of a running kernel are made one after the other. Where they refer to each other,
-they have to agree: peers point to each other, and a device above lists those that say
-they are below it.
+Where rows refer to each other, they have to agree. A master lists its ports, whatever
+is in the memory. Rows of a running kernel are made one after the other: there, peers
+point to each other, and a device above lists those that say they are below it.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..core.moving import CHANGING
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, DeviceRef, MapEntry, QueueInFlight, Snapshot
 
-__all__ = ("agreed", "without_traffic_of")
+__all__ = ("agreed", "leads_to", "with_true_masters", "without_traffic_of")
 
 
-def _leads_to(ref: object, device: Device) -> bool:
+def leads_to(ref: object, device: Device) -> bool:
+    """Return whether something refers to a device."""
     return isinstance(ref, DeviceRef) and ref.net_device == device.net_device
 
 
@@ -27,14 +28,14 @@ def _peer(device: Device, rows: Mapping[int, Device]) -> Maybe[object]:
     if not isinstance(peer, DeviceRef):
         return peer
     other = rows.get(peer.net_device)
-    if other is None or not _leads_to(other.peer, device):
+    if other is None or not leads_to(other.peer, device):
         return CHANGING
     return other.ref
 
 
 def _is_below(device: Device, upper: Device) -> bool:
     uppers = device.uppers
-    return isinstance(uppers, tuple) and any(_leads_to(ref, upper) for ref in uppers)
+    return isinstance(uppers, tuple) and any(leads_to(ref, upper) for ref in uppers)
 
 
 def _uppers(device: Device, rows: Mapping[int, Device]) -> dict[str, Any]:
@@ -76,13 +77,33 @@ def agreed(devices: Iterable[Device]) -> list[Device]:
         known = [rows[ref.net_device] for ref in lowers if ref.net_device in rows]
         # First those that it lists, in its order.
         kept = [one for one in known if _is_below(one, device)]
-        kept += [one for one in below.get(at, ()) if one not in kept]
+        listed = {one.net_device for one in kept}
+        kept += [one for one in below.get(at, ()) if one.net_device not in listed]
         refs = tuple(one.ref for one in kept)
         bond = device.bond
         if bond is not None:
             bond = bond._replace(slaves=refs)
         rows[at] = device._replace(lowers=refs, bond=bond)
     return list(rows.values())
+
+
+def with_true_masters(devices: Sequence[Device]) -> list[Device]:
+    """Return rows without the masters that do not list them as ports."""
+    ports = {
+        device.net_device: {port.net_device for port in device.lowers}
+        for device in devices
+        if isinstance(device.lowers, tuple)
+    }
+    told = []
+    for device in devices:
+        master = device.master
+        if isinstance(master, DeviceRef) and device.net_device not in ports.get(
+            master.net_device, (device.net_device,)
+        ):
+            why = f"what is at {master.net_device:#x} does not list it as a port"
+            device = device._replace(master=Unreadable(why))
+        told.append(device)
+    return told
 
 
 def _entry(entry: MapEntry, gone: Collection[int]) -> MapEntry:

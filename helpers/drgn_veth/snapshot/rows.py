@@ -18,10 +18,10 @@ from ..core.errors import attempt
 from ..core.moving import CHANGING
 from ..core.netdev_features import NETIF_F_ALL_TSO
 from ..core.unreadable import Maybe, Unreadable
-from ..model import Device, DeviceRef, Namespace, QueueCount, Queues, Veth, Xdp
+from ..model import Device, Namespace, QueueCount, Queues, Veth, Xdp
 from ..readers.rtnl import rtnl_owner
 from .again import Again, is_same, is_same_device
-from .agree import agreed
+from .agree import agreed, leads_to
 from .alive import Alive
 from .devices import DeviceRecords
 from .discover import Discovery
@@ -65,7 +65,7 @@ def _half_done(device: Device, peer: Optional[Device]) -> dict[str, Any]:
     odd: dict[str, Any] = {}
     if device.kind != "veth" or device.off_list is not None:
         return odd
-    if device.peer is None or (peer is not None and not _leads_to(peer, device)):
+    if device.peer is None or (peer is not None and not leads_to(peer.peer, device)):
         odd["peer"] = CHANGING
     if device.veth is not None and device.veth.stale:
         odd["veth"] = device.veth._replace(stale=CHANGING)
@@ -83,11 +83,6 @@ def _half_done(device: Device, peer: Optional[Device]) -> dict[str, Any]:
     ):
         odd["xdp"] = xdp._replace(driver=CHANGING)
     return odd
-
-
-def _leads_to(one: Device, other: Device) -> bool:
-    peer = one.peer
-    return isinstance(peer, DeviceRef) and peer.net_device == other.net_device
 
 
 class MovingRows:
