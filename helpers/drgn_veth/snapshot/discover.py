@@ -34,7 +34,7 @@ from ..readers.netns import (
 from ..readers.peer import netdev_peer
 from ..readers.unregister import NETREG_REGISTERED
 from ..readers.veth import VethPriv
-from .found import Found, FoundReader, name_of
+from .found import Found, FoundReader, ifindex_of, name_of
 from .going import Going
 from .labels import HOST
 from .layouts import Layouts, NetDevice
@@ -365,15 +365,16 @@ class Discovery:
         # On no list, and not found as a peer: a master, or a peer whose namespace
         # cannot be read.
         raw = self._layouts.net_device.read(address)
-        if isinstance(raw.ifindex, Unreadable):
-            return raw.ifindex
+        ifindex = ifindex_of(raw)
+        if isinstance(ifindex, Unreadable):
+            return ifindex
         net = attempt(dev_net, self._layouts.dev(address))
         inum: Maybe[int] = Unreadable("it has no network namespace")
         if not isinstance(net, Unreadable) and net:
             inum = attempt(net_inum, net)
         name = attempt(name_of, raw.name)
         label = self._label(raw.net)
-        return DeviceRef(inum, raw.ifindex, name, address, "on no list", label)
+        return DeviceRef(inum, ifindex, name, address, "on no list", label)
 
     def references(
         self, walk: Callable[[Object], Iterable[Object]], found: Found

@@ -21,7 +21,7 @@ from ..readers.peer import netdev_peer
 from ..readers.veth import VETH_KIND, VethPriv, veth_peer
 from .layouts import Layouts, NetDevice
 
-__all__ = ("NO_VETH", "Found", "FoundReader", "name_of")
+__all__ = ("NO_VETH", "Found", "FoundReader", "ifindex_of", "name_of")
 
 #: Why other devices have no queues of a veth; never shown.
 NO_VETH = Unreadable("not a veth")
@@ -57,8 +57,8 @@ def name_of(array: bytes) -> Maybe[str]:
     return decode(name)
 
 
-def _ifindex_of(raw: NetDevice) -> Maybe[int]:
-    # dev_index_reserve() gives none but positive ones.
+def ifindex_of(raw: NetDevice) -> Maybe[int]:
+    """Return the index of a device. dev_index_reserve() gives positive ones."""
     ifindex = raw.ifindex
     if isinstance(ifindex, Unreadable) or ifindex > 0:
         return ifindex
@@ -124,7 +124,7 @@ class FoundReader:
         :param off_list: Why it is on no list of its namespace
         """
         name = attempt(name_of, raw.name)
-        ref = DeviceRef(inum, _ifindex_of(raw), name, address, off_list)
+        ref = DeviceRef(inum, ifindex_of(raw), name, address, off_list)
         kind = self._kind(raw, address)
         peer: Maybe[int] = 0
         master: Maybe[int] = 0
