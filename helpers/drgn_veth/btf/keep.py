@@ -63,7 +63,7 @@ def kept(make: Callable[[], T], *parts: Union[bytes, int, str]) -> T:
     """
     Return what is made of some input; what was made of the same before, if it is kept.
 
-    :param make: Makes it. Nobody may change what it returns.
+    :param make: Makes it; the result must not be changed
     :param parts: All that it depends on
     """
     if _store is None:

@@ -22,8 +22,8 @@ T = TypeVar("T")
 #: In place of what was not the same twice.
 CHANGING = Unreadable("changing: it was not the same each time that it was read")
 
-# Walks over one list of a running kernel, at most. One with so many entries is broken
-# for good: nobody waits for ten walks over it.
+# Most walks over one list of a running kernel. A list with more entries than _LONG is
+# damaged, and ten walks over it would take too long.
 _WALKS = 10
 _LONG = 1 << 17
 

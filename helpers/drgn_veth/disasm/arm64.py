@@ -218,7 +218,7 @@ def _sum(start: int, source: int, part: Optional[Held], number: int) -> Optional
 
 
 def _branch(start: int, word: int, known: Registers) -> Instruction:
-    # Branches, exceptions and what the system is told.
+    # Branches, exceptions and system instructions.
     end = start + 4
     if word >> 26 & 31 == 5:  # b, bl
         goal = start + 4 * signed_field(word, 0, 26) & _MASK

@@ -113,7 +113,7 @@ def code_of(prog: Program) -> Code:
     """
     Return the code of a kernel.
 
-    :raises NotImplementedError: if there is no decoder for its architecture
+    :raises NotImplementedError: if its architecture has no decoder
     """
     platform = prog.platform
     decoder = _DECODERS.get(platform.arch) if platform else None
@@ -138,7 +138,7 @@ def code_constants(prog: Program, function: IntegerLike) -> frozenset[int]:
     :return: As unsigned 64-bit numbers
     :raises FaultError: if its code cannot be read
     :raises ValueError: if its code does not end, or is not valid
-    :raises NotImplementedError: if there is no decoder for the architecture
+    :raises NotImplementedError: if the architecture has no decoder
     """
     return frozenset(_reached(prog, function).refers_to)
 

@@ -34,7 +34,7 @@ def veth_poll_members(prog: Program, poll: IntegerLike) -> frozenset[str]:
     :raises LookupError: if the types of the veth module are not loaded
     :raises FaultError: if its code cannot be read
     :raises ValueError: if its code does not end, or is not valid
-    :raises NotImplementedError: if there is no decoder for the architecture
+    :raises NotImplementedError: if the architecture has no decoder
     """
     # Since Linux kernel commit dc82a33297fc ("veth: apply qdisc backpressure on full
     # ptr_ring to reduce TX drops") (in v6.16), veth_xmit() stops a TX queue. The

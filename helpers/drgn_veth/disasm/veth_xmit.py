@@ -27,7 +27,7 @@ def veth_xmit_records_rx_queue(prog: Program, xmit: IntegerLike) -> RecordsRxQue
     :raises LookupError: if the types of the veth module are not loaded
     :raises FaultError: if its code cannot be read
     :raises ValueError: if its code does not end, or is not valid code of veth_xmit()
-    :raises NotImplementedError: if there is no decoder for the architecture
+    :raises NotImplementedError: if the architecture has no decoder
     """
     # Since Linux kernel commit 710ad98c363a ("veth: Do not record rx queue hint in
     # veth_xmit") (in v5.17 and stable kernels), it never does.

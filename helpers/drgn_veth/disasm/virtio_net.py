@@ -25,7 +25,7 @@ def virtio_net_padded_vnet_hdr_size(prog: Program, ndo_bpf: IntegerLike) -> int:
     :raises LookupError: if this kernel does not limit the MTU this way
     :raises FaultError: if the code cannot be read
     :raises ValueError: if the code is not valid
-    :raises NotImplementedError: if there is no decoder for the architecture
+    :raises NotImplementedError: if the architecture has no decoder
     """
     # Nothing but this size is made of the struct, so compilers leave its type out. The
     # number that the MTU is compared with is in the code.

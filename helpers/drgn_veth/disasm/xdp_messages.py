@@ -136,7 +136,7 @@ def messages_in(
     :param messages: Strings, without the NUL at the end
     :raises LookupError: if the kernel has no function of that name
     :raises ValueError: if its code does not end, or is not valid
-    :raises NotImplementedError: if there is no decoder for the architecture
+    :raises NotImplementedError: if the architecture has no decoder
     """
     code_of(prog)  # Or it cannot be decoded, whatever the function.
     starts = _addresses(prog, function)
@@ -160,7 +160,7 @@ def xdp_message_places(
         has inlined, such as ``dev_change_xdp_fd`` since v5.9
     :raises LookupError: if it has none of them
     :raises ValueError: if the code of one does not end, or is not valid
-    :raises NotImplementedError: if there is no decoder for the architecture
+    :raises NotImplementedError: if the architecture has no decoder
     """
     code_of(prog)
     # As a rule these two have all; else they were taken apart, or are not there.
@@ -203,7 +203,7 @@ def driver_messages(
         ``NL_SET_ERR_MSG_MOD`` gives them
     :raises FaultError: if its code cannot be read
     :raises ValueError: if its code does not end, or is not valid
-    :raises NotImplementedError: if there is no decoder for the architecture
+    :raises NotImplementedError: if the architecture has no decoder
     """
     code = code_of(prog)
     start = operator.index(ndo_bpf)
