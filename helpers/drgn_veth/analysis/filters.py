@@ -14,11 +14,12 @@ from typing import Any, NamedTuple, Optional
 
 from ..core.english import count
 from ..core.nearest import MOST, listed, nearest, offer
+from ..core.text import as_in_snapshot
 from ..core.unreadable import Maybe
 from ..model import XDP_MODES, Device, QueueInFlight, Snapshot, XdpProgram
 from .in_flight import queues_of
 from .names import names_of
-from .netns_names import FilterError, as_in_snapshot, is_pattern, netns_words
+from .netns_names import FilterError, is_pattern, netns_words
 
 __all__ = (
     "NoDeviceError",

@@ -14,6 +14,7 @@ import re
 from typing import Callable, Optional
 
 from ..core.nearest import listed, nearest
+from ..core.text import as_in_snapshot
 from ..core.unreadable import Unreadable
 from ..model import Namespace, Snapshot
 from .names import names_of
@@ -21,7 +22,6 @@ from .names import names_of
 __all__ = (
     "FilterError",
     "NetOfPid",
-    "as_in_snapshot",
     "find_all_netns",
     "find_netns",
     "is_pattern",
@@ -44,11 +44,6 @@ _Ids = Mapping[str, str]  # what an identifier is with its runtime, docker:9f86.
 
 class FilterError(ValueError):
     """A filter names something that does not exist, or several things."""
-
-
-def as_in_snapshot(given: str) -> str:
-    """Return an argument with bytes that are not UTF-8 as ``\\\\xNN``."""
-    return given.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def is_pattern(text: str) -> bool:

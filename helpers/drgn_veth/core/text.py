@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Text from kernel memory."""
 
-__all__ = ("decode",)
+import os
+
+__all__ = ("as_in_snapshot", "decode")
 
 
 def decode(text: bytes) -> str:
@@ -10,3 +12,8 @@ def decode(text: bytes) -> str:
     ``\\xNN``. It may still contain control characters: renderers escape them.
     """
     return text.decode("utf-8", "backslashreplace")
+
+
+def as_in_snapshot(given: str) -> str:
+    """Return a path or an argument in the same form."""
+    return decode(os.fsencode(given))

@@ -14,7 +14,7 @@ from typing import Callable, Optional
 from drgn import Program
 
 from ..analysis import filters
-from ..analysis.netns_names import as_in_snapshot
+from ..core.text import as_in_snapshot
 from ..model import Device, Snapshot
 from ..render.style import Style
 from . import opening

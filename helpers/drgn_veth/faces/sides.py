@@ -20,8 +20,8 @@ from typing import Any, BinaryIO, Optional
 
 from ..analysis.compare.document import DocumentError, Report, read_report
 from ..analysis.diagnose import diagnose
-from ..analysis.netns_names import as_in_snapshot
 from ..core.errors import reason
+from ..core.text import as_in_snapshot
 from ..render.compare_table import Source
 from ..render.json import SCHEMA, document
 from . import opening

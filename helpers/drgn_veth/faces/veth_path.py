@@ -15,8 +15,8 @@ from drgn import Program
 from ..analysis import filters
 from ..analysis.filters import Wanted
 from ..analysis.in_flight import queues_of
-from ..analysis.netns_names import as_in_snapshot
 from ..analysis.path import Path, PathError, Topology, trace
+from ..core.text import as_in_snapshot
 from ..model import Device, Snapshot
 from ..render.json import path as as_json
 from ..render.words import netns

@@ -13,9 +13,10 @@ from typing import Optional
 from drgn import Program
 
 from ..analysis import diagnose, filters
-from ..analysis.netns_names import FilterError, as_in_snapshot
+from ..analysis.netns_names import FilterError
 from ..analysis.rules.finding import Finding
 from ..analysis.shown import all_of, few
+from ..core.text import as_in_snapshot
 from ..model import Snapshot
 from ..render import csv, json
 from ..render.style import PLAIN, Style

@@ -12,9 +12,10 @@ import json
 import os
 from typing import Any, BinaryIO
 
+from ..core.text import as_in_snapshot
 from .dumps import Dump
 from .folder import Folder
-from .told import Told, row_of_file, shown_path
+from .told import Told, row_of_file
 from .writing import JSONL, parquet, write_part
 
 __all__ = ("write_file", "write_line", "write_tables")
@@ -37,7 +38,7 @@ def write_tables(folder: Folder, dump: Dump, tables: Mapping[str, Any]) -> None:
 
 def _line_of(dump: Dump, told: Told, report: Any) -> str:
     head = {
-        "source": shown_path(dump.path),
+        "source": as_in_snapshot(dump.path),
         "size": dump.size,
         "mtime": dump.mtime_ns / 1e9,
         **told._asdict(),

@@ -15,11 +15,12 @@ from typing import Any, Optional
 import pyarrow as pa
 
 from ..analysis.rules.finding import ERROR, INFO, WARNING, Finding
+from ..core.text import as_in_snapshot
 from ..model import Snapshot, unreadable_in
 from ..render.plain import plain
 from .dumps import Dump
 from .schemas import TABLES, TIME
-from .told import Told, row_of_file, shown_path
+from .told import Told, row_of_file
 
 __all__ = ("fit", "tables_of")
 
@@ -118,7 +119,7 @@ def tables_of(
     target = plain(snapshot.target)
     cpus = snapshot.cpus
     source = {
-        "source": shown_path(dump.path),
+        "source": as_in_snapshot(dump.path),
         "release": target["release"],
         "crash_time": target["time"],
     }

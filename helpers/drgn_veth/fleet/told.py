@@ -10,6 +10,7 @@ that nobody can read.
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional
 
+from ..core.text import as_in_snapshot
 from ..core.version import VERSION
 from .dumps import Dump
 
@@ -24,7 +25,6 @@ __all__ = (
     "UNREADABLE",
     "Told",
     "row_of_file",
-    "shown_path",
 )
 
 #: What a row in dumps says of its file.
@@ -52,15 +52,10 @@ class Told(NamedTuple):
 def row_of_file(dump: Dump, told: Told) -> dict[str, Any]:
     """Return the row in dumps of a file of which nothing is known."""
     return {
-        "source": shown_path(dump.path),
+        "source": as_in_snapshot(dump.path),
         "size": dump.size,
         "mtime": dump.mtime_ns // 1000,
         "drgn_veth": VERSION,
         **told._asdict(),
         "notes": list(told.notes),
     }
-
-
-def shown_path(path: str) -> str:
-    """Return a path as a column takes it: bytes that are not UTF-8 are ``\\\\xNN``."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -8,7 +8,7 @@ from drgn import Program, ProgramFlags
 from drgn.helpers.common.prog import takes_program_or_default
 
 from ..core.errors import attempt
-from ..core.text import decode
+from ..core.text import as_in_snapshot, decode
 from ..dump.elfcore import still_open
 from ..dump.partial import core_of
 from ..model import Target
@@ -58,8 +58,7 @@ def _file_name(prog: Program) -> Optional[str]:
     path = None if prog.flags & ProgramFlags.IS_LIVE else core_of(prog)
     if path is None:
         return None
-    name = os.path.basename(path)
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    return as_in_snapshot(os.path.basename(path))
 
 
 def _release(prog: Program) -> str:

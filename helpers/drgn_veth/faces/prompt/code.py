@@ -14,7 +14,7 @@ from drgn import Program
 from drgn.commands import DrgnCodeBuilder
 
 from ...analysis.attach.predictor import MODES
-from ...analysis.netns_names import as_in_snapshot
+from ...core.text import as_in_snapshot
 from .. import opening
 from ..filtering import wanted
 
