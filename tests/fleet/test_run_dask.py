@@ -146,6 +146,10 @@ def ask(tmp_path: Path) -> Iterator[Callable[..., tuple[Told, Reader]]]:
             reader._started()
             pid = fleet.readers(os.getpid())[-1]
             os.kill(pid, signal.SIGSTOP)
+            # Of two signals, it would take the other first.
+            fleet.until(
+                lambda: "T (stopped)" in Path(f"/proc/{pid}/status").read_text()
+            )
             if while_it_runs != signal.SIGSTOP:
                 os.kill(pid, while_it_runs)
                 threading.Timer(1, os.kill, (pid, signal.SIGCONT)).start()
