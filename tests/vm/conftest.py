@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A booted kernel, with types from debug symbols and from BTF."""
 
-from drgn import (
-    Program,
-)
+from drgn import Program
+import lab
 import pytest
 
 from tests.support.booted import Dump
 from tests.support.kernel import TYPES, program_of
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _programs() -> None:
+    # The first test may start QEMU itself.
+    lab.need_programs()
 
 
 @pytest.fixture(scope="module", params=TYPES)
