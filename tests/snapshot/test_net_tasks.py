@@ -181,14 +181,20 @@ def test_threads_of_another_process(toy: Toy) -> None:
     assert {net: t.task_count for net, t in found.of.items()} == {0x1000: 1, 0x3000: 1}
 
 
-def test_too_many_tasks(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("threads, most", [(3, 6), (0, 8), (-5, 8)])
+def test_too_many_tasks(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch, threads: int, most: int
+) -> None:
+    """More than the kernel counts, or more than fit into memory."""
     tasks = Tasks(toy)
-    for pid in range(1, 9):
+    for pid in range(1, 11):
         tasks.add(pid, NET)
-    monkeypatch.setattr(task_reader, "MAX_LIST_ENTRIES", 5)
+    toy.put(toy.variable("nr_threads", "int"), "i", threads)
+    monkeypatch.setattr(task_reader, "_MORE", 0)
+    monkeypatch.setattr(task_reader, "most_that_fit", lambda prog, size: 8)
     found = net_tasks(toy.prog)
-    assert found.of[NET].task_count == 5
-    assert found.lost == "more than 5 tasks: gave up"
+    assert found.of[NET].task_count == most
+    assert found.lost == f"more than {most} tasks: gave up"
 
 
 def test_many_reasons_are_few_lines(toy: Toy) -> None:

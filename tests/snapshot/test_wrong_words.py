@@ -16,6 +16,7 @@ pytestmark = pytest.mark.slow
 #: Another one finds other things: DRGN_VETH_SEED=2 make test-slow.
 SEED = int(os.environ.get("DRGN_VETH_SEED", "1"))
 CASES = 12_000
+ENDLESS = 1_200
 AT_A_TIME = 40
 
 
@@ -34,6 +35,15 @@ def test_each_is_wrong_in_turn(
         if cases >= len(wrong_words.words) + CASES:
             break
     record_property(name, f"{wrong_words}; {cases:,} were wrong or missing")
+
+
+@pytest.mark.parametrize("name", ["5.10-zoo", "6.1-whose", "7.3-zoo"])
+def test_where_nothing_ends(name: str) -> None:
+    """Lists of which each is sound, and has no end."""
+    wrong_words = WrongWords(recorded_core(name).prog, SEED)
+    for wrong in itertools.islice(wrong_words.endless(AT_A_TIME), ENDLESS // AT_A_TIME):
+        found = wrong_words.problem(wrong)
+        assert found is None, f"seed {SEED}: {wrong_words.least(found)}"
 
 
 def test_it_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ VARIABLES: Mapping[str, str] = {
     "__num_online_cpus": "atomic_t",
     "__per_cpu_offset": "unsigned long []",
     "_totalram_pages": "atomic_long_t",
+    "nr_threads": "int",
     "bpf_fs_type": "struct file_system_type",
     "bpf_link_fops": "const struct file_operations",
     "bpf_link_fops_poll": "const struct file_operations",

@@ -3,6 +3,7 @@
 
 __all__ = (
     "arguments",
+    "budget",
     "byte_order",
     "c_string",
     "containers",

@@ -14,6 +14,7 @@ import struct
 
 from drgn import Object, Program, TypeKind, sizeof
 
+from ..core.budget import budget_of
 from ..core.byte_order import byteorder, struct_order
 from ..core.salvage import Salvage
 from .bounded import MAX_LIST_ENTRIES
@@ -80,12 +81,15 @@ def for_each_pointer(
     if count > MAX_LIST_ENTRIES:
         salvage.lose(f"an array of {count} pointers: gave up")
         count = MAX_LIST_ENTRIES
+    budget = budget_of(prog)
     for start in range(0, count, _CHUNK):
+        budget.step()
         size = min(_CHUNK, count - start) * word
         data = salvage.read(prog.read, address + start * word, size)
         if data is None or not any(data):
             continue
         for i, (pointer,) in enumerate(unpack(data), start):
             if pointer:
+                budget.step()
                 yield i, pointer
     salvage.finish()

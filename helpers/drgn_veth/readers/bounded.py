@@ -16,6 +16,7 @@ from typing import Callable, Optional, TypeVar, Union
 
 from drgn import Object, Program, Type, offsetof, sizeof
 
+from ..core.budget import paid
 from ..core.errors import WalkError, attempt
 from ..core.moving import moves, walked_again
 from ..core.unreadable import Maybe, Unreadable
@@ -127,7 +128,11 @@ def bounded_hlist(
     if pprev_at is None:
         pprev_at = next_at + sizeof(prog.type("void *"))
     links = next_at, pprev_at, tags
-    return walked_again(prog, lambda: _hlist(prog, head, *links, limit), int)
+
+    def walk() -> Iterator[int]:
+        return paid(prog, _hlist(prog, head, *links, limit))
+
+    return walked_again(prog, walk, int)
 
 
 def _hlist(
@@ -176,7 +181,8 @@ def bounded_nodes(prog: Program, head: int, entry: Callable[[int], T]) -> Iterat
         return (*node(at), (at, entry(at)))
 
     def walk() -> Iterator[tuple[int, T]]:
-        return bounded_list(head, *node(head), read, moving=moves(prog))
+        found = bounded_list(head, *node(head), read, moving=moves(prog))
+        return paid(prog, found)
 
     return (one for _, one in walked_again(prog, walk, operator.itemgetter(0)))
 
@@ -212,6 +218,7 @@ def for_each_entry_bounded(
     def walk() -> Iterator[Object]:
         first = attempt(lambda: head.next.value_())
         last = attempt(lambda: head.prev.value_())
-        return bounded_list(head.value_(), first, last, read, limit, moves(prog))
+        entries = bounded_list(head.value_(), first, last, read, limit, moves(prog))
+        return paid(prog, entries)
 
     return walked_again(prog, walk, lambda entry: entry.value_())

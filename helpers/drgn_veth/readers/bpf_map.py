@@ -12,10 +12,13 @@ Upstream: all but the bounds.
 from collections.abc import Iterator
 from typing import Optional
 
-from drgn import Object, container_of, offsetof, sizeof
+from drgn import Object, container_of, offsetof
 
+from ..core.budget import budget_of
 from ..core.errors import WalkError
 from ..core.salvage import Salvage
+from ..core.struct_layout import Layout, Members, pointer
+from ..core.unreadable import Maybe, Unreadable
 from .array import for_each_pointer
 from .bounded import MAX_LIST_ENTRIES
 
@@ -30,6 +33,13 @@ __all__ = (
 # Far above MAX_USED_MAPS of the verifier, which is 64.
 _MAX_USED_MAPS = 1 << 12
 _PREFIX = "BPF_MAP_TYPE_"
+_CHUNK = 1 << 12  # buckets that are read at once
+_IN_A_STEP = 1 << 8
+
+
+class _Bucket(Members):
+    # struct bucket
+    first = pointer("head.first")
 
 
 def bpf_map_id(map: Object) -> int:
@@ -86,32 +96,43 @@ def for_each_used_map(prog: Object) -> Iterator[Object]:
         yield Object(kernel, pointer, at)
 
 
+def _heads(table: Object) -> Iterator[tuple[int, Maybe[int]]]:
+    # Where the lists of a hash table begin, and with what.
+    prog = table.prog_
+    count = table.n_buckets.value_()
+    if count > MAX_LIST_ENTRIES:
+        raise WalkError(f"a hash table of {count} buckets")
+    layout = Layout(prog, prog.type("struct bucket"), _Bucket)
+    first = layout.offset["first"]
+    budget = budget_of(prog)
+    buckets = table.buckets.value_()
+    for start in range(0, count, _CHUNK):
+        some = min(_CHUNK, count - start)
+        budget.step(some // _IN_A_STEP)
+        at = buckets + start * layout.size
+        for i, bucket in enumerate(layout.read_array(at, some)):
+            yield at + i * layout.size + first, bucket.first
+
+
 def _in_hash(map: Object) -> Iterator[int]:
     # Where the values of a hash table are.
     prog = map.prog_
     read = prog.read_word
-    table = container_of(map, "struct bpf_htab", "map")
-    count = table.n_buckets.value_()
-    if count > MAX_LIST_ENTRIES:
-        raise WalkError(f"a hash table of {count} buckets")
-    bucket = prog.type("struct bucket")
     element = prog.type("struct htab_elem")
-    head = offsetof(bucket, "head.first")
     node = offsetof(element, "hash_node")
     behind = offsetof(element, "hash_node.pprev") - node
     key_size = map.key_size.value_()
     value = offsetof(element, "key") + (key_size + 7) // 8 * 8
-    buckets = table.buckets.value_()
     salvage = Salvage("a hash table: ")
-    seen = 0
-    for i in range(count):
-        before = buckets + i * sizeof(bucket) + head
-        at: Optional[int] = salvage.read(read, before)
+    budget = budget_of(prog)
+    for before, first in _heads(container_of(map, "struct bpf_htab", "map")):
+        if isinstance(first, Unreadable):
+            salvage.lose(first.reason)
+            continue
+        at: Optional[int] = first
         # The end of such a list is an odd number.
         while at and not at & 1:
-            seen += 1
-            if seen > MAX_LIST_ENTRIES:
-                raise WalkError(f"more than {MAX_LIST_ENTRIES} entries: gave up")
+            budget.step()
             if salvage.read(read, at + behind) != before:
                 salvage.lose(f"{at:#x} does not point back to {before:#x}")
                 break

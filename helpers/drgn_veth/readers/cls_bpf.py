@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from drgn import Object, Program, cast, offsetof
 from drgn.helpers.common.prog import takes_program_or_default
 
-from ..core.errors import WalkError
+from ..core.budget import budget_of
 from ..core.salvage import Salvage
-from .bounded import MAX_LIST_ENTRIES, bounded_nodes, for_each_entry_bounded
+from .bounded import bounded_nodes, for_each_entry_bounded
 from .tcx import netdev_miniq
 
 __all__ = ("for_each_cls_bpf_prog", "for_each_miniq_filter")
@@ -63,12 +63,10 @@ def for_each_miniq_filter(miniq: Object) -> Iterator[Object]:
     :return: Iterator of ``struct tcf_proto *`` objects
     :raises WalkError: if a list is too long
     """
-    seen = 0
+    budget = budget_of(miniq.prog_)
     for filter in _chains(miniq.filter_list.read_()):
         while filter:
-            seen += 1
-            if seen > MAX_LIST_ENTRIES:
-                raise WalkError(f"more than {MAX_LIST_ENTRIES} filters: gave up")
+            budget.step()
             yield filter
             filter = filter.next.read_()
 

@@ -12,10 +12,9 @@ from collections.abc import Iterator
 
 from drgn import NULL, Object, container_of, offsetof, sizeof
 
-from ..core.errors import WalkError
 from ..core.salvage import Salvage
 from .array import for_each_pointer
-from .bounded import MAX_LIST_ENTRIES, bounded_hlist
+from .bounded import bounded_hlist
 from .bpf_map import bpf_map_type
 
 __all__ = ("devmap_entry_dev", "devmap_entry_prog", "for_each_devmap_entry")
@@ -28,13 +27,9 @@ def _in_buckets(table: Object) -> Iterator[int]:
     node_at = offsetof(prog.type("struct bpf_dtab_netdev"), "index_hlist")
     word = sizeof(prog.type("void *"))
     salvage = Salvage()
-    seen = 0
     heads = for_each_pointer(prog, first, table.n_buckets.value_())
     for i, _ in salvage.walk(heads):
         for node in salvage.walk(bounded_hlist(prog, first + i * word)):
-            seen += 1
-            if seen > MAX_LIST_ENTRIES:
-                raise WalkError(f"more than {MAX_LIST_ENTRIES} entries: gave up")
             yield node - node_at
     salvage.finish()
 

@@ -14,14 +14,13 @@ import struct
 
 from drgn import Object, offsetof, sizeof
 
+from ..core.budget import budget_of
 from ..core.byte_order import byteorder, struct_order
 from ..core.errors import WalkError
 from ..core.salvage import Salvage
-from .bounded import MAX_LIST_ENTRIES
 
 __all__ = ("for_each_idr_entry", "for_each_idr_pointer")
 
-_MAX_NODES = 1 << 16
 _WIDEST = 1 << 20  # slots of a node; the kernel has 16 or 64
 _INTERNAL = 2
 _KIND = 3  # the lowest bits: 0 a pointer, 2 a node or a mark, else a number
@@ -84,7 +83,7 @@ def for_each_idr_entry(idr: Object) -> Iterator[tuple[int, Object]]:
     pointer = prog.type("void *")
     node = _Node(idr)
     salvage = Salvage()
-    nodes = entries = 0
+    budget = budget_of(prog)
     # Each node covers less than the one above it: a loop ends.
     head = idr.idr_rt.xa_head.value_()
     stack: list[tuple[int, int, int, int]] = [(head, node.top_shift, 0, 0)]
@@ -92,14 +91,10 @@ def for_each_idr_entry(idr: Object) -> Iterator[tuple[int, Object]]:
         entry, above, owner, first = stack.pop()
         if entry & _KIND == 0:
             if entry:
-                entries += 1
-                if entries > MAX_LIST_ENTRIES:
-                    raise WalkError(f"more than {MAX_LIST_ENTRIES} entries: gave up")
+                budget.step()
                 yield first, Object(prog, pointer, entry)
         elif entry & _KIND == _INTERNAL and entry > _MAX_MARK:
-            nodes += 1
-            if nodes > _MAX_NODES:
-                raise WalkError(f"more than {_MAX_NODES} nodes: gave up")
+            budget.step()
             at = entry - _INTERNAL
             shift, slots = node.read(at, above, owner, salvage)
             stack.extend(

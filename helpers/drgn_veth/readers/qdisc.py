@@ -10,8 +10,9 @@ Upstream: all but the members.
 
 from collections.abc import Iterator
 
-from drgn import Object, Program, cast, offsetof, sizeof
+from drgn import Object, Program, offsetof, sizeof
 
+from ..core.errors import WalkError
 from ..core.struct_layout import Members, number, optional_pointer, pointer
 from .bounded import bounded_hlist
 from .queues import netdev_num_tx_queues
@@ -132,13 +133,19 @@ def for_each_netdev_qdisc(dev: Object) -> Iterator[Object]:
         heads = dev.qdisc_hash
     except AttributeError:  # CONFIG_NET_SCHED=n
         return
-    node = offsetof(root.type_.type, "hash")
+    type = root.type_.type
+    node, dev_queue = offsetof(type, "hash"), offsetof(type, "dev_queue")
+    first = dev._tx.value_()
+    step = sizeof(prog.type("struct netdev_queue"))
+    queues = range(first, first + step * dev.num_tx_queues.value_(), step)
     size = sizeof(heads.type_.type)
     for i in range(heads.type_.length):
         for at in bounded_hlist(prog, heads.address_ + i * size):
             if at - node not in seen:
                 seen.add(at - node)
-                yield cast(root.type_, Object(prog, "unsigned long", at - node))
+                if prog.read_word(at - node + dev_queue) not in queues:
+                    raise WalkError(f"{at - node:#x} is not a qdisc of this device")
+                yield Object(prog, root.type_, at - node)
 
 
 def qdisc_ops_id(prog: Program, ops: int) -> bytes:

@@ -15,11 +15,11 @@ import math
 from drgn import Architecture, Object, Program, offsetof, sizeof
 from drgn.helpers.common.prog import takes_program_or_default
 
+from ..core.budget import budget_of
 from ..core.byte_order import byteorder
 from ..core.errors import WalkError
 from ..core.struct_layout import Layout, Members, number, pointer
 from ..core.unreadable import Maybe, Unreadable
-from .bounded import MAX_LIST_ENTRIES
 
 __all__ = (
     "SkBuff",
@@ -184,7 +184,6 @@ def walk_skb_queue(
     head: int,
     first: Maybe[int],
     back: bool = False,
-    limit: int = MAX_LIST_ENTRIES,
 ) -> Iterator[tuple[int, SkBuff]]:
     """
     Iterate over a list that leads from a head back to it, such as a ``struct
@@ -195,26 +194,24 @@ def walk_skb_queue(
     :param head: Address of the head
     :param first: Where its ``next`` points; its ``prev`` if *back*
     :param back: From the last to the first
-    :param limit: Most buffers to visit
     :raises WalkError: where the list is broken
     """
-    before, at, seen = head, _known(first), 0
+    before, at = head, _known(first)
+    budget = budget_of(layout.prog)
     while at != head:
         if not at:
             raise WalkError("a NULL pointer in the list")
-        if seen >= limit:
-            raise WalkError(f"more than {limit} entries: gave up")
+        budget.step()
         skb = layout.read(at)
         following, previous = (skb.prev, skb.next) if back else (skb.next, skb.prev)
         if _known(previous) != before:
             raise WalkError(f"{at:#x} does not point back to {before:#x}")
         yield at, skb
-        seen += 1
         before, at = at, _known(following)
 
 
 def walk_skb_chain(
-    layout: Layout[SkBuff], first: Maybe[int], limit: int = MAX_LIST_ENTRIES
+    layout: Layout[SkBuff], first: Maybe[int]
 ) -> Iterator[tuple[int, SkBuff]]:
     """
     Iterate over buffers that are linked by ``next`` alone, up to NULL, as in a ``struct
@@ -222,16 +219,15 @@ def walk_skb_chain(
 
     :param layout: Layout of ``struct sk_buff``
     :param first: Address of the first buffer, 0 if there is none
-    :param limit: Most buffers to visit
     :raises WalkError: where the chain is broken, or loops
     """
     at = _known(first)
     seen: set[int] = set()
+    budget = budget_of(layout.prog)
     while at:
         if at in seen:
             raise WalkError(f"the list loops at {at:#x}")
-        if len(seen) >= limit:
-            raise WalkError(f"more than {limit} entries: gave up")
+        budget.step()
         seen.add(at)
         skb = layout.read(at)
         yield at, skb

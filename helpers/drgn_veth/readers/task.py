@@ -33,7 +33,8 @@ from ..core.struct_layout import (
     with_values,
 )
 from ..core.unreadable import Maybe, Unreadable
-from .bounded import MAX_LIST_ENTRIES, bounded_list
+from .bounded import bounded_list
+from .memory_size import most_that_fit
 from .nsproxy import Nsproxies, task_net
 
 __all__ = (
@@ -51,6 +52,10 @@ _PF_EXITING = 0x00000004
 _PF_KTHREAD = 0x00200000
 
 _PID_MAX_LIMIT = 4 << 20  # include/linux/threads.h
+
+# The least that a task takes: its struct task_struct and its stack.
+_SIZE = 12 << 10
+_MORE = 1 << 10
 
 # Reasons that are kept.
 _MAX_REASONS = 10
@@ -130,6 +135,16 @@ def task_comm(task: Object) -> bytes:
     return _read_comm(task.prog_, comm.address_, sizeof(comm))
 
 
+def _most_tasks(prog: Program) -> int:
+    # The kernel counts them (kernel/fork.c), and each takes memory.
+    most = most_that_fit(prog, _SIZE)
+    count = attempt(lambda: prog["nr_threads"].value_())
+    # Some are in the lists for a moment longer, or not there yet.
+    if isinstance(count, Unreadable) or count <= 0:
+        return most
+    return min(most, 2 * count + _MORE)
+
+
 class Tasks:
     """
     All tasks of a kernel, in lists that may be broken.
@@ -159,7 +174,7 @@ class Tasks:
         self._thread_head = offsetof(prog.type("struct signal_struct"), "thread_head")
         self._init_tasks = prog["init_task"].tasks.address_of_().value_()
         self._word = sizeof(self._pointer)
-        self._left = MAX_LIST_ENTRIES
+        self._most = self._left = _most_tasks(prog)
         self._moves = moves(prog)
         #: Why tasks are missing: the first reasons, and how many there are.
         self.reasons: list[str] = []
@@ -224,7 +239,7 @@ class Tasks:
         again = walked_again(self._prog, walk, lambda thread: thread.address)
         for thread in salvage.walk(again):
             if self._left <= 0:
-                salvage.lose(f"more than {MAX_LIST_ENTRIES} tasks: gave up")
+                salvage.lose(f"more than {self._most} tasks: gave up")
                 break
             self._left -= 1
             yield thread

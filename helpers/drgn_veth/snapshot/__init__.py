@@ -23,6 +23,7 @@ import gc
 from drgn import Program
 from drgn.helpers.common.prog import takes_program_or_default
 
+from ..core.budget import shared_budget
 from ..core.errors import attempt
 from ..core.moving import moves
 from ..core.unreadable import Unreadable
@@ -135,7 +136,7 @@ def take_snapshot(prog: Program, traffic: bool = True) -> Snapshot:
     prog.type("struct net")
     prog.type("struct net_device")
     hide_user_half(prog)
-    with _without_gc():
+    with _without_gc(), shared_budget(prog):
         return _take(prog, traffic)
 
 

@@ -7,6 +7,7 @@ import operator
 
 from drgn import Program
 
+from ..core.budget import paid
 from ..core.byte_order import byteorder
 from ..core.errors import attempt
 from ..core.names import check_names
@@ -147,7 +148,7 @@ class Addresses:
 
         return _whole(
             attempt(inet_ifa_text, raw.local, raw.address, raw.prefixlen, self._order)
-            for raw in bounded_ifa_list(in_dev, first, read)
+            for raw in paid(self._prog, bounded_ifa_list(in_dev, first, read))
         )
 
     @functools.cached_property
@@ -187,7 +188,8 @@ class Addresses:
             raw = layout.read_span(at - node)
             return raw.next, raw.prev, raw
 
+        addresses = bounded_list(head, first, last, read, MAX_ADDRESSES)
         return _whole(
             attempt(inet6_ifa_text, raw.addr, raw.prefix_len)
-            for raw in bounded_list(head, first, last, read, MAX_ADDRESSES)
+            for raw in paid(self._prog, addresses)
         )

@@ -17,6 +17,7 @@ from typing import (
 
 from drgn import Object
 
+from ..core.budget import budget_of
 from ..core.errors import attempt
 from ..core.moving import moves, walked_again
 from ..core.salvage import Salvage
@@ -53,6 +54,10 @@ _MOST_DENIED = 64
 # damaged must not make us follow chains of them.
 _MAX_OFF_LIST = 1 << 16
 
+# That a device adds to the budget, many more than it needs, and that a namespace takes
+# of it: each has a device.
+_STEPS = 64
+
 _TRIES = 3  # of a running kernel, to find what is torn down
 
 _REG_STATES = {
@@ -72,6 +77,7 @@ class Discovery:
         self._prog = layouts.prog
         self._devices = FoundReader(layouts)
         self._most = most_that_fit(layouts.prog, _SIZE)
+        self._budget = budget_of(layouts.prog)
         # Devices that no index has.
         self._denied: dict[int, None] = {}
         #: What was found, by address.
@@ -163,7 +169,13 @@ class Discovery:
         inum: Maybe[int],
         off_list: Optional[str],
     ) -> None:
+        self._budget.add(_STEPS)
         self.found[address] = self._devices.found(address, raw, priv, inum, off_list)
+
+    def _nets(self) -> Iterator[Object]:
+        for net in for_each_net_bounded(self._prog):
+            self._budget.step(_STEPS)
+            yield net
 
     def namespaces(self) -> list[tuple[int, Namespace]]:
         """
@@ -174,7 +186,7 @@ class Discovery:
         listed = self._inums
         namespaces: list[tuple[int, Namespace]] = []
         salvage = Salvage()
-        for net in salvage.walk(for_each_net_bounded(self._prog)):
+        for net in salvage.walk(self._nets()):
             inum = attempt(net_inum, net)
             listed[net.value_()] = inum
             count = self._devices_of(net, inum, None)

@@ -39,7 +39,6 @@ _SUMS = ("mq", "mqprio")
 _IN_Q = ("pfifo", "bfifo", "pfifo_head_drop", "codel", "gred", "pie", "plug")
 
 _MAJOR = 0xFFFF0000
-_MOST_DEFERRED = 1 << 16
 
 
 def is_holding(qdisc: Maybe[Optional[str]]) -> bool:
@@ -169,7 +168,7 @@ class QdiscPackets:
         # qdisc.defer_list: its length is only known by walking, its newest is first.
         layout = needed(layout_of(self._prog, "struct sk_buff", SkBuff))
         assert first is not None
-        skbs = list(walk_skb_chain(layout, first, _MOST_DEFERRED))
+        skbs = list(walk_skb_chain(layout, first))
         yield from self._packets.listed(
             "qdisc",
             len(skbs),
