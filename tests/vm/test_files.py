@@ -9,6 +9,7 @@ import subprocess
 from typing import Any
 
 from drgn_veth.dump.file_kind import Kind, kind_of
+import lab
 import pytest
 
 from tests.support.booted import Dump
@@ -19,9 +20,8 @@ _VMCOREINFO = 4096 + 32  # in the sub-header: offset and size, then those of the
 
 
 def makedumpfile(*args: object, **kwargs: Any) -> "subprocess.CompletedProcess[bytes]":
-    path = shutil.which("makedumpfile")
-    assert path, "apt-get install makedumpfile"
-    argv = [path, *map(str, args)]
+    lab.need_programs(["makedumpfile"])
+    argv = ["makedumpfile", *map(str, args)]
     return subprocess.run(argv, capture_output=True, timeout=300, **kwargs)
 
 

@@ -45,6 +45,7 @@ PROGRAMS = {
 MORE_PROGRAMS = {
     "chromium": "chromium",
     "dot": "graphviz",
+    "makedumpfile": "makedumpfile",
     "qemu-system-aarch64": "qemu-system-arm",
 }
 PACKAGES_WITHOUT_PROGRAM = {
