@@ -9,7 +9,7 @@ SET ?=
 DEMO ?= vmcores/6.12-zoo.core.xz
 FLAGS ?=
 
-.PHONY: help demo test test-slow test-vm test-vm-all vmcore vmcores golden fuzz bench bench-live bench-fleet lint types docs man picture screens release clean
+.PHONY: help demo test test-slow test-vm test-vm-all vmcore vmcores golden fuzz mutants bench bench-live bench-fleet lint types docs man picture screens release clean
 
 help:
 	@echo 'make demo      run the report on a recorded core of a real kernel'
@@ -24,6 +24,8 @@ help:
 	@echo 'make golden    update the golden output of the recorded cores'
 	@echo 'make fuzz [SECONDS=60] [SEED=1]'
 	@echo '               reports of recorded cores whose memory is wrong'
+	@echo 'make mutants [COUNT=100] [SEED=1]'
+	@echo '               mistakes made on purpose: do the fast tests notice them?'
 	@echo 'make bench     speed and memory, as ratios'
 	@echo 'make bench-live'
 	@echo '               the same against ip, bpftool, ethtool and /proc in a guest'
@@ -117,6 +119,12 @@ CORES ?= 5.10-zoo 6.1-whose 7.3-zoo
 fuzz: $(VENV)/.test
 	PYTHONPATH=.:helpers:vmcores $(BIN)/python -m tests.support.wrong_words \
 		--seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(CORES)
+
+COUNT ?= 100
+
+mutants: $(VENV)/.test
+	PYTHONPATH=.:helpers:vmcores $(BIN)/python -m tests.support.mutants \
+		--count $(COUNT) $(if $(SEED),--seed $(SEED))
 
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench.report

@@ -81,4 +81,4 @@ def shared_budget(prog: Program) -> Iterator[None]:
     try:
         yield
     finally:
-        del prog.cache[_KEY]
+        prog.cache.pop(_KEY, None)
