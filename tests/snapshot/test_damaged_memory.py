@@ -127,6 +127,71 @@ def test_names_that_a_kernel_accepts(name: bytes) -> None:
     assert dev_valid_name(name)
 
 
+# Indexes -----------------------------------------------------------------------------
+
+DENIED = "has it, too"
+
+
+def give_index(altered: Altered, name: str, ifindex: int) -> None:
+    dev = devices_of(altered.original)[name]
+    altered.write(dev.ifindex.address_of_().value_(), ifindex.to_bytes(4, "little"))
+
+
+def add_table(altered: Altered) -> None:
+    # A report asks for it only now. lo is alone in bucket 1.
+    lo = devices_of(altered.original)["lo"]
+    table = lo.index_hlist.pprev.value_() - 8
+    altered.add(lo.nd_net.net.dev_index_head.address_, table.to_bytes(8, "little"))
+
+
+def test_ifindex_of_another_device(altered: Altered, whole: Snapshot) -> None:
+    """The namespace's hash table shows whose it is, whoever comes first in the list."""
+    taken = named(whole, "rpsa")
+    assert isinstance(taken.ifindex, int)
+    for name in ("mqa", "xmixa"):
+        altered.reset()
+        add_table(altered)
+        give_index(altered, name, taken.ifindex)
+        snapshot = take(altered)
+        assert named(snapshot, "rpsa") == taken
+        wrong = at(snapshot, devices_of(altered.original)[name]).ifindex
+        assert wrong == Unreadable(
+            f"invalid ifindex {taken.ifindex}: {taken.net_device:#x} {DENIED}"
+        )
+    peer = named(whole, "xmixb")._replace(peer=named(snapshot, "xmixa").ref)
+    assert named(snapshot, "xmixb") == peer
+
+
+def test_ifindex_of_several_devices(altered: Altered, whole: Snapshot) -> None:
+    """Nothing shows whose it is: no device has it. Others keep theirs."""
+    several = ("xmixa", "rpsa", "mqa")
+    for name in several:
+        give_index(altered, name, 3000)
+    for device in take(altered).devices:
+        if device.name in several:
+            assert isinstance(device.ifindex, Unreadable)
+            assert device.ifindex.reason.endswith(DENIED)
+        else:
+            assert isinstance(device.ifindex, int)
+
+
+def test_ifindex_that_all_devices_have(altered: Altered) -> None:
+    """The table is a loop: the search ends."""
+    add_table(altered)
+    devices = list(devices_of(altered.original).values())
+    for dev in devices:
+        altered.write(dev.ifindex.address_of_().value_(), b"\7\0\0\0")
+    nodes = [dev.index_hlist.address_of_().value_() for dev in devices]
+    for dev, before in zip(devices, nodes[-1:] + nodes):
+        altered.write_pointer(dev.index_hlist.pprev, before)
+    for dev, after in zip(devices, nodes[1:] + nodes):
+        altered.write_pointer(dev.index_hlist.next, after)
+    snapshot = take(altered)
+    assert sum(isinstance(d.ifindex, Unreadable) for d in snapshot.devices) == len(
+        devices
+    )
+
+
 # Masks and ports ---------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 """A program that sees the memory of a dump, with changes."""
 
 from collections.abc import Iterator
+import contextlib
 from typing import Optional
 
 import drgn
@@ -45,6 +46,7 @@ class Altered:
         self.given: Carried = carried_by(self.original)
         self._changes: dict[int, dict[int, int]] = {}  # page, address: byte
         self._missing: dict[int, list[tuple[int, int]]] = {}  # page: first, end
+        self._added: dict[int, int] = {}  # address: byte
         self._known: dict[tuple[int, int], bytes] = {}
         self.reads = 0
         self._last_read = 0
@@ -99,7 +101,13 @@ class Altered:
         # Most reads are of page tables, again and again.
         known = self._known.get((address, count))
         if known is None:
-            known = self.original.read(address, count, True)
+            try:
+                known = self.original.read(address, count, True)
+            except FaultError:
+                added = [self._added.get(at) for at in range(address, address + count)]
+                if None in added:
+                    raise
+                return bytes(byte for byte in added if byte is not None)
             if len(self._known) < _MOST_KNOWN:
                 self._known[address, count] = known
         return known
@@ -108,6 +116,7 @@ class Altered:
         """Show the dump as it is."""
         self._changes.clear()
         self._missing.clear()
+        self._added.clear()
         self.reads = 0
 
     def physical(self, address: int) -> int:
@@ -140,6 +149,12 @@ class Altered:
         address = where.address_
         assert address is not None
         self.write(address, (value & (1 << 64) - 1).to_bytes(8, "little"))
+
+    def add(self, address: int, data: bytes) -> None:
+        """Show bytes that the core, a slice, lacks on a page of which it has some."""
+        with contextlib.suppress(FaultError):
+            self._probe.read(address, 1)
+        self._added.update(enumerate(data, self._last_read))
 
     def lose(self, address: int, size: int) -> None:
         """Show some bytes as left out of the dump."""

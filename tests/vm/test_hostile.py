@@ -298,6 +298,10 @@ def test_same_ifindex_and_name(altered: Altered) -> None:
     assert "zoo_drop" in row or "driver" in screen
     assert sum(device.name == "xmixa" for device in snapshot.devices) == 2
     assert "driver zoo_nat" in screen
+    # The table of the namespace has only one of them in the bucket of that index.
+    indexes = [d.ifindex for d in snapshot.devices if d.name == "xmixa"]
+    assert one.ifindex.value_() in indexes
+    assert sum(isinstance(ifindex, Unreadable) for ifindex in indexes) == 1
 
 
 def test_absurd_counts(altered: Altered) -> None:

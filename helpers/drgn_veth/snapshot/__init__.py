@@ -50,6 +50,7 @@ from .namespaces import name_namespaces
 from .open_files import OpenFiles
 from .ref_tasks import add_ref_tasks
 from .rows import MovingRows
+from .same_index import tell_apart
 from .stopped import add_stopped
 from .target import read_target
 from .traffic import add_traffic
@@ -154,6 +155,8 @@ def _take(prog: Program, traffic: bool) -> Snapshot:
     open_files = OpenFiles(prog)
     nets = discovery.namespaces()
     moving = MovingRows(layouts, discovery, records) if moves(prog) else None
+    if moving is None:
+        tell_apart(prog, layouts.index_hlist, discovery.found)
     sockets = None
     if traffic:
         sockets = XdpSockets(prog, [net for net, _ in nets], open_files)
