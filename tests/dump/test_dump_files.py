@@ -337,6 +337,50 @@ def test_kdump_without_vmcoreinfo(whole: Kdump, tmp_path: Path) -> None:
     assert "--vmcoreinfo FILE" in done.stderr
 
 
+# A guest's kdump file: QEMU's dump-guest-memory -z writes it flattened.
+
+AS_ELF = "dump-guest-memory NEW (without -z, -l or -s)"
+NOTHING = struct.pack("<QQQQ", 0, 0, 0, 0)
+MACHINE = 12 + 4 * 65  # new_utsname.machine
+
+
+@pytest.mark.parametrize(
+    ("at", "new", "text"),
+    [
+        (VMCOREINFO, NOTHING, "qemu_fw_cfg"),
+        (MACHINE, bytes(65), "cannot tell of which machine it is (drgn: "),
+    ],
+    ids=["no VMCOREINFO", "no machine"],
+)
+@pytest.mark.parametrize("flat", slow_but([True], [False, True]))
+def test_kdump_of_a_guest(
+    whole: Kdump, tmp_path: Path, at: int, new: bytes, text: str, flat: bool
+) -> None:
+    data = bytearray(whole.path.read_bytes())
+    data[at : at + len(new)] = new
+    path = tmp_path / "vmcore"
+    path.write_bytes(data)
+    if flat:
+        path.write_bytes(flattened(whole._replace(path=path)))
+    done = run("-c", path)
+    one_line(done, 3, text)
+    assert AS_ELF in done.stderr and "--format=elf" in done.stderr
+    assert "makedumpfile -R" not in done.stderr
+
+
+def test_pages_that_cannot_be_decompressed(whole: Kdump, tmp_path: Path) -> None:
+    """Symbols would not help."""
+    data = bytearray(whole.path.read_bytes())
+    for at in range(whole.descriptors, whole.pages, 24):
+        struct.pack_into("<I", data, at + 12, 4)  # DUMP_DH_COMPRESSED_SNAPPY
+    path = tmp_path / "vmcore"
+    path.write_bytes(data)
+    done = run("-c", path)
+    one_line(done, 3, f"{path}: libkdumpfile cannot decompress its pages (")
+    assert "makedumpfile -c -d 0 OLD NEW" in done.stderr and AS_ELF in done.stderr
+    assert "vmlinux" not in done.stderr
+
+
 def test_unread_is_about_the_file(core: Path, tmp_path: Path) -> None:
     """take() of a file that lost its devices names the file, not the symbols."""
     path = tmp_path / "vmcore"

@@ -17,7 +17,14 @@ from typing import BinaryIO, NamedTuple, Optional
 from .elfcore import read_notes
 from .kdump import how_to_unpack
 
-__all__ = ("FileKind", "Kind", "has_notes_of_a_kernel", "kind_of")
+__all__ = (
+    "DUMP_GUEST",
+    "FileKind",
+    "Kind",
+    "has_notes_of_a_kernel",
+    "is_kdump",
+    "kind_of",
+)
 
 
 class Kind(enum.Enum):
@@ -37,9 +44,10 @@ class FileKind(NamedTuple):
     instead: Optional[str] = None  # what to do, if drgn cannot open it
 
 
-_DUMP_GUEST = (
+#: How to dump a guest in the form that drgn reads best.
+DUMP_GUEST = (
     "dump the guest with virsh dump --memory-only --format=elf GUEST NEW, or with "
-    "dump-guest-memory NEW at QEMU's monitor"
+    "dump-guest-memory NEW (without -z, -l or -s) at QEMU's monitor"
 )
 _KDUMP = "let kdump or makedumpfile write a dump"
 
@@ -50,13 +58,13 @@ _KNOWN: Sequence[tuple[int, bytes, str, str]] = (
         0,
         b"LibvirtQemud",  # LibvirtQemudSave; LibvirtQemudPart while it is written
         "a guest that libvirt has saved (virsh save)",
-        f"run it again with virsh restore, then {_DUMP_GUEST}",
+        f"run it again with virsh restore, then {DUMP_GUEST}",
     ),
     (
         0,
         b"QEVM",
         "a guest that QEMU has saved or migrated",
-        f"run it again with qemu -incoming 'exec:cat FILE', then {_DUMP_GUEST}",
+        f"run it again with qemu -incoming 'exec:cat FILE', then {DUMP_GUEST}",
     ),
     *(
         (
@@ -88,7 +96,7 @@ _KNOWN: Sequence[tuple[int, bytes, str, str]] = (
         "a stand-alone dump of s390",
         "convert it with zgetdump -f elf FILE >NEW",
     ),
-    (0, b"QFI\xfb", "a disk image of QEMU (qcow2)", f"it has no memory: {_DUMP_GUEST}"),
+    (0, b"QFI\xfb", "a disk image of QEMU (qcow2)", f"it has no memory: {DUMP_GUEST}"),
     (
         0x202,
         b"HdrS",
@@ -135,6 +143,17 @@ def has_notes_of_a_kernel(path: str) -> bool:
     return bool(notes) and not any(
         note.name == b"CORE" and note.type in _PROCESS_NOTES for note in notes
     )
+
+
+def is_kdump(path: str) -> bool:
+    """
+    Return whether a file begins as a kdump file, flattened or not.
+
+    :raises OSError: if the file cannot be read
+    """
+    with open(path, "rb") as f:
+        start = f.read(_START)
+    return any(start.startswith(magic) for magic, _ in _DUMPS)
 
 
 def _section_names(f: BinaryIO, start: bytes, order: str) -> set[bytes]:
@@ -203,7 +222,7 @@ def _of_content(path: str, f: BinaryIO) -> FileKind:
         return FileKind(
             Kind.OTHER,
             "a file without a header, such as raw memory",
-            f"drgn needs an ELF or kdump file: {_DUMP_GUEST}",
+            f"drgn needs an ELF or kdump file: {DUMP_GUEST}",
         )
     return FileKind(Kind.OTHER, "a file of an unknown kind")
 

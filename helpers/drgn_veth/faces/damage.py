@@ -15,7 +15,13 @@ from drgn import Program, ProgramFlags
 from ..core.errors import attempt
 from ..core.unreadable import Unreadable
 from ..dump.elfcore import still_open
-from ..dump.file_kind import Kind, has_notes_of_a_kernel, kind_of
+from ..dump.file_kind import (
+    DUMP_GUEST,
+    Kind,
+    has_notes_of_a_kernel,
+    is_kdump,
+    kind_of,
+)
 from ..dump.kdump import how_to_unpack, what_is_wrong
 from ..dump.partial import core_of
 from .status import TargetError, warn
@@ -34,6 +40,13 @@ T = TypeVar("T")
 
 #: Machines of which drgn 0.3 walks page tables.
 _TRANSLATED = ("X86_64", "AARCH64", "ARM", "PPC64", "S390X")
+
+# In what libkdumpfile says, and in what drgn puts before that.
+_COMPRESSED = "ompres"
+_NO_READ = "could not read memory from kdump: "
+# In what drgn says of a file in which libkdumpfile found its way.
+_OPENED = ("vmcoreinfo", "kdump_attr")
+_NO_MACHINE = "KDUMP_ATTR_ARCH_NAME"
 
 _EXPECTED = "a complete kernel crash dump (kdump or ELF)"
 _NO_VMCOREINFO = (
@@ -91,7 +104,21 @@ def unread(prog: Program, why: str) -> TargetError:
 
     :param why: What was missing; an incomplete file takes precedence as the reason
     """
-    return TargetError(what_is_wrong_with(prog) or _untranslated(prog) or why)
+    wrong = what_is_wrong_with(prog) or _untranslated(prog) or _packed_pages(prog, why)
+    return TargetError(wrong or why)
+
+
+def _packed_pages(prog: Program, why: str) -> Optional[str]:
+    # What libkdumpfile says of pages that are damaged, or compressed in a way that it
+    # was built without. Nobody's symbols help.
+    _, _, said = why.partition(_NO_READ)
+    if _COMPRESSED not in said:
+        return None
+    said = said.partition(";")[0]
+    return (
+        f"{core_of(prog)}: libkdumpfile cannot decompress its pages ({said}); copy the "
+        f"whole dump again, or makedumpfile -c -d 0 OLD NEW, or {DUMP_GUEST}"
+    )
 
 
 def _untranslated(prog: Program) -> Optional[str]:
@@ -137,8 +164,12 @@ def why_not_opened(path: str, said: str) -> str:
 
     :param said: What drgn says
     """
+    opened = any(word in said.lower() for word in _OPENED)
+    kdump = False
     try:
-        known = what_is_wrong(path) or how_to_unpack(path)
+        # QEMU writes flattened kdump files: to unflatten one that was opened helps not.
+        known = what_is_wrong(path) or (None if opened else how_to_unpack(path))
+        kdump = is_kdump(path)
     except OSError:
         known = None  # A folder, or the file is gone.
     if known is not None:
@@ -147,8 +178,12 @@ def why_not_opened(path: str, said: str) -> str:
     if known is not None:
         return known
     if "vmcoreinfo" in said.lower():
-        return f"it {_NO_VMCOREINFO}; or give it: --vmcoreinfo FILE"
-    return f"{said}; expected {_EXPECTED}"
+        known = f"it {_NO_VMCOREINFO}; or give it: --vmcoreinfo FILE"
+    elif _NO_MACHINE in said:
+        known = f"libkdumpfile cannot tell of which machine it is (drgn: {said})"
+    else:
+        known = f"{said}; expected {_EXPECTED}"
+    return f"{known}; or {DUMP_GUEST}" if kdump else known
 
 
 def check_kernel(prog: Program) -> None:
