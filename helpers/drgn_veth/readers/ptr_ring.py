@@ -22,6 +22,7 @@ from ..core.struct_layout import Members, number, pointer
 __all__ = (
     "MAX_RING_SIZE",
     "PtrRing",
+    "check_ring_size",
     "for_each_ptr_ring_entry",
     "next_in_ptr_ring",
     "ptr_ring_entries",
@@ -40,6 +41,19 @@ class PtrRing(Members):
     consumer_head = number("consumer_head")
     size = number("size")
     queue = pointer("queue")
+
+
+def check_ring_size(size: int) -> int:
+    """
+    Check the number of entries of a ring.
+
+    :param size: ``ptr_ring.size``
+    :return: *size*
+    :raises ValueError: if no ring has that many entries
+    """
+    if not 0 <= size <= MAX_RING_SIZE:
+        raise ValueError(f"a ring with {size} entries")
+    return size
 
 
 def next_in_ptr_ring(prog: Program, head: int, size: int, queue: int) -> int:
@@ -71,9 +85,7 @@ def ptr_ring_length(
     :return: At most *size*
     :raises ValueError: if these numbers do not fit together
     """
-    if not 0 <= size <= MAX_RING_SIZE:
-        raise ValueError(f"a ring with {size} entries")
-    if not size:  # It cannot hold anything.
+    if not check_ring_size(size):  # It cannot hold anything.
         return 0
     if not 0 <= producer < size:
         raise ValueError(f"producer is {producer}, but the ring has {size} entries")

@@ -38,6 +38,7 @@ from ..model import (
 )
 from .af_xdp import XdpSockets
 from .agree import with_true_masters, without_traffic_of
+from .device_index import tell_apart
 from .devices import DeviceRecords
 from .discover import Discovery
 from .found import Found
@@ -50,7 +51,6 @@ from .namespaces import name_namespaces
 from .open_files import OpenFiles
 from .ref_tasks import add_ref_tasks
 from .rows import MovingRows
-from .same_index import tell_apart
 from .stopped import add_stopped
 from .target import read_target
 from .traffic import add_traffic

@@ -25,7 +25,7 @@ from ..model import (
 )
 from ..readers.dev_stats import LinkCounters
 from ..readers.link_stats import LOOPBACK, Counted
-from ..readers.ptr_ring import ptr_ring_length
+from ..readers.ptr_ring import check_ring_size, ptr_ring_length
 from ..readers.qdisc_stats import QdiscCounters, QdiscCounts
 from ..readers.softnet import for_each_softnet_stat
 from ..readers.veth import VETH_KIND, napi_is_scheduled
@@ -95,7 +95,11 @@ class _Counters:
             self._layouts.prog,
             *(rq.producer, rq.consumer_head, rq.ring_size, rq.ring),
         )
-        return VethRing(rq.ring_size, used)
+        # If that is known, the size is one that a ring can have.
+        size = rq.ring_size
+        if isinstance(used, Unreadable):
+            size = attempt(check_ring_size, size)
+        return VethRing(size, used)
 
     def _queue(self, number: int, rq: VethRqStats) -> VethQueueStats:
         values = [getattr(rq, name) for name in VETH_STATS]

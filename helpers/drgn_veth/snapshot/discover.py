@@ -35,6 +35,7 @@ from ..readers.netns import (
 from ..readers.peer import netdev_peer
 from ..readers.unregister import NETREG_REGISTERED
 from ..readers.veth import VethPriv
+from .device_index import DeviceIndex
 from .found import Found, FoundReader, ifindex_of, name_of
 from .going import Going
 from .labels import HOST
@@ -46,10 +47,6 @@ T = TypeVar("T")
 
 # The least that a device takes: its struct, its queues, and the files that show them.
 _SIZE = 16 << 10
-# Devices on lists that the index of their namespace denies. A page that is damaged has
-# that many; they are shown, and it is said.
-_MOST_DENIED = 64
-
 # Peers that are on no list can lead to more of their kind; a dump that is
 # damaged must not make us follow chains of them.
 _MAX_OFF_LIST = 1 << 16
@@ -78,8 +75,7 @@ class Discovery:
         self._devices = FoundReader(layouts)
         self._most = most_that_fit(layouts.prog, _SIZE)
         self._budget = budget_of(layouts.prog)
-        # Devices that no index has.
-        self._denied: dict[int, None] = {}
+        self._index = DeviceIndex(layouts)
         #: What was found, by address.
         self.found: dict[int, Found] = {}
         # Of namespaces, by the address of the struct net.
@@ -117,18 +113,8 @@ class Discovery:
         # Why a list has to end: nobody has that many devices.
         if len(self.found) >= self._most:
             return Unreadable(f"more than {self._most} devices, which need more memory")
-        # list_netdevice() puts each into the index of its namespace, too. In a running
-        # kernel, the one before it there may have gone meanwhile.
-        offset, pprev = self._layouts.index_hlist, raw.index_pprev
-        if self._moves or pprev is None or isinstance(offset, Unreadable):
-            return None
-        entry = attempt(self._prog.read_word, pprev) if pprev else 0
-        if isinstance(entry, Unreadable) or entry == address + offset:
-            return None
-        self._denied[address] = None
-        if len(self._denied) <= _MOST_DENIED:
-            return None
-        return Unreadable(f"more than {_MOST_DENIED} devices are in no index: gave up")
+        # In a running kernel, the one before it there may have gone meanwhile.
+        return None if self._moves else self._index.too_many_without(address, raw)
 
     def _devices_of(
         self, net: Object, inum: Maybe[int], off_list: Optional[str]
@@ -195,10 +181,8 @@ class Discovery:
             namespaces.append((at, Namespace(inum, init is True, count, net=at)))
         if salvage.lost is not None:
             self.incomplete.append(("namespaces", salvage.lost))
-        if self._denied:
-            at = ", ".join(f"{address:#x}" for address in list(self._denied)[:3])
-            why = f"{len(self._denied)} on lists are in no index, such as {at}"
-            self.incomplete.append(("devices", why))
+        if self._index.lacks is not None:
+            self.incomplete.append(("devices", self._index.lacks))
         for _ in range(_TRIES if self._moves else 1):
             going = Going(self._prog)
             self._add_going_nets(going, listed, namespaces)

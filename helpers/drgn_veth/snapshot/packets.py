@@ -22,8 +22,8 @@ from ..core.unreadable import NOT_IN_SLICE, Maybe, Unreadable
 from ..dump.slice_note import is_slice
 from ..model import DeviceRef, PacketInFlight, QueueInFlight
 from ..readers.ptr_ring import (
-    MAX_RING_SIZE,
     PtrRing,
+    check_ring_size,
     ptr_ring_entries,
     ptr_ring_length,
 )
@@ -209,6 +209,6 @@ class Packets:
                     for entry in entries[:_MOST]
                 ]
             )
-        if not isinstance(size, Unreadable) and 0 <= size <= MAX_RING_SIZE:
-            place["size"] = size
+        size = attempt(check_ring_size, size)
+        place["size"] = None if isinstance(size, Unreadable) else size
         yield QueueInFlight(where, length, skbs, frames, oldest, **place)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-Devices with the same ifindex
------------------------------
+The index of devices
+--------------------
 
-A namespace gives each index to one device. In memory that is damaged two may have it:
-then the hash table of the namespace, which links each device into the bucket of its
-index, shows which of them is wrong.
+list_netdevice() links each device into the list of its namespace, and into a hash table
+of it, by its ifindex, which no other device of the namespace has. In memory that is
+damaged this shows which devices are invented, and whose an ifindex is.
 """
 
 from collections.abc import MutableMapping
@@ -17,12 +17,56 @@ from ..core.errors import attempt
 from ..core.unreadable import Maybe, Unreadable
 from ..readers.unregister import NETREG_REGISTERED
 from .found import Found
+from .layouts import Layouts, NetDevice
 
-__all__ = ("tell_apart",)
+__all__ = ("DeviceIndex", "tell_apart")
+
+# Devices on lists that the index of their namespace denies. A page that is damaged has
+# that many; they are shown, and it is said.
+_MOST_DENIED = 64
 
 _NETDEV_HASHENTRIES = 1 << 8
 # Steps from an entry to the head of its bucket, of all devices together.
 _MOST_STEPS = 1 << 14
+
+
+class DeviceIndex:
+    """Whether devices are in the index of their namespace."""
+
+    def __init__(self, layouts: Layouts) -> None:
+        self._prog = layouts.prog
+        self._offset = layouts.index_hlist
+        # Devices that no index has.
+        self._denied: dict[int, None] = {}
+        # Devices by the place of what would lead to them, if that is not in the dump.
+        self._unconfirmed: dict[int, int] = {}
+
+    def too_many_without(self, address: int, raw: NetDevice) -> Optional[Unreadable]:
+        """Return why a list has to end if too many of its devices are in no index."""
+        pprev = raw.index_pprev
+        if pprev is None or isinstance(pprev, Unreadable):
+            return None
+        if isinstance(self._offset, Unreadable):
+            return None
+        entry = attempt(self._prog.read_word, pprev) if pprev else 0
+        if isinstance(entry, Unreadable):
+            # Still, it leads to one device only.
+            if self._unconfirmed.setdefault(pprev, address) == address:
+                return None
+        elif entry == address + self._offset:
+            return None
+        self._denied[address] = None
+        if len(self._denied) <= _MOST_DENIED:
+            return None
+        return Unreadable(f"more than {_MOST_DENIED} devices are in no index: gave up")
+
+    @property
+    def lacks(self) -> Optional[str]:
+        """Which devices are in no index, None: all are."""
+        if not self._denied:
+            return None
+        at = ", ".join(f"{address:#x}" for address in list(self._denied)[:3])
+        return f"{len(self._denied)} on lists are in no index, such as {at}"
 
 
 class _Buckets:
