@@ -28,6 +28,7 @@ __all__ = (
     "CORES",
     "EVERY_CORE",
     "SLOW_CORES",
+    "VMCORES",
     "Recorded",
     "first_core",
     "recorded_core",

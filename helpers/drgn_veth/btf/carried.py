@@ -3,9 +3,10 @@
 What a slice carries
 --------------------
 
-A dump may lack symbols (before v6.0, VMCOREINFO does not say where kallsyms is) or
-types of modules (before v5.11, they have no BTF). A slice of such a dump carries them
-in its own ELF notes, which drgn and other programs ignore.
+A dump may lack symbols (before v6.0, VMCOREINFO does not say where kallsyms is; without
+CONFIG_KALLSYMS_ALL, that has no variables) or types of modules (before v5.11, they have
+no BTF). A slice of such a dump carries them in its own ELF notes, which drgn and other
+programs ignore.
 """
 
 from collections.abc import Iterator, Mapping

@@ -117,10 +117,9 @@ class Slice:
         write_core(f, self._machine, self._little, self._notes, self.segments)
 
 
-def _second_program(source: Program, recorder: _Recorder) -> tuple[Program, bytes]:
+def _second_program(source: Program, recorder: _Recorder) -> Program:
     platform = source.platform
     assert platform is not None
-    vmcoreinfo = source["VMCOREINFO"].string_()
     prog = Program(platform)
     try:
         become_kernel = prog.set_linux_kernel_custom
@@ -128,12 +127,19 @@ def _second_program(source: Program, recorder: _Recorder) -> tuple[Program, byte
         raise SliceError(
             f"drgn {drgn.__version__} can read slices, but not make them; 0.1 can"
         ) from None
-    become_kernel(vmcoreinfo, False)
+    become_kernel(source["VMCOREINFO"].string_(), False)
     prog.add_memory_segment(0, _PHYSICAL, recorder.read, True)
     # Until use_btf() is told what is given, the plugin has nothing to look for. In a
     # slice of an old kernel it would look for kallsyms in all of its memory.
     prog.cache[BUSY_CACHE] = True
-    return prog, vmcoreinfo
+    return prog
+
+
+def _begin(source: Program, given: Carried) -> tuple[_Recorder, Program, BtfUse]:
+    # use_btf() decides once for a program.
+    recorder = _Recorder(source)
+    prog = _second_program(source, recorder)
+    return recorder, prog, use_btf(prog, given=given)
 
 
 def _without_reasons(value: object) -> object:
@@ -182,19 +188,19 @@ def slice_target(source: Program, names: bool = True) -> Slice:
     platform = source.platform
     if platform is None or platform.arch.name not in EM:
         raise SliceError(f"cannot make slices for {platform}")
-    recorder = _Recorder(source)
-    prog, vmcoreinfo = _second_program(source, recorder)
+    vmcoreinfo = source["VMCOREINFO"].string_()
     given = Carried({}, {})
-    if tables_in_vmcoreinfo(vmcoreinfo_symbols(prog)) is None:
+    if tables_in_vmcoreinfo(vmcoreinfo_symbols(source)) is None:
         given = Carried(symbols_of(source), {})
-    use = use_btf(prog, given=given)
+    recorder, prog, use = _begin(source, given)
+    if not use.types and not given.symbols:
+        # Without CONFIG_KALLSYMS_ALL, the kernel's own symbols have no variables.
+        given = Carried(symbols_of(source), {})
+        recorder, prog, use = _begin(source, given)
     if use.types and use.missing:
-        # Take the types of modules from the debug symbols of the first program. Start
-        # again: use_btf() decides once for a program.
+        # Take the types of modules from the debug symbols of the first program.
         given = Carried(given.symbols, module_types_of(source, prog))
-        recorder = _Recorder(source)
-        prog, _ = _second_program(source, recorder)
-        use = use_btf(prog, given=given)
+        recorder, prog, use = _begin(source, given)
     if not use.types:
         raise UnreadTargetError(f"the slice would have no types: {use.missing}")
     read_exactly(prog)
