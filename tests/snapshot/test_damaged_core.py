@@ -7,8 +7,13 @@ import re
 import subprocess
 import sys
 
+from drgn import Program, SymbolIndex
+from drgn_veth.btf import symbols
+from drgn_veth.btf.kallsyms import tables_in_vmcoreinfo
+from drgn_veth.btf.parse import BtfError
 import pytest
 
+from tests.support.memory import altered_core
 from tests.support.recorded import CORES, recorded_core, smallest_core
 from tests.support.scripts import REPOSITORY, SCRIPT, SLICE_SCRIPT
 from tests.support.slow import slow_but
@@ -83,6 +88,35 @@ def test_kallsyms_is_broken(name: str, tmp_path: Path) -> None:
     at = content.index(b"".join(b"%d\0" % digit for digit in range(10)))
     core.write_bytes(content[: at - 256] + bytes(512) + content[at + 256 :])
     refused(run(SCRIPT, core), "kernel")
+
+
+@pytest.mark.parametrize(
+    ("what", "asked"), [("token_table", False), ("token_index", False), ("names", True)]
+)
+def test_drgn_is_not_asked_to_unpack_what_is_no_name(
+    what: str, asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own reader of kallsyms takes seconds, and 578 MB, for broken tokens."""
+    recorded = recorded_core(NEW[0])
+    known = symbols.vmcoreinfo_symbols(recorded.prog)
+    tables = tables_in_vmcoreinfo(known)
+    assert tables is not None
+    altered = altered_core(recorded)
+    altered.write(getattr(tables, what), b"a" * 500)
+    calls = []
+
+    def load(prog: Program) -> SymbolIndex:
+        calls.append(prog)
+        return SymbolIndex([])
+
+    monkeypatch.setattr(symbols, "load_vmlinux_kallsyms", load)
+    prog = altered.unread()
+    if asked:
+        symbols.kernel_symbols(prog)
+    else:
+        with pytest.raises(BtfError):
+            symbols.kernel_symbols(prog)
+    assert bool(calls) is asked
 
 
 @pytest.mark.slow

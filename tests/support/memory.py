@@ -50,7 +50,7 @@ class Altered:
         self._known: dict[tuple[int, int], bytes] = {}
         self.reads = 0
         self._last_read = 0
-        self._probe = self._second_program()
+        self._probe = self.unread()
         self._prog: Optional[Program] = None
         # Helpers that are given no program take this one.
         if symbols:
@@ -65,12 +65,13 @@ class Altered:
     def prog(self) -> Program:
         """The program that sees the changes."""
         if self._prog is None:
-            self._prog = prog = self._second_program()
+            self._prog = prog = self.unread()
             use = self._load(prog, self.given)
             assert use.types and use.missing is None, use.missing
         return self._prog
 
-    def _second_program(self) -> Program:
+    def unread(self) -> Program:
+        """Return a new program that sees the changes, without types."""
         prog = Program(self.original.platform)
         prog.set_linux_kernel_custom(self.original["VMCOREINFO"].string_(), False)
         prog.add_memory_segment(0, 1 << 40, self._read, True)

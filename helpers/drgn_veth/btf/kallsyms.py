@@ -21,7 +21,13 @@ from ..core.byte_order import byteorder
 from .keep import kept
 from .parse import BtfError
 
-__all__ = ("Kallsyms", "Tables", "scan_for_tables", "tables_in_vmcoreinfo")
+__all__ = (
+    "Kallsyms",
+    "Tables",
+    "has_tokens",
+    "scan_for_tables",
+    "tables_in_vmcoreinfo",
+)
 
 _MAX_SYMBOLS = 1 << 22
 _MAX_NAMES = 1 << 24  # bytes; v7.3 has 3 MB
@@ -256,6 +262,22 @@ def _index_of(table: bytes) -> list[int]:
     for _ in range(_TOKENS - 1):
         starts.append(table.find(b"\0", starts[-1]) + 1)
     return starts
+
+
+def has_tokens(prog: Program, tables: Tables) -> bool:
+    """
+    Return whether the tokens of the tables are one behind the other. If not, to unpack
+    the names takes seconds, and hundreds of megabytes.
+    """
+    memory = _Memory(prog)
+    size = tables.token_index - tables.token_table
+    try:
+        index = memory.read_numbers(tables.token_index, _TOKENS, "H")
+        if not 0 < size <= _MAX_TOKENS:
+            return False
+        return _index_of(prog.read(tables.token_table, size)) == list(index)
+    except FaultError:
+        return False
 
 
 def _scan_for_tokens(memory: _Memory, start: int) -> Iterator[tuple[int, int]]:

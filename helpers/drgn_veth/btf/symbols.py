@@ -34,7 +34,12 @@ from ..core.salvage import Salvage
 from ..core.unreadable import Unreadable
 from ..readers.bounded import for_each_entry_bounded
 from .declarations import FUNCTIONS, VARIABLES
-from .kallsyms import Kallsyms, scan_for_tables, tables_in_vmcoreinfo
+from .kallsyms import (
+    Kallsyms,
+    has_tokens,
+    scan_for_tables,
+    tables_in_vmcoreinfo,
+)
 from .parse import BtfError
 
 __all__ = (
@@ -308,6 +313,8 @@ def kernel_symbols(prog: Program) -> KernelSymbols:
     try:
         return KernelSymbols(Kallsyms(prog, tables, WANTED, known))
     except BtfError:
+        if not has_tokens(prog, tables):
+            raise
         theirs = attempt(_SymbolsOfDrgn, prog)
         if isinstance(theirs, Unreadable):
             raise
