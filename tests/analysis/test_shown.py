@@ -7,6 +7,7 @@ from drgn_veth.analysis.diagnose import diagnose
 from drgn_veth.analysis.netns_names import FilterError
 from drgn_veth.analysis.shown import marks, rules_like, shown
 from drgn_veth.model import AfXdpSocket, RpsQueue, Snapshot, Veth
+from drgn_veth.render.report import report
 import pytest
 
 from tests.support.snapshots import (
@@ -98,6 +99,16 @@ def test_single_devices() -> None:
     assert [row for row in shown(whole, diagnose(whole)).rows if len(row) == 1] == [
         (orphan,)
     ]
+
+
+def test_loopback_with_a_program_is_shown() -> None:
+    """Also among so many pairs that not all are: a program there meets all of lo."""
+    lo = device(HOST, 1, "lo", kind=None, **generic())
+    whole = node(100)
+    whole = whole._replace(devices=(lo, *whole.devices))
+    assert (lo,) in shown(whole, diagnose(whole), 6).rows
+    text = report(whole, whole, diagnose(whole))
+    assert re.search(r"^  \S+ +lo .* generic", text, re.MULTILINE), text
 
 
 def test_rules() -> None:

@@ -25,7 +25,7 @@ def _lower(**changes: Any) -> Device:
 
 
 def test_errors_of_a_slave_of_an_unknown_driver() -> None:
-    """EINVAL is none of bonding's answers: it can only come from mlx5 (CASES C3)."""
+    """EINVAL is none of bonding's answers: it can only come from mlx5."""
     slave = _lower(driver=ALL_OPERATIONS._replace(name="mlx5_core"))
     bond = plain_device(
         3, "bond0", kind="bond", driver=ALL_OPERATIONS._replace(name="bond"),
@@ -45,7 +45,7 @@ def _vlan(lower: Device) -> Device:
 
 
 def test_the_device_below_a_vlan() -> None:
-    """It takes native XDP, and that is said where the VLAN refuses (CASES C4)."""
+    """It takes native XDP, and that is said where the VLAN refuses."""
     lower = _lower(driver=ALL_OPERATIONS._replace(name="tun"))
     vlan = _vlan(lower)
     predictor = Predictor(_whole(lower, vlan))
@@ -62,7 +62,7 @@ def test_the_device_below_a_vlan() -> None:
 
 
 def test_what_the_caller_can_get_wrong() -> None:
-    """Under what is ok, and nowhere else (CASES C5)."""
+    """Under what is ok, and nowhere else."""
     device = _lower(driver=ALL_OPERATIONS._replace(name="tun"))
     predictor = Predictor(_whole(device))
     ok = Attempt(

@@ -159,3 +159,31 @@ def test_mask_that_could_not_be_read_is_not_written_over() -> None:
     )
     assert finding.undecided is None
     assert finding.fix == () and finding.fix_effect is None
+
+
+@pytest.mark.parametrize(
+    ("online", "off"), [((0, 1, 3), "CPU 2 of {} is"), ((0, 1), "CPUs 2-3 of {} are")]
+)
+def test_mask_that_names_an_offline_cpu_among_others(
+    online: tuple[int, ...], off: str
+) -> None:
+    """CPUs that were taken offline after the masks were written."""
+    target = TARGET._replace(online_cpus=online)
+    (finding,) = found("rps-cpu-offline", pair(b=rps((0, 2, 3)), target=target))
+    them = "it" if off.endswith("is") else "them"
+    assert finding.summary == (
+        f"{off.format('its RPS masks')} offline: the flows that the masks give to "
+        f"{them} are not steered"
+    )
+    assert finding.severity == "warning"
+
+
+def test_mask_without_the_isolated_cpus() -> None:
+    """All CPUs were written; the kernel leaves out those of isolcpus."""
+    target = TARGET._replace(isolated_cpus=(3,))
+    (finding,) = found("rps-isolated-cpus", pair(b=rps((0, 1, 2)), target=target))
+    assert finding.summary == (
+        "its RPS goes to all online CPUs but 3, which is isolated: the kernel leaves "
+        "isolated CPUs out of a mask that is written"
+    )
+    assert finding.undo is None and finding.fix == ()

@@ -71,9 +71,10 @@ def _offline(context: Context, end: End) -> Optional[Symptom]:
         return None
     verb = "is" if len(off) == 1 else "are"
     if any(cpu in online for cpu in union(queues)):
+        them = "it" if len(off) == 1 else "them"
         what = (
             f"{cpu_words(off)} of its RPS masks {verb} offline: the flows that the "
-            "masks give to them are not steered"
+            f"masks give to {them} are not steered"
         )
     else:
         what = (
