@@ -3,31 +3,33 @@
 Memory that misled a report once
 --------------------------------
 
-Each case was found by reports of memory that is wrong (tests/support/wrong_words.py),
-and has a name here: what is changed in a recorded core, and what the report has to say
-of it. The report is valid, and takes about as long as one of the core as it is.
+Each case is one that reports of memory that is wrong have met (as those of
+tests/support/wrong_words.py), and has a name here: what is changed in a recorded core,
+and what the report has to say of it. The report is valid, and takes about as long as
+one of the core as it is.
 """
 
 from collections.abc import Mapping
 import json
 import time
-from typing import Any, Callable, NamedTuple
+from typing import Callable, NamedTuple
 
 from drgn import Object, sizeof
 from drgn_veth.analysis.diagnose import diagnose
+from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Snapshot
 from drgn_veth.readers.netns import for_each_netdev_bounded
 from drgn_veth.readers.task import for_each_net_task
 from drgn_veth.readers.veth import veth_rqs
+from drgn_veth.readers.xps import XPS_CPUS, netdev_xps_maps
 from drgn_veth.render import json as render_json
-from drgn_veth.snapshot import take_snapshot
 import pytest
 
-from tests.support.damage import bugs_in, devices_of, take
+from tests.support.damage import devices_of, take
 from tests.support.memory import Altered
 from tests.support.schemas import validate
 
-#: The least that a report may take, in seconds of CPU, whatever the memory.
+#: How much longer than usual a report may take, in seconds of CPU.
 ROOM = 2
 
 INVENTED = 10_000
@@ -56,12 +58,33 @@ def negative_process_id(altered: Altered) -> None:
     _write(altered, task.tgid, -5)
 
 
-def hlist_without_end(altered: Altered) -> None:
-    """Its entry leads to itself, and cannot be read where it would point back."""
+def _loop_at(altered: Altered, head: Object) -> None:
+    """Let a struct hlist_head lead to an entry that leads to itself."""
     nowhere = devices_of(altered.original)["lo"].dev.power.address_of_().value_()
     altered.write(nowhere, nowhere.to_bytes(8, "little"))
     altered.lose(nowhere + 8, 8)
-    altered.write_pointer(altered.original["init_net"].xdp.list.first, nowhere)
+    altered.write_pointer(head.first, nowhere)
+
+
+def sockets_without_end(altered: Altered) -> None:
+    """The entry cannot be read where it would point back."""
+    _loop_at(altered, altered.original["init_net"].xdp.list)
+
+
+def super_blocks_without_end(altered: Altered) -> None:
+    """Where links may be pinned: each leads to all inodes, and these to all mounts."""
+    _loop_at(altered, altered.original["bpf_fs_type"].fs_supers)
+
+
+def neighbours_without_end(altered: Altered) -> None:
+    """The first device above another one is the next one, too."""
+    first = devices_of(altered.original)["lowa"].adj_list.upper.next.read_()
+    altered.write_pointer(first.next, first.value_())
+
+
+def xps_map_of_all_queues(altered: Altered) -> None:
+    maps = netdev_xps_maps(devices_of(altered.original)["xpsa"], XPS_CPUS)
+    _write(altered, maps.attr_map[0].len, 0xFFFFFFFF)
 
 
 def ring_of_negative_size(altered: Altered) -> None:
@@ -113,7 +136,18 @@ CASES: Mapping[str, Case] = {
     "a negative process ID": Case(
         negative_process_id, "].pid", "invalid process ID -5"
     ),
-    "an hlist without an end": Case(hlist_without_end, "AF_XDP sockets", "loops at 0x"),
+    "AF_XDP sockets without an end": Case(
+        sockets_without_end, "AF_XDP sockets", "loops at 0x"
+    ),
+    "super blocks without an end": Case(
+        super_blocks_without_end, "pins", "loops at 0x"
+    ),
+    "neighbours without an end": Case(
+        neighbours_without_end, "].uppers", "loops at 0x"
+    ),
+    "an XPS map of more queues than there are": Case(
+        xps_map_of_all_queues, "].xps", "xps_map.len is 4294967295"
+    ),
     "a ring of a negative size": Case(
         ring_of_negative_size, "in_flight", "a ring with -1 entries"
     ),
@@ -126,21 +160,16 @@ CASES: Mapping[str, Case] = {
 }
 
 
+def _timed(altered: Altered) -> tuple[Snapshot, float]:
+    begin = time.process_time()
+    snapshot = take(altered, "xmixa")
+    return snapshot, time.process_time() - begin
+
+
 @pytest.fixture(scope="module")
 def usual(memory: Altered) -> float:
     """Return how long a report of the core as it is takes."""
-    _report(memory)
-    begin = time.process_time()
-    _report(memory)
-    return time.process_time() - begin
-
-
-def _report(altered: Altered) -> "tuple[Snapshot, dict[str, Any]]":
-    snapshot = take_snapshot(altered.prog)
-    document: dict[str, Any] = json.loads(
-        render_json.render(snapshot, diagnose(snapshot))
-    )
-    return snapshot, document
+    return min(_timed(memory)[1] for _ in range(2))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -149,13 +178,13 @@ def test_said_and_no_more(
 ) -> None:
     case = CASES[name]
     case.change(altered)
-    begin = time.process_time()
-    snapshot, document = _report(altered)
-    took = time.process_time() - begin
+    snapshot, took = _timed(altered)
+    document = json.loads(render_json.render(snapshot, diagnose(snapshot)))
     validate(document)
-    assert not list(bugs_in(snapshot))
     said = [(one["what"], one["why"]) for one in document["unreadable"]]
+    # The JSON does not have links by themselves.
+    pins = [link.pins for link in snapshot.links]
+    said += [("pins", why.reason) for why in pins if isinstance(why, Unreadable)]
     assert any(case.where in what and case.why in why for what, why in said), said
     assert took < 2 * usual + ROOM
-    assert len(document["devices"]) >= len(whole.devices)
-    take(altered, "xmixa")
+    assert len(snapshot.devices) >= len(whole.devices)
