@@ -187,3 +187,15 @@ def test_mask_without_the_isolated_cpus() -> None:
         "isolated CPUs out of a mask that is written"
     )
     assert finding.undo is None and finding.fix == ()
+
+
+def test_global_flow_table_without_one_of_a_queue() -> None:
+    """The other half of RFS: rps_sock_flow_entries is set, rps_flow_cnt nowhere."""
+    target = TARGET._replace(rps_sock_flow_entries=1024)
+    (finding,) = found("rfs-half-set", pair(b=rps((0, 1)), target=target))
+    assert finding.severity == "info"
+    assert finding.summary.startswith(
+        "RFS does nothing: no RX queue of any device has a flow table (rps_flow_cnt)"
+    )
+    assert finding.undo is not None
+    assert finding.undo.commands == ("sysctl -w net.core.rps_sock_flow_entries=0",)
