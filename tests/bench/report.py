@@ -10,18 +10,17 @@ something on any machine:
   crash's ``net`` on the same dump;
 - the same with types from BTF, no debug symbols given, against that with them: time,
   and peak memory of each as a part of crash's;
-- the Snapshot against the floor, a loop that only reads each ``struct net_device``
-  and its private data in whole;
+- the Snapshot against a loop in drgn's own terms that reads the same structs;
 - what tells where packets go, such as counters, against the rest of the Snapshot, which
   the other rows are about;
 - the Snapshot per device at 1,000 pairs against that at 100;
 - with ``--against TREE``, the whole process against that of another checkout.
 
-The goal is meant against the floor in drgn's own terms: ``for_each_netdev()`` and two
-``read_()`` per device, which is what anyone would write who wants to read every device
-with drgn. Two more floors are printed for information, with no goal. The first also
-reads the last queue of each array and each ``struct veth_rq``, as the Snapshot does:
-these lie on three more pages, each of which has to be unpacked. The second is one
+That loop is what anyone would write who wants to read every device with drgn:
+``for_each_netdev()`` and ``read_()`` of the device, its private data, the last queue of
+each array, and each ``struct veth_rq``. Two floors are printed for information, with no
+goal. The first reads device and private data only: one page of the dump where the others
+read four, and a page takes longer to unpack than to decode. The second is one
 ``prog.read()`` of the device and its private data, from one to the ``next`` in the
 bytes that were read. It makes no drgn objects at all, and so is what no program in
 Python with drgn can go below.
@@ -233,6 +232,7 @@ def main() -> int:
             f"no drgn objects {per_device['raw', size]:.1f} us"
         )
     times = crash_seconds / seconds
+    same = per_device["snapshot", large] / per_device["same", large]
     floors = per_device["snapshot", large] / per_device["floor", large]
     of_btf = btf_seconds / seconds
     memories = btf_memory / crash_memory
@@ -240,7 +240,7 @@ def main() -> int:
     traffic = per_device["traffic", large] / per_device["snapshot", large] - 1
     met = [
         _told("crash / report, time", times, "at least 8", times >= 8),
-        _told("Snapshot / floor", floors, "at most 4", floors <= 4),
+        _told("Snapshot / reading the same structs", same, "at most 2.5", same <= 2.5),
         _told("counters / rest of the Snapshot", traffic, "at most 1", traffic <= 1),
         _told("per device, 1000 / 100 pairs", growth, "at most 1.1", growth <= 1.1),
         _told("BTF / DWARF, time", of_btf, "at most 1.0", of_btf <= 1.0),
@@ -252,8 +252,7 @@ def main() -> int:
     print(f"DWARF / crash, memory: {memory / crash_memory:.2f}")
     raw = per_device["snapshot", large] / per_device["raw", large]
     print(f"Snapshot / reading without drgn objects: {raw:.2f} (no goal)")
-    same = per_device["snapshot", large] / per_device["same", large]
-    print(f"Snapshot / reading the same structs: {same:.2f} (no goal)")
+    print(f"Snapshot / floor: {floors:.2f} (no goal)")
     return 0 if all(met) else 1
 
 

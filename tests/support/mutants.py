@@ -118,7 +118,7 @@ def _noticed_by(tree: Path, processes: int) -> Optional[str]:
         return "time"
     if done.returncode == 0:
         return None
-    found = re.search("^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+    found = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
     return found.group(1) if found else f"exit status {done.returncode}"
 
 
