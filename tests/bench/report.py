@@ -19,8 +19,8 @@ something on any machine:
 That loop is what anyone would write who wants to read every device with drgn:
 ``for_each_netdev()`` and ``read_()`` of the device, its private data, the last queue of
 each array, and each ``struct veth_rq``. Two floors are printed for information, with no
-goal. The first reads device and private data only: one page of the dump where the others
-read four, and a page takes longer to unpack than to decode. The second is one
+goal. The first reads device and private data only: one page of the dump where the
+others read four, and a page takes longer to unpack than to decode. The second is one
 ``prog.read()`` of the device and its private data, from one to the ``next`` in the
 bytes that were read. It makes no drgn objects at all, and so is what no program in
 Python with drgn can go below.
