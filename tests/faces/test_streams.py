@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What is printed where, in one line, whatever happens to the streams."""
 
+from collections.abc import Iterator
 import os
 from pathlib import Path
 import resource
@@ -62,6 +63,21 @@ def test_terminal_without_the_letters(monkeypatch: Any, tmp_path: Path) -> None:
         monkeypatch.setattr(sys, "stdout", out)
         output.write_output("v\xe9th\udcff\n", None)
     assert (tmp_path / "out").read_bytes() == b"v\\xe9th\\udcff\n"
+
+
+def test_output_is_written_as_it_is_made(monkeypatch: Any, tmp_path: Path) -> None:
+    """A report of 10,000 pairs is longer than what one wants in memory."""
+    path = tmp_path / "out"
+
+    def parts() -> Iterator[str]:
+        for number in range(10):
+            yield f"{number}" * 100_000
+            assert path.stat().st_size >= number * 100_000
+
+    with open(path, "w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        output.write_output(parts(), None)
+    assert path.stat().st_size == 1_000_000
 
 
 def test_output_of_a_notebook(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,8 +33,17 @@ def queue_sum(device: Device, name: str, whose: str = "") -> int:
 
     :raises CannotTell: if one could not be read
     """
-    queues = need(device.queue_stats, f"{whose}rq[].stats") or ()
-    return sum(need(getattr(q, name), f"{whose}rq[].stats.vs.{name}") for q in queues)
+    queues = device.queue_stats
+    if isinstance(queues, Unreadable):
+        raise CannotTell(f"{whose}rq[].stats", queues)
+    total = 0
+    # Rules ask this of each device: make no text for nothing.
+    for queue in queues or ():
+        number = getattr(queue, name)
+        if isinstance(number, Unreadable):
+            raise CannotTell(f"{whose}rq[].stats.vs.{name}", number)
+        total += number
+    return total
 
 
 def queue_losses(device: Device) -> Mapping[str, int]:

@@ -7,7 +7,8 @@ The network namespaces: who is in them, what keeps them alive.
 """
 
 import argparse
-from typing import Optional
+from collections.abc import Iterable
+from typing import Optional, Union
 
 from drgn import Program
 
@@ -106,10 +107,12 @@ def _listed(kept: Snapshot, whole: Snapshot) -> Snapshot:
     return kept if kept is whole else filters.matched_only(kept)
 
 
-def _render(args: argparse.Namespace, kept: Snapshot, whole: Snapshot) -> str:
+def _render(
+    args: argparse.Namespace, kept: Snapshot, whole: Snapshot
+) -> Union[str, Iterable[str]]:
     if args.format == "json":
         found = diagnose.keep_findings(diagnose.diagnose(whole), kept)
-        return json.render(kept, found)
+        return json.report(kept, found)
     kept = _listed(kept, whole)
     if args.format == "csv":
         return (

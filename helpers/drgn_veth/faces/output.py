@@ -3,7 +3,7 @@
 Where the output goes
 ---------------------
 
-To standard output or to a file: all or nothing, and never over an input.
+To standard output, or to a file: there all or nothing, and never over an input.
 """
 
 from collections.abc import Iterable, Iterator
@@ -205,10 +205,10 @@ def _to_stdout(parts: Iterable[str]) -> None:
             out.write("".join(parts))  # Not a file: a notebook has its own.
             return
         with binary:
-            # The terminal's encoding may lack characters of a device's name. All parts
-            # are made before the first one is written.
+            # The terminal's encoding may lack characters of a device's name. A part is
+            # written before the next one is made: all of them may take much memory.
             binary.writelines(
-                [part.encode(out.encoding, "backslashreplace") for part in parts]
+                part.encode(out.encoding, "backslashreplace") for part in parts
             )
     except BrokenPipeError:
         pass  # The reader has seen enough.
@@ -222,7 +222,7 @@ def write_output(
     text: Union[str, Iterable[str]], path: Optional[str], inputs: Iterable[str] = ()
 ) -> None:
     """
-    Write the output completely or not at all.
+    Write the output; to a file completely or not at all.
 
     :param text: The text, or the parts of a long one
     :param path: File, None for standard output

@@ -69,7 +69,9 @@ def in_a_row_text(
             yield in_a_row(snapshot, device, args.questions, asker)
 
     if args.format == "json":
-        return json.questions(itertools.chain.from_iterable(rows()), blocked_by)
+        # All are asked before the first answer is written.
+        steps = itertools.chain.from_iterable(rows())
+        return "".join(json.questions(steps, blocked_by))
     from ..render import asked, attempts_device
 
     style = style_for(args)

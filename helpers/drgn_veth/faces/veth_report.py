@@ -7,8 +7,8 @@ The report: screens, CSV or JSON, and what is wrong.
 """
 
 import argparse
-from collections.abc import Sequence
-from typing import Optional
+from collections.abc import Iterable, Sequence
+from typing import Optional, Union
 
 from drgn import Program
 
@@ -233,9 +233,9 @@ def _render(
     whole: Snapshot,
     found: Sequence[Finding],
     style: Style,
-) -> str:
+) -> Union[str, Iterable[str]]:
     if args.format == "json":
-        return json.render(kept, found)
+        return json.report(kept, found)
     if args.format == "csv":
         if args.all:
             return csv.devices(_listed(kept), whole.devices)

@@ -14,7 +14,7 @@ from drgn import Program
 
 from ..analysis import diagnose, filters
 from ..analysis.attach import predictor
-from ..analysis.attach.alike import Answered, answers_alike
+from ..analysis.attach.alike import Answered, OwnAnswers, answers_alike
 from ..analysis.attach.below import Below, answers_below
 from ..core.xdp_modes import mode_words
 from ..model import Device, LoadedProgram, Snapshot
@@ -179,21 +179,18 @@ class _Asked(NamedTuple):
     kinds: Sequence[bool]  # whether the program supports fragments
     program: Optional[LoadedProgram]
 
-    def of(
-        self, device: Device, modes: Optional[Sequence[str]] = None
-    ) -> tuple[Answered, ...]:
-        """Return the answers for a device."""
-        return tuple(
-            Answered(*one)
-            for one in self.predictor.answers(
-                device, self.op, modes or self.modes, self.vias, self.kinds,
-                self.program,
-            )
+    def own(self, modes: Optional[Sequence[str]] = None) -> OwnAnswers:
+        """Return what has the answers for each device."""
+        return OwnAnswers(
+            self.predictor, self.op, modes or self.modes, self.vias, self.kinds,
+            self.program,
         )  # fmt: skip
 
-    def attempts(self, device: Device) -> Iterator[Attempt]:
+    def attempts(
+        self, device: Device, answers: Iterable[Answered]
+    ) -> Iterator[Attempt]:
         """Yield the answers for a device, with those of the devices below it."""
-        for one in self.of(device):
+        for one in answers:
             below: tuple[Below, ...] = ()
             if one.op == "attach" and one.answer.errno != 0:
                 below = answers_below(self.predictor, device, one.mode, one.frags)
@@ -203,7 +200,7 @@ class _Asked(NamedTuple):
         """Return the command for generic mode; None if that is refused."""
         if self.op == "detach":
             return None
-        if any(one.answer.errno != 0 for one in self.of(device, ("generic",))):
+        if any(one.answer.errno != 0 for one in self.own(("generic",)).of(device)):
             return None
         return self.predictor.questions.fixes.attach(device.ref, "generic")
 
@@ -256,10 +253,11 @@ def _is_failing(args: argparse.Namespace, answers: Iterable[Answered]) -> bool:
 def _each(
     args: argparse.Namespace, asked: _Asked, devices: Iterable[Device]
 ) -> Iterator[Attempt]:
+    own = asked.own()
     for device in devices:
-        answers = asked.of(device)
+        answers = own.of(device)
         if not args.failing or _is_failing(args, answers):
-            yield from asked.attempts(device)
+            yield from asked.attempts(device, answers)
 
 
 def _table(args: argparse.Namespace, asked: _Asked, devices: Sequence[Device]) -> str:
@@ -277,8 +275,9 @@ def _table(args: argparse.Namespace, asked: _Asked, devices: Sequence[Device]) -
             what = "device refuses"
             answered = (one for one in answered if _is_failing(args, one[1]))
         parts.append(attempts_table.all_devices(answered, style, what))
+    own = asked.own()
     for device in () if args.all else devices:
-        attempts = list(asked.attempts(device))
+        attempts = list(asked.attempts(device, own.of(device)))
         way_out = asked.way_out(device)
         parts.append(attempts_device.one_device(attempts, style, way_out, True))
     return "\n".join(parts)

@@ -6,7 +6,9 @@ The records in JSON
 What the JSON leaves out, and where in it a value is or is missing.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import compress
+from operator import is_not
 
 from ..core.driver_counters import is_driver_counter
 from ..core.unreadable import NOT_IN_SLICE, Maybe, Unreadable
@@ -45,19 +47,21 @@ NOT_IN_JSON: Mapping[type, frozenset[str]] = {
 }
 
 
-def _is_whole(value: tuple[object, ...], known: set[int]) -> bool:
-    # Whether it has no Unreadable anywhere. Devices share many of their records:
+def _are_whole(values: Iterable[object], known: set[int]) -> bool:
+    # Whether there is no Unreadable anywhere. Devices share many of their records:
     # *known* has the identities of those that are whole.
-    if id(value) in known:
-        return True
-    for member in value:
-        if isinstance(member, tuple):
-            if not _is_whole(member, known):
-                return False
-        elif isinstance(member, Unreadable):
+    for value in values:
+        if isinstance(value, Unreadable):
             return False
-    known.add(id(value))
+        if isinstance(value, tuple) and id(value) not in known:
+            # Most records have nothing but numbers and text.
+            if not set(map(type, value)) <= _SCALARS and not _are_whole(value, known):
+                return False
+            known.add(id(value))
     return True
+
+
+_SCALARS = frozenset((int, str, bool, type(None)))
 
 
 def _below(value: object, where: str, known: set[int]) -> Iterator[tuple[str, str]]:
@@ -65,7 +69,7 @@ def _below(value: object, where: str, known: set[int]) -> Iterator[tuple[str, st
         # Of what only a driver knows, nothing is lost.
         if not is_driver_counter(value.reason):
             yield where, value.reason
-    elif isinstance(value, tuple) and not _is_whole(value, known):
+    elif isinstance(value, tuple) and not _are_whole(value, known):
         names = getattr(value, "_fields", None)
         untold = NOT_IN_JSON.get(type(value), frozenset())
         for i, member in enumerate(value):
@@ -105,8 +109,15 @@ def unreadable_in(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     yield from _below(snapshot.target, "target", known)
     for i, namespace in enumerate(snapshot.namespaces):
         yield from _below(namespace, f"namespaces[{i}]", known)
+    last: tuple[object, ...] = ()
     for device in snapshot.devices:
-        yield from _below(device, device_place(device), known)
+        # What it shares with the last one has been looked at.
+        if last and _are_whole(compress(device, map(is_not, device, last)), known):
+            last = device
+            continue
+        last = device if _are_whole(device, known) else ()
+        if not last:
+            yield from _below(device, device_place(device), known)
     yield from _below(snapshot.cpus, "cpus", known)
     for i, one in enumerate(snapshot.maps):
         yield from _below(one, f"maps[{i}]", known)

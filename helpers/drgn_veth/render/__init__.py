@@ -29,6 +29,7 @@ __all__ = (
     "head",
     "in_flight",
     "json",
+    "json_text",
     "maps",
     "native",
     "netns",

@@ -12,7 +12,7 @@ diff can compare two reports. The text is ASCII, so that no name can harm a term
 from collections.abc import Iterable, Iterator, Sequence
 import itertools
 import json
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from ..analysis.ask import in_a_row
 from ..analysis.path.records import Path
@@ -20,6 +20,7 @@ from ..analysis.rules.finding import Finding
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Snapshot, Task, unreadable_in
 from .attempts import Attempt
+from .json_text import Texts
 from .plain import plain
 
 __all__ = (
@@ -30,6 +31,7 @@ __all__ = (
     "path",
     "questions",
     "render",
+    "report",
 )
 
 SCHEMA = "drgn-veth/1"
@@ -40,20 +42,20 @@ def _sections(
 ) -> Iterator[tuple[str, Any]]:
     # A list of records is an iterator.
     yield "schema", SCHEMA
-    yield "target", plain(snapshot.target)
-    yield "namespaces", map(plain, snapshot.namespaces)
-    yield "devices", map(plain, snapshot.devices)
-    yield "pairs", map(plain, snapshot.pairs)
+    yield "target", snapshot.target
+    yield "namespaces", iter(snapshot.namespaces)
+    yield "devices", iter(snapshot.devices)
+    yield "pairs", iter(snapshot.pairs)
     cpus = snapshot.cpus
     if cpus is not None:
-        yield "cpus", map(plain, cpus) if isinstance(cpus, tuple) else plain(cpus)
+        yield "cpus", iter(cpus) if isinstance(cpus, tuple) else cpus
     if snapshot.maps:
-        yield "maps", map(plain, snapshot.maps)
+        yield "maps", iter(snapshot.maps)
     if isinstance(snapshot.in_flight, Unreadable):
-        yield "in_flight", plain(snapshot.in_flight)
+        yield "in_flight", snapshot.in_flight
     elif snapshot.in_flight is not None:
-        yield "in_flight", map(plain, snapshot.in_flight)
-    yield "findings", map(plain, findings)
+        yield "in_flight", iter(snapshot.in_flight)
+    yield "findings", iter(findings)
     missing = unreadable_in(snapshot)
     yield "unreadable", ({"what": what, "why": why} for what, why in missing)
 
@@ -61,7 +63,7 @@ def _sections(
 def document(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> dict[str, Any]:
     """Return a Snapshot in the form of the contract, as plain dicts and lists."""
     return {
-        name: list(part) if isinstance(part, Iterator) else part
+        name: list(map(plain, part)) if isinstance(part, Iterator) else plain(part)
         for name, part in _sections(snapshot, findings)
     }
 
@@ -70,26 +72,38 @@ def document(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> dict[str, 
 _MANY = 256
 
 
-def parts_of(sections: Iterable[tuple[str, Any]]) -> Iterator[str]:
+def parts_of(
+    sections: Iterable[tuple[str, Any]], text: Callable[[Any], str] = json.dumps
+) -> Iterator[str]:
     """
     Yield a document as text, in parts: of 10,000 pairs, all of it would take more
     memory than they do.
 
     :param sections: Its members; of a list of records an iterator
+    :param text: Returns the text of a member or a record
     """
     start = "{"
     for name, part in sections:
         yield f"{start}{json.dumps(name)}: "
         start = ",\n"
         if not isinstance(part, Iterator):
-            yield json.dumps(part)
+            yield text(part)
             continue
         before = "[\n"
         for records in iter(lambda: list(itertools.islice(part, _MANY)), []):  # noqa: B023
-            yield before + ",\n".join(map(json.dumps, records))
+            yield before + ",\n".join(map(text, records))
             before = ",\n"
         yield "[]" if before == "[\n" else "\n]"
     yield "}\n"
+
+
+def report(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> Iterator[str]:
+    """
+    Yield a Snapshot as JSON text, in parts.
+
+    :param findings: What :func:`~drgn_veth.analysis.diagnose.diagnose()` found
+    """
+    return parts_of(_sections(snapshot, findings), Texts().of)
 
 
 def render(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> str:
@@ -98,19 +112,16 @@ def render(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> str:
 
     :param findings: What :func:`~drgn_veth.analysis.diagnose.diagnose()` found
     """
-    return "".join(parts_of(_sections(snapshot, findings)))
+    return "".join(report(snapshot, findings))
 
 
 def attempts(
     asked: Iterable[Attempt], blocked_by: Maybe[Optional[Task]]
 ) -> Iterator[str]:
     """Yield the answers to XDP attaches as JSON text, in parts."""
-    yield from parts_of(
-        (
-            ("schema", SCHEMA),
-            ("blocked_by", plain(blocked_by)),
-            ("attempts", map(plain, asked)),
-        )
+    return parts_of(
+        (("schema", SCHEMA), ("blocked_by", blocked_by), ("attempts", iter(asked))),
+        Texts().of,
     )
 
 
@@ -134,10 +145,7 @@ def questions(
     asked: Iterable[in_a_row.Step], blocked_by: Maybe[Optional[Task]]
 ) -> Iterator[str]:
     """Yield the answers to questions in a row as JSON text, in parts."""
-    yield from parts_of(
-        (
-            ("schema", SCHEMA),
-            ("blocked_by", plain(blocked_by)),
-            ("questions", map(plain, asked)),
-        )
+    return parts_of(
+        (("schema", SCHEMA), ("blocked_by", blocked_by), ("questions", iter(asked))),
+        Texts().of,
     )

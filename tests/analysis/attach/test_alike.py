@@ -4,9 +4,14 @@
 import sys
 from typing import Any
 
-from drgn_veth.analysis.attach.alike import DECISIVE, answers_alike, likeness
+from drgn_veth.analysis.attach.alike import (
+    DECISIVE,
+    OwnAnswers,
+    answers_alike,
+    likeness,
+)
 from drgn_veth.analysis.attach.predictor import MODES, VIAS, Predictor
-from drgn_veth.model import Device, Snapshot
+from drgn_veth.model import Device, DeviceRef, Snapshot
 import pytest
 
 from tests.support.recorded import EVERY_CORE, recorded_core
@@ -88,3 +93,65 @@ def test_what_others_decide_is_asked_of_each() -> None:
     }
     assert alone["bond_zoo"] and alone["bxslave"] and alone["lowa"]
     assert not alone["q24a"] and not alone["lo"]
+
+
+def without_decision(answers: Any) -> list[Any]:
+    # The JSON does not have it.
+    return [(*one[:4], one[4]._replace(decision=None)) for one in answers]
+
+
+@pytest.mark.parametrize("name", slow_but(EVERY_CORE[:1], EVERY_CORE))
+@pytest.mark.parametrize("op", slow_but(["attach"], ["attach", "replace", "detach"]))
+def test_own_answers_are_in_the_words_of_each_device(name: str, op: str) -> None:
+    snapshot = recorded_core(name).snapshot
+    predictor = Predictor(snapshot)
+    own = OwnAnswers(predictor, op, MODES, VIAS, BOTH)
+    for device in snapshot.devices:
+        mine = predictor.answers(device, op, MODES, VIAS, BOTH)
+        assert without_decision(own.of(device)) == without_decision(mine)
+
+
+def twins(snapshot: Snapshot, name: str, number: int) -> list[Device]:
+    # Of both ends, so that the name of the peer is another one, too.
+    by_address = {device.net_device: device for device in snapshot.devices}
+    one = next(device for device in snapshot.devices if device.name == name)
+    assert isinstance(one.peer, DeviceRef)
+    two = by_address[one.peer.net_device]
+    found = [one]
+    for i in range(1, number):
+        other = two._replace(name=f"peer{i}", net_device=2 * i, ifindex=1000 + i)
+        found.append(
+            one._replace(
+                name=f"twin{i}", net_device=2 * i + 1, ifindex=i, peer=other.ref
+            )
+        )
+        found.append(other)
+    return found
+
+
+@pytest.mark.parametrize("name", ["q24b", "twob"])
+def test_those_that_are_alike_are_asked_once_but_for_commands(name: str) -> None:
+    snapshot = recorded_core(EVERY_CORE[-1]).snapshot
+    more = twins(snapshot, name, 8)
+    asked = 0
+
+    class Counted(Predictor):
+        def answers(self, *args: Any) -> Any:
+            nonlocal asked
+            for one in super().answers(*args):
+                asked += 1
+                yield one
+
+    predictor = Counted(snapshot._replace(devices=(*snapshot.devices, *more[1:])))
+    own = OwnAnswers(predictor, "attach", MODES, VIAS, BOTH)
+    answers = [own.of(device) for device in more[::2]]
+    whole = len(answers[0])
+    # q24b is refused in default and driver mode, with a command.
+    with_command = sum(bool(one.answer.fix) for one in answers[0])
+    assert with_command == (whole // 2 if name == "q24b" else 0)
+    # The first of a class, that with marks; the end that is recorded may be no twin.
+    assert asked <= 3 * whole + 7 * with_command < 8 * whole
+    for device, taken in zip(more[::2], answers):
+        mine = predictor.answers(device, "attach", MODES, VIAS, BOTH)
+        assert without_decision(taken) == without_decision(mine)
+        assert all("\0" not in one.answer.because for one in taken)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Questions about the devices of a Snapshot, and what one decision says about them."""
 
-from collections.abc import Mapping
+from collections import ChainMap
+from collections.abc import Mapping, MutableMapping
+import copy
 from typing import Optional, Protocol, Union
 
 from ...core.uapi import XDP_FLAGS_UPDATE_IF_NOEXIST
@@ -61,7 +63,7 @@ class Questions:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.kernel = _UNKNOWN if snapshot.kernel is None else snapshot.kernel
-        self.by_address: dict[int, Device] = {
+        self.by_address: MutableMapping[int, Device] = {
             device.net_device: device for device in snapshot.devices
         }
         self.fixes = Fixes(snapshot)
@@ -71,6 +73,16 @@ class Questions:
         )
         #: A program that is not attached, by whether it supports fragments.
         self.fresh = {frags: fresh_program(frags) for frags in (False, True)}
+
+    def with_devices(self, devices: Mapping[int, Device]) -> "Questions":
+        """
+        Return these with other records of some devices.
+
+        :param devices: By their address
+        """
+        other = copy.copy(self)
+        other.by_address = ChainMap(dict(devices), self.by_address)
+        return other
 
     def record(self, device: Union[Device, HasAddress]) -> Device:
         """

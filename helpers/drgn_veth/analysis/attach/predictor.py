@@ -9,6 +9,7 @@ that is not known, of all kernels that it may be. Pure functions.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+import copy
 from typing import (
     Callable,
     Optional,
@@ -116,6 +117,16 @@ class Predictor:
             if not isinstance(program.id, Unreadable) and program.id
         }
         self._variants = variants(kernel)
+
+    def with_devices(self, devices: Mapping[int, Device]) -> "Predictor":
+        """
+        Return one for the same kernel with other records of some devices.
+
+        :param devices: By their address
+        """
+        other = copy.copy(self)
+        other.questions = self.questions.with_devices(devices)
+        return other
 
     @property
     def blocked_by(self) -> Maybe[Optional[Task]]:

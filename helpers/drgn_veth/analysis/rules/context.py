@@ -129,6 +129,18 @@ class Context:
         return Topology(self.snapshot, self.questions)
 
     @functools.cached_property
+    def first_steered_without_flows(self) -> Optional[Device]:
+        """
+        The first device with some RPS, None if some device has an RFS flow table, or
+        may have one.
+        """
+        for end in self.steered:
+            rps = end.device.rps
+            if not isinstance(rps, tuple) or any(queue.flow_entries for queue in rps):
+                return None
+        return self.steered[0].device if self.steered else None
+
+    @functools.cached_property
     def backlog_was_full(self) -> bool:
         """Whether the backlog of a CPU has been full, or may have been."""
         return backlog_losses(self.snapshot) not in (None, 0)

@@ -55,13 +55,8 @@ def _flows(device: Device) -> tuple[int, ...]:
 
 def _nobody_has_flows(context: Context, device: Device) -> bool:
     # Said once, at the first device that has RPS.
-    for end in context.steered:
-        if not isinstance(end.device.rps, tuple):
-            return False
-        if any(queue.flow_entries for queue in end.device.rps):
-            return False
-    first = next(end.device for end in context.steered)
-    return first.net_device == device.net_device
+    first = context.first_steered_without_flows
+    return first is not None and first.net_device == device.net_device
 
 
 def _rfs(context: Context, end: End) -> Optional[Symptom]:
