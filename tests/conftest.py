@@ -119,9 +119,11 @@ def _make_moving(kernel: str, folder: Path) -> Moving:
 
 
 #: What one kernel is enough for.
-ONE_KERNEL = ("noise",)
+ONE_KERNEL = ("noise", "many")
 #: A thousand sound pairs, and packets that go through each.
 _NOISE = {"N": "1000", "TRAFFIC": "10"}
+#: As on a large node.
+_MANY = {"N": "2000", "M": "50"}
 
 #: What boots, in this order: scenes, and programs that run without one; what makes a
 #: dump of each, and the fixtures that use it.
@@ -153,6 +155,7 @@ BOOTS: dict[str, tuple[_Make, tuple[str, ...]]] = {
     "path": (_scene("path"), ("path_dump",)),
     "random_path": (_scene("path", env={"SEED": "1"}), ("random_path_dump",)),
     "noise": (_scene("scale", env=_NOISE), ("noise_dump",)),
+    "many": (_scene("scale", env=_MANY), ("many_dump",)),
     "random": (_scene("random"), ("asked",)),
 }
 
@@ -213,6 +216,7 @@ whose_dump = _dumps("whose")
 path_dump = _dumps("path")
 random_path_dump = _dumps("random_path")
 noise_dump = _dumps("noise")
+many_dump = _dumps("many")
 maps = _dumps("maps")
 teardown = _dumps("teardown")
 counted = _dumps("counters")

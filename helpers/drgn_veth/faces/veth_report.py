@@ -266,7 +266,9 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     kept = keep_wanted(target, whole, args)
     if args.format != "json":  # Only that shows what is in flight.
         kept = kept._replace(in_flight=None)
-    every = _of_rules(diagnose.diagnose(whole), args)
+    # CSV has no findings.
+    asked = args.format != "csv" or args.check
+    every = _of_rules(diagnose.diagnose(whole) if asked else (), args)
     found = diagnose.keep_findings(every, kept)
     # One device in full has what is about its namespace, too.
     text = _render(args, kept, whole, every if _is_in_full(args) else found, style)
