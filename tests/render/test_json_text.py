@@ -45,8 +45,9 @@ def test_a_member_that_changes_its_type_is_made_again() -> None:
     """As 0 is equal to False, and nothing to a value that could not be read."""
     device = recorded_core(EVERY_CORE[0]).snapshot.devices[0]
     texts = Texts()
-    for mtu in (1, True, 0, False, None, Unreadable("gone"), "é\n", [1, {"a": 0.5}]):
-        changed: Any = device._replace(mtu=mtu, matched=mtu)
+    values: list[Any] = [1, True, 0, False, None, Unreadable("gone"), "é\n"]
+    for mtu in (*values, [1, {"a": 0.5}]):
+        changed = device._replace(mtu=mtu, matched=mtu)
         assert texts.of(changed) == json.dumps(plain(changed))
 
 

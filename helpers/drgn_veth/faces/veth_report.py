@@ -254,8 +254,8 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     """Do what the options say, and return the devices that were shown."""
     if args.explain is not None:
         check_output(args.output, opening.inputs(prog, args))
-        text = explanation(prog, args, [args.explain] if args.explain else [])
-        write_output(text, args.output, opening.inputs(prog, args))
+        said = explanation(prog, args, [args.explain] if args.explain else [])
+        write_output(said, args.output, opening.inputs(prog, args))
         return Shown()
     check_format(args.format)
     check_picture(args.format, args.output)

@@ -119,11 +119,7 @@ class Predictor:
         self._variants = variants(kernel)
 
     def with_devices(self, devices: Mapping[int, Device]) -> "Predictor":
-        """
-        Return one for the same kernel with other records of some devices.
-
-        :param devices: By their address
-        """
+        """Return one with other records of some devices, by their address."""
         other = copy.copy(self)
         other.questions = self.questions.with_devices(devices)
         return other
