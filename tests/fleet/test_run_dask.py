@@ -163,11 +163,15 @@ def ask(tmp_path: Path) -> Iterator[Callable[..., tuple[Told, Reader]]]:
 
 def test_limits(ask: Callable[..., tuple[Told, Reader]]) -> None:
     told, reader = ask(60, 8)
-    assert told.status == "memory"
-    # As it is read, or when its results are written.
-    assert told.reason in (
-        "it takes more than 8 MB of memory; --memory allows more",
-        "its results take more than 8 MB; --memory allows more",
+    # As it is read, or when its results are written; a library may not look whether it
+    # got memory.
+    assert told.status in ("memory", "crashed")
+    assert re.fullmatch(
+        "it takes more than 8 MB of memory; --memory allows more"
+        "|its results take more than 8 MB; --memory allows more"
+        "|the process that read it died: (SIGSEGV|SIGABRT|exit status 1), perhaps for "
+        "lack of memory; --memory allows more than 8 MB",
+        told.reason or "",
     )
     # Its memory may be in pieces: the next dump has a new process.
     assert not fleet.readers(os.getpid())

@@ -25,7 +25,7 @@ _KEY = "drgn_veth.budget"
 # one), low enough to end in seconds.
 _ALONE = 1 << 20
 # Of a Snapshot. Sound machines need about three for each device.
-_SHARED = 1 << 16
+_SHARED = 1 << 15
 
 
 class Budget:

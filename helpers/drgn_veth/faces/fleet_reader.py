@@ -9,6 +9,7 @@ in a line of JSON, and waits for the next.
 
 import contextlib
 import ctypes
+import errno
 import gc
 import io
 import json
@@ -142,9 +143,9 @@ def _answer(question: Any, limits: Limits) -> dict[str, Any]:
     dump, folder = Dump(*question[0]), Folder(*question[1])
     try:
         told = _read(dump, folder, limits)
-    except OSError as e:
-        return {"output": e.strerror or str(e)}
-    except MemoryError:
+    except (OSError, MemoryError) as e:
+        if isinstance(e, OSError) and e.errno != errno.ENOMEM:
+            return {"output": e.strerror or str(e)}
         why = f"its results take more than {limits.megabytes} MB; --memory allows more"
         return {"told": Told(MEMORY, why), "last": True}
     gc.collect()

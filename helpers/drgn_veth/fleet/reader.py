@@ -24,6 +24,8 @@ __all__ = ("Limits", "Reader", "ReaderError")
 
 _START = 120.0  # seconds that it may take to start
 _CHUNK = 1 << 16
+# How a process ends of which a library gets no memory, and does not look.
+_WITHOUT_MEMORY = (1, -signal.SIGABRT, -signal.SIGSEGV)
 _MOST = 1 << 24  # bytes of an answer
 #: The kernel ends it this many seconds after the time is up, should nobody else.
 GRACE = 60
@@ -148,4 +150,7 @@ class Reader:
             why = f"it was not read within {allowed}; --timeout allows more"
             return {"told": Told(TIMEOUT, why, (), seconds)}
         why = f"the process that read it died: {_how_it_died(status)}"
+        if status in _WITHOUT_MEMORY:
+            allowed = f"{self.limits.megabytes} MB"
+            why += f", perhaps for lack of memory; --memory allows more than {allowed}"
         return {"told": Told(CRASHED, why, (), seconds)}
