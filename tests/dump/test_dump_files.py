@@ -348,7 +348,7 @@ MACHINE = 12 + 4 * 65  # new_utsname.machine
     ("at", "new", "text"),
     [
         (VMCOREINFO, NOTHING, "qemu_fw_cfg"),
-        (MACHINE, bytes(65), "cannot tell of which machine it is (drgn: "),
+        (MACHINE, bytes(65), "libkdumpfile does not recognize its machine (drgn: "),
     ],
     ids=["no VMCOREINFO", "no machine"],
 )

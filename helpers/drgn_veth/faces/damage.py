@@ -110,7 +110,7 @@ def unread(prog: Program, why: str) -> TargetError:
 
 def _packed_pages(prog: Program, why: str) -> Optional[str]:
     # What libkdumpfile says of pages that are damaged, or compressed in a way that it
-    # was built without. Nobody's symbols help.
+    # was built without. Symbols would not help.
     _, _, said = why.partition(_NO_READ)
     if _COMPRESSED not in said:
         return None
@@ -167,7 +167,7 @@ def why_not_opened(path: str, said: str) -> str:
     opened = any(word in said.lower() for word in _OPENED)
     kdump = False
     try:
-        # QEMU writes flattened kdump files: to unflatten one that was opened helps not.
+        # QEMU writes flattened kdump files: unflattening does not help one that opens.
         known = what_is_wrong(path) or (None if opened else how_to_unpack(path))
         kdump = is_kdump(path)
     except OSError:
@@ -180,7 +180,7 @@ def why_not_opened(path: str, said: str) -> str:
     if "vmcoreinfo" in said.lower():
         known = f"it {_NO_VMCOREINFO}; or give it: --vmcoreinfo FILE"
     elif _NO_MACHINE in said:
-        known = f"libkdumpfile cannot tell of which machine it is (drgn: {said})"
+        known = f"libkdumpfile does not recognize its machine (drgn: {said})"
     else:
         known = f"{said}; expected {_EXPECTED}"
     return f"{known}; or {DUMP_GUEST}" if kdump else known

@@ -24,7 +24,7 @@ __all__ = ("Limits", "Reader", "ReaderError")
 
 _START = 120.0  # seconds that it may take to start
 _CHUNK = 1 << 16
-# How a process ends of which a library gets no memory, and does not look.
+# How a process ends when a library runs out of memory and does not check for it.
 _WITHOUT_MEMORY = (1, -signal.SIGABRT, -signal.SIGSEGV)
 _MOST = 1 << 24  # bytes of an answer
 #: The kernel ends it this many seconds after the time is up, should nobody else.

@@ -48,8 +48,8 @@ NOT_IN_JSON: Mapping[type, frozenset[str]] = {
 
 
 def _are_whole(values: Iterable[object], known: set[int]) -> bool:
-    # Whether there is no Unreadable anywhere. Devices share many of their records:
-    # *known* has the identities of those that are whole.
+    # Whether no value is or contains an Unreadable. Devices share many of their
+    # records: *known* has the identities of those that are whole.
     for value in values:
         if isinstance(value, Unreadable):
             return False
