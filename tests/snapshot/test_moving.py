@@ -347,6 +347,32 @@ def test_pair_that_somebody_may_make(
     assert not {"no-peer"} & {rule for rule, _ in findings(snapshot)}
 
 
+def test_queues_that_become_fewer(core: Shifting, still: Snapshot) -> None:
+    """veth_set_channels() lowers real_num_rx_queues before it takes the programs."""
+    dev = devices_of(core.prog)["xnata"]
+    assert at(still, dev).queues.rx == (1, 4)
+    queues = veth_priv(dev).rq
+    for queue in range(1, 4):
+        core.put(queues[queue].xdp_prog, queues[0].xdp_prog.value_())
+    hold_rtnl(core, core.prog["init_task"].address_ or 0)
+    owner = core.prog["rtnl_mutex"].owner.counter
+    places = [queues[queue].xdp_prog for queue in range(1, 4)]
+
+    assert owner.address_ is not None and places[0].address_ is not None
+    read: list[None] = []
+
+    def finish() -> None:
+        for place in (*places, owner) if read else ():
+            core.put(place, 0)
+
+    # The task is done between the row and the look at rtnl_mutex.
+    core.at_read(places[0].address_, 0, lambda: read.append(None))
+    core.at_read(owner.address_, 0, finish)
+    snapshot = take(core)
+    assert at(snapshot, dev) == at(still, dev)
+    assert findings(snapshot) == findings(still)
+
+
 @pytest.mark.slow
 def test_a_dump_is_read_once(core: Shifting) -> None:
     """To look again costs nothing where nothing moves, and little where it does."""

@@ -170,8 +170,9 @@ class MovingRows:
         owners: set[int] = set()
         devices: list[Device] = []
         odd: list[dict[str, Any]] = []
+        let_go = False
         for number in range(_TRIES):
-            if number:
+            if number and not let_go:
                 self._nap(number)
             ends = self._ends(address)
             if not ends:
@@ -189,12 +190,15 @@ class MovingRows:
             if not same:
                 self._records.distrust()
                 owners.clear()
+                let_go = False
                 continue
             owners.add(owner)
-            # Whoever held it has let it go meanwhile.
-            if 0 in owners or len(owners) > 1:
+            # What is odd after whoever held rtnl_mutex has let it go stays so. What was
+            # odd before that, the holder may have put right.
+            if let_go or not any(odd):
                 odd = [{} for _ in devices]
                 break
+            let_go = 0 in owners or len(owners) > 1
         if not owners:
             odd = [_changing(device) for device in devices]
         for device, changes in zip(devices, odd):

@@ -82,18 +82,23 @@ def _stale(context: Context, end: End) -> Optional[Symptom]:
     stale = need(device.veth.stale, "rq[].xdp_prog")
     queues = [one.queue for one in stale]
     attached = device.veth.prog
-    return Symptom(
-        f"unused rx-{number_list(queues)} still have a program: once in use again, "
-        "they run it, even if it was freed",
-        (
-            ("real_num_rx_queues", rx.real),
-            ("rq[].xdp_prog", tuple(f"rx-{one.queue}: {one.prog:#x}" for one in stale)),
+    return context.unless_torn(
+        Symptom(
+            f"unused rx-{number_list(queues)} still have a program: once in use again, "
+            "they run it, even if it was freed",
             (
-                "_xdp_prog",
-                attached if isinstance(attached, Unreadable) else f"{attached:#x}",
+                ("real_num_rx_queues", rx.real),
+                (
+                    "rq[].xdp_prog",
+                    tuple(f"rx-{one.queue}: {one.prog:#x}" for one in stale),
+                ),
+                (
+                    "_xdp_prog",
+                    attached if isinstance(attached, Unreadable) else f"{attached:#x}",
+                ),
             ),
-        ),
-        KernelAnswer("veth_set_channels"),
+            KernelAnswer("veth_set_channels"),
+        )
     )
 
 
@@ -162,7 +167,8 @@ RULES: tuple[Rule, ...] = (
         title="unused queues still have a program",
         predicate=(
             "kind is veth && real_num_rx_queues <= i < num_rx_queues && "
-            "rq[i].xdp_prog != NULL"
+            "rq[i].xdp_prog != NULL. While a task holds rtnl_mutex, this is undecided "
+            "and a note."
         ),
         sees=(
             "Nothing, until `ethtool -L` adds RX queues to the device. Then a program "
