@@ -122,6 +122,10 @@ class VethCounters:
             self._queues[veth.address] = found
         return known(found)
 
+    def forget(self, address: int) -> None:
+        """Forget the queues of a device. Its sums are kept, as its peer needs them."""
+        self._queues.pop(address, None)
+
     def _read(self, veth: Counted) -> list[VethRqStats]:
         count = known(veth.num_rx)
         if not 0 < count <= MOST_QUEUES:

@@ -7,7 +7,7 @@ The counters of all devices, of the queues of veths, of qdiscs and of CPUs, once
 known what devices there are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Optional
 
 from drgn import Program
@@ -154,6 +154,19 @@ class _Counters:
         )
 
 
+    def all(self, devices: Sequence[Device]) -> list[Device]:
+        """
+        Return all records with what was counted. What lies together is read together:
+        both ends of a pair, most of the time.
+        """
+        counted = list(devices)
+        places = range(len(counted))
+        for i in sorted(places, key=lambda i: counted[i].net_device):
+            counted[i] = self.device(counted[i])
+            self._links.veth.forget(counted[i].net_device)
+        return counted
+
+
 def _cpus(prog: Program) -> tuple[CpuStats, ...]:
     return tuple([CpuStats(*stat) for stat in for_each_softnet_stat(prog)])
 
@@ -175,5 +188,5 @@ def add_counters(
         ]
     else:
         counters.prepare()
-        devices = [counters.device(device) for device in snapshot.devices]
+        devices = counters.all(snapshot.devices)
     return snapshot._replace(devices=tuple(devices), cpus=cpus)
