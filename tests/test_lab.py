@@ -59,6 +59,7 @@ def test_guest_hides_no_module_of_python() -> None:
     assert not set(filter(is_part_of_python, names))
 
 
+@pytest.mark.slow
 def test_source_hash_covers_the_lab(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

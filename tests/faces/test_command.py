@@ -57,6 +57,7 @@ def as_module(python: str, *args: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.slow
 def test_report_without_a_subcommand(
     core: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

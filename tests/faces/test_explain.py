@@ -162,6 +162,7 @@ def test_devices_are_those_of_xdp_attach(
         assert " no device would get it now" in said(capsys, error, prog=recorded.prog)
 
 
+@pytest.mark.slow
 def test_a_rule_names_the_devices(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

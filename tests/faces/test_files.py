@@ -18,6 +18,7 @@ import pytest
 
 from tests.support.recorded import smallest_core
 from tests.support.scripts import SCRIPT, one_line, python, run, user_core
+from tests.support.slow import slow_but
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +134,7 @@ FOREIGN = {
 }
 
 
-@pytest.mark.parametrize("what", FOREIGN)
+@pytest.mark.parametrize("what", slow_but([*FOREIGN][:6], FOREIGN))
 def test_file_that_is_no_dump(tmp_path: Path, what: str) -> None:
     """Its name says nothing."""
     content, said = FOREIGN[what]

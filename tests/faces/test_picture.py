@@ -62,7 +62,8 @@ def test_a_graph_may_go_to_a_terminal() -> None:
     assert said.startswith('graph "drgn-veth" {')
 
 
-@pytest.mark.parametrize("format", slow_but(["svg"], FORMATS))
+@pytest.mark.slow
+@pytest.mark.parametrize("format", FORMATS)
 def test_same_in_a_file_and_a_pipe(format: str, tmp_path: Path) -> None:
     core = smallest_core().core
     path = tmp_path / "picture"

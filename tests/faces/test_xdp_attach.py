@@ -42,6 +42,7 @@ def test_the_story(core: Path) -> None:
     assert "then" not in said["then"]
 
 
+@pytest.mark.slow
 def test_the_way_out(core: Path) -> None:
     """What the seed did in the end, where it holds."""
     text = screen(core, "q24a", "--mode", "native", "--via", "netlink")

@@ -197,6 +197,7 @@ def test_many_warnings_are_one_finding() -> None:
     assert in_full(downs(14)).count("warning[peer-down] ") == 14
 
 
+@pytest.mark.slow
 def test_ten_thousand_warnings_are_a_few_lines() -> None:
     """A loop over so many names is no command to read."""
     said = screen(downs(10_000))

@@ -16,7 +16,6 @@ import pytest
 from tests.support.memory import altered_core
 from tests.support.recorded import CORES, recorded_core, smallest_core
 from tests.support.scripts import REPOSITORY, SCRIPT, SLICE_SCRIPT
-from tests.support.slow import slow_but
 from tests.support.warm import run_warm
 
 OLD = [name for name in CORES if name.startswith("5.")]
@@ -79,7 +78,8 @@ def test_btf_is_broken(name: str, tmp_path: Path) -> None:
     refused_by_both(core, "BTF")
 
 
-@pytest.mark.parametrize("name", slow_but(NEW[:1], NEW))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NEW)
 def test_kallsyms_is_broken(name: str, tmp_path: Path) -> None:
     """The table of tokens: names come out as others, or too long."""
     core = recorded_core(name).copy(tmp_path)

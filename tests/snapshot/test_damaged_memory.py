@@ -175,6 +175,7 @@ def test_ifindex_of_several_devices(altered: Altered, whole: Snapshot) -> None:
             assert isinstance(device.ifindex, int)
 
 
+@pytest.mark.slow
 def test_ifindex_that_all_devices_have(altered: Altered) -> None:
     """The table is a loop: the search ends."""
     add_table(altered)

@@ -28,6 +28,7 @@ import pytest
 from tests.support.damage import devices_of, take
 from tests.support.memory import Altered
 from tests.support.schemas import validate
+from tests.support.slow import slow_but
 
 #: How much longer than usual a report may take, in seconds of CPU.
 ROOM = 2
@@ -172,7 +173,7 @@ def usual(memory: Altered) -> float:
     return min(_timed(memory)[1] for _ in range(2))
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", slow_but([*CASES][:2], CASES))
 def test_said_and_no_more(
     altered: Altered, usual: float, whole: Snapshot, name: str
 ) -> None:

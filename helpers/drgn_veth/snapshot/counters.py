@@ -153,7 +153,6 @@ class _Counters:
             else self._qdisc_stats(found, device.qdisc),
         )
 
-
     def all(self, devices: Sequence[Device]) -> list[Device]:
         """
         Return all records with what was counted. What lies together is read together:

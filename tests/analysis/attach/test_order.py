@@ -14,7 +14,6 @@ from drgn_veth.analysis.attach.drivers import bonding
 import pytest
 
 from tests.support.attach.orders import all_cases, wrong_orders, wrong_updates
-from tests.support.slow import slow_but
 
 
 @pytest.mark.slow
@@ -87,7 +86,8 @@ EXCLUSIVE = {
 }
 
 
-@pytest.mark.parametrize("name", slow_but(["veth"], _lists()))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _lists())
 def test_neighbours_swapped(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     decisions = _lists()[name]
     for i in range(len(decisions) - 1):
