@@ -24,7 +24,7 @@ def steps(prog: Program) -> int:
 
 
 def test_walks_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget, "_ALONE", 3)
+    monkeypatch.setattr(budget, "MAX_LIST_ENTRIES", 3)
     monkeypatch.setattr(budget, "_SHARED", 5)
     prog = Program()
     assert (steps(prog), steps(prog)) == (3, 3)

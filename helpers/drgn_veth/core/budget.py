@@ -16,14 +16,15 @@ from drgn import Program
 
 from .errors import WalkError
 
-__all__ = ("Budget", "budget_of", "paid", "shared_budget")
+__all__ = ("MAX_LIST_ENTRIES", "Budget", "budget_of", "paid", "shared_budget")
 
 T = TypeVar("T")
 
+#: Of a walk by itself: far above any real list (a node with 100,000 devices is a large
+#: one), low enough to end in seconds.
+MAX_LIST_ENTRIES = 1 << 20
+
 _KEY = "drgn_veth.budget"
-# Of a walk by itself: far above any real list (a node with 100,000 devices is a large
-# one), low enough to end in seconds.
-_ALONE = 1 << 20
 # Of a Snapshot. Sound machines need about three for each device.
 _SHARED = 1 << 15
 
@@ -59,7 +60,7 @@ class Budget:
 def budget_of(prog: Program) -> Budget:
     """Return the shared budget of a program; outside of a Snapshot, one for a walk."""
     budget = prog.cache.get(_KEY)
-    return budget if isinstance(budget, Budget) else Budget(_ALONE)
+    return budget if isinstance(budget, Budget) else Budget(MAX_LIST_ENTRIES)
 
 
 def paid(prog: Program, entries: Iterable[T]) -> Iterator[T]:

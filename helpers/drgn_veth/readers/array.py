@@ -14,10 +14,9 @@ import struct
 
 from drgn import Object, Program, TypeKind, sizeof
 
-from ..core.budget import budget_of
+from ..core.budget import MAX_LIST_ENTRIES, budget_of
 from ..core.byte_order import byteorder, struct_order
 from ..core.salvage import Salvage
-from .bounded import MAX_LIST_ENTRIES
 
 __all__ = ("array_values", "expect_array", "for_each_pointer")
 

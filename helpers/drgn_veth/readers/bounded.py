@@ -16,13 +16,12 @@ from typing import Callable, Optional, TypeVar, Union
 
 from drgn import Object, Program, Type, offsetof, sizeof
 
-from ..core.budget import paid
+from ..core.budget import MAX_LIST_ENTRIES, paid
 from ..core.errors import WalkError, attempt
 from ..core.moving import moves, walked_again
 from ..core.unreadable import Maybe, Unreadable
 
 __all__ = (
-    "MAX_LIST_ENTRIES",
     "bounded_hlist",
     "bounded_list",
     "bounded_nodes",
@@ -30,10 +29,6 @@ __all__ = (
 )
 
 T = TypeVar("T")
-
-# Far above any real list (a node with 100,000 devices is a large one), low
-# enough to end in seconds.
-MAX_LIST_ENTRIES = 1 << 20
 
 
 def bounded_list(

@@ -14,13 +14,12 @@ from typing import Optional
 
 from drgn import Object, container_of, offsetof
 
-from ..core.budget import budget_of
+from ..core.budget import MAX_LIST_ENTRIES, budget_of
 from ..core.errors import WalkError
 from ..core.salvage import Salvage
 from ..core.struct_layout import Layout, Members, pointer
 from ..core.unreadable import Maybe, Unreadable
 from .array import for_each_pointer
-from .bounded import MAX_LIST_ENTRIES
 
 __all__ = (
     "bpf_map_id",

@@ -11,9 +11,9 @@ Upstream: nothing.
 from drgn import Program
 from drgn.helpers.common.prog import takes_program_or_default
 
+from ..core.budget import MAX_LIST_ENTRIES
 from ..core.errors import attempt
 from ..core.unreadable import Unreadable
-from .bounded import MAX_LIST_ENTRIES
 
 __all__ = ("most_that_fit", "totalram_pages")
 
