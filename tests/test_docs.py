@@ -15,6 +15,7 @@ import pytest
 from tests.support.examples import examples_in, known_at_prompt, run_examples
 from tests.support.recorded import recorded_core
 from tests.support.scripts import REPOSITORY
+from tests.support.slow import slow_but
 
 #: As docs/prompt.md says.
 NAME = "6.12-zoo"
@@ -44,7 +45,9 @@ def _fenced(text: str) -> str:
     return "\n".join(kept) + "\n"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "page", slow_but(PAGES[-1:], PAGES), ids=lambda path: path.name
+)
 def test_page(page: Path, core: Path) -> None:
     examples = examples_in(_fenced(page.read_text()))
     assert len(examples) == page.read_text().count("\n>>> ")

@@ -185,7 +185,8 @@ def test_findings_agree_with_the_predictor(
             assert mine not in REFUSALS or (REFUSALS[mine], *place) in found
 
 
-@pytest.mark.parametrize("name", slow_but(CORES[:1], CORES))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CORES)
 def test_screen(name: str) -> None:
     """By the command line; what is in the other files, without a process each."""
     argv = [sys.executable, "-m", "drgn", "-q", "-c", str(recorded_core(name).core)]
@@ -195,13 +196,9 @@ def test_screen(name: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize(
-    "name, file",
-    slow_but(
-        [(EVERY_CORE[0], "report.json.xz")],
-        [(name, file) for name in EVERY_CORE for file in JSON_BY],
-    ),
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EVERY_CORE)
+@pytest.mark.parametrize("file", JSON_BY)
 def test_json_by_drgn(name: str, file: str) -> None:
     """By the command line of drgn; the other tests look at the same text."""
     script, options = JSON_BY[file]

@@ -13,7 +13,6 @@ import pytest
 
 from tests.support.recorded import recorded_core, smallest_core
 from tests.support.scripts import REPOSITORY, SCRIPT, by_drgn, one_line, run, without
-from tests.support.slow import slow_but
 
 PAGE = REPOSITORY / "docs" / "picture.md"
 FORMATS = ("html", "svg", "dot")
@@ -44,7 +43,8 @@ def on_terminal(*args: object) -> tuple[int, str, str]:
     return process.returncode, said.decode(), errors
 
 
-@pytest.mark.parametrize("format", slow_but(["svg"], ["html", "svg"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["html", "svg"])
 def test_a_terminal_is_no_browser(format: str) -> None:
     """It says so before it opens the dump."""
     status, said, errors = on_terminal("-c", "/nosuch", "--format", format)

@@ -162,7 +162,8 @@ MODULES = [
 ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
-@pytest.mark.parametrize("name", slow_but(["drgn_veth.faces.output"], MODULES))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODULES)
 @by_name
 def test_interrupted_import(script: Path, name: str) -> None:
     done = started(AT_IMPORT.format(name=name, number=int(signal.SIGINT)), script, "-h")
