@@ -11,7 +11,6 @@ import pytest
 
 from tests.support.pages import Screen, blocks_in, output_of, screens_in, shows
 from tests.support.scripts import REPOSITORY
-from tests.support.slow import slow_but
 
 #: Another test has those of this page: vm/test_fleet.py.
 ELSEWHERE = ("fleet",)
@@ -22,9 +21,10 @@ PAGES = [
 SCREENS = [(page, one) for page in PAGES for one in screens_in(page.read_text())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "page, screen",
-    slow_but(SCREENS[:1], SCREENS),
+    SCREENS,
     ids=[f"{page.stem}: {one.command}" for page, one in SCREENS],
 )
 def test_screen(page: Path, screen: Screen) -> None:

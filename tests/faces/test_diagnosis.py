@@ -181,6 +181,7 @@ def test_explain(rule: str, report: Any, capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == explain(RULES_BY_ID[rule])
 
 
+@pytest.mark.slow
 def test_explain_needs_no_target(tmp_path: Path) -> None:
     done = run("--explain", "no-peer")
     assert (done.returncode, done.stderr) == (0, "")

@@ -52,7 +52,7 @@ WAYS = [(name, how) for name in NAMES for how in ("python", "drgn")]
 
 @pytest.mark.parametrize(
     "name, how",
-    slow_but([way for way in WAYS if way[1] == "python" or way[0] == by_itself], WAYS),
+    slow_but([(by_itself, "python"), (by_a_link, "drgn")], WAYS),
 )
 @by_name
 def test_output_is_the_core(
@@ -96,7 +96,8 @@ def test_standard_output_is_the_core(script: Path, core: Path) -> None:
     assert list(core.parent.iterdir()) == [core]
 
 
-@pytest.mark.parametrize("option", slow_but(["--system-map"], ["-s", "--system-map"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("option", ["-s", "--system-map"])
 @by_name
 def test_output_is_what_tells_symbols(script: Path, option: str, core: Path) -> None:
     symbols = core.parent / "symbols"

@@ -170,7 +170,8 @@ def test_interrupted_import(script: Path, name: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
-@pytest.mark.parametrize("number", slow_but([signal.SIGTERM], ENDING))
+@pytest.mark.slow
+@pytest.mark.parametrize("number", ENDING)
 def test_each_signal(number: signal.Signals) -> None:
     code = AT_IMPORT.format(name="drgn_veth.faces.output", number=int(number))
     done = started(code, SCRIPTS[0], "-h")
