@@ -70,8 +70,6 @@ def main(modules: Sequence[str]) -> int:
         ),
     }  # fmt: skip
     # Whoever installs a program compiles its modules, once. Here, the first run does.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.environ["PYTHONPYCACHEPREFIX"] = "/tmp/bytecode"
     _time(ours["report"])
     taken = {name: _time(command) for name, command in ours.items()}
     for name, asked in ASKED.items():

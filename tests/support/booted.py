@@ -90,9 +90,6 @@ WORDS = {what: "-".join(("DRGN", "VETH", what)).encode() for what in ("PACKET", 
 _LIVE = """\
 set -e
 cd /tmp
-# An emulated CPU takes longer to compile modules than to run them.
-unset PYTHONDONTWRITEBYTECODE
-export PYTHONPYCACHEPREFIX=/tmp/bytecode
 live="python3 -m drgn -q -k"
 alone=--no-default-symbols
 symbols="-s /kernel/vmlinux"
