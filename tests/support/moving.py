@@ -87,12 +87,19 @@ def make_moving(kernel: str, folder: Path, in_guest: int, by_qemu: int) -> Movin
     :param in_guest: How many by drgn in the guest
     :param by_qemu: How many through QEMU
     """
+    booted = lab.get_kernel(kernel)
     folder.mkdir()
+    return lab.try_boots(
+        booted.release, lambda: _attempt(booted, folder, in_guest, by_qemu)
+    )
+
+
+def _attempt(kernel: lab.Kernel, folder: Path, in_guest: int, by_qemu: int) -> Moving:
     files = {
         f"/lab/repo/{name}": REPOSITORY / name for name in ("helpers", "drgn_scripts")
     }
     files["/lab/reports.py"] = _REPORTS
-    with lab.Guest(lab.get_kernel(kernel), files=files) as guest:
+    with lab.Guest(kernel, files=files) as guest:
         guest.run("dash /lab/scenes/moving.sh", env={"MOVE": "0"})
         drgn = "python3 -m drgn -q -k --no-default-symbols"
         reports = f"/lab/reports.py /lab/repo/helpers /out/kcore.jsonl {in_guest + 1}"

@@ -17,7 +17,6 @@ from drgn_veth.btf import use_btf
 from drgn_veth.readers.cpumask import online_cpus
 from drgn_veth.snapshot import take_snapshot
 import lab
-from lab.host.qemu import Died
 import pytest
 
 from tests.support.booted import KERNELS, NO_SYMBOLS, SCRIPT, drgn
@@ -34,16 +33,14 @@ def stopped(
     """A dump of a guest that has panicked, with one of four CPUs offline before."""
     dump = tmp_path_factory.mktemp("stopped") / "vmcore"
     kernel = lab.get_kernel(request.param)
-    for tries_left in (2, 1, 0):
-        try:
-            with lab.Guest(kernel, memory_mb=512, smp=4) as guest:
-                guest.run(f"echo 0 > /sys/devices/system/cpu/cpu{OFFLINE}/online")
-                guest.panic()
-                guest.qmp_dump_elf(dump)
-            break
-        except Died:  # TCG has bugs.
-            if not tries_left:
-                raise
+
+    def boot() -> None:
+        with lab.Guest(kernel, memory_mb=512, smp=4) as guest:
+            guest.run(f"echo 0 > /sys/devices/system/cpu/cpu{OFFLINE}/online")
+            guest.panic()
+            guest.qmp_dump_elf(dump)
+
+    lab.try_boots(kernel.release, boot)
     return dump
 
 

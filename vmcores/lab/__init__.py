@@ -11,7 +11,7 @@ from .host.kernels import DEFAULT_SERIES, Kernel
 from .host.kernels import get as get_kernel
 from .host.machines import AMD64, Machine, split_name
 from .host.qemu import Died
-from .host.qemu_guest import Guest
+from .host.qemu_guest import Guest, try_boots
 from .host.vmcore import Result, make, scenes
 
 __all__ = (
@@ -33,4 +33,5 @@ __all__ = (
     "need_programs",
     "scenes",
     "split_name",
+    "try_boots",
 )

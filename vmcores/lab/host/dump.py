@@ -18,7 +18,7 @@ from typing import Any, Callable
 from ._steps import LabError, cache_dir, say, step
 from .kernels import Kernel
 from .qemu import Died, qemu_version
-from .qemu_guest import LAB, Guest
+from .qemu_guest import LAB, Guest, try_boots
 
 __all__ = ("ASKED", "UNASKED", "Hook", "Order", "elf_hook", "make_dump")
 
@@ -29,7 +29,6 @@ Hook = Callable[[Guest, Path], None]
 REPOSITORY = LAB.parent.parent
 # These are always in the guest, under /lab/repo.
 IN_GUEST = ("helpers", "drgn_scripts")
-TRIES = 4
 # Scenes in which the prober does not ask: "dying" and "teardown" hold rtnl_mutex, so
 # that the kernel would never answer; "scale" and "whose" would answer the same
 # thousands of times; nothing that "moving" has stays as it was asked; a trial attach
@@ -81,25 +80,21 @@ def make_dump(order: Order, key: Mapping[str, Any], folder: Path) -> None:
     :param key: goes into lab.json; the dump is reused while the key is the same
     """
     release = order.kernel.release
-    for attempt in range(1, TRIES + 1):
+
+    def attempt() -> None:
+        # Keep nothing of a boot that died.
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
         try:
             _attempt(order, key, folder)
-            return
         except LabError as e:
             kept = _keep_console(folder, f"{release}-{order.scene}")
-            if not isinstance(e, Died):
-                raise LabError(f"{e}{kept}") from e
-            if attempt == TRIES:
-                raise LabError(
-                    f"{TRIES} boots of {release} died; the last: {e}{kept}"
-                ) from e
-            say(f"boot {attempt} of {release} died, trying again: {e}")
-            # Keep nothing of that boot.
-            for path in folder.iterdir():
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
+            raise type(e)(f"{e}{kept}") from e
+
+    try_boots(release, attempt)
 
 
 def _attempt(order: Order, key: Mapping[str, Any], folder: Path) -> None:

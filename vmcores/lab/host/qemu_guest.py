@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import contextlib
 import json
 import os
@@ -14,6 +14,7 @@ import shutil
 import tempfile
 import time
 from types import TracebackType
+from typing import TypeVar
 
 from . import initramfs, rootfs
 from ._steps import LabError, cache_dir, lock, need_programs, run, say
@@ -22,7 +23,12 @@ from .kernels import Kernel
 from .machines import AMD64
 from .qemu import Died, Qemu, command_line, qemu_version
 
-__all__ = ("Died", "Guest")
+__all__ = ("Died", "Guest", "try_boots")
+
+T = TypeVar("T")
+
+#: Boots of one guest that may die.
+TRIES = 4
 
 LAB = Path(__file__).resolve().parent.parent
 # Crypto self-tests are the most common death of an emulated boot.
@@ -334,6 +340,19 @@ class Guest:
             raise LabError(
                 f"the out disk cannot be read: {said.strip().splitlines()[-1]}"
             )
+
+
+def try_boots(release: str, attempt: Callable[[], T]) -> T:
+    """Return what a function that boots a guest returns.
+
+    It is called again if the guest dies, up to TRIES times in all.
+    """
+    for number in range(1, TRIES):
+        try:
+            return attempt()
+        except Died as e:
+            say(f"boot {number} of {release} died, trying again: {e}")
+    return attempt()
 
 
 def _remove_orphans() -> None:
