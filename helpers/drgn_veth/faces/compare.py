@@ -22,6 +22,7 @@ from .filtering import wanted_rules
 from .options import (
     add_color_option,
     add_finding_options,
+    add_format_option,
     add_kind_option,
     add_output_options,
     new_parser,
@@ -106,12 +107,7 @@ def parser() -> argparse.ArgumentParser:
         help="exit 1 if anything differs in what the filters match",
     )
     output = p.add_argument_group("output")
-    output.add_argument(
-        "--format",
-        choices=("table", "json"),
-        default="table",
-        help="table (the default) for people; json, see docs/compare.md",
-    )
+    add_format_option(output, page="docs/compare.md")
     output.add_argument(
         "--all",
         action="store_true",

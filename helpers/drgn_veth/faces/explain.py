@@ -27,6 +27,7 @@ from .meant import in_one_line
 from .options import (
     add_color_option,
     add_filter_options,
+    add_format_option,
     add_output_options,
     add_target_options,
     new_parser,
@@ -77,12 +78,7 @@ def parser() -> argparse.ArgumentParser:
     only = p.add_argument_group("filters", "They choose among the devices of a target.")
     add_filter_options(only)
     output = p.add_argument_group("output")
-    output.add_argument(
-        "--format",
-        choices=("table", "json"),
-        default="table",
-        help="table (the default) for people; json, see docs/json.md",
-    )
+    add_format_option(output)
     add_color_option(output)
     add_output_options(output)
     add_target_options(p)

@@ -21,6 +21,7 @@ from .of_devices import STATUS
 from .options import (
     add_color_option,
     add_filter_options,
+    add_format_option,
     add_output_options,
     add_target_options,
     check_format,
@@ -91,14 +92,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
     )
     add_filter_options(only)
     output = p.add_argument_group("output")
-    output.add_argument(
-        "--format",
-        choices=("table", "json", "csv"),
-        default="table",
-        help="table (the default) for people; json, the document of the report; "
-        "csv for spreadsheets: a cell that one would take for a formula, as it begins "
-        "with = + - @, a tab or a line end, gets a single quote in front",
-    )
+    add_format_option(output, ("table", "json", "csv"))
     add_color_option(output)
     add_output_options(output)
 

@@ -28,6 +28,7 @@ __all__ = (
     "add_device_arguments",
     "add_filter_options",
     "add_finding_options",
+    "add_format_option",
     "add_kind_option",
     "add_output_options",
     "add_rule_option",
@@ -333,6 +334,37 @@ def add_color_option(parser: argparse._ActionsContainer) -> None:
         choices=("auto", "always", "never"),
         default="auto",
         help="colour: auto (the default) on a terminal, unless NO_COLOR is set",
+    )
+
+
+#: What each format of output is for.
+_FORMATS = {
+    "table": "table (the default) for people",
+    "json": "json, see {page}",
+    "csv": "csv for spreadsheets: a cell that one would take for a formula, as it "
+    "begins with = + - @, a tab or a line end, gets a single quote in front",
+    "html": "html: a page with a picture",
+    "svg": "svg: the picture alone",
+    "dot": "dot: for Graphviz",
+}
+
+
+def add_format_option(
+    parser: argparse._ActionsContainer,
+    formats: Sequence[str] = ("table", "json"),
+    page: str = "docs/json.md",
+) -> None:
+    """
+    Add the option that chooses a format of the output.
+
+    :param formats: The first is the default
+    :param page: Which tells of the JSON
+    """
+    parser.add_argument(
+        "--format",
+        choices=formats,
+        default=formats[0],
+        help="; ".join(_FORMATS[one] for one in formats).format(page=page),
     )
 
 

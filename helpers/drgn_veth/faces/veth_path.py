@@ -26,6 +26,7 @@ from .meant import in_one_line
 from .options import (
     add_color_option,
     add_filter_options,
+    add_format_option,
     add_output_options,
     add_target_options,
     check_format,
@@ -118,12 +119,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
     )
     add_filter_options(only)
     output = p.add_argument_group("output")
-    output.add_argument(
-        "--format",
-        choices=("table", "json"),
-        default="table",
-        help="table (the default) for people; json for programs",
-    )
+    add_format_option(output)
     add_color_option(output)
     add_output_options(output)
 

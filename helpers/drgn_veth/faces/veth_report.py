@@ -27,6 +27,7 @@ from .options import (
     add_color_option,
     add_device_arguments,
     add_filter_options,
+    add_format_option,
     add_output_options,
     add_rule_option,
     add_target_options,
@@ -155,15 +156,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
         "then exit; with a dump, also which devices meet it; alone, list all",
     )
     output = p.add_argument_group("output")
-    output.add_argument(
-        "--format",
-        choices=("table", "json", "csv", *PICTURES),
-        default="table",
-        help="table (the default) for people; json, see docs/json.md; csv for "
-        "spreadsheets: a cell that one would take for a formula, as it begins with "
-        "= + - @, a tab or a line end, gets a single quote in front; html: a page "
-        "with a picture; svg: the picture alone; dot: for Graphviz",
-    )
+    add_format_option(output, ("table", "json", "csv", *PICTURES))
     add_color_option(output)
     add_output_options(output)
 

@@ -27,6 +27,7 @@ from .options import (
     add_color_option,
     add_device_arguments,
     add_filter_options,
+    add_format_option,
     add_output_options,
     add_rule_option,
     add_target_options,
@@ -134,12 +135,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add_then_option(p)
     output = p.add_argument_group("output")
-    output.add_argument(
-        "--format",
-        choices=("table", "json"),
-        default="table",
-        help="table (the default) for people; json, see docs/json.md",
-    )
+    add_format_option(output)
     add_color_option(output)
     add_output_options(output)
     add_target_options(p)
