@@ -20,16 +20,15 @@ taken in the namespace that a "netns new" speaks of.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-import json
 import os
 import sys
 import time
 
+from answers import write_answers
 from asking.device import About, Elsewhere, Masters
 from asking.record import Record
 from asking.sequences import ask_in_a_row
 from devices import Device
-from places import whole_file
 from probing.kernel import Kernel, ProberError, expedited_rcu
 from probing.loaded import Loaded
 
@@ -114,15 +113,12 @@ def ask_all(record: Record) -> None:
 
 
 def _write(path: str, record: Record, seconds: float) -> None:
-    head: dict[str, object] = {
+    head = {
         "format": "drgn-veth-asked/1",
         "seconds": seconds,
         "skipped": record.skipped,
     }
-    with whole_file(path) as f:
-        f.write(json.dumps(head)[:-1] + ', "answers": [\n')
-        f.write(",\n".join(json.dumps(answer) for answer in record.answers))
-        f.write("\n]}\n")
+    write_answers(path, head, record.answers)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -35,13 +35,12 @@ program there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-import json
 import sys
 import time
 
+from answers import write_answers
 from bpf import MODES
 from devices import Device
-from places import whole_file
 from probing.kernel import Kernel, ProberError, expedited_rcu
 from probing.loaded import Loaded, Program
 from probing.questions import Questions
@@ -135,17 +134,14 @@ def _program(program: Program) -> dict[str, object]:
 
 
 def _write(path: str, requests: Requests, seconds: float) -> None:
-    head: dict[str, object] = {
+    head = {
         "format": "drgn-veth-answers/1",
         "seconds": seconds,
         "tracepoint": requests.failed.is_there,
         "programs": list(map(_program, requests.loaded.pinned)),
         "skipped": requests.skipped,
     }
-    with whole_file(path) as f:
-        f.write(json.dumps(head)[:-1] + ', "answers": [\n')
-        f.write(",\n".join(json.dumps(answer) for answer in requests.answers))
-        f.write("\n]}\n")
+    write_answers(path, head, requests.answers)
 
 
 def main(arguments: Sequence[str]) -> int:
