@@ -72,6 +72,7 @@ def test_too_large() -> None:
     refused(bytes(1 << 26), "too large")
 
 
+@pytest.mark.slow
 def test_too_many_types() -> None:
     blob = Blob()
     blob.ptr(0)

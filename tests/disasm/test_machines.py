@@ -46,6 +46,7 @@ def _found(snapshot: Snapshot) -> list[tuple[str, str, bool]]:
     )
 
 
+@pytest.mark.slow
 def test_no_rule_is_undecided(arm64: Recorded, x86_64: Recorded) -> None:
     found = _found(arm64.snapshot)
     assert found == _found(x86_64.snapshot)

@@ -16,7 +16,6 @@ import pytest
 from tests.support.recorded import EVERY_CORE, Recorded, recorded_core
 from tests.support.schemas import validate
 from tests.support.scripts import SCRIPT, one_line, run
-from tests.support.slow import slow_but
 
 
 def said(capsys: pytest.CaptureFixture[str], *argv: str, prog: Any = None) -> str:
@@ -131,7 +130,8 @@ def attempts(recorded: Recorded, path: Path) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("name", slow_but(EVERY_CORE[:1], EVERY_CORE))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EVERY_CORE)
 def test_devices_are_those_of_xdp_attach(
     name: str,
     tmp_path: Path,

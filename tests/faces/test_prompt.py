@@ -490,6 +490,7 @@ def test_at_a_prompt(name: str, prompt: Prompt, prog: Program, tmp_path: Path) -
     assert prompt(f"exec(open('{tmp_path}/code.py').read())") == ran(given)
 
 
+@pytest.mark.slow
 def test_unreadable_at_a_prompt(prompt: Prompt) -> None:
     said = prompt("%netns nowhere")
     assert said.startswith("drgn: %netns: no network namespace")

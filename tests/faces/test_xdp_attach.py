@@ -177,6 +177,7 @@ def test_a_loaded_program(core: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_all(core: Path) -> None:
     found = document(core, "--all")["attempts"]
     keys = [(a["netns"], a["ifindex"], a["mode"], a["via"], a["frags"]) for a in found]

@@ -6,6 +6,7 @@ from drgn_veth.model import Container, Namespace, NetTask
 from drgn_veth.render.one_device import devices_in_full
 from drgn_veth.render.style import Style
 from drgn_veth.render.whose import whose
+import pytest
 
 from tests.support.recorded import recorded_core
 from tests.support.snapshots import pair
@@ -58,6 +59,7 @@ def test_pods_that_differ_stand_with_their_containers() -> None:
     assert "  pod uid" not in said
 
 
+@pytest.mark.slow
 def test_it_comes_first() -> None:
     whole = recorded_core("6.1-whose").snapshot
     device = next(one for one in whole.devices if one.name == "vethpod")

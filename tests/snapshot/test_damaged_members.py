@@ -56,7 +56,7 @@ TABLES: Mapping[str, type[Members]] = {
 MEMBERS = [(where, name) for where in TABLES for name in members_of(TABLES[where])]
 _LAST = {where: (where, name) for where, name in MEMBERS}
 by_member = pytest.mark.parametrize(
-    ("table", "name"), slow_but([*_LAST.values()][:2], MEMBERS)
+    ("table", "name"), slow_but([*_LAST.values()][1:2], MEMBERS)
 )
 
 # With a native program, and with RPS on more than one queue; a pair each.

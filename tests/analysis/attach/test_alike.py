@@ -66,7 +66,8 @@ class Watched(Device):
         return super().__getattribute__(name)
 
 
-@pytest.mark.parametrize("name", slow_but(EVERY_CORE[-1:], EVERY_CORE))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EVERY_CORE)
 def test_decisions_read_nothing_else(name: str) -> None:
     """A decision that reads another member of a device needs it in DECISIVE."""
     snapshot: Snapshot = recorded_core(name).snapshot

@@ -29,7 +29,8 @@ def names(found: Comparison) -> list[tuple[str, str, object]]:
 # Recorded kernels
 
 
-@pytest.mark.parametrize("name", slow_but(["6.12-zoo"], EVERY_CORE))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EVERY_CORE)
 def test_a_report_against_itself(name: str) -> None:
     report = recorded_report(name)
     found = compared(report, report)
@@ -48,6 +49,7 @@ def test_what_a_reboot_changes(name: str) -> None:
     assert found.namespaces == ()
 
 
+@pytest.mark.slow
 def test_two_kernels() -> None:
     """The scene of 6.12 has netkit, and each namespace its own default of RPS."""
     found = compared(recorded_report("6.1-zoo"), recorded_report("6.12-zoo"))
