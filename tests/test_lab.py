@@ -121,6 +121,7 @@ def test_no_name_of_a_kernel(kernel: str) -> None:
         split_name(kernel)
 
 
+@pytest.mark.slow
 def test_vmcore_is_copied(tmp_path: Path) -> None:
     """As it is, with holes for zeros, whatever its size."""
     content = bytes(3 << 20) + os.urandom(100_000) + bytes((17 << 20) + 5) + b"end"

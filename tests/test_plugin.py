@@ -58,6 +58,7 @@ print("drgn_veth" in sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_imports_nothing_until_it_is_used(core: Path) -> None:
     """drgn starts as fast as without it."""
     plugin = {"DRGN_PLUGINS": "drgn_veth=drgn_veth_plugin"}

@@ -173,6 +173,7 @@ def test_veth_xmit(when: str, optimised: str) -> None:
     assert veth_xmit_records_rx_queue(prog, _TEXT).value == when
 
 
+@pytest.mark.slow
 def test_code_without_end() -> None:
     prog = _made({0: b"\x90" * (1 << 18)}, f=0)
     with pytest.raises(ValueError, match="continues for"):

@@ -106,6 +106,7 @@ def test_a_pipe(report: Path, changed: Path, tmp_path: Path) -> None:
     assert "mtu" in done.stdout.lower()
 
 
+@pytest.mark.slow
 def test_what_never_ends(report: Path, tmp_path: Path) -> None:
     done = compare("/dev/zero", report)
     assert (done.returncode, done.stdout) == (2, "")
@@ -214,6 +215,7 @@ def test_other_documents(core: Path, report: Path, tmp_path: Path) -> None:
     refused(compare(report, path), 2, "a comparison, not a report")
 
 
+@pytest.mark.slow
 def test_dumps_that_cannot_be_read(core: Path, report: Path, tmp_path: Path) -> None:
     path = tmp_path / "vmcore"
     user_core(path)

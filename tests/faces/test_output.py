@@ -143,6 +143,7 @@ def test_file_system_without_links(monkeypatch: Any, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 def test_help_that_does_not_fit(tmp_path: Path) -> None:
     with open(tmp_path / "out", "wb") as out:
         done = run_command(

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from tests.support.scripts import SCRIPT
-from tests.support.slow import slow_but
 from tests.support.warm import start_warm
 from tests.support.writing import BUFFERED, command, run_command
 
@@ -40,12 +39,10 @@ ENOUGH: list[tuple[str, list[str]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, args, unbuffered",
-    slow_but(
-        [(*ENOUGH[1], False)],
-        [(*one, False) for one in ENOUGH] + [(*ENOUGH[n], True) for n in (1, 4)],
-    ),
+    [(*one, False) for one in ENOUGH] + [(*ENOUGH[n], True) for n in (1, 4)],
 )
 def test_reader_that_goes_away(
     name: str, args: list[str], unbuffered: bool, core: Path
