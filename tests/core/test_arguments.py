@@ -66,34 +66,34 @@ def test_not_there(name: str, prog: Program) -> None:
         prog.type(f"struct {TAKE_OBJECTS[name]}")
 
 
-@pytest.mark.parametrize("name", THERE)
-def test_wrong_type(name: str, prog: Program) -> None:
-    helper, struct = getattr(drgn_veth, name), TAKE_OBJECTS[name]
-    more = [0] * (len(parameters(name)) - 1)
-    wrongs = [
-        ("veth0", "str"),
-        (None, "NoneType"),
-        (prog, "Program"),
-        (prog["init_net"].dev_base_head.address_of_(), "struct list_head *"),
-        (Object(prog, "int", 1), "int"),
-        (Object(prog, f"struct {struct} **", 8), f"struct {struct} **"),
-    ]
-    for wrong, what in wrongs:
-        said = re.escape(f"{helper.__name__}(): expected struct {struct} *, not {what}")
-        with pytest.raises(TypeError, match=rf"^{said}(;|$)"):
-            helper(wrong, *more)
+def test_wrong_type(prog: Program) -> None:
+    for name in THERE:
+        helper, struct = getattr(drgn_veth, name), TAKE_OBJECTS[name]
+        more = [0] * (len(parameters(name)) - 1)
+        wrongs = [
+            ("veth0", "str"),
+            (None, "NoneType"),
+            (prog, "Program"),
+            (prog["init_net"].dev_base_head.address_of_(), "struct list_head *"),
+            (Object(prog, "int", 1), "int"),
+            (Object(prog, f"struct {struct} **", 8), f"struct {struct} **"),
+        ]
+        for wrong, what in wrongs:
+            said = f"{helper.__name__}(): expected struct {struct} *, not {what}"
+            with pytest.raises(TypeError, match=rf"^{re.escape(said)}(;|$)"):
+                helper(wrong, *more)
 
 
-@pytest.mark.parametrize("name", THERE)
-def test_null(name: str, prog: Program) -> None:
-    helper = getattr(drgn_veth, name)
-    if name in ("nsfs_inode_net_ns", "rps_map_cpus"):
-        assert not helper(NULL(prog, "void *"))
-        return
-    more = [0] * (len(parameters(name)) - 1)
-    said = rf"^{helper.__name__}\(\): the struct \w+ \* is NULL"
-    with pytest.raises(FaultError, match=said):
-        helper(NULL(prog, f"struct {TAKE_OBJECTS[name]} *"), *more)
+def test_null(prog: Program) -> None:
+    for name in THERE:
+        helper = getattr(drgn_veth, name)
+        if name in ("nsfs_inode_net_ns", "rps_map_cpus"):
+            assert not helper(NULL(prog, "void *"))
+            continue
+        more = [0] * (len(parameters(name)) - 1)
+        said = rf"^{helper.__name__}\(\): the struct \w+ \* is NULL"
+        with pytest.raises(FaultError, match=said):
+            helper(NULL(prog, f"struct {TAKE_OBJECTS[name]} *"), *more)
 
 
 def test_where_to_get_one(prog: Program, dev: Object) -> None:

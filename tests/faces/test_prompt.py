@@ -497,6 +497,7 @@ def test_unreadable_at_a_prompt(prompt: Prompt) -> None:
     assert said.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_in_crash_mode(prompt: Prompt, prog: Program) -> None:
     assert prompt("%crash rps rpsa | cat") == shown(prog, "rps rpsa")[0]
     assert drgn_veth_plugin.COMMANDS["xdp"] in prompt("%crash help xdp | cat")

@@ -27,6 +27,7 @@ def test_the_attach_works_after_ethtool(core: Path) -> None:
     assert "2. attach driver ok veth_xdp_set()" in text
 
 
+@pytest.mark.slow
 def test_json(core: Path) -> None:
     questions = ("attach driver", "mtu 65536", "devmap hash program plain")
     args = [word for one in questions for word in ("--then", one)]

@@ -25,7 +25,6 @@ from tests.support.recorded import EVERY_CORE, recorded_core
 from tests.support.reports import compared, document_of
 from tests.support.schemas import validate
 from tests.support.screens import assert_fits
-from tests.support.slow import slow_but
 
 #: For each core; 60 take ten minutes.
 SEEDS = int(os.environ.get("SEEDS", 5))
@@ -81,7 +80,8 @@ def test_nothing(run: Callable[[Snapshot], None]) -> None:
     run(recorded_core(EVERY_CORE[0]).snapshot._replace(devices=(), namespaces=()))
 
 
-@pytest.mark.parametrize("name", slow_but(EVERY_CORE[:1], EVERY_CORE))
-@pytest.mark.parametrize("seed", slow_but([0], range(SEEDS)))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EVERY_CORE)
+@pytest.mark.parametrize("seed", range(SEEDS))
 def test_altered(run: Callable[[Snapshot], None], name: str, seed: int) -> None:
     run(altered(recorded_core(name).snapshot, random.Random(f"{name} {seed}")))

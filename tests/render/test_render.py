@@ -117,7 +117,7 @@ def test_table_shows_both_ends() -> None:
 
 
 @pytest.mark.parametrize("width", slow_but([80], WIDTHS))
-@pytest.mark.parametrize("wcwidth", [True, False])
+@pytest.mark.parametrize("wcwidth", slow_but([True], [True, False]))
 def test_screens_fit_whatever_is_in_them(
     width: int, wcwidth: bool, monkeypatch: Any
 ) -> None:

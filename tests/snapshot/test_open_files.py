@@ -62,6 +62,7 @@ def test_one_walk_for_both(core: Recorded, walks: list[object]) -> None:
         assert links
 
 
+@pytest.mark.slow
 def test_one_walk_for_a_snapshot(core: Recorded, walks: list[object]) -> None:
     expected = core.snapshot
     walks.clear()

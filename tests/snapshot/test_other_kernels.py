@@ -125,6 +125,7 @@ def test_programs_before_xdp_state(ancient: Altered) -> None:
     assert unknown == drivers.count("tun") + drivers.count("virtio_net") > 0
 
 
+@pytest.mark.slow
 def test_report_before_xdp_state(ancient: Altered) -> None:
     snapshot = take_snapshot(ancient.prog)
     found = report(snapshot)["findings"]

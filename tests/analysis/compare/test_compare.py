@@ -39,7 +39,8 @@ def test_a_report_against_itself(name: str) -> None:
     assert not [one for one in found.unknown if one.side != "both"]
 
 
-@pytest.mark.parametrize("name", slow_but(["6.12-zoo"], EVERY_CORE))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EVERY_CORE)
 def test_what_a_reboot_changes(name: str) -> None:
     """Addresses, inode numbers, ifindexes, PIDs and identifiers are never a change."""
     report = recorded_report(name)
