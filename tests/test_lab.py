@@ -20,10 +20,6 @@ HOST = sorted((LAB / "host").glob("*.py"))
 GUEST = sorted((LAB / "guest").rglob("*.py"))
 
 
-def name(path: Path) -> str:
-    return str(path.relative_to(LAB))
-
-
 def imported(path: Path) -> Iterator[str]:
     """Yield the first part of each module that a file imports by its full name."""
     for node in ast.walk(ast.parse(path.read_text())):

@@ -302,6 +302,7 @@ def test_broken_kallsyms_is_said(new_dump: LabDump) -> None:
                 Kallsyms(prog, tables._replace(**{field: wrong}), [], known)
 
 
+@pytest.mark.slow
 def test_what_a_report_looks_up_is_declared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any other name costs a look at all symbols of all modules."""
     names: set[str] = set()

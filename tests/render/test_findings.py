@@ -309,6 +309,7 @@ def test_screen_is_empty_without_findings() -> None:
     assert screen(()) == noted(()) == in_full(()) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", slow_but([80], WIDTHS))
 def test_screen_fits_whatever_is_in_it(width: int) -> None:
     wild = "\x1b[7m\u202e\x07" * 2

@@ -42,6 +42,7 @@ def test_both_have_something_to_find() -> None:
     assert any(link.tasks for snapshot in snapshots for link in snapshot.links)
 
 
+@pytest.mark.slow
 def test_one_walk_for_both(core: Recorded, walks: list[object]) -> None:
     """It finds what walks for one of them find, and nothing of the other is lost."""
     nets = {net.value_() for net in for_each_net_bounded(core.prog)}

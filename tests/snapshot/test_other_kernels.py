@@ -96,6 +96,7 @@ def _without_link(program: object) -> object:
     return program
 
 
+@pytest.mark.slow
 def test_programs_before_xdp_state(ancient: Altered) -> None:
     new = take_snapshot(ancient.original)
     old = take_snapshot(ancient.prog)
