@@ -160,6 +160,7 @@ def test_a_word_that_is_too_long() -> None:
     assert len(str(raised.value)) < 100
 
 
+@pytest.mark.slow
 def test_whether_a_kernel_makes_a_check() -> None:
     """As the kernels that were recorded do, and their sources say."""
     made = {}

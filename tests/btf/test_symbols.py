@@ -266,6 +266,7 @@ class Image:
         self._add(struct.pack("<" + code, value))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", slow_but([300], [300, 3000, 20000]))
 @pytest.mark.parametrize("marker", "IQ")
 def test_kallsyms_of_kernels_before_v6(marker: str, count: int) -> None:

@@ -135,12 +135,14 @@ def test_options_of_another_subcommand() -> None:
         assert option.partition(" ")[0] in parser._option_string_actions
 
 
+@pytest.mark.slow
 def test_a_subcommand_that_is_misspelt(core: Path) -> None:
     said = r"no device matches 'atach'; did you mean drgn-veth attach\?$"
     with pytest.raises(UsageError, match=said):
         cli.main(None, ["atach", str(core), "veth_xxx0"])
 
 
+@pytest.mark.slow
 def test_how_to_list_devices(core: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(core.parent)
     said = f"called nearly so: drgn-veth report -c {core.name} --all lists them$"

@@ -37,6 +37,7 @@ def test_list_that_skips_devices(altered: Altered, whole: Snapshot, name: str) -
     assert "does not point back" in why
 
 
+@pytest.mark.slow
 def test_list_that_skips_namespaces(altered: Altered, whole: Snapshot) -> None:
     nets = list(for_each_net_bounded(altered.original))
     assert len(nets) > 3
