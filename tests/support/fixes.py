@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The findings about a booted kernel, and what their commands mend."""
 
+from collections.abc import Iterator
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,7 +45,8 @@ def _findings(guest: lab.Guest, folder: Path, name: str) -> list[dict[str, Any]]
     return findings
 
 
-def _said(text: str, word: str = "symptom: ") -> list[dict[str, Any]]:
+def _symptoms(text: str) -> list[dict[str, Any]]:
+    word = "symptom: "
     lines = [line for line in text.splitlines() if line.startswith(word)]
     return [json.loads(line[len(word) :]) for line in lines]
 
@@ -60,42 +62,58 @@ def _is_of(finding: dict[str, Any], symptom: dict[str, Any]) -> bool:
     )
 
 
+def _commands(finding: dict[str, Any]) -> list[str]:
+    undo = finding.get("undo")
+    return [*finding["fix"], *(undo["commands"] if undo else ())]
+
+
+def _mend(
+    guest: lab.Guest, found: list[tuple[dict[str, Any], dict[str, Any]]]
+) -> Iterator[dict[str, Any]]:
+    # What comes of the commands of findings, one by one.
+    plan = [
+        {
+            "rule": symptom["rule"],
+            "name": symptom["name"],
+            "commands": commands,
+            "attach": symptom["rule"] in OF_AN_ATTACH,
+        }
+        for symptom, finding in found
+        for commands in [_commands(finding)]
+        if commands
+    ]
+    said = guest.run(
+        f"python3 /lab/guest/mending.py <<'END'\n{json.dumps(plan)}\nEND", timeout=600
+    )
+    yield from json.loads(said)
+
+
 def try_fixes(guest: lab.Guest, folder: Path) -> None:
     """Run the commands of the findings in the guest (a hook of the lab)."""
-    symptoms = _said((folder / "scene.log").read_text())
+    symptoms = _symptoms((folder / "scene.log").read_text())
     before = _findings(guest, folder, "before")
+    found = [
+        (symptom, next(finding for finding in before if _is_of(finding, symptom)))
+        for symptom in symptoms
+        if symptom["shown"] is True
+        and any(_is_of(finding, symptom) for finding in before)
+    ]
+    mended = _mend(guest, found)
     fixed = []
-    for symptom in symptoms:
-        for finding in before:
-            if symptom["shown"] is not True or not _is_of(finding, symptom):
-                continue
-            failed = []
-            undo = finding.get("undo")
-            commands = [*finding["fix"], *(undo["commands"] if undo else ())]
-            for command in commands:
-                status, output = guest.try_run(command)
-                if status:
-                    failed.append(f"{command}: {output.strip()}")
-            again: list[dict[str, Any]] = []
-            answers: list[dict[str, Any]] = []
-            if commands:
-                measure = "python3 /lab/guest/symptoms.py"
-                rule, name = symptom["rule"], symptom["name"]
-                again = _said(guest.run(f"{measure} {rule} {name}"))
-                if rule in OF_AN_ATTACH:
-                    told = guest.run(f"{measure} attach {name}")
-                    answers = _said(told, "answer: ")
-            left = {
+    for symptom, finding in found:
+        came = next(mended) if _commands(finding) else None
+        fixed.append(
+            {
+                **symptom,
                 "fix": finding["fix"],
-                "undo": undo,
-                "failed": failed,
-                "shown": again[0]["shown"] if again else None,
-                "again": again,
+                "undo": finding.get("undo"),
+                "failed": came["failed"] if came else [],
+                "shown": came["again"]["shown"] if came else None,
+                "again": came and came["again"],
                 "then": finding.get("then"),
-                "answer": answers[0] if answers else None,
+                "answer": came["answer"] if came else None,
             }
-            fixed.append({**symptom, **left})
-            break
+        )
     after = _findings(guest, folder, "after")
     status, _ = guest.try_run("ethtool -l rnqa")
     document = {

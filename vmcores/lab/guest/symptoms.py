@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Provoke and measure what each rule warns of, on the devices of rules.sh.
 
-Use: ``symptoms.py`` (everything), ``symptoms.py RULE...`` or ``symptoms.py RULE NAME``
-(one device again, such as after a fix). Each result is a line on standard output,
-"symptom: " and an object. A run over everything also writes the objects to
-/run/lab/symptoms.jsonl::
+Use: ``symptoms.py`` (everything) or ``symptoms.py RULE...``. Each result is a line on
+standard output, "symptom: " and an object. A run over everything also writes the
+objects to /run/lab/symptoms.jsonl::
 
     {"rule": "xdp-peer-mtu", "netns": 4026531840, "ifindex": 7, "name": "rpma",
      "shown": true, "symptom": "what was measured, with the numbers",
@@ -15,10 +14,7 @@ Use: ``symptoms.py`` (everything), ``symptoms.py RULE...`` or ``symptoms.py RULE
 ``symptom`` has what was tried. ``"state_only": true`` means that ``shown`` is about the
 state alone, because what follows from it would do harm. If the scene has no device for
 the rule, ``netns``, ``ifindex`` and ``name`` are null. ``twin`` is null if there is
-none, and absent if one device was asked for. A measurement puts back what it changes.
-
-``symptoms.py attach NAME`` prints what the kernel answers to a native attach:
-"answer: " and an object with errno and message.
+none. A measurement puts back what it changes; mending.py does not.
 """
 
 from __future__ import annotations
@@ -30,12 +26,11 @@ import sys
 from typing import Any
 
 from cases import CASES, Case
-from measures.attaching import answer
 from measures.ends import End, Measure, ifindex_of, inum_of
 from places import RUN
 from traffic import netns
 
-__all__ = ("main", "measure")
+__all__ = ("end_of", "main", "measure", "measure_one")
 
 RECORDS = RUN + "/symptoms.jsonl"
 
@@ -78,30 +73,32 @@ def measure(case: Case) -> dict[str, Any]:
     return result
 
 
-def _one(rule: str, name: str) -> dict[str, Any]:
+def _find(rule: str, name: str) -> tuple[End, Measure]:
     for case in CASES:
         for end in (case.device, case.twin):
             if case.rule == rule and end is not None and end.name == name:
-                return {"rule": rule, **_measure(end, case.measure)}
-    raise SystemExit(f"symptoms.py: the scene has no {name} for {rule}")
+                return end, case.measure
+    raise LookupError(f"the scene has no {name} for {rule}")
 
 
-def _end(name: str) -> End:
-    for case in CASES:
-        if case.device is not None and case.device.name == name:
-            return case.device
-    raise SystemExit(f"symptoms.py: the scene has no {name}")
+def end_of(rule: str, name: str) -> End:
+    """Return a device that shows the symptom of a rule, or its twin.
+
+    :raises LookupError: if the scene has none
+    """
+    return _find(rule, name)[0]
+
+
+def measure_one(rule: str, name: str) -> dict[str, Any]:
+    """Measure one device again: its result has no "twin".
+
+    :raises LookupError: if the scene has none
+    """
+    return {"rule": rule, **_measure(*_find(rule, name))}
 
 
 def main(arguments: Sequence[str]) -> int:
     """Measure what the arguments say, or everything."""
-    if arguments[:1] == ["attach"]:
-        for name in arguments[1:]:
-            print("answer: " + json.dumps(answer(_end(name))))
-        return 0
-    if len(arguments) == 2:
-        print("symptom: " + json.dumps(_one(*arguments)))
-        return 0
     cases = [case for case in CASES if case.rule in arguments or not arguments]
     for case in cases:
         line = json.dumps(measure(case))

@@ -19,6 +19,9 @@ from .qemu import Died, Qemu
 
 __all__ = ("AGENT", "Agent")
 
+#: Seconds in which a guest that boots says something.
+LONGEST_SILENCE = 45
+
 #: What runs in the guest.
 AGENT = r"""#!/bin/dash
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -85,9 +88,23 @@ class Agent:
         self._socket.close()
 
     def wait_until_ready(self, deadline: float) -> None:
-        """Wait until the guest has booted and the agent reads commands."""
-        while self._read_line("the guest did not boot", deadline) != "ready":
-            pass
+        """Wait until the guest has booted and the agent reads commands.
+
+        One that says nothing on its console for long hangs: that is not waited for.
+        """
+        what, said, end = "the guest did not boot", "", deadline
+        while True:
+            try:
+                while self._read_line(what, time.monotonic() + 1) != "ready":
+                    pass
+                return
+            except Died:
+                now = time.monotonic()
+                before, said = said, self._qemu.console()
+                if said != before:
+                    end = min(deadline, now + LONGEST_SILENCE)
+                if now > end or not self._qemu.is_running:
+                    raise
 
     def _read_line(self, what: str, deadline: float) -> str:
         self._socket.settimeout(0.25)
