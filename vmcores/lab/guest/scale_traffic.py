@@ -3,7 +3,7 @@
 """Send packets both ways through all pairs of the scene "scale".
 
 Use: ``scale_traffic.py PAIRS NAMESPACES PACKETS``. It fails unless every packet
-arrives.
+arrives, and nothing else does.
 """
 
 from __future__ import annotations

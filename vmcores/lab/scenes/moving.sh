@@ -15,8 +15,7 @@ STAY=${STAY:-20} MOVE=${MOVE:-1}
 
 module veth
 module bridge
-# Neither addresses nor what they send.
-put 1 /proc/sys/net/core/devconf_inherit_init_net
+# No addresses in init_net, nor what they send.
 put 1 /proc/sys/net/ipv6/conf/default/disable_ipv6
 
 i=0
