@@ -14,7 +14,6 @@ import pytest
 
 from tests.support.recorded import smallest_core
 from tests.support.scripts import REPOSITORY, SCRIPTS, by_name, started
-from tests.support.slow import slow_but
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +178,7 @@ def test_each_signal(number: signal.Signals) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", slow_but([signal.SIGHUP], ENDING))
+@pytest.mark.parametrize("number", ENDING)
 def test_a_signal_that_is_ignored(number: signal.Signals) -> None:
     """As nohup ignores SIGHUP, and a shell SIGINT of what it starts with &."""
     code = AT_IMPORT.format(name="drgn_veth.faces.output", number=int(number))
@@ -206,7 +205,7 @@ IN_MAIN = """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("delay", slow_but([0.05], [0.01, 0.05, 0.1, 0.2, 0.3, 0.4]))
+@pytest.mark.parametrize("delay", [0.01, 0.05, 0.1, 0.2, 0.3, 0.4])
 @by_name
 def test_interrupted_at_work(
     script: Path, delay: float, core: Path, tmp_path: Path

@@ -23,7 +23,6 @@ from tests.support.rules import CASES, one
 from tests.support.rules.case import found
 from tests.support.rules.leaked import held
 from tests.support.screens import WIDTHS, assert_fits
-from tests.support.slow import slow_but
 from tests.support.snapshots import (
     BAD,
     BR0,
@@ -310,7 +309,7 @@ def test_screen_is_empty_without_findings() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", slow_but([80], WIDTHS))
+@pytest.mark.parametrize("width", WIDTHS)
 def test_screen_fits_whatever_is_in_it(width: int) -> None:
     wild = "\x1b[7m\u202e\x07" * 2
     wide = "\N{HANGUL SYLLABLE HAN}" * 70
