@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The findings about a booted kernel, and what their commands mend."""
 
-from collections.abc import Iterator
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,53 +66,38 @@ def _commands(finding: dict[str, Any]) -> list[str]:
     return [*finding["fix"], *(undo["commands"] if undo else ())]
 
 
-def _mend(
-    guest: lab.Guest, found: list[tuple[dict[str, Any], dict[str, Any]]]
-) -> Iterator[dict[str, Any]]:
-    # What comes of the commands of findings, one by one.
-    plan = [
-        {
-            "rule": symptom["rule"],
-            "name": symptom["name"],
-            "commands": commands,
-            "attach": symptom["rule"] in OF_AN_ATTACH,
-        }
-        for symptom, finding in found
-        for commands in [_commands(finding)]
-        if commands
-    ]
+def _mend(guest: lab.Guest, plan: list[dict[str, Any]]) -> list[dict[str, Any]]:
     said = guest.run(
         f"python3 /lab/guest/mending.py <<'END'\n{json.dumps(plan)}\nEND", timeout=600
     )
-    yield from json.loads(said)
+    mended: list[dict[str, Any]] = json.loads(said.splitlines()[-1])
+    return mended
 
 
 def try_fixes(guest: lab.Guest, folder: Path) -> None:
     """Run the commands of the findings in the guest (a hook of the lab)."""
     symptoms = _symptoms((folder / "scene.log").read_text())
     before = _findings(guest, folder, "before")
-    found = [
-        (symptom, next(finding for finding in before if _is_of(finding, symptom)))
-        for symptom in symptoms
-        if symptom["shown"] is True
-        and any(_is_of(finding, symptom) for finding in before)
-    ]
-    mended = _mend(guest, found)
     fixed = []
-    for symptom, finding in found:
-        came = next(mended) if _commands(finding) else None
-        fixed.append(
+    plan = []
+    for symptom in symptoms:
+        found = [finding for finding in before if _is_of(finding, symptom)]
+        if symptom["shown"] is not True or not found:
+            continue
+        finding = found[0]
+        plan.append(
             {
-                **symptom,
-                "fix": finding["fix"],
-                "undo": finding.get("undo"),
-                "failed": came["failed"] if came else [],
-                "shown": came["again"]["shown"] if came else None,
-                "again": came and came["again"],
-                "then": finding.get("then"),
-                "answer": came["answer"] if came else None,
+                "rule": symptom["rule"],
+                "name": symptom["name"],
+                "commands": _commands(finding),
+                "attach": symptom["rule"] in OF_AN_ATTACH,
             }
         )
+        kept = {name: finding.get(name) for name in ("fix", "undo", "then")}
+        fixed.append({**symptom, **kept})
+    for one, mended in zip(fixed, _mend(guest, plan)):
+        again = mended["again"]
+        one.update(mended, shown=again and again["shown"])
     after = _findings(guest, folder, "after")
     status, _ = guest.try_run("ethtool -l rnqa")
     document = {

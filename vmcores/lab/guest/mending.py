@@ -13,7 +13,8 @@ and prints one object for each::
       "answer": {"name": "rpma", "errno": 0, "message": null}}]
 
 "again" is as symptoms.py prints it. "answer" is what the kernel then answers to a
-native attach; null, unless "attach" asks for it.
+native attach; null, unless "attach" asks for it. Without commands, nothing is measured,
+and both are null.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ def _failed(command: str) -> list[str]:
 
 def _mended(plan: Mapping[str, Any]) -> dict[str, Any]:
     rule, name = plan["rule"], plan["name"]
+    if not plan["commands"]:
+        return {"failed": [], "again": None, "answer": None}
     return {
         "failed": [said for command in plan["commands"] for said in _failed(command)],
         "again": measure_one(rule, name),
