@@ -341,8 +341,8 @@ def add_color_option(parser: argparse._ActionsContainer) -> None:
 _FORMATS = {
     "table": "table (the default) for people",
     "json": "json, see {page}",
-    "csv": "csv for spreadsheets: a cell that one would take for a formula, as it "
-    "begins with = + - @, a tab or a line end, gets a single quote in front",
+    "csv": "csv for spreadsheets: a cell that starts with = + - @, a tab or a line end "
+    "gets a leading single quote, so that it is not taken for a formula",
     "html": "html: a page with a picture",
     "svg": "svg: the picture alone",
     "dot": "dot: for Graphviz",
@@ -358,7 +358,7 @@ def add_format_option(
     Add the option that chooses a format of the output.
 
     :param formats: The first is the default
-    :param page: Which tells of the JSON
+    :param page: The page that describes the JSON
     """
     parser.add_argument(
         "--format",

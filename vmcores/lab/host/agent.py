@@ -19,7 +19,7 @@ from .qemu import Died, Qemu
 
 __all__ = ("AGENT", "Agent")
 
-#: Seconds in which a guest that boots says something.
+#: A guest that boots and is silent for this many seconds hangs.
 LONGEST_SILENCE = 45
 
 #: What runs in the guest.
@@ -90,7 +90,7 @@ class Agent:
     def wait_until_ready(self, deadline: float) -> None:
         """Wait until the guest has booted and the agent reads commands.
 
-        One that says nothing on its console for long hangs: that is not waited for.
+        Gives up early on a guest whose console stays silent.
         """
         what, said, end = "the guest did not boot", "", deadline
         while True:

@@ -27,7 +27,7 @@ __all__ = ("Died", "Guest", "try_boots")
 
 T = TypeVar("T")
 
-#: Boots of one guest that may die.
+#: How often a guest is booted if it dies.
 TRIES = 4
 
 LAB = Path(__file__).resolve().parent.parent
