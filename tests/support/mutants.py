@@ -23,6 +23,8 @@ import tempfile
 import time
 from typing import NamedTuple, Optional
 
+import pytest
+
 from tests.support.scripts import REPOSITORY
 
 __all__ = ("Mutant", "mutants_of")
@@ -104,19 +106,19 @@ def _chosen(tree: Path, seed: int, count: int) -> list[Mutant]:
     return random.Random(seed).sample(found, count)
 
 
-def _noticed_by(tree: Path, processes: int) -> Optional[str]:
+def _noticed_by(tree: Path, tests: Path, processes: int) -> Optional[str]:
     # The first test that fails, None if all pass.
     argv = [sys.executable, "-m", "pytest", "-q", "-x", f"-n{processes}"]
     # As make test does.
     argv += ["-m", "not slow and not vm", "--ignore=tests/vm", "-p", "no:cacheprovider"]
-    argv += ["--ignore-glob=*_fuzz.py", "--ignore-glob=*_dask.py", "tests"]
+    argv += ["--ignore-glob=*_fuzz.py", "--ignore-glob=*_dask.py", str(tests)]
     try:
         done = subprocess.run(
             argv, cwd=tree, capture_output=True, text=True, timeout=_LONGEST
         )
     except subprocess.TimeoutExpired:
         return "time"
-    if done.returncode == 0:
+    if done.returncode in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
         return None
     found = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
     return found.group(1) if found else f"exit status {done.returncode}"
@@ -145,7 +147,12 @@ def _main() -> int:
             new = mutant.new.encode()
             path.write_bytes(text[: mutant.start] + new + text[mutant.end :])
             begin = time.monotonic()
-            by = _noticed_by(tree, args.processes)
+            by = None
+            # Tests of the same room first: they notice most.
+            room = Path("tests", *mutant.path.relative_to(_PACKAGE).parts[:1])
+            for tests in (room, Path("tests")):
+                if by is None and (tree / tests).is_dir():
+                    by = _noticed_by(tree, tests, args.processes)
             path.write_bytes(text)
             noticed += by is not None
             took = time.monotonic() - begin
