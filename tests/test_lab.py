@@ -104,6 +104,10 @@ def test_mtu_limit(machine: str, page_size: int, limit: int) -> None:
         ("6.12-arm64", "6.12", "cloud-arm64"),
         ("6.12-arm64-16k", "6.12", "arm64-16k"),
         ("6.12-oldest-arm64", "6.12-oldest", "cloud-arm64"),
+        ("6.1-rt", "6.1", "rt-amd64"),
+        ("7-oldest-generic", "7-oldest", "amd64"),
+        ("6.12.107+deb12-rt", "6.12.107+deb12", "rt-amd64"),
+        ("6.1.0-0.deb11.48", "6.1.0-0.deb11.48", "cloud-amd64"),
     ],
 )
 def test_name_of_a_kernel(kernel: str, series: str, flavour: str) -> None:

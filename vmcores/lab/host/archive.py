@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 import contextlib
 from dataclasses import asdict, dataclass
 from functools import cmp_to_key
@@ -182,16 +182,25 @@ class Archive:
     def _apt(self, *argv: str) -> str:
         return run(argv, env=self._env)
 
+    def _releases(self, names: Iterable[str]) -> list[str]:
+        # Of all builds of the flavour. linux-image-6.1-cloud-amd64-dbg is a meta
+        # package, not a build; and -cloud-amd64 is not the flavour amd64.
+        debug = re.compile(
+            r"linux-image-(\d+\.\d+\.\d[^_]*?)-((?:cloud|rt)-)?([a-z]+64(?:-16k)?)-dbg"
+        )
+        return [
+            f"{m.group(1)}-{self.machine.flavour}"
+            for m in map(debug.fullmatch, names)
+            if m and (m.group(2) or "") + m.group(3) == self.machine.flavour
+        ]
+
     def builds(self, series: str) -> list[Build]:
         """Return the builds of a series that have debug symbols, newest first."""
         names = set(self._apt("apt-cache", "pkgnames", "linux-").split())
         flavour = self.machine.flavour
-        wanted = re.compile(
-            rf"linux-image-({re.escape(series)}(?=[.+-])[^_]*-{flavour})-dbg"
-        )
-        releases = [m.group(1) for m in map(wanted.fullmatch, names) if m]
-        # linux-image-6.1-cloud-amd64-dbg is a meta package, not a build.
-        releases = [r for r in releases if re.match(r"\d+\.\d+\.\d", r)]
+        all_releases = self._releases(names)
+        wanted = re.compile(rf"{re.escape(series)}[.+-]")
+        releases = [release for release in all_releases if wanted.match(release)]
         found: list[Build] = []
         if releases:
             table = self._apt(
@@ -218,14 +227,7 @@ class Archive:
                 if set(image) <= names and build not in found:
                     found.append(build)
         if not found:
-            any_debug = re.compile(rf"linux-image-(\d+\.\d+\.\d[^_]*-{flavour})-dbg")
-            known = sorted(
-                {
-                    ".".join(m.group(1).split(".")[:2])
-                    for m in map(any_debug.fullmatch, names)
-                    if m
-                }
-            )
+            known = sorted({".".join(r.split(".")[:2]) for r in all_releases})
             raise LabError(
                 f"the archive has no {flavour} kernel {series!r} with debug symbols; "
                 f"it has {', '.join(known)}"

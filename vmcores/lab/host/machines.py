@@ -16,7 +16,7 @@ __all__ = ("AMD64", "MACHINES", "Machine", "split_name")
 class Machine:
     """A machine, and the flavour of Debian's kernels that boots on it."""
 
-    #: What a kernel's name ends with: "arm64" for 6.12-arm64.
+    #: What a kernel's name ends with: "arm64" for 6.12-arm64, "rt" for 6.12-rt.
     name: str
     flavour: str
     #: Debian's name of the architecture.
@@ -38,20 +38,25 @@ class Machine:
     has_drgn: bool = True
 
 
-# QEMU's TCG now and then leaves a pointer in EFLAGS after CMPXCHG16B. SLUB uses that
-# instruction where the CPU has it, and the kernel then dies in an allocation.
-AMD64 = Machine(
-    name="",
-    flavour="cloud-amd64",
-    arch="amd64",
-    wheels="x86_64",
-    qemu="qemu-system-x86_64",
-    options=("-machine", "q35"),
-    cpu="max,cx16=off",
-    console="ttyS0",
-    agent_option=("-serial", "chardev:agent"),
-    agent_port="ttyS1",
-)
+def _amd64(name: str, flavour: str) -> Machine:
+    return Machine(
+        name=name,
+        flavour=flavour,
+        arch="amd64",
+        wheels="x86_64",
+        qemu="qemu-system-x86_64",
+        options=("-machine", "q35"),
+        # QEMU's TCG now and then leaves a pointer in EFLAGS after CMPXCHG16B. SLUB uses
+        # that instruction where the CPU has it, and the kernel then dies in an
+        # allocation.
+        cpu="max,cx16=off",
+        console="ttyS0",
+        agent_option=("-serial", "chardev:agent"),
+        agent_port="ttyS1",
+    )
+
+
+AMD64 = _amd64("", "cloud-amd64")
 
 
 def _arm64(name: str, flavour: str) -> Machine:
@@ -80,12 +85,17 @@ MACHINES: Mapping[str, Machine] = {
     machine.name: machine
     for machine in (
         AMD64,
+        _amd64("generic", "amd64"),
+        _amd64("rt", "rt-amd64"),
         _arm64("arm64", "cloud-arm64"),
         _arm64("arm64-16k", "arm64-16k"),
     )
 }
 
-_NAME = re.compile(r"(\d+(?:\.\d+)*(?:-\d+)?(?:-oldest)?)(?:-([a-z].*))?")
+# A series, or a build: 6.1, 6.1.0-47, 6.12.107+deb12, 6.1.0-0.deb11.48.
+_NAME = re.compile(
+    r"(\d+(?:\.\d+)*(?:-\d[\w.]*|\+deb[\w.]*)?(?:-oldest)?)(?:-([a-z].*))?"
+)
 
 
 def split_name(kernel: str) -> tuple[str, Machine]:
@@ -98,6 +108,6 @@ def split_name(kernel: str) -> tuple[str, Machine]:
         return match.group(1), MACHINES[match.group(2) or ""]
     raise LabError(
         f"{kernel!r} is not a kernel series; try 5.10, 6.1, 6.12, 7, a build such as "
-        "6.12.107 or 6.1.0-47, 6.12-oldest, or one of these on another machine: "
-        + ", ".join(f"6.12-{name}" for name in MACHINES if name)
+        "6.12.107 or 6.1.0-47, 6.12-oldest, or one of these of another flavour or "
+        "machine: " + ", ".join(f"6.12-{name}" for name in MACHINES if name)
     )

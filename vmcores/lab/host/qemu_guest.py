@@ -365,7 +365,8 @@ def _remove_orphans() -> None:
 
 def _accelerator(kernel: Kernel) -> str:
     """Return 'kvm' if a trial boot with it worked since the host booted, or 'tcg'."""
-    if kernel.machine != AMD64 or not os.access("/dev/kvm", os.R_OK | os.W_OK):
+    is_foreign = kernel.machine.arch != AMD64.arch
+    if is_foreign or not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "tcg"
     with open("/proc/sys/kernel/random/boot_id") as f:
         machine = f"{f.read().strip()} {qemu_version()}"
