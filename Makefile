@@ -9,15 +9,18 @@ SET ?=
 DEMO ?= vmcores/6.12-zoo.core.xz
 FLAGS ?=
 
-.PHONY: help demo test test-slow test-vm test-vm-all vmcore vmcores golden fuzz mutants bench bench-live bench-fleet lint types docs man picture screens release clean
+.PHONY: help demo test test-slow test-vm test-vm-scenes test-vm-all vmcore vmcores golden fuzz mutants bench bench-live bench-fleet lint types docs man picture screens release clean
 
 help:
 	@echo 'make demo      run the report on a recorded core of a real kernel'
 	@echo 'make test      fast tests: no root, no QEMU, no debug symbols'
 	@echo 'make test-slow more of these: killed processes, damaged dumps, fuzzing'
 	@echo 'make test-vm   the same claims on booted kernels (root, a Debian mirror)'
+	@echo 'make test-vm-scenes'
+	@echo '               every scene of these on every series of kernels'
 	@echo 'make test-vm-all'
-	@echo '               every scene of these on every kernel'
+	@echo '               values and answers on the oldest and the newest build of each'
+	@echo '               series and flavour, and a table of them'
 	@echo 'make vmcore KERNEL=6.1 SCENE=zoo [SET="N=100"]'
 	@echo '               make a real crash dump, with the truth beside it'
 	@echo 'make vmcores   record the cores in vmcores/ again'
@@ -109,9 +112,19 @@ test-slow: $(VENV)/.slow
 test-vm: $(VENV)/.vm
 	$(PYTEST) -m 'vm and not rare' tests
 
-# Every scene on every kernel, and more scenes; LAB_KERNELS takes others, such as 6.12.107.
-test-vm-all: $(VENV)/.vm
+# Every scene on every series, and more scenes; LAB_KERNELS takes others: 6.12.107, 6.1-rt.
+test-vm-scenes: $(VENV)/.vm
 	LAB_KERNELS="$${LAB_KERNELS:-5.10 6.1 6.12 7 6.12-arm64}" $(PYTEST) -m vm tests
+
+# The kernels take 30 GB of the disk.
+SERIES = 5.10 6.1 6.12 7
+OLD_AND_NEW = $(SERIES) $(SERIES:%=%-oldest)
+BUILDS = $(OLD_AND_NEW) $(OLD_AND_NEW:%=%-generic) $(OLD_AND_NEW:%=%-rt) \
+	6.12-arm64 6.12-oldest-arm64 7-arm64 6.12-arm64-16k
+
+test-vm-all: $(VENV)/.vm
+	LAB_KERNELS="$${LAB_KERNELS:-$(BUILDS)}" $(PYTEST) -m vm -k 'every_value or every_answer' \
+		tests/vm/test_report.py tests/vm/test_answers.py tests/vm/test_elsewhere.py
 
 SECONDS ?= 60
 CORES ?= 5.10-zoo 6.1-whose 7.3-zoo

@@ -44,13 +44,18 @@ from tests.support.fixes import RulesRun, rules_run, try_fixes
 from tests.support.moving import Moving, make_moving
 from tests.support.recorded import CORES, SLOW_CORES, Recorded, recorded_core
 from tests.support.slow import slow_but
-from tests.support.tallies import TALLIES, pytest_sessionfinish, pytest_testnodedown
+from tests.support.tallies import (
+    TALLIES,
+    each_kernel,
+    pytest_sessionfinish,
+    pytest_testnodedown,
+)
 from tests.support.toy import Toy
 
 # Hooks of pytest's, too.
 __all__ = ("pytest_sessionfinish", "pytest_testnodedown")
 
-_JOBS = 2
+_JOBS = 3
 
 # Screens are compared at 80 columns where a test does not say how many.
 os.environ.pop("COLUMNS", None)

@@ -48,15 +48,17 @@ __all__ = (
 )
 
 _NAMES = os.environ.get("LAB_KERNELS", "5.10 6.1 6.12 7 6.12-arm64").split()
-_IS_ELSEWHERE = {name: lab.split_name(name)[1] != lab.AMD64 for name in _NAMES}
+_IS_ELSEWHERE = {
+    name: lab.split_name(name)[1].arch != lab.AMD64.arch for name in _NAMES
+}
 KERNELS = [name for name in _NAMES if not _IS_ELSEWHERE[name]]
 #: Those of other machines, which boot the scene zoo.
 ELSEWHERE = [name for name in _NAMES if _IS_ELSEWHERE[name]]
 #: Older builds in place of the newest: a 6.12 with bugs of veth that are mended now;
 #: a 6.1 with other places for the checks of an attach, and a bond with fewer messages.
 OLDER_INSTEAD = {("random", "6.1"): "6.1-oldest", ("rules", "6.12"): "6.12-oldest"}
-#: Where scenes boot that do not boot on all kernels, as make test-vm-all does: a boot
-#: takes a minute.
+#: Where scenes boot that do not boot on all kernels: a boot takes a minute. With
+#: make test-vm-scenes they do.
 BOOTED_ON = {
     # make test-slow has the answers of a recorded 6.1 and 7.3 with the scene attach.
     **dict.fromkeys(("attach", "counters", "dying", "path"), KERNELS[:1]),
