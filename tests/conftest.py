@@ -4,7 +4,7 @@ Kernels that the tests boot
 ---------------------------
 
 Each kernel of LAB_KERNELS boots once for a scene. The tests look at it in four ways,
-before and after it panics. Two kernels boot at a time.
+before and after it panics. Three kernels boot at a time.
 """
 
 import collections
@@ -482,3 +482,4 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for kind, count in sorted(alone.items()):
         why = oracle.NO_SECOND_SOURCE.get(kind, "UNEXPECTED")
         terminalreporter.line(f"  {kind} ({count}): {why}")
+    terminalreporter.line(each_kernel(comparisons, answers))
