@@ -91,6 +91,23 @@ def test_rps_of_both_ends_is_said_once() -> None:
     assert finding.evidence == (("rps_map", "0"), ("peer_rps_map", "1"))
 
 
+def test_mask_of_the_first_queue_alone() -> None:
+    """Written before there were more: TX queues 2 and 3 are not steered, 1 is."""
+    snapshot = pair({**queues(4, 4), **rps((0, 1, 2), (), (), ())}, queues(4, 4))
+    assert not found("rps-queue-off-by-one", snapshot)
+    (finding,) = found("rps-queue-without-mask", snapshot)
+    assert "from TX queues 2-3 (2 of 4) of peer" in finding.summary
+
+
+def test_mask_whose_cpus_are_offline_steers_nothing() -> None:
+    """So nobody says what it steers."""
+    snapshot = pair(rps((2,)), rps((3,)))
+    assert found("rps-which-end", snapshot)
+    offline = snapshot._replace(target=TARGET._replace(online_cpus=(0, 1)))
+    assert not found("rps-which-end", offline)
+    assert found("rps-cpu-offline", offline)
+
+
 def test_rps_that_hurts_nothing() -> None:
     many = {**queues(2, 2), **rps((0, 1), ())}
     (finding,) = found("rps-queue-off-by-one", pair(many, queues(2, 2)))

@@ -8,8 +8,10 @@ from drgn_veth.model import (
     Device,
     Features,
     Holder,
+    Map,
     StaleProgram,
     Veth,
+    Vlan,
     Xdp,
     XdpQueue,
 )
@@ -23,6 +25,7 @@ from tests.support.snapshots import (
     BR0,
     CHANNELS,
     GRO,
+    HOST,
     KERNEL,
     LINKED,
     NIC,
@@ -32,6 +35,8 @@ from tests.support.snapshots import (
     WHY,
     WITH_XDP,
     Changes,
+    device,
+    generic,
     link,
     native,
     pair,
@@ -214,3 +219,68 @@ def test_who_has_the_link_open() -> None:
         (finding,) = found("xdp-link-owns-hook", link(1, (), tasks=holders))
         assert finding.summary.endswith(f"replace or detach {said}")
         assert ("opened_by" in dict(finding.evidence)) == ("it open" in said)
+
+
+def test_checksums_of_what_is_redirected() -> None:
+    """A program that redirects spoils them, whatever the sender runs."""
+    sender = {"features": Features(1 << 3, 0, None)}
+    stays = PROGRAM._replace(redirects=False, maps=(4,))
+
+    def findings(program: Any, *maps: Map) -> int:
+        snapshot = pair(sender, native(program=program), maps=maps)
+        return len(found("xdp-unfinished-checksum", snapshot))
+
+    assert findings(stays._replace(redirects=True)) == 1
+    for kind, entries, number in (
+        *(("devmap", 1, 1), ("devmap_hash", 2, 1), ("cpumap", 1, 1)),
+        *(("devmap", 0, 0), ("xskmap", 1, 0)),
+    ):
+        one = Map(4, kind, "to", 8, entries, ())
+        assert findings(stays, one) == number, kind
+        assert findings(stays._replace(maps=(5,)), one) == 0
+    (finding,) = found(
+        "xdp-unfinished-checksum",
+        pair(sender, native(program=stays), maps=(Map(4, "devmap", "to", 8, BAD, ()),)),
+    )
+    assert finding.undecided == f"entry_count could not be read: {BAD.reason}"
+
+
+def test_outer_tag_of_two() -> None:
+    """802.1ad has an offload of its own, and two VLANs may need both commands."""
+    both = (1 << 7) | (1 << 45)
+    outer = device(HOST, 7, "s5", kind="vlan", vlan=Vlan(5, "802.1ad"))
+    other = device(HOST, 8, "c6", kind="vlan", vlan=Vlan(6, "802.1Q"))
+
+    def only(features: int, *uppers: Device) -> Any:
+        sender = {
+            "features": Features(features, 0, None),
+            "uppers": tuple(upper.ref for upper in uppers),
+        }
+        (finding,) = found("xdp-hidden-vlan-tag", pair(sender, native(), *uppers))
+        return finding
+
+    alone = only(1 << 45, outer)
+    assert alone.undo.commands == ("ethtool -K veth0 tx-vlan-stag-hw-insert off",)
+    assert dict(alone.evidence)["vlan_proto"] == ("802.1ad",)
+    assert only(1 << 45, outer, other).undo == alone.undo
+    finding = only(both, outer, other)
+    assert finding.undo.commands == (
+        "ethtool -K veth0 tx-vlan-stag-hw-insert off",
+        "ethtool -K veth0 txvlan off",
+    )
+    assert "for VLAN devices s5, c6: " in finding.summary
+
+
+def test_loopback_sends_big_packets_to_its_program() -> None:
+    """It receives what it sends itself."""
+    lo = device(HOST, 1, "lo", kind=None, type=772, features=Features(TSO, 0, None))
+    frags = PROGRAM._replace(frags=True)
+    (finding,) = found(
+        "generic-xdp-big-packets", pair(None, None, lo._replace(**generic(frags)))
+    )
+    assert "gets TCP segments sent through it in packets of up to" in finding.summary
+    assert dict(finding.evidence)["prog_frags"] == "yes"
+    assert finding.undo is not None
+    assert finding.undo.commands == ("ethtool -K lo tso off",)
+    no_tso = lo._replace(features=Features(0, 0, None), **generic(frags))
+    assert not found("generic-xdp-big-packets", pair(None, None, no_tso))

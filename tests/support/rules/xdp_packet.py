@@ -12,6 +12,7 @@ from tests.support.snapshots import (
     BR0,
     HOST,
     NIC,
+    PROGRAM,
     TSO,
     Changes,
     device,
@@ -36,6 +37,8 @@ def _tagged(features: Any, end: Changes, vlan: Any = _VLAN.vlan) -> Snapshot:
     return pair({**_with(features), "uppers": (upper.ref,)}, end, upper)
 
 
+#: It calls no bpf_redirect().
+_STAYS = PROGRAM._replace(redirects=False)
 _TUN = NIC._replace(name="tun0", kind="tun", type=65534)
 
 CASES: dict[str, Case] = {
@@ -132,7 +135,9 @@ CASES: dict[str, Case] = {
         (),
         [
             pair({**native(), **_with(0)}, native()),
-            pair(_with(_CSUM), native()),
+            pair(_with(_CSUM), native(program=_STAYS)),
+            pair(_with(_CSUM), native(program=_STAYS._replace(maps=(4,)))),
+            pair(_with(_CSUM), native(program=PROGRAM._replace(redirects=BAD))),
             pair({**native(), **_with(_CSUM)}, generic()),
         ],
         [
@@ -140,6 +145,10 @@ CASES: dict[str, Case] = {
             (
                 pair({**native(), **_with(_CSUM)}, native(program=BAD)),
                 "xdp_state[XDP_MODE_DRV]",
+            ),
+            (
+                pair(_with(_CSUM), native(program=_STAYS._replace(maps=BAD))),
+                "used_maps",
             ),
         ],
         undo=Undo(

@@ -23,6 +23,7 @@ from measures.packets import (
     no_ethernet,
     not_merged,
     unfinished,
+    unfinished_elsewhere,
 )
 from measures.pair import no_carrier, nothing
 from measures.queues import bypassed, one_sided, overflow, queue_state, stale, stuck
@@ -161,6 +162,12 @@ CASES = (
         End("rusa", "rusb", None, "far"),
         End("tusa", "tusb", None, "far"),
         unfinished,
+    ),
+    Case(
+        "xdp-unfinished-checksum",
+        End("ruma", "rumb", "xdp", "far"),
+        End("tuma", "tumb", "xdp", "far"),
+        unfinished_elsewhere,
     ),
     Case(
         "generic-xdp-cpu",

@@ -21,7 +21,7 @@ __all__ = (
     "send_gso",
     "send_into_tun",
     "send_unfinished",
-    "sent_back",
+    "sent_on",
     "udp_is_right",
 )
 
@@ -147,12 +147,17 @@ def lengths_received(
     return lengths
 
 
-def sent_back(device: str, where: Optional[str], size: int) -> Optional[bytes]:
-    """Send an UDP packet with an unfinished checksum; return it as it comes back."""
+def sent_on(
+    device: str, where: Optional[str], size: int, receiver: str
+) -> Optional[bytes]:
+    """Send an UDP packet with an unfinished checksum; return it as it arrives.
+
+    :param receiver: A device of the same namespace
+    """
     with netns(where), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as s:
         s.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
         s.settimeout(PATIENCE)
-        s.bind((device, ETH_P_ALL))
+        s.bind((receiver, ETH_P_ALL))
         send_unfinished(device, None, size)
         deadline = time.monotonic() + 5 * PATIENCE
         while time.monotonic() < deadline:

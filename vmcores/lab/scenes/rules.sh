@@ -43,6 +43,7 @@ python3 "$GUEST/programs.py" observe $BPF/observe_r , observe $BPF/observe_t , \
     observe $BPF/observe_v , observe $BPF/observe_w , observe $BPF/observe_n , \
     devmap $BPF/devmap_r , devmap $BPF/devmap_t , \
     devmap $BPF/devmap_fr , devmap $BPF/devmap_ft , \
+    devmap $BPF/devmap_u , devmap $BPF/devmap_v , \
     observe $BPF/observe_e , observe $BPF/observe_b , observe $BPF/observe_s
 
 ### Devices. Those of group 1 stay down, all others are set up together below.
@@ -172,6 +173,9 @@ link add trma type veth peer name trmb netns far
 link add rrfda type veth peer name rrfdb netns far
 link add trfda type veth peer name trfdb netns far
 link add rrfdd type dummy
+# xdp-unfinished-checksum: what arrives goes to trma; the twin's peer has no offload.
+link add ruma type veth peer name rumb netns far
+link add tuma type veth peer name tumb netns far
 # queues-cpus: fewer RX queues than CPUs, more, as many.
 link add rqca numrxqueues 2 numtxqueues 2 type veth peer name rqcb numrxqueues 2 numtxqueues 2
 link add rqda numrxqueues 8 numtxqueues 2 type veth peer name rqdb numrxqueues 2 numtxqueues 2
@@ -242,6 +246,7 @@ END
 in_ns far ethtool -K thvb txvlan off
 in_ns far ethtool -K tbpb tso off
 in_ns far ethtool -K tusb tx off
+in_ns far ethtool -K tumb tx off
 # Before v5.13 it is on.
 ethtool -K rgoa gro off
 ethtool -K tgoa gro on
@@ -255,12 +260,15 @@ link set dev srma xdpdrv pinned $BPF/devmap_r
 link set dev stma xdpdrv pinned $BPF/devmap_t
 link set dev rrfda xdpdrv pinned $BPF/devmap_fr
 link set dev trfda xdpdrv pinned $BPF/devmap_ft
+link set dev ruma xdpdrv pinned $BPF/devmap_u
+link set dev tuma xdpdrv pinned $BPF/devmap_v
 link set dev rqca xdpdrv pinned $BPF/pass
 link set dev rqda xdpdrv pinned $BPF/pass
 link set dev tqca xdpdrv pinned $BPF/pass
 END
 in_ns xdp python3 "$GUEST/programs.py" fill $BPF/devmap_r rrma , fill $BPF/devmap_t trma , \
-    fill $BPF/devmap_fr rrfdd , fill $BPF/devmap_ft trma
+    fill $BPF/devmap_fr rrfdd , fill $BPF/devmap_ft trma , \
+    fill $BPF/devmap_u trma , fill $BPF/devmap_v trma
 # Not in one call, so that a process of its own holds each.
 xdp link $BPF/pass rloa driver hold , in xdp link $BPF/pass rlpa driver $BPF/link_rlpa
 xdp in xdp link $BPF/pass tlpa driver hold

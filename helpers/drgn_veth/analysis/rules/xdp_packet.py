@@ -155,13 +155,32 @@ def _yes_no(program: XdpProgram) -> str:
     return "yes" if program.frags else "no"
 
 
+def _may_redirect(context: Context, device: Device) -> bool:
+    # Whether its own native program is known to call bpf_redirect(), or has a map that
+    # leads somewhere.
+    program = device.xdp.driver
+    if not isinstance(program, XdpProgram):
+        return False
+    if program.redirects is True:
+        return True
+    numbers = need(program.maps, "used_maps")
+    return any(
+        one.type in ("devmap", "devmap_hash", "cpumap")
+        and need(one.entry_count, "entry_count") > 0
+        for one in context.snapshot.maps
+        if one.id in numbers
+    )
+
+
 def _unfinished(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
     peer = context.peer(end)
     if peer is None or not context.is_native(device):
         return None
     features = _peer_features(peer)
-    if not features & NETIF_F_HW_CSUM or not context.is_native(peer):
+    if not features & NETIF_F_HW_CSUM:
+        return None
+    if not context.is_native(peer) and not _may_redirect(context, device):
         return None  # Without a program there, XDP_TX is lost anyway: xdp-tx-lost.
     name = context.name(peer, device)
     commands = context.fixes.ethtool_feature(peer.ref, "tx", False)
@@ -268,8 +287,9 @@ RULES: tuple[Rule, ...] = (
         severity=INFO,
         title="a native program sends packets on without checksums",
         predicate=(
-            "kind is veth && native programs on both ends && peer->features & "
-            "NETIF_F_HW_CSUM"
+            "kind is veth && a native program && peer->features & NETIF_F_HW_CSUM && "
+            "(a native program on the peer as well || the program may call "
+            "bpf_redirect(), or has a DEVMAP or a CPUMAP with entries)"
         ),
         sees=(
             "ping works, TCP and UDP do not: the receiver counts InCsumErrors "
@@ -286,7 +306,8 @@ RULES: tuple[Rule, ...] = (
             "(CHECKSUM_PARTIAL). As long as the packet stays a sk_buff, its ip_summed "
             "says so. veth_xdp_rcv_skb() (drivers/net/veth.c) makes an xdp_buff of it, "
             "and XDP_TX and XDP_REDIRECT send that: only the bytes are left, with the "
-            "sum of the pseudo header in place of the checksum."
+            "sum of the pseudo header in place of the checksum. A CPUMAP makes a new "
+            "sk_buff of these bytes."
         ),
         symptoms=(
             Sign("counter", "InCsumErrors (nstat)"),

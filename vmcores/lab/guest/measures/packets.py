@@ -9,7 +9,7 @@ from offloads import (
     lengths_received,
     send_gso,
     send_into_tun,
-    sent_back,
+    sent_on,
     udp_is_right,
 )
 import programs
@@ -17,7 +17,14 @@ from traffic import SMALL, send
 
 from .ends import End
 
-__all__ = ("big_packets", "hidden_tag", "no_ethernet", "not_merged", "unfinished")
+__all__ = (
+    "big_packets",
+    "hidden_tag",
+    "no_ethernet",
+    "not_merged",
+    "unfinished",
+    "unfinished_elsewhere",
+)
 
 BIG, SEGMENT = 20000, 1000
 TAG = 4
@@ -75,13 +82,21 @@ def not_merged(end: End) -> tuple[bool, str]:
     return bool(lengths) and max(lengths) < 2 * SEGMENT, told
 
 
+def _unfinished(end: End, receiver: str) -> tuple[bool, str]:
+    frame = sent_on(end.peer, end.peer_where, SMALL, receiver)
+    what = f"a packet sent by {end.peer} with its checksum left to the device"
+    if frame is None:
+        return False, f"{what} did not arrive at {receiver}"
+    right = udp_is_right(frame)
+    told = f"{what} arrived at {receiver} with a {'right' if right else 'wrong'} one"
+    return not right, told
+
+
 def unfinished(end: End) -> tuple[bool, str]:
     """What XDP_TX sends back has a wrong checksum."""
-    frame = sent_back(end.peer, end.peer_where, SMALL)
-    if frame is None:
-        return False, f"a packet sent by {end.peer} did not come back"
-    right = udp_is_right(frame)
-    return not right, (
-        f"a packet sent by {end.peer} with its checksum left to the device came back "
-        f"with a {'right' if right else 'wrong'} one"
-    )
+    return _unfinished(end, end.peer)
+
+
+def unfinished_elsewhere(end: End) -> tuple[bool, str]:
+    """What XDP_REDIRECT sends into trma has a wrong checksum."""
+    return _unfinished(end, "trmb")
