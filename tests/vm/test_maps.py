@@ -2,11 +2,13 @@
 """Maps, AF_XDP sockets and programs of tc against who made them, on booted kernels."""
 
 from collections.abc import Callable, Iterator
+import errno
 import json
 from pathlib import Path
 
 from drgn import Object, Program, container_of, offsetof
 import drgn_veth
+from drgn_veth.analysis.ask import Asker, Question, parse
 from drgn_veth.core.errors import UNEXPECTED_TYPE
 from drgn_veth.model import Snapshot, unreadable_in
 from drgn_veth.render import json as render_json
@@ -116,6 +118,25 @@ def test_readers(maps: Dump) -> None:
     msb = drgn_veth.find_netdev(prog, "host", "msb")
     held = [bool(drgn_veth.xsk_get_pool_from_qid(msb, queue)) for queue in range(4)]
     assert held == [True, False, True, False]
+
+
+def test_bind_to_a_queue_that_has_a_socket(memory: Altered) -> None:
+    """The sockets are those that the kernel has, not such as a request would add."""
+    snapshot = take_snapshot(memory.prog)
+    (msb,) = [device for device in snapshot.devices if device.name == "msb"]
+    assert msb.xsk_queues == (0, 2)
+    asker = Asker(snapshot)
+
+    def errno_of(text: str) -> int:
+        answer = asker.ask(Question(msb.net_device, parse(text)[1]))
+        assert isinstance(answer.errno, int)
+        return answer.errno
+
+    assert [errno_of(f"bind queue {queue}") for queue in range(4)] == [
+        *(errno.EBUSY, 0, errno.EBUSY, 0),
+    ]
+    # Not with their rings of queues that have none.
+    assert errno_of("channels rx 1 tx 1") == errno.EINVAL
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,7 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
 
 
 def _text(devices: Sequence[Device], snapshot: Snapshot, style: Style) -> str:
-    text = queues(devices, snapshot.target, style, sent_queues(snapshot))
+    text = queues(devices, snapshot, style, sent_queues(snapshot))
     return text if devices else f"{text}\nno device has RPS, RFS or XPS"
 
 

@@ -38,12 +38,13 @@ _GAP = 4
 
 def _cpus(target: Target) -> str:
     possible, online = target.possible_cpus, target.online_cpus
+    isolated = target.isolated_cpus
     said = f"{words.cell(possible)} CPUs" if possible != 1 else "1 CPU"
-    if isinstance(online, Unreadable) or isinstance(possible, Unreadable):
-        return said
-    if len(online) == possible:
-        return said
-    return f"{said}, {len(online)} online ({number_list(online)})"
+    if not isinstance(online, Unreadable) and len(online) != possible:
+        said += f", {len(online)} online ({number_list(online)})"
+    if isolated and not isinstance(isolated, Unreadable):
+        said += f", {len(isolated)} isolated ({number_list(isolated)})"
+    return said
 
 
 def _crashed(target: Target) -> str:

@@ -6,13 +6,13 @@ RPS, RFS and XPS of each queue
 A paragraph for each device; neighbouring queues that have the same share a line.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Optional
 
 from ..analysis.rules.sent import Sent
 from ..core.english import count, cpu_words, number_list
 from ..core.unreadable import Maybe, Unreadable
-from ..model import Device, RpsQueue, Target, XpsQueue
+from ..model import Device, Namespace, RpsQueue, Snapshot, Target, XpsQueue
 from . import words
 from .style import PLAIN, Style
 from .width import wrap
@@ -118,9 +118,26 @@ def _device(device: Device, sent: Optional[Sent], style: Style) -> Iterator[str]
         yield from wrap(line, style.width, _INDENT, _INDENT * 3)
 
 
+def _head(target: Target) -> str:
+    parts = [f"CPUs online: {_numbers(target.online_cpus)}"]
+    if target.isolated_cpus:
+        parts.append(f"isolated: {_numbers(target.isolated_cpus)}")
+    flows = words.cell(target.rps_sock_flow_entries)
+    return "; ".join((*parts, f"rps_sock_flow_entries: {flows}"))
+
+
+def _default_masks(namespaces: Iterable[Namespace]) -> Iterator[str]:
+    # None and (): there is no such mask, or nobody has set it.
+    for one in namespaces:
+        if one.rps_default_mask:
+            cpus = _numbers(one.rps_default_mask)
+            label = words.cell(one.label)
+            yield f"rps_default_mask of {label}: {cpus}, which its new RX queues get"
+
+
 def queues(
-    devices: Iterable[Device],
-    target: Target,
+    devices: Sequence[Device],
+    snapshot: Snapshot,
     style: Style = PLAIN,
     sent: Optional[Mapping[int, Sent]] = None,
 ) -> str:
@@ -130,11 +147,10 @@ def queues(
     :param sent: What their peers do with what they send, by ``net_device``
     """
     by_sender = sent or {}
-    head = (
-        f"CPUs online: {_numbers(target.online_cpus)}; "
-        f"rps_sock_flow_entries: {words.cell(target.rps_sock_flow_entries)}"
-    )
-    lines = wrap(head, style.width)
+    lines = wrap(_head(snapshot.target), style.width)
+    shown = {device.netns_label for device in devices}
+    for line in _default_masks(n for n in snapshot.namespaces if n.label in shown):
+        lines += wrap(line, style.width, "", _INDENT)
     for device in devices:
         lines += ["", *_device(device, by_sender.get(device.net_device), style)]
     return "\n".join(lines)

@@ -206,6 +206,22 @@ def test_after_other_requests() -> None:
         assert _answer(now, second).errno == number
 
 
+def test_new_queues_have_the_default_mask() -> None:
+    """Those that were there keep theirs."""
+    whole = _whole({}, {})
+    device = whole.devices[0]
+    host, pod = whole.namespaces
+    bad = Unreadable("a hole")
+    for mask, new in ((None, ()), ((), ()), ((0, 2), (0, 2)), (bad, bad)):
+        there = whole._replace(namespaces=(host._replace(rps_default_mask=mask), pod))
+        question = Question(device.net_device, parse("channels rx 4")[1])
+        now = after(there, question).devices[0]
+        assert isinstance(device.rps, tuple) and isinstance(now.rps, tuple)
+        assert now.rps[: len(device.rps)] == device.rps
+        assert len(now.rps) == 4
+        assert all(queue.cpus == new for queue in now.rps[len(device.rps) :])
+
+
 def test_what_is_not_readable_is_not_told() -> None:
     bad = Unreadable("a hole")
     for text, near in (

@@ -64,19 +64,26 @@ def _resized(queues: Any, count: int, new: Any) -> Any:
     return (*queues[:count], *(new(i) for i in range(len(queues), count)))
 
 
+def _default_mask(snapshot: Snapshot, device: Device) -> Maybe[tuple[int, ...]]:
+    # What a new RX queue gets: see rx_queue_default_mask() (net/core/net-sysfs.c).
+    for one in snapshot.namespaces:
+        if one.label == device.netns_label:
+            return one.rps_default_mask or ()
+    return Unreadable("the namespace of the device is not known")
+
+
 def _channels(q: Asked, changes: _Changes) -> None:
     rx, tx, combined, _ = wanted_of(q)
     if combined:
         rx = tx = combined
     queues, device = q.device.queues, q.device
-    # A new RX queue gets rps_default_mask, which is not read.
-    unread = Unreadable("the RPS mask of a new queue is the default one")
+    mask = _default_mask(changes.snapshot(), device)
     changes.change(
         device,
         queues=Queues(
             QueueCount(rx, queues.rx.allocated), QueueCount(tx, queues.tx.allocated)
         ),
-        rps=_resized(device.rps, rx, lambda i: RpsQueue(i, unread, 0)),
+        rps=_resized(device.rps, rx, lambda i: RpsQueue(i, mask, 0)),
         xps=_resized(device.xps, tx, lambda i: XpsQueue(i, (), ())),
         xdp=device.xdp._replace(
             queues=Unreadable("ethtool -L changes which queues have a program")
