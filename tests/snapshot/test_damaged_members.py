@@ -9,12 +9,19 @@ nothing else is lost with it. More of it is tried on whole dumps in
 tests/vm/test_hostile.py.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 import contextlib
 from typing import Any, Callable
 
 from drgn import FaultError, Object, Program
-from drgn_veth.core.struct_layout import Kind, Layout, Member, Members, members_of
+from drgn_veth.core.sparse_layout import SpanLayout, SparseLayout
+from drgn_veth.core.struct_layout import (
+    Kind,
+    Layout,
+    Member,
+    Members,
+    members_of,
+)
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Snapshot
 from drgn_veth.readers.bridge import NetBridgePort, br_port_get
@@ -216,3 +223,81 @@ def test_each_member_may_be_another_one(
     # Without it a list cannot be walked, or a device cannot be told to be one.
     if (table, name) not in {("net_device", "next"), ("net_device", "prev")}:
         assert len(snapshot.devices) >= len(whole.devices) - 1
+
+
+def _declared(by: type[Members] = Members) -> Iterator[type[Members]]:
+    for one in by.__subclasses__():
+        yield one
+        yield from _declared(one)
+
+
+#: By name, the other structs that a report reads: those without a table above.
+OTHER_TABLES = {
+    one.__name__: one
+    for one in _declared()
+    if one.__module__.startswith("drgn_veth.")
+    and not any(issubclass(table, one) for table in TABLES.values())
+}
+
+#: Those of them that this core does not have.
+NOT_READ = {
+    *("PtrRing", "SkBuffHead", "XdpFrame", "_Bucket", "_Dstats", "_FlowLimit"),
+    *("_NetBridge", "_NetDevice", "_TunStats"),
+}
+
+
+@pytest.fixture(scope="module")
+def places(memory: Altered) -> Mapping[str, tuple[Layout[Any], set[int]]]:
+    """The layout of each table, and where a Snapshot reads such a struct."""
+    found: dict[str, tuple[Layout[Any], set[int]]] = {}
+    memory.reset()
+    with pytest.MonkeyPatch.context() as patch:
+        declared_by: dict[int, str] = {}
+        init = Layout.__init__
+
+        def new(self: Any, prog: Program, type: Any, declared: type[Members]) -> None:
+            init(self, prog, type, declared)
+            found.setdefault(declared.__name__, (self, set()))
+            declared_by[id(self)] = declared.__name__
+
+        def noting(read: Callable[..., Any]) -> Callable[..., Any]:
+            def noted(self: Any, address: int, count: int = 1) -> Any:
+                if id(self) in declared_by:
+                    at = found[declared_by[id(self)]][1]
+                    at.update(address + i * self.size for i in range(count))
+                if read.__name__ == "read_array":
+                    return read(self, address, count)
+                return read(self, address)
+
+            return noted
+
+        patch.setattr(Layout, "__init__", new)
+        for owner in (Layout, SparseLayout, SpanLayout):
+            for name in {"read", "read_span", "read_array"} & vars(owner).keys():
+                patch.setattr(owner, name, noting(vars(owner)[name]))
+        cached = dict(memory.prog.cache)
+        for key in list(memory.prog.cache):
+            if str(key).startswith("drgn_veth."):
+                del memory.prog.cache[key]
+        take(memory)
+        memory.prog.cache.clear()
+        memory.prog.cache.update(cached)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", sorted(OTHER_TABLES.keys() - NOT_READ))
+def test_each_other_member_may_be_lost(
+    altered: Altered,
+    whole: Snapshot,
+    places: Mapping[str, tuple[Layout[Any], set[int]]],
+    table: str,
+) -> None:
+    """Of all structs of a kind at once."""
+    layout, addresses = places[table]
+    for offset in layout.offset.values():
+        altered.reset()
+        for address in addresses:
+            with contextlib.suppress(FaultError):
+                altered.lose(address + offset, 1)
+        assert len(take(altered, *SOME).devices) == len(whole.devices)
