@@ -186,7 +186,8 @@ class Archive:
         # Of all builds of the flavour. linux-image-6.1-cloud-amd64-dbg is a meta
         # package, not a build; and -cloud-amd64 is not the flavour amd64.
         debug = re.compile(
-            r"linux-image-(\d+\.\d+\.\d[^_]*?)-((?:cloud|rt)-)?([a-z]+64(?:-16k)?)-dbg"
+            r"linux-image-(\d+\.\d+\.\d[^_]*?)-"
+            r"((?:cloud|rt)-)?([a-z][a-z0-9]*(?:-16k)?)-dbg"
         )
         return [
             f"{m.group(1)}-{self.machine.flavour}"
