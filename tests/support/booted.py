@@ -109,12 +109,19 @@ nobody="setpriv --reuid 65534 --regid 65534 --clear-groups"
 refused=0
 $nobody python3 $report >/tmp/refused.out 2>/tmp/refused.err || refused=$?
 echo $refused >/tmp/refused.status
+masked=0
+unshare -m sh -c "mount --bind /dev/null /proc/kcore && exec python3 $report" \
+    >/tmp/masked.out 2>/tmp/masked.err || masked=$?
+echo $masked >/tmp/masked.status
 python3 - <<'END'
 import base64, json, lzma
 files = {{n: open(f"/tmp/{{n}}.json").read() for n in ("dwarf", "btf", "slice")}}
 core = open("/tmp/live.core", "rb").read()
 words = ["-".join(("DRGN", "VETH", what)) for what in ("PACKET", "USER")]
-refused = [open(f"/tmp/refused.{{n}}").read() for n in ("status", "out", "err")]
+refused = {{
+    how: [open(f"/tmp/{{how}}.{{n}}").read() for n in ("status", "out", "err")]
+    for how in ("refused", "masked")
+}}
 words = [word for word in words if word.encode() in core]
 said = {{"files": files, "refused": refused, "words": words}}
 print(base64.b64encode(lzma.compress(json.dumps(said).encode())).decode())

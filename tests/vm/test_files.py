@@ -3,6 +3,7 @@
 
 import json
 from pathlib import Path
+import re
 import shutil
 import struct
 import subprocess
@@ -55,9 +56,15 @@ def test_a_split_dump(one_zoo: Dump, devices: Any, tmp_path: Path) -> None:
     # All pages: with a level, makedumpfile may put them all in the first part.
     made = makedumpfile("-c", "-d", "0", "--split", one_zoo.vmcore, *parts)
     assert made.returncode == 0, made.stderr
+    pages: list[list[int]] = []
     for part in parts:
         done = run("-c", part)
         assert SPLIT in done.stderr and "makedumpfile --reassemble" in done.stderr
+        said = re.search(r"with pages (\d+) to (\d+) of (\d+);", done.stderr)
+        assert said is not None
+        pages.append([*map(int, said.groups())])
+    (first, end, total), (start, last, of) = pages
+    assert (first, start, last, of) == (0, end + 1, total - 1, total)
     whole = tmp_path / "whole"
     assert makedumpfile("--reassemble", *parts, whole).returncode == 0
     assert report("-c", whole) == (devices, "")

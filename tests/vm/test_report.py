@@ -297,9 +297,16 @@ def test_bare_checkout(one_zoo: Dump, tmp_path: Path) -> None:
 
 
 def test_no_rights(zoo: Dump) -> None:
-    """The running kernel, as nobody."""
+    """The running kernel, as nobody, and as a container has it."""
     text = (zoo.made.folder / "refused.json").read_text()
-    status, out, err = json.loads(text)
+    said = json.loads(text)
+    status, out, err = said["masked"]
+    assert (status.strip(), out) == ("3", "")
+    (line,) = err.splitlines()
+    assert "/proc/kcore is masked, as in a container" in line
+    for how in ("on the host", "a privileged container", "nsenter -t 1 -m"):
+        assert how in line
+    status, out, err = said["refused"]
     assert (status.strip(), out) == ("3", "")
     (line,) = err.splitlines()
     assert line.startswith("veth_report: the running kernel: /proc/kcore")
