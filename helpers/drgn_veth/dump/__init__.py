@@ -5,6 +5,7 @@ __all__ = (
     "elfcore",
     "file_kind",
     "kdump",
+    "low_memory",
     "partial",
     "slice_note",
     "vmcoreinfo",

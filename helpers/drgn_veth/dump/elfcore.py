@@ -12,13 +12,14 @@ import contextlib
 import itertools
 import os
 import struct
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Optional
 
 __all__ = (
     "EM",
     "Note",
     "physical_segments",
     "read_notes",
+    "segment_from_zero",
     "still_open",
     "write_core",
 )
@@ -158,6 +159,23 @@ def physical_segments(f: BinaryIO) -> Iterator[tuple[int, int, int]]:
         offset, address, length = fields[2], fields[4], fields[5]
         if fields[0] == _PT_LOAD and offset < size:
             yield address, offset, min(length, size - offset)
+
+
+def segment_from_zero(f: BinaryIO) -> Optional[tuple[int, int]]:
+    """
+    Return where the memory is in an ELF core with one segment, if its virtual and
+    physical addresses begin at 0.
+
+    :return: Offset in the file, and number of bytes that are there
+    """
+    size = f.seek(0, os.SEEK_END)
+    loads = [fields for _, fields in _program_headers(f) if fields[0] == _PT_LOAD]
+    if len(loads) != 1:
+        return None
+    offset, virtual, physical, length = loads[0][2:6]
+    if virtual or physical or offset >= size:
+        return None
+    return offset, min(length, size - offset)
 
 
 def _note_segments(f: BinaryIO) -> Iterator[tuple[str, bytes]]:

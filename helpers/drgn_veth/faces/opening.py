@@ -22,6 +22,7 @@ from ..btf import use_btf
 from ..core.errors import attempt, reason
 from ..core.unreadable import Unreadable
 from ..dump.kdump import lost_memory, missing_from_kdump, what_is_wrong
+from ..dump.low_memory import add_low_memory
 from ..dump.partial import can_be_opened, core_of, without_memory_from
 from ..dump.vmcoreinfo import find_vmcoreinfo, vmcoreinfo_in
 from ..model import Snapshot
@@ -88,6 +89,7 @@ def inputs(prog: Optional[Program], args: argparse.Namespace) -> list[str]:
 def _set_target(prog: Program, args: argparse.Namespace) -> None:
     if args.core is not None:
         prog.set_core_dump(args.core)
+        add_low_memory(prog, args.core)
     elif args.qemu is not None:
         try:
             connect = prog.set_qemu_qmp
