@@ -400,7 +400,7 @@ def test_no_line_is_wider(columns: int, snapshot: Any) -> None:
     # All devices, those with wide letters and long names among them.
     for text in (
         programs(snapshot.devices, snapshot, style),
-        queues(snapshot.devices, snapshot.target, style, sent_queues(snapshot)),
+        queues(snapshot.devices, snapshot, style, sent_queues(snapshot)),
     ):
         assert max(map(width, text.splitlines())) <= columns
         assert all(line.isprintable() for line in text.splitlines())
