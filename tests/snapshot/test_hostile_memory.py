@@ -33,7 +33,7 @@ from tests.support.slow import slow_but
 #: How much longer than usual a report may take, in seconds of CPU.
 ROOM = 2
 
-INVENTED = 10_000
+INVENTED = 130_000
 # Where no kernel keeps anything.
 NEW_LAND = 0xFFFFD00000000000
 
@@ -152,10 +152,10 @@ CASES: Mapping[str, Case] = {
     "a ring of a negative size": Case(
         ring_of_negative_size, "in_flight", "a ring with -1 entries"
     ),
-    "10,000 invented devices": Case(
+    "130,000 invented devices": Case(
         invented_devices_and_index, "devices of", MANY_IN_NO_INDEX
     ),
-    "10,000 invented devices, and no index": Case(
+    "130,000 invented devices, and no index": Case(
         invented_devices, "devices of", MANY_IN_NO_INDEX
     ),
 }
