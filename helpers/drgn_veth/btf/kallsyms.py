@@ -141,7 +141,7 @@ class Kallsyms:
                 code = "Q" if memory.word == 8 else "I"
                 (base,) = memory.read_numbers(tables.relative_base, 1, code)
         except (FaultError, ValueError) as e:
-            raise BtfError(f"kallsyms cannot be read: {e}") from None
+            raise BtfError(str(e)) from None
         self._base = base
         self._table = tables.offsets
         self._absolute = base is not None and min(self._offsets) < 0

@@ -30,10 +30,8 @@ def _enumerators(prog: Program, name: str) -> dict[str, int]:
 
 def _mask(member: Object) -> Object:
     # A cpumask_var_t: a pointer with CONFIG_CPUMASK_OFFSTACK, else an array of one.
-    if member.type_.unaliased_kind() == TypeKind.POINTER:
-        if not member:
-            raise ValueError("a mask of housekeeping CPUs is NULL")
-        return member[0]
+    if member.type_.unaliased_kind() == TypeKind.POINTER and not member:
+        raise ValueError("a mask of housekeeping CPUs is NULL")
     return member[0]
 
 
