@@ -30,6 +30,19 @@ def test_output_that_replaces_another_file(script: Path, core: Path) -> None:
     assert sorted(core.parent.iterdir()) == [path, core]
 
 
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0])
+def test_mode_of_a_new_file(tmp_path: Path, mask: int) -> None:
+    """As a shell's > makes it."""
+    path = tmp_path / "new"
+    before = os.umask(mask)
+    try:
+        with output.replacing(str(path)) as f:
+            f.write(b"text")
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
 @pytest.mark.slow
 def test_slice_does_not_replace_a_file(core: Path) -> None:
     path = core.parent / "slice.xz"

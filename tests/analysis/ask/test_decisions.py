@@ -22,6 +22,7 @@ from drgn_veth.analysis.ask import (
     parse,
     xsk_bind,
 )
+from drgn_veth.analysis.ask.request import Enslave, RequestError
 from drgn_veth.analysis.attach.decision import Decision
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Features, Snapshot, Traits
@@ -204,6 +205,14 @@ def test_after_other_requests() -> None:
         peer, what = parse(first)
         now = after(whole, Question(device, what, peer))
         assert _answer(now, second).errno == number
+
+
+def test_words_behind_a_new_master() -> None:
+    assert parse("enslave new bond")[1] == Enslave("bond", True, False)
+    assert parse("enslave new bridge program")[1] == Enslave("bridge", True, True)
+    for words in ("new", "new vlan", "new bond other", "new bond program program"):
+        with pytest.raises(RequestError, match="takes bond or bridge"):
+            parse(f"enslave {words}")
 
 
 def test_new_queues_have_the_default_mask() -> None:
