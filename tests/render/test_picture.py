@@ -28,7 +28,7 @@ from tests.support.pictures import (
 )
 from tests.support.recorded import EVERY_CORE, recorded_core
 from tests.support.slow import slow_but
-from tests.support.snapshots import HOST, device, node, pair
+from tests.support.snapshots import HOST, device, native, node, pair, rps
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -372,6 +372,14 @@ def test_all_findings_are_on_the_page() -> None:
         assert finding["summary"] in shown
         for command in finding.get("fix", ()):
             assert command in shown
+
+
+def test_buttons_say_where_they_lead() -> None:
+    """By its name in the table of its namespace, with that elsewhere."""
+    page = picture_of(pair(native(), rps((2,), (3,))), "html")
+    said = re.findall(r'<button[^>]*class="go"[^>]*>([^<]*)</button>', page)
+    assert {"veth0", "eth0"} <= {*said}
+    assert any(one.startswith("eth0 (") for one in said)
 
 
 def test_what_would_come_next() -> None:
