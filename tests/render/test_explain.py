@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Explanations on a screen."""
 
+import json
 import re
 
 from drgn_veth.analysis.attach.predictor import Predictor
@@ -8,6 +9,7 @@ from drgn_veth.analysis.explain.checks import CHECKS
 from drgn_veth.analysis.explain.met import Undecided, met, undecided
 from drgn_veth.analysis.explain.topics import errnos, find_topic
 from drgn_veth.analysis.rules import RULES
+from drgn_veth.render import explain_json
 from drgn_veth.render.explain import Here, index, topic
 from drgn_veth.render.style import Style
 import pytest
@@ -67,6 +69,16 @@ def test_the_seed() -> None:
         "veth_xxx0 (host): default, driver, after EEXIST veth_xxx0 has only 14 real",
     ):
         assert part in text
+
+
+def test_json_says_what_is_here_only_if_it_was_looked_at() -> None:
+    topics = [find_topic("ENOSPC")]
+    (check,) = json.loads(explain_json.render(topics))["checks"]
+    assert "in_this_kernel" not in check and "devices" not in check
+    (check,) = json.loads(explain_json.render(topics, here("6.12-zoo")))["checks"]
+    assert check["in_this_kernel"] is True
+    names = {one["device"]["name"] for one in check["devices"]}
+    assert names == {"q24b", "q24a", "onea", "veth_xxx0"}
 
 
 def test_offload_is_counted_apart() -> None:

@@ -207,6 +207,17 @@ def test_after_other_requests() -> None:
         assert _answer(now, second).errno == number
 
 
+def test_what_zero_copy_needs_of_a_driver() -> None:
+    """NETDEV_XDP_ACT_ZC: BASIC, REDIRECT and XSK_ZEROCOPY."""
+    for act in range(16):
+        whole = _whole({"features": Features(0, 0, act)}, {})
+        answer = _answer(whole, "bind queue 0 zerocopy")
+        if act & 0b1011 == 0b1011:
+            assert answer.errno is None  # the driver decides
+        else:
+            assert answer.errno == errno.EOPNOTSUPP
+
+
 def test_words_behind_a_new_master() -> None:
     assert parse("enslave new bond")[1] == Enslave("bond", True, False)
     assert parse("enslave new bridge program")[1] == Enslave("bridge", True, True)
