@@ -9,6 +9,7 @@ vmalloc() would be lost.
 """
 
 import os
+import weakref
 
 from drgn import Program
 
@@ -33,5 +34,8 @@ def add_low_memory(prog: Program, path: str) -> None:
 
     def read(address: int, count: int, offset: int, physical: bool) -> bytes:
         return os.pread(fd, count, start + offset)
+
+    # As long as the program.
+    weakref.finalize(read, os.close, fd)
 
     prog.add_memory_segment(0, size, read, True)
