@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import re
 
 from ._steps import LabError
@@ -38,57 +38,48 @@ class Machine:
     has_drgn: bool = True
 
 
-def _amd64(name: str, flavour: str) -> Machine:
-    return Machine(
-        name=name,
-        flavour=flavour,
-        arch="amd64",
-        wheels="x86_64",
-        qemu="qemu-system-x86_64",
-        options=("-machine", "q35"),
-        # QEMU's TCG now and then leaves a pointer in EFLAGS after CMPXCHG16B. SLUB uses
-        # that instruction where the CPU has it, and the kernel then dies in an
-        # allocation.
-        cpu="max,cx16=off",
-        console="ttyS0",
-        agent_option=("-serial", "chardev:agent"),
-        agent_port="ttyS1",
-    )
-
-
-AMD64 = _amd64("", "cloud-amd64")
-
-
-def _arm64(name: str, flavour: str) -> Machine:
-    return Machine(
-        name=name,
-        flavour=flavour,
-        arch="arm64",
-        wheels="aarch64",
-        qemu="qemu-system-aarch64",
-        options=("-machine", "virt,gic-version=3"),
-        # Without it, each return is a QARMA cipher in software.
-        cpu="max,pauth-impdef=on",
-        console="ttyAMA0",
-        # The board has one serial port, the console.
-        agent_option=("-device", "pci-serial,chardev=agent"),
-        agent_port="ttyS0",
-        # kexec-tools cannot load a crash kernel in bookworm's: without
-        # CONFIG_KALLSYMS_ALL, /proc/kallsyms does not have the end of the kernel.
-        suites=("trixie", "trixie-security", "trixie-backports"),
-        has_drgn=False,
-    )
-
+AMD64 = Machine(
+    name="",
+    flavour="cloud-amd64",
+    arch="amd64",
+    wheels="x86_64",
+    qemu="qemu-system-x86_64",
+    options=("-machine", "q35"),
+    # QEMU's TCG now and then leaves a pointer in EFLAGS after CMPXCHG16B. SLUB uses
+    # that instruction where the CPU has it, and the kernel then dies in an allocation.
+    cpu="max,cx16=off",
+    console="ttyS0",
+    agent_option=("-serial", "chardev:agent"),
+    agent_port="ttyS1",
+)
+_ARM64 = Machine(
+    name="arm64",
+    flavour="cloud-arm64",
+    arch="arm64",
+    wheels="aarch64",
+    qemu="qemu-system-aarch64",
+    options=("-machine", "virt,gic-version=3"),
+    # Without it, each return is a QARMA cipher in software.
+    cpu="max,pauth-impdef=on",
+    console="ttyAMA0",
+    # The board has one serial port, the console.
+    agent_option=("-device", "pci-serial,chardev=agent"),
+    agent_port="ttyS0",
+    # kexec-tools cannot load a crash kernel in bookworm's: without CONFIG_KALLSYMS_ALL,
+    # /proc/kallsyms does not have the end of the kernel.
+    suites=("trixie", "trixie-security", "trixie-backports"),
+    has_drgn=False,
+)
 
 #: By the end of a kernel's name.
 MACHINES: Mapping[str, Machine] = {
     machine.name: machine
     for machine in (
         AMD64,
-        _amd64("generic", "amd64"),
-        _amd64("rt", "rt-amd64"),
-        _arm64("arm64", "cloud-arm64"),
-        _arm64("arm64-16k", "arm64-16k"),
+        replace(AMD64, name="generic", flavour="amd64"),
+        replace(AMD64, name="rt", flavour="rt-amd64"),
+        _ARM64,
+        replace(_ARM64, name="arm64-16k", flavour="arm64-16k"),
     )
 }
 
