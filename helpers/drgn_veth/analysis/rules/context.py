@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A Snapshot as rules see it: what several of them need, computed once."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 import contextlib
 import functools
 from typing import NamedTuple, Optional
 
 from ...core.unreadable import Maybe, Unreadable
-from ...model import Device, Kernel, Snapshot, Task, XdpLink, XdpProgram
+from ...model import Device, Kernel, Map, Snapshot, Task, XdpLink, XdpProgram
 from ..attach.ask import Questions, fresh_program
 from ..attach.drivers.veth import veth_max_mtu
 from ..attach.predictor import Predictor, TooOldError
@@ -162,6 +162,14 @@ class Context:
                 if one.native:
                     found.setdefault(one.sender.net_device, {})[address] = None
         return found
+
+    def maps(self, numbers: Collection[int]) -> Iterator[Map]:
+        """
+        Yield the maps that a program redirects by.
+
+        :param numbers: Its XdpProgram.maps
+        """
+        return (one for one in self.snapshot.maps if one.id in numbers)
 
     def native_in(self, netns: Maybe[int]) -> frozenset[int]:
         """

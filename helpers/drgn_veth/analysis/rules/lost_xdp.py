@@ -43,7 +43,7 @@ def _redirect_words(context: Context, device: Device) -> str:
         return "; ".join(refusing)
     if not isinstance(program, XdpProgram) or isinstance(program.maps, Unreadable):
         return "XDP_REDIRECT or XDP_TX failed, or memory ran out"
-    kinds = {one.type for one in context.snapshot.maps if one.id in program.maps}
+    kinds = {one.type for one in context.maps(program.maps)}
     if "xskmap" in kinds:
         return "the RX ring of an AF_XDP socket was full, or the socket not bound"
     if program.redirects is False and not kinds:

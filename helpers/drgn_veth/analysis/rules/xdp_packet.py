@@ -163,12 +163,10 @@ def _may_redirect(context: Context, device: Device) -> bool:
         return False
     if program.redirects is True:
         return True
-    numbers = need(program.maps, "used_maps")
     return any(
         one.type in ("devmap", "devmap_hash", "cpumap")
         and need(one.entry_count, "entry_count") > 0
-        for one in context.snapshot.maps
-        if one.id in numbers
+        for one in context.maps(need(program.maps, "used_maps"))
     )
 
 

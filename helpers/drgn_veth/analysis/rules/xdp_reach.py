@@ -54,9 +54,8 @@ def _xskmaps(context: Context, device: Device) -> Iterator[Map]:
     program = _program(device)
     if program is None:
         return
-    ids = need(program.maps, "used_maps")
-    for one in context.snapshot.maps:
-        if one.id in ids and one.type == "xskmap":
+    for one in context.maps(need(program.maps, "used_maps")):
+        if one.type == "xskmap":
             yield one
 
 
