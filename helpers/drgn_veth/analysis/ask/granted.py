@@ -72,12 +72,12 @@ def _default_mask(snapshot: Snapshot, device: Device) -> Maybe[tuple[int, ...]]:
     return Unreadable("the namespace of the device is not known")
 
 
-def _channels(q: Asked, changes: _Changes) -> None:
+def _channels(q: Asked, snapshot: Snapshot, changes: _Changes) -> None:
     rx, tx, combined, _ = wanted_of(q)
     if combined:
         rx = tx = combined
     queues, device = q.device.queues, q.device
-    mask = _default_mask(changes.snapshot(), device)
+    mask = _default_mask(snapshot, device)
     changes.change(
         device,
         queues=Queues(
@@ -260,7 +260,7 @@ def after(
     what = question.what
     changes = _Changes(snapshot)
     if isinstance(what, Channels):
-        _channels(q, changes)
+        _channels(q, snapshot, changes)
     elif isinstance(what, Mtu):
         _mtu(q.device, what.mtu, changes)
     elif isinstance(what, (Attach, Detach)):
