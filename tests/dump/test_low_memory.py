@@ -40,17 +40,18 @@ def test_one_segment_from_zero_on(tmp_path: Path) -> None:
         prog.read(len(_MEMORY), 1, physical=True)
 
 
-@pytest.mark.parametrize("places", [[(0, 1 << 40)], [(0, 0), (0x100000, 0x100000)], []])
-def test_other_segments_are_as_drgn_has_them(
+@pytest.mark.parametrize("places", [[(0, 1 << 40)], []])
+def test_a_segment_elsewhere_is_not_added(
     tmp_path: Path, places: list[tuple[int, int]]
 ) -> None:
     prog = _core(tmp_path / "vmcore", *places)
-    low = prog if len(places) == 2 else None
-    if low is not None:
-        assert low.read(0x100001, 2, physical=True) == b"\1\2"
-    else:
-        with pytest.raises(FaultError):
-            prog.read(1, 1, physical=True)
+    with pytest.raises(FaultError):
+        prog.read(1, 1, physical=True)
+
+
+def test_two_segments_are_as_drgn_has_them(tmp_path: Path) -> None:
+    prog = _core(tmp_path / "vmcore", (0, 0), (0x100000, 0x100000))
+    assert prog.read(0x100001, 2, physical=True) == b"\1\2"
 
 
 def test_a_dump_that_is_cut_off(tmp_path: Path) -> None:
