@@ -148,7 +148,7 @@ def _main() -> int:
             path.write_bytes(text[: mutant.start] + new + text[mutant.end :])
             begin = time.monotonic()
             by = None
-            # Tests of the same room first: they notice most.
+            # Tests of the same room notice most, and are fast: run them first.
             room = Path("tests", *mutant.path.relative_to(_PACKAGE).parts[:1])
             for tests in (room, Path("tests")):
                 if by is None and (tree / tests).is_dir():

@@ -121,7 +121,7 @@ def test_readers(maps: Dump) -> None:
 
 
 def test_bind_to_a_queue_that_has_a_socket(memory: Altered) -> None:
-    """The sockets are those that the kernel has, not such as a request would add."""
+    """The sockets are in the dump; no earlier question has added them."""
     snapshot = take_snapshot(memory.prog)
     (msb,) = [device for device in snapshot.devices if device.name == "msb"]
     assert msb.xsk_queues == (0, 2)
@@ -135,7 +135,7 @@ def test_bind_to_a_queue_that_has_a_socket(memory: Altered) -> None:
     assert [errno_of(f"bind queue {queue}") for queue in range(4)] == [
         *(errno.EBUSY, 0, errno.EBUSY, 0),
     ]
-    # Not with their rings of queues that have none.
+    # Queue 2, which goes away, has a socket.
     assert errno_of("channels rx 1 tx 1") == errno.EINVAL
 
 

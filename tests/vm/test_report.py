@@ -297,7 +297,7 @@ def test_bare_checkout(one_zoo: Dump, tmp_path: Path) -> None:
 
 
 def test_no_rights(zoo: Dump) -> None:
-    """The running kernel, as nobody, and as a container has it."""
+    """Without root, and where a container runtime masks /proc/kcore."""
     text = (zoo.made.folder / "refused.json").read_text()
     said = json.loads(text)
     status, out, err = said["masked"]

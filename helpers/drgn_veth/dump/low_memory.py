@@ -35,7 +35,7 @@ def add_low_memory(prog: Program, path: str) -> None:
     def read(address: int, count: int, offset: int, physical: bool) -> bytes:
         return os.pread(fd, count, start + offset)
 
-    # As long as the program.
+    # The program may outlive the file's name: close it when the program goes.
     weakref.finalize(read, os.close, fd)
 
     prog.add_memory_segment(0, size, read, True)

@@ -127,7 +127,7 @@ def _head(target: Target) -> str:
 
 
 def _default_masks(namespaces: Iterable[Namespace]) -> Iterator[str]:
-    # None and (): there is no such mask, or nobody has set it.
+    # The mask is None on kernels without one, and empty until somebody sets it.
     for one in namespaces:
         if one.rps_default_mask:
             cpus = _numbers(one.rps_default_mask)

@@ -100,7 +100,7 @@ def test_mask_of_the_first_queue_alone() -> None:
 
 
 def test_mask_whose_cpus_are_offline_steers_nothing() -> None:
-    """So nobody says what it steers."""
+    """rps-which-end does not claim that it does."""
     snapshot = pair(rps((2,)), rps((3,)))
     assert found("rps-which-end", snapshot)
     offline = snapshot._replace(target=TARGET._replace(online_cpus=(0, 1)))
