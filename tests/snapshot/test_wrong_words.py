@@ -9,7 +9,7 @@ from drgn_veth.core import errors
 import pytest
 
 from tests.support.recorded import recorded_core
-from tests.support.wrong_words import WrongWords
+from tests.support.wrong_words import WrongWords, to_endless
 
 pytestmark = pytest.mark.slow
 
@@ -44,6 +44,15 @@ def test_where_nothing_ends(name: str) -> None:
     for wrong in itertools.islice(wrong_words.endless(AT_A_TIME), ENDLESS // AT_A_TIME):
         found = wrong_words.problem(wrong)
         assert found is None, f"seed {SEED}: {wrong_words.least(found)}"
+
+
+def test_tasks_without_an_end() -> None:
+    """In this slice there is no count of them, either."""
+    prog = recorded_core("6.1-whose").prog
+    first = prog["init_task"].tasks.next.value_()
+    wrong_words = WrongWords(prog, SEED)
+    for part in range(4):
+        assert wrong_words.problem({first: to_endless(part)}) is None
 
 
 def test_it_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,12 +12,10 @@ command line, for as long as wanted::
 """
 
 import argparse
-from collections.abc import Iterable, Iterator, Mapping
-import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 import json
 import random
 import resource
-import signal
 import struct
 import sys
 import time
@@ -40,7 +38,7 @@ from tests.support.damage import bugs_in
 from tests.support.recorded import EVERY_CORE, recorded_core
 from tests.support.schemas import validate
 
-__all__ = ("Problem", "WrongWords")
+__all__ = ("Problem", "WrongWords", "to_endless")
 
 _WORD = 8
 _PAGE = 4096
@@ -51,6 +49,12 @@ _AT_A_TIME = 20
 # The last frames of a traceback that are shown.
 _FRAMES = 6
 
+# Where nothing ends, a report takes this many steps (see core/budget.py), and each of
+# them is this many reads at most. Reads are counted, and not seconds: that does not
+# depend on the machine.
+_STEPS = 1 << 15
+_READS_PER_STEP = 10
+
 # Where nothing ends: a part for each word that leads there. The low bits of the number
 # of a part say what is in all words of it.
 _ENDLESS = 0xFFFF_C100_0000_0000
@@ -60,26 +64,6 @@ _STRIDE = 1 << 10
 
 #: What is shown in place of a word; None for one that is not in the dump.
 Wrong = Mapping[int, Optional[bytes]]
-
-
-class _TooLong(BaseException):
-    """A report takes too long. Nothing expects this."""
-
-
-@contextlib.contextmanager
-def _no_longer_than(seconds: float) -> Iterator[None]:
-    # Of CPU time, in the main thread. drgn loses what a callback raises, so it is
-    # raised again and again.
-    def end(number: int, frame: object) -> None:
-        raise _TooLong(f"it takes more than {seconds:.1f} s")
-
-    before = signal.signal(signal.SIGPROF, end)
-    signal.setitimer(signal.ITIMER_PROF, seconds, 0.1)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
 
 
 class Problem(NamedTuple):
@@ -95,6 +79,11 @@ class Problem(NamedTuple):
             for at, word in self.words.items()
         )
         return f"{self.what}\n  with {words}\n{self.where}"
+
+
+def _end(frames: traceback.StackSummary) -> str:
+    ours = [frame for frame in frames if "drgn_veth" in frame.filename]
+    return "".join(traceback.format_list(ours[-_FRAMES:]))
 
 
 def _few(snapshot: Snapshot) -> set[int]:
@@ -146,6 +135,15 @@ def _list_of_few(prog: Program, kept: set[int]) -> dict[int, bytes]:
     return found
 
 
+def to_endless(part: int) -> bytes:
+    """Return a word that leads to a part of the memory in which nothing ends."""
+    return (_ENDLESS + part * _PART).to_bytes(_WORD, "little")
+
+
+def _from(first: int, number: int) -> range:
+    return range(first, first + number * _WORD, _WORD)
+
+
 def _endless(words: range, entrance: int) -> bytes:
     """
     Return memory in which nothing ends.
@@ -153,15 +151,18 @@ def _endless(words: range, entrance: int) -> bytes:
     :param words: Addresses
     :param entrance: Address of the word that leads to this part
     """
-    part, offset = divmod(words[0] - _ENDLESS, _PART)
+    first, number = words[0], len(words)
+    part, offset = divmod(first - _ENDLESS, _PART)
+    numbers: Sequence[int]
     if part & 3 == 3:
-        numbers = [_ENDLESS + part * _PART] * len(words)  # all lead to one object
+        numbers = [_ENDLESS + part * _PART] * number  # all lead to one object
     elif part & 3 == 2:
-        numbers = [(at + _STRIDE) | 2 for at in words]  # as in the nodes of an XArray
+        numbers = _from(first + _STRIDE + 2, number)  # as in the nodes of an XArray
     else:
-        back = -_WORD - _STRIDE
-        numbers = [at + (back if at & _WORD else _STRIDE) for at in words]
-        if offset <= _WORD and len(words) > 1 - offset // _WORD:
+        numbers = list(_from(first + _STRIDE, number))
+        odd = first % (2 * _WORD) == 0
+        numbers[odd::2] = _from(first - _STRIDE - _WORD, number)[odd::2]
+        if offset <= _WORD and number > 1 - offset // _WORD:
             numbers[1 - offset // _WORD] = entrance
     return struct.pack(f"<{len(numbers)}Q", *numbers)
 
@@ -180,6 +181,9 @@ class WrongWords:
         self._changed: dict[int, Optional[bytes]] = dict(self._always)
         self._read: Optional[set[int]] = set()
         self._entrances: dict[int, int] = {}
+        self._reads = 0
+        self._most = sys.maxsize
+        self._too_far: Optional[traceback.StackSummary] = None
         self._chance = random.Random(seed)
         self._seed = seed
         self.prog = prog = Program(self._original.platform)
@@ -192,9 +196,11 @@ class WrongWords:
         self._report()  # What a first report loads is not part of the others.
         self._read = set()
         begin = time.process_time()
+        self._reads = 0
         self._report()
         #: Seconds of CPU that the report takes when nothing is wrong.
         self.sound = time.process_time() - begin
+        self._most = 2 * self._reads + _READS_PER_STEP * _STEPS
         read, self._read = self._read, None
         words = {at: self._word(at) for at in sorted(read)}
         #: The words that a report reads.
@@ -216,6 +222,11 @@ class WrongWords:
 
     def _memory(self, address: int, count: int, offset: int, physical: bool) -> bytes:
         words = range(address & -_WORD, address + count, _WORD)
+        self._reads += 1
+        if self._reads > self._most:
+            # drgn loses what is raised here.
+            self._too_far = self._too_far or traceback.extract_stack()
+            raise FaultError("the report reads too much", address)
         if self._read is not None:
             self._read.update(words)
         data = None
@@ -257,7 +268,7 @@ class WrongWords:
     def problem(self, wrong: Wrong) -> Optional[Problem]:
         """Make a report of wrong memory; return what is wrong with the report."""
         self._changed = {**self._always, **wrong}
-        longest = 2 * self.sound + 2
+        self._reads, self._too_far = 0, None
         self._entrances = {
             (to - _ENDLESS) // _PART: at
             for at, word in wrong.items()
@@ -266,15 +277,15 @@ class WrongWords:
             if 0 <= to - _ENDLESS < _PARTS * _PART
         }
         try:
-            with _no_longer_than(longest):
-                text = self._report()
+            text = self._report()
             if text is not None:
                 validate(json.loads(text))
-        except (Exception, _TooLong) as e:
-            frames = traceback.extract_tb(e.__traceback__)
-            ours = [frame for frame in frames if "drgn_veth" in frame.filename]
-            end = "".join(traceback.format_list(ours[-_FRAMES:]))
-            return Problem(f"{type(e).__name__}: {e}", end, wrong)
+        except Exception as e:
+            where = traceback.extract_tb(e.__traceback__)
+            return Problem(f"{type(e).__name__}: {e}", _end(where), wrong)
+        if self._too_far is not None:
+            what = f"a report of more than {self._most:,} reads"
+            return Problem(what, _end(self._too_far), wrong)
         return None
 
     def least(self, problem: Problem) -> Problem:
@@ -314,9 +325,7 @@ class WrongWords:
         self._chance.shuffle(words)
         for i in range(0, len(words), at_a_time):
             yield {
-                at: (_ENDLESS + self._chance.randrange(_PARTS) * _PART).to_bytes(
-                    _WORD, "little"
-                )
+                at: to_endless(self._chance.randrange(_PARTS))
                 for at in words[i : i + at_a_time]
             }
 
