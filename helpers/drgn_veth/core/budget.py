@@ -5,7 +5,8 @@ How much may be walked
 
 A list in damaged memory may be endless, and there may be thousands of such lists: a
 limit for each is no limit for all. While a Snapshot is taken, all walks share one
-budget of steps. Each device adds to it, so that a large machine has a large one.
+budget of steps. Each device and each task adds to it, so that a large machine has a
+large one.
 """
 
 from collections.abc import Iterable, Iterator

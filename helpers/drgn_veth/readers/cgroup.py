@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from drgn import Object, Program, offsetof, sizeof
 
+from ..core.budget import budget_of, paid
 from ..core.c_string import read_c_string
 from ..core.errors import WalkError, attempt
 from ..core.names import check_names
@@ -86,7 +87,8 @@ class Cgroups:
         head = css_set + self._cgrp_links
         first, last = attempt(read, head), attempt(read, head + self._word)
         lost = ""
-        for cgroup in bounded_list(head, first, last, entry, _MAX_HIERARCHIES):
+        cgroups = bounded_list(head, first, last, entry, _MAX_HIERARCHIES)
+        for cgroup in paid(self._prog, cgroups):
             if isinstance(cgroup, Unreadable):
                 lost = cgroup.reason
             elif cgroup != default:
@@ -106,6 +108,7 @@ class Cgroups:
     def _read_path(self, node: int, below: list[int]) -> bytes:
         names: list[bytes] = []
         path = b""
+        step = budget_of(self._prog).step
         while node:
             known = self._paths.get(node)
             if isinstance(known, Unreadable):
@@ -116,6 +119,7 @@ class Cgroups:
             parent = self._prog.read_word(node + self._parent)
             if not parent:
                 break
+            step()
             if len(below) >= _MAX_DEPTH:
                 raise WalkError("the path of a cgroup does not end")
             below.append(node)

@@ -15,6 +15,7 @@ from typing import Callable, Optional, TypeVar
 
 from drgn import NULL, Object, Program, cast, container_of, offsetof, sizeof
 
+from ..core.budget import budget_of
 from ..core.byte_order import byteorder, struct_order
 from ..core.errors import WalkError
 from ..core.salvage import Salvage
@@ -39,6 +40,7 @@ T = TypeVar("T")
 #: only grows as far as it is used.
 MAX_FDS = 1 << 22
 _CHUNK = 1 << 13  # pointers that are read at once
+_STEP = 1 << 9  # pointers for which a walk takes a step
 
 
 class FileTables:
@@ -83,9 +85,11 @@ class FileTables:
             raise WalkError(f"max_fds is {count}: gave up")
         array = prog.read_word(fdt + self._fd)
         word = self._word
+        budget = budget_of(prog)
         for start in range(0, count, _CHUNK):
-            size = min(_CHUNK, count - start) * word
-            data = prog.read(array + start * word, size)
+            number = min(_CHUNK, count - start)
+            budget.step(1 + number // _STEP)
+            data = prog.read(array + start * word, number * word)
             if not any(data):
                 continue
             for i, (file,) in enumerate(self._pointers.iter_unpack(data)):
@@ -94,13 +98,14 @@ class FileTables:
 
 
 def for_each_open_file(
-    prog: Program, look: Callable[[int], Optional[T]]
+    prog: Program, look: Callable[[int, int], Optional[T]]
 ) -> Iterator[tuple[int, int, T]]:
     """
     Iterate over the open files of all tasks that are wanted; a table that tasks share
     counts once.
 
-    :param look: Takes the address of a ``struct file``; returns None to skip it
+    :param look: Takes the address of a ``struct file``, and its ``f_op``; returns None
+        to skip it
     :return: Iterator of addresses of ``struct task_struct``, descriptors, and what
         *look* returned
     :raises LookupError: if the kernel has no such variables or types
@@ -108,10 +113,26 @@ def for_each_open_file(
     """
     tables = FileTables(prog)
     salvage = Salvage("open files: ")
+    read, op_at = prog.read_word, offsetof(prog.type("struct file"), "f_op")
+    # There are millions of files, but few kinds. A table in damaged memory leads to
+    # something else each time, or always to the same.
+    budget = budget_of(prog)
+    kinds: set[int] = set()
+    skipped = 0
     for task in salvage.walk(for_each_thread(prog)):
         for fd, file in salvage.walk(tables.files(task)):
-            found = salvage.read(look, file)
-            if found is not None:
+            if file == skipped:
+                continue
+            operations = salvage.read(read, file + op_at)
+            if operations is None:
+                continue
+            if operations not in kinds:
+                kinds.add(operations)
+                budget.step()
+            found = salvage.read(look, file, operations)
+            if found is None:
+                skipped = file
+            else:
                 yield task, fd, found
     salvage.finish()
 

@@ -16,6 +16,7 @@ from typing import NamedTuple, Optional
 from drgn import Object, Program, offsetof, sizeof
 from drgn.helpers.common.prog import takes_program_or_default
 
+from ..core.budget import budget_of
 from ..core.c_string import read_c_string
 from ..core.errors import WalkError, attempt
 from ..core.exact_reads import are_reads_exact
@@ -56,6 +57,10 @@ _PID_MAX_LIMIT = 4 << 20  # include/linux/threads.h
 # The least that a task takes: its struct task_struct and its stack.
 _SIZE = 12 << 10
 _MORE = 1 << 10
+
+# What a task adds to the shared budget: a step for each of its cgroups, of which there
+# are a dozen, and some for their directories.
+_STEPS = 16
 
 # Reasons that are kept.
 _MAX_REASONS = 10
@@ -212,6 +217,18 @@ class Tasks:
         if self.lost:
             raise WalkError(f"a task: {self.reasons[0]}")
 
+    def _paid(self, threads: Iterator[Thread]) -> Iterator[Thread]:
+        # A list without an end runs out of valid IDs. The count of tasks that bounds it
+        # may be wrong, too.
+        budget = budget_of(self._prog)
+        for thread in threads:
+            ids = thread.task.pid, thread.task.tgid
+            if any(isinstance(one, Unreadable) for one in ids):
+                budget.step()
+            else:
+                budget.add(_STEPS)
+            yield thread
+
     def _list(
         self, head: int, node: int, leader: Optional[Thread] = None
     ) -> Iterator[Thread]:
@@ -237,7 +254,7 @@ class Tasks:
 
         salvage = Salvage()
         again = walked_again(self._prog, walk, lambda thread: thread.address)
-        for thread in salvage.walk(again):
+        for thread in salvage.walk(self._paid(again)):
             if self._left <= 0:
                 salvage.lose(f"more than {self._most} tasks: gave up")
                 break

@@ -14,6 +14,7 @@ from typing import NamedTuple, Optional
 
 from drgn import Object, Program, TypeKind, offsetof, sizeof
 
+from ..core.budget import budget_of
 from ..core.errors import WalkError, attempt
 from ..core.moving import moves
 from ..core.salvage import Salvage
@@ -170,6 +171,7 @@ class Mounts:
             path
         """
         read = self._prog.read_word
+        step = budget_of(self._prog).step
         below: list[tuple[tuple[int, int], Optional[bytes]]] = []
         path: Optional[bytes] = b""
         for _ in range(_MAX_DEPTH):
@@ -177,6 +179,7 @@ class Mounts:
             if here in self._paths:
                 path = self._paths[here]
                 break
+            step()
             if dentry == read(mount + self._root):
                 above = read(mount + self._parent)
                 if above == mount:
@@ -215,7 +218,9 @@ class Mounts:
         :raises WalkError: if it does not lead to a path
         """
         names: list[bytes] = []
+        step = budget_of(self._prog).step
         for _ in range(_MAX_DEPTH):
+            step()
             parent, name = self._dentry(dentry)
             if parent == dentry:
                 return b"".join(b"/" + name for name in reversed(names))

@@ -121,16 +121,15 @@ def _walk(
     nets: list[NetHolder] = []
     links: dict[int, list[TaskFile]] = {}
     sockets: dict[int, list[TaskFile]] = {}
-    file_type = prog.type("struct file")
-    op_at = offsetof(file_type, "f_op")
-    private_at = offsetof(file_type, "private_data")
+    private_at = offsetof(prog.type("struct file"), "private_data")
     link_operations = bpf_link_file_operations(prog)
     read = prog.read_word
     socket_operations = prog["socket_file_ops"].address_of_().value_() if wanted else 0
 
-    def look(file: int) -> Optional[tuple[int, int, Optional[tuple[int, str, int]]]]:
+    def look(
+        file: int, operations: int
+    ) -> Optional[tuple[int, int, Optional[tuple[int, str, int]]]]:
         # A link and a socket that are wanted, and what it holds of a namespace.
-        operations = read(file + op_at)
         if operations in link_operations:
             link = links_salvage.read(read, file + private_at)
             return (link, 0, None) if link else None
