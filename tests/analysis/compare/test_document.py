@@ -46,3 +46,12 @@ def test_everything_is_listed_on_demand(monkeypatch: pytest.MonkeyPatch) -> None
     assert " more" in few.replace("more, which --notes", "")
     every = compare_table.table(found, sources, everything=True)
     assert "veth7" in every and " more" not in every.replace("more, which", "")
+
+
+def test_parts_of_one_line_are_not_spaced() -> None:
+    sources = (Source("a.json"), Source("b.json"))
+    found = compared(document_of(node(3)), document_of(node(1)))
+    text = compare_table.table(found, sources)
+    gone = "- namespace net:4026532282 with 0 devices\n"
+    gone += "- namespace net:4026532283 with 0 devices\n"
+    assert f"\n\n{gone}\n" in text
