@@ -156,6 +156,7 @@ def test_enums(blob: Blob, platform: Platform) -> None:
     unsigned = blob.enum("u", [("ZERO", 0), ("MANY", 0xFFFFFFFF)])
     signed = blob.enum("s", [("LESS", -1), ("MORE", 1)], flag=True)
     small = blob.enum("b", [("BYTE", 200)], size=1)
+    small_signed = blob.enum("c", [("LEAST", -128), ("NO", -1)], flag=True, size=1)
     wide = blob.enum64("w", [("LOW", 1), ("HIGH", 1 << 63)])
     negative = blob.enum64("n", [("DEEP", -(1 << 40))], flag=True)
     forward = blob.enum("f", [])
@@ -169,6 +170,7 @@ def test_enums(blob: Blob, platform: Platform) -> None:
     assert values(unsigned) == [("ZERO", 0), ("MANY", 0xFFFFFFFF)]
     assert values(signed) == [("LESS", -1), ("MORE", 1)]
     assert values(small) == [("BYTE", 200)] and sizeof(types.type(small)) == 1
+    assert values(small_signed) == [("LEAST", -128), ("NO", -1)]
     assert values(wide) == [("LOW", 1), ("HIGH", 1 << 63)]
     assert values(negative) == [("DEEP", -(1 << 40))]
     assert not types.type(forward).is_complete()

@@ -3,8 +3,13 @@
 
 from pathlib import Path
 import struct
+from typing import Optional
 
-from drgn_veth.dump.kdump import missing_from_kdump
+from drgn_veth.dump.kdump import dumped_pages, missing_from_kdump
+import pytest
+
+from tests.support.kdumps import write_kdump
+from tests.support.recorded import smallest_core
 
 
 def kdump_file(path: Path, size: int) -> str:
@@ -26,3 +31,12 @@ def test_kdump_length(tmp_path: Path) -> None:
         assert said is not None and f"after {size} bytes" in said
     path.write_bytes(b"\x7fELF")
     assert missing_from_kdump(str(path)) is None
+
+
+@pytest.mark.parametrize("part", [None, (0.5, 1.0), (0.0, 0.5)])
+def test_pages(part: Optional[tuple[float, float]], tmp_path: Path) -> None:
+    """The last one first; each has a descriptor."""
+    kdump = write_kdump(smallest_core().core, tmp_path / "vmcore", part)
+    pages = list(dumped_pages(str(kdump.path)))
+    assert len(pages) == (kdump.pages - kdump.descriptors) // 24
+    assert pages == sorted(set(pages), reverse=True)

@@ -47,6 +47,8 @@ def test_what_is_not_zero_is_shown() -> None:
         "rx2: xdp_packets ?",
     ]
     assert counters.qdisc(veth) == "1 drop, holds 2 packets, 400 bytes"
+    late = veth._replace(qdisc_stats=QdiscStats(0, 0, 1))
+    assert counters.qdisc(late) == "holds 1 packet, 0 bytes"
     text = devices_in_full(whole.devices, whole, ())
     assert "rx 2 packets, 90 bytes" in text
 

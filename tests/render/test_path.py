@@ -5,7 +5,9 @@ import json
 from typing import Any
 
 from drgn_veth.analysis.path import Path, trace
-from drgn_veth.model import Snapshot
+from drgn_veth.core.netdev_features import NETIF_F_GRO
+from drgn_veth.core.unreadable import Maybe
+from drgn_veth.model import Features, Snapshot
 from drgn_veth.render.json import path as as_json
 from drgn_veth.render.path import path
 from drgn_veth.render.style import PLAIN
@@ -67,6 +69,19 @@ def test_no_step_that_does_nothing() -> None:
     text = path(path_of(pair({}, off)))
     assert "native" not in text and "generic" not in text
     assert "end " not in text  # The last step tells it.
+
+
+@pytest.mark.parametrize(
+    ("features", "said"),
+    [
+        (NETIF_F_GRO, "gro GRO on: packets of a flow become one"),
+        (BAD, f"gro features could not be read: {BAD.reason}"),
+    ],
+)
+def test_what_gro_does(features: Maybe[int], said: str) -> None:
+    masks = Features(features, 0, None)
+    text = path(path_of(pair({}, {**native(), "features": masks})))
+    assert said in " ".join(text.split())
 
 
 def test_end() -> None:

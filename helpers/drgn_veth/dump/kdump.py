@@ -269,8 +269,9 @@ def dumped_pages(path: str) -> Iterator[int]:
             for byte in range(len(chunk) - 1, -1, -1):
                 if chunk[byte]:
                     for bit in range(7, -1, -1):
-                        if chunk[byte] >> bit & 1:
-                            yield (begin + byte) * 8 + bit
+                        page = (begin + byte) * 8 + bit
+                        if chunk[byte] >> bit & 1 and kdump.first <= page < kdump.end:
+                            yield page
             end = begin
 
 
