@@ -216,3 +216,14 @@ def test_global_flow_table_without_one_of_a_queue() -> None:
     )
     assert finding.undo is not None
     assert finding.undo.commands == ("sysctl -w net.core.rps_sock_flow_entries=0",)
+
+
+def test_a_mask_that_is_not_known_may_name_other_cpus() -> None:
+    off = TARGET._replace(online_cpus=(0, 1, 3))
+    masks = {**queues(3, 3), **rps((2,), BAD, ())}
+    (finding,) = found("rps-cpu-offline", pair(queues(3, 3), masks, target=off))
+    assert finding.summary == (
+        "CPU 2 of its RPS masks is offline: the flows that the masks give to it are "
+        "not steered"
+    )
+    assert not finding.fix

@@ -70,7 +70,9 @@ def _offline(context: Context, end: End) -> Optional[Symptom]:
             need(queue.cpus, "rps_map")
         return None
     verb = "is" if len(off) == 1 else "are"
-    if any(cpu in online for cpu in union(queues)):
+    # A mask that could not be read may name CPUs that are online.
+    some_lost = any(isinstance(queue.cpus, Unreadable) for queue in queues)
+    if some_lost or any(cpu in online for cpu in union(queues)):
         them = "it" if len(off) == 1 else "them"
         what = (
             f"{cpu_words(off)} of its RPS masks {verb} offline: the flows that the "
