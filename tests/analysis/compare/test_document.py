@@ -4,6 +4,7 @@
 from typing import Any
 
 from drgn_veth.analysis.compare.document import DocumentError
+from drgn_veth.analysis.compare.records import Unknown
 from drgn_veth.render import compare_table
 from drgn_veth.render.compare_table import Source
 import pytest
@@ -55,3 +56,17 @@ def test_parts_of_one_line_are_not_spaced() -> None:
     gone = "- namespace net:4026532282 with 0 devices\n"
     gone += "- namespace net:4026532283 with 0 devices\n"
     assert f"\n\n{gone}\n" in text
+
+
+def test_what_is_not_known_has_a_place() -> None:
+    sources = (Source("a.json"), Source("b.json"))
+    found = compared(document_of(node(1)), document_of(node(1)))
+    for netns, name, place in (
+        (None, None, "rtnl_owner of the kernel"),
+        ("pod1", None, "rtnl_owner of namespace pod1"),
+        ("pod1", "eth0", "rtnl_owner of eth0 (pod1)"),
+    ):
+        unknown = Unknown(netns, name, "rtnl_owner", "a", "a hole")
+        text = compare_table.table(found._replace(unknown=(unknown,)), sources)
+        said = f"not known, so not compared: 1 in A; the first is {place}: a hole"
+        assert said in " ".join(text.split())
