@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What there is after a request was granted: at the device, and at those around it."""
+
+import errno
+from typing import Any, Optional
+
+from drgn_veth.analysis.ask import Asker, Question, after, parse
+from drgn_veth.analysis.need import CannotTell
+from drgn_veth.core.unreadable import Unreadable
+from drgn_veth.model import Bond, Device, Driver, Snapshot, Veth
+import pytest
+
+from tests.support.snapshots import BAD, HOST, device, native, pair, queues
+
+_BRIDGE = Driver("bridge", False, False, False, ndo_add_slave=True)
+_BOND = Driver("bond", True, False, False, ndo_add_slave=True, ndo_change_mtu=True)
+
+
+def _above(kind: str, number: int, **changes: Any) -> Device:
+    name = f"{kind}0"
+    made = device(HOST, number, name, kind=kind, netns_label="host")
+    made = made._replace(driver=Driver(kind, False, False, False))
+    return made._replace(**changes)
+
+
+def _with(*others: Device, **near: Any) -> Snapshot:
+    return pair({"flags": (), **queues(2, 2, 4, 4), **near}, {}, *others)
+
+
+def _after(whole: Snapshot, text: str, name: str = "veth0") -> dict[str, Device]:
+    asked = _named(whole, name)
+    peer, what = parse(text)
+    now = after(whole, Question(asked.net_device, what, peer))
+    return {str(one.name): one for one in now.devices}
+
+
+def _named(whole: Snapshot, name: str) -> Device:
+    return next(one for one in whole.devices if one.name == name)
+
+
+def _answer(whole: Snapshot, text: str, name: str) -> tuple[Any, Optional[str]]:
+    peer, what = parse(text)
+    answer = Asker(whole).ask(Question(_named(whole, name).net_device, what, peer))
+    return answer.errno, answer.function
+
+
+def test_bridges() -> None:
+    one = _above("bridge", 10, driver=_BRIDGE)
+    two = one._replace(name="bridge1", net_device=one.net_device + 1, ifindex=11)
+    whole = _with(one, two)
+    veth = _named(whole, "veth0")
+    now = _after(whole, "enslave bridge0")
+    assert now["veth0"].master == one.ref and now["veth0"].uppers == (one.ref,)
+    assert now["veth0"].traits.rx_handler is True
+    assert now["bridge0"].lowers == (veth.ref,)
+    assert isinstance(now["bridge0"].mtu, Unreadable)
+    there = whole._replace(devices=tuple(now.values()))
+    assert _answer(there, "enslave bridge0", "veth0") == (0, "do_set_master")
+    moved = _after(there, "enslave bridge1")
+    assert moved["veth0"].master == two.ref and moved["veth0"].uppers == (two.ref,)
+    assert (moved["bridge0"].lowers, moved["bridge1"].lowers) == ((), (veth.ref,))
+    left = _after(there, "enslave none")
+    assert left["veth0"].master is None and left["veth0"].uppers == ()
+    assert left["veth0"].traits.rx_handler is False
+    assert left["bridge0"].lowers == ()
+    with pytest.raises(CannotTell, match="no 'bridge7' in the namespace of veth0"):
+        _after(whole, "enslave bridge7")
+
+
+def _bond(whole: Snapshot, *slaves: str, **changes: Any) -> Snapshot:
+    refs = tuple(_named(whole, name).ref for name in slaves)
+    bond = _above("bond", 20, bond=Bond("active-backup", "layer2", refs), mtu=9000)
+    bond = bond._replace(driver=_BOND, lowers=refs, **changes)
+    devices = [
+        one._replace(master=bond.ref, uppers=(bond.ref,)) if one.ref in refs else one
+        for one in whole.devices
+    ]
+    return whole._replace(devices=(*devices, bond))
+
+
+def test_a_slave_gets_the_mtu_and_the_program_of_the_bond() -> None:
+    for program in ({}, native()):
+        whole = _bond(_with(veth=Veth(0, 0)), **program)
+        veth = _named(whole, "veth0")
+        now = _after(whole, "enslave bond0")
+        assert now["veth0"].mtu == 9000
+        assert now["bond0"].bond == Bond("active-backup", "layer2", (veth.ref,))
+        assert now["eth0"].max_mtu == (3506 if program else 65535)
+        left = _after(whole._replace(devices=tuple(now.values())), "enslave none")
+        assert left["bond0"].bond == Bond("active-backup", "layer2", ())
+        assert left["bond0"].lowers == ()
+
+
+def test_what_a_bond_does_to_its_slaves() -> None:
+    whole = _bond(_with(veth=Veth(0, 0)), "veth0")
+    assert _after(whole, "mtu 1400", "bond0")["veth0"].mtu == 1400
+    assert _after(whole, "mtu 1400", "bond0")["eth0"].mtu == 1500
+    now = _after(whole, "attach driver", "bond0")
+    assert now["eth0"].max_mtu == 3506 and now["veth0"].xdp.driver is None
+    assert now["veth0"].veth == Veth(0, 1)
+    there = whole._replace(devices=tuple(now.values()))
+    assert _after(there, "detach driver", "bond0")["eth0"].max_mtu == 65535
+    lost = Bond("active-backup", "layer2", BAD)
+    unknown = _bond(_with(), "veth0")
+    bond = _named(unknown, "bond0")._replace(bond=lost)
+    devices = (*unknown.devices[:-1], bond)
+    now = _after(unknown._replace(devices=devices), "mtu 1400", "bond0")
+    assert (now["bond0"].mtu, now["veth0"].mtu) == (1400, 1500)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mtu"),
+    [
+        *(("vlan", 1400), ("macvlan", 1400), ("macvtap", 1400)),
+        *(("ipvlan", 1400), ("ipvtap", 1400), ("vrf", 1500), ("bridge", None)),
+    ],
+)
+def test_mtu_of_what_lies_above(kind: str, mtu: Optional[int]) -> None:
+    upper = _above(kind, 30)
+    whole = _with(upper, uppers=(upper.ref,))
+    now = _after(whole, "mtu 1400")[f"{kind}0"].mtu
+    assert now == mtu if mtu else isinstance(now, Unreadable)
+    small = upper._replace(mtu=1300)
+    follows = kind in ("ipvlan", "ipvtap")
+    now = _after(_with(small, uppers=(upper.ref,)), "mtu 1400")[f"{kind}0"].mtu
+    assert kind == "bridge" or now == (1400 if follows else 1300)
+
+
+def test_mtu_of_what_lies_on_it() -> None:
+    """dev_set_mtu() of a device that asks the one below."""
+    for kind, number in (("vlan", errno.ERANGE), ("macvlan", errno.EINVAL)):
+        driver = Driver(kind, False, False, False, ndo_change_mtu=True)
+        lower = _named(_with(), "veth0")
+        upper = _above(kind, 30, lowers=(lower.ref,))._replace(driver=driver)
+        whole = _with(upper, uppers=(upper.ref,))
+        assert _answer(whole, "mtu 1501", f"{kind}0")[0] == number
+        assert _answer(whole, "mtu 1499", f"{kind}0")[0] == 0
+
+
+def test_another_namespace() -> None:
+    whole = _with(addresses=(), flags=("UP", "BROADCAST", "RUNNING", "LOWER_UP"))
+    now = _after(whole, "netns pod1 ifindex 9")["veth0"]
+    assert (now.netns_label, now.ifindex, now.flags) == ("pod1", 9, ("BROADCAST",))
+    assert now.netns == whole.namespaces[1].inum and now.master is None
+    new = _after(whole, "netns new")["veth0"]
+    assert isinstance(new.netns, Unreadable) and new.netns_label == "new"
+    assert isinstance(new.ifindex, Unreadable)
+    assert _after(whole, "netns same")["veth0"] == _named(whole, "veth0")
+
+
+def test_queues_and_sockets() -> None:
+    now = _after(_with(xsk_queues=(1,)), "bind queue 0")["veth0"]
+    assert now.xsk_queues == (0, 1)
+    now = _after(_with(), "channels combined 3")["veth0"]
+    assert (now.queues.rx.real, now.queues.tx.real) == (3, 3)
+    assert (now.queues.rx.allocated, now.queues.tx.allocated) == (4, 4)
+    assert isinstance(now.rps, tuple) and len(now.rps) == 3
+    assert isinstance(now.xps, tuple) and len(now.xps) == 3
+    assert isinstance(now.xdp.queues, Unreadable)
+    now = _after(_with(rps=BAD, xps=BAD), "channels rx 1")["veth0"]
+    assert (now.rps, now.xps) == (BAD, BAD)
