@@ -235,12 +235,14 @@ WRONG_USE = [
     (["--kind", "vet"], "no device is of kind vet; nearest: veth"),
     (["lo", "--netns", "pod"], "inode number pod; available: "),
     (["xnata", "--detach", "--via", "link"], "--detach uses netlink"),
+    (["xnata", "--detach", "--frags"], "--detach takes no program"),
+    (["xnata", "--program", "1", "--frags"], "--frags describes a new program"),
 ]
 
 
 @pytest.mark.parametrize(
     "args,said",
-    slow_but(WRONG_USE[:4], WRONG_USE),
+    slow_but([*WRONG_USE[:4], *WRONG_USE[-2:]], WRONG_USE),
 )
 def test_wrong_use(core: Path, args: Any, said: str) -> None:
     assert said in refused(core, *args)
