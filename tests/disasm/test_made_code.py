@@ -46,6 +46,24 @@ def test_relative_reference() -> None:
     assert messages_in(_made({0: compare, _FAR: b"one\0"}, f=0), "f", [b"one"])
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        "c5 f8 77",  # vzeroupper
+        "c5 fe 6f 07",  # vmovdqu (%rdi),%ymm0
+        "c5 fd 70 c1 4e",  # vpshufd $0x4e,%ymm1,%ymm0
+        "c4 e2 7d 00 47 08",  # vpshufb 0x8(%rdi),%ymm0,%ymm0
+        "c4 e3 75 0f c2 04",  # vpalignr $0x4,%ymm2,%ymm1,%ymm0
+        "c4 c1 7e 6f 84 24 80 00 00 00",  # vmovdqu 0x80(%r12),%ymm0
+    ],
+)
+def test_length_of_vex_instructions(before: str) -> None:
+    """What is behind it is read from its first byte."""
+    code = _FENTRY + bytes.fromhex(before)
+    code += _to(_LEA, len(code), _FAR) + _RET
+    assert messages_in(_made({0: code, _FAR: b"one\0"}, f=0), "f", [b"one"]) == {b"one"}
+
+
 def test_string_at_the_end_of_memory() -> None:
     end = (1 << 18) - len(b"one\0")
     prog = _made({0: _to(_LEA, 0, end) + _RET, end: b"one\0"}, f=0)
