@@ -24,14 +24,15 @@ def test_rtnl_owner(toy: Toy, flags: int) -> None:
 
 
 @pytest.mark.parametrize("waiters", (0, 1))
-def test_rtnl_owner_with_preempt_rt(toy: Toy, waiters: int) -> None:
+@pytest.mark.parametrize("member", ("rtmutex", "lock"))
+def test_rtnl_owner_with_preempt_rt(toy: Toy, member: str, waiters: int) -> None:
     toy.struct("task_struct", pid="int")
-    base = toy.struct("rt_mutex_base", owner="struct task_struct *")
-    toy.struct("mutex", rtmutex=base)
+    base = toy.struct("rt_mutex", owner="struct task_struct *")
+    toy.struct("mutex", **{member: base})
     mutex = toy.variable("rtnl_mutex", "struct mutex")
-    toy.set("struct mutex", mutex, rtmutex__owner=TASK | waiters)
+    toy.set("struct mutex", mutex, **{f"{member}__owner": TASK | waiters})
     assert rtnl_owner(toy.prog).value_() == TASK
-    toy.set("struct mutex", mutex, rtmutex__owner=waiters)
+    toy.set("struct mutex", mutex, **{f"{member}__owner": waiters})
     assert not rtnl_owner(toy.prog)
 
 

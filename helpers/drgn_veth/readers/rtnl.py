@@ -49,8 +49,12 @@ def rtnl_owner(prog: Program) -> Object:
     except AttributeError:
         # With CONFIG_PREEMPT_RT a mutex is an rt_mutex.
         # Since Linux kernel commit bb630f9f7a7d ("locking/rtmutex: Add mutex variant
-        # for RT") (in v5.15).
-        owner = mutex.rtmutex.owner.value_() & ~_RT_MUTEX_HAS_WAITERS
+        # for RT") (in v5.15). Before, in the RT patches, its member was called lock.
+        try:
+            lock = mutex.rtmutex
+        except AttributeError:
+            lock = mutex.lock
+        owner = lock.owner.value_() & ~_RT_MUTEX_HAS_WAITERS
     pointer = prog.type("struct task_struct *")
     # atomic_long_t is signed.
     return Object(prog, pointer, owner & ((1 << 8 * sizeof(pointer)) - 1))
