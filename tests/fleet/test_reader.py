@@ -49,6 +49,7 @@ def test_it_starts_too_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
             made.ask("1")
 
 
+@pytest.mark.slow
 def test_it_dies_and_another_one_goes_on() -> None:
     memory = ", perhaps for lack of memory; --memory allows more than 256 MB"
     with reader(_OBEYS) as made:

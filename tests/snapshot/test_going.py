@@ -7,9 +7,10 @@ import pytest
 
 from tests.support.damage import take
 from tests.support.memory import Altered
+from tests.support.slow import slow_but
 
 
-@pytest.mark.parametrize("works", [True, False])
+@pytest.mark.parametrize("works", slow_but([True], [True, False]))
 def test_on_the_list_and_dying(altered: Altered, works: bool) -> None:
     """It waits; while nothing is cleaned up, none does."""
     prog = altered.original

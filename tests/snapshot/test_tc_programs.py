@@ -6,9 +6,12 @@ import pytest
 
 from tests.support.damage import at, devices_of, take
 from tests.support.memory import Altered
+from tests.support.slow import slow_but
 
 
-@pytest.mark.parametrize("member", ["tcx_ingress", "tcx_egress"])
+@pytest.mark.parametrize(
+    "member", slow_but(["tcx_ingress"], ["tcx_ingress", "tcx_egress"])
+)
 def test_nothing_leads_to_them(altered: Altered, member: str) -> None:
     dev = devices_of(altered.original)["xmixa"]
     altered.lose(dev.member_(member).address_ or 0, 1)
