@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A process that reads dumps, and what is said when it dies."""
+"""A process that reads dumps, and the error if it dies."""
 
 from collections.abc import Iterator
 import contextlib

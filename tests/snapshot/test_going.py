@@ -12,7 +12,7 @@ from tests.support.slow import slow_but
 
 @pytest.mark.parametrize("works", slow_but([True], [True, False]))
 def test_on_the_list_and_dying(altered: Altered, works: bool) -> None:
-    """It waits; while nothing is cleaned up, none does."""
+    """It waits for cleanup_net(). If that is idle, no namespace waits."""
     prog = altered.original
     count = prog["pernet_ops_rwsem"].count.counter
     altered.write(count.address_ or 0, int(works).to_bytes(sizeof(count), "little"))

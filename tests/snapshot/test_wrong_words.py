@@ -47,7 +47,7 @@ def test_where_nothing_ends(name: str) -> None:
 
 
 def test_tasks_without_an_end() -> None:
-    """In this slice there is no count of them, either."""
+    """The slice lacks nr_threads, which would bound the walk."""
     prog = recorded_core("6.1-whose").prog
     first = prog["init_task"].tasks.next.value_()
     wrong_words = WrongWords(prog, SEED)

@@ -114,8 +114,8 @@ def for_each_open_file(
     tables = FileTables(prog)
     salvage = Salvage("open files: ")
     read, op_at = prog.read_word, offsetof(prog.type("struct file"), "f_op")
-    # There are millions of files, but few kinds. A table in damaged memory leads to
-    # something else each time, or always to the same.
+    # There may be millions of files, but they have few different f_op. In a damaged
+    # table, each pointer leads to another f_op, or all pointers are the same.
     budget = budget_of(prog)
     kinds: set[int] = set()
     skipped = 0

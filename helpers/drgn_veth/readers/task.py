@@ -218,8 +218,7 @@ class Tasks:
             raise WalkError(f"a task: {self.reasons[0]}")
 
     def _paid(self, threads: Iterator[Thread]) -> Iterator[Thread]:
-        # A list without an end runs out of valid IDs. The count of tasks that bounds it
-        # may be wrong, too.
+        # nr_threads may be damaged as well as the list. Garbage rarely has valid IDs.
         budget = budget_of(self._prog)
         for thread in threads:
             ids = thread.task.pid, thread.task.tgid

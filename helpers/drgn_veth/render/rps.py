@@ -127,7 +127,7 @@ def _head(target: Target) -> str:
 
 
 def _default_masks(namespaces: Iterable[Namespace]) -> Iterator[str]:
-    # The mask is None on kernels without one, and empty until somebody sets it.
+    # None: this kernel has no default mask. Empty: none is set.
     for one in namespaces:
         if one.rps_default_mask:
             cpus = _numbers(one.rps_default_mask)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Requests in words: what is understood, and what is said of all else."""
+"""The requests that parse() accepts, and its errors for all others."""
 
 from drgn_veth.analysis.ask.request import (
     Attach,
