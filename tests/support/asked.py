@@ -16,7 +16,7 @@ from drgn_veth.analysis.ask.request import Move
 from drgn_veth.analysis.attach.question import Answer, errno_name
 from drgn_veth.model import Snapshot
 
-__all__ = ("Asked", "compare_asked")
+__all__ = ("Asked", "compare_asked", "question_of")
 
 #: Requests whose answer is an errno alone.
 _NO_MESSAGE = ("bind", "devmap")
@@ -44,12 +44,13 @@ class _InARow:
         key = device, before
         if key not in made:
             first = self.asker(device, before[:-1])
-            snapshot = after(first.snapshot, _question(device, before[-1]))
+            snapshot = after(first.snapshot, question_of(device, before[-1]))
             made[key] = Asker(snapshot)
         return made[key]
 
 
-def _question(device: int, text: str) -> Question:
+def question_of(device: int, text: str) -> Question:
+    """Return a question in words, about a device."""
     peer, what = parse(text)
     return Question(device, what, peer)
 
@@ -61,7 +62,7 @@ def _words(number: Any, message: Any) -> str:
 
 
 def _predict(row: _InARow, device: int, said: Mapping[str, Any]) -> Answer:
-    question = _question(device, said["question"])
+    question = question_of(device, said["question"])
     if "names" in said:
         assert isinstance(question.what, Move)
         # The report may write a name of its own in another way.

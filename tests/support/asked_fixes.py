@@ -5,12 +5,14 @@ from collections.abc import Iterator
 import shlex
 from typing import Optional
 
-from drgn_veth.analysis.ask import Asker, Question, after, parse
+from drgn_veth.analysis.ask import Asker, after
 from drgn_veth.analysis.attach.predictor import MODES, Predictor
 from drgn_veth.analysis.commands import Commands
 from drgn_veth.analysis.diagnose import diagnose
 from drgn_veth.analysis.need import CannotTell
 from drgn_veth.model import Device, Snapshot
+
+from tests.support.asked import question_of
 
 __all__ = ("all_fixes", "refused_fixes")
 
@@ -79,8 +81,7 @@ def refused_fixes(
             if now is None:
                 break
             device = _device(snapshot, found[0], words)
-            peer, what = parse(found[1])
-            question = Question(device.net_device, what, peer)
+            question = question_of(device.net_device, found[1])
             answer = now.ask(question)
             asked += 1
             if isinstance(answer.errno, int) and answer.errno:

@@ -27,6 +27,7 @@ from drgn_veth.analysis.attach.predictor import MODES, Predictor
 from drgn_veth.analysis.diagnose import diagnose
 from drgn_veth.btf import use_btf
 from drgn_veth.btf.carried import carried_by
+from drgn_veth.core import budget
 from drgn_veth.model import Device, DeviceRef, Snapshot
 from drgn_veth.readers.netns import for_each_net_bounded, for_each_netdev_bounded
 from drgn_veth.render import json as render_json
@@ -49,10 +50,8 @@ _AT_A_TIME = 20
 # The last frames of a traceback that are shown.
 _FRAMES = 6
 
-# Where nothing ends, a report takes this many steps (see core/budget.py), and each of
-# them is this many reads at most. Reads are counted, and not seconds: that does not
-# depend on the machine.
-_STEPS = 1 << 15
+# In endless memory, a report spends its whole budget. Seconds would depend on the
+# machine, so reads are counted.
 _READS_PER_STEP = 10
 
 # Where nothing ends: a part for each word that leads there. The low bits of the number
@@ -200,7 +199,7 @@ class WrongWords:
         self._report()
         #: Seconds of CPU that the report takes when nothing is wrong.
         self.sound = time.process_time() - begin
-        self._most = 2 * self._reads + _READS_PER_STEP * _STEPS
+        self._most = 2 * self._reads + _READS_PER_STEP * budget._SHARED
         read, self._read = self._read, None
         words = {at: self._word(at) for at in sorted(read)}
         #: The words that a report reads.

@@ -14,7 +14,7 @@ from typing import NamedTuple, Optional
 
 from drgn import Object, Program, TypeKind, offsetof, sizeof
 
-from ..core.budget import budget_of
+from ..core.budget import budget_of, paid
 from ..core.errors import WalkError, attempt
 from ..core.moving import moves
 from ..core.salvage import Salvage
@@ -218,9 +218,7 @@ class Mounts:
         :raises WalkError: if it does not lead to a path
         """
         names: list[bytes] = []
-        step = budget_of(self._prog).step
-        for _ in range(_MAX_DEPTH):
-            step()
+        for _ in paid(self._prog, range(_MAX_DEPTH)):
             parent, name = self._dentry(dentry)
             if parent == dentry:
                 return b"".join(b"/" + name for name in reversed(names))

@@ -4,12 +4,14 @@
 import errno
 from typing import Any, Optional
 
-from drgn_veth.analysis.ask import Asker, Question, after, parse
+from drgn_veth.analysis.ask import Asker, after
 from drgn_veth.analysis.need import CannotTell
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Bond, Device, Driver, Snapshot, Veth
 import pytest
 
+from tests.support.asked import question_of
+from tests.support.damage import named
 from tests.support.snapshots import BAD, HOST, device, native, pair, queues
 
 _BRIDGE = Driver("bridge", False, False, False, ndo_add_slave=True)
@@ -28,19 +30,12 @@ def _with(*others: Device, **near: Any) -> Snapshot:
 
 
 def _after(whole: Snapshot, text: str, name: str = "veth0") -> dict[str, Device]:
-    asked = _named(whole, name)
-    peer, what = parse(text)
-    now = after(whole, Question(asked.net_device, what, peer))
+    now = after(whole, question_of(named(whole, name).net_device, text))
     return {str(one.name): one for one in now.devices}
 
 
-def _named(whole: Snapshot, name: str) -> Device:
-    return next(one for one in whole.devices if one.name == name)
-
-
 def _answer(whole: Snapshot, text: str, name: str) -> tuple[Any, Optional[str]]:
-    peer, what = parse(text)
-    answer = Asker(whole).ask(Question(_named(whole, name).net_device, what, peer))
+    answer = Asker(whole).ask(question_of(named(whole, name).net_device, text))
     return answer.errno, answer.function
 
 
@@ -48,7 +43,7 @@ def test_bridges() -> None:
     one = _above("bridge", 10, driver=_BRIDGE)
     two = one._replace(name="bridge1", net_device=one.net_device + 1, ifindex=11)
     whole = _with(one, two)
-    veth = _named(whole, "veth0")
+    veth = named(whole, "veth0")
     now = _after(whole, "enslave bridge0")
     assert now["veth0"].master == one.ref and now["veth0"].uppers == (one.ref,)
     assert now["veth0"].traits.rx_handler is True
@@ -68,7 +63,7 @@ def test_bridges() -> None:
 
 
 def _bond(whole: Snapshot, *slaves: str, **changes: Any) -> Snapshot:
-    refs = tuple(_named(whole, name).ref for name in slaves)
+    refs = tuple(named(whole, name).ref for name in slaves)
     bond = _above("bond", 20, bond=Bond("active-backup", "layer2", refs), mtu=9000)
     bond = bond._replace(driver=_BOND, lowers=refs, **changes)
     devices = [
@@ -81,7 +76,7 @@ def _bond(whole: Snapshot, *slaves: str, **changes: Any) -> Snapshot:
 def test_a_slave_gets_the_mtu_and_the_program_of_the_bond() -> None:
     for program in ({}, native()):
         whole = _bond(_with(veth=Veth(0, 0)), **program)
-        veth = _named(whole, "veth0")
+        veth = named(whole, "veth0")
         now = _after(whole, "enslave bond0")
         assert now["veth0"].mtu == 9000
         assert now["bond0"].bond == Bond("active-backup", "layer2", (veth.ref,))
@@ -102,7 +97,7 @@ def test_what_a_bond_does_to_its_slaves() -> None:
     assert _after(there, "detach driver", "bond0")["eth0"].max_mtu == 65535
     lost = Bond("active-backup", "layer2", BAD)
     unknown = _bond(_with(), "veth0")
-    bond = _named(unknown, "bond0")._replace(bond=lost)
+    bond = named(unknown, "bond0")._replace(bond=lost)
     devices = (*unknown.devices[:-1], bond)
     now = _after(unknown._replace(devices=devices), "mtu 1400", "bond0")
     assert (now["bond0"].mtu, now["veth0"].mtu) == (1400, 1500)
@@ -130,7 +125,7 @@ def test_mtu_of_what_lies_on_it() -> None:
     """dev_set_mtu() of a device that asks the one below."""
     for kind, number in (("vlan", errno.ERANGE), ("macvlan", errno.EINVAL)):
         driver = Driver(kind, False, False, False, ndo_change_mtu=True)
-        lower = _named(_with(), "veth0")
+        lower = named(_with(), "veth0")
         upper = _above(kind, 30, lowers=(lower.ref,))._replace(driver=driver)
         whole = _with(upper, uppers=(upper.ref,))
         assert _answer(whole, "mtu 1501", f"{kind}0")[0] == number
@@ -145,7 +140,7 @@ def test_another_namespace() -> None:
     new = _after(whole, "netns new")["veth0"]
     assert isinstance(new.netns, Unreadable) and new.netns_label == "new"
     assert isinstance(new.ifindex, Unreadable)
-    assert _after(whole, "netns same")["veth0"] == _named(whole, "veth0")
+    assert _after(whole, "netns same")["veth0"] == named(whole, "veth0")
 
 
 def test_queues_and_sockets() -> None:

@@ -12,7 +12,6 @@ from typing import Any, Optional
 
 from drgn_veth.analysis.ask import (
     Asker,
-    Question,
     after,
     channels,
     devmap,
@@ -28,6 +27,7 @@ from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Features, Snapshot, Traits
 import pytest
 
+from tests.support.asked import question_of
 from tests.support.snapshots import kernel, pair, queues
 
 SOUND = {
@@ -132,8 +132,7 @@ def _whole(near: dict[str, Any], far: dict[str, Any]) -> Snapshot:
 
 
 def _answer(whole: Snapshot, text: str) -> Any:
-    peer, what = parse(text)
-    return Asker(whole).ask(Question(whole.devices[0].net_device, what, peer))
+    return Asker(whole).ask(question_of(whole.devices[0].net_device, text))
 
 
 @pytest.mark.parametrize("key", CASES)
@@ -175,7 +174,7 @@ def test_after_an_attach() -> None:
     """Native XDP limits the queues of both ends, and the peer's MTU."""
     whole = _whole({}, {})
     device = whole.devices[0].net_device
-    now = after(whole, Question(device, parse("attach driver")[1]))
+    now = after(whole, question_of(device, "attach driver"))
     refused = {
         "channels rx 1": ("EINVAL", None),
         "peer channels tx 3": ("EINVAL", None),
@@ -186,7 +185,7 @@ def test_after_an_attach() -> None:
         assert _answer(whole, text).errno == 0
         answer = _answer(now, text)
         assert (answer.errno, answer.message) == (getattr(errno, number), message)
-    then = after(now, Question(device, parse("detach driver")[1]))
+    then = after(now, question_of(device, "detach driver"))
     for text in refused:
         assert _answer(then, text).errno == 0
 
@@ -202,8 +201,7 @@ def test_after_other_requests() -> None:
         ("enslave new bridge", "enslave none", 0),
         ("channels rx 4", "bind queue 3", 0),
     ):
-        peer, what = parse(first)
-        now = after(whole, Question(device, what, peer))
+        now = after(whole, question_of(device, first))
         assert _answer(now, second).errno == number
 
 
@@ -234,8 +232,8 @@ def test_new_queues_have_the_default_mask() -> None:
     bad = Unreadable("a hole")
     for mask, new in ((None, ()), ((), ()), ((0, 2), (0, 2)), (bad, bad)):
         there = whole._replace(namespaces=(host._replace(rps_default_mask=mask), pod))
-        question = Question(device.net_device, parse("channels rx 4")[1])
-        now = after(there, question).devices[0]
+        wanted = question_of(device.net_device, "channels rx 4")
+        now = after(there, wanted).devices[0]
         assert isinstance(device.rps, tuple) and isinstance(now.rps, tuple)
         assert now.rps[: len(device.rps)] == device.rps
         assert len(now.rps) == 4

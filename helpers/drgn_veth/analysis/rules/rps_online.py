@@ -12,7 +12,7 @@ from ..remedies import Remedy
 from .context import Context, End
 from .finding import INFO, WARNING, KernelAnswer, Symptom, Undo
 from .rule import Rule, Sign
-from .steering import has_rps, receives, rps_queues, union, used
+from .steering import has_rps, is_one_lost, receives, rps_queues, union, used
 from .values import rps_words
 
 __all__ = ("RULES",)
@@ -71,8 +71,7 @@ def _offline(context: Context, end: End) -> Optional[Symptom]:
         return None
     verb = "is" if len(off) == 1 else "are"
     # A mask that could not be read may name CPUs that are online.
-    some_lost = any(isinstance(queue.cpus, Unreadable) for queue in queues)
-    if some_lost or any(cpu in online for cpu in union(queues)):
+    if is_one_lost(queues) or any(cpu in online for cpu in union(queues)):
         them = "it" if len(off) == 1 else "them"
         what = (
             f"{cpu_words(off)} of its RPS masks {verb} offline: the flows that the "

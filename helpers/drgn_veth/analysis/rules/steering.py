@@ -70,6 +70,11 @@ def union(queues: Sequence[RpsQueue]) -> tuple[int, ...]:
     return tuple(sorted(cpus))
 
 
+def is_one_lost(queues: Sequence[RpsQueue]) -> bool:
+    """Return whether a mask could not be read."""
+    return any(isinstance(queue.cpus, Unreadable) for queue in queues)
+
+
 def steered_cpus(context: Context, queues: Sequence[RpsQueue]) -> tuple[int, ...]:
     """Return the CPUs of all masks that are online: get_rps_cpu() uses no others."""
     online = context.target.online_cpus
@@ -151,7 +156,7 @@ def same_masks(context: Context, device: Device, queues: Sequence[RpsQueue]) -> 
     Return the command that gives all RX queues the union of their masks; none if one
     could not be read, which would be lost.
     """
-    if any(isinstance(queue.cpus, Unreadable) for queue in queues):
+    if is_one_lost(queues):
         return Remedy()
     cpus = union(queues)
     effect = (
