@@ -128,7 +128,6 @@ def test_license_line(path: Path) -> None:
     assert "# SPDX-License-Identifier: LGPL-2.1-or-later" in start
 
 
-@pytest.mark.slow
 @each(MODULES)
 def test_module_says_what_it_exports(path: Path) -> None:
     tree = parse(path.read_text())

@@ -18,6 +18,7 @@ __all__ = (
     "flow_words",
     "has_rfs",
     "has_rps",
+    "is_one_lost",
     "is_recorded",
     "receives",
     "rps_queues",
