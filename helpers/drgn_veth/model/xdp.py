@@ -34,8 +34,8 @@ class XdpProgram(NamedTuple):
     maps: Maybe[tuple[int, ...]] = ()
     # What replaces functions of it: the programs of a dispatcher, by slot.
     extensions: Maybe[tuple[Extension, ...]] = ()
-    # It, or one that it jumps into, may call bpf_redirect(), which takes the index of
-    # any device of its namespace.
+    # It, or one that runs because of it, may call bpf_redirect(), which takes the index
+    # of any device of its namespace.
     redirects: Maybe[bool] = True
 
 

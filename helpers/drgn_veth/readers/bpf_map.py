@@ -26,6 +26,7 @@ __all__ = (
     "bpf_map_name",
     "bpf_map_type",
     "for_each_inner_map",
+    "for_each_prog_in_array",
     "for_each_used_map",
 )
 
@@ -166,3 +167,20 @@ def for_each_inner_map(map: Object) -> Iterator[Object]:
             if inner:
                 yield Object(prog, pointer, inner)
         salvage.finish()
+
+
+def for_each_prog_in_array(map: Object) -> Iterator[Object]:
+    """
+    Iterate over the programs that another one may jump into by ``bpf_tail_call()``.
+    Follows fd_array_map_lookup_elem() (kernel/bpf/arraymap.c).
+
+    :param map: ``struct bpf_map *`` of type ``BPF_MAP_TYPE_PROG_ARRAY``
+    :return: Iterator of ``struct bpf_prog *`` objects
+    :raises WalkError: after all that could be reached
+    """
+    prog = map.prog_
+    pointer = prog.type("struct bpf_prog *")
+    first = container_of(map, "struct bpf_array", "map").ptrs.address_
+    assert first is not None
+    for _, at in for_each_pointer(prog, first, map.max_entries.value_()):
+        yield Object(prog, pointer, at)

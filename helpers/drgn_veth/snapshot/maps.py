@@ -3,11 +3,12 @@
 What attached XDP programs reach
 --------------------------------
 
-The maps of each program, of those that replace its functions, and of those that run at
-entries of these maps.
+The maps of each program, of those that replace its functions or that it jumps into, and
+of those that run at entries of these maps; and whether one of them may call
+bpf_redirect().
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable, NamedTuple, Optional
 
 from drgn import Object, Program
@@ -27,11 +28,13 @@ from ..model import (
     XdpProgram,
 )
 from ..readers.bpf_extension import bpf_prog_attach_func_name, for_each_bpf_extension
+from ..readers.bpf_insn import bpf_prog_may_call
 from ..readers.bpf_map import (
     bpf_map_id,
     bpf_map_name,
     bpf_map_type,
     for_each_inner_map,
+    for_each_prog_in_array,
     for_each_used_map,
 )
 from ..readers.bpf_prog import bpf_prog_id, bpf_prog_name
@@ -50,6 +53,7 @@ __all__ = ("MOST_ENTRIES", "add_maps")
 MOST_ENTRIES = 64
 _MOST_MAPS = 1 << 12  # that one program reaches
 _MAPS_OF_MAPS = ("array_of_maps", "hash_of_maps")
+_PROGRAMS = "prog_array"
 
 
 _Walk = Callable[[Object], Iterator[tuple[int, Object]]]
@@ -64,6 +68,7 @@ class _Read(NamedTuple):
 class _Reached(NamedTuple):
     maps: Maybe[tuple[int, ...]]
     extensions: Maybe[tuple[Extension, ...]]
+    redirects: Maybe[bool]  # of the others that run because of it
 
 
 def _id_of(prog: Object) -> Optional[int]:
@@ -180,15 +185,16 @@ class _Maps:
             self.read[address] = _Read(record, programs)
         return self.read[address]
 
-    def _redirects(
-        self, maps: Iterator[Object], salvage: Salvage
+    def _leading(
+        self, maps: Iterator[Object], salvage: Salvage, inside: bool = False
     ) -> Iterator[tuple[Object, str]]:
-        # The maps of devices, CPUs and sockets among some, and in them.
+        # The maps of devices, CPUs, sockets and programs among some, and in them. In a
+        # map of maps there is none: bpf_map_meta_alloc().
         for map in salvage.walk(maps):
             type = salvage.read(bpf_map_type, map)
-            if type in _MAPS_OF_MAPS:
-                yield from self._redirects(for_each_inner_map(map), salvage)
-            elif type in self._entry_of:
+            if type in _MAPS_OF_MAPS and not inside:
+                yield from self._leading(for_each_inner_map(map), salvage, True)
+            elif type == _PROGRAMS or type in self._entry_of:
                 assert type is not None
                 yield map, type
 
@@ -211,6 +217,17 @@ class _Maps:
             function,
         )
 
+    def _may_redirect(self, programs: Iterable[int]) -> Maybe[bool]:
+        lost: Optional[Unreadable] = None
+        for at in programs:
+            prog = Object(self._prog, self._pointer, at)
+            may = attempt(bpf_prog_may_call, prog, "bpf_xdp_redirect")
+            if may is True:
+                return True
+            if isinstance(may, Unreadable):
+                lost = may
+        return lost or False
+
     def reached(self, address: int) -> _Reached:
         """
         Return what a program reaches.
@@ -224,31 +241,44 @@ class _Maps:
         lost: Optional[Unreadable] = None
         by_target = self._by_target()
         seen = {address}
+        # dev_map_bpf_prog_run() drops what a program of a DEVMAP redirects.
+        redirecting: dict[int, None] = {}
         queue = [address]
         while queue and len(ids) <= _MOST_MAPS:
             prog = Object(self._prog, self._pointer, queue.pop(0))
             more: list[int] = []
             if not isinstance(by_target, Unreadable):
                 more += [one.value_() for one in by_target.get(prog.value_(), ())]
-            maps = self._redirects(for_each_used_map(prog), salvage)
-            for one, type in maps:
+                redirecting.update(dict.fromkeys(more))
+            for one, type in self._leading(for_each_used_map(prog), salvage):
+                if type == _PROGRAMS:  # of bpf_tail_call()
+                    called = salvage.walk(for_each_prog_in_array(one))
+                    calls = [other.value_() for other in called]
+                    redirecting.update(dict.fromkeys(calls))
+                    more += calls
+                    continue
                 read = self.map(one, type)
                 if isinstance(read.record.id, Unreadable):
                     lost = read.record.id
                 else:
                     ids.add(read.record.id)
                 more += read.programs
+                if type == "cpumap":
+                    redirecting.update(dict.fromkeys(read.programs))
             queue += [at for at in dict.fromkeys(more) if at not in seen]
             seen.update(more)
         if salvage.lost is not None:
             lost = Unreadable(salvage.lost)
+        redirects = self._may_redirect(redirecting)
         extensions: Maybe[tuple[Extension, ...]]
         if isinstance(by_target, Unreadable):
             extensions = by_target
+            redirects = redirects or by_target
         else:
             own = map(self._extension, by_target.get(address, ()))
             extensions = tuple(sorted(own, key=_slot))
-        reached = self._of[address] = _Reached(lost or tuple(sorted(ids)), extensions)
+        reached = _Reached(lost or tuple(sorted(ids)), extensions, redirects)
+        self._of[address] = reached
         return reached
 
 
@@ -263,21 +293,28 @@ def _slot(extension: Extension) -> tuple[int, str]:
     return len(name), name
 
 
-def _with_reached(
+def _reached(
     maps: _Maps, program: XdpProgram, by_id: Maybe[Mapping[Maybe[int], int]]
-) -> XdpProgram:
+) -> Maybe[_Reached]:
     if isinstance(by_id, Unreadable):
-        return program._replace(maps=by_id, extensions=by_id)
+        return by_id
+    if isinstance(program.id, Unreadable):
+        return program.id
     address = by_id.get(program.id)
     if address is None:
-        lost = Unreadable(f"no program is known by the ID {program.id}")
-        if isinstance(program.id, Unreadable):
-            lost = program.id
-        return program._replace(maps=lost, extensions=lost)
-    reached = attempt(maps.reached, address)
+        return Unreadable(f"no program is known by the ID {program.id}")
+    return attempt(maps.reached, address)
+
+
+def _with_reached(program: XdpProgram, reached: Maybe[_Reached]) -> XdpProgram:
     if isinstance(reached, Unreadable):
-        return program._replace(maps=reached, extensions=reached)
-    return program._replace(maps=reached.maps, extensions=reached.extensions)
+        reached = _Reached(reached, reached, reached)
+    own = program.redirects
+    return program._replace(
+        maps=reached.maps,
+        extensions=reached.extensions,
+        redirects=own is True or reached.redirects or own,
+    )
 
 
 def _order(map: Map) -> int:
@@ -304,7 +341,7 @@ def add_maps(
     def complete(device: Device) -> Device:
         xdp = device.xdp
         changes: dict[str, Any] = {
-            mode: _with_reached(maps, program, by_id)
+            mode: _with_reached(program, _reached(maps, program, by_id))
             for mode in XDP_MODES
             for program in (getattr(xdp, mode),)
             if isinstance(program, XdpProgram)

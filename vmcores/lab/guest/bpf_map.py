@@ -20,10 +20,12 @@ __all__ = (
     "DEVMAP",
     "DEVMAP_HASH",
     "HASH_OF_MAPS",
+    "PROG_ARRAY",
     "XSKMAP",
     "by_queue",
     "create_map",
     "inner_redirect",
+    "jump",
     "leave",
     "redirect",
     "touch",
@@ -34,11 +36,12 @@ BPF_MAP_CREATE = 0
 BPF_MAP_UPDATE_ELEM = 2
 
 # enum bpf_map_type
-ARRAY, ARRAY_OF_MAPS, HASH_OF_MAPS = 2, 12, 13
+ARRAY, PROG_ARRAY, ARRAY_OF_MAPS, HASH_OF_MAPS = 2, 3, 12, 13
 DEVMAP, CPUMAP, XSKMAP, DEVMAP_HASH = 14, 16, 17, 25
 # enum bpf_attach_type
 BPF_DEVMAP, BPF_CPUMAP = 33, 35
 BPF_FUNC_MAP_LOOKUP = 1
+BPF_FUNC_TAIL_CALL = 12
 BPF_FUNC_REDIRECT_MAP = 51
 BPF_PSEUDO_MAP_FD = 1
 XDP_PASS = 2
@@ -93,6 +96,11 @@ def redirect(fd: int, key: int) -> bytes:
     """bpf_redirect_map(map, key, XDP_PASS)"""
     keys = instruction(0xB7, 2, imm=key) + instruction(0xB7, 3, imm=XDP_PASS)
     return _map_in(1, fd) + keys + _call(BPF_FUNC_REDIRECT_MAP)
+
+
+def jump(fd: int, index: int) -> bytes:
+    """bpf_tail_call(ctx, map, index), at the begin of a program"""
+    return _map_in(2, fd) + instruction(0xB7, 3, imm=index) + _call(BPF_FUNC_TAIL_CALL)
 
 
 def by_queue(fd: int) -> bytes:

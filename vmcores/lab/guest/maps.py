@@ -47,10 +47,12 @@ from bpf_map import (
     DEVMAP,
     DEVMAP_HASH,
     HASH_OF_MAPS,
+    PROG_ARRAY,
     XSKMAP,
     by_queue,
     create_map,
     inner_redirect,
+    jump,
     leave,
     redirect,
     touch,
@@ -335,6 +337,13 @@ def _maps(scene: Scene) -> None:
     ways = [scene.map(DEVMAP, f"m_way{i}", 2, {0: (to[i],)}) for i in range(2)]
     scene.dispatcher(*ways)
     _attach("mda", "xdpdrv", NAME)
+
+    called = scene.program("mx_called", redirect(ways[1], 0) + leave(), ways[1])
+    jumps = create_map(PROG_ARRAY, "m_jumps", 4, 4)
+    update_map(jumps, 2, called)
+    pin(jumps, f"{BPFFS}/m_jumps")  # The kernel empties one that nobody has open.
+    scene.program("mx_jumps", jump(jumps, 2) + leave(), ways[1])
+    _attach("mdb", "xdpgeneric", "mx_jumps")
 
     home = _enter(NETNS)
     there = scene.map(DEVMAP, "m_there", 2, {1: (_ifindex("eth0"),)})

@@ -7,7 +7,7 @@ On which CPU a received packet goes on: ``get_rps_cpu()`` (net/core/dev.c), and 
 queue mapping that it reads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import functools
 from typing import Optional, Union
 
@@ -19,6 +19,7 @@ from .records import Slot, Value
 from .trail import Trail
 
 __all__ = (
+    "ANOTHER_ROUND",
     "first_skipped",
     "has_steering",
     "is_recorded",
@@ -28,6 +29,18 @@ __all__ = (
     "steer",
     "used_count",
 )
+
+#: They get packets in another round of __netif_receive_skb_core(), which has asked for
+#: RPS before; by kind, the function that hands a packet over.
+ANOTHER_ROUND: Mapping[str, str] = {
+    "vlan": "vlan_do_receive",
+    "macvlan": "macvlan_handle_frame",
+    "macvtap": "macvlan_handle_frame",
+    "ipvlan": "ipvlan_handle_frame",
+    "ipvtap": "ipvlan_handle_frame",
+    "bond": "bond_handle_frame",
+    "team": "team_handle_frame",
+}
 
 
 def is_recorded(

@@ -15,6 +15,7 @@ from ..attach.question import DRV, Answer
 from ..losses import backlog_losses
 from ..names import name_from, of_peer
 from ..need import CannotTell, need, need_of_kernel
+from ..path.steering import ANOTHER_ROUND
 from ..path.topology import Topology
 from ..remedies import ATTACHES_AGAIN, Remedy
 from .finding import INFO, Symptom, Then, Undo, refused
@@ -103,7 +104,9 @@ class Context:
                 self.native.append(end)
         rps = device.rps
         # One that could not be read counts.
-        if isinstance(rps, Unreadable) or any(q.cpus or q.flow_entries for q in rps):
+        if kind not in ANOTHER_ROUND and (
+            isinstance(rps, Unreadable) or any(q.cpus or q.flow_entries for q in rps)
+        ):
             self.steered.append(end)
         if device.uppers:
             self.lowers.append(end)
@@ -184,14 +187,26 @@ class Context:
                 if driver is None or isinstance(place, Unreadable):
                     continue
                 if isinstance(driver, XdpProgram) and driver.redirects is False:
-                    if not driver.extensions:
-                        continue
+                    continue
                 found.setdefault(place, set()).add(end.device.net_device)
             self._native_in = {key: frozenset(ones) for key, ones in found.items()}
         none: frozenset[int] = frozenset()
         return (
             none if isinstance(netns, Unreadable) else self._native_in.get(netns, none)
         )
+
+    def may_reach(self, device: Device) -> bool:
+        """
+        Return whether some program may redirect to a device: by a map, or as the native
+        program of another device of its namespace, that of its peer apart.
+        """
+        if device.net_device in self.routes:
+            return True
+        peer = device.peer
+        own = {device.net_device}
+        if peer is not None and not isinstance(peer, Unreadable):
+            own.add(peer.net_device)
+        return bool(self.native_in(device.netns) - own)
 
     def is_native(self, device: Device) -> bool:
         """

@@ -45,13 +45,6 @@ def _full_rings(peer: Device) -> int:
     return sum(ring is not None and same(ring.used, ring.size) for ring in rings)
 
 
-def _is_target(context: Context, device: Device, peer: Device) -> bool:
-    # Whether some program may redirect to the device.
-    if device.net_device in context.routes:
-        return True
-    return bool(context.native_in(device.netns) - {device.net_device, peer.net_device})
-
-
 def _sent_words(context: Context, device: Device, peer: Device) -> Iterator[str]:
     losses = sent_losses(device, peer)
     if losses is None:
@@ -70,7 +63,7 @@ def _sent_words(context: Context, device: Device, peer: Device) -> Iterator[str]
         yield f"{count(refused, 'packet')} that its peer refused ({why})"
     if full:
         why = "that met a full ring"
-        if _is_target(context, device, peer):
+        if context.may_reach(device):
             why += ", or were redirected while its peer had no NAPI"
         yield f"{count(full, 'packet')} {why}"
 
@@ -128,8 +121,7 @@ def _not_delivered(context: Context, end: End) -> Optional[Symptom]:
     if context.backlog_was_full:
         causes.append(_FULL_BACKLOG)
     return Symptom(
-        f"{count(lost, 'packet')} that it received were dropped so far: "
-        f"{', or '.join(causes)}",
+        f"{count(lost, 'received packet')} dropped so far: {', or '.join(causes)}",
         (
             ("rx_dropped of the core", core),
             ("peer_veth_priv.dropped", sent),
