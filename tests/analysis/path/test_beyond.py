@@ -7,9 +7,11 @@ from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import (
     BridgePort,
     Device,
+    Ipvlan,
     Macvlan,
     RpsQueue,
     TcProgram,
+    Traits,
     Vlan,
     Xdp,
 )
@@ -26,6 +28,7 @@ from tests.support.snapshots import (
     PROGRAM,
     device,
     generic,
+    native,
     pair,
     queues,
     rps,
@@ -134,7 +137,12 @@ def test_unknown_master() -> None:
 
 
 @pytest.mark.parametrize(
-    "mode, goes", [("bridge", "what is for its own MAC"), ("passthru", "all goes to")]
+    "mode, goes",
+    [
+        ("bridge", "packets for its own MAC"),
+        ("passthru", "all goes to"),
+        ("source", "all packets go on"),
+    ],
 )
 def test_macvlan(mode: str, goes: str) -> None:
     whole = pair({}, PLAIN)
@@ -177,11 +185,28 @@ def test_what_a_nic_receives() -> None:
     assert found == [(0,), (1,)]  # Its driver records them: no number is off by one.
 
 
-@pytest.mark.parametrize("kind", ["vlan", "macvlan", "bond"])
-def test_rps_of_an_upper_device(kind: str) -> None:
+@pytest.mark.parametrize(
+    "kind, steers",
+    [
+        ("vlan", "nothing"),
+        ("bond", "nothing"),
+        ("macvlan", "only broadcast and multicast"),
+        ("ipvlan", "only broadcast and multicast"),
+    ],
+)
+def test_rps_of_an_upper_device(kind: str, steers: str) -> None:
     flow = _received(device(POD, 2, "up0", kind=kind, **rps((0, 1))))
     step = step_of(flow, "rps")
-    assert step.numbers["skipped"] is True and "steers nothing" in step.text
+    assert step.numbers["skipped"] is True and f"steers {steers}:" in step.text
+
+
+def test_rps_of_a_macvlan_that_gets_copies() -> None:
+    """macvlan_forward_source_one() calls netif_rx()."""
+    over = device(POD, 2, "up0", kind="macvlan", macvlan=Macvlan("source"))
+    flow = _received(over._replace(**rps((0, 1))))
+    assert step_of(flow, "receive").numbers["via"] == "netif_rx"
+    assert "is 1 or more" in step_of(flow, "receive").alternatives[0]
+    assert step_of(flow, "rps").numbers["cpus"] == (0, 1)
 
 
 def test_others_that_receive() -> None:
@@ -191,9 +216,9 @@ def test_others_that_receive() -> None:
     assert down.ends == "dropped: ens1 is down"
     tap = _received(device(POD, 2, "tap0", kind="tun", **generic()))
     kinds = [step.kind for step in tap.steps]
-    # tun_get_user() runs it before RPS, and nobody runs it again.
-    assert kinds.index("generic") < kinds.index("rps")
-    assert kinds.count("generic") == 1
+    # tun_get_user() runs the native program alone.
+    assert kinds.index("native") < kinds.index("rps") < kinds.index("generic")
+    assert kinds.count("generic") == 1 and "gro" not in kinds
     loop = device(POD, 1, "lo", kind=None, flags=("LOOPBACK", "UP", "LOWER_UP"))
     assert step_of(_received(loop), "receive").numbers["via"] == "netif_rx"
     bridge = _received(BR0._replace(rps=(RpsQueue(0, (1,), 0),)))
@@ -201,3 +226,42 @@ def test_others_that_receive() -> None:
     nameless = _received(device(POD, 2, "ens1", kind=None, **queues(BAD, 1)))
     assert BAD.reason in nameless.ends
     assert isinstance(BAD, Unreadable)
+
+
+@pytest.mark.parametrize("kind", ["macvtap", "ipvtap"])
+def test_a_tap_on_another_device(kind: str) -> None:
+    """tap_handle_frame() is a receive handler of the device itself."""
+    flow = _received(device(POD, 2, "tap1", kind=kind))
+    assert flow.ends == "the reader of tap1"
+    assert "IP stack" in step_of(flow, "stack").alternatives[0]
+
+
+def test_unknown_receive_handler() -> None:
+    """As that of a device that has a macsec device on it."""
+    nic = device(POD, 2, "ens1", kind=None, traits=Traits(rx_handler=True))
+    assert _received(nic).ends == "the receive handler of ens1 decides"
+
+
+def test_what_a_bond_receives() -> None:
+    bond = device(POD, 2, "bond0", kind="bond", **native())
+    step = step_of(_received(bond), "native")
+    assert step.function == "bond_xdp_set" and step.numbers["prog_id"] == PROGRAM.id
+    lost = _received(bond._replace(**native(program=BAD)))
+    assert "the native program ran" in step_of(lost, "native").text
+
+
+def test_ipvlan_l3s() -> None:
+    """IP has its packets, and no program of the device sees them."""
+    over = device(POD, 2, "ipv0", kind="ipvlan", ipvlan=Ipvlan("l3s", ()), **generic())
+    flow = _received(over)
+    assert [step.kind for step in flow.steps] == ["receive"]
+    assert "(l3s)" in flow.ends
+
+
+def test_macvlan_that_is_down() -> None:
+    whole = pair({}, PLAIN)
+    lower = whole.devices[1]
+    over = device(POD, 41, "mv0", kind="macvlan", macvlan=Macvlan("passthru"))
+    over = over._replace(lowers=(lower.ref,), netns_label="pod1", flags=DOWN)
+    flow = only(path_of(whole._replace(devices=(*whole.devices, over))))
+    assert flow.ends == "dropped: mv0 is down"

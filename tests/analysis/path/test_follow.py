@@ -13,12 +13,15 @@ from tests.support.snapshots import (
     BAD,
     BR0,
     HOST,
+    NO_XDP,
     POD,
     TARGET,
     device,
     node,
     pair,
     queues,
+    rps,
+    rqs,
     snapshot,
     xps,
 )
@@ -127,3 +130,27 @@ def test_rx_queue_out_of_range() -> None:
     nic = device(POD, 2, "ens1", kind=None, **queues(2, 4))
     with pytest.raises(PathError, match="no RX queue 2: it has 2 real RX queues"):
         path_of(snapshot(nic), "ens1", queue=2)
+
+
+def _bridged(napi: bool) -> Snapshot:
+    # eth0 -> veth0, whose RPS steers to CPU 3; br0 steers to CPU 2; veth1 -> eth1.
+    port = {"master": BR0.ref, "uppers": (BR0.ref,)}
+    veth0 = {**port, **rps((3,)), "xdp": NO_XDP._replace(queues=rqs(napi))}
+    whole = pair(veth0, {}, BR0._replace(**rps((2,))))
+    out = device(HOST, 40, "veth1", **queues(2, 2), **xps((0,), (3,)), **port)
+    away = device(POD + 1, 40, "eth1", **queues(2, 2), net_device=0x4000)
+    out = out._replace(peer=away.ref, net_device=0x4001)
+    away = away._replace(peer=out.ref)
+    return whole._replace(devices=(*whole.devices, out, away))
+
+
+@pytest.mark.parametrize("napi, queue", [(False, 0), (True, 1)])
+def test_cpu_of_a_forwarded_packet(napi: bool, queue: int) -> None:
+    """
+    RPS of the bridge steers only what the bridge keeps. XPS looks at the CPU that has
+    sent the packet first, unless a NAPI has had it.
+    """
+    path = path_of(_bridged(napi), "eth0", cpu=0, follow=True)
+    (following,) = path.following
+    assert only(following).tx_queues == (queue,)
+    assert "CPU 3" in step_of(only(following), "cpu").text

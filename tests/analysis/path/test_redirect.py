@@ -146,7 +146,8 @@ SOCKET = AfXdpSocket(0, "bound", False, RING, None, RING, None, None, 0, 0, 40, 
         (SOCKET, True, None, "an AF_XDP socket of xsk (40)"),
         (SOCKET._replace(queue=1), False, "EINVAL", "bound to rx-1"),
         (SOCKET._replace(state="ready"), False, "ENXIO", "not bound"),
-        (SOCKET._replace(fill=XskRing(64, 0)), False, None, "fill ring is empty"),
+        (SOCKET._replace(fill=XskRing(64, 0)), None, None, "fill ring is empty"),
+        (SOCKET._replace(fill=XskRing(64, 0), zero_copy=True), True, None, "rx-0"),
         (None, False, None, "no socket"),
         (BAD, BAD, None, BAD.reason),
     ],
@@ -199,3 +200,41 @@ def test_maps_that_say_little() -> None:
     assert step.numbers["takes"] == BAD
     (step,) = _steps(_map("devmap", MapEntry(0, TAP.ref)))  # It is nowhere.
     assert isinstance(step.numbers["takes"], Unreadable)
+
+
+def test_virtio_slave_of_a_bond_with_a_program() -> None:
+    """virtnet_info.rq[].xdp_prog is what counts, not xdp_state."""
+    bond = BOND._replace(xdp=WITH_XDP)
+    slave = VIRTIO._replace(master=bond.ref)
+    assert takes_frames(Topology(snapshot(slave, bond)), slave).takes is True
+    lost = slave._replace(xdp=NO_XDP._replace(driver=BAD))
+    assert takes_frames(Topology(snapshot(lost, bond)), lost).takes == BAD
+    lost = slave._replace(master=BAD)
+    assert takes_frames(Topology(snapshot(lost)), lost).takes == BAD
+
+
+def test_bond_that_is_its_own_slave() -> None:
+    """A damaged dump: it ends."""
+    one = BOND._replace(features=XMIT)
+    two = one._replace(name="bond1", ifindex=70, net_device=70, master=one.ref)
+    one = one._replace(master=two.ref)
+    assert takes_frames(Topology(snapshot(one, two)), one).errno == "ENXIO"
+
+
+def test_smaller_mtu_of_the_two_ends() -> None:
+    on = {"xdp": NO_XDP._replace(queues=rqs(True))}
+    whole = pair({"features": XMIT, "mtu": 9000}, {**on, "mtu": 1400})
+    taken = takes_frames(Topology(whole), whole.devices[0])
+    assert "1418 bytes" in taken.why
+
+
+def test_map_without_entries() -> None:
+    """What bpf_redirect_map() returns then is in its flags."""
+    program = PROGRAM._replace(maps=(4,))
+    made = pair({}, native(program=program), maps=(_map("xskmap"),))
+    (said,) = [
+        one
+        for one in step_of(only(path_of(made)), "native").alternatives
+        if one.startswith("XDP_REDIRECT")
+    ]
+    assert "its maps are empty" in said and "flags" in said

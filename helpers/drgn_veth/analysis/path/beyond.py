@@ -101,7 +101,7 @@ def _bridge(trail: Trail, device: Device, bridge: Device) -> None:
         alternatives=(ports,) if ports else (),
         state=state,
     )
-    trail.next += [one.ref for one in others]
+    trail.forward(others)
     # br_pass_frame_up() calls netif_receive_skb(): RPS of the bridge.
     if has_steering(bridge):
         steer(trail, bridge, backlog=False)
@@ -120,7 +120,7 @@ def _datapath(trail: Trail, device: Device, master: Device) -> None:
         f"port of {name}: the flows of Open vSwitch decide",
         alternatives=(ports,),
     )
-    trail.next += [one.ref for one in others]
+    trail.forward(others)
     trail.ends = f"Open vSwitch ({name}) decides"
 
 
@@ -130,11 +130,10 @@ def _macvlans(trail: Trail, device: Device, found: Sequence[Device]) -> bool:
     first = found[0]
     if first.kind in ("ipvlan", "ipvtap"):
         mode = first.ipvlan.mode if isinstance(first.ipvlan, Ipvlan) else None
-        trail.add(
-            *("macvlan", "ipvlan_handle_frame", device),
-            f"ipvlan: what is for none of their addresses goes on here: {words}",
-            mode=mode,
-        )
+        text = f"ipvlan: packets for other addresses than those of {words} go on here"
+        if mode == "l3s":
+            text = f"ipvlan l3s: all packets go on; IP gives {words} their own"
+        trail.add(*("macvlan", "ipvlan_handle_frame", device, text), mode=mode)
         return False
     mode = first.macvlan.mode if isinstance(first.macvlan, Macvlan) else None
     if mode == "passthru":
@@ -143,10 +142,16 @@ def _macvlans(trail: Trail, device: Device, found: Sequence[Device]) -> bool:
             f"all goes to {words} (passthru)",
             mode=mode,
         )
+        if _down(first):
+            trail.ends = f"dropped: {name_of(first)} is down"
         return True
+    if mode == "source":
+        text, other = "all packets go on", "a copy of what some MACs send: to "
+    else:
+        text, other = "packets for its own MAC go on", "by the MAC: to "
     trail.add(
-        *("macvlan", "macvlan_handle_frame", device, "what is for its own MAC goes on"),
-        alternatives=(f"by the MAC: to {words}",),
+        *("macvlan", "macvlan_handle_frame", device, text),
+        alternatives=(other + words,),
         mode=mode,
     )
     return False
@@ -188,12 +193,24 @@ def _master(trail: Trail, device: Device) -> bool:
     return False
 
 
-def receive_core(trail: Trail, device: Device, ran_generic: bool = False) -> None:
-    """
-    Add the steps from the generic program to the end.
+def _handler(trail: Trail, device: Device) -> None:
+    # The receive handler of a device that is neither a port nor under a macvlan.
+    name = name_of(device)
+    if device.kind in ("macvtap", "ipvtap"):
+        trail.add(
+            *("stack", "tap_handle_frame", device),
+            f"whoever has the character device of {name} open reads it",
+            alternatives=("nobody has it open: the IP stack gets it",),
+        )
+        trail.ends = f"the reader of {name}"
+    elif device.traits.rx_handler is True:
+        text = "its receive handler decides, such as that of a macsec device"
+        trail.add("stack", "rx_handler", device, text)
+        trail.ends = f"the receive handler of {name} decides"
 
-    :param ran_generic: The generic program of the device has run before
-    """
+
+def receive_core(trail: Trail, device: Device) -> None:
+    """Add the steps from the generic program to the end."""
     met: set[int] = set()
     here = device
     while trail.ends is None:
@@ -201,8 +218,7 @@ def receive_core(trail: Trail, device: Device, ran_generic: bool = False) -> Non
             trail.ends = f"a loop: {name_of(here)} is above itself"
             return
         met.add(here.net_device)
-        if not (ran_generic and here is device):
-            generic(trail, here, always=here is device)
+        generic(trail, here, always=here is device)
         tc_programs(trail, here, "ingress")
         _vlans(trail, here)
         over = trail.topology.above(here, "macvlan", "macvtap", "ipvlan", "ipvtap")
@@ -215,5 +231,7 @@ def receive_core(trail: Trail, device: Device, ran_generic: bool = False) -> Non
             assert isinstance(master, Device)
             here = master
             continue
+        if trail.ends is None and not over and here.master is None:
+            _handler(trail, here)
         if trail.ends is None:
             _stack(trail, here)

@@ -17,6 +17,11 @@ __all__ = ("Followed",)
 
 _MOST = 64  # paths: a bridge may have a thousand ports
 
+
+def _only(cpus: set[Optional[int]]) -> Optional[int]:
+    return cpus.pop() if len(cpus) == 1 else None
+
+
 _SendPath = Callable[
     [
         Topology,
@@ -24,6 +29,7 @@ _SendPath = Callable[
         Optional[Sequence[int]],
         Optional[int],
         Optional["Followed"],
+        Optional[int],
     ],
     Path,
 ]
@@ -74,13 +80,13 @@ class Followed:
         self._left -= 1
         queues: Optional[set[int]] = set()
         for trail in trails:
-            some = forwarded_queues(device, trail.mapping, trail.cpu)
+            some = forwarded_queues(device, trail.mapping, trail.xps_cpu)
             if isinstance(some, Unreadable):
                 queues = None
                 break
             assert queues is not None
             queues.update(some)
-        cpus = {trail.cpu for trail in trails}
-        cpu = cpus.pop() if len(cpus) == 1 else None
+        cpu = _only({trail.next_cpu for trail in trails})
+        sender_cpu = _only({trail.xps_cpu for trail in trails})
         chosen = None if queues is None else sorted(queues)
-        return self._send_path(self._topology, device, chosen, cpu, self)
+        return self._send_path(self._topology, device, chosen, cpu, self, sender_cpu)

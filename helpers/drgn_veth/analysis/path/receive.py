@@ -10,58 +10,80 @@ from typing import Optional
 
 from ...core.english import count
 from ...core.unreadable import Unreadable
-from ...model import Device
+from ...model import Device, Ipvlan, Macvlan
 from ..names import name_of
 from .beyond import receive_core
 from .gro import gro
 from .records import Slot
-from .steering import has_steering, steer
+from .steering import ANOTHER_ROUND, has_steering, steer
 from .topology import Topology
 from .trail import Trail
-from .xdp import generic, native_of_driver
+from .xdp import native_of_driver, native_of_slaves
 
 __all__ = ("receives",)
 
-#: They get packets in another round of __netif_receive_skb_core(), which has asked for
-#: RPS before; by kind, the function that hands a packet over.
-_ANOTHER_ROUND = {
-    "vlan": "vlan_do_receive",
-    "macvlan": "macvlan_handle_frame",
-    "macvtap": "macvlan_handle_frame",
-    "ipvlan": "ipvlan_handle_frame",
-    "ipvtap": "ipvlan_handle_frame",
-    "bond": "bond_handle_frame",
-    "team": "team_handle_frame",
-}
+#: They get copies of broadcast and multicast packets by netif_rx(), which asks for RPS.
+_COPIES = ("macvlan", "macvtap", "ipvlan", "ipvtap")
+
+
+def _below(device: Device) -> str:
+    lowers = device.lowers
+    if isinstance(lowers, tuple) and lowers:
+        return ", ".join(name_of(ref) for ref in lowers[:4])
+    return "the device below"
 
 
 def _another_round(trail: Trail, device: Device, function: str) -> None:
-    lowers = device.lowers
-    below = "the device below"
-    if isinstance(lowers, tuple) and lowers:
-        below = ", ".join(name_of(ref) for ref in lowers[:4])
+    below = _below(device)
     text = f"from {below}, on the same CPU"
+    native_of_slaves(trail, device)
     trail.add("receive", function, device, text, via="another_round")
     if has_steering(device):
+        steers = "nothing"
+        if device.kind in _COPIES:
+            steers = "only broadcast and multicast"
         trail.add(
             *("rps", "get_rps_cpu", device),
-            f"its own RPS steers nothing: the kernel asks that of {below}",
+            f"its own RPS steers {steers}: the kernel asks that of {below}",
             cpus=None,
             skipped=True,
         )
     receive_core(trail, device)
 
 
-def _bridge(trail: Trail, device: Device) -> None:
-    # The packet keeps the queue mapping that it has at the port.
+def _l3s(trail: Trail, device: Device) -> None:
+    # IP has it: neither generic XDP nor tc of this device sees it.
+    text = f"from the IP stack of {_below(device)} (l3s)"
+    trail.add("receive", "ipvlan_l3_rcv", device, text, via="l3mdev")
+    trail.ends = f"IP stack of {device.netns_label or 'its namespace'} (l3s)"
+
+
+def _source(trail: Trail, device: Device) -> None:
+    trail.add(
+        *("receive", "macvlan_forward_source_one", device),
+        f"a copy of what its source MACs send to {_below(device)}",
+        alternatives=_by_mapping_below(device),
+        via="netif_rx",
+    )
+    steer(trail, device, backlog=True)
+    receive_core(trail, device)
+
+
+def _by_mapping_below(
+    device: Device, below: str = "the device below"
+) -> tuple[str, ...]:
+    # The packet keeps the queue mapping that it has there.
     rx = device.queues.rx.real
-    alternatives: tuple[str, ...] = ()
-    if has_steering(device) and isinstance(rx, int):
-        alternatives = (f"RPS skips it if its queue index at the port is {rx} or more",)
+    if not has_steering(device) or not isinstance(rx, int):
+        return ()
+    return (f"RPS skips it if its queue index at {below} is {rx} or more",)
+
+
+def _bridge(trail: Trail, device: Device) -> None:
     trail.add(
         *("receive", "br_pass_frame_up", device),
         "from a port: to its own address, or flooded",
-        alternatives=alternatives,
+        alternatives=_by_mapping_below(device, "the port"),
         via="netif_receive_skb",
     )
     steer(trail, device, backlog=False)
@@ -83,8 +105,14 @@ def _received(trail: Trail, device: Device, queue: int) -> None:
         trail.add("receive", "dummy_xmit", device, "a dummy receives nothing", via=None)
         trail.ends = "nothing arrives: a dummy drops what is sent to it"
         return
-    if isinstance(kind, str) and kind in _ANOTHER_ROUND:
-        _another_round(trail, device, _ANOTHER_ROUND[kind])
+    if isinstance(device.macvlan, Macvlan) and device.macvlan.mode == "source":
+        _source(trail, device)
+        return
+    if isinstance(device.ipvlan, Ipvlan) and device.ipvlan.mode == "l3s":
+        _l3s(trail, device)
+        return
+    if isinstance(kind, str) and kind in ANOTHER_ROUND:
+        _another_round(trail, device, ANOTHER_ROUND[kind])
         return
     if kind == "bridge":
         _bridge(trail, device)
@@ -110,13 +138,8 @@ def _received(trail: Trail, device: Device, queue: int) -> None:
     # skb_record_rx_queue() of a driver with several RX queues.
     trail.mapping = queue + 1 if many else 0
     native_of_driver(trail, device, queue)
-    if kind == "tun":
-        # tun_get_user() runs the generic program itself.
-        generic(trail, device)
-        steer(trail, device, backlog=False)
-        receive_core(trail, device, ran_generic=True)
-        return
-    gro(trail, device)
+    if kind != "tun":  # tun_get_user() calls netif_receive_skb().
+        gro(trail, device)
     steer(trail, device, backlog=False)
     receive_core(trail, device)
 

@@ -14,6 +14,7 @@ from ...core.english import count
 from ...core.uapi import NETDEV_XDP_ACT_NDO_XMIT
 from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, XdpQueue
+from ..driver_program import driver_program
 from ..names import name_from, name_of
 from .topology import Topology
 from .trail import Trail
@@ -83,9 +84,9 @@ def _veth(topology: Topology, target: Device, cpu: Optional[int]) -> Taken:
 
 
 def _bond(topology: Topology, target: Device, cpu: Optional[int]) -> Taken:
-    # bond_xdp_xmit() gives each frame to a slave.
+    # bond_xdp_xmit() gives each frame to a slave, which is no bond.
     function = "bond_xdp_xmit"
-    slaves = topology.ports(target)
+    slaves = [slave for slave in topology.ports(target) if slave.kind != "bond"]
     if not slaves:
         return Taken(False, "it has no slaves", function, "ENXIO")
     taken = [takes_frames(topology, slave, cpu) for slave in slaves]
@@ -104,10 +105,15 @@ def _other(topology: Topology, target: Device, cpu: Optional[int]) -> Taken:
             return Taken(False, "nobody reads it", "tun_xdp_xmit", "ENXIO")
         return Taken(True, "its reader gets it", "tun_xdp_xmit")
     if driver == "virtio_net":
-        if target.xdp.driver is None:
+        # virtnet_info.rq[].xdp_prog: a slave has that of its bond.
+        program = driver_program(target, topology.by_address)
+        if program is None:
             why = "virtio_net takes frames only with a native program of its own"
             return Taken(False, why, "virtnet_xdp_xmit", "ENXIO")
-        return Taken(True, "it sends it", "virtnet_xdp_xmit")
+        if isinstance(program, Unreadable):
+            why = f"its native program could not be read: {program.reason}"
+            return Taken(program, why, "virtnet_xdp_xmit")
+        return Taken(True, "it sends the frame", "virtnet_xdp_xmit")
     name = "its driver" if not isinstance(driver, str) else driver
     return Taken(None, f"{name} decides", "ndo_xdp_xmit")
 
@@ -122,11 +128,20 @@ def _forwards(target: Device, function: str) -> Optional[Taken]:
     return None
 
 
-def _limited(taken: Taken, target: Device) -> Taken:
-    limit = packet_limit(target)
-    if taken.takes is not True or isinstance(limit, Unreadable):
+def _limited(taken: Taken, *devices: Device) -> Taken:
+    limits = [packet_limit(device) for device in devices]
+    known = [limit for limit in limits if not isinstance(limit, Unreadable)]
+    if taken.takes is not True or len(known) < len(limits):
         return taken
-    return taken._replace(why=f"{taken.why}, up to {limit} bytes")
+    return taken._replace(why=f"{taken.why}, up to {min(known)} bytes")
+
+
+def _both_ends(topology: Topology, target: Device) -> Sequence[Device]:
+    # xdp_ok_fwd_dev() looks at the target's MTU, veth_xdp_xmit() at its peer's.
+    if target.peer is None or isinstance(target.peer, Unreadable):
+        return (target,)
+    peer = topology.device(target.peer)
+    return (target,) if isinstance(peer, Unreadable) else (target, peer)
 
 
 def takes_frames(
@@ -160,7 +175,8 @@ def takes_frames(
     if refused is not None:
         return refused
     if target.kind == "veth":
-        return _limited(_veth(topology, target, cpu), target)
+        ends = _both_ends(topology, target)
+        return _limited(_veth(topology, target, cpu), *ends)
     return _limited(_other(topology, target, cpu), target)
 
 
@@ -170,7 +186,7 @@ def takes_packets(target: Device) -> Taken:
     if refused is not None:
         return refused
     return _limited(
-        Taken(True, "it sends it, without a qdisc", "generic_xdp_tx"), target
+        Taken(True, "it sends the packet, without a qdisc", "generic_xdp_tx"), target
     )
 
 

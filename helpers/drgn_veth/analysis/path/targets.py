@@ -181,5 +181,8 @@ def targets(
     running = _Program(device, generic, rx_queue)
     drafts = tuple(draft for of in known for draft in _of_map(trail, running, of))
     if not drafts:
-        return Targets((f"XDP_REDIRECT: lost, its maps are empty{by_index}",))
+        text = (
+            "its maps are empty: bpf_redirect_map() returns its flags, XDP_ABORTED if 0"
+        )
+        return Targets((f"XDP_REDIRECT: {text}{by_index}",))
     return Targets((f"XDP_REDIRECT: to an entry of its maps{by_index}",), drafts)

@@ -102,8 +102,9 @@ def _sent(
     tx: int,
     chosen: Sequence[int],
     cpu: Optional[int],
+    sender_cpu: Optional[int],
 ) -> Trail:
-    trail = Trail(topology, cpu)
+    trail = Trail(topology, cpu, sender_cpu)
     enter(trail, device, chosen)
     if trail.ends is None:
         _past_the_peer(trail, device, tx)
@@ -135,6 +136,7 @@ def _send_path(
     queues: Optional[Sequence[int]],
     cpu: Optional[int],
     followed: Optional[Followed],
+    sender_cpu: Optional[int] = None,
 ) -> Path:
     tx = device.queues.tx.real
     if isinstance(tx, Unreadable) or not tx:
@@ -142,7 +144,10 @@ def _send_path(
         trails = [(-1, _unknown(topology, device, cpu))]
     else:
         chosen = chosen_queues(device, cpu, tx) if queues is None else queues
-        trails = [(one, _sent(topology, device, one, chosen, cpu)) for one in chosen]
+        trails = [
+            (one, _sent(topology, device, one, chosen, cpu, sender_cpu))
+            for one in chosen
+        ]
     flows = _flows(trails, sends=True)
     peer = None if isinstance(device.peer, Unreadable) else device.peer
     path = Path(device.ref, flows, _ends(flows), True, peer)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A packet on its way: where it is, what it carries, and the steps that it has made."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Optional, Union
 
 from ...core.unreadable import Maybe, Unreadable
@@ -17,18 +17,29 @@ class Trail:
     The steps of one queue's packets so far.
 
     :param cpu: The CPU that they are on, None if it may be any
+    :param sender_cpu: The one that sent them first, by default the same
     """
 
-    def __init__(self, topology: Topology, cpu: Optional[int] = None) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        cpu: Optional[int] = None,
+        sender_cpu: Optional[int] = None,
+    ) -> None:
         self.topology = topology
         self.cpu = cpu
+        # skb->sender_cpu: netdev_core_pick_tx() sets it once, and a NAPI clears it.
+        self._sender_cpu = cpu if sender_cpu is None else sender_cpu
+        self.by_napi = False
         #: skb->queue_mapping
         self.mapping: Maybe[int] = 0
         self.drafts: list[Draft] = []
         #: Where the steps end, and why; None while they go on.
         self.ends: Optional[str] = None
-        #: Devices that the packets may be sent on next.
+        #: Devices that the packets may be sent on next, and the CPU that they are on
+        #: then.
         self.next: list[DeviceRef] = []
+        self.next_cpu: Optional[int] = None
         #: Why it is unknown whether a NAPI has the packet.
         self.unsure: Optional[Unreadable] = None
 
@@ -57,6 +68,16 @@ class Trail:
         self.drafts.append(
             Draft(kind, function, device.ref, words, numbers, alternatives)
         )
+
+    def forward(self, devices: Iterable[Device]) -> None:
+        """Add devices that the packets may be sent on next."""
+        self.next += [one.ref for one in devices]
+        self.next_cpu = self.cpu
+
+    @property
+    def xps_cpu(self) -> Optional[int]:
+        """The CPU whose XPS map chooses the TX queue, None if it may be any."""
+        return self.next_cpu if self.by_napi else self._sender_cpu
 
     @property
     def key(self) -> tuple[object, ...]:

@@ -11,6 +11,7 @@ from typing import Optional
 
 from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, XdpProgram, XdpQueue
+from ..driver_program import driver_program
 from ..names import name_of
 from .counted import programs_counted
 from .records import Slot, Value
@@ -19,7 +20,13 @@ from .steering import rps_queue
 from .targets import targets
 from .trail import Trail
 
-__all__ = ("driver_program", "generic", "native", "native_of_driver", "program_name")
+__all__ = (
+    "generic",
+    "native",
+    "native_of_driver",
+    "native_of_slaves",
+    "program_name",
+)
 
 
 def program_name(program: XdpProgram) -> str:
@@ -37,21 +44,8 @@ def _known(value: object) -> object:
     return "?" if isinstance(value, Unreadable) else value
 
 
-def _bond_program(trail: Trail, device: Device) -> Maybe[Optional[XdpProgram]]:
-    # bond_xdp_set() gives it to the drivers of the slaves, whose xdp_state stays empty.
-    master = device.master
-    if master is None or isinstance(master, Unreadable):
-        return None
-    bond = trail.topology.device(master)
-    if isinstance(bond, Unreadable) or bond.kind != "bond":
-        return None
-    return bond.xdp.driver
-
-
-def driver_program(trail: Trail, device: Device) -> Maybe[Optional[XdpProgram]]:
-    """Return the native program of a device, its own or that of its bond."""
-    program = device.xdp.driver
-    return _bond_program(trail, device) if program is None else program
+def _program(trail: Trail, device: Device) -> Maybe[Optional[XdpProgram]]:
+    return driver_program(device, trail.topology.by_address)
 
 
 def _number(program: Maybe[Optional[XdpProgram]]) -> Value:
@@ -69,7 +63,9 @@ def native(
     :param sender: Its peer
     :param rq: The RX queue whose NAPI has the packet, None if netif_rx() has it
     """
-    program = driver_program(trail, device)
+    program = _program(trail, device)
+    if device.xdp.driver is None and isinstance(program, Unreadable):
+        program = None  # Its queues tell.
     function = "veth_xdp_rcv"
     if program is None and (rq is None or rq.prog_id is None):
         trail.add(
@@ -123,7 +119,7 @@ def native(
 
 def native_of_driver(trail: Trail, device: Device, queue: int) -> None:
     """Add the step of the native program of an RX queue of another driver."""
-    program = driver_program(trail, device)
+    program = _program(trail, device)
     if program is None:
         trail.add(
             *("native", "bpf_prog_run_xdp", device, "no native program"),
@@ -152,6 +148,22 @@ def native_of_driver(trail: Trail, device: Device, queue: int) -> None:
         bypassed=False,
     )
     reached.add(trail)
+
+
+def native_of_slaves(trail: Trail, device: Device) -> None:
+    """Add the step of the native program of a bond, which its slaves have."""
+    program = device.xdp.driver
+    if device.kind != "bond" or program is None:
+        return
+    name = "the native program"
+    if not isinstance(program, Unreadable):
+        name = f"native {program_name(program)}"
+    trail.add(
+        *("native", "bond_xdp_set", device),
+        f"{name} ran in the drivers of the slaves",
+        prog_id=_number(program),
+        bypassed=False,
+    )
 
 
 def _generic_index(trail: Trail, device: Device) -> Maybe[int]:
@@ -192,10 +204,10 @@ def generic(trail: Trail, device: Device, always: bool = True) -> None:
             f"XDP_TX: out again by {name_of(device)}",
             *reached.words,
             "dropped by any other verdict",
-            "also: copies what is cloned, in fragments, or has little headroom",
+            "also: copies packets that are cloned, nonlinear, or short of headroom",
             # skb_is_redirected(). Since v6.4 bpf_redirect() of tc sets that, and
             # nothing on the way through a veth resets it.
-            "also: may skip what a tc program redirected on the way here",
+            "also: may skip packets that a tc program redirected on the way here",
         ),
         prog_id=program.id,
         rx_queue_index=index,

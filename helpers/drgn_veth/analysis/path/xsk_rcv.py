@@ -58,10 +58,13 @@ def _of_queue(
         return None, f"{where}, and takes that alone", None
     if own != queue:
         return False, where, "EINVAL"
+    if socket.zero_copy is not False:
+        # The driver has taken what was in the fill ring: xsk_rcv_zc().
+        return True, where, None
     fill = socket.fill
     if isinstance(fill, Unreadable):
         return fill, f"its fill ring could not be read: {fill.reason}", None
     if fill is None or fill.used == 0:
-        # Which errno: ENOSPC, or ENOMEM, differs.
-        return False, f"{where}, and its fill ring is empty", None
+        # xp_alloc() takes from its free list first.
+        return None, f"{where}, and its fill ring is empty", None
     return True, where, None
