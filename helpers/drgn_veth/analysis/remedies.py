@@ -16,10 +16,12 @@ from typing import (
 )
 
 from ..core.english import number_list
+from ..core.uapi import IPV6_MIN_MTU
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, RpsQueue, Snapshot, XpsQueue
 from .commands import Commands
 from .limits import can_have_channels, can_have_mtu
+from .mtu_followers import mtu_followers
 from .names import name_from
 
 __all__ = ("ATTACHES_AGAIN", "Fixes", "Remedy", "lowers", "lowers_which")
@@ -91,6 +93,12 @@ def _lost(
     lost = [queue.queue for queue in queues[left:] if any(queue[1:])]
     if lost:
         yield f"the {what} settings of {direction}-{number_list(lost)}"
+
+
+def _has_ipv6(device: Device) -> bool:
+    if isinstance(device.addresses, Unreadable):
+        return True
+    return any(":" in one for one in device.addresses)
 
 
 class Fixes(Commands):
@@ -192,18 +200,40 @@ class Fixes(Commands):
             return None
         return owner
 
+    def _followers(self, owner: Device, mtu: int) -> Iterator[tuple[Device, bool]]:
+        # What is lowered with a device, and whether that is sure.
+        above = mtu_followers(
+            owner, mtu, lambda ref: self._by_address.get(ref.net_device)
+        )
+        for upper, now in above:
+            if isinstance(upper.mtu, Unreadable) or upper.mtu > mtu:
+                yield upper, not isinstance(now, Unreadable)
+
+    def _can_lower(self, owner: Device, mtu: int) -> bool:
+        # addrconf_notify() takes all IPv6 addresses of a device with a smaller MTU.
+        if mtu < IPV6_MIN_MTU:
+            changed = [owner, *(upper for upper, _ in self._followers(owner, mtu))]
+            if any(_has_ipv6(one) for one in changed):
+                return False
+        return can_have_mtu(owner, mtu)
+
+    def _lowered_with(self, owner: Device, mtu: int, seen_from: Device) -> list[str]:
+        return [
+            name_from(upper, seen_from) + ("" if sure else " (unless it was set)")
+            for upper, sure in self._followers(owner, mtu)
+        ]
+
     def lower_mtu(self, device: Device, mtu: int) -> Remedy:
         """
         Return the command that lowers the MTU of a device, or that of its bond or
         team; none if that has no larger one.
         """
         owner = self._to_lower(device, mtu)
-        if owner is not None and not can_have_mtu(owner, mtu):
+        if owner is None or not self._can_lower(owner, mtu):
             return Remedy()
-        effect = None
-        if owner is not None and owner is not device:
-            effect = lowers([f"all ports of {name_from(owner, device)}"])
-        return Remedy(() if owner is None else self.mtu(owner.ref, mtu), effect)
+        names = [] if owner is device else [f"all ports of {name_from(owner, device)}"]
+        names += self._lowered_with(owner, mtu, device)
+        return Remedy(self.mtu(owner.ref, mtu), lowers(names) if names else None)
 
     def lower_both_mtus(
         self, device: Device, peer: Device, most: int, say_peer: bool = True
@@ -235,4 +265,5 @@ class Fixes(Commands):
             if owner is not None:
                 name = name_from(owner, device)
                 names.append(name if owner is end else f"{name} and all its ports")
+                names += self._lowered_with(owner, mtu, device)
         return list(dict.fromkeys(names))

@@ -14,6 +14,7 @@ __all__ = (
     "BPF_XDP_DEVMAP",
     "ETH_HLEN",
     "ETH_MAX_MTU",
+    "IPV6_MIN_MTU",
     "NETDEV_XDP_ACT_NDO_XMIT",
     "VIRTIO_F_ANY_LAYOUT",
     "VIRTIO_F_VERSION_1",
@@ -57,6 +58,9 @@ XDP_FLAGS_MASK = XDP_FLAGS_UPDATE_IF_NOEXIST | XDP_FLAGS_MODES | XDP_FLAGS_REPLA
 # include/uapi/linux/if_ether.h
 ETH_HLEN = 14  # bytes
 ETH_MAX_MTU = 65535
+
+# include/uapi/linux/ipv6.h
+IPV6_MIN_MTU = 1280
 
 # include/uapi/linux/netdev.h
 NETDEV_XDP_ACT_NDO_XMIT = 1 << 2

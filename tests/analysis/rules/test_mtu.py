@@ -19,6 +19,7 @@ from tests.support.snapshots import (
     WHY,
     WITH_XDP,
     Changes,
+    device,
     kernel,
     native,
     pair,
@@ -182,3 +183,31 @@ def test_ports_whose_mtu_goes_down_as_well() -> None:
     for finding in found("xdp-peer-mtu", both):
         assert finding.fix == ("ip link set dev bond0 mtu 3506",)
         assert finding.fix_effect == "lowers the MTU of bond0 and all its ports"
+
+
+def test_devices_above_whose_mtu_goes_down_as_well() -> None:
+    """A VLAN, what is on it, and a bridge whose MTU nobody has set."""
+    port = {"mtu": 9000, "master": BR0.ref}
+    bridge = BR0._replace(mtu=9000)
+    vlan = device(HOST, 50, "veth0.7", kind="vlan", mtu=9000)
+    over = device(HOST, 51, "mv0", kind="macvlan", mtu=9000)
+    small = device(HOST, 52, "veth0.8", kind="vlan", mtu=1400)
+    vlan = vlan._replace(uppers=(over.ref,))
+    port["uppers"] = (bridge.ref, vlan.ref, small.ref)
+    (finding,) = found("mtu-mismatch", pair(port, None, bridge, vlan, over, small))
+    assert finding.fix == ("ip link set dev veth0 mtu 1500",)
+    assert finding.fix_effect == (
+        "lowers the MTU of br0 (unless it was set) and of veth0.7 and of mv0"
+    )
+
+
+def test_ipv6_addresses_stay() -> None:
+    """addrconf_ifdown() would take them below 1280 bytes."""
+    for addresses, fixed in (
+        (("10.0.0.1/24",), True),
+        (("10.0.0.1/24", "fe80::1/64"), False),
+        (BAD, False),
+    ):
+        end = {"mtu": 1500, "addresses": addresses}
+        (finding,) = found("mtu-mismatch", pair(end, {"mtu": 1200}))
+        assert bool(finding.fix) is fixed

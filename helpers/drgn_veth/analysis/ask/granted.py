@@ -22,6 +22,7 @@ from ...model import (
     XpsQueue,
 )
 from ..attach.drivers.veth import veth_max_mtu
+from ..mtu_followers import mtu_followers
 from ..need import need_of
 from .asked import Asked
 from .asking import Asker
@@ -98,19 +99,8 @@ def _mtu(device: Device, mtu: int, changes: _Changes) -> None:
             slave = changes.of(ref)
             if slave is not None:
                 changes.change(slave, mtu=mtu)
-    uppers = () if isinstance(device.uppers, Unreadable) else device.uppers
-    for ref in uppers:
-        upper = changes.of(ref)
-        if upper is None:
-            continue
-        if upper.kind == "bridge":
-            why = Unreadable("a bridge may take the smallest MTU of its ports")
-            changes.change(upper, mtu=why)
-        elif upper.kind in ("ipvlan", "ipvtap"):
-            changes.change(upper, mtu=mtu)
-        elif upper.kind in ("vlan", "macvlan", "macvtap"):
-            if isinstance(upper.mtu, int) and upper.mtu > mtu:
-                changes.change(upper, mtu=mtu)
+    for upper, now in list(mtu_followers(device, mtu, changes.of)):
+        changes.change(upper, mtu=now)
 
 
 def _limit_of(q: Asked, device: Device, frags: bool) -> Maybe[int]:
