@@ -28,7 +28,16 @@ from drgn_veth.model import Features, Snapshot, Traits
 import pytest
 
 from tests.support.asked import question_of
-from tests.support.snapshots import kernel, pair, queues
+from tests.support.snapshots import (
+    BOND,
+    BR0,
+    HOST,
+    device,
+    kernel,
+    native,
+    pair,
+    queues,
+)
 
 SOUND = {
     "flags": (),
@@ -37,6 +46,7 @@ SOUND = {
     "max_mtu": 65535,
     **queues(2, 2, 4, 4),
 }
+MASTER = BR0.driver._replace(ndo_add_slave=True)
 _AF_XDP = "requested channel counts are too low for existing zerocopy AF_XDP sockets"
 #: Decision: the question, what is wrong with the device or its peer, the answer.
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], str, Optional[str]]] = {
@@ -122,6 +132,7 @@ ELSEWHERE = {
     *("channels-veth-peer-program", "channels-virtio-combined", "master-none"),
     *("channels-virtio-program", "mtu-team-port", "mtu-macvlan", "mtu-vlan"),
     *("bridge-loop", "bond-itself", "channels-busy", "channels-queue-busy"),
+    *("master-keeps", "master-loop"),
 }
 
 
@@ -162,7 +173,8 @@ def test_each_decision_has_its_trouble() -> None:
     lists: list[tuple[Decision, ...]] = [
         *(channels.CHANNELS, channels.AF_XDP, channels.VETH, channels.VIRTIO_NET),
         *(mtu.MTU, xsk_bind.BIND, xsk_bind.ZERO_COPY),
-        *(enslave.MASTER, enslave.BRIDGE, enslave.BOND, netns.NETNS),
+        *(enslave.LEAVE, enslave.MASTER, enslave.BRIDGE, enslave.BOND, enslave.LINK),
+        netns.NETNS,
         *(devmap.ARRAY, devmap.HASH, devmap.NODE),
         *mtu.BY_DRIVER.values(),
     ]
@@ -199,6 +211,7 @@ def test_after_other_requests() -> None:
         ("bind queue 1", "channels tx 1", errno.EINVAL),
         ("bind queue 1", "bind queue 1", errno.EBUSY),
         ("enslave new bridge", "enslave none", 0),
+        ("enslave new bridge", "enslave new bond", 0),
         ("channels rx 4", "bind queue 3", 0),
     ):
         now = after(whole, question_of(device, first))
@@ -250,3 +263,48 @@ def test_what_is_not_readable_is_not_told() -> None:
         ("netns new", {"traits": Traits(netns_immutable=bad)}),
     ):
         assert isinstance(_answer(_whole(near, {}), text).errno, Unreadable)
+
+
+@pytest.mark.parametrize("text", ["enslave none", "enslave br0", "enslave new bond"])
+def test_a_master_that_keeps_its_ports(text: str) -> None:
+    """Open vSwitch has no ndo_del_slave."""
+    ovs = device(HOST, 8, "ovs-system", kind="openvswitch")
+    bridge = BR0._replace(driver=BR0.driver._replace(ndo_add_slave=True))
+    whole = pair({**SOUND, "master": ovs.ref}, SOUND, ovs, bridge)
+    answer = _answer(whole, text)
+    assert (answer.errno, answer.function) == (errno.EOPNOTSUPP, "do_set_master")
+    assert answer.decision[0] == "master-keeps"
+    can = whole._replace(devices=(*whole.devices[:2], ovs._replace(driver=MASTER)))
+    assert _answer(can, "enslave none").errno == 0
+
+
+def test_a_device_on_top_of_its_master() -> None:
+    """As br0.10, or what is on it, as a port of br0."""
+    bridge = BR0._replace(driver=MASTER, traits=Traits())
+    vlan = device(HOST, 8, "br0.10", kind="vlan", lowers=(bridge.ref,))
+    for lowers, number in (((vlan.ref,), errno.EBUSY), ((), 0)):
+        whole = pair({**SOUND, "lowers": lowers}, SOUND, bridge, vlan)
+        assert _answer(whole, "enslave br0").errno == number
+    lost = pair({**SOUND, "lowers": Unreadable("a hole")}, SOUND, bridge, vlan)
+    assert isinstance(_answer(lost, "enslave br0").errno, Unreadable)
+
+
+def test_altname_in_older_kernels() -> None:
+    """The check came in stable kernels, too: which have it is not known."""
+    older = _whole({"altnames": ("lo",)}, {})
+    older = older._replace(kernel=kernel()._replace(says_netns=False))
+    answer = _answer(older, "netns new")
+    assert {one.errno for one in answer.either} == {errno.EEXIST, 0}
+    answer = _answer(older, "netns new ifindex 1")
+    assert {one.errno for one in answer.either} == {errno.EEXIST, errno.EBUSY}
+
+
+def test_queues_of_a_slave_with_the_program_of_its_bond() -> None:
+    bond = BOND._replace(**native())
+    driver = BOND.driver._replace(name="virtio_net", set_channels=True)
+    nic = {**SOUND, "driver": driver, "kind": None, "peer": None}
+    free = pair(nic, {}, bond)
+    slave = pair({**nic, "master": bond.ref}, {}, bond)
+    text = "channels combined 1"
+    assert _answer(free, text).decision != _answer(slave, text).decision
+    assert _answer(slave, text).decision[0] == "channels-virtio-program"

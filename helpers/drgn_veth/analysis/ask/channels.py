@@ -14,6 +14,7 @@ from ...core.english import number_list
 from ...core.unreadable import Unreadable
 from ..attach.decision import Decision, first
 from ..attach.question import Answer
+from ..driver_program import driver_program
 from ..limits import af_xdp_between
 from ..names import name_of
 from ..need import CannotTell, need, need_of
@@ -188,7 +189,7 @@ def _ask_af_xdp(q: Asked) -> Optional[Answer]:
     answers = [first(q, (one,)) for one in AF_XDP]
     if answers == [None] * len(AF_XDP):
         return None
-    accepted = granted("ethnl_set_channels", "no queue goes away that a socket has")
+    accepted = granted("ethnl_set_channels", "no queue that a socket uses is removed")
     return one_of(answers, accepted)
 
 
@@ -317,7 +318,9 @@ def _virtio_pairs(q: Asked) -> Optional[str]:
 
 
 def _virtio_program(q: Asked) -> Optional[str]:
-    program = need_of(q.device, q.device.xdp.driver, "driver program")
+    # virtnet_info.rq[0].xdp_prog
+    program = driver_program(q.device, q.by_address)
+    program = need_of(q.device, program, "driver program")
     return None if program is None else f"{q.name} has {q.words(program)}"
 
 

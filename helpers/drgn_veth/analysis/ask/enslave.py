@@ -22,7 +22,16 @@ from . import mtu
 from .asked import Asked, granted, one_of
 from .request import Enslave, Mtu
 
-__all__ = ("BOND", "BRIDGE", "MASTER", "ask", "master_of", "new_master")
+__all__ = (
+    "BOND",
+    "BRIDGE",
+    "LEAVE",
+    "LINK",
+    "MASTER",
+    "ask",
+    "master_of",
+    "new_master",
+)
 
 _ARPHRD_ETHER = 1
 _ARPHRD_CAN = 280
@@ -69,10 +78,71 @@ def master_of(q: Asked) -> Optional[Device]:
     raise CannotTell(f"there is no {what.master!r} in the namespace of {q.name}")
 
 
+def _is_above(q: Asked, device: Device, master: int) -> bool:
+    # Whether a device is on top of the master, at any level.
+    seen: set[int] = set()
+    waiting = [device]
+    while waiting:
+        lowers = need_of(waiting[-1], waiting.pop().lowers, "lowers")
+        for ref in lowers:
+            if ref.net_device == master:
+                return True
+            if ref.net_device not in seen:
+                seen.add(ref.net_device)
+                waiting.append(q.device_at(ref))
+    return False
+
+
+def _loop(q: Asked) -> Optional[str]:
+    master = _known(q)
+    if not _is_above(q, q.device, master.net_device):
+        return None
+    return f"{q.name} is on top of {name_of(master)} itself"
+
+
+#: __netdev_upper_dev_link(), which comes last.
+LINK: tuple[Decision, ...] = (
+    Decision(
+        "master-loop",
+        "__netdev_upper_dev_link",
+        "EBUSY",
+        None,
+        _loop,
+        compares="whether the device is on top of the master",
+        mend="choose another master",
+    ),
+)
+
+
 def _known(q: Asked) -> Device:
     master = master_of(q)
     assert master is not None
     return master
+
+
+def _stuck(q: Asked) -> Optional[str]:
+    current = need_of(q.device, q.device.master, "master")
+    if current is None or not current.net_device:  # new_master()
+        return None
+    now = q.device_at(current)
+    # Who has no ndo_add_slave has no ndo_del_slave.
+    if need_of(now, now.driver.ndo_add_slave, "ndo_add_slave"):
+        return None
+    return f"its master {name_of(now)} lets no port go: its driver has no ndo_del_slave"
+
+
+#: do_set_master(), of a port.
+LEAVE: tuple[Decision, ...] = (
+    Decision(
+        "master-keeps",
+        "do_set_master",
+        "EOPNOTSUPP",
+        None,
+        _stuck,
+        compares="whether the driver of the current master has ndo_del_slave",
+        mend="use the tool that made it a port, such as ovs-vsctl del-port",
+    ),
+)
 
 
 def _no_add_slave(q: Asked) -> Optional[str]:
@@ -124,7 +194,7 @@ def _dont_bridge(q: Asked) -> Optional[str]:
 def _handled(q: Asked) -> Optional[str]:
     handler = need_of(q.device, q.device.traits.rx_handler, "rx_handler")
     if handler and need_of(q.device, q.device.master, "master") is None:
-        return f"a macvlan or the like takes the packets of {q.name}"
+        return f"{q.name} already has an rx_handler, such as that of a macvlan"
     return None
 
 
@@ -168,7 +238,7 @@ BRIDGE: tuple[Decision, ...] = (
         None,
         _handled,
         compares="whether something else takes the packets: a macvlan, an ipvlan",
-        mend="remove what lies on the device first",
+        mend="remove the devices on top of it first",
     ),
     Decision(
         "bridge-no-handler",
@@ -234,7 +304,7 @@ BOND: tuple[Decision, ...] = (
         "Device is in use and cannot be enslaved",
         _handled,
         compares="whether something else takes the packets: a macvlan, an ipvlan",
-        mend="remove what lies on the device first",
+        mend="remove the devices on top of it first",
     ),
     Decision(
         "bond-itself",
@@ -284,7 +354,7 @@ def _ask_late(q: Asked, master: Device) -> Answer:
     if answer.errno != 0:
         because = f"its MTU would become {wanted}: {answer.because}"
         return answer._replace(because=because, message=None)
-    refused = first(q, BRIDGE[-1:])
+    refused = first(q, (*BRIDGE[-1:], *LINK))
     if refused is not None:
         return refused
     if q.driver_name == "vlan":
@@ -319,11 +389,15 @@ def ask(q: Asked) -> Answer:
     assert isinstance(q.what, Enslave)
     master = master_of(q)
     current = need_of(q.device, q.device.master, "master")
+    if master is not None and current is not None and not q.what.new:
+        if current.net_device == master.net_device:
+            return granted("do_set_master", f"{q.name} is a port of it already")
+    kept = first(q, LEAVE)
+    if kept is not None:
+        return kept
     if master is None:
         words = "has no master" if current is None else "leaves its master"
         return granted("do_set_master", f"{q.name} {words}")
-    if current is not None and current.net_device == master.net_device:
-        return granted("do_set_master", f"{q.name} is a port of it already")
     refused = first(q, MASTER)
     if refused is not None:
         return refused
@@ -333,7 +407,7 @@ def ask(q: Asked) -> Answer:
     if kind == "bond":
         return _ask_bond(q, master)
     if kind == "bridge":
-        return first(q, BRIDGE) or granted(
+        return first(q, (*BRIDGE, *LINK)) or granted(
             "br_add_if", f"{q.name} is like Ethernet, and nothing takes its packets"
         )
     why = f"driver {kind} of the master has the final say"

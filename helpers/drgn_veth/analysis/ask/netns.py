@@ -15,7 +15,7 @@ from ...model import Namespace
 from ..attach.decision import Decision, first
 from ..attach.question import Answer
 from ..need import CannotTell, need, need_of
-from .asked import Asked, granted, in_words
+from .asked import Asked, granted, in_words, one_of
 from .request import Move
 
 __all__ = ("NETNS", "FUNCTION", "ask", "target_of")
@@ -145,8 +145,13 @@ _AFTER: tuple[Decision, ...] = (
         "EEXIST",
         messages.NETNS_ALTNAME,
         _altname_taken,
+        # Since Linux kernel commit 7663d522099e ("net: check for altname conflicts when
+        # changing netdev's netns") (in v6.6), and in stable kernels. What says the
+        # message is newer.
+        in_kernel=lambda kernel: True if kernel.says_netns else None,
         compares="each altname with the names of the target namespace",
         mend="ip link property del dev DEVICE altname NAME",
+        kernels="since v6.6, and stable kernels of October 2023",
     ),
     Decision(
         "netns-ifindex",
@@ -177,8 +182,15 @@ def ask(q: Asked) -> Answer:
         if _target(q).same:
             return granted(FUNCTION, f"{q.name} is there already")
         refused = first(q, _AFTER)
+    free = granted(FUNCTION, "its names are free there")
     if refused is None:
-        return granted(FUNCTION, "its names are free there")
-    if not q.kernel.says_netns:
-        return refused._replace(message=None)
-    return in_words(refused, _taken_altname(q), q.what.ifindex)
+        return free
+    if q.kernel.says_netns:
+        return in_words(refused, _taken_altname(q), q.what.ifindex)
+    refused = refused._replace(message=None)
+    if refused.decision is None or refused.decision[0] != "netns-altname":
+        return refused
+    other = first(q, [one for one in _AFTER if one.key != "netns-altname"])
+    if other is not None:
+        other = other._replace(message=None)
+    return one_of((refused, other), free)

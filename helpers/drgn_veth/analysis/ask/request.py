@@ -146,7 +146,9 @@ def _enslave(words: Sequence[str]) -> Enslave:
             return Enslave(words[1], True, len(words) == 3)
         raise RequestError("enslave new takes bond or bridge, and perhaps program")
     if len(words) != 1:
-        raise RequestError("enslave takes the name of a device, new bond, or none")
+        raise RequestError(
+            "enslave takes the name of a device, new bond, new bridge, or none"
+        )
     return Enslave(None if words[0] == "none" else words[0])
 
 
