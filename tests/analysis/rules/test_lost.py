@@ -117,7 +117,13 @@ def test_xdp_tx_to_a_peer_with_a_program() -> None:
 @pytest.mark.parametrize(
     "kind, words",
     [
-        ("xskmap", "the RX ring of an AF_XDP socket was full, or the socket not bound"),
+        (
+            "xskmap",
+            (
+                "the RX ring of an AF_XDP socket was full, its fill ring empty, or the "
+                "socket not bound to the queue"
+            ),
+        ),
         ("devmap", "XDP_REDIRECT found no device that takes them, or memory ran out"),
     ],
 )

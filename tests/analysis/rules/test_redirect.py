@@ -11,7 +11,9 @@ from tests.support.rules.case import found
 from tests.support.rules.xdp_reach import redirected
 from tests.support.snapshots import (
     BAD,
+    CHANNELS,
     HOST,
+    NO_XDP,
     POD,
     PROGRAM,
     Changes,
@@ -104,3 +106,40 @@ def test_veth_in_a_map() -> None:
 def test_what_could_not_be_read() -> None:
     (finding,) = found(RULE, redirected(_other(features=Features(0, 0, BAD))))
     assert finding.undecided and "xdp_features could not be read" in finding.undecided
+
+
+GRO = 1 << 14  # NETIF_F_GRO
+
+
+@pytest.mark.parametrize(
+    ("down", "wanted", "commands"),
+    [
+        ((), 0, ["ethtool -K {} gro on"]),
+        (("vb",), 0, ["ip link set dev vb up", "ethtool -K {} gro on"]),
+        (("vb",), GRO, ["ip link set dev vb up"]),
+        (
+            ("va", "vb"),
+            0,
+            ["ip link set dev va up", "ip link set dev vb up", "ethtool -K {} gro on"],
+        ),
+    ],
+)
+def test_what_makes_the_peer_ready(
+    down: tuple[str, ...], wanted: int, commands: list[str]
+) -> None:
+    """veth_set_features() makes NAPI run only while the device is up."""
+    driver = CHANNELS._replace(ndo_xdp_xmit=True)
+    end = device(HOST, 11, "va", **READY, driver=driver)
+    other = device(HOST, 12, "vb", driver=driver, peer=end.ref)
+    other = other._replace(
+        features=Features(wanted, wanted, 0), xdp=NO_XDP._replace(queues=rqs(False))
+    )
+    ends = [end._replace(peer=other.ref), other]
+    ends = [
+        one._replace(flags=("BROADCAST",)) if one.name in down else one for one in ends
+    ]
+    whole = redirected(ends[0])
+    whole = whole._replace(devices=(*whole.devices, ends[1]))
+    (finding,) = found(RULE, whole)
+    (command,) = finding.fix
+    assert command.split(" && ") == [one.format("vb") for one in commands]

@@ -109,7 +109,7 @@ CASES: dict[str, Case] = {
         pair(counted(rx_dropped=9, rx_drops=2), counted(4)),
         "info",
         "veth0",
-        "3 packets that it received were dropped so far: no protocol takes them",
+        "3 received packets dropped so far: no protocol takes them",
         (("rx_dropped of the core", 7), ("peer_veth_priv.dropped", 4)),
         KernelAnswer("__netif_receive_skb_core"),
         (),

@@ -125,7 +125,8 @@ CASES: dict[str, Case] = {
         [
             pair(None, None, BR0._replace(**generic())),
             pair(None, None, BR0._replace(**generic(None), **rps((0, 1)))),
-            pair(None, None, BR0._replace(kind="tun", **generic(), **rps((0, 1)))),
+            # RPS of the device below decides.
+            pair(None, None, BR0._replace(kind="bond", **generic(), **rps((0, 1)))),
             pair(b={**queues(2, 2), **generic(), **rps((), (0, 1))}),
         ],
         [

@@ -18,7 +18,7 @@ CASES: dict[str, Case] = {
         "warning",
         "eth0",
         "RPS does not steer packets from TX queues 2-3 (2 of 4) of peer veth0 (netns "
-        "host): they count as packets of rx-1-2, which have no mask",
+        "host): the kernel takes them for packets of rx-1-2, which have no mask",
         (
             ("real_num_rx_queues", 4),
             ("peer_real_num_tx_queues", 4),

@@ -27,8 +27,8 @@ CASES: dict[str, Case] = {
         _nic(2, 2, 4, 4),
         "info",
         "ens1",
-        "XDP_TX, and XDP_REDIRECT to it, wait for locks: 2 for the stack and one for "
-        "each of 4 CPUs are more than its 4 TX queues",
+        "XDP_TX, and XDP_REDIRECT to it, wait for locks: it has 4 TX queues, but "
+        "needs 2 for the stack and one for each of 4 CPUs",
         (
             ("real_num_rx_queues", 2),
             ("real_num_tx_queues", 2),

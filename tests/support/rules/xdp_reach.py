@@ -69,6 +69,34 @@ def _sockets(socket: AfXdpSocket, **changes: Any) -> Snapshot:
     return _with_map(_XSKMAP, entry, **{"af_xdp": (socket,), **changes})
 
 
+def _longer(socket: AfXdpSocket) -> Snapshot:
+    """There are more entries than those that are recorded."""
+    whole = _sockets(socket)
+    (one,) = whole.maps
+    entries = (MapEntry(0, socket=SOCKET),)
+    return whole._replace(maps=(one._replace(entries=entries, entry_count=65),))
+
+
+def _fed_by_a_nic(socket: AfXdpSocket, **changes: Any) -> Snapshot:
+    """A NIC redirects to the peer of the device that has the socket."""
+    own = Map(6, "xskmap", "xsks", 4, 1, (MapEntry(0, socket=socket),))
+    whole = pair({**_program(maps=(6,)), "af_xdp": (socket,), **changes})
+    peer = whole.devices[1]
+    ports = _DEVMAP._replace(entry_count=1, entries=(MapEntry(0, peer.ref),))
+    program = PROGRAM._replace(maps=(5,), redirects=False)
+    nic = _NIC._replace(xdp=Xdp(None, program, None, None))
+    return whole._replace(devices=(*whole.devices, nic), maps=(ports, own))
+
+
+def _slave(socket: AfXdpSocket) -> Snapshot:
+    """The program is that of a bond."""
+    one = Map(5, "xskmap", "xsks", 4, 1, (MapEntry(0, socket=socket),))
+    program = PROGRAM._replace(maps=(5,))
+    bond = device(HOST, 9, "bond0", kind="bond", xdp=Xdp(None, program, None, None))
+    nic = _NIC._replace(af_xdp=(socket,), master=bond.ref)
+    return pair(None, None, bond, nic, maps=(one,))
+
+
 CASES: dict[str, Case] = {
     "xdp-behind-dispatcher": Case(
         pair(
@@ -112,6 +140,11 @@ CASES: dict[str, Case] = {
                 pair(_program(maps=(5,)), maps=(_XSKMAP._replace(entries=BAD),)),
                 "xskmap entries",
             ),
+            (_with_map(_XSKMAP, MapEntry(0, socket=BAD)), "xdp_sock.state"),
+            (
+                _with_map(_XSKMAP, MapEntry(0, socket=SOCKET._replace(state=BAD))),
+                "xdp_sock.state",
+            ),
         ],
     ),
     "af-xdp-no-packets": Case(
@@ -119,7 +152,7 @@ CASES: dict[str, Case] = {
         "warning",
         "veth0",
         "the AF_XDP socket of rx_loop (812) on RX queue 1 gets no packets: peer eth0 "
-        "(netns pod1) has only 1 TX queue, which feed the RX queues below 1",
+        "(netns pod1) has only 1 TX queue: only the RX queues below 1 get packets",
         (("queue_id", (1,)),),
         KernelAnswer("__xsk_map_redirect"),
         (),
@@ -127,10 +160,19 @@ CASES: dict[str, Case] = {
             _sockets(SOCKET),
             _sockets(SOCKET._replace(queue=1, rx=None), **queues(2, 1)),
             pair(),
+            # The program of a NIC redirects frames to the peer.
+            _fed_by_a_nic(SOCKET._replace(queue=1), **queues(2, 1)),
+            # The queues of a netkit are those of a NIC.
+            _sockets(SOCKET._replace(queue=1), kind="netkit"),
+            _slave(SOCKET),
         ],
         [
             (_sockets(SOCKET._replace(queue=BAD)), "queue_id"),
             (pair({"af_xdp": BAD}), "_rx[].pool"),
+            (
+                _longer(SOCKET._replace(pid=900)),
+                "xskmap entries",
+            ),
         ],
     ),
 }

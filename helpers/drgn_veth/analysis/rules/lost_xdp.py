@@ -45,7 +45,10 @@ def _redirect_words(context: Context, device: Device) -> str:
         return "XDP_REDIRECT or XDP_TX failed, or memory ran out"
     kinds = {one.type for one in context.maps(program.maps)}
     if "xskmap" in kinds:
-        return "the RX ring of an AF_XDP socket was full, or the socket not bound"
+        return (
+            "the RX ring of an AF_XDP socket was full, its fill ring empty, or the "
+            "socket not bound to the queue"
+        )
     if program.redirects is False and not kinds:
         return "XDP_TX failed, or memory ran out"
     return "XDP_REDIRECT found no device that takes them, or memory ran out"

@@ -46,9 +46,6 @@ def _which_end(context: Context, end: End) -> Optional[Symptom]:
 
 def _generic_cpu(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
-    # tun_get_user() runs a generic program itself, before RPS.
-    if device.xdp.generic is None or device.kind == "tun":
-        return None
     program = need(device.xdp.generic, "xdp_state[XDP_MODE_SKB]")
     if program is None:
         return None
@@ -113,8 +110,7 @@ RULES: tuple[Rule, ...] = (
             "__netif_receive_skb_core() (net/core/dev.c) calls do_xdp_generic() after "
             "netif_rx() or netif_receive_skb() has called get_rps_cpu(), so it runs on "
             "the CPU that RPS picked. veth_poll() (drivers/net/veth.c) runs a native "
-            "program earlier, on the CPU that scheduled it. tun runs generic programs "
-            "in tun_get_user(), before RPS."
+            "program earlier, on the CPU that scheduled it."
         ),
         symptoms=(Sign("seen", "a generic program takes CPU time on the CPUs of RPS"),),
         subjects=lambda context: context.steered,

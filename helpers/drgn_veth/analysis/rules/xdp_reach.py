@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from typing import Optional
 
 from ...core.english import count, number_list, plural
-from ...core.unreadable import Unreadable
+from ...core.unreadable import Maybe, Unreadable
 from ...model import AfXdpSocket, Device, Extension, Map, MapEntry, XdpProgram
+from ..driver_program import driver_program
 from ..need import need
 from .context import Context, End
 from .finding import INFO, WARNING, KernelAnswer, Symptom
@@ -15,9 +16,14 @@ from .values import is_up
 
 __all__ = ("RULES",)
 
+_NOT_ALL = Unreadable("there are more than are recorded")
+#: States of struct xdp_sock in which it takes nothing; None: there is no socket.
+_NOT_BOUND = (None, "ready", "unbound")
 
-def _program(device: Device) -> Optional[XdpProgram]:
-    for program, mode in ((device.xdp.driver, "DRV"), (device.xdp.generic, "SKB")):
+
+def _program(context: Context, device: Device) -> Optional[XdpProgram]:
+    native = driver_program(device, context.by_address)
+    for program, mode in ((native, "DRV"), (device.xdp.generic, "SKB")):
         found = need(program, f"xdp_state[XDP_MODE_{mode}]")
         if found is not None:
             return found
@@ -31,7 +37,7 @@ def _slot(extension: Extension) -> str:
 
 
 def _dispatcher(context: Context, end: End) -> Optional[Symptom]:
-    program = _program(end.device)
+    program = _program(context, end.device)
     if program is None:
         return None
     extensions = need(program.extensions, "aux.tramp_progs")
@@ -51,7 +57,7 @@ def _sockets(device: Device) -> tuple[AfXdpSocket, ...]:
 
 
 def _xskmaps(context: Context, device: Device) -> Iterator[Map]:
-    program = _program(device)
+    program = _program(context, device)
     if program is None:
         return
     for one in context.maps(need(program.maps, "used_maps")):
@@ -63,6 +69,18 @@ def _entries(one: Map) -> tuple[MapEntry, ...]:
     return need(one.entries, "xskmap entries")
 
 
+def _state(entry: MapEntry) -> Maybe[Optional[str]]:
+    socket = entry.socket
+    if socket is None or isinstance(socket, Unreadable):
+        return socket
+    return socket.state
+
+
+def _is_known_whole(one: Map) -> bool:
+    # Of a large map, not every entry is recorded.
+    return one.entry_count == len(_entries(one))
+
+
 def _who(socket: AfXdpSocket) -> str:
     if isinstance(socket.comm, str) and isinstance(socket.pid, int):
         return f"{socket.comm} ({socket.pid})"
@@ -72,16 +90,13 @@ def _who(socket: AfXdpSocket) -> str:
 def _without_socket(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
     for one in _xskmaps(context, device):
-        bound = {
-            entry.key
-            for entry in _entries(one)
-            if entry.socket is not None
-            and not isinstance(entry.socket, Unreadable)
-            and entry.socket.state == "bound"
-        }
-        stale = [entry for entry in _entries(one) if entry.key not in bound]
-        keys = [entry.key for entry in stale if isinstance(entry.key, int)]
+        states = [(entry.key, _state(entry)) for entry in _entries(one)]
+        keys = [
+            key for key, state in states if isinstance(key, int) and state in _NOT_BOUND
+        ]
         if not keys:
+            for _, state in states:
+                need(state, "xdp_sock.state")
             continue
         name = need(one.name, "map name")
         return Symptom(
@@ -106,19 +121,23 @@ def _starved(context: Context, end: End) -> Optional[Symptom]:
     # A socket that gets nothing, and why.
     device = end.device
     sockets = [one for one in _sockets(device) if one.rx is not None]
-    if not sockets:
+    if not sockets or device.kind == "netkit":  # Its queues are those of a NIC.
         return None
     peer = context.peer(end)
-    fed = None if peer is None or device.kind != "veth" else _fed(context, device, peer)
+    fed = None
+    if peer is not None and device.kind == "veth" and not context.may_reach(peer):
+        fed = _fed(context, device, peer)
     lost: list[tuple[int, str, AfXdpSocket]] = []
+    xskmaps = list(_xskmaps(context, device))
     named = {
         (entry.socket.queue, entry.socket.pid)
-        for one in _xskmaps(context, device)
+        for one in xskmaps
         for entry in _entries(one)
         if isinstance(entry.socket, AfXdpSocket)
     }
+    whole = all(map(_is_known_whole, xskmaps))
     nobody = "no XSKMAP of the device's program has it"
-    if _program(device) is None:
+    if _program(context, device) is None:
         nobody = "the device has no XDP program"
     for socket in sockets:
         queue = need(socket.queue, "queue_id")
@@ -126,10 +145,12 @@ def _starved(context: Context, end: End) -> Optional[Symptom]:
             assert peer is not None
             why = (
                 f"peer {context.name(peer, device)} has only "
-                f"{count(fed, 'TX queue')}, which feed the RX queues below {fed}"
+                f"{count(fed, 'TX queue')}: only the RX queues below {fed} get packets"
             )
             lost.append((queue, why, socket))
         elif (socket.queue, socket.pid) not in named:
+            if not whole:
+                need(_NOT_ALL, "xskmap entries")
             lost.append((queue, nobody, socket))
     if not lost:
         return None
@@ -178,7 +199,7 @@ RULES: tuple[Rule, ...] = (
             "xsk_rcv_check() (net/xdp/xsk.c) returns ENXIO for a socket that is not "
             "bound, and EINVAL if it is bound to another queue or device."
         ),
-        symptoms=(Sign("seen", "packets vanish that a program redirects to AF_XDP"),),
+        symptoms=(Sign("seen", "packets that a program redirects to AF_XDP vanish"),),
         subjects=lambda context: context.programmed,
         check=_without_socket,
     ),

@@ -2,6 +2,7 @@
 """The rule about devices that programs redirect to, and that cannot take a frame."""
 
 from collections.abc import Iterable, Iterator, Sequence
+import itertools
 from typing import Optional
 
 from ...core.english import count
@@ -56,14 +57,34 @@ def _fix_napi(context: Context, device: Device, peer: Device) -> Remedy:
     return Remedy(context.fixes.ethtool_feature(device.ref, "gro", True))
 
 
+def _is_down(device: Device) -> bool:
+    return isinstance(device.flags, tuple) and "UP" not in device.flags
+
+
+def _up(context: Context, *devices: Device) -> tuple[str, ...]:
+    down = [one for one in devices if _is_down(one)]
+    return tuple(itertools.chain(*(context.fixes.up(one.ref) for one in down)))
+
+
 def _napi(context: Context, end: End) -> tuple[Evidence, Remedy]:
-    # What a veth's peer lacks.
-    peer = context.peer(end)
-    if peer is None or end.device.kind != "veth":
-        return (), Remedy()
+    # What a veth's peer lacks. veth_open() makes its NAPI run if GRO is on, and
+    # veth_set_features() only does so while it is up.
+    device, peer = end.device, context.peer(end)
+    if peer is None or device.kind != "veth":
+        return (), Remedy(_up(context, device))
     napi = napi_queues(peer, "peer_")
-    fix = Remedy() if napi else _fix_napi(context, peer, end.device)
-    return (("peer_rq[].napi != NULL", len(napi)),), fix
+    extra: Evidence = (("peer_rq[].napi != NULL", len(napi)),)
+    up = _up(context, device, peer)
+    if napi:
+        return extra, Remedy(up)
+    wanted = peer.features.wanted
+    if _is_down(peer) and isinstance(wanted, int) and wanted & NETIF_F_GRO:
+        return extra, Remedy(up)
+    return extra, _first(up, _fix_napi(context, peer, device))
+
+
+def _first(commands: tuple[str, ...], remedy: Remedy) -> Remedy:
+    return Remedy(commands).and_then(remedy) if commands else remedy
 
 
 def _features(device: Device) -> Evidence:
@@ -102,9 +123,10 @@ def _by_map(context: Context, end: End, routes: Iterable[Route]) -> Optional[Sym
             raise CannotTell(f"whether it takes frames: {taken.why}")
         if taken.takes is not False:
             continue
-        extra, fix = _napi(context, end) if native else ((), Remedy())
-        if taken.errno == "ENETDOWN":
-            extra, fix = (), Remedy(context.fixes.up(device.ref))
+        extra: Evidence = ()
+        fix = Remedy(_up(context, device))
+        if native:
+            extra, fix = _napi(context, end)
         return Symptom(
             f"XDP_REDIRECT to it loses packets: {taken.why}; "
             f"{_via(context, device, led)}",
@@ -182,10 +204,11 @@ RULES: tuple[Rule, ...] = (
             "tracepoints xdp:xdp_redirect_err and xdp:xdp_devmap_xmit report them."
         ),
         fix=(
-            "Of a veth: enable GRO on the peer (since v5.13), or attach a native "
+            "For a veth, enable GRO on the peer (since v5.13), or attach a native "
             "program there that returns XDP_PASS. The device needs as many RX queues "
-            "as its peer has TX queues. virtio_net needs a native program of its own, "
-            "a tap a process that reads it. lo, dummy and bridge take no frames at all."
+            "as its peer has TX queues. virtio_net needs a native program of its own; "
+            "a tap needs a process that reads it. lo, dummy and bridge never take "
+            "frames."
         ),
         why=(
             "__xdp_enqueue() (kernel/bpf/devmap.c) requires NETDEV_XDP_ACT_NDO_XMIT "
@@ -197,7 +220,7 @@ RULES: tuple[Rule, ...] = (
         ),
         symptoms=(
             Sign("counter", "tracepoints xdp:xdp_redirect_err, xdp:xdp_devmap_xmit"),
-            Sign("seen", "packets vanish that a program redirects to a veth"),
+            Sign("seen", "packets that a program redirects to a veth vanish"),
         ),
         subjects=_targets,
         check=_redirect,
