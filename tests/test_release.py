@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[Sequence[str], str]] = {
     "report": ((), "pairs"),
     "attach": (("lo", "--netns", "host"), "driver"),
     "netns": ((), "host"),
-    "xdp": ((), "what an attach would meet:"),
+    "xdp": ((), "what an attach would return:"),
     "rps": ((), "CPUs online: "),
     "drops": ((), "Counters begin with the device"),
     "slice": (("new.core",), "bytes of kernel memory"),

@@ -35,7 +35,7 @@ from tests.support.slow import slow_but
 
 
 def test_every_decision_is_a_check() -> None:
-    """And says what it compares and how to mend it."""
+    """And says what it compares and how to fix it."""
     decisions = {
         decision.key
         for decisions in (

@@ -200,7 +200,7 @@ def test_names_of_which_none_is_near() -> None:
     with pytest.raises(FilterError, match=r"nearest: uplink \(altname of a\)$"):
         named(few, ["uplnk"])
     many = snapshot(*(device(HOST, i, f"veth{i}") for i in range(3, 23)))
-    with pytest.raises(NoDeviceError, match="; none of 20 devices is called") as e:
+    with pytest.raises(NoDeviceError, match="; none of 20 devices has a similar") as e:
         named(many, ["zzz"])
     assert e.value.many and not e.value.near
 

@@ -145,7 +145,7 @@ def test_a_subcommand_that_is_misspelt(core: Path) -> None:
 @pytest.mark.slow
 def test_how_to_list_devices(core: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(core.parent)
-    said = f"called nearly so: drgn-veth report -c {core.name} --all lists them$"
+    said = f"has a similar name: drgn-veth report -c {core.name} --all lists them$"
     with pytest.raises(UsageError, match=said):
         cli.main(None, ["xdp", core.name, "%%%"])
 

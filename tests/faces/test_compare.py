@@ -312,7 +312,7 @@ def test_live(core: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     assert (opened, slept) == ([None, None], [2.5])
     text = out.read_text()
     assert text.startswith("A  live  Linux ") and "\nB  live  Linux " in text
-    assert "both are of one boot" in text and "no difference" in text
+    assert "both seem to be from the same boot" in text and "no difference" in text
     # One of each, and the words that follow name devices.
     argv = ["--output", str(out), "live", str(core), "nosuch"]
     with pytest.raises(UsageError, match="no device in A or B matches 'nosuch'"):

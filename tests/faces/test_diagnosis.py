@@ -125,7 +125,7 @@ def test_one_device(report: Any, capsys: pytest.CaptureFixture[str]) -> None:
         *("            veth0 (host)", "peer eth0 (pod1)", "RX queues   2 of 2"),
         "XDP         generic p, id 7, tag 0000000000000000",
         *("\ndefault     as driver: ", "\ngeneric     EBUSY: "),
-        "\ndriver      all 3 have to be mended, in this order:\n            EEXIST: ",
+        "\ndriver      all 3 have to be fixed, in this order:\n            EEXIST: ",
         "\noffload     EINVAL: ",
         "\n            then ENOSPC: No space left on device: ",
         "namespace host 4026531840",

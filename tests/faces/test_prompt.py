@@ -109,7 +109,7 @@ def test_records_of_xdp(prog: Program, snapshot: Any) -> None:
     assert [type(one) for one in attempts] == [Attempt, Attempt]
     assert {(one.device.name, one.mode) for one in attempts} == {("xlinka", "driver")}
     assert "driver zoo_link#3" in printed
-    assert "by link 1: pinned as /run/lab/bpf/link_a" in printed
+    assert "by link 1: pinned at /run/lab/bpf/link_a" in printed
     assert attempts[0].answer.message in printed
     printed, attempts = shown(prog, "xdp")
     carriers = {

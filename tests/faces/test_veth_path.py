@@ -63,7 +63,7 @@ def test_several(ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
     assert ran("eth0", "--kind", "veth") == 0
     printed = capsys.readouterr().out
     assert "eth0 (pod1) sends" in printed and "\n\neth0 (pod2) sends" in printed
-    with pytest.raises(UsageError, match="devices match: .*--netns says which"):
+    with pytest.raises(UsageError, match="devices match: .*use --netns"):
         ran("eth0", "--kind", "veth", "--format", "json")
     assert ran("eth0", "--netns", "pod2", "--format", "json") == 0
 

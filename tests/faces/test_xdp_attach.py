@@ -227,7 +227,7 @@ WRONG_USE = [
     (["xnata", "--then", "channels 48"], "; for example: channels rx 48"),
     (["--rule", "*drip*"], "matches '*drip*'; veth_report.py --explain lists them"),
     (["q24?x"], "no device named 'q24?x' in any network namespace; nearest: q24"),
-    (["q24a", "--failing"], "--failing chooses among all devices"),
+    (["q24a", "--failing"], "--failing needs --all"),
     (["q24a", "--mode", "skbb"], "nearest: skb, xdpskb"),
     (["q24a", "--mode", "zzz"], "the modes are default, generic, driver, offload"),
     (["--rule", "xdp-peer"], "no rule is called 'xdp-peer'; nearest: xdp-peer-mtu"),

@@ -195,12 +195,12 @@ def test_who_blocks() -> None:
 def test_what_has_to_be_mended_in_which_order() -> None:
     """Where one refusal stands behind another, and only there."""
     text = of_one(named("veth_xxx0"))
-    assert text.count("both have to be mended, in this order:\n") == 1
+    assert text.count("both have to be fixed, in this order:\n") == 1
     order, then = text.index("both have to be"), text.index("then ENOSPC")
     assert order < then
-    assert "have to be mended" not in of_one(named("q24b"))
+    assert "have to be fixed" not in of_one(named("q24b"))
     # Two slaves get the same answer.
-    assert "both have to be mended" in of_one(named("bond_zoo"))
+    assert "both have to be fixed" in of_one(named("bond_zoo"))
     assert "the kernel's source says" in text
 
 

@@ -59,7 +59,7 @@ def test_value(key: str, one: Any, text: str) -> None:
         ("xdp.driver", PLAIN, PLAIN._replace(name="q"), "p -> q"),
         (
             *("containers", "0123456789abc", "0123456789abc"),
-            "0123456789abc -> otherwise (--format json shows all of it)",
+            "0123456789abc -> changed (--format json shows all of it)",
         ),
     ],
 )

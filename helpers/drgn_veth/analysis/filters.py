@@ -55,7 +55,7 @@ class NoDeviceError(FilterError):
         if self.near:
             there = f"nearest: {', '.join(self.near)}"
         elif self.many:
-            there = f"none of {count(len(devices), 'device')} is called nearly so"
+            there = f"none of {count(len(devices), 'device')} has a similar name"
         else:
             there = f"available: {listed(names) or 'none'}"
         super().__init__(f"{said}; {there}")

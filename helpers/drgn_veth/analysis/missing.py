@@ -42,10 +42,8 @@ class Missing(NamedTuple):
         parts = []
         if self.values:
             what, why = self.values[0]
-            parts.append(
-                f"{len(self.values)} values could not be read; the first is {what}: "
-                f"{why}"
-            )
+            lost = count(len(self.values), "value")
+            parts.append(f"{lost} could not be read; the first is {what}: {why}")
         if self.modules:
             number = count(self.without_types, "value")
             these = ", ".join(self.modules)

@@ -51,7 +51,7 @@ FACES: Mapping[str, Face] = {
         "%xdp",
     ),
     "netns": Face(
-        "netns_report", SCRIPTS.netns, "whose the network namespaces are", "%netns"
+        "netns_report", SCRIPTS.netns, "who uses each network namespace", "%netns"
     ),
     "xdp": Face("xdp", None, "the XDP programs, and who holds them", "%xdp"),
     "rps": Face("rps", None, "where RPS, RFS and XPS steer packets", "%rps"),

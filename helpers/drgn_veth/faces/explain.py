@@ -40,8 +40,8 @@ from .terminal import style_for
 __all__ = ("explanation", "main", "parser")
 
 _DESCRIPTION = """\
-Explain an errno, a message of the kernel, or a rule: which checks of an XDP attach give
-it, what they compare, and how to mend it. With a dump, also which devices meet it now.
+Explain an errno, a kernel message, or a rule: which checks of an XDP attach return it,
+what they compare, and how to fix it. With a dump, also which devices meet it now.
 """
 
 _EPILOG = """\
@@ -55,11 +55,11 @@ examples:
   drgn-veth explain xdp-native-queues -c vmcore
                                    a rule, and which devices in this dump it finds
 
-Without a target, it reads no kernel; -c /proc/kcore is the running one.
+Without a target, no kernel is read; -c /proc/kcore reads the running one.
 
 exit status:
   0  it was explained
-  2  wrong use: nothing is called so; the nearest names are offered
+  2  wrong use: no such errno, message or rule; the nearest names are listed
   3  the target could not be read at all
 130  Ctrl-C interrupted it
 """
@@ -72,8 +72,8 @@ def parser() -> argparse.ArgumentParser:
         "what",
         metavar="WHAT",
         nargs="*",
-        help="an errno: ENOSPC, 28, or what strerror() says; a rule; or a part of a "
-        "message of the kernel",
+        help="an errno: ENOSPC, 28, or what strerror() says; a rule; or part of a "
+        "kernel message",
     )
     only = p.add_argument_group("filters", "They choose among the devices of a target.")
     add_filter_options(only)

@@ -35,7 +35,7 @@ __all__ = ("main", "parser")
 _DESCRIPTION = """\
 Read many dumps, and write what is in them as tables, for example for DuckDB: DIR/dumps,
 namespaces, devices, pairs and findings, as Parquet. Each dump is read by a process of
-its own. A run that was broken off goes on where it was.
+its own. An interrupted run resumes where it stopped.
 """
 
 _EPILOG = """\
@@ -50,7 +50,7 @@ status of a file in dumps:
   read         the other tables have what is in it
   no-dump      it is another file; reason says which
   unreadable   it is a dump, but nothing could be read; reason says why
-  crashed      the process that read it died of it
+  crashed      the process that read it died
   timeout      it took longer than --timeout
   memory       it takes more than --memory
 
@@ -63,7 +63,7 @@ exit status:
   2    wrong use: bad options, a folder with other contents, a package that is not
        installed, or the results could not be written
   3    no file is a dump, or the workers cannot be used
-  130  Ctrl-C: what is written is whole, and the same command goes on from there
+  130  Ctrl-C: what is written is complete, and the same command resumes
 """
 
 _READER = f"{__package__}.fleet_reader"
@@ -213,7 +213,7 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
         raise UsageError(str(e)) from None
     except OutputError as e:
         raise UsageError(
-            f"{e}; what is written is whole, and the same command goes on from there"
+            f"{e}; what is written is complete, and the same command resumes"
         ) from None
     before = len(files) - sum(counts.values())
     write_output(_summary(counts, before, args.output), None)

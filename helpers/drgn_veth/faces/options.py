@@ -298,15 +298,15 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
         "files",
         metavar="FILE",
         nargs="*",
-        help="the dump, its vmlinux and modules, in any order, as -c and -s; a word "
-        "with a / or the name of a file is a file",
+        help="the dump, its vmlinux and modules, in any order, as -c and -s; an "
+        "argument that contains / or names an existing file is a file",
     )
     parser.add_argument(
         "--vmcoreinfo",
         metavar="FILE",
         action=_Once,
-        help="VMCOREINFO of exactly this kernel, if the dump lacks it and it is not "
-        "in its memory either; as drgn's option",
+        help="VMCOREINFO of exactly this kernel, if the dump has it neither "
+        "as a note nor in memory; like drgn's option",
     )
     parser.add_argument(
         "--system-map",
@@ -376,5 +376,6 @@ def check_format(format: str) -> None:
     """
     if format == "table" and importlib.util.find_spec("tabulate") is None:
         raise UsageError(
-            "a table needs tabulate: pip install tabulate; --format json does not"
+            "a table needs tabulate: pip install tabulate; --format json works without "
+            "it"
         )

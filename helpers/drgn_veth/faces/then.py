@@ -28,9 +28,10 @@ def add_then_option(parser: argparse.ArgumentParser) -> None:
         dest="questions",
         help="ask about a sequence of changes; each is judged as if those before it "
         "had succeeded: attach [MODE] [frags] [link]; detach [MODE]; "
-        "channels rx N tx N combined N; mtu N; enslave NAME, new bond, new bridge or "
-        "none; netns NAME [ifindex N]; bind queue N [copy] [zerocopy]; devmap [hash] "
-        "[max N] [key N] [program devmap]. With peer before it, it is about the peer",
+        "channels rx N tx N combined N; mtu N; enslave NAME, new bond [program], new "
+        "bridge or none; netns NAME [ifindex N] or new; bind queue N [copy] [zerocopy] "
+        "[need-wakeup] [sg]; devmap [hash] [max N] [key N] [program devmap]. A leading "
+        "peer asks about the peer instead",
     )
 
 

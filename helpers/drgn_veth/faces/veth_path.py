@@ -145,8 +145,8 @@ def _chosen(
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     listed = ", ".join(names[:_MOST_NAMES])
     raise UsageError(
-        f"JSON has one path, but {len(found)} devices match: {listed}{more}; --netns "
-        "says which one"
+        f"JSON has one path, but {len(found)} devices match: {listed}{more}; use "
+        "--netns to choose one"
     )
 
 

@@ -152,7 +152,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
         metavar="WHAT",
         nargs="?",
         const="",
-        help="explain an errno (ENOSPC), a part of a message of the kernel, or a rule, "
+        help="explain an errno (ENOSPC), part of a kernel message, or a rule, "
         "then exit; with a dump, also which devices meet it; alone, list all",
     )
     output = p.add_argument_group("output")

@@ -16,6 +16,7 @@ from typing import IO, Callable, Optional
 
 from drgn import Program
 
+from ..core.english import count
 from ..core.errors import reason
 from ..core.names import LEFT_OUT
 from ..dump.slice_note import is_slice
@@ -197,7 +198,7 @@ def _check_slice(args: argparse.Namespace, has_target: bool) -> None:
     if not has_target:
         has_target = any(map(os.path.isfile, args.files))
     if not (has_target and args.force and is_slice(path)):
-        raise UsageError(f"{path} is a dump: also name the file to write, behind it")
+        raise UsageError(f"{path} is a dump: also name the file to write, after it")
 
 
 def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
@@ -228,12 +229,14 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     reasons = [why for _, why in unreadable_in(taken.snapshot)]
     missing = len(reasons) - reasons.count(LEFT_OUT)
     if missing:
-        warn(f"{missing} values could not be read; they are missing from the slice too")
+        warn(
+            f"{count(missing, 'value')} could not be read, and the slice lacks the same"
+        )
     if missing < len(reasons):
-        warn(f"{len(reasons) - missing} values left out (--without-names)")
+        warn(f"{count(len(reasons) - missing, 'value')} left out (--without-names)")
     said = (
-        f"{args.slice}: {size}, {len(taken.snapshot.devices)} devices in "
-        f"{len(taken.snapshot.namespaces)} namespaces, "
+        f"{args.slice}: {size}, {count(len(taken.snapshot.devices), 'device')} in "
+        f"{count(len(taken.snapshot.namespaces), 'namespace')}, "
         f"{sum(len(data) for _, data in taken.segments)} bytes of kernel memory"
     )
     if to_device:

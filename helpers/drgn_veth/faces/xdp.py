@@ -33,7 +33,7 @@ __all__ = ("add_options", "main", "parser", "show")
 
 _DESCRIPTION = """\
 Report the XDP programs of devices: which devices have one, in which mode, who holds its
-link, and what another XDP attach there would meet.
+link, and what another XDP attach there would return.
 """
 
 _EPILOG = """\
@@ -126,7 +126,7 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
         return Shown()
     answers, parts = _answers(args, snapshot, devices)
     listed = programs(devices, snapshot, style)
-    head = ["", "what an attach would meet:", ""] if answers else [""]
+    head = ["", "what an attach would return:", ""] if answers else [""]
     text = "\n".join([listed, *head, *parts])
     write_output(text, args.output, opening.inputs(target, args))
     warn_of_missing(snapshot._replace(devices=tuple(devices), namespaces=()))

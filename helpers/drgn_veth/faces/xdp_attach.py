@@ -289,7 +289,7 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
         raise UsageError("name one or more devices, or use --all without a name")
     args.all = not args.names
     if args.failing and not args.all:
-        raise UsageError("--failing chooses among all devices: name none")
+        raise UsageError("--failing needs --all: do not name a device")
     if args.program is not None and args.frags:
         raise UsageError(
             "--frags describes a new program, --program names a loaded one"

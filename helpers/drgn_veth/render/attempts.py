@@ -44,7 +44,7 @@ def to_mend(number: int) -> list[str]:
     if number < 2:
         return []
     what = "both" if number == 2 else f"all {number}"
-    return [f"{what} have to be mended, in this order:"]
+    return [f"{what} have to be fixed, in this order:"]
 
 
 def painted(text: str, word: str, style: Style) -> str:

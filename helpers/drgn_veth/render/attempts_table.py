@@ -234,7 +234,7 @@ def all_devices(
     constant = _constant(rows, modes)
     shown = [mode for mode in modes if mode not in constant]
     number = sum(len(row.devices) for row in rows)
-    lines = [f"{count(number, 'device')}; how many get which answer:", ""]
+    lines = [f"{count(number, 'device')}; how many get each answer:", ""]
     lines += _counts(rows, shown or modes, style)
     if shown:
         for mode in constant:

@@ -213,9 +213,9 @@ def _head(
         yield style.paint(side, "bold") + first[1:]
         yield from others
     if comparison.same_boot is not None:
-        said = "both are of one boot"
+        said = "both seem to be from the same boot"
         if not comparison.same_boot:
-            said = "another boot: MAC and link-local addresses are not compared"
+            said = "different boots: MAC and link-local addresses are not compared"
         yield from _lines(said, style, 3, 3)
 
 

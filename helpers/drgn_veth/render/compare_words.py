@@ -163,7 +163,7 @@ def change(change: Change) -> str:
         show = _with_tag
     texts = [show(key, one) for one in (old, new)]
     if texts[0] == texts[1]:
-        return f"{texts[0]} -> otherwise (--format json shows all of it)"
+        return f"{texts[0]} -> changed (--format json shows all of it)"
     return " -> ".join(texts)
 
 

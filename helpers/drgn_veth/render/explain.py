@@ -4,7 +4,7 @@ Explanations
 ------------
 
 What an errno or a message of an XDP attach means, in general and on one kernel: which
-checks give it, what they compare, how to mend it, and which devices meet it.
+checks give it, what they compare, how to fix it, and which devices meet it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -99,7 +99,7 @@ def _check(check: Check, here: Optional[Here], style: Style) -> Iterator[str]:
     yield from _fact("compares", check.compares, style)
     yield from _fact("modes", _modes(check), style)
     yield from _fact("kernels", _kernels(check, here), style)
-    yield from _fact("to mend", check.mend, style)
+    yield from _fact("to fix", check.mend, style)
     rules = rules_of(check)
     if rules:
         yield from _fact("rule", ", ".join(rules), style)
@@ -213,9 +213,9 @@ def _summary(topic: Topic, here: Optional[Here]) -> str:
     if not topic.checks:
         known = ", ".join(DRIVERS)
         return (
-            "No check of an XDP attach that drgn-veth knows gives it. The driver has "
-            f"the last word: drgn-veth knows what {known} answer; the ndo_bpf of "
-            "another one may return any errno."
+            "No check of an XDP attach that drgn-veth knows returns it. The driver has "
+            f"the final say: drgn-veth knows what {known} answer; the ndo_bpf of "
+            "another driver may return any errno."
         )
     number = len(topic.checks)
     what = "it" if topic.errno is not None else "this message"
@@ -388,6 +388,5 @@ def index(style: Style = PLAIN) -> str:
 
 _ASK = (
     "Ask for one of these, for what strerror() says (No space left on device), or for "
-    "a part of a message of the kernel. With a dump, the answer names the devices that "
-    "meet it."
+    "part of a kernel message. With a dump, the answer names the devices that meet it."
 )

@@ -34,7 +34,7 @@ _PROTOCOLS = {
     "0x88a8": "802.1ad",
     "0x88cc": "LLDP",
 }
-_NOTHING = "no packet lay in a ring, a backlog or a qdisc"
+_NOTHING = "no packets were queued in a ring, a backlog or a qdisc"
 _SLICE = "a slice has no packets, only how many there were"
 
 

@@ -23,7 +23,8 @@ __all__ = ("Asked", "around", "joined", "of_rules", "report")
 #: Pairs are left out if there are more rows than so many screens.
 _SCREENS = 2
 _TOO_OLD = (
-    "what native XDP would meet is not known: before Linux 5.9, other checks decide it"
+    "what a native attach would return is not known: before Linux 5.9, other checks "
+    "decide"
 )
 _NOTHING = "no veth or netkit pairs; --all lists devices of every kind"
 

@@ -46,7 +46,7 @@ def _of_bond(device: Device) -> Sequence[int]:
 def _holder(holder: Holder) -> str:
     if holder.pid is None:
         return words.cell(holder.kind)
-    fd = "" if holder.fd is None else f" as file {words.cell(holder.fd)}"
+    fd = "" if holder.fd is None else f" as fd {words.cell(holder.fd)}"
     return f"{words.cell(holder.comm)} (pid {words.cell(holder.pid)}){fd}"
 
 
@@ -56,7 +56,7 @@ def _held(link: XdpLink) -> str:
     if isinstance(link.pins, Unreadable):
         by.append("pins that could not be read")
     else:
-        by += [f"pinned as {words.cell(pin)}" for pin in link.pins]
+        by += [f"pinned at {words.cell(pin)}" for pin in link.pins]
     if isinstance(link.tasks, tuple) and link.tasks:
         by += [f"open in {_holder(task)}" for task in link.tasks]
     elif isinstance(link.holders, Unreadable):

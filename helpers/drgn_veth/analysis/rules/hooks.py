@@ -320,7 +320,7 @@ RULES: tuple[Rule, ...] = (
             "and dev_xdp_attach() of this kernel checks for it"
         ),
         sees=(
-            'Attach and detach by netlink, in any mode, fail with "File exists" '
+            'Attaching in any mode, and detaching by netlink, fail with "File exists" '
             "(EEXIST)."
         ),
         fix=(

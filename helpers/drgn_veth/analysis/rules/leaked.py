@@ -86,7 +86,7 @@ RULES: tuple[Rule, ...] = (
         symptoms=(
             Sign(
                 "seen",
-                "a network namespace stays that ip netns and lsns do not list",
+                "a network namespace that ip netns and lsns do not list stays alive",
             ),
         ),
         subjects=lambda context: [end for _, end in _held(context)],

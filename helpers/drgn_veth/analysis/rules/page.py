@@ -18,7 +18,7 @@ _SCREEN = 80  # columns, unless a terminal has others
 _INTRO = """\
 <!-- Made by `python -m drgn_veth.analysis.rules`. -->
 
-# The rules of diagnosis
+# Diagnostic rules
 
 What you see, and the rules that look for its cause. `drgn-veth explain` takes an errno,
 a part of a message, or a rule, and says more.
@@ -31,15 +31,16 @@ its table, worst first; its JSON has every finding in `findings`. `drgn-veth exp
 RULE` prints what this page says about one rule.
 
 - An **error**: something is broken now. `--check` exits 1 if there is one.
-- A **warning**: something will hurt the traffic that is set up now.
+- A **warning**: something will hurt traffic in the current setup.
 - A **note** is worth knowing, but nothing is broken by it now: what would refuse native
-  XDP on a veth that does not run it yet, for one. `--notes` shows all notes, those of
-  one rule as one; `--rule RULE` shows each one of a rule. The JSON calls them `info`.
+  XDP on a veth that does not run it yet, for one. `--notes` shows all notes, one
+  entry per rule; `--rule RULE` shows every finding of a rule. In JSON they are `info`.
 
 If a value that a rule needs could not be read, the rule reports a note with the value
 and the reason (`undecided` in the JSON). The screen counts these separately. They do
-not make `--check` exit 1, but it names their rules on standard error. Rules ignore a
-device that is being torn down or moved: it is not on the list of its namespace.
+not make `--check` exit 1; it only names their rules on standard error. Rules ignore a
+device that is being torn down or moved, because it is not on the list of its namespace.
+The exception is device-stuck-unregistering, which looks at such devices only.
 
 Evidence uses the names of the kernel's struct members; names that begin with `peer_`
 are those of the peer.
@@ -96,7 +97,7 @@ def _wrapped(text: str, indent: str = "", width: int = _WIDTH) -> list[str]:
 #: What a kind of symptom is called.
 _KINDS = {
     "errno": "errno of an attach or a command",
-    "message": "message of the kernel with it",
+    "message": "kernel message with it",
     "log": "line in the kernel's log",
     "counter": "counter",
     "seen": "what else you see",

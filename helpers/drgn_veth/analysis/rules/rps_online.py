@@ -196,7 +196,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="rps-isolated-cpus",
         severity=INFO,
-        title="RPS and isolated CPUs",
+        title="RPS masks name isolated CPUs, or leave them out",
         predicate=(
             "some CPU of a used _rx[i].rps_map is isolated (isolcpus=, nohz_full=, "
             "since v7.0 an isolated partition of a cpuset) || some map is all online "
@@ -212,8 +212,8 @@ RULES: tuple[Rule, ...] = (
             "them again without these: the commands do only that."
         ),
         why=(
-            "Since v5.9, store_rps_map() and rps_default_mask_sysctl() take the CPUs "
-            "of isolcpus= and nohz_full= out of what is written "
+            "store_rps_map() (since v5.9) and rps_default_mask_sysctl() (since v6.3) "
+            "remove the CPUs of isolcpus= and nohz_full= from the mask that is written "
             "(rps_cpumask_housekeeping(), net/core/net-sysfs.c). A mask names such a "
             "CPU only on an older kernel. A cpuset does not change masks at all."
         ),
@@ -233,7 +233,7 @@ RULES: tuple[Rule, ...] = (
             "that are not isolated, and there are more"
         ),
         sees=(
-            "CPUs from 32 on take no part in receiving, although the mask is ffffffff."
+            "CPUs 32 and up take no part in receiving, although the mask is ffffffff."
         ),
         fix=(
             "Write a mask with one group of eight digits for each 32 CPUs, separated "
@@ -243,7 +243,7 @@ RULES: tuple[Rule, ...] = (
             "store_rps_map() (net/core/net-sysfs.c) reads masks by bitmap_parse(): in "
             "groups of 32 bits, the highest first. ffffffff is the lowest group alone."
         ),
-        symptoms=(Sign("seen", "RPS leaves the CPUs from 32 on idle"),),
+        symptoms=(Sign("seen", "RPS leaves CPUs 32 and up idle"),),
         subjects=lambda context: context.steered,
         check=_first_word,
     ),

@@ -32,7 +32,7 @@ def _without_mask(context: Context, end: End) -> Optional[Symptom]:
     return Symptom(
         f"RPS does not steer packets from {plural('TX queue', len(lost))} "
         f"{number_list(lost)} ({len(lost)} of {tx}) of peer "
-        f"{context.name(peer, device)}: they count as packets of rx-"
+        f"{context.name(peer, device)}: the kernel takes them for packets of rx-"
         f"{number_list(fed)}, which {'has' if len(fed) == 1 else 'have'} no mask",
         (
             ("real_num_rx_queues", rx),
@@ -97,7 +97,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="rps-queue-without-mask",
         severity=WARNING,
-        title="RPS masks on some RX queues only leave out TX queues",
+        title="RPS masks on only some RX queues leave out TX queues",
         predicate=(
             "kind is veth && some _rx[i].rps_map && some TX queue of the peer counts "
             "as an RX queue without a rps_map (with a rps_sock_flow_table: and without "
@@ -114,11 +114,10 @@ RULES: tuple[Rule, ...] = (
         ),
         why=(
             "get_rps_cpu() (net/core/dev.c) looks at the map of one RX queue, the one "
-            "that the packet counts for: that of TX queue 0 is rx-0, that of TX queue "
-            "N is rx-(N-1), or rx-N where veth_xmit() records it "
-            "(rps-queue-off-by-one). "
-            "Without a map there, the packet is not steered. TX queues that count for "
-            "no RX queue are the matter of rps-queue-out-of-range."
+            "that skb->queue_mapping names: rx-0 for TX queue 0, rx-(N-1) for TX queue "
+            "N, or rx-N where veth_xmit() records it (rps-queue-off-by-one). "
+            "Without a map there, the packet is not steered. For TX queues that map to "
+            "no RX queue, see rps-queue-out-of-range."
         ),
         symptoms=(Sign("seen", "RPS is set, yet some flows stay on one CPU"),),
         subjects=lambda context: (

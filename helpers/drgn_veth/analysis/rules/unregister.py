@@ -55,7 +55,7 @@ def _stuck(context: Context, end: End) -> Optional[Symptom]:
     if refs is None or tasks is None:
         return None
     if isinstance(tasks, Unreadable):
-        who = "who holds it could not be found out"
+        who = "what holds it could not be determined"
     elif tasks:
         who = f"its address is on the kernel stack of {', '.join(map(_task, tasks))}"
     else:
@@ -94,20 +94,20 @@ RULES: tuple[Rule, ...] = (
             "it: one worker tears down all."
         ),
         fix=(
-            "It is normal for a moment. If it lasts, end the processes that are named, "
-            "which are in the middle of something with the device. If there are none, "
-            "a route, a neighbour, a packet in a queue or a module may hold it: only a "
-            "kernel with CONFIG_NET_DEV_REFCNT_TRACKER knows which, and the finding "
-            "then names the functions that took the references. It is a bug of the "
-            "kernel then."
+            "This is normal for a moment. If it lasts, end the processes that the "
+            "finding names: they are in the middle of an operation on the device. If "
+            "none is named, a route, a neighbour, a packet in a queue or a module may "
+            "hold it: only a kernel with CONFIG_NET_DEV_REFCNT_TRACKER knows which, "
+            "and the finding then names the functions that took the references. In "
+            "that case it is a kernel bug."
         ),
         why=(
             "netdev_run_todo() (net/core/dev.c) frees a device only once its last "
             "reference is gone, and waits in netdev_wait_allrefs_any() "
-            "(netdev_wait_allrefs() before v5.18). It tells all subsystems again and "
-            "again that the device goes; who keeps a reference in spite of that, for "
-            "however long, keeps the device. A task that has the device's address on "
-            "its kernel stack works with it; it need not be the one that holds it."
+            "(netdev_wait_allrefs() before v5.18). It rebroadcasts "
+            "NETDEV_UNREGISTER until then; whoever still holds a reference keeps the "
+            "device. A task that has the device's address on its kernel stack works "
+            "with it; it need not be the one that holds it."
         ),
         symptoms=(
             Sign("log", messages.UNREGISTER),

@@ -27,8 +27,9 @@ def _slow_tx(context: Context, end: End) -> Optional[Symptom]:
     cpus = need_of_kernel(context.kernel.nr_cpu_ids, "nr_cpu_ids")
     line = messages.VIRTIO_SLOW_TX.replace("%i", "{}").format(tx + cpus, most)
     return Symptom(
-        f"XDP_TX, and XDP_REDIRECT to it, wait for locks: {tx} for the stack and one "
-        f"for each of {count(cpus, 'CPU')} are more than its {count(most, 'TX queue')}",
+        f"XDP_TX, and XDP_REDIRECT to it, wait for locks: it has "
+        f"{count(most, 'TX queue')}, but needs {tx} for the stack and one for each of "
+        f"{count(cpus, 'CPU')}",
         (
             ("real_num_rx_queues", rx),
             ("real_num_tx_queues", tx),
@@ -53,9 +54,10 @@ RULES: tuple[Rule, ...] = (
             "logs, once per boot, that it asked for more queues than there are."
         ),
         fix=(
-            "Give the device more queue pairs in the host (QEMU: mq=on, queues=N): one "
-            "for each possible CPU, beside those that the stack uses. Or let the stack "
-            "use fewer, before the program is attached (ethtool -L NAME combined N)."
+            "Give the device more queue pairs on the host (QEMU: mq=on, queues=N): one "
+            "for each possible CPU, in addition to those that the stack uses. Or let "
+            "the stack use fewer, before the program is attached (ethtool -L NAME "
+            "combined N)."
         ),
         why=(
             "virtnet_xdp_set() (drivers/net/virtio_net.c) takes a TX queue for each "

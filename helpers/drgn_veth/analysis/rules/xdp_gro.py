@@ -47,14 +47,16 @@ RULES: tuple[Rule, ...] = (
         fix="Turn GRO on: the command does that.",
         why=(
             "A native program looks at single packets, so veth_xdp_set() "
-            "(drivers/net/veth.c) takes NETIF_F_GSO_SOFTWARE from the peer: the stack "
-            "cuts TCP into segments there. What the program passes goes to "
+            "(drivers/net/veth.c) clears NETIF_F_GSO_SOFTWARE on the peer: the stack "
+            "segments TCP there. What the program passes goes to "
             "napi_gro_receive(), which merges the segments again if the device has "
-            "NETIF_F_GRO. Before v5.13, a veth has that when it is made. Up to v6.8, "
-            "an attach turns it on; later kernels, and stable kernels of that time, "
-            "leave it as it is: off."
+            "NETIF_F_GRO. Before v5.13, a new veth has it on. From v5.13 to v6.8, an "
+            "attach turns it on; later kernels, and stable kernels of that time, leave "
+            "it as it is: off."
         ),
-        symptoms=(Sign("seen", "TCP is slow through a native program of XDP_PASS"),),
+        symptoms=(
+            Sign("seen", "TCP is slow through a native program that returns XDP_PASS"),
+        ),
         subjects=lambda context: context.native,
         check=_gro_off,
     ),

@@ -267,15 +267,15 @@ RULES: tuple[Rule, ...] = (
         ),
         why=(
             "A packet goes through veth as the stack made it: one of many TCP segments "
-            "(GSO), in pages. netif_receive_generic_xdp() (net/core/dev.c) makes one "
-            "piece of it: pskb_expand_head() and skb_linearize() allocate up to 64 KB "
-            "in a row. Newer kernels copy it into fragments if the program supports "
-            "fragments (skb_cow_data_for_xdp(), since v6.9). "
+            "(GSO), in pages. netif_receive_generic_xdp() (net/core/dev.c) linearizes "
+            "it: pskb_expand_head() and skb_linearize() allocate up to 64 KB of "
+            "contiguous memory. Newer kernels copy it into fragments if the program "
+            "supports fragments (skb_cow_data_for_xdp(), since v6.9). "
             "veth_xdp_set() (drivers/net/veth.c) removes NETIF_F_GSO_SOFTWARE from the "
             "peer of a native program."
         ),
         symptoms=(
-            Sign("seen", "throughput drops with a generic program, most of all of TCP"),
+            Sign("seen", "throughput, above all of TCP, drops with a generic program"),
         ),
         subjects=lambda context: context.programmed,
         check=_big_packets,

@@ -176,9 +176,9 @@ RULES: tuple[Rule, ...] = (
             "dropped for no apparent reason, or the kernel crashes in veth_xdp_rcv()."
         ),
         fix=(
-            "Do not raise the number of RX queues. Before you do, create the pair "
-            "again or boot a fixed kernel. It is safe to go back to the earlier number "
-            "of RX queues only while that same program is attached."
+            "Do not raise the number of RX queues until you have created the pair "
+            "again or booted a fixed kernel. It is safe to go back to the earlier "
+            "number of RX queues only while that same program is attached."
         ),
         why=(
             "veth_set_channels() (drivers/net/veth.c) of v5.15 to v7.1, and of "

@@ -124,7 +124,7 @@ RULES: tuple[Rule, ...] = (
         ),
         symptoms=(
             Sign("counter", "xdp_tx_errors (ethtool -S)"),
-            Sign("seen", "packets vanish for which a program returns XDP_TX"),
+            Sign("seen", "packets for which a program returns XDP_TX vanish"),
         ),
         subjects=lambda context: context.native,
         check=_tx_lost,

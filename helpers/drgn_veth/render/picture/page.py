@@ -167,7 +167,9 @@ def render(
             *("pairs", "Pairs", len(snapshot.pairs)),
             tables.pairs_table(snapshot, index),
         ),
-        _section(*("attach", "What an XDP attach would meet", devices or None), matrix),
+        _section(
+            *("attach", "What an XDP attach would return", devices or None), matrix
+        ),
         _section(
             *("namespaces", "Network namespaces", len(snapshot.namespaces)),
             tables.namespaces_table(snapshot),

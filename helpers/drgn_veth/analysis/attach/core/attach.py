@@ -227,7 +227,7 @@ CORE: tuple[Decision, ...] = (
             "the program that is attached with the one that the caller says it "
             "replaces (IFLA_XDP_EXPECTED_FD)"
         ),
-        mend="look which program is attached, and name that one",
+        mend="check which program is attached, and name that one",
     ),
     Decision(
         "exists",

@@ -88,8 +88,8 @@ CHECKS: tuple[Decision, ...] = (
         _fix_other_mode,
         _detaches_other_mode,
         compares=(
-            "whether a program is attached in the other one of generic and driver "
-            "mode: a device has a program in one of the two"
+            "whether a program is attached in the other of generic and driver "
+            "mode: a device cannot have a program in both"
         ),
         mend=(
             "detach it: ip link set dev DEVICE xdpgeneric off, or xdpdrv off; or "
@@ -164,7 +164,7 @@ CHECKS: tuple[Decision, ...] = (
         messages.DEVMAP,
         _devmap,
         compares=(
-            "the program's expected_attach_type: BPF_XDP_DEVMAP programs belong into "
+            "the program's expected_attach_type: BPF_XDP_DEVMAP programs belong in "
             "the entries of a DEVMAP"
         ),
         mend="load it with section xdp, not xdp/devmap",
@@ -176,7 +176,7 @@ CHECKS: tuple[Decision, ...] = (
         messages.CPUMAP,
         _cpumap,
         compares=(
-            "the program's expected_attach_type: BPF_XDP_CPUMAP programs belong into "
+            "the program's expected_attach_type: BPF_XDP_CPUMAP programs belong in "
             "the entries of a CPUMAP"
         ),
         mend="load it with section xdp, not xdp/cpumap",

@@ -44,7 +44,7 @@ UPDATE: tuple[Decision, ...] = (
             "the program that the link holds with the one that the caller says it "
             "replaces (BPF_F_REPLACE)"
         ),
-        mend="look which program the link holds, and name that one",
+        mend="check which program the link holds, and name that one",
     ),
     Decision(
         "other-type",

@@ -163,7 +163,7 @@ _DECISIONS: tuple[Decision, ...] = (
         ),
         mend=(
             "ethtool -L DEVICE rx N, or ethtool -L PEER tx N (since v5.15; before, "
-            "queues are counted when the pair is made: numrxqueues, numtxqueues); or "
+            "only when the pair is created: numrxqueues, numtxqueues); or "
             "use generic mode, which counts no queues: ip link set dev DEVICE "
             "xdpgeneric obj FILE"
         ),

@@ -108,7 +108,7 @@ def _virtio_mtu_plain(q: Question) -> Optional[str]:
 
 def _accepts(q: Question, decide: Decide) -> Answer:
     mtu = need_of(q.device, q.device.mtu, "mtu")
-    why = f"the host implements no GRO_HW, and mtu {mtu} is small enough"
+    why = f"no offload of the host is in the way, and mtu {mtu} is small enough"
     return q.accepted("virtnet_xdp_set", why)
 
 
@@ -192,7 +192,7 @@ _DECISIONS: tuple[Decision, ...] = (
         _virtio_mtu_any,
         _fix_virtio_mtu_any,
         one_of="mtu",
-        compares="the device's MTU with a page without struct padded_vnet_hdr",
+        compares="the device's MTU with a page minus struct padded_vnet_hdr",
         mend="lower the MTU of the device, or use generic mode",
         kernels="older ones, such as v6.1; newer ones make the next check instead",
         modes=("default", "driver"),
@@ -206,7 +206,7 @@ _DECISIONS: tuple[Decision, ...] = (
         lambda q: Remedy(q.fixes.mtu(q.device.ref, _virtio_most(q))),
         one_of="mtu",
         compares=(
-            "the device's MTU with a page without headroom and struct skb_shared_info, "
+            "the device's MTU with a page minus headroom and struct skb_shared_info, "
             "for a program without fragments"
         ),
         mend=(
