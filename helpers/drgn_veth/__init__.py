@@ -38,6 +38,7 @@ from .readers.bpf_map import (
     bpf_map_name,
     bpf_map_type,
     for_each_inner_map,
+    for_each_prog_in_array,
     for_each_used_map,
 )
 from .readers.bpf_mprog import for_each_mprog_prog
@@ -286,6 +287,7 @@ __all__ = (
     "for_each_netdev_tracker",
     "for_each_netkit_prog",
     "for_each_peernet",
+    "for_each_prog_in_array",
     "for_each_ptr_ring_entry",
     "for_each_task_cgroup",
     "for_each_tcx_prog",

@@ -311,3 +311,17 @@ def test_addresses() -> None:
     ):
         with pytest.raises(FilterError, match=said):
             keep(whole, Wanted(addresses=[given]))
+
+
+def test_process_with_a_thread_elsewhere() -> None:
+    """A daemon that has been in the namespace of a container: its leader decides."""
+    whole = _pods()
+    host, pod, other = whole.namespaces
+    thread, leader = NetTask(90, "cni", None, 95), NetTask(90, "cni", None)
+    there = pod._replace(tasks=(thread,))
+    both = whole._replace(namespaces=(host, there, other._replace(tasks=(leader,))))
+    assert find_all_netns(both, ["pid:90"]) == frozenset({POD + 1})
+    # The leader is where its tasks are not listed.
+    alone = whole._replace(namespaces=(host, there, other))
+    assert find_all_netns(alone, ["pid:90"], _net_of_pid) == frozenset({POD + 1})
+    assert find_all_netns(alone, ["pid:90"]) == frozenset({POD})

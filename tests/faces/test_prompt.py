@@ -385,9 +385,21 @@ def test_code_of_rps(prog: Program) -> None:
 def test_code_with_hostile_names(prog: Program) -> None:
     for given in ("a\\'\\\"b", "'$(id)'", "'\\x1b[31m'", "'*;import os'"):
         for name in ("veth", "xdp", "rps"):
-            code, _ = shown(prog, f"{name} {given} --address '\"1' --drgn")
+            code, _ = shown(prog, f"{name} {given} --address ::1/128 --drgn")
             ast.parse(code)
             assert "import os" not in code.replace("*;import os", "")
+
+
+def test_code_filters_as_the_command_does(prog: Program) -> None:
+    """A prefix length, and what `ip link` prints behind a name."""
+    code, _ = shown(prog, "veth 'eth0@if5' --address fd00:0::1/64 --drgn")
+    assert "('eth0@if5', 'eth0')" in code and "{'fd00::1'}" in code
+    for words, said in (
+        ("veth --address 1.2.3 --drgn", "not an IP address"),
+        ("netns --kind veth --drgn", "no filters for devices"),
+    ):
+        with pytest.raises(CommandArgumentError, match=said):
+            shown(prog, words)
 
 
 def test_helpers_are_exported() -> None:

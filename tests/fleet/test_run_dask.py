@@ -285,7 +285,12 @@ def test_a_scheduler_that_is_there(tmp_path: Path) -> None:
             _dask("scheduler", *options, "--scheduler-file", about, folder=tmp_path)
         )
         address = fleet.until(
-            lambda: about.exists() and json.loads(about.read_text())["address"]
+            # Dask makes the file before it writes into it.
+            lambda: (
+                about.exists()
+                and about.read_text()
+                and json.loads(about.read_text())["address"]
+            )
         )
         argv = fleet.command(given, "--output", output, "--scheduler", address)
         with fleet.started(argv) as process:
@@ -340,7 +345,7 @@ def test_full_disk(tmp_path: Path) -> None:
     )
     assert done.stderr == (
         f"drgn-veth fleet: {disk}/out: No space left on device; what is written is "
-        "whole, and the same command goes on from there\n"
+        "complete, and the same command resumes\n"
     )
     first, last, second = done.stdout.splitlines()
     assert (first, second) == ("status 2", "status 0")

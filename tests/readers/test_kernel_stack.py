@@ -2,6 +2,8 @@
 """Lists whose heads are on a kernel stack."""
 
 from drgn import FaultError, Object
+from drgn_veth.core.errors import WalkError
+from drgn_veth.core.names import leave_names_out
 from drgn_veth.readers.kernel_stack import for_each_list_head_on_stack, stack_words
 import pytest
 
@@ -20,6 +22,7 @@ class Stack:
         self.task = toy.variable("task", "struct task_struct")
         self.base = toy.place("struct list_head", SIZE // 16)
         toy.set("struct task_struct", self.task, stack=self.base)
+        toy.constant("PAGE_SIZE", 1 << 12)
 
     def set(self, **values: int) -> None:
         self.toy.set("struct task_struct", self.task, **values)
@@ -74,8 +77,31 @@ def test_a_task_that_sleeps(stack: Stack) -> None:
     assert stack.heads() == [above]
     stack.set(on_cpu=1)
     assert stack.heads() == [below, above]
-    stack.set(on_cpu=0, thread__sp=NOWHERE)
-    assert stack.heads() == [below, above]
+    stack.set(on_cpu=0, thread__sp=1 << 40)
+    with pytest.raises(ValueError, match="a stack pointer is"):
+        stack.heads()
+
+
+def test_larger_stacks(toy: Toy) -> None:
+    """Never less than a page; the stack pointer shows that of a kernel with KASAN."""
+    stack = Stack(toy)
+    toy.place("struct list_head", SIZE // 16)  # The other half.
+    task = Object(toy.prog, "struct task_struct *", stack.task)
+    last = stack.base + 2 * SIZE - 64
+    stack.set(thread__sp=last)
+    first, words = stack_words(task)
+    assert (first, len(words)) == (last, 8)
+    stack.set(on_cpu=1)
+    assert len(stack_words(task)[1]) == SIZE // 8
+    toy.constant("PAGE_SIZE", 2 * SIZE)
+    assert len(stack_words(task)[1]) == 2 * SIZE // 8
+
+
+def test_names_are_left_out(stack: Stack) -> None:
+    """Arguments of system calls are on a stack: addresses, host names."""
+    leave_names_out(stack.toy.prog)
+    with pytest.raises(WalkError, match="left out"):
+        stack.heads()
 
 
 def test_a_stack_that_is_not_there(stack: Stack) -> None:

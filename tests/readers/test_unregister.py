@@ -110,3 +110,11 @@ def test_refcount(going: Going) -> None:
     dev = Object(going.toy.prog, "struct net_device *", going.devices[0])
     assert netdev_refcnt_read(dev) == -3
     assert netdev_initial_refcnt(going.toy.prog) == 1
+
+
+def test_refcount_of_a_device_that_nobody_refers_to() -> None:
+    """1 since v5.13, whose net_device has the array xps_maps."""
+    for member, least in (("xps_cpus_map", None), ("xps_maps", 1)):
+        other = Toy()
+        other.struct("net_device", **{member: "void *"})
+        assert netdev_initial_refcnt(other.prog) == least

@@ -6,7 +6,7 @@ from typing import Any
 from drgn_veth.render.head import target
 from drgn_veth.render.rps import queues
 
-from tests.support.snapshots import BAD, TARGET, pair
+from tests.support.snapshots import BAD, HOST, TARGET, device, pair, rps
 
 
 def test_isolated_cpus_are_named() -> None:
@@ -39,3 +39,14 @@ def test_mask_of_new_queues() -> None:
     for unset in ((), None):
         whole = pair(namespaces=(host._replace(rps_default_mask=unset), pod))
         assert "rps_default_mask" not in queues(whole.devices, whole)
+
+
+def test_masks_that_the_kernel_does_not_look_at() -> None:
+    """Of a bond none, of a macvlan some."""
+    for kind, steers in (("bond", "nothing"), ("macvlan", "only broadcast"), ("", "")):
+        one = device(HOST, 9, "up0", kind=kind or "veth", **rps((0, 1)))
+        text = " ".join(queues((one,), pair()).split())
+        assert "RPS to CPUs 0-1" in text
+        assert (f"its own RPS steers {steers}" in text) is bool(steers)
+    plain = device(HOST, 9, "bond0", kind="bond", **rps(()))
+    assert "steers" not in queues((plain,), pair())

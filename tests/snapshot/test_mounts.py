@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import Optional
 
 from drgn_veth.core.errors import WalkError
-from drgn_veth.snapshot.mounts import Mounts
+from drgn_veth.core.salvage import Salvage
+from drgn_veth.snapshot.mounts import Mount, Mounts
+from drgn_veth.snapshot.net_mounts import uncovered
 import pytest
 
 from tests.support.toy import Toy
@@ -115,3 +117,16 @@ def test_path_outside_of_its_mount(toy: Toy) -> None:
     elsewhere = files.dentry(b"file", files.dentry())
     with pytest.raises(WalkError, match="outside"):
         files.mounts.path(files.mount, elsewhere)
+
+
+def test_covered_mounts(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path leads to the last mount on a file."""
+    mounts = Files(toy).mounts
+    toy.struct("nsfs", mnt_sb="void *")
+    toy.variable("nsfs_mnt", "struct nsfs")
+    lower = Mount(0x100, 0x10, 0x1, 0x2, 0x5)
+    upper = Mount(0x200, 0x20, lower.address, lower.root, 0x5)
+    elsewhere = Mount(0x300, 0x10, 0x1, 0x3, 0x5)
+    there = [lower, upper, elsewhere]
+    monkeypatch.setattr(mounts, "of_super_block", lambda sb: iter(there))
+    assert list(uncovered(mounts, toy.prog, Salvage())) == [upper, elsewhere]

@@ -24,6 +24,7 @@ from .netns_names import FilterError, is_pattern, netns_words
 __all__ = (
     "NoDeviceError",
     "Wanted",
+    "ip_address",
     "keep",
     "matched_only",
     "matching",
@@ -136,17 +137,25 @@ def _addresses(device: Device) -> set[str]:
     return {address.partition("/")[0] for address in addresses}
 
 
+def ip_address(text: str) -> str:
+    """
+    Return an IP address as the kernel prints it, without a prefix length.
+
+    :raises FilterError: if it is none
+    """
+    try:
+        return str(ipaddress.ip_interface(text).ip)
+    except ValueError:
+        if _MAC.fullmatch(text):
+            raise FilterError(
+                "a MAC address is no IP address; --address takes IPv4 and IPv6"
+            ) from None
+        raise FilterError(f"{text!r} is not an IP address") from None
+
+
 def _with_addresses(devices: Sequence[Device], given: Sequence[str]) -> list[Device]:
     wanted = set()
-    for text in given:
-        try:
-            address = str(ipaddress.ip_interface(text).ip)
-        except ValueError:
-            if _MAC.fullmatch(text):
-                raise FilterError(
-                    "a MAC address is no IP address; --address takes IPv4 and IPv6"
-                ) from None
-            raise FilterError(f"{text!r} is not an IP address") from None
+    for address in map(ip_address, given):
         if not any(address in _addresses(device) for device in devices):
             there = {a for device in devices for a in _addresses(device)}
             some = listed(there) or "none"

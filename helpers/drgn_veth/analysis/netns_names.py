@@ -213,10 +213,16 @@ def _pods(namespace: Namespace) -> _Ids:
 def _of_pid(
     snapshot: Snapshot, pid: int, net_of_pid: Optional[NetOfPid]
 ) -> frozenset[int]:
+    threads = []
     for namespace in snapshot.namespaces:
-        tasks = namespace.tasks
-        if isinstance(tasks, tuple) and any(task.pid == pid for task in tasks):
+        tasks = namespace.tasks if isinstance(namespace.tasks, tuple) else ()
+        of_pid = [task for task in tasks if task.pid == pid]
+        if any(task.thread is None for task in of_pid):
             return _inums([namespace])
+        if of_pid:
+            threads.append(namespace)
+    if net_of_pid is None and threads:
+        return _inums(threads)
     if net_of_pid is not None:
         net = net_of_pid(pid)
         found = _inums(n for n in snapshot.namespaces if n.net == net)

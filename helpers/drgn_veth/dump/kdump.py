@@ -247,9 +247,10 @@ def _page_at(f: BinaryIO, kdump: _Kdump, index: int) -> int:
     return kdump.end
 
 
-def dumped_pages(path: str) -> Iterator[int]:
+def dumped_pages(path: str) -> Iterator[range]:
     """
-    Iterate over the numbers of the page frames in a kdump file, the last one first.
+    Iterate over the physical addresses of the pages in a kdump file, the last one
+    first. QEMU's pages of an arm64 guest have 64K, whatever the guest's have.
 
     :raises OSError: if the file cannot be read
     """
@@ -271,7 +272,8 @@ def dumped_pages(path: str) -> Iterator[int]:
                     for bit in range(7, -1, -1):
                         page = (begin + byte) * 8 + bit
                         if chunk[byte] >> bit & 1 and kdump.first <= page < kdump.end:
-                            yield page
+                            at = page * kdump.block
+                            yield range(at, at + kdump.block)
             end = begin
 
 

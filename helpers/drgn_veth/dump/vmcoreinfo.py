@@ -74,16 +74,17 @@ def _in_kdump(path: str, step: Callable[[], None]) -> Iterator[Found]:
     # Pages are compressed: libkdumpfile reads them.
     prog = Program(vmcoreinfo=_ANYBODY)
     prog.set_core_dump(path)
-    for number in dumped_pages(path):
+    for block in dumped_pages(path):
         step()
-        try:
-            data = prog.read(number * _PAGE, _PAGE, True)
-        except FaultError:
-            continue
-        if data.startswith(_START):
-            text = vmcoreinfo_in(data)
-            if text is not None:
-                yield Found(number * _PAGE, text)
+        for address in range(block.start, block.stop, _PAGE):
+            try:
+                data = prog.read(address, _PAGE, True)
+            except FaultError:
+                continue
+            if data.startswith(_START):
+                text = vmcoreinfo_in(data)
+                if text is not None:
+                    yield Found(address, text)
 
 
 def _is_of(path: str, found: Found) -> Optional[bool]:

@@ -22,6 +22,7 @@ from ..model import (
     Namespace,
     Snapshot,
     Task,
+    XdpLink,
     XdpProgram,
 )
 from ..readers.cgroup import Cgroups
@@ -79,6 +80,12 @@ def _of_namespace(namespace: Namespace) -> Iterator[tuple[str, str]]:
 def _of_task(task: object) -> Iterator[tuple[str, str]]:
     if isinstance(task, Task):
         yield from (("process", text) for text in _texts(task.comm))
+
+
+def _of_link(link: XdpLink) -> Iterator[tuple[str, str]]:
+    yield from (("path", text) for text in _texts(link.pins))
+    for holder in link.tasks if isinstance(link.tasks, tuple) else ():
+        yield from (("process", text) for text in _texts(holder.comm))
 
 
 def _of_container(container: Container) -> Iterator[tuple[str, str]]:
@@ -139,7 +146,7 @@ def _all(prog: Program, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     for map in snapshot.maps:
         yield from _of_map(map)
     for link in snapshot.links:
-        yield from (("path", text) for text in _texts(link.pins))
+        yield from _of_link(link)
     if not isinstance(snapshot.programs, Unreadable):
         for program in snapshot.programs:
             yield from (("program", text) for text in _texts(program.name))

@@ -38,7 +38,7 @@ class NetTask(NamedTuple):
 
 
 #: Runtimes whose identifiers of containers are names.
-_RUNTIMES_WITH_NAMES = ("lxc", "systemd-nspawn")
+_RUNTIMES_WITH_NAMES = ("libvirt", "lxc", "systemd-nspawn")
 
 
 class Container(NamedTuple):

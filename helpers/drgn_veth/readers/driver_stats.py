@@ -241,6 +241,9 @@ class DriverWays:
         priv = netdev_priv(base.dev(counted.address), "struct ipvl_dev")
         pointer = known(layout.read_span(priv.value_()).pcpu_stats)
         stats = base.zero()
+        # Since Linux kernel commit ff672b9ffeb3 ("ipvlan: properly track tx_errors")
+        # (in v6.7), and in stable kernels; before, it was counted and not shown.
+        stats["tx_errors"] = base.netdev_stats(counted.address)["tx_errors"]
         if not pointer:
             return stats
         sums = base.sums("struct ipvl_dev", _IpvlanStats, "ipvlan", "pcpu_stats")

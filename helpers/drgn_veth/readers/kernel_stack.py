@@ -17,11 +17,13 @@ from drgn import Object, sizeof
 
 from ..core.byte_order import byteorder, struct_order
 from ..core.errors import is_read_error
+from ..core.names import check_names
 
 __all__ = ("for_each_list_head_on_stack", "stack_words")
 
-# THREAD_SIZE of most kernels; with KASAN it is twice as much.
+# THREAD_SIZE of most kernels. It is never less than a page, and larger with KASAN.
 _THREAD_SIZE = 1 << 14
+_MOST = 1 << 18
 _FIRST_PAGE = 1 << 12
 
 
@@ -49,17 +51,23 @@ def stack_words(task: Object) -> tuple[int, tuple[int, ...]]:
     :param task: ``struct task_struct *``
     :return: Address of the first word, and the words
     :raises FaultError: if it cannot be read
+    :raises ValueError: if its stack pointer is not in it
+    :raises WalkError: if names are to be left out
     """
     prog = task.prog_
+    check_names(prog)  # Arguments of system calls are there, too.
     base = task.stack.value_()
-    first, end = base, base + _THREAD_SIZE
+    size = max(_THREAD_SIZE, prog["PAGE_SIZE"].value_())
+    first = base
     saved = _saved_stack_pointer(task)
-    if base <= saved < base + 2 * _THREAD_SIZE:
+    if saved:
+        while saved - base >= size:
+            size *= 2
+        if not 0 <= saved - base < _MOST:
+            raise ValueError(f"a stack pointer is {saved:#x}, the stack at {base:#x}")
         first = saved & -8
-        if first >= end:
-            end += _THREAD_SIZE
     word = sizeof(task.type_)
-    data = prog.read(first, end - first)
+    data = prog.read(first, base + size - first)
     code = struct_order(byteorder(prog)) + ("Q" if word == 8 else "I")
     return first, tuple(value for (value,) in struct.iter_unpack(code, data))
 
@@ -72,6 +80,8 @@ def for_each_list_head_on_stack(task: Object) -> Iterator[int]:
     :param task: ``struct task_struct *``
     :return: Iterator of addresses
     :raises FaultError: if the stack cannot be read
+    :raises ValueError: as :func:`stack_words()`
+    :raises WalkError: as :func:`stack_words()`
     """
     prog = task.prog_
     word = sizeof(task.type_)

@@ -15,6 +15,7 @@ from typing import NamedTuple, Optional
 from drgn import Program
 from drgn.helpers.common.prog import takes_program_or_default
 
+from ..core.byte_order import byteorder
 from ..core.errors import attempt
 from ..core.struct_layout import Members, number, pointer
 from ..core.unreadable import Maybe
@@ -85,5 +86,8 @@ def netns_bit(prog: Program) -> NetnsBit:
             member = net_device.member(name)
         except LookupError:
             continue
-        return NetnsBit(member.bit_offset // 8, 1 << member.bit_offset % 8)
+        bit = member.bit_offset % 8
+        is_little = byteorder(prog) == "little"
+        mask = 1 << bit if is_little else 0x80 >> bit
+        return NetnsBit(member.bit_offset // 8, mask)
     return NetnsBit(None, 1 << prog.constant("NETIF_F_NETNS_LOCAL_BIT").value_())

@@ -15,12 +15,12 @@ from typing import Optional
 
 from drgn import Object, Program, offsetof, sizeof
 from drgn.helpers.common.prog import takes_program_or_default
-from drgn.helpers.linux.cpumask import for_each_possible_cpu
 from drgn.helpers.linux.percpu import per_cpu_ptr
 
 from ..core.errors import attempt
 from ..core.salvage import Salvage
 from .bounded import bounded_nodes
+from .cpumask import possible_cpus
 from .kernel_stack import for_each_list_head_on_stack, stack_words
 from .netdev_names import dev_valid_name
 from .task import for_each_thread
@@ -70,9 +70,7 @@ def netdev_refcnt_read(dev: Object) -> int:
         counts = dev.pcpu_refcnt.read_()
     except AttributeError:
         return dev.dev_refcnt.refs.counter.value_()
-    return sum(
-        per_cpu_ptr(counts, cpu)[0].value_() for cpu in for_each_possible_cpu(dev.prog_)
-    )
+    return sum(per_cpu_ptr(counts, cpu)[0].value_() for cpu in possible_cpus(dev.prog_))
 
 
 @takes_program_or_default
@@ -83,9 +81,10 @@ def netdev_initial_refcnt(prog: Program) -> Optional[int]:
     :return: None if that cannot be told: it is 1 since v5.13, and was 0 before
     """
     # Since Linux kernel commit 4d92b95ff2f9 ("net: add net device refcount tracker
-    # infrastructure") (in v5.17). It is there with any configuration.
+    # infrastructure") (in v5.17). It is there with any configuration. xps_maps is of
+    # v5.13, too: commit 044ab86d431b ("net: move the xps maps to an array").
     type = prog.type("struct net_device")
-    for name in ("dev_refcnt", "refcnt_tracker", "dev_registered_tracker"):
+    for name in ("dev_refcnt", "refcnt_tracker", "dev_registered_tracker", "xps_maps"):
         if type.has_member(name):
             return 1
     return None

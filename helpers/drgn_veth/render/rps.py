@@ -9,6 +9,7 @@ A paragraph for each device; neighbouring queues that have the same share a line
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Optional
 
+from ..analysis.path.steering import has_steering, steered_by_own_rps
 from ..analysis.rules.sent import Sent
 from ..core.english import count, cpu_words, number_list
 from ..core.unreadable import Maybe, Unreadable
@@ -108,6 +109,10 @@ def _device(device: Device, sent: Optional[Sent], style: Style) -> Iterator[str]
         lines.append(f"rx{words.UNKNOWN}: {words.cell(str(rps.reason))}")
     else:
         lines += _runs("rx", ((queue.queue, _rx(queue)) for queue in rps))
+    limited = steered_by_own_rps(device)
+    if limited is not None and has_steering(device):
+        below = "the kernel looks at the masks of the device below"
+        lines.append(f"its own RPS steers {limited}: {below}")
     if isinstance(xps, Unreadable):
         lines.append(f"tx{words.UNKNOWN}: {words.cell(str(xps.reason))}")
     else:

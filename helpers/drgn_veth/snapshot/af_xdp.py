@@ -59,7 +59,9 @@ class XdpSockets:
     def _find(self, net: Object) -> None:
         salvage = Salvage()
         for xs in salvage.walk(for_each_xdp_sock(net)):
-            self._read(xs.value_())
+            bound = _bound_to(self._read(xs.value_()))
+            if isinstance(bound, Unreadable):
+                salvage.lose(bound.reason)
         if salvage.lost is not None:
             self.incomplete.append((net.value_(), salvage.lost))
 

@@ -22,6 +22,7 @@ from ..disasm.virtio_net import virtio_net_padded_vnet_hdr_size
 from ..disasm.xdp_messages import driver_messages, messages_in, xdp_message_places
 from ..model import Kernel, RecordsRxQueue, Task
 from ..readers.bpf_prog import has_dev_bound, has_xdp_frags
+from ..readers.cpumask import nr_cpu_ids
 from ..readers.priv_flags import has_netns_immutable
 from ..readers.rtnl import has_rtnl_nets, rtnl_owner
 from ..readers.skb import (
@@ -138,7 +139,7 @@ def read_kernel(prog: Program, functions: Mapping[str, int]) -> Kernel:
         max_skb_frags=attempt(max_skb_frags, prog),
         smp_cache_bytes=attempt(smp_cache_bytes, prog),
         net_ip_align=attempt(net_ip_align, prog),
-        nr_cpu_ids=attempt(lambda: prog["nr_cpu_ids"].value_()),
+        nr_cpu_ids=attempt(nr_cpu_ids, prog),
         xdp_state=has_xdp_state(prog),
         xdp_frags=has_xdp_frags(prog),
         dev_bound=has_dev_bound(prog),

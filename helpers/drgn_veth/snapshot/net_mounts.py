@@ -26,6 +26,7 @@ __all__ = (
     "known_net_mounts",
     "net_mounts",
     "net_mounts_elsewhere",
+    "uncovered",
 )
 
 T = TypeVar("T")
@@ -85,6 +86,16 @@ class _Numbers:
         return self._known[root]
 
 
+def uncovered(mounts: Mounts, prog: Program, salvage: Salvage) -> Iterator[Mount]:
+    """
+    Iterate over the mounts of network namespaces that a path leads to: of those on one
+    file, the last one.
+    """
+    found = list(salvage.walk(mounts.of_super_block(prog["nsfs_mnt"].mnt_sb)))
+    covered = {(mount.parent, mount.mountpoint) for mount in found}
+    return (one for one in found if (one.address, one.root) not in covered)
+
+
 def _paths(
     prog: Program, mounts: Mounts, found: Iterable[Mount], salvage: Salvage
 ) -> Iterator[tuple[int, str]]:
@@ -121,7 +132,7 @@ def for_each_net_mount(prog: Program) -> Iterator[tuple[int, str]]:
     salvage = Salvage(f"{WHAT}: ")
     # What is mounted on one file comes together.
     seen: dict[tuple[int, int], list[Mount]] = {}
-    for mount in salvage.walk(mounts.of_super_block(prog["nsfs_mnt"].mnt_sb)):
+    for mount in uncovered(mounts, prog, salvage):
         if mount.namespace == first:
             seen.setdefault((mount.root, mount.mountpoint), []).append(mount)
     yield from _paths(
@@ -145,7 +156,7 @@ def net_mounts_elsewhere(prog: Program, wanted: Collection[int]) -> NetMounts:
     salvage = Salvage(f"{WHAT}: ")
     # Mounts propagate: one of each file is enough.
     seen: dict[tuple[int, int], Mount] = {}
-    for mount in salvage.walk(mounts.of_super_block(prog["nsfs_mnt"].mnt_sb)):
+    for mount in uncovered(mounts, prog, salvage):
         if mount.namespace != first:
             seen.setdefault((mount.root, mount.mountpoint), mount)
     found: dict[int, set[str]] = {}

@@ -16,6 +16,7 @@ from drgn import Program
 from drgn.helpers.common.prog import takes_program_or_default
 
 from ..core.errors import WalkError, attempt
+from ..core.exact_reads import are_reads_exact
 from ..core.moving import moves
 from ..core.text import decode
 from ..core.unreadable import Maybe, Unreadable
@@ -71,6 +72,9 @@ class _Walk:
         # The same by address of a struct nsproxy, as far as they are known.
         self._places: dict[Maybe[int], _Place] = {}
         self._comms: dict[int, Maybe[str]] = {}
+        # How many names of a namespace are read while a page is at hand: which are
+        # shown is known at the end.
+        self._prefetched = 0 if are_reads_exact(prog) else _MAX_TASKS
 
     def _net(self, task: TaskStruct) -> int:
         # The address of the namespace, 0 for a task that does not count.
@@ -104,7 +108,7 @@ class _Walk:
             if css_sets.get(task.cgroups, _BEHIND) > pid:
                 css_sets[task.cgroups] = pid
             members.append((pid, thread.address, thread, thread))
-            if len(members) <= _MAX_TASKS:
+            if len(members) <= self._prefetched:
                 self._comm(thread)
         return True
 
@@ -123,7 +127,7 @@ class _Walk:
             if net not in seen:
                 seen.add(net)
                 members.append((pid, thread.address, thread, leader))
-                if len(members) <= _MAX_TASKS:
+                if len(members) <= self._prefetched:
                     # While its page is at hand. PIDs mostly ascend.
                     self._comm(thread)
 

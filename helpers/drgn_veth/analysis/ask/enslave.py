@@ -95,7 +95,7 @@ def _is_above(q: Asked, device: Device, master: int) -> bool:
 
 def _loop(q: Asked) -> Optional[str]:
     master = _known(q)
-    if not _is_above(q, q.device, master.net_device):
+    if q.what.new or not _is_above(q, q.device, master.net_device):
         return None
     return f"{q.name} is on top of {name_of(master)} itself"
 

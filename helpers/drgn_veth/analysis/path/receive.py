@@ -15,15 +15,12 @@ from ..names import name_of
 from .beyond import receive_core
 from .gro import gro
 from .records import Slot
-from .steering import ANOTHER_ROUND, has_steering, steer
+from .steering import ANOTHER_ROUND, has_steering, steer, steered_by_own_rps
 from .topology import Topology
 from .trail import Trail
 from .xdp import native_of_driver, native_of_slaves
 
 __all__ = ("receives",)
-
-#: They get copies of broadcast and multicast packets by netif_rx(), which asks for RPS.
-_COPIES = ("macvlan", "macvtap", "ipvlan", "ipvtap")
 
 
 def _below(device: Device) -> str:
@@ -39,9 +36,7 @@ def _another_round(trail: Trail, device: Device, function: str) -> None:
     native_of_slaves(trail, device)
     trail.add("receive", function, device, text, via="another_round")
     if has_steering(device):
-        steers = "nothing"
-        if device.kind in _COPIES:
-            steers = "only broadcast and multicast"
+        steers = steered_by_own_rps(device) or "all"
         trail.add(
             *("rps", "get_rps_cpu", device),
             f"its own RPS steers {steers}: the kernel asks that of {below}",

@@ -13,7 +13,7 @@ from typing import Optional, Union
 
 from ...core.english import count, cpu_words
 from ...core.unreadable import Maybe, Unreadable
-from ...model import Device, RecordsRxQueue, RpsQueue
+from ...model import Device, Macvlan, RecordsRxQueue, RpsQueue
 from .counted import cpus_counted
 from .records import Slot, Value
 from .trail import Trail
@@ -27,6 +27,7 @@ __all__ = (
     "rps_queue",
     "rx_index",
     "steer",
+    "steered_by_own_rps",
     "used_count",
 )
 
@@ -41,6 +42,9 @@ ANOTHER_ROUND: Mapping[str, str] = {
     "bond": "bond_handle_frame",
     "team": "team_handle_frame",
 }
+#: netif_rx(), which asks for RPS, gets copies of some packets for them.
+_GET_COPIES = ("macvlan", "macvtap", "ipvlan", "ipvtap")
+_COPIES = "only broadcast and multicast"
 
 
 def is_recorded(
@@ -126,6 +130,15 @@ def has_steering(device: Device) -> bool:
     if isinstance(device.rps, Unreadable):
         return True
     return any(queue.cpus or queue.flow_entries for queue in device.rps)
+
+
+def steered_by_own_rps(device: Device) -> Optional[str]:
+    """Return what the RPS of a device steers, None if that is all that it receives."""
+    if device.kind not in ANOTHER_ROUND:
+        return None
+    if isinstance(device.macvlan, Macvlan) and device.macvlan.mode == "source":
+        return None  # macvlan_forward_source_one() calls netif_rx().
+    return _COPIES if device.kind in _GET_COPIES else "nothing"
 
 
 def _online(trail: Trail, cpus: Sequence[int]) -> Maybe[tuple[int, ...]]:

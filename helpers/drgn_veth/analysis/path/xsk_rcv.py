@@ -58,7 +58,7 @@ def _of_queue(
         return None, f"{where}, and takes that alone", None
     if own != queue:
         return False, where, "EINVAL"
-    if socket.zero_copy is not False:
+    if socket.zero_copy is True:
         # The driver has taken what was in the fill ring: xsk_rcv_zc().
         return True, where, None
     fill = socket.fill

@@ -15,7 +15,7 @@ from ..attach.question import DRV, Answer
 from ..losses import backlog_losses
 from ..names import name_from, of_peer
 from ..need import CannotTell, need, need_of_kernel
-from ..path.steering import ANOTHER_ROUND
+from ..path.steering import steered_by_own_rps
 from ..path.topology import Topology
 from ..remedies import ATTACHES_AGAIN, Remedy
 from .finding import INFO, Symptom, Then, Undo, refused
@@ -104,10 +104,9 @@ class Context:
                 self.native.append(end)
         rps = device.rps
         # One that could not be read counts.
-        if kind not in ANOTHER_ROUND and (
-            isinstance(rps, Unreadable) or any(q.cpus or q.flow_entries for q in rps)
-        ):
-            self.steered.append(end)
+        if isinstance(rps, Unreadable) or any(q.cpus or q.flow_entries for q in rps):
+            if steered_by_own_rps(device) is None:
+                self.steered.append(end)
         if device.uppers:
             self.lowers.append(end)
 

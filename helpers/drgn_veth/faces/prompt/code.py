@@ -7,16 +7,19 @@ drgn code that reads with our helpers what a command shows: a start for one's ow
 """
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 import re
 
 from drgn import Program
 from drgn.commands import DrgnCodeBuilder
 
 from ...analysis.attach.predictor import MODES
+from ...analysis.filters import ip_address
+from ...analysis.netns_names import FilterError
 from ...core.text import as_in_snapshot
 from .. import opening
 from ..filtering import wanted
+from ..status import UsageError
 
 __all__ = ("HELPERS", "drops", "netns", "path", "rps", "veth", "xdp")
 
@@ -169,6 +172,21 @@ def _tuple(values: Iterable[object]) -> str:
     return repr(tuple(values))
 
 
+def _as_ip_prints(names: Iterable[str]) -> Iterator[str]:
+    # eth0@if5 is eth0, unless a device is really called so.
+    for name in names:
+        yield name
+        if "@" in name:
+            yield name.partition("@")[0]
+
+
+def _alone(addresses: Iterable[str]) -> set[str]:
+    try:
+        return set(map(ip_address, addresses))
+    except FilterError as e:
+        raise UsageError(str(e)) from None
+
+
 def _nets(prog: Program, args: argparse.Namespace) -> str:
     text = "for net in for_each_net_bounded(prog):\n"
     if args.netns:
@@ -193,8 +211,10 @@ def _devices(prog: Program, code: DrgnCodeBuilder, args: argparse.Namespace) -> 
         code.add_from_import("fnmatch", "fnmatchcase")
     if args.devices:
         text += f"""\
-        names = [name, *(other.decode() for other in for_each_altname(dev))]
-        patterns = {_tuple(args.devices)}
+        names = [name]
+        for other in for_each_altname(dev):
+            names.append(other.decode(errors="backslashreplace"))
+        patterns = {_tuple(_as_ip_prints(args.devices))}
         if not any(fnmatchcase(n, p) for n in names for p in patterns):
             continue
 """
@@ -207,7 +227,7 @@ def _devices(prog: Program, code: DrgnCodeBuilder, args: argparse.Namespace) -> 
     if args.addresses:
         text += f"""\
         addresses = [*netdev_inet_addresses(dev), *netdev_inet6_addresses(dev)]
-        if not {{a.partition("/")[0] for a in addresses}} & {set(args.addresses)!r}:
+        if not {{a.partition("/")[0] for a in addresses}} & {_alone(args.addresses)!r}:
             continue
 """
     return text
@@ -224,6 +244,8 @@ def veth(prog: Program, args: argparse.Namespace) -> str:
 
 def netns(prog: Program, args: argparse.Namespace) -> str:
     """Return code for ``%netns``."""
+    if args.devices or args.kinds or args.addresses:
+        raise UsageError("--drgn: the code of %netns has no filters for devices")
     args.netns = [*args.netns, *args.names]
     text = "mounts = net_mounts(prog)\ntasks = net_tasks(prog)\n" + _nets(prog, args)
     return _finished(_builder(prog), text + _NETNS)
