@@ -325,3 +325,12 @@ def test_process_with_a_thread_elsewhere() -> None:
     alone = whole._replace(namespaces=(host, there, other))
     assert find_all_netns(alone, ["pid:90"], _net_of_pid) == frozenset({POD + 1})
     assert find_all_netns(alone, ["pid:90"]) == frozenset({POD})
+
+
+def test_process_whose_first_thread_has_ended() -> None:
+    """It is in no namespace; its other threads are."""
+    whole = _pods()
+    host, pod, other = whole.namespaces
+    there = pod._replace(tasks=(NetTask(91, "go", None, 95),))
+    alone = whole._replace(namespaces=(host, there, other))
+    assert find_all_netns(alone, ["pid:91"], _net_of_pid) == frozenset({POD})

@@ -393,7 +393,7 @@ def test_code_with_hostile_names(prog: Program) -> None:
 def test_code_filters_as_the_command_does(prog: Program) -> None:
     """A prefix length, and what `ip link` prints behind a name."""
     code, _ = shown(prog, "veth 'eth0@if5' --address fd00:0::1/64 --drgn")
-    assert "('eth0@if5', 'eth0')" in code and "{'fd00::1'}" in code
+    assert "('eth0@if5', 'eth0')" in code and "('fd00::1',)" in code
     for words, said in (
         ("veth --address 1.2.3 --drgn", "not an IP address"),
         ("netns --kind veth --drgn", "no filters for devices"),

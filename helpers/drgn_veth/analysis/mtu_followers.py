@@ -10,38 +10,48 @@ from ..model import Device, DeviceRef
 __all__ = ("mtu_followers",)
 
 _SMALLEST = Unreadable("a bridge may take the smallest MTU of its ports")
+_MACSEC = Unreadable("a macsec device takes less than that")
+
+
+def _follows(upper: Device, now: Maybe[int]) -> Maybe[Optional[int]]:
+    # The MTU that a device gets, None if it keeps its own.
+    if upper.kind == "bridge":
+        return _SMALLEST
+    if upper.kind in ("ipvlan", "ipvtap"):
+        return now
+    if upper.kind not in ("vlan", "macvlan", "macvtap", "macsec"):
+        return None
+    if isinstance(now, int) and isinstance(upper.mtu, int) and upper.mtu <= now:
+        return None
+    return _MACSEC if upper.kind == "macsec" else now
 
 
 def mtu_followers(
     device: Device, mtu: int, of: Callable[[DeviceRef], Optional[Device]]
 ) -> Iterator[tuple[Device, Maybe[int]]]:
     """
-    Yield the devices above one whose MTU the kernel changes with it, and to what:
-    vlan_device_event() (net/8021q/vlan.c), macvlan_device_event()
-    (drivers/net/macvlan.c), ipvlan_device_event() (drivers/net/ipvlan/ipvlan_main.c)
-    and br_mtu_auto_adjust() (net/bridge/br_if.c).
+    Yield the devices above one whose MTU the kernel changes with it, and to what; if
+    they may keep theirs, that is unreadable. Follows vlan_device_event()
+    (net/8021q/vlan.c), macvlan_device_event() (drivers/net/macvlan.c),
+    ipvlan_device_event() (drivers/net/ipvlan/ipvlan_main.c), macsec_notify()
+    (drivers/net/macsec.c) and br_mtu_auto_adjust() (net/bridge/br_if.c).
 
     :param mtu: What the MTU of the device becomes
     :param of: Returns the record of a device, None if there is none
     """
     seen = {device.net_device}
-    waiting = [device]
+    waiting: list[tuple[Device, Maybe[int]]] = [(device, mtu)]
     while waiting:
-        uppers = waiting.pop().uppers
-        for ref in () if isinstance(uppers, Unreadable) else uppers:
+        lower, now = waiting.pop()
+        for ref in () if isinstance(lower.uppers, Unreadable) else lower.uppers:
             upper = of(ref)
             if upper is None or upper.net_device in seen:
                 continue
+            new = _follows(upper, now)
+            if new is None:
+                continue
             seen.add(upper.net_device)
-            if upper.kind == "bridge":
-                yield (
-                    upper,
-                    Unreadable("a bridge may take the smallest MTU of its ports"),
-                )
-            elif upper.kind in ("ipvlan", "ipvtap") or (
-                upper.kind in ("vlan", "macvlan", "macvtap")
-                and isinstance(upper.mtu, int)
-                and upper.mtu > mtu
-            ):
-                yield upper, mtu
-                waiting.append(upper)
+            yield upper, new
+            # ipvlan_adjust_mtu() tells nobody.
+            if upper.kind not in ("ipvlan", "ipvtap"):
+                waiting.append((upper, new))

@@ -221,13 +221,19 @@ def _of_pid(
             return _inums([namespace])
         if of_pid:
             threads.append(namespace)
-    if net_of_pid is None and threads:
-        return _inums(threads)
     if net_of_pid is not None:
-        net = net_of_pid(pid)
+        try:
+            net = net_of_pid(pid)
+        except FilterError:
+            if not threads:  # Its first thread may have ended.
+                raise
+            net = 0
         found = _inums(n for n in snapshot.namespaces if n.net == net)
         if found:
             return found
+    if threads:
+        return _inums(threads)
+    if net_of_pid is not None:
         raise FilterError(f"the network namespace of pid {pid} could not be read")
     there = {
         f"pid:{task.pid}({task.comm})"

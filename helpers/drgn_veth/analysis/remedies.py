@@ -212,15 +212,19 @@ class Fixes(Commands):
     def _can_lower(self, owner: Device, mtu: int) -> bool:
         # addrconf_notify() takes all IPv6 addresses of a device with a smaller MTU.
         if mtu < IPV6_MIN_MTU:
-            changed = [owner, *(upper for upper, _ in self._followers(owner, mtu))]
+            above = [upper for upper, _ in self._followers(owner, mtu)]
+            # ipvlan_adjust_mtu() tells nobody.
+            changed = [one for one in above if one.kind not in ("ipvlan", "ipvtap")]
+            changed.append(owner)
             if any(_has_ipv6(one) for one in changed):
                 return False
         return can_have_mtu(owner, mtu)
 
     def _lowered_with(self, owner: Device, mtu: int, seen_from: Device) -> list[str]:
+        found = sorted(self._followers(owner, mtu), key=lambda one: not one[1])
         return [
-            name_from(upper, seen_from) + ("" if sure else " (unless it was set)")
-            for upper, sure in self._followers(owner, mtu)
+            name_from(upper, seen_from) + ("" if sure else " unless it was set by hand")
+            for upper, sure in found
         ]
 
     def lower_mtu(self, device: Device, mtu: int) -> Remedy:

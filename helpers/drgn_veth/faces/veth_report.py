@@ -80,7 +80,7 @@ on the screen:
 
 findings:
   error        something is broken now
-  warning      it will hurt the traffic that is set up now
+  warning      it will hurt traffic in the current setup
   note         worth knowing; nothing is broken by it now; --notes and --rule show
                them; "info" in the JSON
   undecided    a value could not be read, or is not in any dump; counted separately

@@ -242,7 +242,7 @@ class DriverWays:
         pointer = known(layout.read_span(priv.value_()).pcpu_stats)
         stats = base.zero()
         # Since Linux kernel commit ff672b9ffeb3 ("ipvlan: properly track tx_errors")
-        # (in v6.7), and in stable kernels; before, it was counted and not shown.
+        # (in v6.7), and in stable kernels. Others count them, and show 0.
         stats["tx_errors"] = base.netdev_stats(counted.address)["tx_errors"]
         if not pointer:
             return stats

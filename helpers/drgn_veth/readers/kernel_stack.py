@@ -46,7 +46,8 @@ def _saved_stack_pointer(task: Object) -> int:
 
 def stack_words(task: Object) -> tuple[int, tuple[int, ...]]:
     """
-    Return the kernel stack of a task in use: all of it for a task that runs.
+    Return the kernel stack of a task in use. Of a task that runs, that is all of it, or
+    with KASAN the half that it uses last.
 
     :param task: ``struct task_struct *``
     :return: Address of the first word, and the words

@@ -158,11 +158,13 @@ class _Maps:
         count = 0
         for key, entry in salvage.walk(walk(map)):
             count += 1
+            if count > MOST_ENTRIES and type != "cpumap":
+                continue
+            made, program = record(key, entry)
             if count <= MOST_ENTRIES:
-                made, program = record(key, entry)
                 entries.append(made)
-                if not isinstance(program, Unreadable) and program:
-                    programs.append(program.value_())
+            if not isinstance(program, Unreadable) and program:
+                programs.append(program.value_())
         entries.sort(key=_key)
         if salvage.lost is not None:
             lost = Unreadable(salvage.lost)
@@ -238,38 +240,35 @@ class _Maps:
             return self._of[address]
         salvage = Salvage()
         ids: set[int] = set()
-        lost: Optional[Unreadable] = None
         by_target = self._by_target()
         seen = {address}
-        # dev_map_bpf_prog_run() drops what a program of a DEVMAP redirects.
-        redirecting: dict[int, None] = {}
         queue = [address]
         while queue and len(ids) <= _MOST_MAPS:
             prog = Object(self._prog, self._pointer, queue.pop(0))
-            more: list[int] = []
+            others: list[int] = []
             if not isinstance(by_target, Unreadable):
-                more += [one.value_() for one in by_target.get(prog.value_(), ())]
-                redirecting.update(dict.fromkeys(more))
+                others += [one.value_() for one in by_target.get(prog.value_(), ())]
             for one, type in self._leading(for_each_used_map(prog), salvage):
                 if type == _PROGRAMS:  # of bpf_tail_call()
                     called = salvage.walk(for_each_prog_in_array(one))
-                    calls = [other.value_() for other in called]
-                    redirecting.update(dict.fromkeys(calls))
-                    more += calls
+                    others += [other.value_() for other in called]
                     continue
                 read = self.map(one, type)
                 if isinstance(read.record.id, Unreadable):
-                    lost = read.record.id
+                    salvage.lose(read.record.id.reason)
                 else:
                     ids.add(read.record.id)
-                more += read.programs
+                # dev_map_bpf_prog_run() drops what a program of a DEVMAP redirects.
                 if type == "cpumap":
-                    redirecting.update(dict.fromkeys(read.programs))
-            queue += [at for at in dict.fromkeys(more) if at not in seen]
-            seen.update(more)
-        if salvage.lost is not None:
-            lost = Unreadable(salvage.lost)
-        redirects = self._may_redirect(redirecting)
+                    others += read.programs
+                    if _lacks_programs(read.record):
+                        salvage.lose("programs of a cpumap could not be read")
+            queue += [at for at in dict.fromkeys(others) if at not in seen]
+            seen.update(others)
+        if queue:
+            salvage.lose(f"more than {_MOST_MAPS} maps")
+        lost = None if salvage.lost is None else Unreadable(salvage.lost)
+        redirects = self._may_redirect(seen - {address}) or lost or False
         extensions: Maybe[tuple[Extension, ...]]
         if isinstance(by_target, Unreadable):
             extensions = by_target
@@ -280,6 +279,13 @@ class _Maps:
         reached = _Reached(lost or tuple(sorted(ids)), extensions, redirects)
         self._of[address] = reached
         return reached
+
+
+def _lacks_programs(cpumap: Map) -> bool:
+    entries = cpumap.entries
+    return isinstance(entries, Unreadable) or any(
+        isinstance(entry.prog_id, Unreadable) for entry in entries
+    )
 
 
 def _key(entry: MapEntry) -> int:

@@ -141,7 +141,7 @@ def test_unknown_master() -> None:
     [
         ("bridge", "packets for its own MAC"),
         ("passthru", "all goes to"),
-        ("source", "all packets go on"),
+        ("source", "packets go on unless nodst"),
     ],
 )
 def test_macvlan(mode: str, goes: str) -> None:
@@ -191,7 +191,7 @@ def test_what_a_nic_receives() -> None:
         ("vlan", "nothing"),
         ("bond", "nothing"),
         ("macvlan", "only broadcast and multicast"),
-        ("ipvlan", "only broadcast and multicast"),
+        ("ipvlan", "only broadcast, multicast, and what other ipvlan devices send"),
     ],
 )
 def test_rps_of_an_upper_device(kind: str, steers: str) -> None:

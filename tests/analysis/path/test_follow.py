@@ -154,3 +154,22 @@ def test_cpu_of_a_forwarded_packet(napi: bool, queue: int) -> None:
     (following,) = path.following
     assert only(following).tx_queues == (queue,)
     assert "CPU 3" in step_of(only(following), "cpu").text
+
+
+def test_queue_of_what_a_tap_gets() -> None:
+    """Nobody has sent it before: the CPU is the one that it is on."""
+    port = {"master": BR0.ref, "uppers": (BR0.ref,)}
+    tap = device(HOST, 30, "tap0", kind="tun", **port, **rps((3,)))
+    whole = _bridged(False)
+    path = path_of(
+        whole._replace(devices=(*whole.devices, tap)), "tap0", cpu=0, follow=True
+    )
+    queues_of = {one.device.name: only(one).tx_queues for one in path.following}
+    assert queues_of["veth1"] == (1,)
+
+
+def test_sender_that_may_be_any() -> None:
+    """It stays so behind the second bridge."""
+    whole = _bridged(False)
+    (following,) = path_of(whole, "eth0", follow=True).following
+    assert {n for flow in following.flows for n in flow.tx_queues} == {0, 1}

@@ -188,16 +188,20 @@ def test_ports_whose_mtu_goes_down_as_well() -> None:
 def test_devices_above_whose_mtu_goes_down_as_well() -> None:
     """A VLAN, what is on it, and a bridge whose MTU nobody has set."""
     port = {"mtu": 9000, "master": BR0.ref}
-    bridge = BR0._replace(mtu=9000)
+    on_bridge = device(HOST, 53, "br0.9", kind="vlan", mtu=9000)
+    bridge = BR0._replace(mtu=9000, uppers=(on_bridge.ref,))
     vlan = device(HOST, 50, "veth0.7", kind="vlan", mtu=9000)
     over = device(HOST, 51, "mv0", kind="macvlan", mtu=9000)
     small = device(HOST, 52, "veth0.8", kind="vlan", mtu=1400)
     vlan = vlan._replace(uppers=(over.ref,))
     port["uppers"] = (bridge.ref, vlan.ref, small.ref)
-    (finding,) = found("mtu-mismatch", pair(port, None, bridge, vlan, over, small))
+    (finding,) = found(
+        "mtu-mismatch", pair(port, None, bridge, vlan, over, small, on_bridge)
+    )
     assert finding.fix == ("ip link set dev veth0 mtu 1500",)
     assert finding.fix_effect == (
-        "lowers the MTU of br0 (unless it was set) and of veth0.7 and of mv0"
+        "lowers the MTU of veth0.7 and of mv0 and of br0 unless it was set by hand and "
+        "of br0.9 unless it was set by hand"
     )
 
 

@@ -143,3 +143,14 @@ def test_what_makes_the_peer_ready(
     (finding,) = found(RULE, whole)
     (command,) = finding.fix
     assert command.split(" && ") == [one.format("vb") for one in commands]
+
+
+def test_what_would_take_no_frame_if_it_were_up() -> None:
+    """A dummy never does, nor a veth with too few RX queues."""
+    (finding,) = found(RULE, redirected(_other(flags=(), features=Features(0, 0, 0))))
+    assert finding.fix == ()
+    end = device(HOST, 11, "va", flags=(), features=Features(0, 0, 0), driver=CHANNELS)
+    other = device(HOST, 12, "vb", peer=end.ref, **native(program=PASSES))
+    whole = redirected(end._replace(peer=other.ref))
+    (finding,) = found(RULE, whole._replace(devices=(*whole.devices, other)))
+    assert finding.fix == ()

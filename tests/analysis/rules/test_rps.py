@@ -14,7 +14,9 @@ from tests.support.snapshots import (
     BAD,
     BR0,
     DOWN,
+    HOST,
     TARGET,
+    device,
     generic,
     kernel,
     native,
@@ -227,3 +229,12 @@ def test_a_mask_that_is_not_known_may_name_other_cpus() -> None:
         "not steered"
     )
     assert not finding.fix
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"), [("tun", 1), ("bridge", 1), ("ipvlan", 1), ("vlan", 0)]
+)
+def test_whose_masks_the_kernel_looks_at(kind: str, number: int) -> None:
+    """A generic program on a tap runs behind RPS, as on any device."""
+    one = device(HOST, 9, "x0", kind=kind, **generic(), **rps((0, 1)))
+    assert len(found("generic-xdp-cpu", pair(None, None, one))) == number

@@ -77,6 +77,13 @@ def _longer(socket: AfXdpSocket) -> Snapshot:
     return whole._replace(maps=(one._replace(entries=entries, entry_count=65),))
 
 
+def _lost_entry(socket: AfXdpSocket) -> Snapshot:
+    """The socket of an entry could not be read."""
+    whole = _sockets(socket)
+    (one,) = whole.maps
+    return whole._replace(maps=(one._replace(entries=(MapEntry(0, socket=BAD),)),))
+
+
 def _fed_by_a_nic(socket: AfXdpSocket, **changes: Any) -> Snapshot:
     """A NIC redirects to the peer of the device that has the socket."""
     own = Map(6, "xskmap", "xsks", 4, 1, (MapEntry(0, socket=socket),))
@@ -169,6 +176,7 @@ CASES: dict[str, Case] = {
         [
             (_sockets(SOCKET._replace(queue=BAD)), "queue_id"),
             (pair({"af_xdp": BAD}), "_rx[].pool"),
+            (_lost_entry(SOCKET._replace(pid=900)), "xskmap entries"),
             (
                 _longer(SOCKET._replace(pid=900)),
                 "xskmap entries",

@@ -146,7 +146,7 @@ def _macvlans(trail: Trail, device: Device, found: Sequence[Device]) -> bool:
             trail.ends = f"dropped: {name_of(first)} is down"
         return True
     if mode == "source":
-        text, other = "all packets go on", "a copy of what some MACs send: to "
+        text, other = "packets go on unless nodst is set", "what some MACs send: to "
     else:
         text, other = "packets for its own MAC go on", "by the MAC: to "
     trail.add(

@@ -11,7 +11,7 @@ __all__ = ("gro",)
 
 def gro(trail: Trail, device: Device) -> None:
     """Add the step of GRO to a packet that a NAPI has received."""
-    trail.by_napi = True
+    trail.unsent = True
     features = device.features.features
     function = "napi_gro_receive"
     if isinstance(features, Unreadable):

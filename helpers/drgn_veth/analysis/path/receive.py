@@ -39,7 +39,7 @@ def _another_round(trail: Trail, device: Device, function: str) -> None:
         steers = steered_by_own_rps(device) or "all"
         trail.add(
             *("rps", "get_rps_cpu", device),
-            f"its own RPS steers {steers}: the kernel asks that of {below}",
+            f"its own RPS steers {steers}: the kernel looks at the masks of {below}",
             cpus=None,
             skipped=True,
         )
@@ -139,6 +139,14 @@ def _received(trail: Trail, device: Device, queue: int) -> None:
     receive_core(trail, device)
 
 
+def _trail(topology: Topology, device: Device, cpu: Optional[int]) -> Trail:
+    if device.kind == "bridge" or device.kind in ANOTHER_ROUND:
+        return Trail(topology, cpu, None)  # Whoever sent it to the device below.
+    trail = Trail(topology, cpu)
+    trail.unsent = not (isinstance(device.flags, tuple) and "LOOPBACK" in device.flags)
+    return trail
+
+
 def receives(
     topology: Topology, device: Device, queue: Optional[int], cpu: Optional[int]
 ) -> list[tuple[int, Trail]]:
@@ -150,7 +158,7 @@ def receives(
     """
     rx = device.queues.rx.real
     if isinstance(rx, Unreadable) or not rx:
-        trail = Trail(topology, cpu)
+        trail = _trail(topology, device, cpu)
         if isinstance(rx, Unreadable):
             trail.ends = f"which RX queues there are could not be read: {rx.reason}"
         else:
@@ -158,7 +166,7 @@ def receives(
         return [(-1, trail)]
     found = []
     for one in range(rx) if queue is None else (queue,):
-        trail = Trail(topology, cpu)
+        trail = _trail(topology, device, cpu)
         _received(trail, device, one)
         found.append((one, trail))
     return found

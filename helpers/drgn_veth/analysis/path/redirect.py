@@ -83,23 +83,30 @@ def _veth(topology: Topology, target: Device, cpu: Optional[int]) -> Taken:
     return Taken(None, f"{why}: the CPU decides", function)
 
 
-def _bond(topology: Topology, target: Device, cpu: Optional[int]) -> Taken:
-    # bond_xdp_xmit() gives each frame to a slave, which is no bond.
+def _bond(
+    topology: Topology, target: Device, cpu: Optional[int], above: tuple[int, ...]
+) -> Taken:
+    # bond_xdp_xmit() gives each frame to a slave, which may be a bond.
     function = "bond_xdp_xmit"
-    slaves = [slave for slave in topology.ports(target) if slave.kind != "bond"]
+    slaves = topology.ports(target)
     if not slaves:
         return Taken(False, "it has no slaves", function, "ENXIO")
-    taken = [takes_frames(topology, slave, cpu) for slave in slaves]
+    if target.net_device in above:
+        return Taken(None, "it is its own slave", function)
+    above = (*above, target.net_device)
+    taken = [takes_frames(topology, slave, cpu, above) for slave in slaves]
     first = taken[0]
     if all(one.takes is first.takes for one in taken):
         return first._replace(why=f"by its slaves: {first.why}", function=function)
     return Taken(None, "the slave that it chooses decides", function)
 
 
-def _other(topology: Topology, target: Device, cpu: Optional[int]) -> Taken:
+def _other(
+    topology: Topology, target: Device, cpu: Optional[int], above: tuple[int, ...]
+) -> Taken:
     driver = target.driver.name
     if target.kind == "bond":
-        return _bond(topology, target, cpu)
+        return _bond(topology, target, cpu, above)
     if target.kind == "tun":
         if isinstance(target.flags, tuple) and "LOWER_UP" not in target.flags:
             return Taken(False, "nobody reads it", "tun_xdp_xmit", "ENXIO")
@@ -137,7 +144,8 @@ def _limited(taken: Taken, *devices: Device) -> Taken:
 
 
 def _both_ends(topology: Topology, target: Device) -> Sequence[Device]:
-    # xdp_ok_fwd_dev() looks at the target's MTU, veth_xdp_xmit() at its peer's.
+    # xdp_ok_fwd_dev() looks at the target's MTU, veth_xdp_xmit() and veth_xmit() at its
+    # peer's.
     if target.peer is None or isinstance(target.peer, Unreadable):
         return (target,)
     peer = topology.device(target.peer)
@@ -145,12 +153,16 @@ def _both_ends(topology: Topology, target: Device) -> Sequence[Device]:
 
 
 def takes_frames(
-    topology: Topology, target: Device, cpu: Optional[int] = None
+    topology: Topology,
+    target: Device,
+    cpu: Optional[int] = None,
+    above: tuple[int, ...] = (),
 ) -> Taken:
     """
     Return whether a device takes the frames that a native program redirects to it.
 
     :param cpu: The CPU that the program runs on, None for any
+    :param above: The bonds that it is a slave of: ``Device.net_device``
     """
     act = target.features.xdp
     function = "__xdp_enqueue"
@@ -177,17 +189,17 @@ def takes_frames(
     if target.kind == "veth":
         ends = _both_ends(topology, target)
         return _limited(_veth(topology, target, cpu), *ends)
-    return _limited(_other(topology, target, cpu), target)
+    return _limited(_other(topology, target, cpu, above), target)
 
 
-def takes_packets(target: Device) -> Taken:
+def takes_packets(topology: Topology, target: Device) -> Taken:
     """Return whether a device takes what a generic program redirects to it."""
     refused = _forwards(target, "xdp_ok_fwd_dev")
     if refused is not None:
         return refused
-    return _limited(
-        Taken(True, "it sends the packet, without a qdisc", "generic_xdp_tx"), target
-    )
+    taken = Taken(True, "it sends the packet, without a qdisc", "generic_xdp_tx")
+    ends = _both_ends(topology, target) if target.kind == "veth" else (target,)
+    return _limited(taken, *ends)
 
 
 def sent_back(trail: Trail, sender: Device) -> str:

@@ -42,9 +42,15 @@ ANOTHER_ROUND: Mapping[str, str] = {
     "bond": "bond_handle_frame",
     "team": "team_handle_frame",
 }
-#: netif_rx(), which asks for RPS, gets copies of some packets for them.
-_GET_COPIES = ("macvlan", "macvtap", "ipvlan", "ipvtap")
+#: netif_rx(), which asks for RPS, gets some packets of them all the same.
 _COPIES = "only broadcast and multicast"
+_OF_OTHERS = "only broadcast, multicast, and what other ipvlan devices send"
+_SOME: Mapping[str, str] = {
+    "macvlan": _COPIES,
+    "macvtap": _COPIES,
+    "ipvlan": _OF_OTHERS,  # ipvlan_rcv_frame()
+    "ipvtap": _OF_OTHERS,
+}
 
 
 def is_recorded(
@@ -134,11 +140,12 @@ def has_steering(device: Device) -> bool:
 
 def steered_by_own_rps(device: Device) -> Optional[str]:
     """Return what the RPS of a device steers, None if that is all that it receives."""
-    if device.kind not in ANOTHER_ROUND:
+    kind = device.kind
+    if not isinstance(kind, str) or kind not in ANOTHER_ROUND:
         return None
     if isinstance(device.macvlan, Macvlan) and device.macvlan.mode == "source":
         return None  # macvlan_forward_source_one() calls netif_rx().
-    return _COPIES if device.kind in _GET_COPIES else "nothing"
+    return _SOME.get(kind, "nothing")
 
 
 def _online(trail: Trail, cpus: Sequence[int]) -> Maybe[tuple[int, ...]]:

@@ -84,7 +84,7 @@ def _to_device(
     trail: Trail, program: _Program, of: Map, target: Device, numbers: _Numbers
 ) -> Draft:
     if program.generic:
-        taken = takes_packets(target)
+        taken = takes_packets(trail.topology, target)
     else:
         taken = takes_frames(trail.topology, target, trail.cpu)
     name = name_from(target, program.device)
@@ -182,7 +182,8 @@ def targets(
     drafts = tuple(draft for of in known for draft in _of_map(trail, running, of))
     if not drafts:
         text = (
-            "its maps are empty: bpf_redirect_map() returns its flags, XDP_ABORTED if 0"
+            "its maps are empty, so bpf_redirect_map() returns the verdict in its "
+            "flags (0 is XDP_ABORTED)"
         )
         return Targets((f"XDP_REDIRECT: {text}{by_index}",))
     return Targets((f"XDP_REDIRECT: to an entry of its maps{by_index}",), drafts)

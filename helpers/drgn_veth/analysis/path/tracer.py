@@ -22,7 +22,7 @@ from .records import Flow, Path, merged
 from .sender import chosen_queues, enter
 from .steering import steer
 from .topology import Topology
-from .trail import Trail
+from .trail import THE_SAME, Trail
 from .veth_xmit import veth_xmit
 from .xdp import native
 
@@ -136,7 +136,7 @@ def _send_path(
     queues: Optional[Sequence[int]],
     cpu: Optional[int],
     followed: Optional[Followed],
-    sender_cpu: Optional[int] = None,
+    sender_cpu: Optional[int] = THE_SAME,
 ) -> Path:
     tx = device.queues.tx.real
     if isinstance(tx, Unreadable) or not tx:

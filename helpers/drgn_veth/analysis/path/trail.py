@@ -9,7 +9,10 @@ from ...model import Device, DeviceRef
 from .records import Draft, Slot, Value
 from .topology import Topology
 
-__all__ = ("Trail",)
+__all__ = ("THE_SAME", "Trail")
+
+#: As the CPU that packets are on.
+THE_SAME = -1
 
 
 class Trail:
@@ -17,20 +20,22 @@ class Trail:
     The steps of one queue's packets so far.
 
     :param cpu: The CPU that they are on, None if it may be any
-    :param sender_cpu: The one that sent them first, by default the same
+    :param sender_cpu: The one that sent them first, None if it may be any; by default
+        the same
     """
 
     def __init__(
         self,
         topology: Topology,
         cpu: Optional[int] = None,
-        sender_cpu: Optional[int] = None,
+        sender_cpu: Optional[int] = THE_SAME,
     ) -> None:
         self.topology = topology
         self.cpu = cpu
         # skb->sender_cpu: netdev_core_pick_tx() sets it once, and a NAPI clears it.
-        self._sender_cpu = cpu if sender_cpu is None else sender_cpu
-        self.by_napi = False
+        self._sender_cpu = cpu if sender_cpu == THE_SAME else sender_cpu
+        #: Whether nobody has sent them since.
+        self.unsent = False
         #: skb->queue_mapping
         self.mapping: Maybe[int] = 0
         self.drafts: list[Draft] = []
@@ -77,7 +82,7 @@ class Trail:
     @property
     def xps_cpu(self) -> Optional[int]:
         """The CPU whose XPS map chooses the TX queue, None if it may be any."""
-        return self.next_cpu if self.by_napi else self._sender_cpu
+        return self.next_cpu if self.unsent else self._sender_cpu
 
     @property
     def key(self) -> tuple[object, ...]:

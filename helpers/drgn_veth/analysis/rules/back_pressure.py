@@ -63,7 +63,7 @@ def _poll_out_of_range(context: Context, end: End) -> Optional[Symptom]:
         ),
         KernelAnswer("veth_poll"),
         _fewer_rx(context, device, allocated),
-        severity=WARNING if _may_send_frames(context, peer, device) else INFO,
+        severity=WARNING if _may_send_frames(context, peer) else INFO,
     )
     if isinstance(how, Unreadable):
         # The check is the difference between harm and none.
@@ -75,12 +75,9 @@ def _poll_out_of_range(context: Context, end: End) -> Optional[Symptom]:
     return symptom
 
 
-def _may_send_frames(context: Context, device: Device, peer: Device) -> bool:
+def _may_send_frames(context: Context, device: Device) -> bool:
     # By XDP_TX of its own native program, or by XDP_REDIRECT of another one.
-    if device.xdp.driver is not None:
-        return True
-    there = context.native_in(device.netns)
-    return bool(there - {device.net_device, peer.net_device})
+    return device.xdp.driver is not None or context.natives_beside(device)
 
 
 def _fewer_rx(context: Context, device: Device, rx: int) -> Remedy:

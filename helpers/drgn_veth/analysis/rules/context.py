@@ -105,7 +105,7 @@ class Context:
         rps = device.rps
         # One that could not be read counts.
         if isinstance(rps, Unreadable) or any(q.cpus or q.flow_entries for q in rps):
-            if steered_by_own_rps(device) is None:
+            if steered_by_own_rps(device) is None or kind in ("ipvlan", "ipvtap"):
                 self.steered.append(end)
         if device.uppers:
             self.lowers.append(end)
@@ -199,12 +199,18 @@ class Context:
         Return whether some program may redirect to a device: by a map, or as the native
         program of another device of its namespace, that of its peer apart.
         """
-        if device.net_device in self.routes:
+        return device.net_device in self.routes or self.natives_beside(device)
+
+    def natives_beside(self, device: Device) -> bool:
+        """
+        Return whether a device of the namespace of another one has a native program
+        that may redirect to it by its index, that of its peer apart.
+        """
+        if isinstance(device.netns, Unreadable):
             return True
-        peer = device.peer
         own = {device.net_device}
-        if peer is not None and not isinstance(peer, Unreadable):
-            own.add(peer.net_device)
+        if device.peer is not None and not isinstance(device.peer, Unreadable):
+            own.add(device.peer.net_device)
         return bool(self.native_in(device.netns) - own)
 
     def is_native(self, device: Device) -> bool:

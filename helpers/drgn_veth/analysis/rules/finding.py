@@ -28,7 +28,7 @@ __all__ = (
 )
 
 ERROR = "error"  # something is broken now
-WARNING = "warning"  # it will hurt the traffic that is set up now
+WARNING = "warning"  # it will hurt traffic in the current setup
 INFO = "info"  # it is worth knowing, but nothing is broken by it now
 
 #: Worst first.

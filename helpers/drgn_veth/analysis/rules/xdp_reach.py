@@ -16,7 +16,7 @@ from .values import is_up
 
 __all__ = ("RULES",)
 
-_NOT_ALL = Unreadable("there are more than are recorded")
+_NOT_ALL = Unreadable("there are more than are recorded, or sockets are lost")
 #: States of struct xdp_sock in which it takes nothing; None: there is no socket.
 _NOT_BOUND = (None, "ready", "unbound")
 
@@ -78,7 +78,18 @@ def _state(entry: MapEntry) -> Maybe[Optional[str]]:
 
 def _is_known_whole(one: Map) -> bool:
     # Of a large map, not every entry is recorded.
-    return one.entry_count == len(_entries(one))
+    entries = _entries(one)
+    return one.entry_count == len(entries) and not any(
+        isinstance(entry.socket, Unreadable)
+        or (
+            entry.socket is not None
+            and (
+                isinstance(entry.socket.queue, Unreadable)
+                or isinstance(entry.socket.pid, Unreadable)
+            )
+        )
+        for entry in entries
+    )
 
 
 def _who(socket: AfXdpSocket) -> str:
@@ -136,6 +147,7 @@ def _starved(context: Context, end: End) -> Optional[Symptom]:
         if isinstance(entry.socket, AfXdpSocket)
     }
     whole = all(map(_is_known_whole, xskmaps))
+    unknown = False
     nobody = "no XSKMAP of the device's program has it"
     if _program(context, device) is None:
         nobody = "the device has no XDP program"
@@ -149,10 +161,13 @@ def _starved(context: Context, end: End) -> Optional[Symptom]:
             )
             lost.append((queue, why, socket))
         elif (socket.queue, socket.pid) not in named:
-            if not whole:
-                need(_NOT_ALL, "xskmap entries")
-            lost.append((queue, nobody, socket))
+            if whole:
+                lost.append((queue, nobody, socket))
+            else:
+                unknown = True
     if not lost:
+        if unknown:
+            need(_NOT_ALL, "xskmap entries")
         return None
     queue, why, socket = lost[0]
     more = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""

@@ -28,9 +28,7 @@ def _by_index(context: Context) -> Iterator[End]:
     # veths in a namespace where some other pair's device, or a device of another kind,
     # has a native program that may redirect to them by their index.
     for end in context.veths:
-        device, peer = end.device, end.peer
-        there = context.native_in(device.netns)
-        if isinstance(peer, Device) and there - {device.net_device, peer.net_device}:
+        if isinstance(end.peer, Device) and context.natives_beside(end.device):
             yield end
 
 
@@ -66,21 +64,29 @@ def _up(context: Context, *devices: Device) -> tuple[str, ...]:
     return tuple(itertools.chain(*(context.fixes.up(one.ref) for one in down)))
 
 
-def _napi(context: Context, end: End) -> tuple[Evidence, Remedy]:
-    # What a veth's peer lacks. veth_open() makes its NAPI run if GRO is on, and
-    # veth_set_features() only does so while it is up.
+def _repair(context: Context, end: End, errno: Optional[str]) -> Remedy:
+    # veth_open() makes NAPI of the peer run if GRO is on, and veth_set_features() only
+    # does so while it is up.
     device, peer = end.device, context.peer(end)
+    is_down = errno == "ENETDOWN"
     if peer is None or device.kind != "veth":
-        return (), Remedy(_up(context, device))
-    napi = napi_queues(peer, "peer_")
-    extra: Evidence = (("peer_rq[].napi != NULL", len(napi)),)
+        return Remedy(_up(context, device) if is_down else ())
     up = _up(context, device, peer)
-    if napi:
-        return extra, Remedy(up)
+    if napi_queues(peer, "peer_"):
+        return Remedy(up if is_down else ())
     wanted = peer.features.wanted
     if _is_down(peer) and isinstance(wanted, int) and wanted & NETIF_F_GRO:
-        return extra, Remedy(up)
-    return extra, _first(up, _fix_napi(context, peer, device))
+        # veth_set_xdp_features() does not ask whether an end is up.
+        return Remedy(() if errno == "EOPNOTSUPP" else up)
+    return _first(up, _fix_napi(context, peer, device))
+
+
+def _napi(context: Context, end: End) -> Evidence:
+    # What a veth's peer lacks.
+    peer = context.peer(end)
+    if peer is None or end.device.kind != "veth":
+        return ()
+    return (("peer_rq[].napi != NULL", len(napi_queues(peer, "peer_"))),)
 
 
 def _first(commands: tuple[str, ...], remedy: Remedy) -> Remedy:
@@ -109,7 +115,7 @@ def _via(context: Context, device: Device, routes: Sequence[Route]) -> str:
 def _taken(context: Context, device: Device, native: bool) -> Taken:
     if native:
         return takes_frames(context.topology, device)
-    return takes_packets(device)
+    return takes_packets(context.topology, device)
 
 
 def _by_map(context: Context, end: End, routes: Iterable[Route]) -> Optional[Symptom]:
@@ -123,10 +129,11 @@ def _by_map(context: Context, end: End, routes: Iterable[Route]) -> Optional[Sym
             raise CannotTell(f"whether it takes frames: {taken.why}")
         if taken.takes is not False:
             continue
-        extra: Evidence = ()
-        fix = Remedy(_up(context, device))
+        extra: Evidence = _napi(context, end) if native else ()
         if native:
-            extra, fix = _napi(context, end)
+            fix = _repair(context, end, taken.errno)
+        else:
+            fix = Remedy(_up(context, device))
         return Symptom(
             f"XDP_REDIRECT to it loses packets: {taken.why}; "
             f"{_via(context, device, led)}",

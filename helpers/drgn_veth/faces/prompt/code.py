@@ -173,16 +173,16 @@ def _tuple(values: Iterable[object]) -> str:
 
 
 def _as_ip_prints(names: Iterable[str]) -> Iterator[str]:
-    # eth0@if5 is eth0, unless a device is really called so.
+    # eth0@if5 is eth0. A device may also really be called so.
     for name in names:
         yield name
         if "@" in name:
             yield name.partition("@")[0]
 
 
-def _alone(addresses: Iterable[str]) -> set[str]:
+def _alone(addresses: Iterable[str]) -> Iterable[str]:
     try:
-        return set(map(ip_address, addresses))
+        return sorted(set(map(ip_address, addresses)))
     except FilterError as e:
         raise UsageError(str(e)) from None
 
@@ -227,7 +227,8 @@ def _devices(prog: Program, code: DrgnCodeBuilder, args: argparse.Namespace) -> 
     if args.addresses:
         text += f"""\
         addresses = [*netdev_inet_addresses(dev), *netdev_inet6_addresses(dev)]
-        if not {{a.partition("/")[0] for a in addresses}} & {_alone(args.addresses)!r}:
+        alone = {{address.partition("/")[0] for address in addresses}}
+        if alone.isdisjoint({_tuple(_alone(args.addresses))}):
             continue
 """
     return text

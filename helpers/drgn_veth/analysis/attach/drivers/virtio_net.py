@@ -117,7 +117,7 @@ def _fix_virtio_mtu_any(q: Question) -> Remedy:
     header = need(q.kernel.padded_vnet_hdr_size, "sizeof(struct padded_vnet_hdr)")
     if header is None:
         return Remedy()
-    return Remedy(q.fixes.mtu(q.device.ref, page - header))
+    return q.fixes.lower_mtu(q.device, page - header)
 
 
 # Kernels differ in the message and in what they count as an offload.
@@ -203,7 +203,7 @@ _DECISIONS: tuple[Decision, ...] = (
         "EINVAL",
         messages.VIRTIO_MTU_FRAGS,
         _virtio_mtu_plain,
-        lambda q: Remedy(q.fixes.mtu(q.device.ref, _virtio_most(q))),
+        lambda q: q.fixes.lower_mtu(q.device, _virtio_most(q)),
         one_of="mtu",
         compares=(
             "the device's MTU with a page minus headroom and struct skb_shared_info, "
