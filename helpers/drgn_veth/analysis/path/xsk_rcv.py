@@ -65,6 +65,8 @@ def _of_queue(
     if isinstance(fill, Unreadable):
         return fill, f"its fill ring could not be read: {fill.reason}", None
     if fill is None or fill.used == 0:
-        # xp_alloc() takes from its free list first.
-        return None, f"{where}, and its fill ring is empty", None
+        why = f"{where}, and its fill ring is empty"
+        # xp_alloc() takes from its free list first, which has what a full RX ring gave
+        # back. Which errno: ENOSPC, or ENOMEM, differs.
+        return (False if socket.rx_ring_full == 0 else None), why, None
     return True, where, None
