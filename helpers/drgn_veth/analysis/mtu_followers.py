@@ -7,7 +7,7 @@ from typing import Callable, Optional
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, DeviceRef
 
-__all__ = ("mtu_followers",)
+__all__ = ("is_announced", "mtu_followers")
 
 _SMALLEST = Unreadable("a bridge may take the smallest MTU of its ports")
 _MACSEC = Unreadable("a macsec device takes less than that")
@@ -24,6 +24,14 @@ def _follows(upper: Device, now: Maybe[int]) -> Maybe[Optional[int]]:
     if isinstance(now, int) and isinstance(upper.mtu, int) and upper.mtu <= now:
         return None
     return _MACSEC if upper.kind == "macsec" else now
+
+
+def is_announced(upper: Device) -> bool:
+    """
+    Return whether the kernel sends NETDEV_CHANGEMTU when the MTU of a device follows:
+    ipvlan_adjust_mtu() does not.
+    """
+    return upper.kind not in ("ipvlan", "ipvtap")
 
 
 def mtu_followers(
@@ -52,6 +60,5 @@ def mtu_followers(
                 continue
             seen.add(upper.net_device)
             yield upper, new
-            # ipvlan_adjust_mtu() tells nobody.
-            if upper.kind not in ("ipvlan", "ipvtap"):
+            if is_announced(upper):
                 waiting.append((upper, new))

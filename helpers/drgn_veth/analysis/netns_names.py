@@ -222,19 +222,18 @@ def _of_pid(
         if of_pid:
             threads.append(namespace)
     if net_of_pid is not None:
+        net = 0
         try:
             net = net_of_pid(pid)
         except FilterError:
             if not threads:  # Its first thread may have ended.
                 raise
-            net = 0
         found = _inums(n for n in snapshot.namespaces if n.net == net)
-        if found:
-            return found
+        if not found and not threads:
+            raise FilterError(f"the network namespace of pid {pid} could not be read")
+        return found or _inums(threads)
     if threads:
         return _inums(threads)
-    if net_of_pid is not None:
-        raise FilterError(f"the network namespace of pid {pid} could not be read")
     there = {
         f"pid:{task.pid}({task.comm})"
         for namespace in snapshot.namespaces

@@ -21,7 +21,7 @@ from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, RpsQueue, Snapshot, XpsQueue
 from .commands import Commands
 from .limits import can_have_channels, can_have_mtu
-from .mtu_followers import mtu_followers
+from .mtu_followers import is_announced, mtu_followers
 from .names import name_from
 
 __all__ = ("ATTACHES_AGAIN", "Fixes", "Remedy", "lowers", "lowers_which")
@@ -213,10 +213,7 @@ class Fixes(Commands):
         # addrconf_notify() takes all IPv6 addresses of a device with a smaller MTU.
         if mtu < IPV6_MIN_MTU:
             above = [upper for upper, _ in self._followers(owner, mtu)]
-            # ipvlan_adjust_mtu() tells nobody.
-            changed = [one for one in above if one.kind not in ("ipvlan", "ipvtap")]
-            changed.append(owner)
-            if any(_has_ipv6(one) for one in changed):
+            if any(map(_has_ipv6, (owner, *filter(is_announced, above)))):
                 return False
         return can_have_mtu(owner, mtu)
 

@@ -108,6 +108,11 @@ class Device(NamedTuple):
     xsk_queues: Maybe[tuple[int, ...]] = ()  # those that AF_XDP sockets have
 
     @property
+    def is_down(self) -> bool:
+        """Whether it is known to be down, as IFF_UP says."""
+        return isinstance(self.flags, tuple) and "UP" not in self.flags
+
+    @property
     def ref(self) -> DeviceRef:
         return DeviceRef(
             self.netns,

@@ -142,6 +142,15 @@ def _in_hash(map: Object) -> Iterator[int]:
     salvage.finish()
 
 
+def _pointers_in_array(map: Object, type: str) -> Iterator[Object]:
+    prog = map.prog_
+    pointer = prog.type(type)
+    first = container_of(map, "struct bpf_array", "map").ptrs.address_
+    assert first is not None
+    for _, at in for_each_pointer(prog, first, map.max_entries.value_()):
+        yield Object(prog, pointer, at)
+
+
 def for_each_inner_map(map: Object) -> Iterator[Object]:
     """
     Iterate over the maps in a map of maps.
@@ -155,11 +164,7 @@ def for_each_inner_map(map: Object) -> Iterator[Object]:
     pointer = prog.type("struct bpf_map *")
     type = bpf_map_type(map)
     if type == "array_of_maps":
-        array = container_of(map, "struct bpf_array", "map")
-        first = array.ptrs.address_
-        assert first is not None
-        for _, at in for_each_pointer(prog, first, map.max_entries.value_()):
-            yield Object(prog, pointer, at)
+        yield from _pointers_in_array(map, "struct bpf_map *")
     elif type == "hash_of_maps":
         salvage = Salvage("a hash table: ")
         for slot in salvage.walk(_in_hash(map)):
@@ -178,9 +183,4 @@ def for_each_prog_in_array(map: Object) -> Iterator[Object]:
     :return: Iterator of ``struct bpf_prog *`` objects
     :raises WalkError: after all that could be reached
     """
-    prog = map.prog_
-    pointer = prog.type("struct bpf_prog *")
-    first = container_of(map, "struct bpf_array", "map").ptrs.address_
-    assert first is not None
-    for _, at in for_each_pointer(prog, first, map.max_entries.value_()):
-        yield Object(prog, pointer, at)
+    return _pointers_in_array(map, "struct bpf_prog *")

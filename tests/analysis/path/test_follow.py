@@ -157,7 +157,7 @@ def test_cpu_of_a_forwarded_packet(napi: bool, queue: int) -> None:
 
 
 def test_queue_of_what_a_tap_gets() -> None:
-    """Nobody has sent it before: the CPU is the one that it is on."""
+    """No CPU has sent it before: XPS looks at the CPU that it is on."""
     port = {"master": BR0.ref, "uppers": (BR0.ref,)}
     tap = device(HOST, 30, "tap0", kind="tun", **port, **rps((3,)))
     whole = _bridged(False)

@@ -186,7 +186,7 @@ def test_ports_whose_mtu_goes_down_as_well() -> None:
 
 
 def test_devices_above_whose_mtu_goes_down_as_well() -> None:
-    """A VLAN, what is on it, and a bridge whose MTU nobody has set."""
+    """A VLAN, a macvlan on it, and a bridge whose MTU was not set by hand."""
     port = {"mtu": 9000, "master": BR0.ref}
     on_bridge = device(HOST, 53, "br0.9", kind="vlan", mtu=9000)
     bridge = BR0._replace(mtu=9000, uppers=(on_bridge.ref,))

@@ -341,7 +341,9 @@ def _maps(scene: Scene) -> None:
     called = scene.program("mx_called", redirect(ways[1], 0) + leave(), ways[1])
     jumps = create_map(PROG_ARRAY, "m_jumps", 4, 4)
     update_map(jumps, 2, called)
-    pin(jumps, f"{BPFFS}/m_jumps")  # The kernel empties one that nobody has open.
+    pin(
+        jumps, f"{BPFFS}/m_jumps"
+    )  # The kernel empties an array without a pin or an open file.
     scene.program("mx_jumps", jump(jumps, 2) + leave(), ways[1])
     _attach("mdb", "xdpgeneric", "mx_jumps")
 

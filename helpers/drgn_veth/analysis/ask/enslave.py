@@ -78,13 +78,19 @@ def master_of(q: Asked) -> Optional[Device]:
     raise CannotTell(f"there is no {what.master!r} in the namespace of {q.name}")
 
 
+def _known(q: Asked) -> Device:
+    master = master_of(q)
+    assert master is not None
+    return master
+
+
 def _is_above(q: Asked, device: Device, master: int) -> bool:
     # Whether a device is on top of the master, at any level.
     seen: set[int] = set()
     waiting = [device]
     while waiting:
-        lowers = need_of(waiting[-1], waiting.pop().lowers, "lowers")
-        for ref in lowers:
+        here = waiting.pop()
+        for ref in need_of(here, here.lowers, "lowers"):
             if ref.net_device == master:
                 return True
             if ref.net_device not in seen:
@@ -114,18 +120,12 @@ LINK: tuple[Decision, ...] = (
 )
 
 
-def _known(q: Asked) -> Device:
-    master = master_of(q)
-    assert master is not None
-    return master
-
-
 def _stuck(q: Asked) -> Optional[str]:
     current = need_of(q.device, q.device.master, "master")
     if current is None or not current.net_device:  # new_master()
         return None
     now = q.device_at(current)
-    # Who has no ndo_add_slave has no ndo_del_slave.
+    # A driver without ndo_add_slave has no ndo_del_slave either.
     if need_of(now, now.driver.ndo_add_slave, "ndo_add_slave"):
         return None
     return f"its master {name_of(now)} lets no port go: its driver has no ndo_del_slave"

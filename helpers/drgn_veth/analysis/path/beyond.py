@@ -28,8 +28,7 @@ _CLOSED = ("disabled", "listening", "learning", "blocking")
 
 def _down(device: Device) -> str:
     # vlan_do_receive(), macvlan_handle_frame(): they drop what is for it.
-    is_down = isinstance(device.flags, tuple) and "UP" not in device.flags
-    return " (down: dropped)" if is_down else ""
+    return " (down: dropped)" if device.is_down else ""
 
 
 def _names(devices: Sequence[Device], seen_from: Device) -> str:
@@ -142,7 +141,7 @@ def _macvlans(trail: Trail, device: Device, found: Sequence[Device]) -> bool:
             f"all goes to {words} (passthru)",
             mode=mode,
         )
-        if _down(first):
+        if first.is_down:
             trail.ends = f"dropped: {name_of(first)} is down"
         return True
     if mode == "source":
@@ -199,8 +198,8 @@ def _handler(trail: Trail, device: Device) -> None:
     if device.kind in ("macvtap", "ipvtap"):
         trail.add(
             *("stack", "tap_handle_frame", device),
-            f"whoever has the character device of {name} open reads it",
-            alternatives=("nobody has it open: the IP stack gets it",),
+            f"the process that has the character device of {name} open reads it",
+            alternatives=("if no process has it open, the IP stack gets it",),
         )
         trail.ends = f"the reader of {name}"
     elif device.traits.rx_handler is True:

@@ -59,7 +59,7 @@ def netkit_xmit(trail: Trail, sender: Device, receiver: Device) -> None:
     trail.add(
         "rx-queue", "netkit_xmit", receiver, "none: netkit has no queues", rx_queue=None
     )
-    if not isinstance(receiver.flags, Unreadable) and "UP" not in receiver.flags:
+    if receiver.is_down:
         trail.add("receive", "netkit_xmit", receiver, "down: drops", via=None)
         trail.ends = "dropped: the receiver is down"
         return

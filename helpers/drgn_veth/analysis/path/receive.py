@@ -87,7 +87,7 @@ def _bridge(trail: Trail, device: Device) -> None:
 
 def _received(trail: Trail, device: Device, queue: int) -> None:
     kind = device.kind
-    if isinstance(device.flags, tuple) and "UP" not in device.flags:
+    if device.is_down:
         trail.add(
             "receive", "netif_running", device, "down: receives nothing", via=None
         )
@@ -141,7 +141,7 @@ def _received(trail: Trail, device: Device, queue: int) -> None:
 
 def _trail(topology: Topology, device: Device, cpu: Optional[int]) -> Trail:
     if device.kind == "bridge" or device.kind in ANOTHER_ROUND:
-        return Trail(topology, cpu, None)  # Whoever sent it to the device below.
+        return Trail(topology, cpu, None)  # Any CPU sent it to the device below.
     trail = Trail(topology, cpu)
     trail.unsent = not (isinstance(device.flags, tuple) and "LOOPBACK" in device.flags)
     return trail

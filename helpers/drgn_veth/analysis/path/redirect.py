@@ -143,10 +143,12 @@ def _limited(taken: Taken, *devices: Device) -> Taken:
     return taken._replace(why=f"{taken.why}, up to {min(known)} bytes")
 
 
-def _both_ends(topology: Topology, target: Device) -> Sequence[Device]:
+def _limiting(topology: Topology, target: Device) -> Sequence[Device]:
     # xdp_ok_fwd_dev() looks at the target's MTU, veth_xdp_xmit() and veth_xmit() at its
     # peer's.
-    if target.peer is None or isinstance(target.peer, Unreadable):
+    if target.kind != "veth" or target.peer is None:
+        return (target,)
+    if isinstance(target.peer, Unreadable):
         return (target,)
     peer = topology.device(target.peer)
     return (target,) if isinstance(peer, Unreadable) else (target, peer)
@@ -187,9 +189,10 @@ def takes_frames(
     if refused is not None:
         return refused
     if target.kind == "veth":
-        ends = _both_ends(topology, target)
-        return _limited(_veth(topology, target, cpu), *ends)
-    return _limited(_other(topology, target, cpu, above), target)
+        taken = _veth(topology, target, cpu)
+    else:
+        taken = _other(topology, target, cpu, above)
+    return _limited(taken, *_limiting(topology, target))
 
 
 def takes_packets(topology: Topology, target: Device) -> Taken:
@@ -198,8 +201,7 @@ def takes_packets(topology: Topology, target: Device) -> Taken:
     if refused is not None:
         return refused
     taken = Taken(True, "it sends the packet, without a qdisc", "generic_xdp_tx")
-    ends = _both_ends(topology, target) if target.kind == "veth" else (target,)
-    return _limited(taken, *ends)
+    return _limited(taken, *_limiting(topology, target))
 
 
 def sent_back(trail: Trail, sender: Device) -> str:

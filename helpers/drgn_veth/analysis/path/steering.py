@@ -29,6 +29,7 @@ __all__ = (
     "steer",
     "steered_by_own_rps",
     "used_count",
+    "uses_own_rps",
 )
 
 #: They get packets in another round of __netif_receive_skb_core(), which has asked for
@@ -146,6 +147,11 @@ def steered_by_own_rps(device: Device) -> Optional[str]:
     if isinstance(device.macvlan, Macvlan) and device.macvlan.mode == "source":
         return None  # macvlan_forward_source_one() calls netif_rx().
     return _SOME.get(kind, "nothing")
+
+
+def uses_own_rps(device: Device) -> bool:
+    """Return whether the masks of a device are those of unicast packets."""
+    return steered_by_own_rps(device) in (None, _OF_OTHERS)
 
 
 def _online(trail: Trail, cpus: Sequence[int]) -> Maybe[tuple[int, ...]]:

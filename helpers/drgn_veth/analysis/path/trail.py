@@ -32,9 +32,10 @@ class Trail:
     ) -> None:
         self.topology = topology
         self.cpu = cpu
-        # skb->sender_cpu: netdev_core_pick_tx() sets it once, and a NAPI clears it.
+        # skb->sender_cpu: netdev_core_pick_tx() sets it once.
         self._sender_cpu = cpu if sender_cpu == THE_SAME else sender_cpu
-        #: Whether nobody has sent them since.
+        #: Whether skb->sender_cpu is not set: no CPU has sent them yet, or a NAPI has
+        #: cleared it.
         self.unsent = False
         #: skb->queue_mapping
         self.mapping: Maybe[int] = 0

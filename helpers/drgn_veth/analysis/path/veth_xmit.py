@@ -145,7 +145,7 @@ def _receive(
     trail: Trail, sender: Device, receiver: Device, queue: Optional[int]
 ) -> Optional[XdpQueue]:
     alternatives = (*_too_long(sender, receiver), *veth_counted(sender))
-    if not isinstance(receiver.flags, Unreadable) and "UP" not in receiver.flags:
+    if receiver.is_down:
         text = "down: __is_skb_forwardable() refuses"
         trail.add("receive", "veth_forward_skb", receiver, text, via=None)
         trail.ends = "dropped: the receiver is down"

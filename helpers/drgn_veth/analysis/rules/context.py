@@ -15,7 +15,7 @@ from ..attach.question import DRV, Answer
 from ..losses import backlog_losses
 from ..names import name_from, of_peer
 from ..need import CannotTell, need, need_of_kernel
-from ..path.steering import steered_by_own_rps
+from ..path.steering import uses_own_rps
 from ..path.topology import Topology
 from ..remedies import ATTACHES_AGAIN, Remedy
 from .finding import INFO, Symptom, Then, Undo, refused
@@ -105,7 +105,7 @@ class Context:
         rps = device.rps
         # One that could not be read counts.
         if isinstance(rps, Unreadable) or any(q.cpus or q.flow_entries for q in rps):
-            if steered_by_own_rps(device) is None or kind in ("ipvlan", "ipvtap"):
+            if uses_own_rps(device):
                 self.steered.append(end)
         if device.uppers:
             self.lowers.append(end)

@@ -106,11 +106,7 @@ def has_rfs(context: Context, device: Device) -> bool:
 
 def receives(device: Device, peer: Maybe[Optional[Device]]) -> bool:
     """Return whether a device may receive anything: it and its peer are up."""
-    for end in (device, peer):
-        flags = end.flags if isinstance(end, Device) else ("UP",)
-        if not isinstance(flags, Unreadable) and "UP" not in flags:
-            return False
-    return True
+    return not any(isinstance(end, Device) and end.is_down for end in (device, peer))
 
 
 def unsteered(context: Context, device: Device, peer: Device) -> Mapping[int, int]:

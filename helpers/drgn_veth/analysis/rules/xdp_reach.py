@@ -17,7 +17,7 @@ from .values import is_up
 __all__ = ("RULES",)
 
 _NOT_ALL = Unreadable("there are more than are recorded, or sockets are lost")
-#: States of struct xdp_sock in which it takes nothing; None: there is no socket.
+#: The states in which a struct xdp_sock takes no packets; None: there is no socket.
 _NOT_BOUND = (None, "ready", "unbound")
 
 
@@ -76,20 +76,18 @@ def _state(entry: MapEntry) -> Maybe[Optional[str]]:
     return socket.state
 
 
+def _is_known(entry: MapEntry) -> bool:
+    socket = entry.socket
+    if socket is None or isinstance(socket, Unreadable):
+        return socket is None
+    lost = isinstance(socket.queue, Unreadable) or isinstance(socket.pid, Unreadable)
+    return not lost
+
+
 def _is_known_whole(one: Map) -> bool:
     # Of a large map, not every entry is recorded.
     entries = _entries(one)
-    return one.entry_count == len(entries) and not any(
-        isinstance(entry.socket, Unreadable)
-        or (
-            entry.socket is not None
-            and (
-                isinstance(entry.socket.queue, Unreadable)
-                or isinstance(entry.socket.pid, Unreadable)
-            )
-        )
-        for entry in entries
-    )
+    return one.entry_count == len(entries) and all(map(_is_known, entries))
 
 
 def _who(socket: AfXdpSocket) -> str:
@@ -148,9 +146,9 @@ def _starved(context: Context, end: End) -> Optional[Symptom]:
     }
     whole = all(map(_is_known_whole, xskmaps))
     unknown = False
-    nobody = "no XSKMAP of the device's program has it"
+    unnamed = "no XSKMAP of the device's program has it"
     if _program(context, device) is None:
-        nobody = "the device has no XDP program"
+        unnamed = "the device has no XDP program"
     for socket in sockets:
         queue = need(socket.queue, "queue_id")
         if fed is not None and queue >= fed:
@@ -162,7 +160,7 @@ def _starved(context: Context, end: End) -> Optional[Symptom]:
             lost.append((queue, why, socket))
         elif (socket.queue, socket.pid) not in named:
             if whole:
-                lost.append((queue, nobody, socket))
+                lost.append((queue, unnamed, socket))
             else:
                 unknown = True
     if not lost:

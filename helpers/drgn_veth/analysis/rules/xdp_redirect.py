@@ -55,13 +55,9 @@ def _fix_napi(context: Context, device: Device, peer: Device) -> Remedy:
     return Remedy(context.fixes.ethtool_feature(device.ref, "gro", True))
 
 
-def _is_down(device: Device) -> bool:
-    return isinstance(device.flags, tuple) and "UP" not in device.flags
-
-
 def _up(context: Context, *devices: Device) -> tuple[str, ...]:
-    down = [one for one in devices if _is_down(one)]
-    return tuple(itertools.chain(*(context.fixes.up(one.ref) for one in down)))
+    ups = (context.fixes.up(one.ref) for one in devices if one.is_down)
+    return tuple(itertools.chain(*ups))
 
 
 def _repair(context: Context, end: End, errno: Optional[str]) -> Remedy:
@@ -75,7 +71,7 @@ def _repair(context: Context, end: End, errno: Optional[str]) -> Remedy:
     if napi_queues(peer, "peer_"):
         return Remedy(up if is_down else ())
     wanted = peer.features.wanted
-    if _is_down(peer) and isinstance(wanted, int) and wanted & NETIF_F_GRO:
+    if peer.is_down and isinstance(wanted, int) and wanted & NETIF_F_GRO:
         # veth_set_xdp_features() does not ask whether an end is up.
         return Remedy(() if errno == "EOPNOTSUPP" else up)
     return _first(up, _fix_napi(context, peer, device))
@@ -129,11 +125,10 @@ def _by_map(context: Context, end: End, routes: Iterable[Route]) -> Optional[Sym
             raise CannotTell(f"whether it takes frames: {taken.why}")
         if taken.takes is not False:
             continue
-        extra: Evidence = _napi(context, end) if native else ()
+        extra: Evidence = ()
+        fix = Remedy(_up(context, device))
         if native:
-            fix = _repair(context, end, taken.errno)
-        else:
-            fix = Remedy(_up(context, device))
+            extra, fix = _napi(context, end), _repair(context, end, taken.errno)
         return Symptom(
             f"XDP_REDIRECT to it loses packets: {taken.why}; "
             f"{_via(context, device, led)}",
