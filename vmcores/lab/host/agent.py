@@ -26,8 +26,7 @@ LONGEST_SILENCE = 45
 AGENT = r"""#!/bin/dash
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export HOME=/root LC_ALL=C.UTF-8
-# An emulated CPU takes longer to compile modules than to run them.
-export PYTHONPATH=@PYTHON_PATH@ PYTHONPYCACHEPREFIX=/tmp/bytecode
+export PYTHONPATH=@PYTHON_PATH@
 mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm

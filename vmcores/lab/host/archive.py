@@ -17,7 +17,7 @@ import time
 from ._steps import LabError, cache_dir, lock, run, say, step
 from .machines import AMD64, Machine
 
-__all__ = ("Archive", "Build", "Package")
+__all__ = ("Archive", "Build", "Package", "unpack")
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 INDEX_HOURS = 12
@@ -334,6 +334,23 @@ class Archive:
                     f"{package.filename} does not match the archive's index; "
                     "try again later"
                 )
+
+
+def unpack(tree: Path, debs: Sequence[Path]) -> None:
+    """Unpack packages into what is to be a root folder."""
+    for name in ("usr/bin", "usr/sbin", "usr/lib", "usr/lib64"):
+        (tree / name).mkdir(parents=True, exist_ok=True)
+    # base-files ships these links, but other packages may come before it.
+    for name in ("bin", "sbin", "lib", "lib64"):
+        (tree / name).symlink_to("usr/" + name)
+    for deb in debs:
+        run(["dpkg-deb", "-x", str(deb), str(tree)])
+    for name in ("bin", "sbin", "lib", "lib64"):
+        if not (tree / name).is_symlink():
+            raise LabError(
+                f"a package made /{name} a folder of its own: "
+                "the guest's userland cannot be merged"
+            )
 
 
 def _package(paragraph: str) -> Package:

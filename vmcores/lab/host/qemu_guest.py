@@ -19,6 +19,7 @@ from typing import TypeVar
 from . import initramfs, rootfs
 from ._steps import LabError, cache_dir, lock, need_programs, run, say
 from .agent import Agent
+from .bytecode import copy_compiled
 from .kernels import Kernel
 from .machines import AMD64
 from .qemu import Died, Qemu, command_line, qemu_version
@@ -217,8 +218,7 @@ class Guest:
             goal = tree / place.lstrip("/")
             goal.parent.mkdir(parents=True, exist_ok=True)
             if path.is_dir():
-                ignore = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
-                shutil.copytree(path, goal, dirs_exist_ok=True, ignore=ignore)
+                copy_compiled(path, goal, place)
             elif path.exists():
                 shutil.copy2(path, goal)
             else:

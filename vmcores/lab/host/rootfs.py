@@ -12,7 +12,8 @@ import shutil
 import sys
 
 from ._steps import LabError, build_folder, cache_dir, lock, run, step
-from .archive import Archive, Package
+from .archive import Archive, Package, unpack
+from .bytecode import compile_folders, compiler, compiling
 from .kernels import Kernel
 from .machines import AMD64, Machine
 
@@ -41,11 +42,9 @@ PACKAGES = (
 )
 DRGN = "drgn"
 PYTHON_PACKAGES = ("tabulate",)
-# What compiles the modules of Python of a machine whose programs do not run here.
-COMPILER = ("python3",)
 # Where drgn and tabulate are in the guest.
 PYTHON_PATH = "/opt/python"
-LAYOUT = 1
+LAYOUT = 2
 
 # No scene needs these, and they would double the image.
 SUPERFLUOUS = (
@@ -92,14 +91,14 @@ def get(machine: Machine = AMD64) -> Path:
 
         def fill(folder: Path) -> None:
             tree = folder / "tree"
-            _unpack(tree, debs)
+            unpack(tree, debs)
             _add_python_packages(tree, machine)
             _finish(tree)
             if os.geteuid() == 0:
                 if machine.arch == AMD64.arch:
                     _compile(tree, machine)
                 else:
-                    _compile_elsewhere(tree, folder / "compiler", machine)
+                    _compile_elsewhere(tree, machine)
             shutil.copy2(tree / "usr/bin/busybox", folder / "busybox")
             ext4_image(folder / "rootfs.ext4", tree)
             about["versions"] = _versions(tree, packages)
@@ -124,22 +123,6 @@ def _forget_older(final: Path) -> None:
     )
     for path in others[:-1]:
         shutil.rmtree(path, ignore_errors=True)
-
-
-def _unpack(tree: Path, debs: list[Path]) -> None:
-    for name in ("usr/bin", "usr/sbin", "usr/lib", "usr/lib64"):
-        (tree / name).mkdir(parents=True, exist_ok=True)
-    # base-files ships these links, but other packages may come before it.
-    for name in ("bin", "sbin", "lib", "lib64"):
-        (tree / name).symlink_to("usr/" + name)
-    for deb in debs:
-        run(["dpkg-deb", "-x", str(deb), str(tree)])
-    for name in ("bin", "sbin", "lib", "lib64"):
-        if not (tree / name).is_symlink():
-            raise LabError(
-                f"a package made /{name} a folder of its own: "
-                "the guest's userland cannot be merged"
-            )
 
 
 def _python_version(tree: Path) -> str:
@@ -183,6 +166,7 @@ def _add_python_packages(tree: Path, machine: Machine) -> None:
             *_pip(),
             "install",
             "--quiet",
+            "--no-compile",
             "--no-input",
             "--disable-pip-version-check",
             "--target",
@@ -245,20 +229,8 @@ def _finish(tree: Path) -> None:
     (tree / "etc/hosts").write_text("127.0.0.1 localhost lab\n")
 
 
-def _compile_all(root: Path, version: str, prefix: str = "") -> None:
-    """Compile what Python will import. The image is read-only in the guest, and its CPU
-    is slow.
-    """
-    elsewhere = ["-s", prefix, "-p", "/"] if prefix else []
-    run(
-        ["chroot", str(root), "/usr/bin/python3", "-m", "compileall", "-q",
-         "--invalidation-mode=unchecked-hash", *elsewhere,
-         f"{prefix}/usr/lib/python{version}", f"{prefix}{PYTHON_PATH}"]
-    )  # fmt: skip
-
-
 def _compile(tree: Path, machine: Machine) -> None:
-    _compile_all(tree, _python_version(tree))
+    compile_folders(tree, *_modules(tree))
     # Find a missing shared library now, and not in a guest.
     modules = ", ".join(_python_packages(machine))
     run(
@@ -275,22 +247,20 @@ def _compile(tree: Path, machine: Machine) -> None:
     )
 
 
-def _compile_elsewhere(tree: Path, compiler: Path, machine: Machine) -> None:
-    """Compile with the same Python of this host's machine: all machines have the same
-    bytecode.
-    """
-    archive = Archive()
-    debs = archive.fetch_all(archive.with_dependencies(COMPILER), "the compiler")
-    _unpack(compiler, debs)
-    version = _python_version(tree)
-    if _python_version(compiler) != version:
+def _compile_elsewhere(tree: Path, machine: Machine) -> None:
+    """Compile with the same Python of this host's machine."""
+    root = compiler()
+    if _python_version(root) != _python_version(tree):
         raise LabError(f"trixie's python3 is not the same on {machine.arch} and amd64")
-    tree.rename(compiler / "tree")
-    try:
-        _compile_all(compiler, version, "/tree")
-    finally:
-        (compiler / "tree").rename(tree)
-    shutil.rmtree(compiler)
+    modules = _modules(tree)
+    with compiling(root) as inside:
+        tree.rename(inside / "tree")
+        compile_folders(root, *modules, prefix=f"/{inside.name}/tree")
+        (inside / "tree").rename(tree)
+
+
+def _modules(tree: Path) -> tuple[str, ...]:
+    return f"/usr/lib/python{_python_version(tree)}", PYTHON_PATH
 
 
 def _versions(tree: Path, packages: list[Package]) -> dict[str, str]:
