@@ -15,6 +15,11 @@ def _programs() -> None:
     lab.need_programs()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _boots(_programs: None, booted: object) -> None:
+    """What boots starts before the first test that waits for it."""
+
+
 @pytest.fixture(scope="module", params=TYPES)
 def kernel(request: pytest.FixtureRequest, every_zoo: Dump) -> tuple[Program, Dump]:
     return program_of(every_zoo, request.param), every_zoo
