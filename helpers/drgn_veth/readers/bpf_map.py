@@ -102,7 +102,8 @@ def _heads(table: Object) -> Iterator[tuple[int, Maybe[int]]]:
     count = table.n_buckets.value_()
     if count > MAX_LIST_ENTRIES:
         raise WalkError(f"a hash table of {count} buckets")
-    layout = Layout(prog, prog.type("struct bucket"), _Bucket)
+    # Other files of the kernel have a struct bucket, too.
+    layout = Layout(prog, table.buckets.type_.type, _Bucket)
     first = layout.offset["first"]
     budget = budget_of(prog)
     buckets = table.buckets.value_()

@@ -56,7 +56,12 @@ def nr_cpu_ids(prog: Program) -> int:
         count: int = prog["nr_cpu_ids"].value_()
     except KeyError:
         # A macro: NR_CPUS with CONFIG_FORCE_NR_CPUS, 1 without CONFIG_SMP.
-        count = 8 * sizeof(cpu_possible_mask(prog).bits)
+        try:
+            count = prog["__per_cpu_offset"].type_.length or (
+                8 * sizeof(cpu_possible_mask(prog).bits)
+            )
+        except LookupError:
+            count = 1
     if not 0 < count <= _MAX_CPUS:
         raise ValueError(f"nr_cpu_ids is {count}")
     return count

@@ -12,7 +12,9 @@ Upstream: the case of CONFIG_PREEMPT_RT, for drgn's ``mutex_owner()``.
 from drgn import Object, Program, sizeof
 from drgn.helpers.common.prog import takes_program_or_default
 
-__all__ = ("has_rtnl_nets", "rtnl_owner")
+from .unregister import netdev_initial_refcnt
+
+__all__ = ("has_rtnl_nets", "rtnl_owner", "takes_new_ifindex")
 
 _MUTEX_FLAGS = 0x7
 _RT_MUTEX_HAS_WAITERS = 0x1
@@ -30,6 +32,24 @@ def has_rtnl_nets(prog: Program) -> bool:
     except LookupError:
         return False
     return True
+
+
+@takes_program_or_default
+def takes_new_ifindex(prog: Program) -> bool:
+    """
+    Return whether a device that goes to another network namespace may be given an
+    ifindex there (``IFLA_NEW_IFINDEX``).
+
+    :raises ValueError: if that cannot be told
+    """
+    # Since Linux kernel commit eeb85a14ee34 ("net: Allow to specify ifindex when device
+    # is moved to another namespace") (in v5.13). xps_maps is of v5.13, too: commit
+    # 044ab86d431b ("net: move the xps maps to an array").
+    if netdev_initial_refcnt(prog) == 1:
+        return True
+    if prog.type("struct net_device").has_member("xps_cpus_map"):
+        return False
+    raise ValueError("without CONFIG_XPS, types do not tell v5.12 from v5.13")
 
 
 @takes_program_or_default

@@ -13,7 +13,7 @@ Upstream: netdev_refcnt_read().
 from collections.abc import Collection, Iterator
 from typing import Optional
 
-from drgn import Object, Program, offsetof, sizeof
+from drgn import Architecture, Object, Program, offsetof, sizeof
 from drgn.helpers.common.prog import takes_program_or_default
 from drgn.helpers.linux.percpu import per_cpu_ptr
 
@@ -23,6 +23,7 @@ from .bounded import bounded_nodes
 from .cpumask import possible_cpus
 from .kernel_stack import for_each_list_head_on_stack, stack_words
 from .netdev_names import dev_valid_name
+from .netns import dev_net
 from .task import for_each_thread
 
 __all__ = (
@@ -53,6 +54,7 @@ _TASK_UNINTERRUPTIBLE = 0x0002
 _TASK_NOLOAD = 0x0400
 _MAX_STACKS = 1 << 12
 _NETDEV_ALIGN = 32
+_WORD = (1 << 64) - 1
 _RUN_TODO_SIZE = 0x400  # less than it has anywhere, where symbols have no size
 
 
@@ -93,7 +95,7 @@ def netdev_initial_refcnt(prog: Program) -> Optional[int]:
 def _is_going(prog: Program, nets: Collection[int], address: int) -> bool:
     # Whether something in memory is a device of one of some namespaces that goes.
     dev = Object(prog, prog.type("struct net_device *"), address)
-    if dev.nd_net.net.value_() not in nets:
+    if dev_net(dev).value_() not in nets:
         return False
     name = dev.name.string_()
     return dev_valid_name(name) and (
@@ -216,7 +218,18 @@ def is_in_netdev_run_todo(task: Object) -> bool:
     """
     function = task.prog_.symbol("netdev_run_todo")
     end = function.address + (function.size or _RUN_TODO_SIZE)
-    return any(function.address < word < end for word in stack_words(task)[1])
+    signed = 0
+    platform = task.prog_.platform
+    if platform is not None and platform.arch == Architecture.AARCH64:
+        # Pointer authentication signs return addresses in bits that are else all set.
+        signed = -1 << _leading_ones(function.address) & _WORD
+    words = stack_words(task)[1]
+    return any(function.address < word | signed < end for word in words)
+
+
+def _leading_ones(address: int) -> int:
+    # The number of the lowest bit of those at the top that are all set.
+    return (~address & _WORD).bit_length()
 
 
 @takes_program_or_default
@@ -250,12 +263,14 @@ def for_each_waiting_task(prog: Program) -> Iterator[Object]:
     type = pointer.type
     # Since Linux kernel commit 2f064a59a11f ("sched: Change task_struct::state") (in
     # v5.14).
-    state = offsetof(type, "__state" if type.has_member("__state") else "state")
+    state = type.member("__state" if type.has_member("__state") else "state")
+    # Before, it is a long.
+    read = prog.read_u64 if sizeof(state.type) == 8 else prog.read_u32
     # Without CONFIG_SMP nothing says which task runs: the rtnl owner may be it.
     on_cpu = type.member("on_cpu") if type.has_member("on_cpu") else None
 
     def waits(task: int) -> bool:
-        bits = prog.read_u32(task + state)
+        bits = read(task + state.offset)
         if bits & _TASK_UNINTERRUPTIBLE:
             return not bits & _TASK_NOLOAD
         return on_cpu is not None and any(

@@ -145,10 +145,15 @@ def xsk_get_pool_from_qid(dev: Object, queue: int) -> Object:
     :param queue: Index of the queue
     :return: ``struct xsk_buff_pool *``, ``NULL`` if there is none
     """
+    rings = []
     if queue < dev.real_num_rx_queues.value_():
-        pool = netdev_rx_queue(dev, queue).pool.read_()
-        if pool:
-            return pool
+        rings.append(netdev_rx_queue(dev, queue))
     if queue < dev.real_num_tx_queues.value_():
-        return dev._tx[queue].pool.read_()
+        rings.append(dev._tx[queue])
+    for ring in rings:
+        # Without CONFIG_XDP_SOCKETS there is none.
+        if ring.type_.has_member("pool"):
+            pool = ring.pool.read_()
+            if pool:
+                return pool
     return NULL(dev.prog_, "struct xsk_buff_pool *")

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The IP addresses of devices."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 import functools
 import operator
+from typing import TypeVar
 
 from drgn import Program
 
-from ..core.budget import paid
+from ..core.budget import budget_of
 from ..core.byte_order import byteorder
 from ..core.errors import attempt
 from ..core.names import check_names
@@ -26,6 +27,9 @@ from .found import Found
 from .layouts import layout_of, needed
 
 __all__ = ("Addresses",)
+
+T = TypeVar("T")
+_FREE = 1 << 18  # addresses
 
 _ASTRAY = Unreadable("what it has of this family does not point back to this device")
 
@@ -71,6 +75,7 @@ class Addresses:
         self._prog = prog
         self._found = found
         self._order = byteorder(self._prog)
+        self._free = _FREE
 
     def of_these(self, found: Mapping[int, Found]) -> "Addresses":
         """Return what reads the addresses of other devices."""
@@ -138,6 +143,16 @@ class Addresses:
             texts[address] = attempt(self._inet_texts, in_dev, first)
         return texts
 
+    def _free_at_first(self, addresses: Iterable[T]) -> Iterator[T]:
+        # A host may have a /16 on lo: what other walks share is not for that.
+        budget = budget_of(self._prog)
+        for address in addresses:
+            if self._free > 0:
+                self._free -= 1
+            else:
+                budget.step()
+            yield address
+
     def _inet_texts(self, in_dev: int, first: int) -> tuple[str, ...]:
         check_names(self._prog)
         layout = needed(self.in_ifaddr)
@@ -148,7 +163,7 @@ class Addresses:
 
         return _whole(
             attempt(inet_ifa_text, raw.local, raw.address, raw.prefixlen, self._order)
-            for raw in paid(self._prog, bounded_ifa_list(in_dev, first, read))
+            for raw in self._free_at_first(bounded_ifa_list(in_dev, first, read))
         )
 
     @functools.cached_property
@@ -191,5 +206,5 @@ class Addresses:
         addresses = bounded_list(head, first, last, read, MAX_ADDRESSES)
         return _whole(
             attempt(inet6_ifa_text, raw.addr, raw.prefix_len)
-            for raw in paid(self._prog, addresses)
+            for raw in self._free_at_first(addresses)
         )

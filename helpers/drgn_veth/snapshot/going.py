@@ -26,6 +26,7 @@ from ..readers.netns import net_is_dying
 from ..readers.rtnl import rtnl_owner
 from ..readers.unregister import (
     NETREG_UNREGISTERED,
+    NETREG_UNREGISTERING,
     dev_unreg_count,
     for_each_netdev_chained,
     for_each_netdev_on_stack,
@@ -158,9 +159,13 @@ class Going:
                 )
 
     def _unregistered(self, devices: Collection[int]) -> int:
-        # How many of these netdev_run_todo() has begun with.
-        def state(address: int) -> int:
+        # How many of these net_set_todo() has counted.
+        def is_counted(address: int) -> bool:
             dev = Object(self._prog, "struct net_device *", address)
-            return dev.reg_state.value_()
+            state = dev.reg_state.value_()
+            # Nothing but list_add_tail() writes to todo_list.
+            return state == NETREG_UNREGISTERED or (
+                state == NETREG_UNREGISTERING and bool(dev.todo_list.next)
+            )
 
-        return sum(attempt(state, at) == NETREG_UNREGISTERED for at in devices)
+        return sum(attempt(is_counted, at) is True for at in devices)

@@ -18,6 +18,7 @@ from ..core.errors import attempt
 from ..core.struct_layout import Layout
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, DeviceRef, QueueInFlight, Snapshot
+from ..readers.bounded import bounded_nodes
 from ..readers.bpf_map import bpf_map_id, bpf_map_type, for_each_used_map
 from ..readers.bpf_prog import for_each_xdp_prog
 from ..readers.cpumap import for_each_cpumap_entry
@@ -100,9 +101,13 @@ class _InFlight:
         bucket = prog.type("struct gro_list")
         count = offsetof(bucket, "count")
         lists: list[tuple[int, bool]] = []
+        # Since Linux kernel commit c80794323e82 ("net: Fix packet reordering caused by
+        # GRO and listified RX cooperation") (in v5.5 and v5.11), rx_count has segments.
         total: Maybe[int] = attempt(prog.read_u32, napi + offsetof(type, rx_count))
-        if total:
-            lists.append((napi + offsetof(type, rx_list), False))
+        if total and not isinstance(total, Unreadable):
+            head = napi + offsetof(type, rx_list)
+            lists.append((head, False))
+            total = attempt(lambda: sum(1 for _ in bounded_nodes(prog, head, int)))
         for i in range(GRO_HASH_BUCKETS):
             at = napi + offsetof(type, hash) + i * sizeof(bucket)
             held = attempt(prog.read_u32, at + count)

@@ -16,6 +16,7 @@ from ..core.errors import attempt
 from ..core.salvage import Salvage
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, Task
+from ..readers.netns import dev_net
 from ..readers.unregister import (
     NETREG_UNREGISTERED,
     for_each_netdev_on_stack,
@@ -45,11 +46,11 @@ def _waited_for(layouts: Layouts, devices: Sequence[Device]) -> dict[int, int]:
     stuck: dict[int, int] = {}
     for device in gone[:_MAX_GONE]:
         raw = layouts.net_device.read(device.net_device)
-        if raw.reg_state != NETREG_UNREGISTERED or not isinstance(raw.net, int):
+        if raw.reg_state != NETREG_UNREGISTERED:
             continue
         refs = device.refcount
         if isinstance(refs, int) and refs > (least or 0) and len(stuck) < _MAX_DEVICES:
-            stuck[device.net_device] = raw.net
+            stuck[device.net_device] = dev_net(layouts.dev(device.net_device)).value_()
     return stuck
 
 
