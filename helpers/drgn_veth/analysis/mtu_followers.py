@@ -7,7 +7,10 @@ from typing import Callable, Optional
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, DeviceRef
 
-__all__ = ("is_announced", "mtu_followers")
+__all__ = ("MACSEC_ROOM", "is_announced", "mtu_followers")
+
+#: The most that macsec takes of the MTU below: the tag and the longest ICV.
+MACSEC_ROOM = 16 + 32
 
 _SMALLEST = Unreadable("a bridge may take the smallest MTU of its ports")
 _MACSEC = Unreadable("a macsec device takes less than that")
@@ -21,7 +24,8 @@ def _follows(upper: Device, now: Maybe[int]) -> Maybe[Optional[int]]:
         return now
     if upper.kind not in ("vlan", "macvlan", "macvtap", "macsec"):
         return None
-    if isinstance(now, int) and isinstance(upper.mtu, int) and upper.mtu <= now:
+    room = MACSEC_ROOM if upper.kind == "macsec" else 0
+    if isinstance(now, int) and isinstance(upper.mtu, int) and upper.mtu <= now - room:
         return None
     return _MACSEC if upper.kind == "macsec" else now
 

@@ -21,7 +21,7 @@ from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, RpsQueue, Snapshot, XpsQueue
 from .commands import Commands
 from .limits import can_have_channels, can_have_mtu
-from .mtu_followers import is_announced, mtu_followers
+from .mtu_followers import MACSEC_ROOM, is_announced, mtu_followers
 from .names import name_from
 
 __all__ = ("ATTACHES_AGAIN", "Fixes", "Remedy", "lowers", "lowers_which")
@@ -206,15 +206,18 @@ class Fixes(Commands):
             owner, mtu, lambda ref: self._by_address.get(ref.net_device)
         )
         for upper, now in above:
-            if isinstance(upper.mtu, Unreadable) or upper.mtu > mtu:
+            room = MACSEC_ROOM if upper.kind == "macsec" else 0
+            if isinstance(upper.mtu, Unreadable) or upper.mtu > mtu - room:
                 yield upper, not isinstance(now, Unreadable)
 
     def _can_lower(self, owner: Device, mtu: int) -> bool:
         # addrconf_notify() takes all IPv6 addresses of a device with a smaller MTU.
-        if mtu < IPV6_MIN_MTU:
-            above = [upper for upper, _ in self._followers(owner, mtu)]
-            if any(map(_has_ipv6, (owner, *filter(is_announced, above)))):
-                return False
+        if mtu < IPV6_MIN_MTU + MACSEC_ROOM:
+            lowered = [upper for upper, _ in self._followers(owner, mtu)]
+            for one in (owner, *filter(is_announced, lowered)):
+                room = MACSEC_ROOM if one.kind == "macsec" and one is not owner else 0
+                if mtu - room < IPV6_MIN_MTU and _has_ipv6(one):
+                    return False
         return can_have_mtu(owner, mtu)
 
     def _lowered_with(self, owner: Device, mtu: int, seen_from: Device) -> list[str]:

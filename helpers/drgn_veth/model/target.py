@@ -68,4 +68,6 @@ class Kernel(NamedTuple):
     # __dev_change_net_namespace() says why it refuses: net_device.netns_immutable.
     says_netns: bool = False
     netns_first: bool = False  # do_setlink() asks first whether it is the same one
+    # It takes IFLA_NEW_IFINDEX: since v5.13.
+    netns_ifindex: Maybe[bool] = True
     xsk_sg: bool = False  # XDP_USE_SG: net_device.xdp_zc_max_segs, since v6.6

@@ -24,7 +24,7 @@ from ..model import Kernel, RecordsRxQueue, Task
 from ..readers.bpf_prog import has_dev_bound, has_xdp_frags
 from ..readers.cpumask import nr_cpu_ids
 from ..readers.priv_flags import has_netns_immutable
-from ..readers.rtnl import has_rtnl_nets, rtnl_owner
+from ..readers.rtnl import has_rtnl_nets, rtnl_owner, takes_new_ifindex
 from ..readers.skb import (
     max_skb_frags,
     net_ip_align,
@@ -151,4 +151,5 @@ def read_kernel(prog: Program, functions: Mapping[str, int]) -> Kernel:
         xsk_sg=has_xsk_sg(prog),
         says_netns=has_netns_immutable(prog),
         netns_first=has_rtnl_nets(prog),
+        netns_ifindex=attempt(takes_new_ifindex, prog),
     )

@@ -5,9 +5,10 @@ import errno
 from typing import Any, Optional
 
 from drgn_veth.analysis.ask import Asker, after
+from drgn_veth.analysis.ask.in_a_row import in_a_row
 from drgn_veth.analysis.need import CannotTell
 from drgn_veth.core.unreadable import Unreadable
-from drgn_veth.model import Bond, Device, Driver, Snapshot, Veth
+from drgn_veth.model import Bond, Device, Driver, Snapshot, Traits, Veth
 import pytest
 
 from tests.support.asked import question_of
@@ -84,6 +85,66 @@ def test_a_slave_gets_the_mtu_and_the_program_of_the_bond() -> None:
         left = _after(whole._replace(devices=tuple(now.values())), "enslave none")
         assert left["bond0"].bond == Bond("active-backup", "layer2", ())
         assert left["bond0"].lowers == ()
+        # dev_close(), and dev_set_mtu() with what nobody has read.
+        assert left["veth0"].uppers == () and left["veth0"].master is None
+        assert isinstance(left["veth0"].mtu, Unreadable)
+        assert left["veth0"].veth == Veth(0, 0) and left["eth0"].max_mtu == 65535
+
+
+def test_a_port_leaves_its_master_before_the_next_one_sees_it() -> None:
+    up = ("UP", "LOWER_UP")
+    mac = "02:00:00:00:00:01"
+    whole = _bond(_with(flags=up, mac=mac, veth=Veth(0, 0)), "veth0")
+    other = named(whole, "bond0")._replace(name="bond1", net_device=99, bond=None)
+    bond = Bond("active-backup", "layer2", ())
+    whole = whole._replace(devices=(*whole.devices, other._replace(bond=bond)))
+    # Its slave is up, and bond_enslave() takes none that is.
+    assert _answer(whole, "enslave bond1", "veth0")[0] != errno.EPERM
+    assert _after(whole, "enslave none")["veth0"].flags == ()
+    # What the new master refuses has left the old one.
+    steps = list(
+        in_a_row(whole, named(whole, "veth0"), ("enslave new bridge", "netns same"))
+    )
+    assert [step.answer.errno for step in steps] == [0, 0]
+    lo = whole._replace(
+        devices=tuple(
+            one._replace(flags=(*up, "LOOPBACK")) if one.name == "veth0" else one
+            for one in whole.devices
+        )
+    )
+    first, second = in_a_row(lo, named(lo, "veth0"), ("enslave new bridge", "mtu 100"))
+    assert first.answer.errno == errno.EINVAL and not first.carried_out
+    assert second.device.master is None
+
+
+def test_a_vrf_leaves_the_macvlan_its_handler() -> None:
+    vrf = _above("vrf", 10, driver=_BRIDGE)
+    held = Traits(rx_handler=True)
+    whole = _with(vrf, master=vrf.ref, uppers=(vrf.ref,), traits=held)
+    assert _answer(whole, "enslave new bridge", "veth0")[0] == errno.EBUSY
+
+
+def test_another_type_than_the_other_slaves() -> None:
+    whole = _bond(_with(), "veth0")
+    peer = named(whole, "eth0")
+    other = peer._replace(flags=(), traits=Traits(type=32))
+    there = named(whole, "bond0")._replace(netns=peer.netns)
+    changed = {one.net_device: one for one in (other, there)}
+    whole = whole._replace(
+        devices=tuple(changed.get(one.net_device, one) for one in whole.devices)
+    )
+    answer = _answer(whole, "enslave bond0", "eth0")
+    assert answer == (errno.EINVAL, "bond_enslave")
+
+
+def test_a_bridge_lets_go_of_what_moves() -> None:
+    bridge = _above("bridge", 10, driver=_BRIDGE)
+    whole = _with(bridge)
+    port = _after(whole, "enslave bridge0")
+    whole = whole._replace(devices=tuple(port.values()))
+    now = _after(whole, "netns pod1")
+    assert now["veth0"].uppers == () and now["veth0"].traits.rx_handler is False
+    assert now["bridge0"].lowers == ()
 
 
 def test_what_a_bond_does_to_its_slaves() -> None:
@@ -108,6 +169,7 @@ def test_what_a_bond_does_to_its_slaves() -> None:
     [
         *(("vlan", 1400), ("macvlan", 1400), ("macvtap", 1400)),
         *(("ipvlan", 1400), ("ipvtap", 1400), ("vrf", 1500), ("bridge", None)),
+        ("macsec", None),
     ],
 )
 def test_mtu_of_what_lies_above(kind: str, mtu: Optional[int]) -> None:
@@ -115,6 +177,10 @@ def test_mtu_of_what_lies_above(kind: str, mtu: Optional[int]) -> None:
     whole = _with(upper, uppers=(upper.ref,))
     now = _after(whole, "mtu 1400")[f"{kind}0"].mtu
     assert now == mtu if mtu else isinstance(now, Unreadable)
+    # The tag and the ICV take up to 48 bytes.
+    near = upper._replace(mtu=1360)
+    now = _after(_with(near, uppers=(upper.ref,)), "mtu 1400")[f"{kind}0"].mtu
+    assert kind != "macsec" or isinstance(now, Unreadable)
     small = upper._replace(mtu=1300)
     follows = kind in ("ipvlan", "ipvtap")
     now = _after(_with(small, uppers=(upper.ref,)), "mtu 1400")[f"{kind}0"].mtu

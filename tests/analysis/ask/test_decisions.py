@@ -308,3 +308,36 @@ def test_queues_of_a_slave_with_the_program_of_its_bond() -> None:
     text = "channels combined 1"
     assert _answer(free, text).decision != _answer(slave, text).decision
     assert _answer(slave, text).decision[0] == "channels-virtio-program"
+
+
+def test_an_ifindex_in_older_kernels() -> None:
+    """Before v5.13 the kernel does not look at it."""
+    for there, number in ((True, errno.EBUSY), (False, 0)):
+        whole = _whole({}, {})._replace(kernel=kernel(netns_ifindex=there))
+        question = question_of(whole.devices[0].net_device, "netns new ifindex 1")
+        assert Asker(whole).ask(question).errno == number
+        if not number:
+            assert isinstance(after(whole, question).devices[0].ifindex, Unreadable)
+    bad = Unreadable("without CONFIG_XPS")
+    whole = _whole({}, {})._replace(kernel=kernel(netns_ifindex=bad))
+    assert isinstance(_answer(whole, "netns new ifindex 1").errno, Unreadable)
+
+
+def test_channels_of_virtio_with_a_program() -> None:
+    """virtnet_xdp_set() raises curr_queue_pairs, and of real queues those of RX."""
+    driver = BOND.driver._replace(name="virtio_net", set_channels=True)
+    near = {**native(), **queues(8, 4, 8, 8), "driver": driver, "kind": None}
+    whole = _whole(near, {})
+    assert _answer(whole, "channels combined 8").errno == 0
+    assert _answer(whole, "channels combined 4").errno == errno.EINVAL
+
+
+def test_a_device_on_no_list() -> None:
+    whole = _whole({"off_list": "netns is dying"}, {})
+    for text, number in (
+        ("mtu 1400", errno.ENODEV),
+        ("devmap hash max 4", errno.EINVAL),
+        ("attach driver", errno.ENODEV),
+        ("attach driver link", errno.EINVAL),
+    ):
+        assert _answer(whole, text).errno == number

@@ -24,6 +24,7 @@ from tests.support.attach.troubles import (
     veth_mtu,
     veth_queues,
 )
+from tests.support.snapshots import link
 
 
 @pytest.mark.parametrize("variant", ["A", "I"])
@@ -178,3 +179,11 @@ def test_blocked() -> None:
     task = Task(12, "ip")
     case.kernel = case.kernel._replace(rtnl_owner=task)
     assert Predictor(case.snapshot()).blocked_by == task
+
+
+def test_a_link_lets_go_of_what_would_not_be_detached() -> None:
+    """bpf_xdp_link_release() only warns."""
+    held = link((), ())
+    first = held.devices[0]._replace(memory_provider=True)
+    whole = held._replace(devices=(first, *held.devices[1:]))
+    assert Predictor(whole).link_detach(first, "generic").errno == 0

@@ -40,6 +40,12 @@ class Asked(Question):
         made.above = (*self.above, self.device.net_device)
         return made
 
+    def alone(self, device: Device) -> "Asked":
+        """Return the same request about the device in another state."""
+        made = Asked(self.snapshot, self.questions, device, self.what)
+        made.above = self.above
+        return made
+
     def lower(self) -> Device:
         """
         Return the device that this one lies on.

@@ -21,6 +21,7 @@ from .request import (
     Move,
     Mtu,
     Question,
+    What,
 )
 
 __all__ = ("Asker", "ask")
@@ -82,22 +83,24 @@ class Asker:
         what = question.what
         try:
             device = self.device(question)
-            gone = self._gone(device)
-            if gone is not None:
-                return gone
             if isinstance(what, Attach):
                 return self.predictor.attach(device, what.mode, what.via, what.frags)
             if isinstance(what, Detach):
                 return self.predictor.detach(device, what.mode)
+            gone = self._gone(device, what)
+            if gone is not None:
+                return gone
             return _ASK[type(what)](self.asked(question))
         except CannotTell as e:
             return Answer(Unreadable(str(e)), None, None, str(e))
 
     @staticmethod
-    def _gone(device: Device) -> Optional[Answer]:
+    def _gone(device: Device, what: What) -> Optional[Answer]:
         if device.off_list is None:
             return None
         why = f"the kernel cannot find {name_of(device)} now: {device.off_list}"
+        if isinstance(what, Devmap):
+            return refusal("EINVAL", None, "__dev_map_alloc_node", why)
         return refusal("ENODEV", None, "__dev_get_by_index", why)
 
 

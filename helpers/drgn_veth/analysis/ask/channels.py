@@ -57,14 +57,15 @@ def counts_of(q: Asked) -> Counts:
     :raises CannotTell: if the driver is unknown, or a count could not be read
     """
     queues, device = q.device.queues, q.device
-    tx = need_of(device, queues.tx.real, "real_num_tx_queues")
-    most_tx = need_of(device, queues.tx.allocated, "num_tx_queues")
-    if q.driver_name == "virtio_net":
-        return Counts(Numbers(0, 0, tx, 0), Numbers(0, 0, most_tx, 0))
-    if q.driver_name != "veth":
-        raise CannotTell(f"the channels of driver {q.driver_name} are not known")
     rx = need_of(device, queues.rx.real, "real_num_rx_queues")
     most_rx = need_of(device, queues.rx.allocated, "num_rx_queues")
+    if q.driver_name == "virtio_net":
+        # curr_queue_pairs: those that a native program has for itself are among them.
+        return Counts(Numbers(0, 0, rx, 0), Numbers(0, 0, most_rx, 0))
+    if q.driver_name != "veth":
+        raise CannotTell(f"the channels of driver {q.driver_name} are not known")
+    tx = need_of(device, queues.tx.real, "real_num_tx_queues")
+    most_tx = need_of(device, queues.tx.allocated, "num_tx_queues")
     return Counts(Numbers(rx, tx, 0, 0), Numbers(most_rx, most_tx, 0, 0))
 
 

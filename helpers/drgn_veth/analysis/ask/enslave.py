@@ -10,12 +10,12 @@ bond_enslave() (drivers/net/bonding/bond_main.c).
 from typing import Optional
 
 from ...core.unreadable import Unreadable
-from ...model import Bond, Device, QueueCount, Queues, Xdp, XdpProgram
+from ...model import Bond, Device, DeviceRef, QueueCount, Queues, Xdp, XdpProgram
 from ..attach.ask import fresh_program
 from ..attach.decision import Decision, first
 from ..attach.drivers import DRIVERS, decide_in_driver
 from ..attach.drivers.bonding import BOND_SLAVE
-from ..attach.question import DRV, MODE_FLAGS, Answer, Question
+from ..attach.question import DRV, MODE_FLAGS, Answer, Question, refusal
 from ..names import name_of
 from ..need import CannotTell, need_of
 from . import mtu
@@ -28,11 +28,15 @@ __all__ = (
     "LEAVE",
     "LINK",
     "MASTER",
+    "after_leaving",
     "ask",
+    "former_of",
     "master_of",
     "new_master",
+    "without_up",
 )
 
+_OTHER_TYPE = "Device type is different from other slaves"
 _ARPHRD_ETHER = 1
 _ARPHRD_CAN = 280
 _NO_QUEUES = Queues(QueueCount(0, 0), QueueCount(0, 0))
@@ -145,6 +149,49 @@ LEAVE: tuple[Decision, ...] = (
 )
 
 
+def former_of(q: Asked, ref: DeviceRef) -> Device:
+    """
+    Return the master that a port leaves.
+
+    :raises CannotTell: if it was not found
+    """
+    if ref.net_device:
+        return q.device_at(ref)
+    # One of new_master(), of which the Snapshot knows nothing.
+    return new_master(str(ref.name).partition(" ")[2], False)
+
+
+def after_leaving(device: Device, former: Device) -> Device:
+    """
+    Return a device as its master lets it go: do_set_master() calls ndo_del_slave of the
+    old one before ndo_add_slave of the new one.
+
+    :param former: The master: see :func:`former_of()`
+    """
+    kind = former.kind
+    uppers = device.uppers
+    if not isinstance(uppers, Unreadable):
+        address = former.net_device
+        uppers = tuple(ref for ref in uppers if ref.net_device != address)
+    left = device._replace(master=None, uppers=uppers)
+    if kind != "vrf":  # It has no rx_handler: another device on top may have it.
+        left = left._replace(traits=device.traits._replace(rx_handler=False))
+    if kind not in ("bond", "team"):
+        return left
+    # __bond_release_one() and team_port_del() call dev_close() and dev_set_mtu().
+    what = "the MTU that it had before it became a port comes back"
+    return without_up(left)._replace(mtu=Unreadable(what))
+
+
+def without_up(device: Device) -> Device:
+    """Return a device after dev_close()."""
+    flags = device.flags
+    if isinstance(flags, Unreadable):
+        return device
+    down = tuple(f for f in flags if f not in ("UP", "RUNNING", "LOWER_UP"))
+    return device._replace(flags=down)
+
+
 def _no_add_slave(q: Asked) -> Optional[str]:
     master = _known(q)
     if need_of(master, master.driver.ndo_add_slave, "ndo_add_slave"):
@@ -192,8 +239,7 @@ def _dont_bridge(q: Asked) -> Optional[str]:
 
 
 def _handled(q: Asked) -> Optional[str]:
-    handler = need_of(q.device, q.device.traits.rx_handler, "rx_handler")
-    if handler and need_of(q.device, q.device.master, "master") is None:
+    if need_of(q.device, q.device.traits.rx_handler, "rx_handler"):
         return f"{q.name} already has an rx_handler, such as that of a macvlan"
     return None
 
@@ -347,6 +393,9 @@ def _ask_late(q: Asked, master: Device) -> Answer:
     if need_of(q.device, traits.type, "type") != need_of(
         master, master.traits.type, "type"
     ):
+        if master.bond is not None and need_of(master, master.bond.slaves, "slaves"):
+            why = f"{q.name} is of another type than the slaves of {name_of(master)}"
+            return refusal("EINVAL", _OTHER_TYPE, "bond_enslave", why)
         why = f"the bond would become like {q.name}, whose driver has the final say"
         return Answer(None, None, None, why)
     wanted = need_of(master, master.mtu, "mtu")
@@ -401,6 +450,8 @@ def ask(q: Asked) -> Answer:
     refused = first(q, MASTER)
     if refused is not None:
         return refused
+    if current is not None:
+        q = q.alone(after_leaving(q.device, former_of(q, current)))
     kind = master.kind
     if isinstance(kind, Unreadable):
         raise CannotTell("kind of the master", kind)

@@ -27,7 +27,7 @@ from ..need import need_of
 from .asked import Asked
 from .asking import Asker
 from .channels import wanted_of
-from .enslave import master_of
+from .enslave import after_leaving, former_of, master_of, without_up
 from .netns import target_of
 from .request import Attach, Bind, Channels, Detach, Enslave, Move, Mtu, Question
 
@@ -52,6 +52,9 @@ class _Changes:
     def change(self, device: Device, **changes: Any) -> None:
         now = self._now[device.net_device]
         self._now[device.net_device] = now._replace(**changes)
+
+    def replace(self, device: Device) -> None:
+        self._now[device.net_device] = device
 
     def snapshot(self) -> Snapshot:
         devices = tuple(self._now[one.net_device] for one in self._snapshot.devices)
@@ -143,8 +146,23 @@ def _with_xdp(q: Asked, asker: Asker, changes: _Changes) -> None:
         frags = None if program is None else what.frags
         for one in (device, *_slaves(device, changes)):
             _native(q, one, frags, changes)
+    if mode == "driver" and device.driver.name == "virtio_net":
+        changes.change(device, queues=_with_xdp_queues(q, device, program is not None))
     changed: dict[str, Any] = {mode: program}
     changes.change(device, xdp=device.xdp._replace(**changed))
+
+
+def _with_xdp_queues(q: Asked, device: Device, attached: bool) -> Queues:
+    # virtnet_xdp_set(): one more queue pair for each CPU, if there are as many.
+    rx, tx = device.queues
+    real = tx.real
+    cpus = q.kernel.nr_cpu_ids
+    if attached and not isinstance(real, Unreadable):
+        if isinstance(cpus, Unreadable) or isinstance(rx.allocated, Unreadable):
+            return Queues(rx._replace(real=Unreadable("XDP may add RX queues")), tx)
+        if real + cpus <= rx.allocated:
+            real += cpus
+    return Queues(rx._replace(real=real), tx)
 
 
 def _mode(asker: Asker, device: Device, mode: str) -> str:
@@ -154,22 +172,29 @@ def _mode(asker: Asker, device: Device, mode: str) -> str:
     return question.mode
 
 
+def _released(q: Asked, changes: _Changes) -> Device:
+    # The device after its master, if it has one, has let it go.
+    device, old = q.device, q.device.master
+    if not isinstance(old, DeviceRef):
+        return device
+    former = former_of(q, old)
+    if changes.of(old) is not None:
+        changes.change(former, **_without(former, device))
+    if former.bond is not None and former.xdp.driver is not None:
+        # The program of the bond goes with it.
+        _native(q, device, None, changes)
+    now = changes.of(device.ref)
+    left = after_leaving(device if now is None else now, former)
+    changes.replace(left)
+    return left
+
+
 def _enslaved(q: Asked, changes: _Changes) -> None:
-    device, master = q.device, master_of(q)
-    old = device.master
-    if isinstance(old, DeviceRef):
-        former = changes.of(old)
-        if former is not None:
-            changes.change(former, **_without(former, device))
-    others = tuple(
-        ref
-        for ref in need_of(device, device.uppers, "adj_list.upper")
-        if not isinstance(old, DeviceRef) or ref.net_device != old.net_device
-    )
+    master = master_of(q)
+    device = _released(q, changes)
     if master is None:
-        traits = device.traits._replace(rx_handler=False)
-        changes.change(device, master=None, uppers=others, traits=traits)
         return
+    others = need_of(device, device.uppers, "adj_list.upper")
     changes.change(
         device,
         master=master.ref,
@@ -211,18 +236,17 @@ def _moved(q: Asked, changes: _Changes) -> None:
     if netns == device.netns:
         return
     ifindex: Maybe[int] = Unreadable("the kernel chooses it")
-    if q.what.ifindex:
+    if q.what.ifindex and q.kernel.netns_ifindex is not False:
         ifindex = q.what.ifindex
     # dev_close(), and NETDEV_UNREGISTER: masters let go of it.
-    flags = need_of(device, device.flags, "flags")
+    need_of(device, device.flags, "flags")
+    changes.replace(without_up(_released(q, changes)))
     changes.change(
         device,
         netns=netns,
         netns_label="new" if target is None else target.label,
         ifindex=ifindex,
-        flags=tuple(f for f in flags if f not in ("UP", "RUNNING", "LOWER_UP")),
         addresses=(),
-        master=None,
     )
 
 

@@ -9,8 +9,9 @@ from ...model import Device, Snapshot
 from ..attach.question import Answer
 from ..need import CannotTell
 from .asking import Asker
+from .enslave import LEAVE
 from .granted import after
-from .request import Question, parse
+from .request import Enslave, Question, What, parse
 
 __all__ = ("Step", "in_a_row")
 
@@ -30,6 +31,13 @@ def _unknown(why: str) -> Answer:
     return Answer(Unreadable(why), None, None, why)
 
 
+def _has_left(what: What, answer: Answer) -> bool:
+    if not isinstance(what, Enslave):
+        return False
+    before = {decision.key for decision in LEAVE}
+    return answer.decision is None or answer.decision[0] not in before
+
+
 def in_a_row(
     snapshot: Snapshot,
     device: Device,
@@ -39,8 +47,8 @@ def in_a_row(
     """
     Yield the answers to questions about a device, in their order.
 
-    A question that is refused changes nothing. One whose answer is not known counts as
-    granted.
+    A question that is refused changes nothing, but that a port which a new master
+    refuses has left the old one. One whose answer is not known counts as granted.
 
     :param questions: In words: see :func:`.request.parse()`
     :param asker: One of the same Snapshot, if there is one already
@@ -60,6 +68,10 @@ def in_a_row(
         answer = asker.ask(question)
         carried_out = answer.errno == 0 or not isinstance(answer.errno, int)
         yield Step(now, text, answer, carried_out)
+        if not carried_out and now.off_list is None and _has_left(what, answer):
+            # What the new master refuses, the old one has let go.
+            question = question._replace(what=Enslave(None))
+            carried_out = True
         if carried_out:
             try:
                 asker = Asker(after(asker.snapshot, question, asker))

@@ -31,8 +31,8 @@ CALLER: tuple[OfCaller, ...] = (
     OfCaller(
         ("link",),
         "EPERM",
-        "link_create",
-        "no CAP_NET_ADMIN or no CAP_BPF",
+        "__sys_bpf",
+        "before v5.19, no CAP_BPF where kernel.unprivileged_bpf_disabled is set",
     ),
     OfCaller(
         ("link",),

@@ -349,7 +349,8 @@ class Predictor:
                 raise ValueError(f"{q.name} has no link in {mode} mode")
         except CannotTell as e:
             return _unknown(e)
-        return self._decide(q, _install)
+        # bpf_xdp_link_release() does not say what dev_xdp_install() answered.
+        return q.accepted("bpf_xdp_link_detach", "the link lets go, whatever comes")
 
     def answers(
         self,

@@ -22,6 +22,8 @@ from ..question import Answer, Question
 
 __all__ = ("BOND_SLAVE", "DRIVER")
 
+#: bond_release(), with the slave's own MTU and MAC.
+_LEAVES = "takes the slave out of the bond and sets it down"
 _BOND_XDP_MODES = ("balance-rr", "active-backup")
 _BOND_XDP_HASH_MODES = ("802.3ad", "balance-xor")
 
@@ -95,7 +97,7 @@ BOND_SLAVE: tuple[Decision, ...] = (
         "EOPNOTSUPP",
         "Slave device does not support XDP",
         _slave_operations,
-        lambda q: Remedy(q.fixes.no_master(q.device.ref)),
+        lambda q: Remedy(q.fixes.no_master(q.device.ref), _LEAVES),
         compares="whether the driver of each slave has ndo_bpf and ndo_xdp_xmit",
         mend=(
             "remove that slave: ip link set dev SLAVE nomaster; or use generic mode on "
