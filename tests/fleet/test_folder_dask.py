@@ -55,6 +55,9 @@ def test_files_of_a_folder(tmp_path: Path) -> None:
     # The same, whichever way it is named.
     again = dumps_in([str(tmp_path / "in" / "b" / ".." / "z")], str(output))
     assert again[0] in found
+    (link,) = (one for one in found if one.path.endswith("a-link"))
+    (same,) = dumps_in([str(deep / "vmcore")], str(output))
+    assert link.id == same.id
     for path in (output, output / "part", tmp_path / "gone"):
         with pytest.raises(PathError):
             dumps_in([str(path)], str(output))

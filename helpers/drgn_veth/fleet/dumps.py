@@ -3,7 +3,7 @@
 The files to read
 -----------------
 
-A file is identified by its absolute path, its size and the time of its last change.
+A file is identified by its real path, its size and the time of its last change.
 Once it has changed, it is another dump, and takes the place of the old one.
 """
 
@@ -29,11 +29,12 @@ class Dump(NamedTuple):
     path: str
     size: int
     mtime_ns: int
+    real: str = ""  # the path without links, if that is another
 
     @property
     def place(self) -> str:
         """What the parts of all versions of this file begin with."""
-        return _digest(os.fsencode(self.path))
+        return _digest(os.fsencode(self.real or self.path))
 
     @property
     def id(self) -> str:
@@ -82,7 +83,15 @@ def dumps_in(paths: Iterable[str], output: str) -> list[Dump]:
                     continue  # A link to nowhere, or it went away.
                 if (status.st_dev, status.st_ino) not in known:
                     known.add((status.st_dev, status.st_ino))
-                    found.append(Dump(file, status.st_size, status.st_mtime_ns))
+                    real = os.path.realpath(file)
+                    found.append(
+                        Dump(
+                            file,
+                            status.st_size,
+                            status.st_mtime_ns,
+                            "" if real == file else real,
+                        )
+                    )
         except OSError as e:
             raise PathError(f"{e.filename or given}: {e.strerror}") from None
     return found
