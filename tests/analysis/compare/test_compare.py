@@ -241,3 +241,21 @@ def test_filters_that_match_nothing(
 ) -> None:
     with pytest.raises(FilterError, match=said):
         compared(a, b, **wanted)
+
+
+@pytest.mark.parametrize("label", ["net:4026532309", "fd:812/3", "web@4026532309"])
+def test_numbers_of_another_boot(a: Document, b: Document, label: str) -> None:
+    """They may be those of another namespace: its devices decide."""
+    for document in (a, b):
+        document["namespaces"][1]["label"] = label
+        document["devices"][1]["netns_label"] = label
+        lo = {**copy.deepcopy(document["devices"][0]), "peer": None, "ifindex": 1}
+        document["devices"].append({**lo, "name": "lo", "mac": None, "kind": None})
+    for device in b["devices"][:2]:
+        device["name"] = f"{device['name']}x"
+        device["mac"] = f"02:99:{device['mac'][6:]}"
+    found = compared(a, other_boot(b))
+    assert found.same_boot is False
+    came = [one.netns for one in found.namespaces if one.change == "came"]
+    # Only a name says something.
+    assert came == ([] if label.startswith("web") else [label])

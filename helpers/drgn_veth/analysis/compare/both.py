@@ -66,7 +66,8 @@ class Both:
         self.same_boot = None if None in boots else boots[0] == boots[1]
         self._same_tags = self._compute_tags_alike()
         #: All of them.
-        self.every_namespace = match_namespaces(*self.sides)
+        numbers = self.same_boot is not False
+        self.every_namespace = match_namespaces(*self.sides, numbers)
         every_device = match_devices(*self.sides, self.every_namespace)
         self.unknown: list[Unknown] = []
         self._check(wanted)

@@ -26,6 +26,10 @@ Match = tuple[Optional[T], Optional[T]]
 
 _PROCESS = re.compile(r"pid:\d+\((.*)\)", re.DOTALL)
 _INODE = re.compile(r"(.+)@(\d+|0x[0-9a-f]+)", re.DOTALL)
+#: Labels that a namespace of another boot may have, too.
+_NUMBER = re.compile(
+    r"net:(\d+|0x[0-9a-f]+)|fd:\d+/\d+|.+@(\d+|0x[0-9a-f]+)", re.DOTALL
+)
 _NO_MAC = "00:00:00:00:00:00"
 _HOST = "host"
 
@@ -157,8 +161,12 @@ def _init(side: Side) -> Optional[str]:
     return _HOST if _HOST in side.namespaces else None
 
 
-def match_namespaces(a: Side, b: Side) -> list[Match[str]]:
-    """Return the labels of namespaces: in both reports, in the first, in the second."""
+def match_namespaces(a: Side, b: Side, by_number: bool) -> list[Match[str]]:
+    """
+    Return the labels of namespaces: in both reports, in the first, in the second.
+
+    :param by_number: Whether the numbers in labels mean the same in both
+    """
     left = [dict.fromkeys(side.namespaces) for side in (a, b)]
     found: list[tuple[str, str]] = []
 
@@ -171,7 +179,13 @@ def match_namespaces(a: Side, b: Side) -> list[Match[str]]:
     first = (_init(a), _init(b))
     if first[0] is not None and first[1] is not None:
         take([(first[0], first[1])])
-    take([(label, label) for label in left[0] if label in left[1]])
+    take(
+        [
+            (label, label)
+            for label in left[0]
+            if label in left[1] and (by_number or not _NUMBER.fullmatch(label))
+        ]
+    )
     take(_by_unique_key(left[0], left[1], lambda label, _: stem_of(label)))
     # A namespace that was named, or lost its name: its devices are the same.
     sides = (a, b)
