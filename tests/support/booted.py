@@ -104,6 +104,22 @@ $live $alone $report --format json --output /tmp/btf.json
 $live {slice} /lab/repo/drgn_scripts/vmcore_slice.py /tmp/live.core
 slice="python3 -m drgn -q -c /tmp/live.core"
 $slice $alone $report --format json --output /tmp/slice.json
+python3 - <<'END'
+import base64, json, lzma
+files = {{n: open(f"/tmp/{{n}}.json").read() for n in ("dwarf", "btf", "slice")}}
+core = open("/tmp/live.core", "rb").read()
+words = ["-".join(("DRGN", "VETH", what)) for what in ("PACKET", "USER")]
+words = [word for word in words if word.encode() in core]
+said = {{"files": files, "words": words}}
+print(base64.b64encode(lzma.compress(json.dumps(said).encode())).decode())
+END
+rm /tmp/live.core
+"""
+
+# In the guest: without rights.
+_REFUSED = """\
+set -e
+report=/lab/repo/drgn_scripts/veth_report.py
 chmod 755 /tmp
 nobody="setpriv --reuid 65534 --regid 65534 --clear-groups"
 refused=0
@@ -114,19 +130,13 @@ unshare -m sh -c "mount --bind /dev/null /proc/kcore && exec python3 $report" \
     >/tmp/masked.out 2>/tmp/masked.err || masked=$?
 echo $masked >/tmp/masked.status
 python3 - <<'END'
-import base64, json, lzma
-files = {{n: open(f"/tmp/{{n}}.json").read() for n in ("dwarf", "btf", "slice")}}
-core = open("/tmp/live.core", "rb").read()
-words = ["-".join(("DRGN", "VETH", what)) for what in ("PACKET", "USER")]
-refused = {{
-    how: [open(f"/tmp/{{how}}.{{n}}").read() for n in ("status", "out", "err")]
+import json
+refused = {
+    how: [open(f"/tmp/{how}.{n}").read() for n in ("status", "out", "err")]
     for how in ("refused", "masked")
-}}
-words = [word for word in words if word.encode() in core]
-said = {{"files": files, "refused": refused, "words": words}}
-print(base64.b64encode(lzma.compress(json.dumps(said).encode())).decode())
+}
+print(json.dumps(refused))
 END
-rm /tmp/live.core
 """
 
 
@@ -341,7 +351,9 @@ def _look_inside(
     for name, types in (("dwarf", ""), ("btf", ".btf"), ("slice", ".slice")):
         (folder / f"report.kcore{types}.json").write_text(live["files"][name])
     words["slice.kcore"] = live["words"]
-    (folder / "refused.json").write_text(json.dumps(live["refused"]))
+    if guest.kernel.release == lab.get_kernel(KERNELS[-1]).release:
+        refused = guest.run(_REFUSED, timeout=300).splitlines()[-1]
+        (folder / "refused.json").write_text(refused)
     (folder / "words.json").write_text(json.dumps(words))
 
 

@@ -296,9 +296,9 @@ def test_bare_checkout(one_zoo: Dump, tmp_path: Path) -> None:
     assert done.stdout == one_zoo.run().stdout
 
 
-def test_no_rights(zoo: Dump) -> None:
+def test_no_rights(one_zoo: Dump) -> None:
     """Without root, and where a container runtime masks /proc/kcore."""
-    text = (zoo.made.folder / "refused.json").read_text()
+    text = (one_zoo.made.folder / "refused.json").read_text()
     said = json.loads(text)
     status, out, err = said["masked"]
     assert (status.strip(), out) == ("3", "")
