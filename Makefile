@@ -62,11 +62,11 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.made
 	@touch $@
 
 $(VENV)/.slow: $(VENV)/.test
-	$(PIP) -e '.[slow]'
+	$(PIP) --no-compile -e '.[slow]'
 	@touch $@
 
 $(VENV)/.vm: $(VENV)/.slow
-	$(PIP) -e '.[vm]'
+	$(PIP) --no-compile -e '.[vm]'
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.slow

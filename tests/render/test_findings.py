@@ -68,7 +68,7 @@ def test_screen() -> None:
             "warning[mtu-mismatch] veth0 (host): its MTU is 9000, but peer eth0 (netns "
             "pod1)"
         ),
-        "  has 1500: larger packets are lost in one direction; it has dropped 3 so far",
+        "  has 1500: larger packets are lost in one direction, up to 3 so far",
         "  fix: ip link set dev veth0 mtu 1500",
     ]
     assert noted(found).splitlines() == [

@@ -16,14 +16,17 @@ from ..model import Device, Snapshot
 from .need import CannotTell, need
 
 __all__ = (
+    "VLAN_HLEN",
     "SentLosses",
     "backlog_losses",
     "core_rx_dropped",
+    "outgrows",
     "queue_losses",
     "queue_sum",
     "sent_losses",
 )
 
+VLAN_HLEN = 4  # bytes
 _LOSSES = ("rx_drops", "xdp_drops", "xdp_tx_err", "peer_tq_xdp_xmit_err")
 
 
@@ -107,8 +110,21 @@ class SentLosses(NamedTuple):
     dropped: int  # veth_priv.dropped: those below are among them
     #: At most so many: ``____dev_forward_skb()`` refused them (the peer was down, or
     #: its MTU too small), or they found a full backlog.
-    #: The others found a full ring; or XDP_REDIRECT found no NAPI.
+    #: The others found a full ring; or XDP_REDIRECT found no NAPI. How many more did is
+    #: not known: ``rx_dropped`` of the peer also counts packets that no protocol takes.
     refused: Maybe[int]
+
+
+def outgrows(device: Device, peer: Device) -> Maybe[bool]:
+    """
+    Return whether packets as long as the MTU of a veth are too long for its peer:
+    ``__is_skb_forwardable()`` (include/linux/netdevice.h) leaves room for a VLAN tag.
+    """
+    for value in (device.mtu, peer.mtu):
+        if isinstance(value, Unreadable):
+            return value
+    assert isinstance(device.mtu, int) and isinstance(peer.mtu, int)
+    return device.mtu > peer.mtu + VLAN_HLEN
 
 
 def sent_losses(device: Device, peer: Device) -> Optional[SentLosses]:

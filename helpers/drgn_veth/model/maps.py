@@ -63,7 +63,7 @@ class Map(NamedTuple):
     name: Maybe[str]
     max_entries: Maybe[int]
     entry_count: Maybe[int]
-    # The first 64 that the kernel would dump, by key.
+    # The first 1,024 that the kernel would dump, by key.
     entries: Maybe[tuple[MapEntry, ...]]
 
 

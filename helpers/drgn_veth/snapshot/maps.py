@@ -50,7 +50,7 @@ from .af_xdp import XdpSockets
 __all__ = ("MOST_ENTRIES", "add_maps")
 
 #: How many entries of a map are recorded; all are counted.
-MOST_ENTRIES = 64
+MOST_ENTRIES = 1024
 _MOST_MAPS = 1 << 12  # that one program reaches
 _MAPS_OF_MAPS = ("array_of_maps", "hash_of_maps")
 _PROGRAMS = "prog_array"

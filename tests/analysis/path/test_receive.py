@@ -15,10 +15,12 @@ from tests.support.snapshots import (
     BOND_SLAVE,
     DOWN,
     GRO,
+    HOST,
     NO_XDP,
     PROGRAM,
     TSO,
     WITH_XDP,
+    device,
     generic,
     native,
     pair,
@@ -81,9 +83,9 @@ def test_program_of_the_bond() -> None:
 
 @pytest.mark.parametrize(
     "features, program, on",
-    [(GRO, None, True), (0, None, False), (GRO, PROGRAM, False)],
+    [(GRO, None, True), (0, None, False), (GRO, PROGRAM, False), (GRO, BAD, BAD)],
 )
-def test_gro(features: int, program: Any, on: bool) -> None:
+def test_gro(features: int, program: Any, on: Any) -> None:
     xdp = Xdp(program, None, None, rqs(True))
     receiver = {"xdp": xdp, "features": Features(features, features, 0)}
     assert step_of(_of({}, receiver), "gro").numbers["on"] is on
@@ -183,3 +185,13 @@ def test_netkit() -> None:
     closed = {"netkit": Netkit("l2", "blackhole", True)}
     flow = _of(closed, PLAIN, kind="netkit")
     assert flow.ends == "dropped: the netkit policy is blackhole"
+
+
+@pytest.mark.parametrize("kind, via", [("openvswitch", "netif_rx"), ("vrf", "l3mdev")])
+def test_what_no_napi_feeds(kind: str, via: str) -> None:
+    whole = pair(
+        None, None, device(HOST, 9, "other", kind=kind, flags=("UP", "LOWER_UP"))
+    )
+    flow = only(path_of(whole, "other"))
+    assert step_of(flow, "receive").numbers["via"] == via
+    assert not steps_of(flow, "gro")

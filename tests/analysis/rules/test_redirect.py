@@ -154,3 +154,13 @@ def test_what_would_take_no_frame_if_it_were_up() -> None:
     whole = redirected(end._replace(peer=other.ref))
     (finding,) = found(RULE, whole._replace(devices=(*whole.devices, other)))
     assert finding.fix == ()
+
+
+def test_entries_that_were_not_read() -> None:
+    """There may be more devices that lose packets."""
+    whole = redirected()
+    for changes in ({"entry_count": 2000}, {"entries": BAD}):
+        part = whole._replace(maps=(whole.maps[0]._replace(**changes),))
+        (finding,) = found(RULE, part)
+        assert finding.undecided is not None and "devmap entries" in finding.undecided
+        assert finding.device is not None and finding.device.name == "ens1"

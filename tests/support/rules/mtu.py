@@ -84,7 +84,7 @@ CASES: dict[str, Case] = {
         "warning",
         "veth0",
         "its MTU is 9000, but peer eth0 (netns pod1) has 1500: larger packets are lost "
-        "in one direction; it has dropped 12 so far",
+        "in one direction, up to 12 so far",
         (("mtu", 9000), ("peer_mtu", 1500), ("dropped", 12)),
         KernelAnswer("__is_skb_forwardable"),
         ("ip link set dev veth0 mtu 1500",),
@@ -93,6 +93,8 @@ CASES: dict[str, Case] = {
             pair({"mtu": 9000, "flags": DOWN}, {"flags": DOWN}),
             pair({"mtu": 9000}, {"flags": DOWN}),
             pair({"mtu": 9000}, kind="netkit"),
+            # Room for a VLAN tag.
+            pair({"mtu": 1504, "veth": Veth(12, 0)}),
         ],
         [
             (pair({"mtu": BAD}), "mtu"),

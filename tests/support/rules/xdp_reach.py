@@ -95,6 +95,14 @@ def _fed_by_a_nic(socket: AfXdpSocket, **changes: Any) -> Snapshot:
     return whole._replace(devices=(*whole.devices, nic), maps=(ports, own))
 
 
+def _answered(socket: AfXdpSocket, **changes: Any) -> Snapshot:
+    """The peer has a native program, too."""
+    whole = _sockets(socket, **changes)
+    device, peer = whole.devices
+    peer = peer._replace(xdp=Xdp(None, PROGRAM, None, None))
+    return whole._replace(devices=(device, peer))
+
+
 def _slave(socket: AfXdpSocket) -> Snapshot:
     """The program is that of a bond."""
     one = Map(5, "xskmap", "xsks", 4, 1, (MapEntry(0, socket=socket),))
@@ -172,6 +180,8 @@ CASES: dict[str, Case] = {
             # The queues of a netkit are those of a NIC.
             _sockets(SOCKET._replace(queue=1), kind="netkit"),
             _slave(SOCKET),
+            # What the peer answers by XDP_TX comes to the queue of the CPU.
+            _answered(SOCKET._replace(queue=1), **queues(2, 1)),
         ],
         [
             (_sockets(SOCKET._replace(queue=BAD)), "queue_id"),

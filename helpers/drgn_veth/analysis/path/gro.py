@@ -19,6 +19,9 @@ def gro(trail: Trail, device: Device) -> None:
         trail.add("gro", function, device, text, on=features)
     elif not features & NETIF_F_GRO:
         trail.add("gro", function, device, "GRO off", on=False)
+    elif isinstance(device.xdp.generic, Unreadable):
+        text = f"the generic program could not be read: {device.xdp.generic.reason}"
+        trail.add("gro", function, device, text, on=device.xdp.generic)
     elif device.xdp.generic is not None:
         text = "GRO skipped: the device has a generic program"
         trail.add("gro", function, device, text, on=False)

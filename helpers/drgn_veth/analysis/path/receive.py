@@ -6,7 +6,8 @@ What a device receives
 From its driver on, for devices that have no peer: NICs, tap, bridges, VLANs.
 """
 
-from typing import Optional
+from collections.abc import Mapping
+from typing import Callable, Optional
 
 from ...core.english import count
 from ...core.unreadable import Unreadable
@@ -53,6 +54,20 @@ def _l3s(trail: Trail, device: Device) -> None:
     trail.ends = f"IP stack of {device.netns_label or 'its namespace'} (l3s)"
 
 
+def _vrf(trail: Trail, device: Device) -> None:
+    # vrf_ip_rcv() makes it the device of a packet that IP has already.
+    text = f"from the IP stack of {_below(device)}"
+    trail.add("receive", "vrf_ip_rcv", device, text, via="l3mdev")
+    trail.ends = f"IP stack of {device.netns_label or 'its namespace'} (vrf)"
+
+
+def _openvswitch(trail: Trail, device: Device) -> None:
+    text = "from another port of its datapath"
+    trail.add("receive", "internal_dev_recv", device, text, via="netif_rx")
+    steer(trail, device, backlog=True)
+    receive_core(trail, device)
+
+
 def _source(trail: Trail, device: Device) -> None:
     trail.add(
         *("receive", "macvlan_forward_source_one", device),
@@ -85,6 +100,14 @@ def _bridge(trail: Trail, device: Device) -> None:
     receive_core(trail, device)
 
 
+#: Kinds that no driver's NAPI feeds.
+_ELSEWISE: Mapping[str, Callable[[Trail, Device], None]] = {
+    "bridge": _bridge,
+    "openvswitch": _openvswitch,
+    "vrf": _vrf,
+}
+
+
 def _received(trail: Trail, device: Device, queue: int) -> None:
     kind = device.kind
     if device.is_down:
@@ -109,8 +132,8 @@ def _received(trail: Trail, device: Device, queue: int) -> None:
     if isinstance(kind, str) and kind in ANOTHER_ROUND:
         _another_round(trail, device, ANOTHER_ROUND[kind])
         return
-    if kind == "bridge":
-        _bridge(trail, device)
+    if isinstance(kind, str) and kind in _ELSEWISE:
+        _ELSEWISE[kind](trail, device)
         return
     if isinstance(device.flags, tuple) and "LOOPBACK" in device.flags:
         text = "what was sent on it"
@@ -140,7 +163,7 @@ def _received(trail: Trail, device: Device, queue: int) -> None:
 
 
 def _trail(topology: Topology, device: Device, cpu: Optional[int]) -> Trail:
-    if device.kind == "bridge" or device.kind in ANOTHER_ROUND:
+    if device.kind in _ELSEWISE or device.kind in ANOTHER_ROUND:
         return Trail(topology, cpu, None)  # Any CPU sent it to the device below.
     trail = Trail(topology, cpu)
     trail.unsent = not (isinstance(device.flags, tuple) and "LOOPBACK" in device.flags)

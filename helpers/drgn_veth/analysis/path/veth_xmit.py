@@ -18,14 +18,14 @@ from ...core.netdev_features import (
 )
 from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, XdpQueue
+from ..losses import VLAN_HLEN, outgrows
 from .counted import veth_counted
 from .records import Slot
 from .steering import is_recorded, mapping_after_veth
 from .trail import Trail
 
-__all__ = ("VLAN_HLEN", "feeds", "packet_limit", "sender_has_tso", "veth_xmit")
+__all__ = ("feeds", "packet_limit", "sender_has_tso", "veth_xmit")
 
-VLAN_HLEN = 4  # bytes
 _RING = 256  # VETH_RING_SIZE
 
 
@@ -65,10 +65,7 @@ def packet_limit(receiver: Device) -> Maybe[int]:
 
 def _too_long(sender: Device, receiver: Device) -> tuple[str, ...]:
     limit = packet_limit(receiver)
-    if isinstance(limit, Unreadable) or isinstance(sender.mtu, Unreadable):
-        return ()
-    assert isinstance(receiver.mtu, int)
-    if sender.mtu <= receiver.mtu:
+    if isinstance(limit, Unreadable) or outgrows(sender, receiver) is not True:
         return ()
     text = f"dropped if longer than {limit} bytes and not GSO"
     return (f"{text}: the MTU is {receiver.mtu} here, and {sender.mtu} at the sender",)

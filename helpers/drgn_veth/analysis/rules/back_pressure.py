@@ -63,7 +63,7 @@ def _poll_out_of_range(context: Context, end: End) -> Optional[Symptom]:
         ),
         KernelAnswer("veth_poll"),
         _fewer_rx(context, device, allocated),
-        severity=WARNING if _may_send_frames(context, peer) else INFO,
+        severity=WARNING if context.may_send_frames(peer) else INFO,
     )
     if isinstance(how, Unreadable):
         # The check is the difference between harm and none.
@@ -73,11 +73,6 @@ def _poll_out_of_range(context: Context, end: End) -> Optional[Symptom]:
             f"peer's TX queues, and checks their number ({how.reason})",
         )
     return symptom
-
-
-def _may_send_frames(context: Context, device: Device) -> bool:
-    # By XDP_TX of its own native program, or by XDP_REDIRECT of another one.
-    return device.xdp.driver is not None or context.natives_beside(device)
 
 
 def _fewer_rx(context: Context, device: Device, rx: int) -> Remedy:
@@ -197,8 +192,8 @@ RULES: tuple[Rule, ...] = (
             "kernel stops TX queues && veth_poll() does not check "
             "peer->real_num_tx_queues before it accesses peer->_tx[i] or, on some "
             "kernels, peer->_tx[rq[i].xdp_rxq.queue_index] && i < possible CPUs. It is "
-            "a note if neither the peer nor another device in the peer's namespace "
-            "has a native program. If the code of veth_poll() could not be read, this "
+            "a note if the peer has no native program and no program may redirect to "
+            "it. If the code of veth_poll() could not be read, this "
             "is undecided and a note."
         ),
         sees=(

@@ -19,7 +19,7 @@ from ..path.steering import uses_own_rps
 from ..path.topology import Topology
 from ..remedies import ATTACHES_AGAIN, Remedy
 from .finding import INFO, Symptom, Then, Undo, refused
-from .routes import Route, routes
+from .routes import Route, partly_known, routes
 
 __all__ = ("Context", "End")
 
@@ -194,12 +194,37 @@ class Context:
             none if isinstance(netns, Unreadable) else self._native_in.get(netns, none)
         )
 
+    @functools.cached_property
+    def partly_known(self) -> Mapping[int, Device]:
+        """
+        The devices whose programs have a DEVMAP of which some entries are unknown, by
+        address.
+        """
+        senders = [end.device for end in self.programmed]
+        found = partly_known(self.snapshot, senders)
+        return {device.net_device: device for device in found}
+
     def may_reach(self, device: Device) -> bool:
         """
         Return whether some program may redirect to a device: by a map, or as the native
         program of another device of its namespace, that of its peer apart.
         """
-        return device.net_device in self.routes or self.natives_beside(device)
+        return (
+            device.net_device in self.routes
+            or bool(self.partly_known)
+            or self.natives_beside(device)
+        )
+
+    def may_send_frames(self, device: Device) -> bool:
+        """
+        Return whether a veth may send XDP frames: by XDP_TX of its own native program,
+        or because a program redirects to it. ``veth_xdp_xmit()`` chooses their RX queue
+        at the peer by the CPU, and not by a TX queue.
+        """
+        try:
+            return self.is_native(device) or self.may_reach(device)
+        except CannotTell:
+            return True
 
     def natives_beside(self, device: Device) -> bool:
         """
@@ -211,7 +236,7 @@ class Context:
         own = {device.net_device}
         if device.peer is not None and not isinstance(device.peer, Unreadable):
             own.add(device.peer.net_device)
-        return bool(self.native_in(device.netns) - own)
+        return any(one not in own for one in self.native_in(device.netns))
 
     def is_native(self, device: Device) -> bool:
         """

@@ -105,14 +105,16 @@ RULES: tuple[Rule, ...] = (
         predicate="drops of the root qdisc > 0; of mq, those of its children",
         sees="`tc -s qdisc` counts dropped.",
         fix=(
-            "Find out why the queue is full: the rate that the qdisc allows, or a "
-            "device that takes packets too slowly. A longer queue only delays them."
+            "`tc -s qdisc` and `tc -s filter` show which: a full queue (the rate that "
+            "the qdisc allows, or a device that takes packets too slowly; a longer "
+            "queue only delays them), fq_codel, which drops what has waited too long, "
+            "the limit of a flow of fq, netem, RED, or a filter that polices."
         ),
         why=(
             "__dev_xmit_skb() (net/core/dev.c) gives each packet to the root qdisc, "
-            "which drops it, or another one, when its limit is reached. If rings of a "
-            "veth's peer are full, veth_xmit() stops the TX queue (since v6.16), and "
-            "the qdisc fills."
+            "which drops it, or another one, when its limit is reached, or when its "
+            "algorithm or a filter says so. If rings of a veth's peer are full, "
+            "veth_xmit() stops the TX queue (since v6.16), and the qdisc fills."
         ),
         symptoms=(Sign("counter", "dropped of a qdisc (tc -s qdisc)"),),
         subjects=_with_qdisc,

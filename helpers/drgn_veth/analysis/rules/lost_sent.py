@@ -7,7 +7,7 @@ from typing import Optional
 from ...core.english import count
 from ...core.unreadable import Unreadable
 from ...model import Device
-from ..losses import core_rx_dropped, queue_sum, sent_losses
+from ..losses import core_rx_dropped, outgrows, queue_sum, sent_losses
 from ..need import need
 from .context import Context, End
 from .finding import INFO, WARNING, KernelAnswer, Symptom
@@ -20,16 +20,12 @@ __all__ = ("RULES",)
 _FULL_BACKLOG = "the backlog of a CPU was full"
 
 
-def _is_smaller(device: Device, peer: Device) -> bool:
-    return need(device.mtu, "mtu") > need(peer.mtu, "peer_mtu")
-
-
 def _refused(context: Context, device: Device, peer: Device) -> str:
     # Why the peer refused packets: as things are now, or as they may have been.
     causes = []
     if not is_up(peer, "peer_"):
         causes.append("it is down")
-    if _is_smaller(device, peer):
+    if need(outgrows(device, peer), "mtu"):
         causes.append(f"its MTU is {peer.mtu}, not {device.mtu}")
     if context.backlog_was_full:
         causes.append(_FULL_BACKLOG)
@@ -50,7 +46,7 @@ def _sent_words(context: Context, device: Device, peer: Device) -> Iterator[str]
     if losses is None:
         return
     refused = losses.refused
-    smaller = _is_smaller(device, peer)
+    smaller = need(outgrows(device, peer), "mtu")
     if isinstance(refused, Unreadable):
         if not smaller:
             yield f"{count(losses.dropped, 'packet')} that it sent"
@@ -60,7 +56,10 @@ def _sent_words(context: Context, device: Device, peer: Device) -> Iterator[str]
         return  # Rule mtu-mismatch reports them.
     if refused:
         why = _refused(context, device, peer)
-        yield f"{count(refused, 'packet')} that its peer refused ({why})"
+        yield (
+            f"{count(refused, 'packet')} that its peer refused ({why}), or that met a "
+            "full ring"
+        )
     if full:
         why = "that met a full ring"
         if context.may_reach(device):

@@ -7,6 +7,7 @@ from ...core import messages
 from ...core.uapi import ETH_MAX_MTU
 from ...core.unreadable import Unreadable
 from ...model import Device
+from ..losses import outgrows, sent_losses
 from ..need import CannotTell, need
 from .context import Context, End
 from .finding import (
@@ -134,22 +135,34 @@ def _mismatch(context: Context, end: End) -> Optional[Symptom]:
     if not is_up(device) or not is_up(peer, "peer_"):
         return None
     mtu, other = need(device.mtu, "mtu"), need(peer.mtu, "peer_mtu")
-    if mtu <= other:
+    if not need(outgrows(device, peer), "mtu"):
         return None
     dropped = 0 if device.veth is None else device.veth.dropped
-    drops = not isinstance(dropped, Unreadable) and dropped > 0
+    lost = _lost(device, peer)
     return Symptom(
         f"its MTU is {mtu}, but peer {context.name(peer, device)} has {other}: larger "
         + (
-            f"packets are lost in one direction; it has dropped {dropped} so far"
-            if drops
+            f"packets are lost in one direction, up to {lost} so far"
+            if lost
             else "packets would be lost in one direction"
         ),
         (("mtu", mtu), ("peer_mtu", other), ("dropped", dropped)),
         KernelAnswer("__is_skb_forwardable"),
         context.fixes.lower_mtu(device, other),
-        severity=WARNING if drops else INFO,
+        severity=WARNING if lost else INFO,
     )
+
+
+def _lost(device: Device, peer: Device) -> int:
+    # How many packets the peer may have refused. Those that met a full ring are others.
+    try:
+        losses = sent_losses(device, peer)
+    except CannotTell:
+        return 0
+    if losses is None:
+        return 0
+    refused = losses.refused
+    return losses.dropped if isinstance(refused, Unreadable) else refused
 
 
 RULES: tuple[Rule, ...] = (
@@ -252,8 +265,9 @@ RULES: tuple[Rule, ...] = (
         severity=WARNING,
         title="the two ends have different MTUs",
         predicate=(
-            "kind is veth && both are up && mtu > peer->mtu. It is a warning if "
-            "veth_priv.dropped > 0, else a note."
+            "kind is veth && both are up && mtu > peer->mtu + 4. It is a warning if "
+            "veth_priv.dropped > 0 and the core's rx_dropped of the peer is not 0, "
+            "else a note."
         ),
         sees=(
             "Large packets are lost in one direction: rx_dropped of one end and "

@@ -4,10 +4,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ...core.unreadable import Maybe
+from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, DeviceRef, Map, Snapshot, XdpProgram
 
-__all__ = ("Route", "routes")
+__all__ = ("Route", "partly_known", "routes")
 
 _DEVMAPS = ("devmap", "devmap_hash")
 
@@ -26,6 +26,25 @@ def _programs(device: Device) -> Iterator[tuple[XdpProgram, bool]]:
     for program, native in ((device.xdp.driver, True), (device.xdp.generic, False)):
         if isinstance(program, XdpProgram):
             yield program, native
+
+
+def partly_known(snapshot: Snapshot, senders: Sequence[Device]) -> Sequence[Device]:
+    """
+    Return the devices whose programs may redirect to more devices than
+    :func:`routes()` tells: not every entry of a map was read.
+    """
+    parts = {
+        one.id
+        for one in snapshot.maps
+        if one.type in _DEVMAPS
+        and (isinstance(one.entries, Unreadable) or one.entry_count != len(one.entries))
+    }
+    return [
+        sender
+        for sender in senders
+        for program, _ in _programs(sender)
+        if isinstance(program.maps, Unreadable) or not parts.isdisjoint(program.maps)
+    ]
 
 
 def routes(

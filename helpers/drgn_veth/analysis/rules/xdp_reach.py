@@ -134,7 +134,7 @@ def _starved(context: Context, end: End) -> Optional[Symptom]:
         return None
     peer = context.peer(end)
     fed = None
-    if peer is not None and device.kind == "veth" and not context.may_reach(peer):
+    if peer is not None and device.kind == "veth" and not context.may_send_frames(peer):
         fed = _fed(context, device, peer)
     lost: list[tuple[int, str, AfXdpSocket]] = []
     xskmaps = list(_xskmaps(context, device))

@@ -34,12 +34,16 @@ def _by_index(context: Context) -> Iterator[End]:
 
 def _targets(context: Context) -> Iterator[End]:
     routes = context.routes
-    for address in routes:
-        device = context.by_address.get(address)
-        if device is not None and device.off_list is None:
+    partly = context.partly_known
+    for address, device in partly.items():
+        if address not in routes:
             yield context.end(device)
+    for address in routes:
+        target = context.by_address.get(address)
+        if target is not None and target.off_list is None:
+            yield context.end(target)
     for end in _by_index(context):
-        if end.device.net_device not in routes:
+        if end.device.net_device not in routes and end.device.net_device not in partly:
             yield end
 
 
@@ -155,6 +159,9 @@ def _redirect(context: Context, end: End) -> Optional[Symptom]:
     if routes is not None:
         return _by_map(context, end, routes)
     device = end.device
+    if device.net_device in context.partly_known:
+        lost = Unreadable("not every entry of its program's DEVMAP was read")
+        raise CannotTell("devmap entries", lost)
     peer = context.peer(end)
     if peer is None or not is_up(device) or not is_up(peer, "peer_"):
         return None
