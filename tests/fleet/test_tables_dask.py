@@ -3,17 +3,20 @@
 
 import io
 import json
+from pathlib import Path
 import subprocess
 import sys
 from typing import Any, NamedTuple, Optional
 
 from drgn_veth.analysis.diagnose import diagnose
 from drgn_veth.core.unreadable import Maybe, Unreadable
+from drgn_veth.fleet import results
 from drgn_veth.fleet.dumps import Dump
+from drgn_veth.fleet.folder import Folder
 from drgn_veth.fleet.rows import fit, tables_of
 from drgn_veth.fleet.schemas import OF_ANOTHER_FORM, TABLES, TIME, arrow_type
 from drgn_veth.fleet.told import READ, Told
-from drgn_veth.fleet.writing import parquet
+from drgn_veth.fleet.writing import PARQUET, parquet
 from drgn_veth.model import Snapshot
 from drgn_veth.render.json import document
 from drgn_veth.render.plain import SHAPES, plain
@@ -215,3 +218,22 @@ def test_types_of_other_kernels_are_not_mixed() -> None:
     names = ("6.1-zoo", "7.3-zoo", "6.1-attach", "6.12-zoo", "6.1-zoo")
     _, text = measured("keep", *(core(name).core for name in names))
     assert text == measured("forget", core("6.1-zoo").core)[1]
+
+
+def test_no_row_says_done_while_parts_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of an earlier run, which was told to read the dump again."""
+    folder = Folder(str(tmp_path), PARQUET)
+    row = Path(folder.part("dumps", DUMP.id))
+    for table in folder.tables:
+        (tmp_path / table).mkdir()
+    row.write_bytes(b"")
+
+    def killed(path: str, write: Any) -> None:
+        raise OSError("no space")
+
+    monkeypatch.setattr(results, "write_part", killed)
+    with pytest.raises(OSError):
+        results.write_tables(folder, DUMP, dict.fromkeys(folder.tables, ()))
+    assert not row.exists()

@@ -187,16 +187,13 @@ class Folder(NamedTuple):
                 now = ids.get(one.partition("-")[0])
                 if now != one and (now is not None or one not in done):
                     _remove(self.part(table, one))
-        found = []
-        for dump in dumps:
-            row = self.part(self.tables[-1], dump.id)
-            if dump.id in done and again and status_in(row) in again:
-                # Should this run be broken off, the next one finds it not done.
-                _remove(row)
-                done.discard(dump.id)
-            if dump.id not in done:
-                found.append(dump)
-        return found
+        last = self.tables[-1]
+        return [
+            dump
+            for dump in dumps
+            if dump.id not in done
+            or (again and status_in(self.part(last, dump.id)) in again)
+        ]
 
 
 def _write(f: BinaryIO, data: bytes) -> None:

@@ -32,6 +32,9 @@ def write_tables(folder: Folder, dump: Dump, tables: Mapping[str, Any]) -> None:
     parts = {
         name: parquet(name, tables[name]) for name in folder.tables if name in tables
     }
+    # Its row of an earlier run would say that they are whole.
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(folder.part(folder.tables[-1], dump.id))
     for name, write in parts.items():
         write_part(folder.part(name, dump.id), write)
 

@@ -29,7 +29,7 @@ from .layouts import layout_of, needed
 __all__ = ("Addresses",)
 
 T = TypeVar("T")
-_FREE = 1 << 18  # addresses
+_FREE = 1 << 17  # addresses
 
 _ASTRAY = Unreadable("what it has of this family does not point back to this device")
 

@@ -101,8 +101,8 @@ class _InFlight:
         bucket = prog.type("struct gro_list")
         count = offsetof(bucket, "count")
         lists: list[tuple[int, bool]] = []
-        # Since Linux kernel commit c80794323e82 ("net: Fix packet reordering caused by
-        # GRO and listified RX cooperation") (in v5.5 and v5.11), rx_count has segments.
+        # Since "net: gro: do not keep too many GRO packets in napi->rx_list" (in v5.12,
+        # and in stable kernels), rx_count has segments.
         total: Maybe[int] = attempt(prog.read_u32, napi + offsetof(type, rx_count))
         if total and not isinstance(total, Unreadable):
             head = napi + offsetof(type, rx_list)

@@ -350,7 +350,7 @@ class Predictor:
         except CannotTell as e:
             return _unknown(e)
         # bpf_xdp_link_release() does not say what dev_xdp_install() answered.
-        return q.accepted("bpf_xdp_link_detach", "the link lets go, whatever comes")
+        return q.accepted("bpf_xdp_link_detach", "this always succeeds")
 
     def answers(
         self,

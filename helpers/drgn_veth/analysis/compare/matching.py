@@ -161,6 +161,16 @@ def _init(side: Side) -> Optional[str]:
     return _HOST if _HOST in side.namespaces else None
 
 
+def _inside(side: Side, label: str) -> Counter[tuple[object, object]]:
+    # The names of the devices in a namespace, and of their peers.
+    found: Counter[tuple[object, object]] = Counter()
+    for device in side.devices:
+        if device["netns_label"] == label:
+            peer = device["peer"]
+            found[device["name"], peer["name"] if isinstance(peer, dict) else None] += 1
+    return found
+
+
 def match_namespaces(a: Side, b: Side, by_number: bool) -> list[Match[str]]:
     """
     Return the labels of namespaces: in both reports, in the first, in the second.
@@ -183,7 +193,12 @@ def match_namespaces(a: Side, b: Side, by_number: bool) -> list[Match[str]]:
         [
             (label, label)
             for label in left[0]
-            if label in left[1] and (by_number or not _NUMBER.fullmatch(label))
+            if label in left[1]
+            and (
+                by_number
+                or not _NUMBER.fullmatch(label)
+                or _inside(a, label) == _inside(b, label)
+            )
         ]
     )
     take(_by_unique_key(left[0], left[1], lambda label, _: stem_of(label)))

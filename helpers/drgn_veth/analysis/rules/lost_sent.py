@@ -20,12 +20,17 @@ __all__ = ("RULES",)
 _FULL_BACKLOG = "the backlog of a CPU was full"
 
 
+def _outgrows(device: Device, peer: Device) -> bool:
+    need(device.mtu, "mtu")
+    return need(outgrows(device, peer), "peer_mtu")
+
+
 def _refused(context: Context, device: Device, peer: Device) -> str:
     # Why the peer refused packets: as things are now, or as they may have been.
     causes = []
     if not is_up(peer, "peer_"):
         causes.append("it is down")
-    if need(outgrows(device, peer), "mtu"):
+    if _outgrows(device, peer):
         causes.append(f"its MTU is {peer.mtu}, not {device.mtu}")
     if context.backlog_was_full:
         causes.append(_FULL_BACKLOG)
@@ -46,7 +51,7 @@ def _sent_words(context: Context, device: Device, peer: Device) -> Iterator[str]
     if losses is None:
         return
     refused = losses.refused
-    smaller = need(outgrows(device, peer), "mtu")
+    smaller = _outgrows(device, peer)
     if isinstance(refused, Unreadable):
         if not smaller:
             yield f"{count(losses.dropped, 'packet')} that it sent"
