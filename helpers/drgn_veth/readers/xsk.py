@@ -149,10 +149,10 @@ def xsk_get_pool_from_qid(dev: Object, queue: int) -> Object:
     if queue < dev.real_num_rx_queues.value_():
         rings.append(netdev_rx_queue(dev, queue))
     if queue < dev.real_num_tx_queues.value_():
-        rings.append(dev._tx[queue])
+        rings.append(dev._tx[queue].address_of_())
     for ring in rings:
         # Without CONFIG_XDP_SOCKETS there is none.
-        if ring.type_.has_member("pool"):
+        if ring.type_.type.has_member("pool"):
             pool = ring.pool.read_()
             if pool:
                 return pool

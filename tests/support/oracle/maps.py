@@ -15,7 +15,7 @@ from .said import Key, Truth, tool_json
 
 __all__ = ("check_maps", "expected_reached", "expected_sockets", "expected_tc")
 
-_MOST = 64
+_MOST = 1024
 _DEVICES = ("devmap", "devmap_hash")
 #: bpf_map_lookup_elem() from user space does not know the sockets of an XSKMAP.
 _UNSHOWN = ("xskmap",)
