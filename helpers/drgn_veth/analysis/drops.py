@@ -70,7 +70,7 @@ _OF_CPUS = {
     "time_squeeze": "times that NAPI ran out of budget or time: late, not lost",
 }
 _OF_QDISC = {
-    "qdisc drops": "its qdisc dropped them: full, or by its algorithm",
+    "qdisc drops": "its qdisc was full, or its algorithm dropped them",
     "qdisc qlen": "wait in its qdisc: not lost yet",
 }
 #: What each counter counts.

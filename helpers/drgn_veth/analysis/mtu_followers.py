@@ -7,13 +7,18 @@ from typing import Callable, Optional
 from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, DeviceRef
 
-__all__ = ("MACSEC_ROOM", "is_announced", "mtu_followers")
+__all__ = ("MOST_OVERHEAD", "is_announced", "mtu_followers", "overhead")
 
-#: The most that macsec takes of the MTU below: the tag and the longest ICV.
-MACSEC_ROOM = 16 + 32
+#: The most that a device takes of the MTU below: the tag of macsec and the longest ICV.
+MOST_OVERHEAD = 16 + 32
 
 _SMALLEST = Unreadable("a bridge may take the smallest MTU of its ports")
 _MACSEC = Unreadable("a macsec device takes less than that")
+
+
+def overhead(upper: Device) -> int:
+    """Return how many bytes a device may take of the MTU of the one below."""
+    return MOST_OVERHEAD if upper.kind == "macsec" else 0
 
 
 def _follows(upper: Device, now: Maybe[int]) -> Maybe[Optional[int]]:
@@ -24,9 +29,9 @@ def _follows(upper: Device, now: Maybe[int]) -> Maybe[Optional[int]]:
         return now
     if upper.kind not in ("vlan", "macvlan", "macvtap", "macsec"):
         return None
-    room = MACSEC_ROOM if upper.kind == "macsec" else 0
-    if isinstance(now, int) and isinstance(upper.mtu, int) and upper.mtu <= now - room:
-        return None
+    if isinstance(now, int) and isinstance(upper.mtu, int):
+        if upper.mtu <= now - overhead(upper):
+            return None
     return _MACSEC if upper.kind == "macsec" else now
 
 

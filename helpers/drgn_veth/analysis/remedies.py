@@ -21,7 +21,7 @@ from ..core.unreadable import Maybe, Unreadable
 from ..model import Device, RpsQueue, Snapshot, XpsQueue
 from .commands import Commands
 from .limits import can_have_channels, can_have_mtu
-from .mtu_followers import MACSEC_ROOM, is_announced, mtu_followers
+from .mtu_followers import MOST_OVERHEAD, is_announced, mtu_followers, overhead
 from .names import name_from
 
 __all__ = ("ATTACHES_AGAIN", "Fixes", "Remedy", "lowers", "lowers_which")
@@ -206,17 +206,17 @@ class Fixes(Commands):
             owner, mtu, lambda ref: self._by_address.get(ref.net_device)
         )
         for upper, now in above:
-            room = MACSEC_ROOM if upper.kind == "macsec" else 0
-            if isinstance(upper.mtu, Unreadable) or upper.mtu > mtu - room:
+            if isinstance(upper.mtu, Unreadable) or upper.mtu > mtu - overhead(upper):
                 yield upper, not isinstance(now, Unreadable)
 
     def _can_lower(self, owner: Device, mtu: int) -> bool:
         # addrconf_notify() takes all IPv6 addresses of a device with a smaller MTU.
-        if mtu < IPV6_MIN_MTU + MACSEC_ROOM:
-            lowered = [upper for upper, _ in self._followers(owner, mtu)]
-            for one in (owner, *filter(is_announced, lowered)):
-                room = MACSEC_ROOM if one.kind == "macsec" and one is not owner else 0
-                if mtu - room < IPV6_MIN_MTU and _has_ipv6(one):
+        if mtu < IPV6_MIN_MTU and _has_ipv6(owner):
+            return False
+        if mtu < IPV6_MIN_MTU + MOST_OVERHEAD:
+            for one, _ in self._followers(owner, mtu):
+                too_small = mtu - overhead(one) < IPV6_MIN_MTU
+                if too_small and is_announced(one) and _has_ipv6(one):
                     return False
         return can_have_mtu(owner, mtu)
 

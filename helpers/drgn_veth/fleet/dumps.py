@@ -29,7 +29,7 @@ class Dump(NamedTuple):
     path: str
     size: int
     mtime_ns: int
-    real: str = ""  # the path without links, if that is another
+    real: str = ""  # the path without links; empty: the same
 
     @property
     def place(self) -> str:
@@ -83,15 +83,8 @@ def dumps_in(paths: Iterable[str], output: str) -> list[Dump]:
                     continue  # A link to nowhere, or it went away.
                 if (status.st_dev, status.st_ino) not in known:
                     known.add((status.st_dev, status.st_ino))
-                    real = os.path.realpath(file)
-                    found.append(
-                        Dump(
-                            file,
-                            status.st_size,
-                            status.st_mtime_ns,
-                            "" if real == file else real,
-                        )
-                    )
+                    size, mtime = status.st_size, status.st_mtime_ns
+                    found.append(Dump(file, size, mtime, os.path.realpath(file)))
         except OSError as e:
             raise PathError(f"{e.filename or given}: {e.strerror}") from None
     return found

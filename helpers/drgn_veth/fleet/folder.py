@@ -68,6 +68,11 @@ class Folder(NamedTuple):
         """Return the path of the part of a dump."""
         return os.path.join(self.path, table, f"{id}.{self.format}")
 
+    def forget(self, table: str, id: str) -> None:
+        """Remove the part of a dump, if it is there."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.part(table, id))
+
     def _ids(self, table: str) -> Iterator[str]:
         ending = f".{self.format}"
         for name in os.listdir(os.path.join(self.path, table)):
@@ -186,7 +191,7 @@ class Folder(NamedTuple):
                 # Those of a dump that is read now will be replaced.
                 now = ids.get(one.partition("-")[0])
                 if now != one and (now is not None or one not in done):
-                    _remove(self.part(table, one))
+                    self.forget(table, one)
         last = self.tables[-1]
         return [
             dump

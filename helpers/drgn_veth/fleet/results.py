@@ -7,9 +7,7 @@ Its rows in the tables, or its line of JSON.
 """
 
 from collections.abc import Mapping
-import contextlib
 import json
-import os
 from typing import Any, BinaryIO
 
 from ..core.text import as_in_snapshot
@@ -32,9 +30,8 @@ def write_tables(folder: Folder, dump: Dump, tables: Mapping[str, Any]) -> None:
     parts = {
         name: parquet(name, tables[name]) for name in folder.tables if name in tables
     }
-    # Its row of an earlier run would say that they are whole.
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(folder.part(folder.tables[-1], dump.id))
+    # The row of an earlier run would claim that they are complete.
+    folder.forget(folder.tables[-1], dump.id)
     for name, write in parts.items():
         write_part(folder.part(name, dump.id), write)
 
@@ -74,7 +71,6 @@ def write_file(folder: Folder, dump: Dump, told: Told) -> None:
         write_line(folder, dump, told, None)
         return
     # What it may have from a run that was broken off.
-    for table in folder.tables:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(folder.part(table, dump.id))
+    for table in reversed(folder.tables):
+        folder.forget(table, dump.id)
     write_tables(folder, dump, {"dumps": [row_of_file(dump, told)]})

@@ -33,8 +33,8 @@ GRO_RX_COUNT = ("gro.rx_count", "rx_count")
 def napi_gro_lists(prog: Program) -> tuple[str, str, str]:
     """
     Return the members of ``struct napi_struct`` that have the packets: the array of
-    ``struct gro_list``, the list of those to pass on, and how many segments are in
-    these: it is 0 if the list is empty.
+    ``struct gro_list``, the list of those to pass on, and the number of segments in
+    that list: 0 if it is empty.
     """
     if prog.type("struct napi_struct").has_member("gro"):
         return "gro.hash", "gro.rx_list", "gro.rx_count"

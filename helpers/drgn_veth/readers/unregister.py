@@ -221,14 +221,14 @@ def is_in_netdev_run_todo(task: Object) -> bool:
     signed = 0
     platform = task.prog_.platform
     if platform is not None and platform.arch == Architecture.AARCH64:
-        # Pointer authentication signs return addresses in bits that are else all set.
+        # Pointer authentication signs return addresses in bits that are 1 without it.
         signed = -1 << _leading_ones(function.address) & _WORD
     words = stack_words(task)[1]
     return any(function.address < word | signed < end for word in words)
 
 
 def _leading_ones(address: int) -> int:
-    # The number of the lowest bit of those at the top that are all set.
+    # Return the position of the lowest of them.
     return (~address & _WORD).bit_length()
 
 
@@ -264,7 +264,7 @@ def for_each_waiting_task(prog: Program) -> Iterator[Object]:
     # Since Linux kernel commit 2f064a59a11f ("sched: Change task_struct::state") (in
     # v5.14).
     state = type.member("__state" if type.has_member("__state") else "state")
-    # Before, it is a long.
+    # Before, it was a long.
     read = prog.read_u64 if sizeof(state.type) == 8 else prog.read_u32
     # Without CONFIG_SMP nothing says which task runs: the rtnl owner may be it.
     on_cpu = type.member("on_cpu") if type.has_member("on_cpu") else None

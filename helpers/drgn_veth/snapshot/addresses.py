@@ -144,7 +144,7 @@ class Addresses:
         return texts
 
     def _free_at_first(self, addresses: Iterable[T]) -> Iterator[T]:
-        # A host may have a /16 on lo: what other walks share is not for that.
+        # A host may have a /16 on lo. Other walks must not run out of budget for that.
         budget = budget_of(self._prog)
         for address in addresses:
             if self._free > 0:

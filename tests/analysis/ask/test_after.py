@@ -85,7 +85,7 @@ def test_a_slave_gets_the_mtu_and_the_program_of_the_bond() -> None:
         left = _after(whole._replace(devices=tuple(now.values())), "enslave none")
         assert left["bond0"].bond == Bond("active-backup", "layer2", ())
         assert left["bond0"].lowers == ()
-        # dev_close(), and dev_set_mtu() with what nobody has read.
+        # dev_close(), and dev_set_mtu() with the old MTU, which is not read.
         assert left["veth0"].uppers == () and left["veth0"].master is None
         assert isinstance(left["veth0"].mtu, Unreadable)
         assert left["veth0"].veth == Veth(0, 0) and left["eth0"].max_mtu == 65535

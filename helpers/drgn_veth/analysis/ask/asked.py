@@ -34,14 +34,14 @@ class Asked(Question):
 
     def asked_of(self, device: Device, what: Optional[What] = None) -> "Asked":
         """Return a request about another device, on behalf of this one."""
-        made = Asked(
-            self.snapshot, self.questions, device, self.what if what is None else what
-        )
+        made = self.with_device(device)
+        if what is not None:
+            made.what = what
         made.above = (*self.above, self.device.net_device)
         return made
 
-    def alone(self, device: Device) -> "Asked":
-        """Return the same request about the device in another state."""
+    def with_device(self, device: Device) -> "Asked":
+        """Return the same request, with another record of the device."""
         made = Asked(self.snapshot, self.questions, device, self.what)
         made.above = self.above
         return made

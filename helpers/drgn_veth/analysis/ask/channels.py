@@ -60,7 +60,7 @@ def counts_of(q: Asked) -> Counts:
     rx = need_of(device, queues.rx.real, "real_num_rx_queues")
     most_rx = need_of(device, queues.rx.allocated, "num_rx_queues")
     if q.driver_name == "virtio_net":
-        # curr_queue_pairs: those that a native program has for itself are among them.
+        # curr_queue_pairs, which includes those that a native program reserves.
         return Counts(Numbers(0, 0, rx, 0), Numbers(0, 0, most_rx, 0))
     if q.driver_name != "veth":
         raise CannotTell(f"the channels of driver {q.driver_name} are not known")

@@ -163,8 +163,8 @@ def former_of(q: Asked, ref: DeviceRef) -> Device:
 
 def after_leaving(device: Device, former: Device) -> Device:
     """
-    Return a device as its master lets it go: do_set_master() calls ndo_del_slave of the
-    old one before ndo_add_slave of the new one.
+    Return a device as it is once its master has released it: do_set_master() calls
+    ndo_del_slave of the old master before ndo_add_slave of the new one.
 
     :param former: The master: see :func:`former_of()`
     """
@@ -179,7 +179,7 @@ def after_leaving(device: Device, former: Device) -> Device:
     if kind not in ("bond", "team"):
         return left
     # __bond_release_one() and team_port_del() call dev_close() and dev_set_mtu().
-    what = "the MTU that it had before it became a port comes back"
+    what = "leaving its master restores an earlier MTU, which is not known"
     return without_up(left)._replace(mtu=Unreadable(what))
 
 
@@ -451,7 +451,7 @@ def ask(q: Asked) -> Answer:
     if refused is not None:
         return refused
     if current is not None:
-        q = q.alone(after_leaving(q.device, former_of(q, current)))
+        q = q.with_device(after_leaving(q.device, former_of(q, current)))
     kind = master.kind
     if isinstance(kind, Unreadable):
         raise CannotTell("kind of the master", kind)

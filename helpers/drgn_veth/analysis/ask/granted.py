@@ -173,7 +173,7 @@ def _mode(asker: Asker, device: Device, mode: str) -> str:
 
 
 def _released(q: Asked, changes: _Changes) -> Device:
-    # The device after its master, if it has one, has let it go.
+    # Return the device once its master, if it has one, has released it.
     device, old = q.device, q.device.master
     if not isinstance(old, DeviceRef):
         return device
@@ -181,10 +181,9 @@ def _released(q: Asked, changes: _Changes) -> Device:
     if changes.of(old) is not None:
         changes.change(former, **_without(former, device))
     if former.bond is not None and former.xdp.driver is not None:
-        # The program of the bond goes with it.
+        # The slave loses the program of the bond.
         _native(q, device, None, changes)
-    now = changes.of(device.ref)
-    left = after_leaving(device if now is None else now, former)
+    left = after_leaving(changes.of(device.ref) or device, former)
     changes.replace(left)
     return left
 
@@ -238,7 +237,7 @@ def _moved(q: Asked, changes: _Changes) -> None:
     ifindex: Maybe[int] = Unreadable("the kernel chooses it")
     if q.what.ifindex and q.kernel.netns_ifindex is not False:
         ifindex = q.what.ifindex
-    # dev_close(), and NETDEV_UNREGISTER: masters let go of it.
+    # dev_close(), and NETDEV_UNREGISTER, at which its master releases it.
     need_of(device, device.flags, "flags")
     changes.replace(without_up(_released(q, changes)))
     changes.change(

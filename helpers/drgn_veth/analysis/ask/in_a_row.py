@@ -32,6 +32,7 @@ def _unknown(why: str) -> Answer:
 
 
 def _has_left(what: What, answer: Answer) -> bool:
+    # Whether a refused device has left its master.
     if not isinstance(what, Enslave):
         return False
     before = {decision.key for decision in LEAVE}
@@ -47,8 +48,9 @@ def in_a_row(
     """
     Yield the answers to questions about a device, in their order.
 
-    A question that is refused changes nothing, but that a port which a new master
-    refuses has left the old one. One whose answer is not known counts as granted.
+    A refused question changes nothing, with one exception: a port that a new master
+    refuses has already left the old one. A question whose answer is not known counts as
+    granted.
 
     :param questions: In words: see :func:`.request.parse()`
     :param asker: One of the same Snapshot, if there is one already
@@ -69,7 +71,7 @@ def in_a_row(
         carried_out = answer.errno == 0 or not isinstance(answer.errno, int)
         yield Step(now, text, answer, carried_out)
         if not carried_out and now.off_list is None and _has_left(what, answer):
-            # What the new master refuses, the old one has let go.
+            # The old master has released the port before the new one refused it.
             question = question._replace(what=Enslave(None))
             carried_out = True
         if carried_out:

@@ -101,13 +101,6 @@ def _altname_taken(q: Asked) -> Optional[str]:
     return None if name is None else f"the target netns has a {name} already"
 
 
-def _takes_ifindex(q: Asked) -> bool:
-    # Older kernels do not look at IFLA_NEW_IFINDEX, and choose one.
-    if not q.what.ifindex:
-        return True
-    return need(q.kernel.netns_ifindex, "whether the kernel takes an ifindex")
-
-
 def _ifindex_taken(q: Asked) -> Optional[str]:
     if q.what.ifindex and q.what.ifindex in _target(q).ifindexes:
         return f"the target netns has a device with ifindex {q.what.ifindex} already"
@@ -175,6 +168,14 @@ _AFTER: tuple[Decision, ...] = (
 NETNS = (*_BEFORE, *_AFTER)
 
 
+def _after(q: Asked) -> tuple[Decision, ...]:
+    # Older kernels ignore IFLA_NEW_IFINDEX, and choose one.
+    if q.what.ifindex:
+        if not need(q.kernel.netns_ifindex, "whether the kernel takes an ifindex"):
+            return tuple(one for one in _AFTER if one.key != "netns-ifindex")
+    return _AFTER
+
+
 def ask(q: Asked) -> Answer:
     """
     Return the answer to RTM_SETLINK with a namespace.
@@ -188,7 +189,7 @@ def ask(q: Asked) -> Answer:
     if refused is None:
         if _target(q).same:
             return granted(FUNCTION, f"{q.name} is there already")
-        refused = first(q, _AFTER if _takes_ifindex(q) else _AFTER[:-1])
+        refused = first(q, _after(q))
     free = granted(FUNCTION, "its names are free there")
     if refused is None:
         return free
@@ -197,8 +198,7 @@ def ask(q: Asked) -> Answer:
     refused = refused._replace(message=None)
     if refused.decision is None or refused.decision[0] != "netns-altname":
         return refused
-    after = _AFTER if _takes_ifindex(q) else _AFTER[:-1]
-    other = first(q, [one for one in after if one.key != "netns-altname"])
+    other = first(q, [one for one in _after(q) if one.key != "netns-altname"])
     if other is not None:
         other = other._replace(message=None)
     return one_of((refused, other), free)

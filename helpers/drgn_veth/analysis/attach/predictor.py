@@ -349,7 +349,7 @@ class Predictor:
                 raise ValueError(f"{q.name} has no link in {mode} mode")
         except CannotTell as e:
             return _unknown(e)
-        # bpf_xdp_link_release() does not say what dev_xdp_install() answered.
+        # bpf_xdp_link_release() ignores an error of dev_xdp_install().
         return q.accepted("bpf_xdp_link_detach", "this always succeeds")
 
     def answers(

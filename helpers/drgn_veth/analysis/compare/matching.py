@@ -26,10 +26,7 @@ Match = tuple[Optional[T], Optional[T]]
 
 _PROCESS = re.compile(r"pid:\d+\((.*)\)", re.DOTALL)
 _INODE = re.compile(r"(.+)@(\d+|0x[0-9a-f]+)", re.DOTALL)
-#: Labels that a namespace of another boot may have, too.
-_NUMBER = re.compile(
-    r"net:(\d+|0x[0-9a-f]+)|fd:\d+/\d+|.+@(\d+|0x[0-9a-f]+)", re.DOTALL
-)
+_NAMELESS = re.compile(r"net:(\d+|0x[0-9a-f]+)|fd:\d+/\d+")
 _NO_MAC = "00:00:00:00:00:00"
 _HOST = "host"
 
@@ -161,13 +158,21 @@ def _init(side: Side) -> Optional[str]:
     return _HOST if _HOST in side.namespaces else None
 
 
-def _inside(side: Side, label: str) -> Counter[tuple[object, object]]:
-    # The names of the devices in a namespace, and of their peers.
-    found: Counter[tuple[object, object]] = Counter()
+def _by_numbers(label: str) -> bool:
+    # Whether an unrelated namespace of another boot may have the same label.
+    return bool(_NAMELESS.fullmatch(label) or _INODE.fullmatch(label))
+
+
+_Names = tuple[object, object]
+
+
+def _names_inside(side: Side) -> Mapping[str, Counter[_Names]]:
+    # The names of the devices of each namespace, and of their peers.
+    found: dict[str, Counter[_Names]] = {label: Counter() for label in side.namespaces}
     for device in side.devices:
-        if device["netns_label"] == label:
-            peer = device["peer"]
-            found[device["name"], peer["name"] if isinstance(peer, dict) else None] += 1
+        peer = device["peer"]
+        names = device["name"], peer["name"] if isinstance(peer, dict) else None
+        found[device["netns_label"]][names] += 1
     return found
 
 
@@ -189,18 +194,15 @@ def match_namespaces(a: Side, b: Side, by_number: bool) -> list[Match[str]]:
     first = (_init(a), _init(b))
     if first[0] is not None and first[1] is not None:
         take([(first[0], first[1])])
-    take(
-        [
-            (label, label)
-            for label in left[0]
-            if label in left[1]
-            and (
-                by_number
-                or not _NUMBER.fullmatch(label)
-                or _inside(a, label) == _inside(b, label)
-            )
+    alike = [label for label in left[0] if label in left[1]]
+    if not by_number:
+        names = [_names_inside(side) for side in (a, b)]
+        alike = [
+            label
+            for label in alike
+            if not _by_numbers(label) or names[0][label] == names[1][label]
         ]
-    )
+    take([(label, label) for label in alike])
     take(_by_unique_key(left[0], left[1], lambda label, _: stem_of(label)))
     # A namespace that was named, or lost its name: its devices are the same.
     sides = (a, b)

@@ -100,8 +100,8 @@ def _bridge(trail: Trail, device: Device) -> None:
     receive_core(trail, device)
 
 
-#: Kinds that no driver's NAPI feeds.
-_ELSEWISE: Mapping[str, Callable[[Trail, Device], None]] = {
+#: Kinds that get their packets from no NAPI of a driver.
+_WITHOUT_NAPI: Mapping[str, Callable[[Trail, Device], None]] = {
     "bridge": _bridge,
     "openvswitch": _openvswitch,
     "vrf": _vrf,
@@ -132,8 +132,8 @@ def _received(trail: Trail, device: Device, queue: int) -> None:
     if isinstance(kind, str) and kind in ANOTHER_ROUND:
         _another_round(trail, device, ANOTHER_ROUND[kind])
         return
-    if isinstance(kind, str) and kind in _ELSEWISE:
-        _ELSEWISE[kind](trail, device)
+    if isinstance(kind, str) and kind in _WITHOUT_NAPI:
+        _WITHOUT_NAPI[kind](trail, device)
         return
     if isinstance(device.flags, tuple) and "LOOPBACK" in device.flags:
         text = "what was sent on it"
@@ -163,7 +163,7 @@ def _received(trail: Trail, device: Device, queue: int) -> None:
 
 
 def _trail(topology: Topology, device: Device, cpu: Optional[int]) -> Trail:
-    if device.kind in _ELSEWISE or device.kind in ANOTHER_ROUND:
+    if device.kind in _WITHOUT_NAPI or device.kind in ANOTHER_ROUND:
         return Trail(topology, cpu, None)  # Any CPU sent it to the device below.
     trail = Trail(topology, cpu)
     trail.unsent = not (isinstance(device.flags, tuple) and "LOOPBACK" in device.flags)

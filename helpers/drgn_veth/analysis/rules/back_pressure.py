@@ -193,8 +193,8 @@ RULES: tuple[Rule, ...] = (
             "peer->real_num_tx_queues before it accesses peer->_tx[i] or, on some "
             "kernels, peer->_tx[rq[i].xdp_rxq.queue_index] && i < possible CPUs. It is "
             "a note if the peer has no native program and no program may redirect to "
-            "it. If the code of veth_poll() could not be read, this "
-            "is undecided and a note."
+            "it. If the code of veth_poll() could not be read, this is undecided and a "
+            "note."
         ),
         sees=(
             "Random crashes: when such a queue receives frames that were redirected to "

@@ -135,7 +135,7 @@ def _mismatch(context: Context, end: End) -> Optional[Symptom]:
     if not is_up(device) or not is_up(peer, "peer_"):
         return None
     mtu, other = need(device.mtu, "mtu"), need(peer.mtu, "peer_mtu")
-    if not need(outgrows(device, peer), "mtu"):
+    if outgrows(device, peer) is not True:
         return None
     dropped = 0 if device.veth is None else device.veth.dropped
     lost = _lost(device, peer)

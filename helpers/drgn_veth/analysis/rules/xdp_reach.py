@@ -17,7 +17,7 @@ from .values import is_up
 __all__ = ("RULES",)
 
 _NOT_ALL = Unreadable("there are more than are recorded, or sockets are lost")
-#: The states in which a struct xdp_sock takes no packets; None: there is no socket.
+#: States in which an AF_XDP socket accepts no packets. None: the entry has no socket.
 _NOT_BOUND = (None, "ready", "unbound")
 
 

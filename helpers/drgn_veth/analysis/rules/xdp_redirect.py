@@ -33,17 +33,13 @@ def _by_index(context: Context) -> Iterator[End]:
 
 
 def _targets(context: Context) -> Iterator[End]:
-    routes = context.routes
-    partly = context.partly_known
-    for address, device in partly.items():
-        if address not in routes:
+    named = dict.fromkeys((*context.partly_known, *context.routes))
+    for address in named:
+        device = context.by_address.get(address)
+        if device is not None and device.off_list is None:
             yield context.end(device)
-    for address in routes:
-        target = context.by_address.get(address)
-        if target is not None and target.off_list is None:
-            yield context.end(target)
     for end in _by_index(context):
-        if end.device.net_device not in routes and end.device.net_device not in partly:
+        if end.device.net_device not in named:
             yield end
 
 

@@ -22,7 +22,7 @@ from ..question import Answer, Question
 
 __all__ = ("BOND_SLAVE", "DRIVER")
 
-#: bond_release(), with the slave's own MTU and MAC.
+#: bond_release() also restores the slave's own MTU and MAC.
 _LEAVES = "takes the slave out of the bond and sets it down"
 _BOND_XDP_MODES = ("balance-rr", "active-backup")
 _BOND_XDP_HASH_MODES = ("802.3ad", "balance-xor")
