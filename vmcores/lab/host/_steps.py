@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 import fcntl
 import glob
+import hashlib
 import os
 from pathlib import Path
 import shutil
@@ -20,6 +21,7 @@ __all__ = (
     "LabError",
     "build_folder",
     "cache_dir",
+    "hash_of",
     "lock",
     "need_programs",
     "run",
@@ -139,6 +141,25 @@ def lock(name: str) -> Iterator[None]:
             say(f"waiting for another process ({name})")
             fcntl.flock(f, fcntl.LOCK_EX)
         yield
+
+
+def hash_of(folder: Path, unwanted: Callable[[Path], bool] = lambda path: False) -> str:
+    """Return a hash of the files in a folder, bytecode and hidden ones aside.
+
+    :param unwanted: Whether to leave out a path too, relative to the folder
+    """
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if (
+            not path.is_file()
+            or any(part == "__pycache__" or part[0] == "." for part in relative.parts)
+            or unwanted(relative)
+        ):
+            continue
+        digest.update(f"{'/'.join(relative.parts)}\0{path.stat().st_size}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def build_folder(final: Path, fill: Callable[[Path], None]) -> Path:

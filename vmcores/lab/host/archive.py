@@ -337,7 +337,7 @@ class Archive:
 
 
 def unpack(tree: Path, debs: Sequence[Path]) -> None:
-    """Unpack packages into what is to be a root folder."""
+    """Unpack packages into a folder that becomes a root file system."""
     for name in ("usr/bin", "usr/sbin", "usr/lib", "usr/lib64"):
         (tree / name).mkdir(parents=True, exist_ok=True)
     # base-files ships these links, but other packages may come before it.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Modules of Python, compiled on the host for the guest, whose CPU is emulated."""
+"""Python modules, compiled on the host for the guest, whose CPU is emulated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import shutil
 import tempfile
 
-from ._steps import LabError, build_folder, cache_dir, lock, run, step
+from ._steps import LabError, build_folder, cache_dir, hash_of, lock, run, step
 from .archive import Archive, unpack
 
 __all__ = ("compile_folders", "compiler", "compiling", "copy_compiled")
@@ -67,16 +67,6 @@ def compile_folders(root: Path, *folders: str, prefix: str = "") -> None:
             raise LabError(f"compileall left nothing in the guest's {folder}")
 
 
-def _hash(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix != ".pyc":
-            name = str(path.relative_to(folder)).encode()
-            content = path.read_bytes()
-            digest.update(b"%d %d\n" % (len(name), len(content)) + name + content)
-    return digest.hexdigest()[:16]
-
-
 def copy_compiled(source: Path, target: Path, place: str) -> None:
     """Copy a folder for the guest, and compile the modules in it if we are root.
 
@@ -88,7 +78,7 @@ def copy_compiled(source: Path, target: Path, place: str) -> None:
         shutil.copytree(source, target, dirs_exist_ok=True, ignore=_IGNORED)
         return
     folder_name = place.strip("/").replace("/", "-")
-    final = cache_dir() / "bytecode" / folder_name / _hash(source)
+    final = cache_dir() / "bytecode" / folder_name / hash_of(source)[:16]
 
     def fill(folder: Path) -> None:
         root = compiler()

@@ -13,7 +13,7 @@ import shlex
 from typing import Any
 
 from . import kernels
-from ._steps import LabError, build_folder, cache_dir, lock, need_programs, say
+from ._steps import LabError, build_folder, cache_dir, hash_of, lock, need_programs, say
 from .dump import ASKED, UNASKED, Hook, Order, make_dump
 from .kernels import Kernel
 from .qemu_guest import LAB
@@ -67,21 +67,15 @@ def source_hash(scene: str) -> str:
 
     That is every file of the lab, except for other scenes and documentation.
     """
-    digest = hashlib.sha256()
     others = set(scenes()) - {scene}
-    for path in sorted(LAB.rglob("*")):
-        parts = path.relative_to(LAB).parts
-        if (
-            not path.is_file()
-            or path.suffix == ".md"
-            or any(part == "__pycache__" or part.startswith(".") for part in parts)
-        ):
-            continue
-        if parts[0] == "scenes" and path.suffix == ".sh" and path.stem in others:
-            continue
-        digest.update(f"{'/'.join(parts)}\0{path.stat().st_size}\0".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+
+    def unwanted(path: Path) -> bool:
+        if path.suffix == ".md":
+            return True
+        in_scenes = path.parts[0] == "scenes" and path.suffix == ".sh"
+        return in_scenes and path.stem in others
+
+    return hash_of(LAB, unwanted)
 
 
 def make(
