@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A booted kernel with a scene, and the reports of it from every side."""
 
-import base64
 from collections.abc import Sequence
 import json
-import lzma
 import mmap
 import os
 from pathlib import Path
@@ -88,32 +86,21 @@ MODULES = tuple(name for _, name in (*MODULE_TYPES, *OPTIONAL_MODULE_TYPES))
 #: together here, as there, so that no file has them.
 WORDS = {what: "-".join(("DRGN", "VETH", what)).encode() for what in ("PACKET", "USER")}
 
-# In the guest: the reports by DWARF and by BTF, a slice, and the report from that.
+# In the guest: the reports by DWARF and by BTF, and a slice.
 _LIVE = """\
 set -e
-cd /tmp
+mkdir -p /out/kept
+cd /out/kept
 live="python3 -m drgn -q -k"
 alone=--no-default-symbols
 symbols="-s /kernel/vmlinux"
 for name in {modules}; do
     symbols="$symbols -s /kernel/debug/$name.ko.debug"
 done
-report=/lab/repo/drgn_scripts/veth_report.py
-$live $symbols $report --format json --output /tmp/dwarf.json
-$live $alone $report --format json --output /tmp/btf.json
-$live {slice} /lab/repo/drgn_scripts/vmcore_slice.py /tmp/live.core
-slice="python3 -m drgn -q -c /tmp/live.core"
-$slice $alone $report --format json --output /tmp/slice.json
-python3 - <<'END'
-import base64, json, lzma
-files = {{n: open(f"/tmp/{{n}}.json").read() for n in ("dwarf", "btf", "slice")}}
-core = open("/tmp/live.core", "rb").read()
-words = ["-".join(("DRGN", "VETH", what)) for what in ("PACKET", "USER")]
-words = [word for word in words if word.encode() in core]
-said = {{"files": files, "words": words}}
-print(base64.b64encode(lzma.compress(json.dumps(said).encode())).decode())
-END
-rm /tmp/live.core
+report="/lab/repo/drgn_scripts/veth_report.py --format json --output"
+$live $symbols $report report.kcore.json
+$live $alone $report report.kcore.btf.json
+$live {slice} /lab/repo/drgn_scripts/vmcore_slice.py slice.kcore.core
 """
 
 # In the guest: without rights.
@@ -239,12 +226,14 @@ class Dump:
     def is_old(self) -> bool:
         return self.made.kernel.short_series == _OLD_SERIES
 
-    def words_in(self, what: str) -> list[str]:
-        """Return which of the WORDS a file has: "elf", "slice.elf", "slice.kcore"."""
-        said: dict[str, list[str]] = json.loads(
-            (self.made.folder / "words.json").read_text()
-        )
-        return said[what]
+    def slice_of(self, source: str) -> Path:
+        """Return the slice that was made of a source, or of "unasked"."""
+        return _slice_of(self.made.folder, source)
+
+    def words_in_memory(self) -> list[str]:
+        """Return which of the WORDS the dump by QEMU had, which is not kept."""
+        said: list[str] = json.loads((self.made.folder / "words.json").read_text())
+        return said
 
     def run(self, *args: object, **kwargs: Any) -> "subprocess.CompletedProcess[str]":
         return self.run_script(SCRIPT, *args, **kwargs)
@@ -286,11 +275,18 @@ def _reports(
     _report((*target, *NO_SYMBOLS), folder, f"{source}.btf")
 
 
-def _slice(target: Sequence[object], folder: Path, source: str) -> list[str]:
-    path = folder / f"slice.{source}.core"
-    run_on(SLICE_SCRIPT, target, path)
-    _report(("-c", path, *NO_SYMBOLS), folder, f"{source}.slice")
-    return words_in(path)
+def _slice_of(folder: Path, source: str) -> Path:
+    return folder / f"slice.{source}.core"
+
+
+def _slice(target: Sequence[object], folder: Path, source: str) -> None:
+    run_on(SLICE_SCRIPT, target, _slice_of(folder, source))
+    _report_of_slice(folder, source)
+
+
+def _report_of_slice(folder: Path, source: str) -> None:
+    target = ("-c", _slice_of(folder, source), *NO_SYMBOLS)
+    _report(target, folder, f"{source}.slice")
 
 
 def look_before_asking(guest: lab.Guest, folder: Path) -> None:
@@ -315,7 +311,6 @@ def look_at_guest(guest: lab.Guest, folder: Path) -> None:
     symbols = symbols_of(guest)
     is_old = guest.kernel.short_series == _OLD_SERIES
     needed = symbols if is_old else NO_SYMBOLS
-    words: dict[str, list[str]] = {}
     dump = folder / "vmcore.elf"
     of_source: tuple[tuple[str, Sequence[object]], ...] = (
         ("qemu", ("--qemu", guest.qmp_socket)),
@@ -325,36 +320,23 @@ def look_at_guest(guest: lab.Guest, folder: Path) -> None:
         for source, target in of_source:
             if source == "elf":
                 guest.qmp_dump_elf(dump)
-                words["elf"] = words_in(dump)
+                (folder / "words.json").write_text(json.dumps(words_in(dump)))
             _reports(target, symbols, folder, source)
-            words[f"slice.{source}"] = _slice((*target, *needed), folder, source)
+            _slice((*target, *needed), folder, source)
     finally:
         # As large as the guest's memory.
         dump.unlink(missing_ok=True)
-    (folder / "words.json").write_text(json.dumps(words))
     if guest.kernel.machine.has_drgn:
-        _look_inside(guest, folder, words, needed)
+        _look_inside(guest, folder, needed)
 
 
-def _look_inside(
-    guest: lab.Guest,
-    folder: Path,
-    words: dict[str, list[str]],
-    needed: Sequence[object],
-) -> None:
+def _look_inside(guest: lab.Guest, folder: Path, needed: Sequence[object]) -> None:
     # By the drgn that is in the guest.
     in_guest = "$alone" if needed is NO_SYMBOLS else "$symbols"
-    encoded = guest.run(
-        _LIVE.format(slice=in_guest, modules=" ".join(MODULES)), timeout=900
-    )
-    live = json.loads(lzma.decompress(base64.b64decode(encoded.split()[-1])))
-    for name, types in (("dwarf", ""), ("btf", ".btf"), ("slice", ".slice")):
-        (folder / f"report.kcore{types}.json").write_text(live["files"][name])
-    words["slice.kcore"] = live["words"]
+    guest.run(_LIVE.format(slice=in_guest, modules=" ".join(MODULES)), timeout=900)
     if guest.kernel.release == lab.get_kernel(KERNELS[-1]).release:
         refused = guest.run(_REFUSED, timeout=300).splitlines()[-1]
         (folder / "refused.json").write_text(refused)
-    (folder / "words.json").write_text(json.dumps(words))
 
 
 def make_dump(kernel: str, scene: str, out_dir: Path, **kwargs: Any) -> Dump:
@@ -362,6 +344,8 @@ def make_dump(kernel: str, scene: str, out_dir: Path, **kwargs: Any) -> Dump:
     made = lab.make(kernel, scene, out_dir=out_dir, force=True, **kwargs)
     dump = Dump(made)
     _reports(("-c", dump.vmcore), dump.symbols, made.folder, "kdump")
+    if dump.slice_of("kcore").exists():
+        _report_of_slice(made.folder, "kcore")
     return dump
 
 

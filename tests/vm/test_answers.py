@@ -50,7 +50,7 @@ def test_every_answer_before_anyone_asked(
 ) -> None:
     """By a dump that was taken before the first question."""
     prog = drgn_module.Program()
-    prog.set_core_dump(str(zoo.made.folder / "slice.unasked.core"))
+    prog.set_core_dump(zoo.slice_of("unasked"))
     use_btf(prog)
     asked = before_anyone_asked(take_snapshot(prog), _document(zoo))
     compared = compare_answers(*asked)

@@ -14,7 +14,7 @@ from drgn_veth.readers.cpumask import cpumask_cpus, online_cpus
 import pytest
 
 from tests.support import oracle
-from tests.support.booted import WORDS, Dump, Tally, settled
+from tests.support.booted import WORDS, Dump, Tally, settled, words_in
 from tests.support.kernel import program_of
 from tests.support.schemas import validate
 
@@ -47,8 +47,8 @@ def test_slice(elsewhere: Dump, source: str, tally: Tally) -> None:
     tally[f"{elsewhere.made.kernel.release} zoo {source} slice"] = comparison
     assert not comparison.differences, "\n".join(comparison.differences)
     assert report["unreadable"] == []
-    assert elsewhere.words_in("elf") == list(WORDS)
-    assert elsewhere.words_in(f"slice.{source}") == []
+    assert elsewhere.words_in_memory() == list(WORDS)
+    assert words_in(elsewhere.slice_of(source)) == []
 
 
 def test_all_sources_agree(elsewhere: Dump) -> None:

@@ -137,8 +137,8 @@ def test_size(slices: _Slices, given: str, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_size_of_other_targets(zoo: Dump) -> None:
-    for source in ("elf", "qemu"):
-        content = (zoo.made.folder / f"slice.{source}.core").read_bytes()
+    for source in ("elf", "qemu", "kcore"):
+        content = zoo.slice_of(source).read_bytes()
         assert len(lzma.compress(content)) <= MOST
 
 
@@ -154,12 +154,12 @@ def _pages(core: Path) -> Iterator[bytes]:
 def test_no_packet_and_no_process_in_it(slices: _Slices, given: str) -> None:
     dump = slices.dump
     # They are in the memory that slices were made of...
-    assert dump.words_in("elf") == list(WORDS)
+    assert dump.words_in_memory() == list(WORDS)
     assert any(WORDS["PACKET"] in page for page in _pages(dump.vmcore))
     # ...and in no slice.
     assert words_in(slices.core(given)) == []
     for source in ("elf", "qemu", "kcore"):
-        assert dump.words_in(f"slice.{source}") == []
+        assert words_in(dump.slice_of(source)) == []
 
 
 def _segments(core: Path) -> list[tuple[int, int]]:

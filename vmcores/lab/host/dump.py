@@ -23,7 +23,8 @@ from .qemu_guest import LAB, Guest, try_boots
 __all__ = ("ASKED", "UNASKED", "Hook", "Order", "elf_hook", "make_dump")
 
 # Called while the guest is idle: the scene is set, the truth recorded, nothing has
-# crashed yet. The path is the folder of the result, where the hook may leave files.
+# crashed yet. The path is the folder of the result, where the hook may leave files; so
+# it may in the guest's /out/kept, and the dump's folder has them in the end.
 Hook = Callable[[Guest, Path], None]
 
 REPOSITORY = LAB.parent.parent
@@ -199,6 +200,9 @@ def _take(order: Order, folder: Path, out: Path) -> int | None:
         if not (out / name).exists():
             raise Died(f"the guest's disk has no {name}")
         shutil.move(str(out / name), folder / name)
+    # What hooks have left in the guest's /out/kept.
+    for path in sorted((out / "kept").glob("*")):
+        shutil.move(str(path), folder / path.name)
     (folder / "vmcore").chmod(0o644)
     first = _read(out / "makedumpfile.first.log")
     (folder / "makedumpfile.log").write_text(first + log)
