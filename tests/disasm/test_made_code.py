@@ -46,6 +46,15 @@ def test_relative_reference() -> None:
     assert messages_in(_made({0: compare, _FAR: b"one\0"}, f=0), "f", [b"one"])
 
 
+@pytest.mark.parametrize("offset", [15, 16])
+def test_a_static_branch_that_is_off(offset: int) -> None:
+    """It is the same nop as at the begin of a function, at any place."""
+    start = (_FENTRY + b"\x90" * 16)[:offset] + _FENTRY
+    code = start + _to(_LEA, len(start), _FAR) + _RET
+    prog = _made({0: code, _FAR: b"one\0"}, f=0)
+    assert messages_in(prog, "f", [b"one"]) == {b"one"}
+
+
 @pytest.mark.parametrize(
     "before",
     [

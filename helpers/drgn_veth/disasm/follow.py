@@ -63,8 +63,10 @@ def follow(code: Code, start: int, others: Iterable[int]) -> Reached:
         goal = at
         after_call = called = False
         while at not in seen:
-            # Also code after a call that does not return is not the function's.
-            if at in apart or (at != start and code.begins_function(at)):
+            # Also code after a call that does not return is not the function's. A
+            # static branch that is off looks like the begin of a function.
+            may_begin = at != start and (called or at == goal)
+            if at in apart or (may_begin and code.begins_function(at)):
                 if at == goal:
                     reached.functions.add(at)
                 break
