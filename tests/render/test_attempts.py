@@ -174,6 +174,22 @@ def test_way_out_is_below_a_refusal_of_native_xdp() -> None:
     assert "would be accepted" not in of_one(named("q11b"), way_out=out)
 
 
+def test_a_long_command_can_be_pasted() -> None:
+    """Each line but the last ends with a backslash, as a shell wants it."""
+    long = named("q24a")._replace(netns_label="cni-5c4c0c5e-8a7b-1111-2222-3333")
+    out = [f"ip netns exec {'x' * 40} ip link set dev q24a xdpgeneric obj FILE"]
+    lines = of_one(long, Style(80), way_out=out).splitlines()
+    starts = [i for i, line in enumerate(lines) if line.lstrip().startswith("$ ")]
+    texts = []
+    for i in starts:
+        text = lines[i].split("$ ", 1)[1]
+        while text.endswith(" \\"):
+            i += 1
+            text = f"{text[:-1]}{lines[i].strip()}"
+        texts.append(text)
+    assert out[0] in texts and "ethtool -L q24b tx 2" in texts
+
+
 def test_color_is_only_paint() -> None:
     for painted, plain in (
         (table("6.12-zoo", Style(80, True)), table("6.12-zoo")),

@@ -123,6 +123,9 @@ def test_a_kernel_that_is_too_old() -> None:
         topic(find_topic("EBUSY"), here=Here("5.4", None, (), Undecided({}, 0)))
     )
     assert "5.4 is older than v5.9" in text and "here meet" not in text
+    hostile = Here("5.4\x1b[31m", None, (), Undecided({}, 0))
+    text = topic(find_topic("EBUSY"), here=hostile)
+    assert "5.4\\x1b[31m is older" in words(text) and "\x1b" not in text
 
 
 def test_what_is_not_predicted() -> None:

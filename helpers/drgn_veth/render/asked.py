@@ -8,6 +8,7 @@ from ..analysis.ask.in_a_row import Step
 from ..analysis.attach.question import Answer
 from . import words
 from .attempts import outcome, painted
+from .commands import command
 from .escape import for_terminal
 from .style import PLAIN, Style
 from .width import wrap
@@ -22,8 +23,6 @@ def _texts(answer: Answer) -> Iterator[str]:
         yield f'"{for_terminal(answer.message)}"'
     where = f"{answer.function}(): " if answer.function else ""
     yield f"{where}{for_terminal(answer.because)}"
-    for command in answer.fix:
-        yield f"  $ {for_terminal(command)}"
 
 
 def _lines(number: int, step: Step, style: Style) -> Iterator[str]:
@@ -36,7 +35,9 @@ def _lines(number: int, step: Step, style: Style) -> Iterator[str]:
     yield f"{style.paint(question, 'bold')}  {painted(text, word, style)}"
     indent = " " * _INDENT
     for text in _texts(step.answer):
-        yield from wrap(text.lstrip(), style.width, indent, f"{indent}  ")
+        yield from wrap(text, style.width, indent, f"{indent}  ")
+    for fix in step.answer.fix:
+        yield from command(fix, f"{indent}$ ", style)
     if step.carried_out and errno != 0:
         yield f"{indent}what follows is asked as if it were granted"
 

@@ -18,6 +18,7 @@ from ..core.unreadable import Maybe, Unreadable
 from ..model import Task
 from . import words
 from .attempts import Attempt, outcome, painted, same_ways, to_mend
+from .commands import command
 from .escape import for_terminal
 from .style import PLAIN, Style
 from .width import wrap
@@ -25,6 +26,7 @@ from .width import wrap
 __all__ = ("blocked", "one_device")
 
 _MODE = 9  # columns of a mode
+_BESIDE = " " * _MODE
 _NO_MODE = " (no mode means"  # what the predictor adds for an attach without a mode
 
 
@@ -45,7 +47,7 @@ def _message(answer: Answer, by_netlink: bool) -> Optional[str]:
     # What user space sees.
     if answer.message is None:
         return None
-    text = f'"{answer.message}"'
+    text = f'"{for_terminal(answer.message)}"'
     if any(one.message is None for one in answer.either):
         text += " or no message"
     if by_netlink:
@@ -58,38 +60,53 @@ def _in_a_row(answer: Answer) -> int:
     return 1 if answer.then is None else 1 + _in_a_row(answer.then)
 
 
-def _why(answer: Answer) -> list[str]:
+def _because(answer: Answer) -> str:
     where = f"{answer.function}(): " if answer.function else ""
-    lines = [f"{where}{for_terminal(answer.because)}"]
+    return f"{where}{for_terminal(answer.because)}"
+
+
+def _line(text: str, style: Style) -> list[str]:
+    # Beside the mode, not below it.
+    return wrap(text, style.width, _BESIDE, _BESIDE)
+
+
+def _commands(texts: Iterable[str], style: Style) -> Iterator[str]:
+    for text in texts:
+        yield from command(text, f"{_BESIDE}  $ ", style)
+
+
+def _why(answer: Answer, style: Style, said: str = "") -> Iterator[str]:
+    yield from _line(f"{said}{_because(answer)}", style)
     if answer.errno is None:
         # Otherwise they differ only in the message.
         for one in answer.either:
-            lines.append(f"{outcome(one)} if {_why(one)[0]}")
+            yield from _line(f"{outcome(one)} if {_because(one)}", style)
     if answer.fix_effect is not None:
-        lines.append(f"this {for_terminal(answer.fix_effect)}:")
-    lines.extend(f"  $ {for_terminal(command)}" for command in answer.fix)
+        yield from _line(f"this {for_terminal(answer.fix_effect)}:", style)
+    yield from _commands(answer.fix, style)
     if answer.then is not None:
-        first, *others = _why(answer.then)
-        lines += [f"then {outcome(answer.then)}: {first}", *others]
-    return lines
+        yield from _why(answer.then, style, f"then {outcome(answer.then)}: ")
 
 
-def _way_out(command: Sequence[str]) -> Iterator[str]:
-    yield f"generic mode would be accepted: xdpgeneric{':' if command else ''}"
-    yield from (f"  $ {for_terminal(one)}" for one in command)
+def _way_out(commands: Sequence[str], style: Style) -> Iterator[str]:
+    colon = ":" if commands else ""
+    yield from _line(f"generic mode would be accepted: xdpgeneric{colon}", style)
+    yield from _commands(commands, style)
 
 
-def _below(below: Sequence[Below]) -> Iterator[str]:
+def _below(below: Sequence[Below], style: Style) -> Iterator[str]:
     # What would be answered there: of many, how many there are of each.
     if len(below) == 1:
         ((device, answer),) = below
-        yield f"{words.reference(device.ref)} below it: {outcome(answer)}"
+        where = words.reference(device.ref)
+        yield from _line(f"{where} below it: {outcome(answer)}", style)
         if answer.errno != 0:
-            yield from (f"  {line}" for line in _why(answer)[:1])
+            first, rest = f"{_BESIDE}  ", f"{_BESIDE}      "
+            yield from wrap(_because(answer), style.width, first, rest)
         return
     found = collections.Counter(outcome(one.answer) for one in below)
     counts = ", ".join(f"{number} {word}" for word, number in found.items())
-    yield f"the {len(below)} devices below it: {counts}"
+    yield from _line(f"the {len(below)} devices below it: {counts}", style)
 
 
 def _caller(attempts: Sequence[Attempt], style: Style) -> Iterator[str]:
@@ -110,14 +127,6 @@ def _is_native_refusal(mode: str, answer: Answer) -> bool:
     return refused and mode in ("default", "driver")
 
 
-def _lines(texts: Iterable[str], style: Style) -> Iterator[str]:
-    for text in texts:
-        bare = text.lstrip()
-        first = " " * (_MODE + len(text) - len(bare))
-        rest = first + "    " if bare is not text and len(first) > _MODE else first
-        yield from wrap(bare, style.width, first, rest)
-
-
 def _answer(
     mode: str,
     same: Sequence[Attempt],
@@ -133,20 +142,22 @@ def _answer(
     ways = same_ways([(a.via, a.frags) for a in same], [(a.via, a.frags) for a in of])
     if ways:
         text += f" ({ways})"
-    head = wrap(text, style.width, mode.ljust(_MODE), " " * _MODE)
+    head = wrap(text, style.width, mode.ljust(_MODE), _BESIDE)
     mode_word = style.paint(mode, "bold")
     rest = head[0][len(mode) :]
     blank = rest[: len(rest) - len(rest.lstrip())]
     yield f"{mode_word}{blank}{painted(rest.lstrip(), word, style)}"
     yield from head[1:]
     message = _message(answer, any(attempt.via == "netlink" for attempt in same))
-    texts = [*([message] if message is not None else []), *to_mend(_in_a_row(answer))]
-    texts += _why(answer)
+    if message is not None:
+        yield from _line(message, style)
+    for text in to_mend(_in_a_row(answer)):
+        yield from _line(text, style)
+    yield from _why(answer, style)
     if way_out is not None and _is_native_refusal(mode, answer):
-        texts += _way_out(way_out)
+        yield from _way_out(way_out, style)
     if same[0].below and answer.errno != 0:
-        texts += _below(same[0].below)
-    yield from _lines(texts, style)
+        yield from _below(same[0].below, style)
 
 
 def _without_default(answer: Answer) -> Answer:

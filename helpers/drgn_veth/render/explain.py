@@ -27,7 +27,7 @@ from ..core.english import count
 from ..core.unreadable import Unreadable
 from ..model import Kernel
 from . import words
-from .commands import hint
+from .commands import command, hint
 from .escape import for_terminal
 from .style import PLAIN, Style
 from .width import KEEP, wrap
@@ -135,8 +135,8 @@ def _detail(met: Met, style: Style) -> Iterator[str]:
     if met.fix_effect is not None:
         effect = for_terminal(f"this {met.fix_effect}:")
         yield from wrap(effect, style.width, "      ", "      ")
-    for command in met.fix:
-        yield from wrap(f"$ {for_terminal(command)}", style.width, "      ", "        ")
+    for fix in met.fix:
+        yield from command(fix, "      $ ", style)
     if _has_way_out(met):
         yield from wrap(_WAY_OUT, style.width, "      ", "      ")
 
@@ -225,7 +225,8 @@ def _summary(topic: Topic, here: Optional[Here]) -> str:
     if here is None:
         return text
     if here.kernel is None:
-        return f"{text} (in general; {here.name} is older than v5.9: it differs)"
+        name = for_terminal(here.name)
+        return f"{text} (in general; {name} is older than v5.9: it differs)"
     mine = [one for one in here.met if one.check in topic.checks]
     return f"{text} On {for_terminal(here.name)}, {_would_get(mine)}."
 
