@@ -77,6 +77,22 @@ def survives(path: Path) -> bool:
     return done.returncode == 11
 
 
+@pytest.mark.slow
+def test_without_a_core_file(whole: Kdump, tmp_path: Path) -> None:
+    """Where the hard limit of core files is 0, only root may set another."""
+    cut = tmp_path / "vmcore"
+    cut.write_bytes(whole.path.read_bytes()[: 3 * whole.path.stat().st_size // 4])
+    code = (
+        "import resource, sys; from drgn_veth.dump import partial\n"
+        "def refuse(*_): raise ValueError('not allowed to raise maximum limit')\n"
+        "resource.setrlimit = refuse\n"
+        "sys.exit(10 + partial.can_be_opened(sys.argv[1]))"
+    )
+    for path in (cut, whole.path):
+        done = python("-c", code, path, env=WITH_HELPERS)
+        assert (done.returncode, done.stderr) == (10 + survives(path), "")
+
+
 def same(
     one: "subprocess.CompletedProcess[str]", other: "subprocess.CompletedProcess[str]"
 ) -> None:

@@ -10,6 +10,7 @@ other files that people try to open, with what to do instead. Every read is boun
 from collections.abc import Sequence
 import enum
 import os
+import shlex
 import stat
 import struct
 from typing import BinaryIO, NamedTuple, Optional
@@ -109,6 +110,7 @@ _KNOWN: Sequence[tuple[int, bytes, str, str]] = (
         "a kernel image (vmlinuz)",
         "the vmlinux with debug symbols is in another package of your distribution",
     ),
+    (0, b"\x7fELF\x01", "a 32-bit ELF file", ""),
     (257, b"ustar", "a tar archive", "unpack it first: tar -xf FILE"),
     (0, b"!<arch>\n", "an archive or a Debian package", "unpack it first"),
     (0, b"\xed\xab\xee\xdb", "an RPM package", "unpack it first"),
@@ -207,7 +209,9 @@ def _of_content(path: str, f: BinaryIO) -> FileKind:
         return _elf(path, f, start)
     for offset, magic, what, instead in _KNOWN:
         if start.startswith(magic, offset):
-            return FileKind(Kind.OTHER, what, instead.replace("FILE", path))
+            return FileKind(
+                Kind.OTHER, what, instead.replace("FILE", shlex.quote(path))
+            )
     packed = how_to_unpack(path)
     if packed is not None:
         return FileKind(Kind.OTHER, "a compressed file", packed)

@@ -9,6 +9,7 @@ second program sees the physical memory up to the cut: drgn walks the page table
 itself, and never reads beyond the cut.
 """
 
+import contextlib
 import faulthandler
 import os
 import resource
@@ -34,7 +35,9 @@ def can_be_opened(path: str) -> bool:
     if not child:
         try:
             # No core: 0 does not keep one from a program that core_pattern names.
-            resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+            # Where the hard limit is 0, only root may set another.
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
             faulthandler.disable()  # Its death is an answer, not an error.
             prog = Program()
             prog.set_core_dump(path)
