@@ -27,10 +27,12 @@ from .keep import kept
 from .load import ModuleBtf, read_vmlinux_btf
 from .parse import Btf, BtfError
 from .symbols import (
+    MAX_MODULES,
     KernelSymbols,
     SystemMap,
     kernel_symbols,
     module_symbols,
+    symbol_address,
     vmcoreinfo_symbols,
 )
 from .types import BtfTypes
@@ -49,7 +51,6 @@ _TYPES_CACHE = "drgn_veth.types"
 BUSY_CACHE = "drgn_veth.btf_busy"
 #: The finders that were registered, by what they find.
 FINDERS_CACHE = "drgn_veth.btf_finders"
-_MAX_MODULES = 1 << 12
 
 _AddressOf = Callable[[str], Optional[int]]
 
@@ -77,13 +78,6 @@ def _has_variable(prog: Program, name: str) -> bool:
     return True
 
 
-def _symbol_of_drgn(prog: Program, name: str) -> Optional[int]:
-    try:
-        return prog.symbol(name).address
-    except LookupError:
-        return None
-
-
 def _symbols(
     prog: Program, system_map: Optional[SystemMap], given: Mapping[str, int]
 ) -> tuple[Optional[KernelSymbols], _AddressOf]:
@@ -96,7 +90,7 @@ def _symbols(
     if system_map is not None:
         symbols = KernelSymbols(system_map)
         return symbols, symbols.address_of
-    of_drgn = functools.partial(_symbol_of_drgn, prog)
+    of_drgn = functools.partial(symbol_address, prog)
     if of_drgn("net_namespace_list") is not None:
         return None, of_drgn  # a vmlinux without debug symbols
     try:
@@ -140,7 +134,7 @@ def _is_loaded(prog: Program, name: str) -> bool:
     try:
         head = prog["modules"].address_of_()
         for module in for_each_entry_bounded(
-            head, "struct module", "list", _MAX_MODULES
+            head, "struct module", "list", MAX_MODULES
         ):
             found = attempt(_module_name, module)
             # A slice may have the list, and not the names.
@@ -177,7 +171,7 @@ def _use_beside(prog: Program, given: Carried) -> BtfUse:
     enough = not any(_lacking(prog))
     if enough and not any(_lacking(prog, OPTIONAL_MODULE_TYPES)):
         return BtfUse("dwarf", None)
-    vmlinux = _Vmlinux(prog, functools.partial(_symbol_of_drgn, prog))
+    vmlinux = _Vmlinux(prog, functools.partial(symbol_address, prog))
     modules = ModuleBtf(prog, vmlinux, given.modules)
     finder = BtfFinder(modules, lambda name: None)
     prog.register_type_finder(FINDER, finder.find_type, enable_index=-1)

@@ -21,7 +21,7 @@ from .declarations import MODULE_TYPES, OPTIONAL_MODULE_TYPES
 from .encode import encode_types
 from .load import read_vmlinux_btf
 from .parse import Btf
-from .symbols import WANTED, vmcoreinfo_symbols
+from .symbols import WANTED, symbol_address, vmcoreinfo_symbols
 
 __all__ = ("Carried", "carried_by", "module_types_of", "symbols_of")
 
@@ -78,16 +78,9 @@ def carried_by(prog: Program) -> Carried:
     return Carried(symbols, modules)
 
 
-def _address(prog: Program, name: str) -> Optional[int]:
-    try:
-        return prog.symbol(name).address
-    except LookupError:
-        return None
-
-
 def symbols_of(prog: Program) -> dict[str, int]:
     """Return the symbols that a report looks up, from a program."""
-    found = {name: _address(prog, name) for name in sorted(WANTED)}
+    found = {name: symbol_address(prog, name) for name in sorted(WANTED)}
     known = {name: address for name, address in found.items() if address is not None}
     # To tell where the kernel is.
     return {**known, "_stext": vmcoreinfo_symbols(prog)["_stext"]}
@@ -106,7 +99,7 @@ def module_types_of(source: Program, target: Program) -> dict[str, bytes]:
     order = byteorder(target)
 
     def address_of(name: str) -> Optional[int]:
-        return _address(source, name)
+        return symbol_address(source, name)
 
     base = Btf(read_vmlinux_btf(target, address_of), order)
     modules = {}

@@ -29,9 +29,6 @@ _logger = logging.getLogger("drgn")
 # What drgn takes for a symbol finder, such as a drgn.SymbolIndex.
 SymbolTable = Callable[[Program, Optional[str], Optional[int], bool], Sequence[Symbol]]
 
-# TypeError: BTF may say that a list is something else.
-_ERRORS: tuple[type[BaseException], ...] = (*READ_ERRORS, TypeError)
-
 _KINDS: Mapping[int, frozenset[TypeKind]] = {
     Kind.INT: frozenset((TypeKind.INT, TypeKind.BOOL, TypeKind.FLOAT)),
     Kind.STRUCT: frozenset((TypeKind.STRUCT,)),
@@ -83,7 +80,7 @@ class BtfFinder:
             self._found[key] = None  # should it be asked for while it is made
             try:
                 self._found[key] = self._type(kinds, name)
-            except _ERRORS as e:
+            except READ_ERRORS as e:
                 _logger.warning("BTF: type %s: %s", name, reason(e))
         return self._found[key]
 
@@ -111,7 +108,7 @@ class BtfFinder:
             self._objects[key] = None  # should it be asked for while it is made
             try:
                 self._objects[key] = self._object(prog, name, flags)
-            except _ERRORS as e:
+            except READ_ERRORS as e:
                 _logger.warning("BTF: object %s: %s", name, reason(e))
         return self._objects[key]
 

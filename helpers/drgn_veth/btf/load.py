@@ -22,12 +22,12 @@ from ..core.unreadable import Unreadable
 from ..readers.bounded import for_each_entry_bounded
 from .keep import kept
 from .parse import MAX_BTF_SIZE, Btf, BtfError
+from .symbols import MAX_MODULES
 from .types import BtfTypes
 
 __all__ = ("ModuleBtf", "ModuleTypes", "read_vmlinux_btf")
 
 _SYSFS = "/sys/kernel/btf"
-_MAX_MODULES = 1 << 12
 
 
 def _sysfs(prog: Program) -> Optional[str]:
@@ -157,9 +157,7 @@ def _in_memory(prog: Program) -> Iterator[ModuleTypes]:
     # Since Linux kernel commit 36e68442d1af ("bpf: Load and verify kernel
     # module BTFs") (in v5.11). Before that, modules have none.
     head = prog["btf_modules"].address_of_()
-    for entry in for_each_entry_bounded(
-        head, "struct btf_module", "list", _MAX_MODULES
-    ):
+    for entry in for_each_entry_bounded(head, "struct btf_module", "list", MAX_MODULES):
         name = attempt(_module_name, entry)
         yield ModuleTypes(
             "?" if isinstance(name, Unreadable) else name,

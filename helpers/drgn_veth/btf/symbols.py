@@ -43,16 +43,19 @@ from .kallsyms import (
 from .parse import BtfError
 
 __all__ = (
+    "MAX_MODULES",
     "KernelSymbols",
     "SymbolSource",
     "SystemMap",
     "kernel_symbols",
     "module_symbols",
+    "symbol_address",
     "vmcoreinfo_symbols",
 )
 
 _MAX_SYMBOL = 1 << 26
-_MAX_MODULES = 1 << 12
+#: Modules that a list may have.
+MAX_MODULES = 1 << 12
 _MAX_MODULE_SYMBOLS = 1 << 20
 
 _SYMBOL_LINE = re.compile(r"SYMBOL\(([^)]+)\)=([0-9A-Fa-f]+)")
@@ -71,6 +74,14 @@ _PROC_KALLSYMS = "/proc/kallsyms"
 _ELF_MAGIC = b"\x7fELF"
 _SHT_SYMTAB = 2
 _SHN_UNDEF = 0
+
+
+def symbol_address(prog: Program, name: str) -> Optional[int]:
+    """Return the address of a symbol that drgn knows, None if it does not."""
+    try:
+        return prog.symbol(name).address
+    except LookupError:
+        return None
 
 
 def vmcoreinfo_symbols(prog: Program) -> dict[str, int]:
@@ -323,7 +334,7 @@ def kernel_symbols(prog: Program) -> KernelSymbols:
 
 def _modules(prog: Program) -> Iterator[Object]:
     head = prog["modules"].address_of_()
-    return for_each_entry_bounded(head, "struct module", "list", _MAX_MODULES)
+    return for_each_entry_bounded(head, "struct module", "list", MAX_MODULES)
 
 
 def _symbols_of(module: Object) -> Iterable[Symbol]:
