@@ -118,7 +118,9 @@ def test_what_is_unreadable_is_null_with_its_reason() -> None:
         ifindex=1 << 70,
     )
     target = snapshot.target._replace(release=Unreadable("no text"), time=1 << 62)
-    changed = snapshot._replace(devices=(broken, *snapshot.devices[1:]), target=target)
+    changed = snapshot._replace(
+        devices=(broken, *snapshot.devices[1:]), target=target, cpus=Unreadable("lost")
+    )
     tables = written(changed)
     row = tables["devices"][0]
     assert row["mtu"] is row["queues"]["rx"]["real"] is row["ifindex"] is None
@@ -133,6 +135,7 @@ def test_what_is_unreadable_is_null_with_its_reason() -> None:
     why = {one["what"]: one["why"] for one in dump["unreadable"]}
     assert why["release"] == why["target.release"] == "no text"
     assert why["crash_time"] == f"{1 << 62} is out of range"
+    assert why["cpus"] == "lost" and len(why) == len(dump["unreadable"])
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ exit status:
   130  Ctrl-C: what is written is complete, and the same command resumes
 """
 
+_MOST_REFUSED = 10  # lines about files that cannot be read
 _READER = f"{__package__}.fleet_reader"
 
 
@@ -107,7 +108,7 @@ def parser() -> argparse.ArgumentParser:
         choices=FORMATS,
         default=PARQUET,
         help="parquet (the default): tables; jsonl: DIR/reports has a file for each "
-        "dump, with one line of JSON",
+        "dump, with a line of JSON for each record",
     )
     p.add_argument(
         "--again",
@@ -160,10 +161,15 @@ def _check_packages(args: argparse.Namespace) -> None:
 
 
 def _files(paths: Sequence[str], output: str) -> list[Dump]:
+    refused: list[OSError] = []
     try:
-        files = dumps_in(paths, output)
+        files = dumps_in(paths, output, refused.append)
     except PathError as e:
         raise UsageError(str(e)) from None
+    for error in refused[:_MOST_REFUSED]:
+        warn(f"{error.filename}: {error.strerror}: left out")
+    if len(refused) > _MOST_REFUSED:
+        warn(f"{len(refused) - _MOST_REFUSED} more files and folders left out")
     if any(is_dump(file.path) for file in files):
         return files
     where = " ".join(paths)
@@ -188,7 +194,7 @@ def _advice(counts: "Counter[str]", format: str, output: str) -> Optional[str]:
         return None
     dumps = f"{count(without, 'dump')} could not be read; "
     if format == JSONL:
-        return f"{dumps}reason in the lines of {output}/reports says why"
+        return f"{dumps}reason in the first lines of {output}/reports/* says why"
     return f"{dumps}reason in {output}/dumps/*.parquet says why"
 
 

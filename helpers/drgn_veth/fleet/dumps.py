@@ -10,7 +10,7 @@ Once it has changed, it is another dump, and takes the place of the old one.
 from collections.abc import Iterable, Iterator
 import hashlib
 import os
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 __all__ = ("Dump", "PathError", "dumps_in")
 
@@ -42,9 +42,13 @@ class Dump(NamedTuple):
         return f"{self.place}-{_digest(f'{self.size} {self.mtime_ns}'.encode())}"
 
 
-def _below(folder: str, barred: str) -> Iterator[str]:
+def _below(
+    folder: str, barred: str, refused: Callable[[OSError], None]
+) -> Iterator[str]:
     def fail(error: OSError) -> None:
-        raise error
+        if error.filename == folder:
+            raise error
+        refused(error)
 
     for path, folders, names in os.walk(folder, onerror=fail):
         folders[:] = sorted(
@@ -56,13 +60,16 @@ def _below(folder: str, barred: str) -> Iterator[str]:
             yield os.path.join(path, name)
 
 
-def dumps_in(paths: Iterable[str], output: str) -> list[Dump]:
+def dumps_in(
+    paths: Iterable[str], output: str, refused: Callable[[OSError], None]
+) -> list[Dump]:
     """
     Return the files of some paths, each once, however many names it has.
 
     :param paths: Files, and folders that are searched recursively
     :param output: The folder of the results, which is no input
-    :raises PathError: if one is not there or cannot be searched
+    :param refused: Is told of what cannot be searched or looked at in these folders
+    :raises PathError: if one of the paths is not there or cannot be searched
     """
     barred = os.path.realpath(output)
     known: set[tuple[int, int]] = set()
@@ -73,13 +80,15 @@ def dumps_in(paths: Iterable[str], output: str) -> list[Dump]:
         if os.path.commonpath([real, barred]) == barred:
             raise PathError(f"{given} is in the output folder {output}: choose another")
         try:
-            files = _below(path, barred) if os.path.isdir(path) else iter([path])
-            for file in files:
+            is_folder = os.path.isdir(path)
+            for file in _below(path, barred, refused) if is_folder else iter([path]):
                 try:
                     status = os.stat(file)
-                except FileNotFoundError:
-                    if file == path:
+                except OSError as e:
+                    if not is_folder:
                         raise
+                    if not isinstance(e, FileNotFoundError):
+                        refused(e)
                     continue  # A link to nowhere, or it went away.
                 if (status.st_dev, status.st_ino) not in known:
                     known.add((status.st_dev, status.st_ino))

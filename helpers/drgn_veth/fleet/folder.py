@@ -93,7 +93,7 @@ class Folder(NamedTuple):
             with open(path, "rb") as f:
                 mark = json.loads(f.read(1 << 16))
         except FileNotFoundError:
-            if os.path.lexists(self.path) and os.listdir(self.path):
+            if os.path.lexists(self.path) and self._has_others():
                 raise FolderError(
                     f"{self.path} is not empty, and no results of fleet are in it: "
                     "name a new folder"
@@ -108,6 +108,10 @@ class Folder(NamedTuple):
                 what = f"--format {other}"
             raise FolderError(f"{self.path} has results of {what}: name a new folder")
         return True
+
+    def _has_others(self) -> bool:
+        # A run may have ended before the mark was whole.
+        return not all(map(_is_unfinished_mark, os.listdir(self.path)))
 
     def check(self) -> None:
         """
@@ -136,27 +140,38 @@ class Folder(NamedTuple):
         :raises FolderError: if another command does
         :raises OutputError: if it cannot be written
         """
-        try:
-            for table in self.tables:
-                os.makedirs(os.path.join(self.path, table), exist_ok=True)
-            mark = os.path.join(self.path, _MARK)
-            if not os.path.exists(mark):
-                text = json.dumps(self._mark()) + "\n"
-                write_part(mark, lambda f: _write(f, text.encode()))
-            with open(mark, "rb") as f:
-                self._lock(f)
-                self._clean()
-                if self.format == PARQUET:
-                    for table in self.tables:
-                        path = self.part(table, _NO_ROWS)
-                        if not os.path.exists(path):
-                            write_part(path, no_rows(table))
-                try:
-                    yield
-                finally:
+        with contextlib.ExitStack() as stack:
+            with self._writing():
+                self._prepare(stack)
+            try:
+                yield
+            finally:
+                with self._writing():
                     self._clean()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as e:
             raise OutputError(f"{self.path}: {e.strerror}") from None
+
+    def _prepare(self, stack: contextlib.ExitStack) -> None:
+        # The mark comes first: a folder without it is not ours.
+        os.makedirs(self.path, exist_ok=True)
+        mark = os.path.join(self.path, _MARK)
+        if not os.path.exists(mark):
+            text = json.dumps(self._mark()) + "\n"
+            write_part(mark, lambda f: _write(f, text.encode()))
+        self._lock(stack.enter_context(open(mark, "rb")))
+        for table in self.tables:
+            os.makedirs(os.path.join(self.path, table), exist_ok=True)
+        self._clean()
+        if self.format == PARQUET:
+            for table in self.tables:
+                path = self.part(table, _NO_ROWS)
+                if not os.path.exists(path):
+                    write_part(path, no_rows(table))
 
     def _lock(self, f: BinaryIO) -> None:
         try:
@@ -171,6 +186,8 @@ class Folder(NamedTuple):
     def _clean(self) -> None:
         # What processes that died have left, of this run or of one that was broken off.
         shutil.rmtree(self.scratch, ignore_errors=True)
+        for name in filter(_is_unfinished_mark, os.listdir(self.path)):
+            _remove(os.path.join(self.path, name))
         for table in self.tables:
             folder = os.path.join(self.path, table)
             for name in os.listdir(folder):
@@ -183,7 +200,12 @@ class Folder(NamedTuple):
         files that have changed since, and parts without their row in dumps.
 
         :param again: The status of those which are not done, whatever their rows say
+        :raises OutputError: if they cannot be listed or removed
         """
+        with self._writing():
+            return self._left(dumps, again)
+
+    def _left(self, dumps: Sequence[Dump], again: Sequence[str]) -> list[Dump]:
         done = self.done()
         ids = {dump.place: dump.id for dump in dumps}
         for table in reversed(self.tables):
@@ -199,6 +221,10 @@ class Folder(NamedTuple):
             if dump.id not in done
             or (again and status_in(self.part(last, dump.id)) in again)
         ]
+
+
+def _is_unfinished_mark(name: str) -> bool:
+    return name.startswith(f"{_TEMPORARY}{_MARK}-")
 
 
 def _write(f: BinaryIO, data: bytes) -> None:

@@ -85,13 +85,16 @@ def fit(value: Any, type: Any, where: str, missing: _Missing) -> Any:
 
 
 def _fitted(table: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    missing: _Missing = list(values.get("unreadable", ()))
+    missing: _Missing = []
     row: dict[str, Any] = {}
     for field in TABLES[table]:
         if field.name != "unreadable":
             value = values.get(field.name)
             row[field.name] = fit(value, field.type, field.name, missing)
-    return {**row, "unreadable": missing}
+    given = values.get("unreadable", ())
+    known = {one["what"] for one in given}
+    others = [one for one in missing if one["what"] not in known]
+    return {**row, "unreadable": [*given, *others]}
 
 
 def _counted(findings: Iterable[Finding]) -> dict[str, int]:

@@ -118,11 +118,15 @@ def cluster(workers: int, scheduler: Optional[str], scratch: str) -> Iterator[Cl
     :raises ClusterError: if there are none
     """
     _be_quiet()
-    with dask.config.set(_CONFIG):
-        with (
-            _local(workers, scratch) if scheduler is None else _remote(scheduler)
-        ) as client:
+    made = _local(workers, scratch) if scheduler is None else _remote(scheduler)
+    try:
+        with dask.config.set(_CONFIG), made as client:
             yield client
+    except (OSError, asyncio.TimeoutError) as e:
+        # Dask's own: what cannot be written is an OutputError.
+        raise ClusterError(
+            f"Dask: {_said(e)}; the same command goes on from here"
+        ) from None
 
 
 def has_workers(client: Client) -> bool:

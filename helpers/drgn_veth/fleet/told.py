@@ -57,5 +57,6 @@ def row_of_file(dump: Dump, told: Told) -> dict[str, Any]:
         "mtime": dump.mtime_ns // 1000,
         "drgn_veth": VERSION,
         **told._asdict(),
-        "notes": list(told.notes),
+        "reason": None if told.reason is None else as_in_snapshot(told.reason),
+        "notes": [as_in_snapshot(note) for note in told.notes],
     }
