@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The folder of the results: what is done, what is left, and what is refused."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from drgn_veth.fleet.dumps import Dump, PathError, dumps_in
 from drgn_veth.fleet.folder import Folder, FolderError, OutputError
 from drgn_veth.fleet.results import write_file
-from drgn_veth.fleet.told import CRASHED, FAILED, NO_DUMP, READ, Told
+from drgn_veth.fleet.told import CRASHED, FAILED, NO_DUMP, READ, Told, row_of_file
 from drgn_veth.fleet.writing import FORMATS, JSONL, PARQUET, status_in, write_part
 import pytest
 
@@ -36,7 +37,7 @@ def touch(folder: Folder, one: Dump, *tables: str) -> None:
         Path(folder.part(table, one.id)).write_bytes(b"")
 
 
-def test_files_of_a_folder(tmp_path: Path) -> None:
+def test_files_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = tmp_path / "in" / "results"
     deep = tmp_path / "in" / "b" / "c"
     deep.mkdir(parents=True)
@@ -48,19 +49,37 @@ def test_files_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "in" / "loop").symlink_to(tmp_path / "in")
     (tmp_path / "in" / "nowhere").symlink_to(tmp_path / "not there")
     os.mkfifo(deep / "fifo")
-    found = dumps_in([str(tmp_path / "in"), str(deep)], str(output))
+    (deep / "itself").symlink_to("itself")
+    refused: list[OSError] = []
+    found = dumps_in([str(tmp_path / "in"), str(deep)], str(output), refused.append)
+    assert {error.filename for error in refused} == {str(deep / "itself")}
     names = [os.path.relpath(one.path, tmp_path / "in") for one in found]
     assert sorted(names) == ["a-link", "b/c/fifo", "z"]
     assert len({one.id for one in found}) == 3
     # The same, whichever way it is named.
-    again = dumps_in([str(tmp_path / "in" / "b" / ".." / "z")], str(output))
+    one = str(tmp_path / "in" / "b" / ".." / "z")
+    again = dumps_in([one], str(output), refused.append)
     assert again[0] in found
     (link,) = (one for one in found if one.path.endswith("a-link"))
-    (same,) = dumps_in([str(deep / "vmcore")], str(output))
+    (same,) = dumps_in([str(deep / "vmcore")], str(output), refused.append)
     assert link.id == same.id
-    for path in (output, output / "part", tmp_path / "gone"):
+    for path in (output, output / "part", tmp_path / "gone", deep / "itself"):
         with pytest.raises(PathError):
-            dumps_in([str(path)], str(output))
+            dumps_in([str(path)], str(output), refused.append)
+    # What os.walk() cannot list is left out, unless it was given.
+    real = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if str(path) == str(deep):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    refused.clear()
+    (_, z) = dumps_in([str(tmp_path / "in")], str(output), refused.append)
+    assert z.path.endswith("/z") and [one.filename for one in refused] == [str(deep)]
+    with pytest.raises(PathError, match="Permission denied"):
+        dumps_in([str(deep)], str(output), refused.append)
 
 
 def test_a_file_that_changes_is_another() -> None:
@@ -70,6 +89,36 @@ def test_a_file_that_changes_is_another() -> None:
         assert other.id != one.id and other.place == one.place
     assert dump("/b").place != one.place
     assert len({one.id, *(other.id for other in others)}) == 3
+
+
+@each
+def test_a_run_that_ended_before_its_mark(
+    tmp_path: Path, format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command goes on, also in a folder with half a mark."""
+    folder = Folder(str(tmp_path / "out"), format)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("drgn_veth.fleet.folder.write_part", full)
+        with pytest.raises(OutputError, match="No space left"), folder.opened():
+            pass
+    (tmp_path / "out" / ".fleet.json-0badcafe").write_text("{")
+    folder.check()
+    with folder.opened():
+        assert folder.left([dump("/a")]) == [dump("/a")]
+    names = sorted(os.listdir(folder.path))
+    assert names == sorted(["fleet.json", *folder.tables])
+
+
+@each
+def test_errors_of_others(tmp_path: Path, format: str) -> None:
+    """What fails while the folder is open is not an error of the folder."""
+    with pytest.raises(ConnectionError, match="gone"):
+        with Folder(str(tmp_path), format).opened():
+            raise ConnectionError("gone")
 
 
 @each
@@ -122,6 +171,16 @@ def test_again(tmp_path: Path, format: str) -> None:
         assert len(parts(folder)[folder.tables[-1]]) == 3
 
 
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path), PARQUET)
+    told = Told(NO_DUMP, "unpack it first: tar -xf a\udcff", ("b\udcff",))
+    with folder.opened():
+        write_file(folder, dump("/a\udcff"), told)
+    row = row_of_file(dump("/a\udcff"), told)
+    assert row["reason"] == "unpack it first: tar -xf a\\xff"
+    assert row["notes"] == ["b\\xff"]
+
+
 def test_line(tmp_path: Path) -> None:
     folder = Folder(str(tmp_path), JSONL)
     with folder.opened():
@@ -130,6 +189,7 @@ def test_line(tmp_path: Path) -> None:
     text = (tmp_path / "reports" / name).read_text()
     assert text.endswith("\n") and text.count("\n") == 1
     assert json.loads(text) == {
+        "record": "dump",
         "source": "/a\\xff",
         "size": 1,
         "mtime": 1_764_000_000.0,
@@ -137,7 +197,6 @@ def test_line(tmp_path: Path) -> None:
         "reason": "SIGBUS",
         "notes": ["a note"],
         "seconds": 1.5,
-        "report": None,
     }
 
 

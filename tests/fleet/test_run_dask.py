@@ -27,7 +27,7 @@ from drgn_veth.fleet.run import ClusterError, of_failed
 from drgn_veth.fleet.task import Job
 from drgn_veth.fleet.told import Told
 from drgn_veth.fleet.writing import PARQUET
-from drgn_veth.render.json import document
+from drgn_veth.render.jsonl import lines
 from drgn_veth_start import called
 import pytest
 
@@ -119,14 +119,16 @@ def test_lines_of_json(tmp_path: Path) -> None:
     done = fleet.fleet(*args)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"2 files: 1 read, 1 no-dump; results: {output}\n"
-    lines = [part.read_text() for part in (output / "reports").glob("*.jsonl")]
-    assert all(line.count("\n") == 1 for line in lines)
-    found = {line["status"]: line for line in map(json.loads, lines)}
-    assert found["no-dump"]["report"] is None
+    parts = [
+        part.read_text().splitlines() for part in (output / "reports").glob("*.jsonl")
+    ]
+    found = {json.loads(first)["status"]: records for first, *records in parts}
+    assert found["no-dump"] == []
     snapshot = recorded_core(fleet.SMALLEST).snapshot
-    expected = json.loads(json.dumps(document(snapshot, diagnose(snapshot))))
-    expected["target"]["path"] = core.name
-    assert found["read"]["report"] == expected
+    target = snapshot.target._replace(path=core.name)
+    snapshot = snapshot._replace(target=target)
+    expected = list(lines(snapshot, list(diagnose(snapshot)), str(core)))
+    assert [f"{line}\n" for line in found["read"]] == expected
 
 
 @pytest.fixture
@@ -140,7 +142,7 @@ def ask(tmp_path: Path) -> Iterator[Callable[..., tuple[Told, Reader]]]:
         argv = (sys.executable, "-m", "drgn_veth.faces.fleet_reader")
         reader = Reader(argv, Limits(seconds, megabytes))
         started.append(reader)
-        (dump,) = dumps_in([str(core)], folder.path)
+        (dump,) = dumps_in([str(core)], folder.path, print)
         if while_it_runs:
             # It waits for no signal before it has the question.
             reader._started()
@@ -212,7 +214,7 @@ def test_a_dump_that_each_worker_dies_of(tmp_path: Path) -> None:
     """Dask gives up after some tries: that is the dump's row."""
     (core,) = fleet.copies(tmp_path / "in", 1)
     folder = Folder(str(tmp_path / "out"), PARQUET)
-    (dump,) = dumps_in([str(core)], folder.path)
+    (dump,) = dumps_in([str(core)], folder.path, print)
     job = Job(dump, folder, Limits(1, 1), "none")
     with folder.opened():
         last: Any = "a worker"

@@ -26,15 +26,16 @@ from ..analysis.diagnose import diagnose
 from ..analysis.rules.finding import Finding
 from ..btf.keep import keep_types
 from ..core.errors import is_read_error, reason
+from ..core.text import as_in_snapshot
 from ..dump.file_kind import Kind, kind_of
 from ..fleet.dumps import Dump
 from ..fleet.folder import Folder
 from ..fleet.reader import GRACE, Limits
-from ..fleet.results import write_file, write_line, write_tables
+from ..fleet.results import write_file, write_lines, write_tables
 from ..fleet.told import MEMORY, NO_DUMP, READ, UNREADABLE, Told
 from ..fleet.writing import JSONL
 from ..model import Snapshot
-from ..render.json import document
+from ..render.jsonl import lines
 from . import opening
 from .sides import target_of
 from .status import TargetError, UsageError, internal_error
@@ -131,7 +132,8 @@ def _read(dump: Dump, folder: Folder, limits: Limits) -> Told:
         return told
     told = Told(READ, None, notes, seconds)
     if folder.format == JSONL:
-        write_line(folder, dump, told, document(*found))
+        source = as_in_snapshot(dump.path)
+        write_lines(folder, dump, told, lines(*found, source))
     else:
         from ..fleet.rows import tables_of
 
@@ -148,6 +150,8 @@ def _answer(question: Any, limits: Limits) -> dict[str, Any]:
             return {"output": e.strerror or str(e)}
         why = f"its results take more than {limits.megabytes} MB; --memory allows more"
         return {"told": Told(MEMORY, why), "last": True}
+    except Exception as e:
+        return {"told": Told(UNREADABLE, internal_error(e))}
     gc.collect()
     # What other dumps have left would be missing to the next.
     last = told.status == MEMORY or 2 * _used() > limits.megabytes * _MB

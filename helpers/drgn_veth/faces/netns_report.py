@@ -14,7 +14,7 @@ from drgn import Program
 
 from ..analysis import diagnose, filters
 from ..model import Snapshot
-from ..render import csv, json, netns
+from ..render import csv, netns
 from . import opening
 from .filtering import keep_wanted, warn_of_missing
 from .of_devices import STATUS
@@ -29,6 +29,7 @@ from .options import (
     parse,
 )
 from .output import write_output
+from .records import RECORDS, records
 from .shown import Shown
 from .terminal import style_for
 
@@ -92,7 +93,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
     )
     add_filter_options(only)
     output = p.add_argument_group("output")
-    add_format_option(output, ("table", "json", "csv"))
+    add_format_option(output, ("table", "json", "jsonl", "csv"))
     add_color_option(output)
     add_output_options(output)
 
@@ -104,9 +105,9 @@ def _listed(kept: Snapshot, whole: Snapshot) -> Snapshot:
 def _render(
     args: argparse.Namespace, kept: Snapshot, whole: Snapshot
 ) -> Union[str, Iterable[str]]:
-    if args.format == "json":
+    if args.format in RECORDS:
         found = diagnose.keep_findings(diagnose.diagnose(whole), kept)
-        return json.report(kept, found)
+        return records(args.format, kept, found)
     kept = _listed(kept, whole)
     if args.format == "csv":
         return (
@@ -132,7 +133,7 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     """Do what the options say, and return the namespaces that were shown."""
     check_format(args.format)
     args.netns = [*args.netns, *args.names]
-    target, whole = opening.opened(prog, args, args.format == "json")
+    target, whole = opening.opened(prog, args, args.format in RECORDS)
     kept = keep_wanted(target, whole, args)
     text = _render(args, kept, whole)
     write_output(text, args.output, opening.inputs(target, args))

@@ -341,6 +341,7 @@ def add_color_option(parser: argparse._ActionsContainer) -> None:
 _FORMATS = {
     "table": "table (the default) for people",
     "json": "json, see {page}",
+    "jsonl": "jsonl: the same records, one a line",
     "csv": "csv for spreadsheets: a cell that starts with = + - @, a tab or a line end "
     "gets a leading single quote, so that it is not taken for a formula",
     "html": "html: a page with a picture",

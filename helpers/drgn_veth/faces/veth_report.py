@@ -18,7 +18,7 @@ from ..analysis.rules.finding import Finding
 from ..analysis.shown import all_of, few
 from ..core.text import as_in_snapshot
 from ..model import Snapshot
-from ..render import csv, json
+from ..render import csv
 from ..render.style import PLAIN, Style
 from . import opening
 from .explain import explanation
@@ -37,6 +37,7 @@ from .options import (
 )
 from .output import check_output, write_output
 from .picture import PICTURES, check_picture, picture
+from .records import RECORDS, records
 from .shown import Shown
 from .status import EXIT_FOUND, UsageError, warn
 from .terminal import style_for
@@ -113,10 +114,11 @@ def add_options(p: argparse.ArgumentParser) -> None:
         "show these devices in full: names, altnames or shell patterns; with other "
         "screens and formats, as --device",
     )
-    p.add_argument(
+    screen = p.add_mutually_exclusive_group()
+    screen.add_argument(
         "--all", action="store_true", help="list devices of every kind instead of pairs"
     )
-    p.add_argument(
+    screen.add_argument(
         "--tree",
         action="store_true",
         help="show namespaces and their devices as a tree instead",
@@ -156,7 +158,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
         "then exit; with a dump, also which devices meet it; alone, list all",
     )
     output = p.add_argument_group("output")
-    add_format_option(output, ("table", "json", "csv", *PICTURES))
+    add_format_option(output, ("table", "json", "jsonl", "csv", *PICTURES))
     add_color_option(output)
     add_output_options(output)
 
@@ -227,8 +229,8 @@ def _render(
     found: Sequence[Finding],
     style: Style,
 ) -> Union[str, Iterable[str]]:
-    if args.format == "json":
-        return json.report(kept, found)
+    if args.format in RECORDS:
+        return records(args.format, kept, found)
     if args.format == "csv":
         if args.all:
             return csv.devices(_listed(kept), whole.devices)
@@ -245,7 +247,10 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
 
 def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     """Do what the options say, and return the devices that were shown."""
+    args.devices = [*args.devices, *map(as_in_snapshot, args.names)]
     if args.explain is not None:
+        if args.check:
+            raise UsageError("--check does not go with --explain")
         check_output(args.output, opening.inputs(prog, args))
         said = explanation(prog, args, [args.explain] if args.explain else [])
         write_output(said, args.output, opening.inputs(prog, args))
@@ -254,10 +259,13 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     check_picture(args.format, args.output)
     _of_rules((), args)
     style = style_for(args) if args.format == "table" else PLAIN
-    args.devices = [*args.devices, *map(as_in_snapshot, args.names)]
+    if args.rules and args.format == "csv" and not args.check:
+        raise UsageError("--rule chooses findings, and CSV has none")
+    if args.tree and args.format != "table":
+        raise UsageError(f"--tree is a screen: leave out --format {args.format}")
     target, whole = opening.opened(prog, args, traffic=True)
     kept = keep_wanted(target, whole, args)
-    if args.format != "json":  # Only that shows what is in flight.
+    if args.format not in RECORDS:  # Only they show what is in flight.
         kept = kept._replace(in_flight=None)
     # CSV has no findings.
     asked = args.format != "csv" or args.check

@@ -3,20 +3,21 @@
 The results of a dump
 ---------------------
 
-Its rows in the tables, or its line of JSON.
+Its rows in the tables, or its lines of JSON.
 """
 
-from collections.abc import Mapping
-import json
+from collections.abc import Iterable, Mapping
+import itertools
 from typing import Any, BinaryIO
 
 from ..core.text import as_in_snapshot
+from ..render.jsonl import line
 from .dumps import Dump
 from .folder import Folder
 from .told import Told, row_of_file
 from .writing import JSONL, parquet, write_part
 
-__all__ = ("write_file", "write_line", "write_tables")
+__all__ = ("write_file", "write_lines", "write_tables")
 
 
 def write_tables(folder: Folder, dump: Dump, tables: Mapping[str, Any]) -> None:
@@ -36,27 +37,21 @@ def write_tables(folder: Folder, dump: Dump, tables: Mapping[str, Any]) -> None:
         write_part(folder.part(name, dump.id), write)
 
 
-def _line_of(dump: Dump, told: Told, report: Any) -> str:
-    head = {
-        "source": as_in_snapshot(dump.path),
-        "size": dump.size,
-        "mtime": dump.mtime_ns / 1e9,
-        **told._asdict(),
-    }
-    return json.dumps({**head, "report": report}) + "\n"
-
-
-def write_line(folder: Folder, dump: Dump, told: Told, report: Any) -> None:
+def write_lines(
+    folder: Folder, dump: Dump, told: Told, lines: Iterable[str] = ()
+) -> None:
     """
-    Write the line of a dump.
+    Write the lines of a dump. The first says what came of it.
 
-    :param report: What ``--format json`` prints, None if it was not read
-    :raises OSError: if it cannot be written
+    :param lines: Those of its report
+    :raises OSError: if they cannot be written
     """
-    data = _line_of(dump, told, report).encode()
+    said = {"size": dump.size, "mtime": dump.mtime_ns / 1e9, **told._asdict()}
+    first = line("dump", as_in_snapshot(dump.path), said)
 
     def write(f: BinaryIO) -> None:
-        f.write(data)
+        for one in itertools.chain((first,), lines):
+            f.write(one.encode())
 
     write_part(folder.part(folder.tables[-1], dump.id), write)
 
@@ -68,7 +63,7 @@ def write_file(folder: Folder, dump: Dump, told: Told) -> None:
     :raises OSError: if it cannot be written
     """
     if folder.format == JSONL:
-        write_line(folder, dump, told, None)
+        write_lines(folder, dump, told)
         return
     # What it may have from a run that was broken off.
     for table in reversed(folder.tables):

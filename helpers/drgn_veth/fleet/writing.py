@@ -88,7 +88,7 @@ def status_in(path: str) -> Optional[str]:
     """Return what the part of a dump says of its file."""
     if path.endswith(JSONL):
         with open(path, "rb") as f:
-            status = json.loads(f.read())["status"]
+            status = json.loads(f.readline())["status"]
     else:
         import pyarrow.parquet as pq
 

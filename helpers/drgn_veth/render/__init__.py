@@ -30,6 +30,7 @@ __all__ = (
     "in_flight",
     "json",
     "json_text",
+    "jsonl",
     "maps",
     "native",
     "netns",

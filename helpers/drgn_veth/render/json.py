@@ -32,15 +32,16 @@ __all__ = (
     "questions",
     "render",
     "report",
+    "sections",
 )
 
 SCHEMA = "drgn-veth/1"
 
 
-def _sections(
+def sections(
     snapshot: Snapshot, findings: Sequence[Finding]
 ) -> Iterator[tuple[str, Any]]:
-    # A list of records is an iterator.
+    """Yield the members of the document. A list of records is an iterator."""
     yield "schema", SCHEMA
     yield "target", snapshot.target
     yield "namespaces", iter(snapshot.namespaces)
@@ -64,7 +65,7 @@ def document(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> dict[str, 
     """Return a Snapshot in the form of the contract, as plain dicts and lists."""
     return {
         name: list(map(plain, part)) if isinstance(part, Iterator) else plain(part)
-        for name, part in _sections(snapshot, findings)
+        for name, part in sections(snapshot, findings)
     }
 
 
@@ -103,7 +104,7 @@ def report(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> Iterator[str
 
     :param findings: What :func:`~drgn_veth.analysis.diagnose.diagnose()` found
     """
-    return parts_of(_sections(snapshot, findings), Texts().of)
+    return parts_of(sections(snapshot, findings), Texts().of)
 
 
 def render(snapshot: Snapshot, findings: Sequence[Finding] = ()) -> str:
