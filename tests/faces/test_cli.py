@@ -13,8 +13,17 @@ from drgn_veth.faces import symbols
 import pytest
 
 from tests.support.recorded import first_core
-from tests.support.scripts import SCRIPT, by_name, one_line, run, without
+from tests.support.scripts import (
+    REPOSITORY,
+    SCRIPT,
+    by_name,
+    one_line,
+    run,
+    without,
+)
 from tests.support.warm import run_warm
+
+COMMAND = REPOSITORY / "helpers" / "drgn_veth" / "__main__.py"
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +125,19 @@ def test_without_tabulate(core: Path) -> None:
         done = without("tabulate", SCRIPT, "-c", core, "--format", format)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == run("-c", core, "--format", format).stdout
+
+
+@pytest.mark.slow
+def test_other_commands_without_tabulate(core: Path) -> None:
+    for words in (["netns"], ["path", "veth_yyy0"], ["drops"], ["xdp"]):
+        done = without("tabulate", COMMAND, words[0], "-c", core, *words[1:])
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "pip install tabulate" in done.stderr
+        if words[0] in ("netns", "path"):
+            more = [*words[1:], "--format", "json"]
+            done = without("tabulate", COMMAND, words[0], "-c", core, *more)
+            assert (done.returncode, done.stderr) == (0, "")
+            json.loads(done.stdout)
 
 
 @by_name

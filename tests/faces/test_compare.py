@@ -26,6 +26,7 @@ from tests.support.warm import run_warm
 COMPARE = REPOSITORY / "scripts" / "veth_compare.py"
 REPORT = REPOSITORY / "scripts" / "veth_report.py"
 ATTACH = REPOSITORY / "scripts" / "xdp_attach.py"
+REPORT = REPOSITORY / "scripts" / "veth_report.py"
 
 
 def compare(*args: object, **kwargs: Any) -> "subprocess.CompletedProcess[str]":
@@ -213,6 +214,10 @@ def test_other_documents(core: Path, report: Path, tmp_path: Path) -> None:
     refused(compare(report, path), 2, "the answers of xdp_attach.py, not a report")
     path.write_text(compare(report, report, "--format", "json").stdout)
     refused(compare(report, path), 2, "a comparison, not a report")
+    path.write_text(run_warm(ATTACH, "-c", core, *args, "--then", "mtu 9").stdout)
+    refused(compare(report, path), 2, "answers of xdp_attach.py --then, not a report")
+    path.write_text(run_warm(REPORT, "-c", core, "--format", "jsonl").stdout)
+    refused(compare(report, path), 2, f"{path}: JSON lines; give a dump")
 
 
 @pytest.mark.slow

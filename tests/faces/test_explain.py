@@ -9,7 +9,7 @@ from typing import Any
 
 from drgn_veth.analysis.explain.topics import errnos
 from drgn_veth.analysis.rules import RULES
-from drgn_veth.faces import explain, opening, xdp_attach
+from drgn_veth.faces import explain, opening, veth_report, xdp_attach
 from drgn_veth.faces.status import TargetError, UsageError
 import pytest
 
@@ -198,3 +198,30 @@ def test_filters_choose_devices(
     monkeypatch.setattr(opening, "take", lambda prog, traffic=False: recorded.snapshot)
     text = said(capsys, "ENOSPC", "--device", "q24*", prog=recorded.prog)
     assert "2 devices here meet it now" in text and "onea" not in text
+
+
+def test_filters_choose_the_running_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in every other command: only an explanation needs no kernel at all."""
+
+    def refuse(*_: object) -> None:
+        raise TargetError("the running kernel")
+
+    monkeypatch.setattr(opening, "open_target", refuse)
+    for words in (["--netns", "pod1"], ["--device", "x"], ["--kind", "veth"]):
+        with pytest.raises(TargetError, match="the running kernel"):
+            explain.main(None, ["ENOSPC", *words])
+    assert explain.main(None, ["ENOSPC"]) == 0
+
+
+def test_names_and_check_of_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def explanation(_: object, args: Any, __: object) -> str:
+        asked.append(args.devices)
+        return ""
+
+    monkeypatch.setattr(veth_report, "explanation", explanation)
+    assert veth_report.main(None, ["veth0", "--explain", "ENOSPC"]) == 0
+    assert asked == [["veth0"]]
+    with pytest.raises(UsageError, match="--check does not go with --explain"):
+        veth_report.main(None, ["--explain", "ENOSPC", "--check"])

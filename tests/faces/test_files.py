@@ -296,6 +296,9 @@ def test_a_slice_is_not_written_over_a_dump(core: Path, tmp_path: Path) -> None:
     """Nor does the message invite to: the words may be in the wrong order."""
     dump = tmp_path / "vmcore"
     user_core(dump)
+    with pytest.raises(UsageError, match="has symbols: also name the file to write"):
+        kernel = vmlinux(tmp_path / "vmlinux")
+        vmcore_slice.main(None, [str(core), str(kernel), "--force"])
     for words in (
         [dump],
         ["new", dump],

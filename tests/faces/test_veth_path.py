@@ -58,6 +58,20 @@ def test_json(ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
     assert document["path"]["peer"]["name"] == "q42a"
 
 
+def test_queues_of_some_devices(ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
+    def labels(*words: str) -> set[str]:
+        assert ran("--in-flight", "--format", "json", *words) == 0
+        document = json.loads(capsys.readouterr().out)
+        validate(document, "drgn-veth-1-path")
+        found = document["in_flight"]
+        return {queue["device"]["name"] for queue in found if queue.get("device")}
+
+    assert labels() == labels("--netns", "host") == {"eth0"}
+    assert labels("--netns", "pod1") == labels("--kind", "veth") == set()
+    assert ran("--in-flight", "--netns", "pod1") == 0
+    assert "eth0" not in capsys.readouterr().out
+
+
 def test_several(ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
     """A name may be there in several namespaces."""
     assert ran("eth0", "--kind", "veth") == 0
@@ -71,6 +85,8 @@ def test_several(ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     "words, said",
     [
+        ("--in-flight --netns pod1 --follow", "need a DEVICE"),
+        ("--in-flight --cpu 1", "need a DEVICE"),
         ("", "which device"),
         ("veth_xxx", "nearest: veth_xxx0"),
         ("veth_xxx0 20", "; for a queue: --queue 20$"),

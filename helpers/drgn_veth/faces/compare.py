@@ -18,6 +18,7 @@ from ..analysis.compare.records import Wanted
 from ..analysis.netns_names import FilterError
 from ..render import compare_json
 from ..render.compare_table import Source, table
+from ..render.style import PLAIN
 from .filtering import wanted_rules
 from .options import (
     add_color_option,
@@ -182,7 +183,7 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     check_output(args.output, inputs)
     for path in inputs[len(inputs) - sum(map(len, symbols)) :]:
         check_symbols(path)
-    style = style_for(args)
+    style = style_for(args) if args.format == "table" else PLAIN
     rules = wanted_rules(args.rules)
     first = _read(sides[0], symbols[0])
     if args.live is not None:

@@ -21,8 +21,9 @@ from ..core.unreadable import Unreadable
 from ..render import explain as render
 from ..render import explain_json
 from ..render.explain import Here
+from ..render.style import PLAIN
 from . import opening
-from .filtering import wanted
+from .filtering import wanted, warn_of_missing
 from .meant import in_one_line
 from .options import (
     add_color_option,
@@ -75,7 +76,10 @@ def parser() -> argparse.ArgumentParser:
         help="an errno: ENOSPC, 28, or what strerror() says; a rule; or part of a "
         "kernel message",
     )
-    only = p.add_argument_group("filters", "They choose among the devices of a target.")
+    only = p.add_argument_group(
+        "filters",
+        "They choose among the devices of a target, or of the running kernel.",
+    )
     add_filter_options(only)
     output = p.add_argument_group("output")
     add_format_option(output)
@@ -90,11 +94,13 @@ def _here(
 ) -> Here:
     about_rules = any(topic.rule is not None for topic in topics)
     target = opening.open_target(prog, args)
+    check_output(args.output, opening.inputs(target, args))
     snapshot = opening.take(target, traffic=about_rules)
     release = snapshot.target.release
     name = "this kernel" if isinstance(release, Unreadable) else str(release)
     with in_one_line(args):
         devices = filters.matching(snapshot, wanted(target, snapshot, args))
+    warn_of_missing(snapshot._replace(devices=tuple(devices), namespaces=()))
     found: tuple[Finding, ...] = ()
     if about_rules:
         matched = {device.net_device for device in devices}
@@ -120,6 +126,13 @@ def _here(
     )
 
 
+def _has_target(args: argparse.Namespace) -> bool:
+    # Filters choose among devices: without -c, those of the running kernel.
+    filtered = args.netns or args.devices or args.kinds or args.addresses
+    given = args.core, args.qemu, args.vmcoreinfo, args.system_map
+    return bool(filtered or args.symbols) or any(one is not None for one in given)
+
+
 def explanation(
     prog: Optional[Program], args: argparse.Namespace, given: Sequence[str]
 ) -> str:
@@ -131,7 +144,7 @@ def explanation(
     :param prog: The program that drgn has set up, None without drgn
     :raises UsageError: if nothing is called so
     """
-    style = style_for(args)
+    style = style_for(args) if args.format == "table" else PLAIN
     if args.format not in ("table", "json"):
         raise UsageError(f"an explanation has no --format {args.format}: table or json")
     try:
@@ -144,7 +157,7 @@ def explanation(
         # is not taken silently.
         if args.core is not None:
             opening.open_target(prog, args)
-    elif prog is not None or args.core is not None or args.qemu is not None:
+    elif prog is not None or _has_target(args):
         here = _here(prog, args, topics)
     if args.format == "json":
         return explain_json.render(topics, here)

@@ -24,6 +24,7 @@ __all__ = (
     "in_folder",
     "is_dump",
     "is_file",
+    "is_symbols",
     "looks_like_a_file",
     "take_files",
 )
@@ -48,6 +49,11 @@ _NEAR = 0.75  # the least likeness of a name and that of a file
 def is_dump(path: str) -> bool:
     """Return whether a file is a kernel crash dump."""
     return _kind(path).kind is Kind.DUMP
+
+
+def is_symbols(path: str) -> bool:
+    """Return whether a file is a vmlinux or a kernel module."""
+    return _kind(path).kind in (Kind.VMLINUX, Kind.MODULE)
 
 
 def looks_like_a_file(word: str) -> bool:

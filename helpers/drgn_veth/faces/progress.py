@@ -20,6 +20,7 @@ from typing import Callable
 from drgn_veth_start import at_signal, name_in_messages
 
 from ..render.escape import for_terminal
+from ..render.width import cut, width
 
 __all__ = ("erase", "working")
 
@@ -39,16 +40,16 @@ class _Line:
     # The line of this process.
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._shown = 0  # characters
+        self._shown = 0  # columns
 
     def show(self, text: str) -> None:
         with self._lock, contextlib.suppress(OSError, ValueError):
             columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-            text = text[: columns - 1]
-            pad = " " * (self._shown - len(text))
+            text = cut(text, columns - 1, "")
+            pad = " " * (self._shown - width(text))
             sys.stderr.write(f"\r{text}{pad}")
             sys.stderr.flush()
-            self._shown = len(text)
+            self._shown = width(text)
 
     def erase(self) -> None:
         with self._lock:

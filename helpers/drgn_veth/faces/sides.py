@@ -7,25 +7,21 @@ A report of each side: of a JSON file, of a dump, or of the running kernel.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
-import contextlib
+from collections.abc import Sequence
 import json
-import lzma
 import os
-import shutil
 import stat
-import tempfile
 import time
 from typing import Any, BinaryIO, Optional
 
 from ..analysis.compare.document import DocumentError, Report, read_report
 from ..analysis.diagnose import diagnose
-from ..core.errors import reason
 from ..core.text import as_in_snapshot
 from ..render.compare_table import Source
 from ..render.json import SCHEMA, document
 from . import opening
 from .options import add_target_options, command
+from .packed import unpacked
 from .status import TargetError, UsageError
 
 __all__ = ("LIVE", "read_live", "read_side", "target_of")
@@ -36,6 +32,14 @@ LIVE = "live"
 _XZ = b"\xfd7zXZ\0"
 #: What a file begins with that opening a dump has more to say about.
 _DUMPS = (b"\x7fELF", b"KDUMP   ", b"DISKDUMP", b"makedumpfile")
+#: What else has our schema, by a member of it.
+_OTHERS = {
+    "attempts": "the answers of {attach}",
+    "questions": "the answers of {attach} --then",
+    "path": "the output of {path}",
+    "topics": "an explanation",
+    "differ": "a comparison",
+}
 _START = 64  # bytes that tell what a file is
 _MOST = 1 << 29  # bytes of a report; that of 10,000 pairs has 60 MB
 
@@ -88,9 +92,11 @@ def _what_else(found: dict[str, Any]) -> str:
             f"its schema is {schema}, and this drgn-veth reads {SCHEMA}: make the "
             "report again"
         )
-    if "attempts" in found:
-        return f"the answers of {command('attach')}, not a report; give {_wanted()}"
-    return f"a comparison, not a report; give {_wanted()}"
+    what = next((what for member, what in _OTHERS.items() if member in found), None)
+    if what is None:
+        return f"no report; give {_wanted()}"
+    what = what.format(attach=command("attach"), path=command("path"))
+    return f"{what}, not a report; give {_wanted()}"
 
 
 def _parse(path: str, data: bytes) -> Report:
@@ -101,13 +107,15 @@ def _parse(path: str, data: bytes) -> Report:
             f"{path}: it is no report: too deep; give {_wanted()}"
         ) from None
     except ValueError as e:
+        if data.startswith(b'{"record": '):
+            raise UsageError(f"{path}: JSON lines; give {_wanted()}") from None
         why = str(e).partition(": line")[0]
         raise UsageError(
             f"{path}: the JSON is cut short or damaged ({why}): make the report again"
         ) from None
     if not isinstance(found, dict):
         raise UsageError(f"{path}: JSON, but not a report; give {_wanted()}")
-    if found.get("schema") != SCHEMA or {"attempts", "differ"} & set(found):
+    if found.get("schema") != SCHEMA or not _OTHERS.keys().isdisjoint(found):
         raise UsageError(f"{path}: {_what_else(found)}")
     try:
         return read_report(found)
@@ -121,27 +129,6 @@ def _is_json(start: bytes) -> bool:
     # Also in UTF-16, and behind a byte order mark, which json.loads() takes.
     text = start.lstrip(b"\xef\xbb\xbf\xfe\xff\0 \t\r\n")
     return text[:1] in (b"{", b"[")
-
-
-@contextlib.contextmanager
-def _unpacked(path: str, packed: BinaryIO) -> Iterator[BinaryIO]:
-    # It has no name, so that no kernel memory stays on disk if this process is killed.
-    with tempfile.TemporaryFile(prefix="drgn-veth-", suffix=".core") as plain:
-        try:
-            with lzma.open(packed) as inside:
-                shutil.copyfileobj(inside, plain)
-            plain.flush()
-        except (EOFError, lzma.LZMAError) as e:
-            raise TargetError(
-                f"{path}: it cannot be unpacked ({reason(e)}): copy it again"
-            ) from None
-        except OSError as e:
-            raise UsageError(
-                f"cannot unpack {path} to {tempfile.gettempdir()}: {e.strerror}; set "
-                "TMPDIR to a directory with room for it"
-            ) from None
-        plain.seek(0)
-        yield plain
 
 
 def _read_dump(path: str, core: str, start: bytes, symbols: Sequence[str]) -> Report:
@@ -204,7 +191,7 @@ def read_side(path: str, symbols: Sequence[str]) -> tuple[Report, Source]:
             f.seek(0)
             if not is_packed:
                 return _read(path, f, symbols, path), source
-            with _unpacked(path, f) as plain:
+            with unpacked(path, f) as plain:
                 return _read(path, plain, symbols), source
     except OSError as e:
         raise TargetError(f"{path}: {e.strerror or e}; give {_wanted()}") from None

@@ -17,6 +17,8 @@ __all__ = ("add_then_option", "check_then", "in_a_row_text")
 
 #: Options that describe the one question of other calls.
 _OTHERS = ("mode", "via", "frags", "program", "failing")
+# --program 0 is given.
+_NOT_GIVEN = {**dict.fromkeys(_OTHERS), "frags": False, "failing": False}
 
 
 def add_then_option(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +50,7 @@ def check_then(args: argparse.Namespace) -> None:
             parse(text)
         except RequestError as e:
             raise UsageError(f"--then {text!r}: {e}") from None
-    given = [name for name in _OTHERS if getattr(args, name)]
+    given = [name for name in _OTHERS if vars(args)[name] is not _NOT_GIVEN[name]]
     if given or args.op != "attach":
         other = f"--{given[0]}" if given else f"--{args.op}"
         raise UsageError(f"{other} does not go with --then: write it into the question")

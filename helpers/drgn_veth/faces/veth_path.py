@@ -19,7 +19,7 @@ from ..analysis.path import Path, PathError, Topology, trace
 from ..core.text import as_in_snapshot
 from ..model import Device, Snapshot
 from ..render.json import path as as_json
-from ..render.words import netns
+from ..render.words import cell, netns
 from . import in_flight, opening
 from .filtering import wanted, warn_of_missing
 from .meant import in_one_line
@@ -112,7 +112,8 @@ def add_options(p: argparse.ArgumentParser) -> None:
         "--in-flight",
         action="store_true",
         help="also what lay in the queues of the devices on the path, in backlogs and "
-        "CPUMAPs; without DEVICE, in all queues and without a path",
+        "CPUMAPs; without DEVICE, in all queues (or those of the devices that the "
+        "filters choose) and without a path",
     )
     only = p.add_argument_group(
         "filters", "They choose among devices of the same name."
@@ -139,9 +140,11 @@ def _chosen(
         raise UsageError("which device? Give its name")
     with in_one_line(args):
         found = filters.matching(snapshot, only)
-    if len(found) == 1 or args.format == "table":
+    if len(found) == 1 or (found and args.format == "table"):
         return found
-    names = [f"{device.name} ({netns(device.ref)})" for device in found]
+    if not found:
+        raise UsageError("no device matches these filters")
+    names = [f"{cell(device.name)} ({netns(device.ref)})" for device in found]
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     listed = ", ".join(names[:_MOST_NAMES])
     raise UsageError(
@@ -190,12 +193,30 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     if not args.in_flight or args.names or args.devices:
         found = _paths(target, snapshot, args)
         snapshot = _only(snapshot, found)
+    else:
+        snapshot = _matching(target, snapshot, args)
     if not args.in_flight:
         snapshot = snapshot._replace(in_flight=None)
     text = _render(args, found, snapshot)
     write_output(text, args.output, opening.inputs(target, args))
     warn_of_missing(snapshot)
     return Shown(found)
+
+
+def _matching(prog: Program, snapshot: Snapshot, args: argparse.Namespace) -> Snapshot:
+    # Queues alone, without a path.
+    if args.follow or args.queue is not None or args.cpu is not None:
+        raise UsageError("--queue, --cpu and --follow need a DEVICE")
+    only = wanted(prog, snapshot, args)
+    if only.everything:
+        return snapshot
+    with in_one_line(args):
+        return _of(snapshot, filters.matching(snapshot, only))
+
+
+def _of(snapshot: Snapshot, devices: Sequence[Device]) -> Snapshot:
+    in_flight = queues_of(snapshot, devices)
+    return snapshot._replace(devices=tuple(devices), namespaces=(), in_flight=in_flight)
 
 
 def _only(snapshot: Snapshot, found: Sequence[Path]) -> Snapshot:
@@ -207,7 +228,4 @@ def _only(snapshot: Snapshot, found: Sequence[Path]) -> Snapshot:
         met.add(one.device.net_device)
         met.update(step.device.net_device for flow in one.flows for step in flow.steps)
         todo += one.following
-    devices = tuple(one for one in snapshot.devices if one.net_device in met)
-    return snapshot._replace(
-        devices=devices, namespaces=(), in_flight=queues_of(snapshot, devices)
-    )
+    return _of(snapshot, [one for one in snapshot.devices if one.net_device in met])

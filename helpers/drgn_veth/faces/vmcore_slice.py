@@ -8,6 +8,7 @@ Writes a slice (:mod:`drgn_veth.faces.slice`) to a file.
 
 import argparse
 from collections.abc import Sequence
+import contextlib
 import lzma
 import os
 import shutil
@@ -26,9 +27,10 @@ from ..snapshot import UnreadTargetError
 from . import opening
 from .damage import unread, warn_of_part
 from .disclosed import KINDS, disclosed
-from .files import is_dump, take_files
+from .files import is_dump, is_symbols, take_files
 from .options import add_target_options, new_parser
 from .output import check_output, is_replaced, replacing, write_output
+from .packed import unpacked
 from .progress import working
 from .slice import Slice, SliceError, check_slice, slice_target
 from .status import EXIT_OK, TargetError, UsageError, warn
@@ -150,18 +152,20 @@ def _list(path: str, args: argparse.Namespace) -> int:
         raise UsageError(
             "--list reads a slice: leave out -c, --qemu and --without-names"
         )
-    with tempfile.TemporaryFile(prefix="drgn-veth-", suffix=".core") as plain:
+    with contextlib.ExitStack() as stack:
+        args.core = path
         if path.endswith(".xz"):
             try:
-                with lzma.open(path) as packed:
-                    shutil.copyfileobj(packed, plain)
-            except (OSError, EOFError, lzma.LZMAError) as e:
+                packed = stack.enter_context(open(path, "rb"))
+            except OSError as e:
                 raise TargetError(f"{path}: {reason(e)}") from None
-            plain.flush()
-            path = f"/proc/self/fd/{plain.fileno()}"
-        args.core = path
-        prog = opening.open_target(None, args)
-        found = disclosed(prog, opening.take(prog, traffic=True))
+            plain = stack.enter_context(unpacked(path, packed))
+            args.core = f"/proc/self/fd/{plain.fileno()}"
+        try:
+            prog = opening.open_target(None, args)
+            found = disclosed(prog, opening.take(prog, traffic=True))
+        except TargetError as e:
+            raise TargetError(str(e).replace(args.core, path)) from None
     lines = sorted({f"{what:10} {for_terminal(text)}\n" for what, text in found})
     there = {what for what, _ in found}
     lines += [f"{name}: none\n" for what, name in KINDS.items() if what not in there]
@@ -192,7 +196,11 @@ def _check_slice(args: argparse.Namespace, has_target: bool) -> None:
     # "slice vmcore" alone, or a dump behind the slice: it would be written over. Only
     # an older slice may be, with --force.
     path = args.slice
-    if not is_replaced(path) or not is_dump(path):
+    if not is_replaced(path):
+        return
+    if is_symbols(path):
+        raise UsageError(f"{path} has symbols: also name the file to write, after it")
+    if not is_dump(path):
         return
     has_target = has_target or bool(args.core or args.qemu)
     if not has_target:

@@ -89,7 +89,8 @@ def _answers(
     try:
         predictor = Predictor(snapshot)
     except TooOldError as e:
-        return [], wrap(f"no answers to an XDP attach: {e}", style.width)
+        why = wrap(f"no answers to an XDP attach: {e}", style.width)
+        return [], ["\n".join(why) + "\n"]
     modes = MODES if args.mode is None else (args.mode,)
     answered = list(
         answers_alike(predictor, devices, "attach", modes, VIAS, [args.frags])
@@ -121,13 +122,13 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     devices = of_devices.chosen(target, snapshot, args)
     if devices is None:
         devices = [device for device in snapshot.devices if carries_xdp(device)]
-    if not devices:
-        write_output("no device has an XDP program\n", args.output)
-        return Shown()
-    answers, parts = _answers(args, snapshot, devices)
-    listed = programs(devices, snapshot, style)
-    head = ["", "what an attach would return:", ""] if answers else [""]
-    text = "\n".join([listed, *head, *parts])
+    answers: Sequence[Attempt] = ()
+    text = "no device has an XDP program\n"
+    if devices:
+        answers, parts = _answers(args, snapshot, devices)
+        listed = programs(devices, snapshot, style)
+        head = ["", "what an attach would return:", ""] if answers else [""]
+        text = "\n".join([listed, *head, *parts])
     write_output(text, args.output, opening.inputs(target, args))
     warn_of_missing(snapshot._replace(devices=tuple(devices), namespaces=()))
     return Shown(answers)

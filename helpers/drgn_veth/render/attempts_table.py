@@ -87,7 +87,9 @@ def _named(devices: Sequence[Device]) -> Iterator[str]:
     by_netns: dict[str, list[str]] = {}
     for device in devices[:most]:
         name = device.name
-        word = words.cell(name) if isinstance(name, str) else f"?{KEEP}{device.ifindex}"
+        word = words.cell(name)
+        if not isinstance(name, str):
+            word = f"?{KEEP}{words.cell(device.ifindex)}"
         by_netns.setdefault(words.netns(device.ref), []).append(word)
     more = f"and {len(devices) - most} more" if len(devices) > most else ""
     if len(by_netns) * 2 > most:

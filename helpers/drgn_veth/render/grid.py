@@ -12,8 +12,6 @@ from collections.abc import Sequence
 import itertools
 from typing import Callable, NamedTuple, Optional
 
-import tabulate
-
 from .style import PLAIN, Style
 from .width import cut, narrow, spread, width, wrap
 
@@ -129,6 +127,8 @@ def grid(
     :param room: How wide it may be, by default as wide as the screen
     :param below: For each row, lines that stand below it, as they are
     """
+    import tabulate  # The only use: JSON and CSV work without it.
+
     shown = [[style.shown(cell) for cell in row] for row in rows]
     headers = [style.shown(column.header) for column in columns]
     by_column = [list(cells) for cells in zip(headers, *shown)]

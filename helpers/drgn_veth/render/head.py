@@ -28,7 +28,15 @@ from .commands import hint
 from .style import PLAIN, Style
 from .width import flow, wrap
 
-__all__ = ("blocked", "legend", "namespace", "severities", "target", "totals")
+__all__ = (
+    "blocked",
+    "crashed",
+    "legend",
+    "namespace",
+    "severities",
+    "target",
+    "totals",
+)
 
 _KINDS = {"elf": "ELF", "kcore": "running kernel", "qemu": "QEMU guest"}
 _LEGEND = 60  # namespaces
@@ -47,7 +55,8 @@ def _cpus(target: Target) -> str:
     return said
 
 
-def _crashed(target: Target) -> str:
+def crashed(target: Target) -> str:
+    """Return when the kernel crashed, "" if that is not known."""
     if not isinstance(target.time, int):
         return ""
     try:
@@ -66,7 +75,7 @@ def target(snapshot: Snapshot, style: Style = PLAIN) -> list[str]:
         style.shown(name),
         f"Linux {words.cell(target.release)} {words.cell(target.arch)}",
         _cpus(target),
-        _crashed(target),
+        crashed(target),
         f"types: {target.types.upper()}",
     )
     return flow(parts, style.width)

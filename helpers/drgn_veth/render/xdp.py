@@ -6,7 +6,7 @@ XDP programs and links
 A paragraph for each device that has one; devices that have the same share it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Optional
 
 from ..core.english import count
@@ -66,16 +66,15 @@ def _held(link: XdpLink) -> str:
     return ", ".join(by) or "held by nothing"
 
 
-def _link(number: Maybe[Optional[int]], links: Iterable[XdpLink]) -> str:
-    if isinstance(number, int):
-        for link in links:
-            if link.id == number:
-                return f"by link {number}: {_held(link)}"
+def _link(number: Maybe[Optional[int]], links: Mapping[object, XdpLink]) -> str:
+    link = links.get(number) if isinstance(number, int) else None
+    if link is not None:
+        return f"by link {number}: {_held(link)}"
     return f"by link {words.cell(number, 'of no number')}"
 
 
 def _program(
-    mode: str, program: Maybe[XdpProgram], links: Iterable[XdpLink]
+    mode: str, program: Maybe[XdpProgram], links: Mapping[object, XdpLink]
 ) -> Iterator[str]:
     if isinstance(program, Unreadable):
         yield f"{mode} {words.UNKNOWN}: {words.cell(str(program.reason))}"
@@ -100,16 +99,18 @@ def _reached(program: XdpProgram, reached: Reached, style: Style) -> Iterator[st
 
 
 def _has(
-    device: Device, links: Sequence[XdpLink], reached: Reached, style: Style
+    device: Device,
+    links: Mapping[object, XdpLink],
+    reached: Reached,
+    style: Style,
 ) -> Iterator[str]:
-    here = [link for link in links if link.device.net_device == device.net_device]
     none = True
     for mode in XDP_MODES:
         program: Optional[Maybe[XdpProgram]] = getattr(device.xdp, mode)
         if program is None:
             continue
         none = False
-        first, *rest = _program(mode, program, here)
+        first, *rest = _program(mode, program, links)
         yield from wrap(first, style.width, _INDENT, _REST)
         for line in rest:
             yield from wrap(line, style.width, _REST, _REST)
@@ -138,9 +139,12 @@ def programs(devices: Iterable[Device], whole: Snapshot, style: Style = PLAIN) -
     :param whole: All that there is
     """
     reached = Reached(whole)
+    of: dict[object, dict[object, XdpLink]] = {}  # by device and number
+    for link in whole.links:
+        of.setdefault(link.device.net_device, {})[link.id] = link
     alike: dict[tuple[str, ...], list[str]] = {}
     for one in devices:
-        said = tuple(_has(one, whole.links, reached, style))
+        said = tuple(_has(one, of.get(one.net_device, {}), reached, style))
         names = alike.setdefault(said, [])
         names.append(words.reference(one.ref).replace(" ", KEEP))
     lines: list[str] = []

@@ -3,7 +3,8 @@
 Commands at drgn's prompt
 -------------------------
 
-``%veth``, ``%netns``, ``%xdp`` and ``%rps``: what the scripts show, on drgn's target.
+``%veth``, ``%netns``, ``%xdp``, ``%rps``, ``%drops`` and ``%path``: what the scripts
+show, on drgn's target.
 The plugin (``drgn_veth_plugin.py``) registers them.
 """
 

@@ -64,17 +64,18 @@ _PEER = """\
         peer = netdev_peer(dev)
         if peer:
             peer_name = peer.name.string_().decode(errors="backslashreplace")
-            print("  peer", peer_name, "in", net_inum(dev_net(peer)))
+            print("  peer", for_terminal(peer_name), "in", net_inum(dev_net(peer)))
 """
 
 _NETNS = """\
     devices = list(for_each_netdev_bounded(net))
-    print(net_inum(net), f"{len(devices)} devices", *mounts.get(net_inum(net), ()))
+    paths = map(for_terminal, mounts.get(net_inum(net), ()))
+    print(net_inum(net), f"{len(devices)} devices", *paths)
     there = tasks.of.get(net.value_())
     if there:
         print(f"  {there.task_count} processes")
         for task in there.tasks:
-            print("  pid", task.pid, task.comm)
+            print("  pid", task.pid, for_terminal(str(task.comm)))
 """
 
 _WITH_XDP = """\
@@ -103,7 +104,7 @@ _XDP = """\
             print(
                 "  XDP",
                 mode.name,
-                bpf_prog_name(program).decode(),
+                for_terminal(bpf_prog_name(program).decode(errors="replace")),
                 bpf_prog_id(program),
                 bpf_prog_tag(program),
                 f"link {bpf_link_id(link)}" if link else "netlink",
@@ -142,15 +143,14 @@ _DROPS = """\
 """
 
 _PATH = """\
-        for device in snapshot.devices:
-            if device.net_device != dev.value_():
-                continue
-            path = trace(snapshot, device, QUEUE, CPU, FOLLOW)
-            print(net_inum(net), name, path.ends)
-            for flow in path.flows:
-                print("  queues", flow.tx_queues or flow.rx_queues)
-                for step in flow.steps:
-                    print("   ", step.kind, step.function, step.text)
+        if dev.value_() not in devices:
+            continue
+        path = trace(snapshot, devices[dev.value_()], QUEUE, CPU, FOLLOW)
+        print(net_inum(net), name, path.ends)
+        for flow in path.flows:
+            print("  queues", flow.tx_queues or flow.rx_queues)
+            for step in flow.steps:
+                print("   ", step.kind, step.function, for_terminal(step.text))
 """
 
 
@@ -163,7 +163,10 @@ def _builder(prog: Program) -> DrgnCodeBuilder:
 
 def _finished(code: DrgnCodeBuilder, text: str) -> str:
     # With the imports that it needs.
-    code.add_from_import("drgn_veth", *HELPERS.intersection(_WORD.findall(text)))
+    words = _WORD.findall(text)
+    code.add_from_import("drgn_veth", *HELPERS.intersection(words))
+    if "for_terminal" in words:
+        code.add_from_import("drgn_veth.render.escape", "for_terminal")
     code.append(text)
     return code.get()
 
@@ -206,6 +209,7 @@ def _devices(prog: Program, code: DrgnCodeBuilder, args: argparse.Namespace) -> 
     text += """\
     for dev in for_each_netdev_bounded(net):
         name = dev.name.string_().decode(errors="backslashreplace")
+        name = for_terminal(name)
 """
     if args.devices or args.kinds:
         code.add_from_import("fnmatch", "fnmatchcase")
@@ -236,6 +240,9 @@ def _devices(prog: Program, code: DrgnCodeBuilder, args: argparse.Namespace) -> 
 
 def veth(prog: Program, args: argparse.Namespace) -> str:
     """Return code for ``%veth``."""
+    given = [name for name in ("tree", "rules", "notes", "check") if vars(args)[name]]
+    if given:
+        raise UsageError("--drgn: the code of %veth has no findings and no tree")
     code = _builder(prog)
     text = _devices(prog, code, args)
     if not args.all:
@@ -247,6 +254,8 @@ def netns(prog: Program, args: argparse.Namespace) -> str:
     """Return code for ``%netns``."""
     if args.devices or args.kinds or args.addresses:
         raise UsageError("--drgn: the code of %netns has no filters for devices")
+    if args.with_devices:
+        raise UsageError("--drgn: the code of %netns has no --devices; %veth has them")
     args.netns = [*args.netns, *args.names]
     text = "mounts = net_mounts(prog)\ntasks = net_tasks(prog)\n" + _nets(prog, args)
     return _finished(_builder(prog), text + _NETNS)
@@ -284,6 +293,10 @@ def path(prog: Program, args: argparse.Namespace) -> str:
     """Return code for ``%path``."""
     code = _builder(prog)
     code.add_from_import("drgn_veth.analysis.path", "trace")
-    text = "snapshot = take_snapshot(prog)\n" + _devices(prog, code, args)
+    if args.in_flight:
+        raise UsageError("--drgn: the code of %path does not show what is in flight")
+    text = "snapshot = take_snapshot(prog)\n"
+    text += "devices = {device.net_device: device for device in snapshot.devices}\n"
+    text += _devices(prog, code, args)
     body = _PATH.replace("QUEUE", str(args.queue)).replace("CPU", str(args.cpu))
     return _finished(code, text + body.replace("FOLLOW", str(args.follow)))

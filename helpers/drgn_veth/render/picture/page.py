@@ -12,7 +12,6 @@ import base64
 from collections.abc import Iterator, Sequence
 import hashlib
 import string
-import time
 from typing import Optional
 
 from ...analysis.missing import missing_from
@@ -22,6 +21,7 @@ from ...core.unreadable import Unreadable
 from ...model import Snapshot, Task
 from .. import words
 from ..attempts import Attempt
+from ..head import crashed
 from . import tables
 from .layout import place_scene
 from .markup import element, in_script, text
@@ -68,9 +68,9 @@ def _machine(snapshot: Snapshot) -> Iterator[str]:
     yield target.arch
     yield _cpus(snapshot)
     yield f"types: {target.types}"
-    if isinstance(target.time, int):
-        when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(target.time))
-        yield f"crashed {when}"
+    when = crashed(target)
+    if when:
+        yield when
 
 
 def _totals(snapshot: Snapshot) -> str:
