@@ -34,8 +34,8 @@ _WITH_VALUE = (
 _COMPLETE = "_ARGCOMPLETE"  # argcomplete sets it
 
 _DESCRIPTION = """\
-Read from kernel memory what veth and netkit pairs, XDP and RPS are doing: of
-the running kernel (root), of a QEMU guest, or of a crash dump.
+Show what veth and netkit pairs, XDP and RPS are doing, from the memory of the
+running kernel (root), of a QEMU guest, or of a crash dump.
 """
 
 _EPILOG = """\
@@ -47,7 +47,7 @@ examples:
                                    what an XDP attach would return
   drgn-veth help attach            the options of a subcommand
 
-Without a subcommand, it is report.
+Without a subcommand, drgn-veth runs report.
 """
 
 
@@ -101,10 +101,10 @@ def _overview() -> str:
         _DESCRIPTION,
         "subcommands:",
         *(f"  {name:10} {face.help}" for name, face in FACES.items()),
-        f"  {'help':10} this, or the options of a subcommand",
+        f"  {'help':10} show this help, or the options of a subcommand",
         "",
         "options:",
-        "  -h, --help  this",
+        "  -h, --help  show this help",
         "  --version   print the versions of drgn-veth and drgn",
         "",
         _EPILOG,

@@ -56,7 +56,8 @@ examples:
   drgn-veth explain xdp-native-queues -c vmcore
                                    a rule, and which devices in this dump it finds
 
-Without a target, no kernel is read; -c /proc/kcore reads the running one.
+Without a target and without filters, no kernel is read; -c /proc/kcore reads the
+running one.
 
 exit status:
   0  it was explained

@@ -34,8 +34,9 @@ __all__ = ("main", "parser")
 
 _DESCRIPTION = """\
 Read many dumps, and write what is in them as tables, for example for DuckDB: DIR/dumps,
-namespaces, devices, pairs and findings, as Parquet. Each dump is read by a process of
-its own. An interrupted run resumes where it stopped.
+namespaces, devices, pairs and findings, as Parquet. Each worker reads dumps in a
+separate process, so that a damaged dump does no harm. An interrupted run resumes where
+it stopped.
 """
 
 _EPILOG = """\
@@ -55,8 +56,9 @@ status of a file in dumps:
   memory       it takes more than --memory
 
 what is done once:
-  a file is identified by its absolute path, its size and the time of its last change;
-  a file that has changed is read again, and its new results take the place of the old
+  a file is identified by its path with links resolved, its size and the time of its
+  last change; a file that has changed is read again, and its new results take the place
+  of the old
 
 exit status:
   0    the results are in DIR; not all files need to be readable dumps
@@ -113,7 +115,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--again",
         action="store_true",
-        help="also read those again that crashed, or needed more time or memory",
+        help="also read dumps again that crashed, or took too much time or memory",
     )
     where = p.add_argument_group("workers")
     one = where.add_mutually_exclusive_group()
@@ -121,12 +123,12 @@ def parser() -> argparse.ArgumentParser:
         "--workers",
         metavar="N",
         type=_positive,
-        help="start so many here; the default is one for each CPU",
+        help="start this many workers on this machine; the default is one for each CPU",
     )
     one.add_argument(
         "--scheduler",
         metavar="ADDRESS",
-        help="use the workers of this scheduler of Dask, such as tcp://head:8786; they "
+        help="use the workers of this Dask scheduler, such as tcp://head:8786; they "
         "need drgn-veth[fleet], and the same paths",
     )
     limits = p.add_argument_group("limits of one dump")
@@ -135,14 +137,15 @@ def parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         type=_seconds,
         default=600.0,
-        help="the default is 600",
+        help="give up on a dump after this time; the default is 600",
     )
     limits.add_argument(
         "--memory",
         metavar="MB",
         type=_positive,
         default=2048,
-        help="the default is 2048; what is mapped of the dump does not count",
+        help="give up on a dump that needs more memory; the default is 2048; what is "
+        "mapped of the dump does not count",
     )
     return p
 

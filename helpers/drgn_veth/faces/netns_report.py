@@ -56,11 +56,13 @@ in the table:
   NETNS      label of the namespace: host; its name in `ip netns`; its container; the
              last part of a mount's path; its first process; what holds it
   INODE      its inode number: readlink /proc/PID/ns/net
-  TASKS      processes in it, lowest PIDs first; without one, where it is mounted, or
-             what else keeps it alive
+  TASKS, HOLDERS
+             processes in it, lowest PIDs first; without one, what else keeps it alive
   OTHER CONTAINERS
              whose processes these are, besides the one that NETNS names
-  HOST NAME  of its first process
+  host name, mounted at
+             lines below a row: the host name of its first process; where it is mounted,
+             if nothing else keeps it alive
   ?          could not be read; --format json says why
 """
 

@@ -54,7 +54,7 @@ def add_options(p: argparse.ArgumentParser, without: str) -> None:
     :param without: What is shown without a filter
     """
     add_device_arguments(p)
-    only = p.add_argument_group("filters", f"Without any, {without}.")
+    only = p.add_argument_group("filters", f"Without a filter: {without}.")
     add_filter_options(only)
 
 

@@ -106,7 +106,8 @@ def add_options(p: argparse.ArgumentParser) -> None:
     asked.add_argument(
         "--follow",
         action="store_true",
-        help="go on through bridges and further pairs, until packets leave or end",
+        help="go on through bridges and further pairs, until packets leave the host or "
+        "reach an IP stack",
     )
     asked.add_argument(
         "--in-flight",

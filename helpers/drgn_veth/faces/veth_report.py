@@ -67,8 +67,8 @@ examples:
 
 on the screen:
   E, W         in front of a device with an error or a warning
-  NETNS        label of the network namespace; above the table, the labels have the
-               inode numbers, which readlink /proc/PID/ns/net shows
+  NETNS        label of the network namespace; the lines above the table give the inode
+               number of each, which readlink /proc/PID/ns/net shows
   DEVICE       the second end of a pair is below the first; < br0: a port of br0
   eth0 (pod1:2)  with --all: the device with ifindex 2 in namespace pod1
   RX/TX        queues that the device uses

@@ -61,12 +61,13 @@ what is in it, byte for byte and nothing else:
   XDP programs; the entries of maps of devices, CPUs and AF_XDP sockets, state and
   rings' counts of these sockets, and the name of the process that has each; the paths
   that network namespaces are mounted at and BPF links are pinned at; PIDs of all
-  tasks, names of ten processes and the host name of each namespace, and the name of
-  the task that holds rtnl_mutex; paths of cgroups, which have the ids of containers
-  and pods; code of dev_xdp_attach() and of drivers; the kernel's types (BTF) and
-  symbol names (kallsyms), the same as in its package; the names and types of the
-  loaded modules; the page tables that lead there; VMCOREINFO (release, build,
-  addresses)
+  tasks, names of ten processes and the host name of each namespace; names of processes
+  that hold rtnl_mutex, BPF links or namespaces; kernel stacks of tasks that hold
+  rtnl_mutex, tear a device or a namespace down, or wait for it; paths of cgroups, which
+  have the ids of containers and pods; code of dev_xdp_attach() and of drivers; the
+  kernel's types (BTF) and symbol names (kallsyms), the same as in its package; the
+  names and types of the loaded modules; the page tables that lead there; VMCOREINFO
+  (release, build, addresses)
 
 what is not in it:
   memory of user processes; packets (only their number in each queue); other sockets;
@@ -76,7 +77,8 @@ what is not in it:
 exit status:
   0  the slice was written, and gives the same report as the target
   2  wrong use: bad options; OUTPUT exists (--force replaces it) or is an input; the
-     output failed; drgn is older than 0.1
+     output failed; drgn is older than 0.1; or the slice gives another report than
+     the target, and no file is left
   3  the target could not be read
 130  Ctrl-C interrupted it
 """
@@ -111,7 +113,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--without-names",
         action="store_true",
-        help="leave out names of processes, cgroups and hosts, aliases and addresses",
+        help="leave out kernel stacks, names of processes, cgroups and hosts, aliases "
+        "and addresses",
     )
     add_target_options(p)
     return p

@@ -89,7 +89,9 @@ def parser() -> argparse.ArgumentParser:
         "or generic mode, or in the mode that --mode names",
     )
     only = p.add_argument_group(
-        "filters", "They choose among devices of the same name; alone, they choose all."
+        "filters",
+        "With a DEVICE, they choose among devices of that name; without one, all "
+        "devices that match.",
     )
     add_filter_options(only)
     add_rule_option(only, "devices about which this rule finds something")

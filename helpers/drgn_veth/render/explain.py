@@ -371,14 +371,11 @@ def index(style: Style = PLAIN) -> str:
         first = f"  {name.ljust(wide)}  "
         lines += wrap(text, style.width, first, " " * len(first))
     for severity in SEVERITIES:
-        # A rule has the severity of its worst findings.
-        less = [f"{word}s" for word in map(severity_word, SEVERITIES)]
-        del less[: SEVERITIES.index(severity) + 1]
-        what = f"rules that find {severity_word(severity)}s"
-        what += f", or {' or '.join(less)} where less is at stake" if less else ""
-        lines.append("")
-        for line in wrap(what, style.width, rest="  "):
-            lines.append(style.paint(line, "bold"))
+        word = severity_word(severity)
+        what = (
+            f"rules whose worst finding is {'an' if word[0] in 'aeiou' else 'a'} {word}"
+        )
+        lines += ["", style.paint(what, "bold")]
         for rule in RULES:
             if rule.severity == severity:
                 text = f"{rule.id}: {rule.title}"

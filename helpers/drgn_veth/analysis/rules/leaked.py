@@ -64,8 +64,9 @@ RULES: tuple[Rule, ...] = (
             "0"
         ),
         sees=(
-            "The namespace and its devices do not go away, and `ip netns` and `lsns` "
-            "do not list it. A veth whose peer is in it stays as well."
+            "The namespace and its devices do not go away. `ip netns` does not list "
+            "it, nor do older versions of `lsns`. A veth whose peer is in it stays as "
+            "well."
         ),
         fix=(
             "Close what holds it. If a process has it open, the evidence names the "
@@ -86,7 +87,7 @@ RULES: tuple[Rule, ...] = (
         symptoms=(
             Sign(
                 "seen",
-                "a network namespace that ip netns and lsns do not list stays alive",
+                "a network namespace that ip netns does not list stays alive",
             ),
         ),
         subjects=lambda context: [end for _, end in _held(context)],

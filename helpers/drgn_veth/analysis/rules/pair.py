@@ -55,8 +55,9 @@ RULES: tuple[Rule, ...] = (
         title="the device is up, but its peer is down",
         predicate="kind is veth or netkit && flags & IFF_UP && !(peer->flags & IFF_UP)",
         sees=(
-            "The device has no carrier (NO-CARRIER, operstate LOWERLAYERDOWN), and the "
-            "peer receives nothing that it sends."
+            "The device has no carrier (NO-CARRIER; operstate LOWERLAYERDOWN, or DOWN "
+            "on newer kernels if the peer is in another namespace), and the peer "
+            "receives nothing that it sends."
         ),
         fix="Set the peer up, in its own namespace.",
         why=(
@@ -65,7 +66,7 @@ RULES: tuple[Rule, ...] = (
             "is on only while both ends are up. When a device moves to another "
             "namespace, the kernel sets it down and leaves it down."
         ),
-        symptoms=(Sign("seen", "NO-CARRIER, operstate LOWERLAYERDOWN"),),
+        symptoms=(Sign("seen", "NO-CARRIER, operstate LOWERLAYERDOWN or DOWN"),),
         subjects=lambda context: context.paired,
         check=_peer_down,
     ),

@@ -227,8 +227,8 @@ RULES: tuple[Rule, ...] = (
             "_rx[n].rps_map != _rx[n - 1].rps_map || k >= 1 && k + 1 >= "
             "peer->real_num_tx_queues && _rx[k].rps_map && it differs from that of "
             "some RX queue that is used: _rx[0], and _rx[i] with i + 1 < "
-            "peer->real_num_tx_queues). It is a note if an end is down, or if every "
-            "queue whose own mask is not used has no mask. If the code of veth_xmit() "
+            "peer->real_num_tx_queues). It is a note if an end is down, or if only "
+            "RX queues without a mask are affected. If the code of veth_xmit() "
             "could not be read, this is undecided and a note."
         ),
         sees=(

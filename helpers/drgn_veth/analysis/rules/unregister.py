@@ -90,16 +90,16 @@ RULES: tuple[Rule, ...] = (
         sees=(
             'The kernel says "unregister_netdevice: waiting for NAME to become free. '
             'Usage count = N" every ten seconds. `ip link del` does not return, and a '
-            "network namespace that is torn down stays, and with it all those after "
-            "it: one worker tears down all."
+            "network namespace that is being torn down stays, and so do all that come "
+            "after it, because one worker tears them down one after the other."
         ),
         fix=(
             "This is normal for a moment. If it lasts, end the processes that the "
             "finding names: they are in the middle of an operation on the device. If "
             "none is named, a route, a neighbour, a packet in a queue or a module may "
             "hold it: only a kernel with CONFIG_NET_DEV_REFCNT_TRACKER knows which, "
-            "and the finding then names the functions that took the references. In "
-            "that case it is a kernel bug."
+            "and the finding then names the functions that took the references. A "
+            "reference that is never dropped is a kernel bug."
         ),
         why=(
             "netdev_run_todo() (net/core/dev.c) frees a device only once its last "

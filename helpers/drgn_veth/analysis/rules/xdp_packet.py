@@ -291,8 +291,8 @@ RULES: tuple[Rule, ...] = (
         ),
         sees=(
             "ping works, TCP and UDP do not: the receiver counts InCsumErrors "
-            "(nstat). It is about packets that a process on the peer's side sent, and "
-            "that the program returned by XDP_TX or redirected."
+            "(nstat). Affected are packets that a process on the peer's side sent, and "
+            "that the program returned with XDP_TX or redirected."
         ),
         fix=(
             "Nothing to do if the program passes or drops packets, or only sends on "
