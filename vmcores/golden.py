@@ -20,11 +20,15 @@ from unittest import mock
 from drgn import Program
 from drgn_veth.btf import use_btf
 from drgn_veth.faces import (
+    drops,
     explain,
     netns_report,
     opening,
+    rps,
     terminal,
+    veth_path,
     veth_report,
+    xdp,
     xdp_attach,
 )
 from drgn_veth.model import Snapshot
@@ -36,13 +40,15 @@ __all__ = ("OUTPUTS", "difference", "folder_of", "main", "outputs", "read", "wri
 
 HERE = Path(__file__).resolve().parent
 _REPORT, _ATTACH = veth_report.main, xdp_attach.main
-_NETNS, _EXPLAIN = netns_report.main, explain.main
+_NETNS, _EXPLAIN, _PATH = netns_report.main, explain.main, veth_path.main
+_DROPS, _RPS, _XDP = drops.main, rps.main, xdp.main
 
 #: Devices of a scene, for the screens of one device.
 _DEVICES: Mapping[str, Sequence[str]] = {
     "zoo": ("veth_xxx0", "q24b", "xnata", "xlinka"),
     "whose": ("vethpod", "to_web", "bond0.40"),
     "attach": ("probe_a", "q13b", "nat_a", "bo_few", "low_two"),
+    "maps": ("mxa", "msb", "mda", "tcxa"),
 }
 _SCENE_DEVICES = "DEVICES"
 
@@ -66,6 +72,14 @@ OUTPUTS: Mapping[str, tuple[Any, Sequence[str]]] = {
     "pairs.csv": (_REPORT, ("--format", "csv")),
     "all.csv": (_REPORT, ("--all", "--format", "csv")),
     "report.json.xz": (_REPORT, ("--format", "json")),
+    "report.dot.xz": (_REPORT, ("--format", "dot")),
+    "path.txt": (_PATH, (_SCENE_DEVICES,)),
+    "path-120.txt": (_PATH, (_SCENE_DEVICES, "--follow")),
+    "in_flight.txt": (_PATH, ("--in-flight",)),
+    "xdp.txt": (_XDP, ()),
+    "xdp_devices.txt": (_XDP, (_SCENE_DEVICES,)),
+    "rps.txt": (_RPS, ()),
+    "drops.txt": (_DROPS, ()),
     "netns.txt": (_NETNS, ()),
     "netns-60.txt": (_NETNS, ()),
     "netns-120.txt": (_NETNS, ()),
@@ -109,7 +123,11 @@ def outputs(name: str, prog: Program, snapshot: Snapshot) -> Iterator[tuple[str,
     ):
         path = Path(folder) / "output"
         for file, (main, options) in OUTPUTS.items():
-            argv = devices if options == (_SCENE_DEVICES,) else options
+            argv = [
+                word
+                for option in options
+                for word in (devices if option == _SCENE_DEVICES else (option,))
+            ]
             with mock.patch.object(terminal, "PLAIN", _style(file)):
                 status = main(prog, [*argv, "--output", str(path)])
             assert status == 0, (file, status)
