@@ -59,13 +59,13 @@ def test_there_is_one_for_each_kernel() -> None:
 
 
 @pytest.mark.parametrize(
-    "recorded", slow_but([QUICK[0], QUICK[-1]], EVERY_CORE), indirect=True
+    "recorded", slow_but([QUICK[0], *QUICK[-2:]], EVERY_CORE), indirect=True
 )
 def test_every_value(recorded: Recorded, report: dict[str, Any], tally: Tally) -> None:
     comparison = oracle.compare(report, recorded.truth)
     tally[f"{recorded.name} core"] = comparison
     assert not comparison.differences, "\n".join(comparison.differences)
-    assert sum(comparison.compared.values()) > 4000
+    assert sum(comparison.compared.values()) > 2500
     assert report["unreadable"] == []
     assert report["target"]["kind"] == "elf"
     assert report["target"]["types"] == "btf"

@@ -27,7 +27,7 @@ SCENES: Mapping[str, Sequence[str]] = {
     "6.1": ("zoo", "attach", "whose"),
     "6.12": ("zoo",),
     "6.12-arm64": ("zoo",),
-    "7": ("zoo", "attach"),
+    "7": ("zoo", "attach", "maps"),
 }
 MOST = 3 << 20  # bytes of a core
 
