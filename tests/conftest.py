@@ -418,7 +418,13 @@ def _boot_of(item: pytest.Item) -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     # LAB_KERNELS may name no old kernel, or no new one: their tests do not exist then,
     # as a skipped test counts as a failed one.
-    items[:] = [item for item in items if "NOTSET" not in item.name]
+    there = []
+    for item in items:
+        if "NOTSET" not in item.name:
+            there.append(item)
+        elif "booted" not in getattr(item, "fixturenames", ()):
+            raise pytest.UsageError(f"{item.nodeid} has no parameter at all")
+    items[:] = there
     for item in items:
         if "booted" in getattr(item, "fixturenames", ()):
             item.add_marker("vm")

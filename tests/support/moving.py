@@ -235,5 +235,10 @@ def wrong_with(run: Run, moving: Moving) -> list[str]:
     missing = stay - {one["label"] for one in report["namespaces"]}
     if missing:
         wrong.append(f"not in the report: {sorted(missing)}")
-    false = _findings(report) - _findings(moving.still)
-    return wrong + [f"a false {' '.join(map(str, one))}" for one in sorted(false)]
+    expected_findings, found_findings = _findings(moving.still), _findings(report)
+    for what, those in (
+        ("a false", found_findings - expected_findings),
+        ("not found:", expected_findings - found_findings),
+    ):
+        wrong += [f"{what} {' '.join(map(str, one))}" for one in sorted(those)]
+    return wrong

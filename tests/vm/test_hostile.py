@@ -212,6 +212,7 @@ def test_nobody_is_told_a_false_peer(altered: Altered) -> None:
 @pytest.mark.parametrize("wrong", ["rpsb", "xmixa", "lo"])
 def test_peer_of_somebody_else(altered: Altered, wrong: str) -> None:
     devices = _devices(altered)
+    before = len(_take(altered).pairs)
     peer = devices[wrong].value_()
     altered.write_pointer(veth_priv(devices["xmixa"]).peer, peer)
     snapshot = _take(altered)
@@ -219,7 +220,7 @@ def test_peer_of_somebody_else(altered: Altered, wrong: str) -> None:
         ref = _named(snapshot, name).ref
         assert not any(ref in (pair.a, pair.b) for pair in snapshot.pairs)
     assert sum(1 for _ in snapshot.incomplete) >= 1
-    assert len(snapshot.pairs) == len(_take(altered).pairs)
+    assert len(snapshot.pairs) == before - 1
 
 
 def test_stray_peer_makes_no_device(altered: Altered, one_zoo: Dump) -> None:
@@ -295,7 +296,7 @@ def test_same_ifindex_and_name(altered: Altered) -> None:
     altered.write(other.name.address_of_().value_(), b"xmixa\0")
     screen = pairs_screen(snapshot := _take(altered), Style(200))
     row = screen[screen.index(" xmixb") :].splitlines()[0]
-    assert "zoo_drop" in row or "driver" in screen
+    assert "zoo_drop" in row
     assert sum(device.name == "xmixa" for device in snapshot.devices) == 2
     assert "driver zoo_nat" in screen
     # The table of the namespace has only one of them in the bucket of that index.

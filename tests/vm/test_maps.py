@@ -82,6 +82,18 @@ def test_the_comparison_can_fail(maps: Dump) -> None:
     assert len(seen) > 30
 
 
+def test_findings(maps: Dump) -> None:
+    """Of sockets and maps; the twins of these devices have none."""
+    found: dict[str, set[str]] = {}
+    for one in maps.report()["findings"]:
+        found.setdefault(one["rule"], set()).add((one["device"] or {}).get("name"))
+    # Entries 3 and 4 have no socket on their queue; 0 and 2 have.
+    assert found["xskmap-without-socket"] == {"msb"}
+    # Sockets on queues whose devices have no program that could reach them.
+    assert found["af-xdp-no-packets"] == {"eth0", "eth1"}
+    assert found["xdp-behind-dispatcher"] == {"mda"}
+
+
 def map_ids(maps: Iterator[Object]) -> set[int]:
     """Return the identifiers of maps."""
     return {drgn_veth.bpf_map_id(one) for one in maps}

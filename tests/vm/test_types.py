@@ -79,7 +79,10 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any], whole: bool) ->
 @pytest.mark.parametrize("source", [*SOURCES, "unasked"])
 def test_btf_is_dwarf(zoo: Dump, source: str) -> None:
     texts = (zoo.report_text(source, "btf"), zoo.report_text(source))
-    found, expected = (json.loads(settled(text)) for text in texts)
+    # The counters of a dump stand still.
+    if source in ("qemu", "kcore") or zoo.is_old:
+        texts = (settled(texts[0]), settled(texts[1]))
+    found, expected = map(json.loads, texts)
     assert len(found["devices"]) > 80
     assert_same(found, expected, not zoo.is_old)
 
