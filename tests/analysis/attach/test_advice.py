@@ -7,6 +7,7 @@ from typing import Any
 from drgn_veth.analysis.attach.below import answers_below
 from drgn_veth.analysis.attach.caller import CALLER, of_caller
 from drgn_veth.analysis.attach.predictor import Predictor
+from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Bond, Device, Driver, Snapshot
 from drgn_veth.render.attempts import Attempt
 from drgn_veth.render.attempts_device import one_device
@@ -59,6 +60,29 @@ def test_the_device_below_a_vlan() -> None:
     # Nothing is below in another mode, nor below a device that has native XDP.
     assert answers_below(predictor, vlan, "generic") == ()
     assert answers_below(predictor, lower, "driver") == ()
+
+
+def test_what_is_not_known_to_be_below() -> None:
+    lower = _lower(driver=ALL_OPERATIONS._replace(name="tun"))
+    vlan, bad = _vlan(lower), Unreadable("a hole")
+    other = plain_device(4, "eth1", driver=lower.driver)
+    predictor = Predictor(_whole(lower, other, vlan))
+    for changes, names in (
+        ({}, ["eth0"]),
+        ({"lowers": (lower.ref, other.ref)}, ["eth0", "eth1"]),
+        # It is on top of a device that was not found.
+        ({"lowers": (vlan.ref._replace(net_device=1), other.ref)}, ["eth1"]),
+        ({"lowers": (other.ref,) * 100}, ["eth1"] * 64),
+        ({"lowers": bad}, []),
+        # A program here sees the packets that one below would.
+        ({"driver": vlan.driver._replace(ndo_bpf=True)}, []),
+        ({"driver": vlan.driver._replace(ndo_bpf=bad)}, []),
+        ({"kind": "bridge"}, ["eth0"]),
+        ({"kind": "bond"}, []),
+        ({"kind": bad}, []),
+    ):
+        below = answers_below(predictor, vlan._replace(**changes), "driver")
+        assert [one.device.name for one in below] == names
 
 
 def test_what_the_caller_can_get_wrong() -> None:

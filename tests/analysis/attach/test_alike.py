@@ -10,10 +10,14 @@ from drgn_veth.analysis.attach.alike import (
     answers_alike,
     likeness,
 )
+from drgn_veth.analysis.attach.ask import fresh_program
 from drgn_veth.analysis.attach.predictor import MODES, VIAS, Predictor
-from drgn_veth.model import Device, DeviceRef, Snapshot
+from drgn_veth.core.unreadable import Unreadable
+from drgn_veth.model import Bond, Device, DeviceRef, Snapshot
 import pytest
 
+from tests.support.attach.case import Case, plain_device
+from tests.support.attach.troubles import slave_program, upper
 from tests.support.recorded import EVERY_CORE, recorded_core
 from tests.support.slow import slow_but
 
@@ -99,6 +103,52 @@ def test_what_others_decide_is_asked_of_each() -> None:
 def without_decision(answers: Any) -> list[Any]:
     # The JSON does not have it.
     return [(*one[:4], one[4]._replace(decision=None)) for one in answers]
+
+
+def almost_alike() -> Case:
+    """Pairs of devices that differ in nothing but what is elsewhere."""
+    case = Case("I", "bond")
+    slave_program(case)
+    upper(case)  # of the bond: another one has none
+    bond, veth = case.devices["bond"], case.devices["veth"]
+    empty = Bond("active-backup", "layer2", ())
+    lost = case.devices["far"].ref._replace(net_device=77)
+    for i, one in enumerate(
+        (
+            bond._replace(uppers=()),
+            bond._replace(uppers=(), bond=empty),
+            bond._replace(bond=empty),
+            veth,  # Only one of them is that which a program is bound to.
+            veth._replace(uppers=bond.uppers),
+            veth._replace(uppers=Unreadable("gone")),
+            veth._replace(peer=None),
+            veth._replace(peer=lost),
+            veth._replace(peer=Unreadable("gone")),
+        )
+    ):
+        other = plain_device(20 + i, f"other{i}")
+        case.devices[f"other{i}"] = one._replace(
+            name=other.name, net_device=other.net_device
+        )
+    return case
+
+
+@pytest.mark.parametrize("op", ["attach", "replace", "detach"])
+def test_what_is_elsewhere_makes_a_difference(op: str) -> None:
+    case = almost_alike()
+    whole = case.snapshot()
+    predictor = Predictor(whole)
+    here = case.devices["veth"].net_device
+    bound = fresh_program()._replace(dev_bound=True, bound_to=here)
+    for program in (None, bound):
+        how: Any = (op, MODES, VIAS, BOTH, program)
+        own = OwnAnswers(predictor, *how)
+        # Whichever of them is asked first, second or later.
+        for devices in (whole.devices, whole.devices[::-1], whole.devices):
+            for device, answers in answers_alike(predictor, devices, *how):
+                mine = list(predictor.answers(device, *how))
+                assert said(answers) == said(mine), device.name
+                assert without_decision(own.of(device)) == without_decision(mine)
 
 
 @pytest.mark.parametrize("name", slow_but(EVERY_CORE[:1], EVERY_CORE))

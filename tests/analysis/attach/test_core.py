@@ -14,12 +14,16 @@ from tests.support.attach.case import (
     NO_XDP,
     Case,
     answer_of,
+    kernel_of,
     plain_device,
     program_of,
 )
+from tests.support.attach.orders import case_with
+from tests.support.attach.table import ORDERS, SAYS
 from tests.support.attach.troubles import (
     memory_provider,
     other_mode,
+    program_maps,
     upper,
     veth_mtu,
     veth_queues,
@@ -150,6 +154,57 @@ def test_one_is_one() -> None:
     assert "1 real RX queue here >= 1 real TX queue of peer" in case.ask().because
     case = Case("I", "bond", "driver")
     assert case.ask().because == "accepted by 1 slave"
+
+
+def test_a_mode_is_not_ambiguous() -> None:
+    """How many programs there are matters to a request without a mode alone."""
+    case = Case("I", "veth", "default")
+    case.attached("driver", "netlink")
+    assert answer_of(case)[0] == 0
+    case.attached("offload", "netlink")
+    assert answer_of(case)[2] == SAYS["ambiguous"][1]
+    case.mode = "driver"
+    assert answer_of(case)[:2] == (0, "veth_xdp_set")
+
+
+@pytest.mark.parametrize("name", ["veth", "slave"])
+def test_tcp_data_split_and_fragments(name: str) -> None:
+    """Of the device, or of a slave: dev_xdp_propagate()."""
+    target = "bond" if name == "slave" else name
+    case = Case("I", target, "driver")
+    case.change(name, tcp_data_split=True)
+    said = case.ask()
+    assert said.errno == errno.EBUSY
+    assert said.fix == (f"ethtool -G {name} tcp-data-split off",)
+    case.of_program(frags=True)
+    assert case.ask().errno == 0
+    case.program = None
+    case.attached("driver", "netlink")
+    assert case.ask().errno == 0
+
+
+def test_maps_whose_entries_have_programs() -> None:
+    """Only kernels before v5.15 mind, in generic mode, and not at a detach."""
+    for variant in ORDERS:
+        case = case_with(variant, "generic")
+        program_maps(case)
+        assert answer_of(case)[:2] == (errno.EINVAL, "generic_xdp_install")
+        newer = kernel_of(variant)
+        case.kernel, older = newer, case.kernel
+        assert case.ask().errno == 0
+        case.kernel, case.program = older, None
+        case.attached("generic", "netlink")
+        assert case.ask().errno == 0
+
+
+@pytest.mark.parametrize("via", ["netlink", "link"])
+def test_a_program_for_offload_in_its_mode(via: str) -> None:
+    """The driver refuses it, and nobody before."""
+    for variant in ORDERS:
+        case = Case(variant, "veth", "offload")
+        case.once("via", via)
+        case.of_program(offload_requested=True)
+        assert answer_of(case) == (errno.EINVAL, "veth_xdp", None)
 
 
 def test_off_list() -> None:

@@ -4,12 +4,13 @@
 import errno
 
 from drgn_veth.core.unreadable import Unreadable
-from drgn_veth.model import Bond, QueueCount, Queues, StaleProgram, Veth
+from drgn_veth.model import Bond, QueueCount, Queues, StaleProgram, Veth, VirtioNet
 import pytest
 
 from tests.support.attach.case import (
     ALL_OPERATIONS,
     NO_XDP,
+    PAGE,
     Case,
     plain_device,
     program_of,
@@ -198,3 +199,48 @@ def test_checksums_of_virtio_net(driver: str, errnos: list[int]) -> None:
     else:
         assert answer.errno is None
         assert {one.errno for one in answer.either} == set(errnos)
+
+
+CTRL_GUEST_OFFLOADS, MRG_RXBUF, ANY_LAYOUT = 1 << 2, 1 << 15, 1 << 27
+GUEST_TSO4, VERSION_1 = 1 << 7, 1 << 32
+
+
+def test_features_of_virtio_net() -> None:
+    """The guest can turn offloads off, and either layout is one buffer."""
+    for features, expected in (
+        (VERSION_1 | GUEST_TSO4, errno.EOPNOTSUPP),
+        (VERSION_1 | GUEST_TSO4 | CTRL_GUEST_OFFLOADS, 0),
+        (MRG_RXBUF, errno.EINVAL),
+        (MRG_RXBUF | VERSION_1, 0),
+        (MRG_RXBUF | ANY_LAYOUT, 0),
+        (0, 0),
+    ):
+        for driver in ("virtio", "virtio-lro", "virtio-new"):
+            case = case_with("I", driver)
+            case.change("virtio", virtio_net=VirtioNet(features))
+            assert case.ask().errno == expected
+    for lost in (None, VirtioNet(Unreadable("gone"))):
+        case.change("virtio", virtio_net=lost)
+        assert isinstance(case.ask().errno, Unreadable)
+
+
+def test_mtu_of_virtio_net() -> None:
+    """Older drivers look at nothing else, not even whether it is a detach."""
+    for driver, most in (("virtio", PAGE - 16), ("virtio-new", MOST)):
+        case = case_with("I", driver)
+        case.change("virtio", mtu=most)
+        assert case.ask().errno == 0
+        case.change("virtio", mtu=most + 1)
+        said = case.ask()
+        assert said.errno == errno.EINVAL
+        assert said.fix == (f"ip link set dev virtio mtu {most}",)
+        otherwise = 0 if driver == "virtio-new" else errno.EINVAL
+        case.of_program(frags=True)
+        assert case.ask().errno == otherwise
+        case.program = None
+        case.attached("driver", "netlink")
+        assert case.ask().errno == otherwise
+    case = case_with("I", "virtio")
+    for lost in (None, Unreadable("gone")):
+        case.kernel = case.kernel._replace(padded_vnet_hdr_size=lost)
+        assert isinstance(case.ask().errno, Unreadable)

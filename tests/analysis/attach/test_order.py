@@ -5,6 +5,7 @@ neighbour, and that is noticed.
 """
 
 import collections
+import errno
 import itertools
 from typing import Any
 
@@ -13,7 +14,28 @@ from drgn_veth.analysis.attach import drivers as attach_drivers
 from drgn_veth.analysis.attach.drivers import bonding
 import pytest
 
-from tests.support.attach.orders import all_cases, wrong_orders, wrong_updates
+from tests.support.attach.orders import (
+    all_cases,
+    case_with,
+    single_cases,
+    wrong_of,
+    wrong_orders,
+    wrong_updates,
+)
+from tests.support.attach.table import DRIVERS, ORDERS
+from tests.support.attach.troubles import TROUBLES
+
+
+def test_each_decision_alone() -> None:
+    cases = single_cases()
+    assert list(wrong_of(cases)) == []
+    # Each can be had somewhere, and none refuses a case without its trouble.
+    assert {key for _, _, keys, _ in cases for key in keys} == set(TROUBLES)
+    for variant, driver in itertools.product(ORDERS, DRIVERS):
+        case = case_with(variant, driver)
+        case.mode = case.mode or "driver"
+        said = case.ask()
+        assert said.errno == (errno.EOPNOTSUPP if driver == "netkit" else 0), said
 
 
 @pytest.mark.slow

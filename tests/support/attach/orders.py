@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Each decision alone, and before each other: what is wrong with the answers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 import errno
 import functools
 import itertools
@@ -18,6 +18,8 @@ __all__ = (
     "all_cases",
     "case_with",
     "order_of",
+    "single_cases",
+    "wrong_of",
     "wrong_orders",
     "wrong_updates",
 )
@@ -61,14 +63,13 @@ def _wrong(case: Case, keys: Sequence[str]) -> Iterator[str]:
         yield f"{'+'.join(keys)}: {said}"
 
 
-@functools.cache
-def all_cases() -> list[tuple[str, str, tuple[str, ...], Case]]:
-    # Each decision alone, and each two that can be had at once.
-    cases = []
-    for variant, driver in itertools.product(ORDERS, DRIVERS):
-        order = order_of(variant, driver)
-        groups = [*((key,) for key in order), *itertools.combinations(order, 2)]
-        for keys in groups:
+_Tried = tuple[str, str, tuple[str, ...], Case]
+
+
+def _cases(*sizes: int) -> Iterator[_Tried]:
+    # So many decisions of a kernel and a driver, if they can be had at once.
+    for variant, driver, size in itertools.product(ORDERS, DRIVERS, sizes):
+        for keys in itertools.combinations(order_of(variant, driver), size):
             case = case_with(variant, driver)
             try:
                 # Each may have its say of what the other leaves open.
@@ -79,13 +80,27 @@ def all_cases() -> list[tuple[str, str, tuple[str, ...], Case]]:
             # Driver decisions are native mode's.
             if driver == "veth" and case.mode is None:
                 case.mode = "driver"
-            cases.append((variant, driver, keys, case))
-    return cases
+            yield variant, driver, keys, case
+
+
+def single_cases() -> list[_Tried]:
+    """Each decision alone."""
+    return list(_cases(1))
+
+
+@functools.cache
+def all_cases() -> list[_Tried]:
+    """Each decision alone, and each two that can be had at once."""
+    return list(_cases(1, 2))
+
+
+def wrong_of(cases: Iterable[_Tried]) -> Iterator[str]:
+    for variant, driver, keys, case in cases:
+        yield from (f"{variant} {driver} {wrong}" for wrong in _wrong(case, keys))
 
 
 def wrong_orders() -> Iterator[str]:
-    for variant, driver, keys, case in all_cases():
-        yield from (f"{variant} {driver} {wrong}" for wrong in _wrong(case, keys))
+    return wrong_of(all_cases())
 
 
 def wrong_updates() -> Iterator[str]:
