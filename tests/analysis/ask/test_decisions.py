@@ -7,6 +7,7 @@ What the kernel's source says, and not taken from the package: for each decision
 of veths with that trouble alone, errno and message.
 """
 
+from collections.abc import Sequence
 import errno
 from typing import Any, Optional
 
@@ -24,13 +25,24 @@ from drgn_veth.analysis.ask import (
 from drgn_veth.analysis.ask.request import Enslave, RequestError
 from drgn_veth.analysis.attach.decision import Decision
 from drgn_veth.core.unreadable import Unreadable
-from drgn_veth.model import Features, Snapshot, Traits
+from drgn_veth.model import Driver, Features, RpsQueue, Snapshot, Traits
 import pytest
 
 from tests.support.asked import question_of
+from tests.support.requests import (
+    BOND_DRIVER,
+    BRIDGE_DRIVER,
+    SOUND,
+    VIRTIO,
+    above,
+    answer_to,
+    errnos_of,
+    key_of,
+)
 from tests.support.snapshots import (
     BOND,
     BR0,
+    CHANNELS,
     HOST,
     device,
     kernel,
@@ -39,17 +51,24 @@ from tests.support.snapshots import (
     queues,
 )
 
-SOUND = {
-    "flags": (),
-    "mac": "02:00:00:00:00:01",
-    "min_mtu": 68,
-    "max_mtu": 65535,
-    **queues(2, 2, 4, 4),
-}
 MASTER = BR0.driver._replace(ndo_add_slave=True)
 _AF_XDP = "requested channel counts are too low for existing zerocopy AF_XDP sockets"
+_BUSY = (
+    "requested channel counts are too low due to busy queues (AF_XDP or queue leasing)"
+)
+_CHANGES_MTU = Driver("", False, False, False, ndo_change_mtu=True)
+_BRIDGE = above("bridge", 10, driver=BRIDGE_DRIVER)
+_TEAM = above("team", 11)
+_OVS = above("openvswitch", 12)
+_NIC = above("nic", 13)
+#: What is beside the pair.
+_OTHERS = (_BRIDGE, _TEAM, _OVS, _NIC)
 #: Decision: the question, what is wrong with the device or its peer, the answer.
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], str, Optional[str]]] = {
+    "channels-none": (
+        "channels rx 1", {"driver": CHANNELS._replace(set_channels=False)}, {},
+        "EOPNOTSUPP", None,
+    ),
     "channels-maximum": (
         "channels rx 5", {}, {}, "EINVAL", "requested channel count exceeds maximum",
     ),
@@ -61,10 +80,40 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], str, Optional[str]]]
         "channels tx 1", {"xsk_queues": (1,)}, {}, "EINVAL",
         _AF_XDP,
     ),
+    "channels-busy": (
+        "channels tx 1", {"xsk_queues": (1,)}, {}, "EINVAL", _BUSY,
+    ),
+    "channels-queue-busy": (
+        "channels tx 1", {"xsk_queues": (1,)}, {}, "EINVAL",
+        "Device queue in use by AF_XDP",
+    ),
+    "channels-veth-program": ("channels rx 1", native(), {}, "EINVAL", None),
+    "channels-veth-peer-program": ("channels tx 3", {}, native(), "EINVAL", None),
+    "channels-virtio-program": (
+        "channels combined 1", {**VIRTIO, **native()}, {}, "EINVAL", None,
+    ),
     "mtu-minimum": ("mtu 67", {}, {}, "EINVAL", "mtu less than device minimum"),
     "mtu-maximum": ("mtu 65536", {}, {}, "EINVAL", "mtu greater than device maximum"),
+    "mtu-team-port": ("mtu 1400", {"master": _TEAM.ref}, {}, "EPERM", None),
+    "mtu-macvlan": (
+        "mtu 1501", {"driver": _CHANGES_MTU._replace(name="macvlan"),
+        "lowers": (_NIC.ref,)}, {}, "EINVAL", None,
+    ),
+    "mtu-vlan": (
+        "mtu 1501", {"driver": _CHANGES_MTU._replace(name="vlan"),
+        "lowers": (_NIC.ref,)}, {}, "ERANGE", None,
+    ),
+    "master-keeps": ("enslave none", {"master": _OVS.ref}, {}, "EOPNOTSUPP", None),
+    "master-none": ("enslave nic0", {}, {}, "EOPNOTSUPP", None),
+    "master-loop": (
+        "enslave bridge0", {"lowers": (_BRIDGE.ref,)}, {}, "EBUSY", None,
+    ),
     "bridge-ethernet": (
         "enslave new bridge", {"traits": Traits(type=772)}, {}, "EINVAL", None,
+    ),
+    "bridge-loop": (
+        "enslave new bridge", {"driver": BRIDGE_DRIVER}, {}, "ELOOP",
+        "Can not enslave a bridge to a bridge",
     ),
     "bridge-dont": (
         "enslave new bridge", {"traits": Traits(dont_bridge=True)}, {}, "EOPNOTSUPP",
@@ -88,6 +137,10 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], str, Optional[str]]]
     "bond-busy": (
         "enslave new bond", {"traits": Traits(rx_handler=True)}, {}, "EBUSY",
         "Device is in use and cannot be enslaved",
+    ),
+    "bond-itself": (
+        "enslave veth0", {"kind": "bond", "driver": BOND_DRIVER}, {}, "EPERM",
+        "Cannot enslave bond to itself.",
     ),
     "bond-up": (
         "enslave new bond", {"flags": ("UP",)}, {}, "EPERM",
@@ -126,34 +179,37 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], str, Optional[str]]]
     "devmap-full": ("devmap hash max 0", {}, {}, "E2BIG", None),
     "devmap-program": ("devmap program plain", {}, {}, "EINVAL", None),
 }  # fmt: skip
-ELSEWHERE = {
-    # Of other kinds of devices, in the recorded answers of booted kernels.
-    *("channels-none", "channels-indirection", "channels-veth-program"),
-    *("channels-veth-peer-program", "channels-virtio-combined", "master-none"),
-    *("channels-virtio-program", "mtu-team-port", "mtu-macvlan", "mtu-vlan"),
-    *("bridge-loop", "bond-itself", "channels-busy", "channels-queue-busy"),
-    *("master-keeps", "master-loop"),
+#: What kernels answer that do not make a decision; all make the others.
+OTHERWISE: dict[str, Optional[int]] = {
+    "bond-can": None,  # The bond becomes like its slave, as the driver says.
+    "bond-master": 0,
 }
+#: Which no device meets: see test_channels.py.
+NEVER = {"channels-indirection", "channels-virtio-combined"}
+#: What ethnl_set_channels() of the kernel says that makes a decision.
+SAID = {"channels-busy": (_BUSY,), "channels-queue-busy": ()}
 
 
-def _whole(near: dict[str, Any], far: dict[str, Any]) -> Snapshot:
-    whole = pair({**SOUND, **near}, {**SOUND, **far})
-    said = (("ethnl_set_channels", frozenset((_AF_XDP,))),)
-    return whole._replace(kernel=kernel()._replace(messages=said, says_netns=True))
-
-
-def _answer(whole: Snapshot, text: str) -> Any:
-    return Asker(whole).ask(question_of(whole.devices[0].net_device, text))
+def _whole(
+    near: dict[str, Any], far: dict[str, Any], said: Sequence[str] = (_AF_XDP,)
+) -> Snapshot:
+    whole = pair({**SOUND, **near}, {**SOUND, **far}, *_OTHERS)
+    messages = (("ethnl_set_channels", frozenset(said)),)
+    return whole._replace(kernel=kernel()._replace(messages=messages, says_netns=True))
 
 
 @pytest.mark.parametrize("key", CASES)
 def test_trouble(key: str) -> None:
     text, near, far, number, message = CASES[key]
-    answer = _answer(_whole(near, far), text)
-    # Some kernels do not ask that.
-    answer = answer.either[0] if answer.either else answer
-    assert (answer.errno, answer.message) == (getattr(errno, number), message)
-    assert answer.decision[0] == key
+    answer = answer_to(_whole(near, far, SAID.get(key, (_AF_XDP,))), text)
+    refused = answer.either[0] if key in OTHERWISE else answer
+    assert (refused.errno, refused.message) == (getattr(errno, number), message)
+    assert key_of(refused) == key
+    if key in OTHERWISE:
+        assert errnos_of(answer) == [refused.errno, OTHERWISE[key]]
+        assert answer.errno is None and answer.message is None
+    else:
+        assert not answer.either
 
 
 @pytest.mark.parametrize(
@@ -165,7 +221,7 @@ def test_trouble(key: str) -> None:
     ],
 )
 def test_no_trouble(text: str) -> None:
-    assert _answer(_whole({}, {}), text).errno == 0
+    assert answer_to(_whole({}, {}), text).errno == 0
 
 
 def test_each_decision_has_its_trouble() -> None:
@@ -179,7 +235,7 @@ def test_each_decision_has_its_trouble() -> None:
         *mtu.BY_DRIVER.values(),
     ]
     there = {decision.key for decisions in lists for decision in decisions}
-    assert there == CASES.keys() | ELSEWHERE
+    assert there == CASES.keys() | NEVER
 
 
 def test_after_an_attach() -> None:
@@ -194,12 +250,12 @@ def test_after_an_attach() -> None:
         "attach driver": ("EBUSY", "XDP program already attached"),
     }
     for text, (number, message) in refused.items():
-        assert _answer(whole, text).errno == 0
-        answer = _answer(now, text)
+        assert answer_to(whole, text).errno == 0
+        answer = answer_to(now, text)
         assert (answer.errno, answer.message) == (getattr(errno, number), message)
     then = after(now, question_of(device, "detach driver"))
     for text in refused:
-        assert _answer(then, text).errno == 0
+        assert answer_to(then, text).errno == 0
 
 
 def test_after_other_requests() -> None:
@@ -215,18 +271,66 @@ def test_after_other_requests() -> None:
         ("channels rx 4", "bind queue 3", 0),
     ):
         now = after(whole, question_of(device, first))
-        assert _answer(now, second).errno == number
+        assert answer_to(now, second).errno == number
 
 
 def test_what_zero_copy_needs_of_a_driver() -> None:
     """NETDEV_XDP_ACT_ZC: BASIC, REDIRECT and XSK_ZEROCOPY."""
     for act in range(16):
         whole = _whole({"features": Features(0, 0, act)}, {})
-        answer = _answer(whole, "bind queue 0 zerocopy")
+        answer = answer_to(whole, "bind queue 0 zerocopy")
         if act & 0b1011 == 0b1011:
             assert answer.errno is None  # the driver decides
         else:
             assert answer.errno == errno.EOPNOTSUPP
+
+
+def test_zero_copy_before_there_were_features() -> None:
+    """Up to v6.2: ndo_bpf and ndo_xsk_wakeup."""
+    bad = Unreadable("a hole")
+    for bpf, wakeup, number in (
+        (True, True, None),
+        (True, False, errno.EOPNOTSUPP),
+        (False, True, errno.EOPNOTSUPP),
+    ):
+        driver = CHANNELS._replace(ndo_bpf=bpf, ndo_xsk_wakeup=wakeup)
+        whole = _whole({"driver": driver, "features": Features(0, 0, None)}, {})
+        assert answer_to(whole, "bind queue 0 zerocopy").errno == number
+        assert answer_to(whole, "bind queue 0").errno == 0
+        # Nobody asks for operations where there are features.
+        whole = _whole({"driver": driver, "features": Features(0, 0, 0b1011)}, {})
+        assert answer_to(whole, "bind queue 0 zerocopy").errno is None
+    whole = _whole({"features": Features(0, 0, bad)}, {})
+    assert isinstance(answer_to(whole, "bind queue 0 zerocopy").errno, Unreadable)
+
+
+def test_flags_of_a_bind() -> None:
+    for flags, old, new in (
+        ("unknown-flag", errno.EINVAL, errno.EINVAL),
+        ("sg", errno.EINVAL, 0),
+        ("copy need-wakeup", 0, 0),
+    ):
+        whole = _whole({}, {})
+        assert answer_to(whole, f"bind queue 0 {flags}").errno == old
+        whole = whole._replace(kernel=kernel(xsk_sg=True))
+        assert answer_to(whole, f"bind queue 0 {flags}").errno == new
+
+
+def test_queues_that_can_be_bound() -> None:
+    """Of either direction."""
+    for counts in ((3, 1), (1, 3)):
+        whole = _whole(queues(*counts, 4, 4), {})
+        assert answer_to(whole, "bind queue 2").errno == 0
+        assert answer_to(whole, "bind queue 3").errno == errno.EINVAL
+
+
+def test_a_peer_that_is_not_known() -> None:
+    for peer in (None, Unreadable("a hole"), _NIC.ref._replace(net_device=1)):
+        whole = _whole({"peer": peer}, {})
+        assert isinstance(answer_to(whole, "peer mtu 1400").errno, Unreadable)
+        assert answer_to(whole, "mtu 1400").errno == 0
+    with pytest.raises(LookupError, match="no device at 0x1"):
+        Asker(whole).ask(question_of(1, "mtu 1400"))
 
 
 def test_words_behind_a_new_master() -> None:
@@ -249,8 +353,8 @@ def test_new_queues_have_the_default_mask() -> None:
         now = after(there, wanted).devices[0]
         assert isinstance(device.rps, tuple) and isinstance(now.rps, tuple)
         assert now.rps[: len(device.rps)] == device.rps
-        assert len(now.rps) == 4
-        assert all(queue.cpus == new for queue in now.rps[len(device.rps) :])
+        had = len(device.rps)
+        assert now.rps[had:] == tuple(RpsQueue(i, new, 0) for i in range(had, 4))
 
 
 def test_what_is_not_readable_is_not_told() -> None:
@@ -262,7 +366,7 @@ def test_what_is_not_readable_is_not_told() -> None:
         ("bind queue 0", {"xsk_queues": bad}),
         ("netns new", {"traits": Traits(netns_immutable=bad)}),
     ):
-        assert isinstance(_answer(_whole(near, {}), text).errno, Unreadable)
+        assert isinstance(answer_to(_whole(near, {}), text).errno, Unreadable)
 
 
 @pytest.mark.parametrize("text", ["enslave none", "enslave br0", "enslave new bond"])
@@ -271,11 +375,11 @@ def test_a_master_that_keeps_its_ports(text: str) -> None:
     ovs = device(HOST, 8, "ovs-system", kind="openvswitch")
     bridge = BR0._replace(driver=BR0.driver._replace(ndo_add_slave=True))
     whole = pair({**SOUND, "master": ovs.ref}, SOUND, ovs, bridge)
-    answer = _answer(whole, text)
+    answer = answer_to(whole, text)
     assert (answer.errno, answer.function) == (errno.EOPNOTSUPP, "do_set_master")
-    assert answer.decision[0] == "master-keeps"
+    assert key_of(answer) == "master-keeps"
     can = whole._replace(devices=(*whole.devices[:2], ovs._replace(driver=MASTER)))
-    assert _answer(can, "enslave none").errno == 0
+    assert answer_to(can, "enslave none").errno == 0
 
 
 def test_a_device_on_top_of_its_master() -> None:
@@ -284,18 +388,18 @@ def test_a_device_on_top_of_its_master() -> None:
     vlan = device(HOST, 8, "br0.10", kind="vlan", lowers=(bridge.ref,))
     for lowers, number in (((vlan.ref,), errno.EBUSY), ((), 0)):
         whole = pair({**SOUND, "lowers": lowers}, SOUND, bridge, vlan)
-        assert _answer(whole, "enslave br0").errno == number
+        assert answer_to(whole, "enslave br0").errno == number
     lost = pair({**SOUND, "lowers": Unreadable("a hole")}, SOUND, bridge, vlan)
-    assert isinstance(_answer(lost, "enslave br0").errno, Unreadable)
+    assert isinstance(answer_to(lost, "enslave br0").errno, Unreadable)
 
 
 def test_altname_in_older_kernels() -> None:
     """The check came in stable kernels, too: which have it is not known."""
     older = _whole({"altnames": ("lo",)}, {})
     older = older._replace(kernel=kernel()._replace(says_netns=False))
-    answer = _answer(older, "netns new")
+    answer = answer_to(older, "netns new")
     assert {one.errno for one in answer.either} == {errno.EEXIST, 0}
-    answer = _answer(older, "netns new ifindex 1")
+    answer = answer_to(older, "netns new ifindex 1")
     assert {one.errno for one in answer.either} == {errno.EEXIST, errno.EBUSY}
 
 
@@ -306,8 +410,8 @@ def test_queues_of_a_slave_with_the_program_of_its_bond() -> None:
     free = pair(nic, {}, bond)
     slave = pair({**nic, "master": bond.ref}, {}, bond)
     text = "channels combined 1"
-    assert _answer(free, text).decision != _answer(slave, text).decision
-    assert _answer(slave, text).decision[0] == "channels-virtio-program"
+    assert answer_to(free, text).decision != answer_to(slave, text).decision
+    assert key_of(answer_to(slave, text)) == "channels-virtio-program"
 
 
 def test_an_ifindex_in_older_kernels() -> None:
@@ -320,7 +424,7 @@ def test_an_ifindex_in_older_kernels() -> None:
             assert isinstance(after(whole, question).devices[0].ifindex, Unreadable)
     bad = Unreadable("without CONFIG_XPS")
     whole = _whole({}, {})._replace(kernel=kernel(netns_ifindex=bad))
-    assert isinstance(_answer(whole, "netns new ifindex 1").errno, Unreadable)
+    assert isinstance(answer_to(whole, "netns new ifindex 1").errno, Unreadable)
 
 
 def test_channels_of_virtio_with_a_program() -> None:
@@ -328,8 +432,8 @@ def test_channels_of_virtio_with_a_program() -> None:
     driver = BOND.driver._replace(name="virtio_net", set_channels=True)
     near = {**native(), **queues(8, 4, 8, 8), "driver": driver, "kind": None}
     whole = _whole(near, {})
-    assert _answer(whole, "channels combined 8").errno == 0
-    assert _answer(whole, "channels combined 4").errno == errno.EINVAL
+    assert answer_to(whole, "channels combined 8").errno == 0
+    assert answer_to(whole, "channels combined 4").errno == errno.EINVAL
 
 
 def test_a_device_on_no_list() -> None:
@@ -340,4 +444,4 @@ def test_a_device_on_no_list() -> None:
         ("attach driver", errno.ENODEV),
         ("attach driver link", errno.EINVAL),
     ):
-        assert _answer(whole, text).errno == number
+        assert answer_to(whole, text).errno == number

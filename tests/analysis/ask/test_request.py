@@ -29,7 +29,7 @@ import pytest
         ("netns pod", Move("pod")),
         ("bind queue 1", Bind(1)),
         ("bind queue 0 zerocopy sg", Bind(0, ("zerocopy", "sg"))),
-        ("devmap", Devmap()),
+        ("devmap", Devmap(False, 1, 0, False, None)),
         (
             "devmap hash max 8 key 3 noexist program cpumap",
             Devmap(True, 8, 3, True, "cpumap"),
