@@ -105,6 +105,21 @@ def test_an_ifindex_that_is_taken() -> None:
     assert answer_to(whole, "netns pod1 ifindex 20").errno == errno.EEXIST
 
 
+def test_an_ifindex_that_is_free_again() -> None:
+    """unlist_netdevice() gives it back before the device is gone."""
+    whole = _pair()
+    for off_list, error in ((None, errno.EBUSY), ("unregistering", 0)):
+        there = changed(whole, "eth0", off_list=off_list)
+        assert answer_to(there, "netns pod1 ifindex 20").errno == error, off_list
+
+
+def test_a_kernel_that_may_not_take_an_ifindex() -> None:
+    for takes, ifindex in ((True, 9), (False, None), (BAD, BAD)):
+        whole = _pair(kernel(says_netns=True, netns_ifindex=takes))
+        now = named(granted(whole, "netns pod1 ifindex 9"), "veth0").ifindex
+        assert isinstance(now, Unreadable) if ifindex is None else now == ifindex
+
+
 def test_where_it_is_already() -> None:
     """Newer kernels ask that first; the others look at the device before."""
     immutable = {"traits": Traits(netns_immutable=True)}

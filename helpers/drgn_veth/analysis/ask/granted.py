@@ -235,8 +235,12 @@ def _moved(q: Asked, changes: _Changes) -> None:
     if netns == device.netns:
         return
     ifindex: Maybe[int] = Unreadable("the kernel chooses it")
-    if q.what.ifindex and q.kernel.netns_ifindex is not False:
-        ifindex = q.what.ifindex
+    if q.what.ifindex:
+        takes = q.kernel.netns_ifindex
+        if isinstance(takes, Unreadable):
+            ifindex = takes
+        elif takes:
+            ifindex = q.what.ifindex
     # dev_close(), and NETDEV_UNREGISTER, at which its master releases it.
     need_of(device, device.flags, "flags")
     changes.replace(without_up(_released(q, changes)))

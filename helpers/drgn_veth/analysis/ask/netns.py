@@ -64,10 +64,11 @@ def _target(q: Asked) -> _Target:
         return _Target(False, frozenset(q.what.names), frozenset((1,)))
     inum = need(namespace.inum, "the number of the target netns")
     here = need_of(q.device, q.device.netns, "the namespace")
+    # unlist_netdevice() gives the ifindex back, and the name.
     ifindexes = frozenset(
         need(device.ifindex, "ifindex")
         for device in q.snapshot.devices
-        if device.netns == inum
+        if device.netns == inum and device.off_list is None
     )
     return _Target(inum == here, frozenset(_names(q, inum)), ifindexes)
 
