@@ -12,7 +12,7 @@ from drgn_veth.model import Snapshot, Veth
 import pytest
 
 from tests.support.rules import CASES
-from tests.support.rules.case import found
+from tests.support.rules.case import Lost, found
 from tests.support.snapshots import (
     BAD,
     DOWN,
@@ -61,11 +61,14 @@ def test_is_silent_on_twins(rule: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "rule, lost, name",
-    [(rule, *lost) for rule, case in CASES.items() for lost in case.lost],
+    "rule, lost", [(rule, lost) for rule, case in CASES.items() for lost in case.lost]
 )
-def test_says_what_is_missing(rule: str, lost: Snapshot, name: str) -> None:
-    finding = next(f for f in found(rule, lost) if f.undecided is not None)
+def test_says_what_is_missing(rule: str, lost: Lost) -> None:
+    """Of this rule, and of no others than those that need the value."""
+    whole, name, *also = lost
+    undecided = [f for f in diagnose(whole) if f.undecided is not None]
+    assert {f.rule for f in undecided} == {rule}.union(*also)
+    finding = next(f for f in undecided if f.rule == rule)
     ((where, value),) = finding.evidence
     assert where == name
     assert isinstance(value, Unreadable)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Devices that a map names: each loser once, and nobody else."""
 
-from typing import Any
+from typing import Any, Optional
 
 from drgn_veth.analysis.rules.finding import KernelAnswer
 from drgn_veth.model import Driver, Features
@@ -13,12 +13,15 @@ from tests.support.snapshots import (
     BAD,
     CHANNELS,
     HOST,
+    NIC,
     NO_XDP,
     POD,
     PROGRAM,
+    WITH_XDP,
     Changes,
     device,
     native,
+    pair,
     rqs,
 )
 
@@ -33,31 +36,37 @@ def _other(**changes: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("changes", "why", "answer"),
+    ("changes", "why", "answer", "act"),
     [
         (
             {"features": Features(0, 0, 0)},
             "its xdp_features lack NDO_XMIT",
             ("__xdp_enqueue", "EOPNOTSUPP"),
+            "0x0",
         ),
         (
             {"features": Features(0, 0, None)},
             "its driver has no ndo_xdp_xmit",
             ("__xdp_enqueue", "EOPNOTSUPP"),
+            None,
         ),
         (
             {"kind": "tun", "flags": ("UP",), "driver": XMIT},
             "nobody reads it",
             ("tun_xdp_xmit", "ENXIO"),
+            "0x5",
         ),
         (
             {"kind": None, "driver": XMIT._replace(name="virtio_net")},
             "virtio_net takes frames only with a native program of its own",
             ("virtnet_xdp_xmit", "ENXIO"),
+            "0x5",
         ),
     ],
 )
-def test_device_in_a_map(changes: Changes, why: str, answer: tuple[str, str]) -> None:
+def test_device_in_a_map(
+    changes: Changes, why: str, answer: tuple[str, str], act: Optional[str]
+) -> None:
     (finding,) = found(RULE, redirected(_other(**changes)))
     assert finding.device is not None and finding.device.name == "target"
     assert finding.severity == "warning"
@@ -66,6 +75,7 @@ def test_device_in_a_map(changes: Changes, why: str, answer: tuple[str, str]) ->
         "redirects to it by entry 0 of devmap ports"
     )
     assert finding.kernel == KernelAnswer(*answer)
+    assert finding.evidence == (("map id", (5,)), ("xdp_features", act))
 
 
 def test_down_is_no_warning() -> None:
@@ -81,6 +91,38 @@ def test_bystanders_are_not_named() -> None:
     ready = _other(driver=XMIT)
     assert found(RULE, redirected(ready)) == []
     assert found(RULE, redirected(ready, _other(net_device=1), generic=True)) == []
+
+
+def test_device_that_is_being_torn_down_is_not_named() -> None:
+    lost = _other(features=Features(0, 0, 0))
+    assert found(RULE, redirected(lost))
+    assert found(RULE, redirected(lost._replace(off_list="netns is dying"))) == []
+
+
+def test_napi_alone_is_not_enough() -> None:
+    """Of a veth that a program may redirect to by its index: NAPI is not missing."""
+    idle = {"xdp": NO_XDP._replace(queues=rqs(True))}
+    nic = NIC._replace(xdp=WITH_XDP)
+    (finding,) = found(RULE, pair({"features": Features(0, 0, 0)}, idle, nic))
+    assert finding.summary == (
+        "XDP_REDIRECT to it loses packets, and native programs run in its namespace: "
+        "its xdp_features lack NDO_XMIT"
+    )
+    assert finding.evidence[1] == ("peer_rq[].napi != NULL", 1)
+    assert finding.fix == ()
+
+
+def test_netkit_needs_no_napi() -> None:
+    """Its peer is of no interest: only a veth gives frames to one."""
+    ends = pair(kind="netkit").devices
+    end, other = (one._replace(**READY) for one in ends)
+    end = end._replace(flags=("BROADCAST",), net_device=1, name="nk0")
+    end, other = end._replace(peer=other.ref), other._replace(peer=end.ref)
+    whole = redirected(end)
+    (finding,) = found(RULE, whole._replace(devices=(*whole.devices, other)))
+    assert finding.kernel == KernelAnswer("__xdp_enqueue", "ENETDOWN")
+    assert finding.evidence == (("map id", (5,)), ("xdp_features", "0x5"))
+    assert finding.fix == ("ip link set dev nk0 up",)
 
 
 def test_two_entries_are_one_finding() -> None:

@@ -6,7 +6,7 @@ from typing import Any, Optional
 
 from drgn_veth.analysis.rules.finding import KernelAnswer
 from drgn_veth.analysis.rules.values import rps_words
-from drgn_veth.model import RecordsRxQueue
+from drgn_veth.model import RecordsRxQueue, RpsQueue
 import pytest
 
 from tests.support.rules.case import found
@@ -16,6 +16,7 @@ from tests.support.snapshots import (
     DOWN,
     HOST,
     TARGET,
+    WHY,
     device,
     generic,
     kernel,
@@ -238,3 +239,44 @@ def test_whose_masks_the_kernel_looks_at(kind: str, number: int) -> None:
     """A generic program on a tap runs behind RPS, as on any device."""
     one = device(HOST, 9, "x0", kind=kind, **generic(), **rps((0, 1)))
     assert len(found("generic-xdp-cpu", pair(None, None, one))) == number
+
+
+@pytest.mark.parametrize(
+    ("masks", "found_all"),
+    [(((0, 3), BAD), False), ((BAD, (0,)), False), (((1,), BAD, (1,), (2,)), True)],
+)
+def test_lost_mask_among_those_that_steer(
+    masks: Sequence[Any], found_all: bool
+) -> None:
+    """It may be off by one; a mask beyond them steers nothing, whatever it is."""
+    end = {**queues(len(masks), 2), **rps(*masks)}
+    (finding,) = found("rps-queue-off-by-one", pair(queues(3, 3), end))
+    if not found_all:
+        assert finding.undecided == f"rps_map could not be read: {WHY}"
+        return
+    assert finding.undecided is None
+    assert finding.summary.startswith("the mask of rx-3 (CPU 2) steers nothing: ")
+    assert finding.fix == ()
+
+
+def test_masks_on_all_queues_leave_nothing_out() -> None:
+    """Whatever veth_xmit() does."""
+    masks = {**queues(3, 3), **rps((0,), (0,), (0,))}
+    whole = pair(queues(3, 3), masks, kernel=kernel(records_rx_queue=BAD))
+    assert not found("rps-queue-without-mask", whole)
+
+
+def test_rfs_on_one_queue_alone_is_no_rps() -> None:
+    """So no RPS is left out of the other queue."""
+    flows = (RpsQueue(0, (), 64), RpsQueue(1, (), 0))
+    target = TARGET._replace(rps_sock_flow_entries=1024)
+    whole = pair(queues(3, 3), {**queues(2, 2), "rps": flows}, target=target)
+    assert not found("rps-queue-without-mask", whole)
+
+
+def test_generic_program_stays_where_rps_has_no_cpu() -> None:
+    bridge = BR0._replace(**generic(), **rps((2,)))
+    whole = pair(None, None, bridge)
+    assert found("generic-xdp-cpu", whole)
+    offline = whole._replace(target=TARGET._replace(online_cpus=(0, 1)))
+    assert not found("generic-xdp-cpu", offline)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What a rule is to say of a Snapshot."""
 
-from collections.abc import Sequence
-from typing import NamedTuple, Optional
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, Optional, Union
 
 from drgn_veth.analysis.attach.ask import decision
 from drgn_veth.analysis.diagnose import diagnose
@@ -12,11 +12,76 @@ from drgn_veth.model import Snapshot
 __all__ = (
     "AGAIN",
     "Case",
+    "DRV",
     "EEXIST",
     "ENOSPC",
     "ERANGE",
+    "Lost",
+    "MASK",
+    "MASKS",
+    "PEER",
+    "SKB",
     "again",
     "found",
+)
+
+
+#: A Snapshot, which of its values is unreadable, and the other rules that are then
+#: undecided, too.
+Lost = Union[tuple[Snapshot, str], tuple[Snapshot, str, Collection[str]]]
+
+#: Rules that are undecided without the native program of a veth; without the generic
+#: program of any device.
+DRV = frozenset(
+    {
+        "mtu-frozen",
+        "queues-cpus",
+        "xdp-behind-dispatcher",
+        "xdp-gro-off",
+        "xdp-hidden-vlan-tag",
+        "xdp-link-owns-hook",
+        "xdp-max-mtu-stale",
+        "xdp-queue-overflow",
+        "xdp-queue-without-program",
+        "xdp-redirect-failed",
+        "xdp-tx-lost",
+        "xdp-unfinished-checksum",
+        "xskmap-without-socket",
+    }
+)
+SKB = frozenset(
+    {
+        "generic-xdp-big-packets",
+        "xdp-behind-dispatcher",
+        "xdp-link-owns-hook",
+        "xdp-no-ethernet-header",
+        "xskmap-without-socket",
+    }
+)
+#: Without the only mask of a veth; without its RX queues.
+MASK = frozenset(
+    {
+        "rps-cpu-offline",
+        "rps-first-32-cpus",
+        "rps-isolated-cpus",
+        "rps-queue-without-mask",
+        "rps-which-end",
+    }
+)
+MASKS = MASK | {"rfs-half-set", "rps-queue-off-by-one"}
+#: Without the peer of a veth.
+PEER = frozenset(
+    {
+        "mtu-mismatch",
+        "peer-down",
+        "queues-cpus",
+        "queues-one-sided",
+        "veth-not-delivered",
+        "veth-packets-lost",
+        "veth-poll-out-of-range",
+        "xdp-native-queues",
+        "xdp-peer-mtu",
+    }
 )
 
 
@@ -31,8 +96,7 @@ class Case(NamedTuple):
     kernel: Optional[KernelAnswer]
     fix: tuple[str, ...]
     twins: Sequence[Snapshot]
-    #: Snapshots with an unreadable value: which.
-    lost: Sequence[tuple[Snapshot, str]] = ()
+    lost: Sequence[Lost] = ()
     undecided: Optional[str] = None
     fix_effect: Optional[str] = None
     undo: Optional[Undo] = None

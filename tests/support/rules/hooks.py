@@ -4,7 +4,7 @@
 from drgn_veth.analysis.rules.finding import KernelAnswer, Undo
 from drgn_veth.model import Xdp
 
-from tests.support.rules.case import Case
+from tests.support.rules.case import SKB, Case
 from tests.support.snapshots import (
     BAD,
     BOND,
@@ -43,7 +43,11 @@ CASES: dict[str, Case] = {
             pair(None, generic(), kind="netkit"),
         ],
         [
-            (pair(None, generic(BAD)), "xdp_state[XDP_MODE_SKB]"),
+            (
+                pair(None, generic(BAD)),
+                "xdp_state[XDP_MODE_SKB]",
+                SKB | {"xdp-hidden-vlan-tag"},
+            ),
             (
                 pair(None, {**generic(), "driver": CHANNELS._replace(ndo_bpf=BAD)}),
                 "netdev_ops->ndo_bpf",
@@ -63,7 +67,13 @@ CASES: dict[str, Case] = {
         KernelAnswer("dev_xdp_attach", "EBUSY", "Can't replace active BPF XDP link"),
         (),
         [pair(None, generic()), pair()],
-        [(pair(None, generic(BAD)), "xdp_state[XDP_MODE_SKB]")],
+        [
+            (
+                pair(None, generic(BAD)),
+                "xdp_state[XDP_MODE_SKB]",
+                SKB | {"xdp-hidden-vlan-tag", "xdp-mode-conflict"},
+            )
+        ],
         undo=Undo("which detaches the program", ("bpftool link detach id 3",)),
     ),
     "xdp-link-pinned-only": Case(
@@ -109,6 +119,7 @@ CASES: dict[str, Case] = {
                     BOND._replace(xdp=Xdp(BAD, None, None, None)),
                 ),
                 "upper xdp_state[XDP_MODE_SKB]",
+                SKB | {"xdp-mode-conflict"},
             ),
         ],
         undo=Undo(

@@ -98,10 +98,15 @@ CASES: dict[str, Case] = {
             pair(counted(5), {**counted(), "off_list": "netns is dying"}),
         ],
         [
-            (pair(counted(BAD), counted()), "veth_priv.dropped"),
+            (
+                pair(counted(BAD), counted()),
+                "veth_priv.dropped",
+                {"veth-not-delivered"},
+            ),
             (
                 pair(counted(), {**counted(), "queue_stats": BAD}),
                 "peer_rq[].stats",
+                {"veth-not-delivered"},
             ),
         ],
     ),
@@ -120,7 +125,11 @@ CASES: dict[str, Case] = {
             pair(counted(rx_dropped=4), counted(xdp_tx_err=4)),
         ],
         [
-            (pair(counted(rx_dropped=4), counted(BAD)), "peer_veth_priv.dropped"),
+            (
+                pair(counted(rx_dropped=4), counted(BAD)),
+                "peer_veth_priv.dropped",
+                {"veth-packets-lost"},
+            ),
             (pair({**counted(), "stats": BAD}, counted()), "rx_dropped of the core"),
         ],
     ),
@@ -145,6 +154,7 @@ CASES: dict[str, Case] = {
             (
                 pair({**native(), **counted(rx_drops=BAD)}, counted()),
                 "rq[].stats.vs.rx_drops",
+                {"veth-not-delivered"},
             ),
         ],
     ),

@@ -4,7 +4,7 @@
 from drgn_veth.analysis.rules.finding import KernelAnswer
 from drgn_veth.model import Veth
 
-from tests.support.rules.case import AGAIN, Case, again
+from tests.support.rules.case import AGAIN, PEER, Case, again
 from tests.support.snapshots import BAD, DOWN, FRAGS, PROGRAM, kernel, native, pair
 
 __all__ = ("CASES",)
@@ -28,9 +28,9 @@ CASES: dict[str, Case] = {
             pair(None, {"mtu": 3507}, kernel=kernel(page_size=8192)),
         ],
         [
-            (pair(None, {"mtu": BAD}), "peer_mtu"),
+            (pair(None, {"mtu": BAD}), "peer_mtu", {"mtu-mismatch"}),
             (pair(None, {"hard_header_len": BAD}), "peer_hard_header_len"),
-            (pair({"peer": BAD}), "peer"),
+            (pair({"peer": BAD}), "peer", PEER),
         ],
     ),
     "mtu-frozen": Case(
@@ -47,7 +47,7 @@ CASES: dict[str, Case] = {
             # xdp-max-mtu-stale says it.
             pair(native(), {"max_mtu": 9000}),
         ],
-        [(pair(native(), {"max_mtu": BAD}), "peer_max_mtu")],
+        [(pair(native(), {"max_mtu": BAD}), "peer_max_mtu", {"xdp-max-mtu-stale"})],
     ),
     "xdp-max-mtu-stale": Case(
         pair(native(), {"max_mtu": 73138, "mtu": 9000}),
@@ -73,9 +73,13 @@ CASES: dict[str, Case] = {
                 pair(native(program=PROGRAM._replace(frags=BAD)), {"max_mtu": 3506}),
                 "xdp_has_frags",
             ),
-            (pair(native(), {"max_mtu": BAD}), "peer_max_mtu"),
-            (pair(native(), kernel=kernel(net_ip_align=BAD)), "max_mtu"),
-            (pair(native(), kernel=None), "kernel"),
+            (pair(native(), {"max_mtu": BAD}), "peer_max_mtu", {"mtu-frozen"}),
+            (
+                pair(native(), kernel=kernel(net_ip_align=BAD)),
+                "max_mtu",
+                {"xdp-peer-mtu"},
+            ),
+            (pair(native(), kernel=None), "kernel", {"xdp-peer-mtu"}),
         ],
         fix_effect=f"lowers the MTU of eth0 (netns pod1), {AGAIN}",
     ),
@@ -97,9 +101,9 @@ CASES: dict[str, Case] = {
             pair({"mtu": 1504, "veth": Veth(12, 0)}),
         ],
         [
-            (pair({"mtu": BAD}), "mtu"),
-            (pair({"mtu": 9000}, {"mtu": BAD}), "peer_mtu"),
-            (pair({"mtu": 9000}, {"flags": BAD}), "peer_flags"),
+            (pair({"mtu": BAD}), "mtu", {"xdp-peer-mtu"}),
+            (pair({"mtu": 9000}, {"mtu": BAD}), "peer_mtu", {"xdp-peer-mtu"}),
+            (pair({"mtu": 9000}, {"flags": BAD}), "peer_flags", {"peer-down"}),
         ],
     ),
 }

@@ -75,7 +75,11 @@ CASES: dict[str, Case] = {
                 pair({**queues(4, 1), "xdp": Xdp(None, None, None, BAD)}),
                 "rq",
             ),
-            (pair(queues(4, 1), queues(1, 1, 1, BAD)), "peer_num_tx_queues"),
+            (
+                pair(queues(4, 1), queues(1, 1, 1, BAD)),
+                "peer_num_tx_queues",
+                {"queues-one-sided"},
+            ),
             (
                 pair(
                     {**queues(4, 1), **indexed(0, 1, 2, BAD)},
@@ -116,7 +120,11 @@ CASES: dict[str, Case] = {
         ],
         [
             (pair({"veth": Veth(0, 0, stopped=BAD)}), "_tx[].state"),
-            (pair({"veth": Veth(0, 0, stopped=(STUCK,)), "flags": BAD}), "flags"),
+            (
+                pair({"veth": Veth(0, 0, stopped=(STUCK,)), "flags": BAD}),
+                "flags",
+                {"peer-down"},
+            ),
             (
                 pair(
                     {

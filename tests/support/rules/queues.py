@@ -3,7 +3,7 @@
 
 from drgn_veth.analysis.rules.finding import KernelAnswer
 
-from tests.support.rules.case import Case
+from tests.support.rules.case import DRV, PEER, Case
 from tests.support.snapshots import (
     BAD,
     CHANNELS,
@@ -38,16 +38,22 @@ CASES: dict[str, Case] = {
             pair({**queues(14, 14), "kind": "dummy", "peer": None}, queues(48, 48)),
         ],
         [
-            (pair(queues(BAD, 14), queues(48, 48)), "real_num_rx_queues"),
+            (
+                pair(queues(BAD, 14), queues(48, 48)),
+                "real_num_rx_queues",
+                {"queues-cpus", "queues-one-sided", "veth-poll-out-of-range"},
+            ),
             (
                 pair(queues(14, 14), queues(48, BAD, None, 48)),
                 "peer_real_num_tx_queues",
+                {"queues-cpus", "queues-one-sided"},
             ),
             (
                 pair({**queues(1, 1), **native(program=BAD)}, queues(4, 4)),
                 "xdp_state[XDP_MODE_DRV]",
+                DRV,
             ),
-            (pair({"peer": BAD}), "peer"),
+            (pair({"peer": BAD}), "peer", PEER),
         ],
     ),
     "queues-one-sided": Case(
@@ -85,7 +91,11 @@ CASES: dict[str, Case] = {
                 ),
                 "ethtool_ops->set_channels",
             ),
-            (pair(queues(2, 3), queues(4, BAD, 4, 4)), "peer_real_num_tx_queues"),
+            (
+                pair(queues(2, 3), queues(4, BAD, 4, 4)),
+                "peer_real_num_tx_queues",
+                {"queues-cpus", "xdp-native-queues"},
+            ),
             (
                 pair(
                     queues(2, 3),
@@ -93,6 +103,7 @@ CASES: dict[str, Case] = {
                     target=TARGET._replace(possible_cpus=BAD),
                 ),
                 "possible_cpus",
+                {"queues-cpus"},
             ),
         ],
     ),
@@ -119,10 +130,15 @@ CASES: dict[str, Case] = {
             pair({**queues(4, 4), **native()}, queues(4, 4), target=MANY_CPUS),
         ],
         [
-            (pair(queues(BAD, 4), queues(4, 4)), "real_num_rx_queues"),
+            (
+                pair(queues(BAD, 4), queues(4, 4)),
+                "real_num_rx_queues",
+                {"queues-one-sided", "veth-poll-out-of-range", "xdp-native-queues"},
+            ),
             (
                 pair(queues(1, 2), target=TARGET._replace(possible_cpus=BAD)),
                 "possible_cpus",
+                {"queues-one-sided"},
             ),
             (pair(native(), target=TARGET._replace(online_cpus=BAD)), "online_cpus"),
         ],

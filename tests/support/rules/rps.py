@@ -3,7 +3,7 @@
 
 from drgn_veth.analysis.rules.finding import KernelAnswer
 
-from tests.support.rules.case import Case
+from tests.support.rules.case import MASK, MASKS, SKB, Case
 from tests.support.snapshots import BAD, BR0, TARGET, generic, pair, queues, rps
 
 __all__ = ("CASES",)
@@ -37,8 +37,12 @@ CASES: dict[str, Case] = {
             ),
         ],
         [
-            (pair(queues(4, 4), {**queues(2, 2), **rps((), BAD)}), "rps_map"),
-            (pair(queues(4, 4), {**queues(2, 2), "rps": BAD}), "_rx[]"),
+            (
+                pair(queues(4, 4), {**queues(2, 2), **rps((), BAD)}),
+                "rps_map",
+                MASK | {"rps-queue-off-by-one"},
+            ),
+            (pair(queues(4, 4), {**queues(2, 2), "rps": BAD}), "_rx[]", MASKS),
             (
                 pair(
                     queues(4, 4),
@@ -46,6 +50,7 @@ CASES: dict[str, Case] = {
                     target=TARGET._replace(rps_sock_flow_entries=BAD),
                 ),
                 "rps_sock_flow_table",
+                {"rfs-half-set"},
             ),
         ],
     ),
@@ -80,9 +85,18 @@ CASES: dict[str, Case] = {
         ],
         [
             (pair(queues(1, 1), {**queues(2, 2), **rps((0,), BAD)}), "rps_map"),
-            (pair(queues(1, 1), {**queues(2, 2), **rps(BAD, (0,))}), "rps_map"),
+            (
+                pair(queues(1, 1), {**queues(2, 2), **rps(BAD, (0,))}),
+                "rps_map",
+                {
+                    "rps-cpu-offline",
+                    "rps-first-32-cpus",
+                    "rps-isolated-cpus",
+                    "rps-which-end",
+                },
+            ),
             (pair(queues(2, 2), {**queues(2, 2), **rps((0, 3), BAD)}), "rps_map"),
-            (pair(queues(2, 2), {**queues(2, 2), "rps": BAD}), "_rx[]"),
+            (pair(queues(2, 2), {**queues(2, 2), "rps": BAD}), "_rx[]", MASKS),
         ],
         fix_effect="writes 2,00000009 (CPUs 0,3,33), the union of all masks, to all 2 "
         "RX queues",
@@ -105,11 +119,19 @@ CASES: dict[str, Case] = {
             pair(rps((0,)), {**queues(2, 2), **rps((0,), (1,))}),
         ],
         [
-            (pair(b={"rps": BAD}), "_rx[]"),
-            (pair(b=rps(BAD)), "rps_map"),
+            (pair(b={"rps": BAD}), "_rx[]", MASKS),
+            (pair(b=rps(BAD)), "rps_map", MASK),
             (
                 pair(queues(1, BAD, 1, 1), {**queues(2, 2), **rps((), (0,))}),
                 "peer_real_num_tx_queues",
+                MASK
+                | {
+                    "queues-cpus",
+                    "queues-one-sided",
+                    "rps-queue-off-by-one",
+                    "rps-queue-out-of-range",
+                    "xdp-native-queues",
+                },
             ),
         ],
     ),
@@ -133,6 +155,7 @@ CASES: dict[str, Case] = {
             (
                 pair(None, None, BR0._replace(**generic(BAD), **rps((0, 1)))),
                 "xdp_state[XDP_MODE_SKB]",
+                SKB,
             )
         ],
     ),

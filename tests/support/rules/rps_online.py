@@ -3,7 +3,7 @@
 
 from drgn_veth.analysis.rules.finding import KernelAnswer, Undo
 
-from tests.support.rules.case import Case
+from tests.support.rules.case import MASK, MASKS, Case
 from tests.support.snapshots import BAD, BR0, DOWN, TARGET, pair, queues, rps
 
 __all__ = ("CASES",)
@@ -37,9 +37,13 @@ CASES: dict[str, Case] = {
             pair(b={**queues(2, 2), **rps((0,), (2,))}, target=_OFF),
         ],
         [
-            (pair(b=rps((0,)), target=TARGET._replace(online_cpus=BAD)), "online_cpus"),
-            (pair(b=rps(BAD), target=_OFF), "rps_map"),
-            (pair(b={"rps": BAD}, target=_OFF), "_rx[]"),
+            (
+                pair(b=rps((0,)), target=TARGET._replace(online_cpus=BAD)),
+                "online_cpus",
+                {"rps-first-32-cpus"},
+            ),
+            (pair(b=rps(BAD), target=_OFF), "rps_map", MASK),
+            (pair(b={"rps": BAD}, target=_OFF), "_rx[]", MASKS),
         ],
         fix_effect="takes CPU 2 out of the masks for good",
     ),
@@ -61,7 +65,7 @@ CASES: dict[str, Case] = {
                 pair(b=rps((0,)), target=TARGET._replace(isolated_cpus=BAD)),
                 "isolated_cpus",
             ),
-            (pair(b=rps(BAD), target=_ISOLATED), "rps_map"),
+            (pair(b=rps(BAD), target=_ISOLATED), "rps_map", MASK),
         ],
         undo=Undo("which takes the isolated CPUs out of its masks", (_write("2"),)),
     ),
@@ -87,14 +91,16 @@ CASES: dict[str, Case] = {
             (
                 pair(b=rps(_FIRST), target=TARGET._replace(online_cpus=BAD)),
                 "online_cpus",
+                {"rps-cpu-offline"},
             ),
             (
                 pair(
-                    queues(4, 4),
-                    {**queues(2, 3), **rps(_FIRST, BAD)},
+                    queues(3, 3),
+                    {**queues(3, 3), **rps(_FIRST, BAD, ())},
                     target=_MANY,
                 ),
                 "rps_map",
+                {"rps-cpu-offline", "rps-queue-off-by-one", "rps-queue-without-mask"},
             ),
         ],
         undo=Undo(

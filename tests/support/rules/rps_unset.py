@@ -3,7 +3,7 @@
 
 from drgn_veth.analysis.rules.finding import KernelAnswer
 
-from tests.support.rules.case import Case
+from tests.support.rules.case import MASKS, Case
 from tests.support.snapshots import BAD, BR0, TARGET, kernel, pair, queues, rps
 
 __all__ = ("CASES",)
@@ -42,11 +42,16 @@ CASES: dict[str, Case] = {
             pair(_FOUR, {**_FOUR, **rps((0,), (), (), (), flows=64)}, target=_RFS),
         ],
         [
-            (pair(_FOUR, {**_FOUR, **rps((0,), BAD, (), ())}), "rps_map"),
-            (pair(_FOUR, {**_FOUR, "rps": BAD}), "_rx[]"),
+            (
+                pair(_FOUR, {**_FOUR, **rps((0,), BAD, (), ())}),
+                "rps_map",
+                {"rps-cpu-offline", "rps-queue-off-by-one"},
+            ),
+            (pair(_FOUR, {**_FOUR, "rps": BAD}), "_rx[]", MASKS),
             (
                 _WITHOUT._replace(kernel=kernel(records_rx_queue=BAD)),
                 "whether veth_xmit() records the RX queue",
+                {"rps-queue-off-by-one"},
             ),
         ],
         fix_effect="writes 3 (CPUs 0-1), the union of all masks, to all 4 RX queues",
@@ -77,7 +82,7 @@ CASES: dict[str, Case] = {
                 ),
                 "rps_sock_flow_table",
             ),
-            (pair(b={"rps": BAD}), "_rx[]"),
+            (pair(b={"rps": BAD}), "_rx[]", MASKS),
         ],
         fix_effect="turns RFS on for every RX queue that has a flow table",
     ),

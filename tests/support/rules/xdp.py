@@ -4,7 +4,7 @@
 from drgn_veth.analysis.rules.finding import KernelAnswer
 from drgn_veth.model import Features, Veth, Xdp, XdpQueue
 
-from tests.support.rules.case import Case
+from tests.support.rules.case import DRV, Case
 from tests.support.snapshots import (
     BAD,
     DOWN,
@@ -65,7 +65,7 @@ CASES: dict[str, Case] = {
             pair({"xdp": Xdp(None, None, None, (XdpQueue(0, None, True),))}),
         ],
         [
-            (pair({"xdp": Xdp(None, PROGRAM, None, BAD)}), "rq"),
+            (pair({"xdp": Xdp(None, PROGRAM, None, BAD)}), "rq", {"xdp-tx-lost"}),
             (
                 pair({"xdp": Xdp(None, PROGRAM, None, (XdpQueue(0, None, BAD),))}),
                 "rq[].napi",
@@ -74,8 +74,8 @@ CASES: dict[str, Case] = {
                 pair({"xdp": Xdp(None, PROGRAM, None, (XdpQueue(0, BAD, True),))}),
                 "rq[].xdp_prog",
             ),
-            (pair({**native(), "flags": BAD}), "flags"),
-            (pair(native(program=BAD)), "xdp_state[XDP_MODE_DRV]"),
+            (pair({**native(), "flags": BAD}), "flags", {"peer-down", "xdp-tx-lost"}),
+            (pair(native(program=BAD)), "xdp_state[XDP_MODE_DRV]", DRV),
         ],
     ),
     "xdp-stale-program": Case(
@@ -118,9 +118,17 @@ CASES: dict[str, Case] = {
             pair(None, {"features": Features(TSO, TSO, None)}),
         ],
         [
-            (pair(native(), queues(1, BAD, None, 1)), "peer_real_num_tx_queues"),
-            (pair(native(), {"features": Features(BAD, 0, None)}), "peer_features"),
-            (pair(native(program=BAD)), "xdp_state[XDP_MODE_DRV]"),
+            (
+                pair(native(), queues(1, BAD, None, 1)),
+                "peer_real_num_tx_queues",
+                {"queues-cpus", "queues-one-sided", "xdp-native-queues"},
+            ),
+            (
+                pair(native(), {"features": Features(BAD, 0, None)}),
+                "peer_features",
+                {"xdp-gro-off", "xdp-unfinished-checksum"},
+            ),
+            (pair(native(program=BAD)), "xdp_state[XDP_MODE_DRV]", DRV),
         ],
     ),
     "xdp-tx-lost": Case(
@@ -153,7 +161,7 @@ CASES: dict[str, Case] = {
                 pair(native(), {"xdp": Xdp(None, None, None, rqs(True, prog=BAD))}),
                 "peer_rq[].xdp_prog",
             ),
-            (pair(native(), {"flags": BAD}), "peer_flags"),
+            (pair(native(), {"flags": BAD}), "peer_flags", {"peer-down"}),
         ],
     ),
     "xdp-redirect-not-ready": Case(

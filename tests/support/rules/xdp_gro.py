@@ -4,7 +4,7 @@
 from drgn_veth.analysis.rules.finding import KernelAnswer
 from drgn_veth.model import Features
 
-from tests.support.rules.case import Case
+from tests.support.rules.case import DRV, Case
 from tests.support.snapshots import BAD, GRO, TSO, generic, native, pair
 
 __all__ = ("CASES",)
@@ -26,8 +26,12 @@ CASES: dict[str, Case] = {
         ],
         [
             (pair({**native(), "features": Features(BAD, 0, 0)}), "features"),
-            (pair(native(), {"features": Features(BAD, 0, 0)}), "peer_features"),
-            (pair(native(program=BAD)), "xdp_state[XDP_MODE_DRV]"),
+            (
+                pair(native(), {"features": Features(BAD, 0, 0)}),
+                "peer_features",
+                {"xdp-queue-overflow", "xdp-unfinished-checksum"},
+            ),
+            (pair(native(program=BAD)), "xdp_state[XDP_MODE_DRV]", DRV),
         ],
     ),
 }

@@ -6,7 +6,7 @@ from typing import Any
 from drgn_veth.analysis.rules.finding import KernelAnswer, Undo
 from drgn_veth.model import Features, Snapshot, Vlan
 
-from tests.support.rules.case import Case
+from tests.support.rules.case import DRV, SKB, Case
 from tests.support.snapshots import (
     BAD,
     BR0,
@@ -63,10 +63,18 @@ CASES: dict[str, Case] = {
             pair({**_with(_CTAG), "uppers": (BR0.ref,)}, generic(), BR0),
         ],
         [
-            (_tagged(BAD, native()), "peer_features"),
+            (
+                _tagged(BAD, native()),
+                "peer_features",
+                {"xdp-gro-off", "xdp-queue-overflow", "xdp-unfinished-checksum"},
+            ),
             (_tagged(_CTAG, generic(), BAD), "vlan_dev_priv"),
             (_tagged(_CTAG, native(), Vlan(5, BAD)), "vlan_dev_priv.vlan_proto"),
-            (pair({"uppers": BAD}, native()), "peer_adj_list.upper"),
+            (
+                pair({"uppers": BAD}, native()),
+                "peer_adj_list.upper",
+                {"xdp-upper-program"},
+            ),
         ],
         undo=Undo(
             "which has veth0 (netns host) put tags into packets",
@@ -92,6 +100,7 @@ CASES: dict[str, Case] = {
             (
                 pair(None, None, _TUN._replace(**generic(BAD))),
                 "xdp_state[XDP_MODE_SKB]",
+                SKB,
             ),
         ],
     ),
@@ -116,7 +125,11 @@ CASES: dict[str, Case] = {
         ],
         [
             (pair(_with(BAD), generic()), "peer_features"),
-            (pair(_with(TSO), generic(BAD)), "xdp_state[XDP_MODE_SKB]"),
+            (
+                pair(_with(TSO), generic(BAD)),
+                "xdp_state[XDP_MODE_SKB]",
+                SKB | {"xdp-hidden-vlan-tag", "xdp-mode-conflict"},
+            ),
         ],
         undo=Undo(
             "which has veth0 (netns host) send TCP in packets of its MTU",
@@ -141,14 +154,20 @@ CASES: dict[str, Case] = {
             pair({**native(), **_with(_CSUM)}, generic()),
         ],
         [
-            (pair({**native(), **_with(BAD)}, native()), "peer_features"),
+            (
+                pair({**native(), **_with(BAD)}, native()),
+                "peer_features",
+                {"xdp-gro-off", "xdp-queue-overflow"},
+            ),
             (
                 pair({**native(), **_with(_CSUM)}, native(program=BAD)),
                 "xdp_state[XDP_MODE_DRV]",
+                DRV,
             ),
             (
                 pair(_with(_CSUM), native(program=_STAYS._replace(maps=BAD))),
                 "used_maps",
+                {"xdp-redirect-not-ready", "xskmap-without-socket"},
             ),
         ],
         undo=Undo(

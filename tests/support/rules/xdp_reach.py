@@ -15,7 +15,7 @@ from drgn_veth.model import (
     XskRing,
 )
 
-from tests.support.rules.case import Case
+from tests.support.rules.case import DRV, Case
 from tests.support.snapshots import (
     BAD,
     BR0,
@@ -132,7 +132,7 @@ CASES: dict[str, Case] = {
         [pair(_program(name="xdp_dispatcher")), pair()],
         [
             (pair(_program(extensions=BAD)), "aux.tramp_progs"),
-            (pair(native(program=BAD)), "xdp_state[XDP_MODE_DRV]"),
+            (pair(native(program=BAD)), "xdp_state[XDP_MODE_DRV]", DRV),
         ],
     ),
     "xskmap-without-socket": Case(
@@ -150,7 +150,7 @@ CASES: dict[str, Case] = {
             _with_map(_DEVMAP, MapEntry(0, BR0.ref)),
         ],
         [
-            (pair(_program(maps=BAD)), "used_maps"),
+            (pair(_program(maps=BAD)), "used_maps", {"xdp-redirect-not-ready"}),
             (
                 pair(_program(maps=(5,)), maps=(_XSKMAP._replace(entries=BAD),)),
                 "xskmap entries",
@@ -186,7 +186,11 @@ CASES: dict[str, Case] = {
         [
             (_sockets(SOCKET._replace(queue=BAD)), "queue_id"),
             (pair({"af_xdp": BAD}), "_rx[].pool"),
-            (_lost_entry(SOCKET._replace(pid=900)), "xskmap entries"),
+            (
+                _lost_entry(SOCKET._replace(pid=900)),
+                "xskmap entries",
+                {"xskmap-without-socket"},
+            ),
             (
                 _longer(SOCKET._replace(pid=900)),
                 "xskmap entries",
