@@ -5,7 +5,9 @@ from typing import Any, Optional
 
 from drgn_veth.model import (
     CpuStats,
+    Device,
     DeviceRef,
+    Features,
     Map,
     MapEntry,
     QdiscStats,
@@ -18,6 +20,7 @@ import pytest
 
 from tests.support.rules.case import found
 from tests.support.rules.lost import counted
+from tests.support.rules.xdp_reach import redirected
 from tests.support.snapshots import (
     BAD,
     CHANNELS,
@@ -30,6 +33,7 @@ from tests.support.snapshots import (
     device,
     native,
     pair,
+    rps,
 )
 
 #: To peer eth0, 5 packets are lost.
@@ -171,6 +175,57 @@ def test_stopped_queues_fill_the_qdisc() -> None:
         "its qdisc fq has dropped 1 packet so far; TX queues are stopped: rings of its "
         "peer were full"
     )
+
+
+@pytest.mark.parametrize(
+    ("dropped", "causes"),
+    [
+        ((0, 0), "no protocol takes them"),
+        ((0, 6), "no protocol takes them, or the backlog of a CPU was full"),
+        ((0, BAD), "no protocol takes them, or the backlog of a CPU was full"),
+    ],
+)
+def test_why_a_packet_is_not_delivered(dropped: Any, causes: str) -> None:
+    """Of a CPU whose counter could not be read, the backlog may have been full."""
+    whole = pair(counted(rx_dropped=5), counted(), **_cpus(*dropped))
+    (finding,) = found("veth-not-delivered", whole)
+    assert finding.summary == f"5 received packets dropped so far: {causes}"
+
+
+def _bridges(number: int, **changes: Any) -> list[Device]:
+    plain = {"kind": "bridge", **changes}
+    return [
+        device(HOST, 20 + i, f"br{i}", net_device=0x100 + i, **plain)
+        for i in range(number)
+    ]
+
+
+def test_who_steers_to_a_backlog_that_was_full() -> None:
+    """Not who steers to other CPUs; and so many names are enough."""
+    full = _cpus(0, 3)
+    aside = pair(None, rps((1,)), *_bridges(1, **rps((0,))), **full)
+    (finding,) = found("backlog-overflow", aside)
+    assert finding.summary.endswith("; RPS of eth0 steers packets there")
+    for number, more in (
+        (3, ""),
+        (4, " and 1 more device"),
+        (5, " and 2 more devices"),
+    ):
+        many = pair(None, None, *_bridges(number, **rps((), (0, 1))), **full)
+        (finding,) = found("backlog-overflow", many)
+        assert f"; RPS of br0, br1, br2{more} steers packets there" in finding.summary
+
+
+def test_only_some_of_those_that_refuse_frames_are_named() -> None:
+    refusing = _bridges(5, features=Features(0, 0, 0))
+    program = PROGRAM._replace(maps=(5,))
+    first = {**native(program=program), **counted(rx_drops=2)}
+    maps = redirected(*refusing).maps
+    (finding,) = found(
+        "xdp-redirect-failed", pair(first, counted(), *refusing, maps=maps)
+    )
+    said = finding.summary.split("redirected 0: ")[1].split("; ")
+    assert [one.split()[0] for one in said] == ["br0", "br1", "br2"]
 
 
 def test_backlogs_are_said_once() -> None:

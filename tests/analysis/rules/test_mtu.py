@@ -205,6 +205,27 @@ def test_devices_above_whose_mtu_goes_down_as_well() -> None:
     )
 
 
+def test_ipv6_addresses_above_stay() -> None:
+    """Those of a device whose MTU follows; the kernel announces no ipvlan's."""
+    ipv6 = ("10.0.0.1/24", "fe80::1/64")
+    for peer, fixed, changes in (
+        (1200, False, {"kind": "vlan", "addresses": ipv6}),
+        (1200, False, {"kind": "vlan", "addresses": BAD}),
+        (1200, True, {"kind": "vlan", "addresses": ipv6[:1]}),
+        # It is as small already.
+        (1200, True, {"kind": "vlan", "addresses": ipv6, "mtu": 1200}),
+        (1200, True, {"kind": "ipvlan", "addresses": ipv6}),
+        (1280, True, {"kind": "vlan", "addresses": ipv6}),
+        # Its tag and the ICV take 48 bytes.
+        (1327, False, {"kind": "macsec", "addresses": ipv6}),
+        (1328, True, {"kind": "macsec", "addresses": ipv6}),
+    ):
+        upper = device(HOST, 50, "above", **{"mtu": 1500, **changes})
+        end = {"mtu": 1500, "uppers": (upper.ref,)}
+        (finding,) = found("mtu-mismatch", pair(end, {"mtu": peer}, upper))
+        assert bool(finding.fix) is fixed, changes
+
+
 def test_ipv6_addresses_stay() -> None:
     """addrconf_ifdown() would take them below 1280 bytes."""
     for addresses, fixed in (
@@ -215,3 +236,5 @@ def test_ipv6_addresses_stay() -> None:
         end = {"mtu": 1500, "addresses": addresses}
         (finding,) = found("mtu-mismatch", pair(end, {"mtu": 1200}))
         assert bool(finding.fix) is fixed
+        (finding,) = found("mtu-mismatch", pair(end, {"mtu": 1280}))
+        assert finding.fix

@@ -18,6 +18,7 @@ from drgn_veth.model import (
 import pytest
 
 from tests.support.rules.case import AGAIN, again, found
+from tests.support.rules.xdp_reach import SOCKET
 from tests.support.snapshots import (
     BAD,
     BOND,
@@ -219,6 +220,21 @@ def test_who_has_the_link_open() -> None:
         (finding,) = found("xdp-link-owns-hook", link(1, (), tasks=holders))
         assert finding.summary.endswith(f"replace or detach {said}")
         assert ("opened_by" in dict(finding.evidence)) == ("it open" in said)
+
+
+def test_socket_that_no_program_feeds() -> None:
+    """Whose it is, if both its process and the name of that could be read."""
+    unknown = "a process"
+    for socket, who in (
+        (SOCKET, "rx_loop (812)"),
+        (SOCKET._replace(pid=BAD), unknown),
+        (SOCKET._replace(comm=BAD), unknown),
+    ):
+        (finding,) = found("af-xdp-no-packets", pair({"af_xdp": (socket,)}))
+        assert finding.summary == (
+            f"the AF_XDP socket of {who} on RX queue 0 gets no packets: the device has "
+            "no XDP program"
+        )
 
 
 def test_checksums_of_what_is_redirected() -> None:

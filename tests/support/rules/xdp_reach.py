@@ -28,7 +28,7 @@ from tests.support.snapshots import (
     queues,
 )
 
-__all__ = ("CASES", "redirected")
+__all__ = ("CASES", "SOCKET", "redirected")
 
 _RING = XskRing(64, 0)
 SOCKET = AfXdpSocket(
@@ -186,6 +186,18 @@ CASES: dict[str, Case] = {
         [
             (_sockets(SOCKET._replace(queue=BAD)), "queue_id"),
             (pair({"af_xdp": BAD}), "_rx[].pool"),
+            # An entry whose socket may be this one.
+            *(
+                (
+                    _with_map(
+                        _XSKMAP,
+                        MapEntry(0, socket=entry),
+                        af_xdp=(SOCKET._replace(pid=900),),
+                    ),
+                    "xskmap entries",
+                )
+                for entry in (SOCKET._replace(pid=BAD), SOCKET._replace(queue=BAD))
+            ),
             (
                 _lost_entry(SOCKET._replace(pid=900)),
                 "xskmap entries",
