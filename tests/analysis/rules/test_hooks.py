@@ -2,7 +2,7 @@
 """Rules about who holds the XDP hook: modes, links, devices above."""
 
 from drgn_veth.analysis.rules.finding import KernelAnswer, Undo
-from drgn_veth.model import Xdp, XdpLink
+from drgn_veth.model import Holder, Xdp, XdpLink
 
 from tests.support.rules import CASES
 from tests.support.rules.case import EEXIST, found
@@ -126,6 +126,35 @@ def test_all_pins_have_to_go() -> None:
     assert finding.undo == Undo(
         "which removes its pins and so detaches the program", (f"rm '{PIN}'", "rm /b")
     )
+
+
+def test_pins_of_another_mount_namespace_are_left_alone() -> None:
+    """Such a path may be another file here."""
+    (finding,) = found("xdp-link-pinned-only", link(0, (PIN,), here=False))
+    assert finding.undo == Undo(
+        "which detaches the program and leaves the pin",
+        ("bpftool link detach id 3",),
+    )
+    # There is no command without a number.
+    held = pair(generic(LINKED._replace(link_id=0)))
+    links = link(0, (PIN,), here=False, id=0).links
+    (finding,) = found("xdp-link-pinned-only", held._replace(links=links))
+    assert finding.undo is None
+
+
+def test_whose_link_it_is() -> None:
+    """Of two on one device."""
+    one, two = Holder("fd", 12, "bpfman", 7), Holder("fd", 13, "sh", 3)
+    for number, owner in ((3, "bpfman (pid 12, fd 7)"), (4, "sh (pid 13, fd 3)")):
+        held = pair(generic(LINKED._replace(link_id=number)))
+        ref = held.devices[0].ref
+        links = (
+            XdpLink(4, ref, (), 1, tasks=(two,)),
+            XdpLink(3, ref, (), 1, tasks=(one,)),
+        )
+        (finding,) = found("xdp-link-owns-hook", held._replace(links=links))
+        assert finding.summary.endswith(f"replace or detach it; {owner} has it open")
+        assert dict(finding.evidence)["opened_by"] == (owner,)
 
 
 def test_link_with_a_lost_id_is_no_other_one() -> None:

@@ -91,6 +91,11 @@ def _routed(kind: str) -> Snapshot:
             pair(counted(5), counted(), NOT_IN_A_MAP),
             "that met a full ring, or were redirected while its peer had no NAPI",
         ),
+        # Which programs are in its namespace is not known.
+        (
+            pair({**counted(5), "netns": BAD}, counted()),
+            "that met a full ring, or were redirected while its peer had no NAPI",
+        ),
         # The counters that would tell could not be read.
         (pair(counted(5), {**counted(), "stats": BAD}), "that it sent"),
         (pair(counted(5), {**counted(), "stats": None}), "that it sent"),

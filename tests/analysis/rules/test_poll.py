@@ -87,6 +87,12 @@ def test_frames_that_another_program_redirects() -> None:
     assert finding.severity == "warning"
 
 
+def test_programs_may_redirect_into_a_namespace_that_is_not_known() -> None:
+    case = {**queues(4, 1), **native(*[True] * 4)}
+    (finding,) = found("veth-poll-out-of-range", pair(case, {"netns": BAD}))
+    assert finding.severity == "warning"
+
+
 def test_only_the_index_of_the_xdp_rxq_is_out_of_range() -> None:
     """Of NAPI for GRO alone, too, it stays what a native program made it."""
     case = {**queues(4, 1), **indexed(0, 1, 0, 3)}
@@ -128,6 +134,10 @@ def test_tx_queue_that_could_be_stuck() -> None:
         "TX queue 1-2, once stopped (with a qdisc), stays stopped: NAPI of rx-1-2 on "
         "peer eth0 (netns pod1) wakes TX queue 0 instead"
     )
+    # Two are enough.
+    two = {**gro_alone(True, True), **queues(2, 1)}
+    (finding,) = found("tx-queue-stuck", pair(queues(1, 2), two, kernel=SLEEPY))
+    assert finding.summary.startswith("TX queue 1, once stopped")
     # What is so now is more than what could be.
     whole = pair(
         {**queues(1, 3), "veth": Veth(0, 0, stopped=(STUCK,))},
@@ -208,4 +218,7 @@ def test_gro_that_would_do_harm() -> None:
     assert fix(queues(1, 3), queues(3, 1), UNCHECKED) == gro
     assert fix(queues(1, 3), queues(3, 1), BY_RXQ) == ()
     assert fix(queues(1, 1), queues(1, 1), BY_RXQ) == gro
+    # Of one RX queue, or of one TX queue, 0 is the right number.
+    assert fix(queues(1, 3), queues(1, 1), BY_RXQ) == gro
+    assert fix(queues(1, 1, None, 3), queues(3, 1), BY_RXQ) == gro
     assert fix(queues(1, 1), queues(3, 1), BAD) == ()

@@ -287,6 +287,24 @@ def test_outer_tag_of_two() -> None:
     assert "for VLAN devices s5, c6: " in finding.summary
 
 
+def test_upper_that_is_in_no_namespace_has_no_tag() -> None:
+    sender = {
+        "features": Features(1 << 7, 0, None),
+        "uppers": (device(HOST, 7, "s5", kind="vlan").ref,),
+    }
+    assert not found("xdp-hidden-vlan-tag", pair(sender, native()))
+
+
+def test_who_sends_big_packets_to_a_generic_program() -> None:
+    """Nobody, without a peer."""
+    sender = {"features": Features(TSO, 0, None)}
+    unsure = PROGRAM._replace(frags=BAD)
+    (finding,) = found("generic-xdp-big-packets", pair(sender, generic(unsure)))
+    assert dict(finding.evidence)["prog_frags"] == "?"
+    alone = pair({**sender, **generic(), "peer": None})
+    assert not found("generic-xdp-big-packets", alone)
+
+
 def test_loopback_sends_big_packets_to_its_program() -> None:
     """It receives what it sends itself."""
     lo = device(HOST, 1, "lo", kind=None, type=772, features=Features(TSO, 0, None))

@@ -7,7 +7,7 @@ from drgn_veth.analysis.rules.finding import KernelAnswer
 from drgn_veth.model import Driver, Snapshot
 
 from tests.support.rules.case import Case
-from tests.support.snapshots import BAD, NIC, WITH_XDP, kernel, pair, queues
+from tests.support.snapshots import BAD, NIC, WITH_XDP, generic, kernel, pair, queues
 
 __all__ = ("CASES",)
 
@@ -44,6 +44,7 @@ CASES: dict[str, Case] = {
         (),
         [
             _nic(6, 2, 8, 8),
+            _nic(2, 2, 4, 4, **generic()),
             _nic(2, 2, 4, 4, driver=Driver("mlx5_core", True, True, True)),
         ],
         [
