@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from drgn_veth.analysis.path import Path, PathError
+from drgn_veth.analysis.path import Path, PathError, Step
 from drgn_veth.analysis.path.sender import forwarded_queues
 from drgn_veth.model import Device, Snapshot, XpsQueue
 import pytest
@@ -103,6 +103,28 @@ def test_xps() -> None:
     unread = {**queues(2, 2), "xps": (XpsQueue(0, BAD, ()), XpsQueue(1, (), ()))}
     path = path_of(pair(unread, queues(2, 2)), cpu=1)
     assert BAD.reason in step_of(path.flows[0], "xps").text
+
+
+def test_what_xps_says() -> None:
+    """By the RX queues of sockets, by no map, and of more queues than fit."""
+
+    def of(sender: Any, **options: Any) -> Step:
+        return step_of(path_of(pair(sender, queues(1, 1)), **options).flows[0], "xps")
+
+    of_socket = "the queue that XPS has for the RX queue of its socket"
+    plain = {**queues(2, 2), "xps": (XpsQueue(0, (), ()), XpsQueue(1, (), ()))}
+    step = of(plain)
+    assert step.function == "skb_tx_hash"
+    assert step.text == "no XPS: each flow has one of 2 real TX queues, by its hash"
+    assert of_socket not in step.alternatives
+    assert of(plain, queue=1).text == "no XPS: tx 1 of 2 real TX queues"
+    by_rx = {**plain, "xps": (XpsQueue(0, (), (1,)), XpsQueue(1, (), ()))}
+    assert of_socket in of(by_rx).alternatives
+    for number in (8, 9):
+        many = {**queues(number, number), **xps(*[(cpu,) for cpu in range(number)])}
+        text = of(many).text
+        assert text.endswith(", ...") is (number == 9)
+        assert text.count(" from CPU ") == 8
 
 
 def test_one_queue() -> None:

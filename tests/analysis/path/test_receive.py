@@ -5,7 +5,7 @@ from typing import Any
 
 from drgn_veth.core.netdev_features import NETIF_F_GRO_FRAGLIST
 from drgn_veth.core.unreadable import Unreadable
-from drgn_veth.model import Features, Netkit, Xdp
+from drgn_veth.model import Features, Netkit, TcProgram, Xdp
 import pytest
 
 from tests.support.paths import flows_of, only, path_of, step_of, steps_of
@@ -116,6 +116,11 @@ def test_xdp_tx() -> None:
     first = mixed.queues[0]._replace(prog_id=None)
     half = {**queues(2, 1), "xdp": mixed._replace(queues=(first, mixed.queues[1]))}
     assert "on 1 of 2 RX queues" in said(half)
+    # What could not be read is no loss, and no ring that nobody polls.
+    unsure = {"xdp": NO_XDP._replace(queues=rqs(BAD))}
+    assert said(unsure) == "XDP_TX: whether veth0 has NAPI could not be read"
+    unsure = {"xdp": NO_XDP._replace(queues=rqs(True, prog=BAD))}
+    assert said(unsure) == "XDP_TX: whether veth0 has a program could not be read"
 
 
 def test_mtu() -> None:
@@ -185,6 +190,66 @@ def test_netkit() -> None:
     closed = {"netkit": Netkit("l2", "blackhole", True)}
     flow = _of(closed, PLAIN, kind="netkit")
     assert flow.ends == "dropped: the netkit policy is blackhole"
+
+
+def test_netkit_programs() -> None:
+    """They decide, and the policy only where they do not."""
+    closed = Netkit("l2", "blackhole", True)
+    programs = (
+        TcProgram("netkit/primary", 5, "cil"),
+        TcProgram("tcx/ingress", 6, "in"),
+        TcProgram("netkit/peer", 7, "out"),
+    )
+    flow = _of({"netkit": closed, "tc": programs}, PLAIN, kind="netkit")
+    assert flow.ends == "IP stack of pod1"
+    step = step_of(flow, "tc-egress")
+    assert step.function == "netkit_run"
+    assert step.text == "netkit cil#5, out#7 decide"
+    assert step.numbers == {"programs": (5, 7), "policy": "blackhole"}
+    assert step.alternatives == (
+        "dropped, or redirected",
+        "without a verdict, the policy decides: blackhole",
+    )
+    unsure = closed._replace(policy=BAD)
+    flow = _of({"netkit": unsure, "tc": programs}, PLAIN, kind="netkit")
+    said = step_of(flow, "tc-egress").alternatives
+    assert said[1] == "without a verdict, the policy decides: unknown"
+    # tc_programs() says so of its own programs first.
+    flow = _of({"netkit": closed, "tc": BAD}, PLAIN, kind="netkit")
+    steps = [s for s in steps_of(flow, "tc-egress") if s.function == "netkit_run"]
+    assert [s.text for s in steps] == [
+        f"netkit programs could not be read: {BAD.reason}"
+    ]
+    assert flow.ends == "IP stack of pod1"
+
+
+def test_threaded_napi() -> None:
+    """It polls on any CPU, whichever sends."""
+    sends = {"cpu": 3}
+    (queue,) = rqs(True, prog=7)
+    for threaded, where, cpus in (
+        (False, "CPU 3", (3,)),
+        (True, "the CPU of its thread", None),
+        (BAD, "the CPU of its thread", None),
+    ):
+        polled = (queue._replace(threaded=threaded),)
+        receiver = {"xdp": Xdp(None, PROGRAM, None, polled)}
+        flow = only(path_of(pair({}, receiver), **sends))
+        assert step_of(flow, "receive").text == f"NAPI polls it on {where}"
+        assert step_of(flow, "cpu").numbers["cpus"] == cpus
+
+
+def test_nic_without_carrier() -> None:
+    nic = device(HOST, 9, "ens9", kind=None, flags=("UP",))
+    steps = steps_of(only(path_of(pair(None, None, nic), "ens9")), "receive")
+    assert steps[0].function == "netif_carrier_ok"
+    assert steps[0].text == "no carrier: nothing arrives now"
+    # What would arrive is still told.
+    assert steps[1].numbers["via"] == "driver"
+    for flags in (("UP", "LOWER_UP"), BAD):
+        one = pair(None, None, nic._replace(flags=flags))
+        (step,) = steps_of(only(path_of(one, "ens9")), "receive")
+        assert step.numbers["via"] == "driver"
 
 
 @pytest.mark.parametrize("kind, via", [("openvswitch", "netif_rx"), ("vrf", "l3mdev")])

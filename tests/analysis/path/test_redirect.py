@@ -28,6 +28,8 @@ from tests.support.snapshots import (
     TARGET,
     WITH_XDP,
     device,
+    generic,
+    kernel,
     native,
     pair,
     queues,
@@ -86,6 +88,11 @@ def test_frames_into_a_veth() -> None:
     assert _veth(half, cpu=2).takes is True
     assert _veth(half, cpu=3).errno == "ENXIO"
     assert isinstance(_veth({"xdp": NO_XDP._replace(queues=BAD)}).takes, Unreadable)
+    # Not even one of several may be taken for one without NAPI.
+    for napi in ((BAD,), (False, BAD), (True, BAD)):
+        unsure = _veth({"xdp": NO_XDP._replace(queues=rqs(*napi))})
+        assert (unsure.takes, unsure.errno) == (BAD, None)
+        assert "whether eth0 (netns pod1) has NAPI could not be read" in unsure.why
 
 
 def test_bond_asks_its_slaves() -> None:
@@ -137,6 +144,26 @@ def test_cpumap() -> None:
     )
     assert (one.numbers["cpu"], one.numbers["qsize"]) == (1, 192)
     assert "offline" in two.text and two.numbers["takes"] is True
+
+
+def test_cpumap_of_a_generic_program() -> None:
+    """Kernels before v5.15 lose the packet; the types tell v5.18."""
+    of = _map("cpumap", MapEntry(1, cpu=1, qsize=192))
+    program = PROGRAM._replace(maps=(4,))
+    old = kernel(xdp_frags=False)
+    for end, whose, takes in (
+        (generic(program), old, False),
+        (generic(program), None, False),
+        (generic(program), kernel(), True),
+        (native(program=program), old, True),
+    ):
+        made = pair({}, end, maps=(of,), kernel=whose)
+        step = step_of(only(path_of(made)), "redirect")
+        assert ("v5.15" in step.text) is not takes
+        if takes:
+            assert step.numbers["takes"] is True
+        else:
+            assert isinstance(step.numbers["takes"], Unreadable)
 
 
 RING = XskRing(64, 8)
@@ -241,6 +268,13 @@ def test_smaller_mtu_of_the_two_ends() -> None:
     whole = pair({"features": XMIT, "mtu": 9000}, {**on, "mtu": 1400})
     taken = takes_frames(Topology(whole), whole.devices[0])
     assert "1418 bytes" in taken.why
+    # Without one of them, the smaller one is not known.
+    for lost in (pair({"mtu": BAD}, {}), pair({}, {"mtu": BAD})):
+        taken = takes_packets(Topology(lost), lost.devices[0])
+        assert (taken.takes, taken.why) == (
+            True,
+            "it sends the packet, without a qdisc",
+        )
 
 
 def test_map_without_entries() -> None:

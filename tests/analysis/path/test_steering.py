@@ -118,6 +118,26 @@ def test_offline_cpus() -> None:
     assert step_of(none, "cpu").numbers["cpus"] is None
 
 
+def test_isolated_cpus() -> None:
+    """Masks of older kernels name them."""
+    apart = TARGET._replace(isolated_cpus=(1,))
+    step = step_of(only(path_of(_pair(1, 1, (0, 1), target=apart))), "cpu")
+    assert step.numbers["isolated"] == (1,)
+    assert step.alternatives == ("also: CPU 1 isolated",)
+    for target in (TARGET, TARGET._replace(isolated_cpus=BAD)):
+        step = step_of(only(path_of(_pair(1, 1, (0, 1), target=target))), "cpu")
+        assert "isolated" not in step.numbers and step.alternatives == ()
+
+
+def test_where_what_nothing_steers_waits() -> None:
+    """netif_rx() queues it, netif_receive_skb() goes on."""
+    stays = "stays on the CPU that it is on"
+    assert (
+        step_of(only(path_of(_pair(1, 1, ()))), "cpu").text == f"{stays}: its backlog"
+    )
+    assert step_of(only(path_of(pair({}, native()))), "cpu").text == stays
+
+
 def test_cpu_that_sends() -> None:
     """What nothing steers stays there."""
     flow = only(path_of(_pair(1, 1, ()), cpu=3))
@@ -139,6 +159,8 @@ def test_rfs(flows: int, entries: Any, said: str) -> None:
     target = TARGET._replace(rps_sock_flow_entries=entries)
     flow = only(path_of(pair({}, receiver, target=target)))
     assert said in step_of(flow, "rfs").text
+    chooses = "the CPU that RFS chooses" in step_of(flow, "cpu").alternatives
+    assert chooses == (entries != 0)
     # It comes first in get_rps_cpu().
     kinds = [step.kind for step in flow.steps]
     assert kinds.index("rfs") < kinds.index("rps")
