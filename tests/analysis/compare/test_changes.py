@@ -179,12 +179,28 @@ def test_findings(a: Document, b: Document) -> None:
 
 
 def test_undecided_findings_are_not_known(a: Document, b: Document) -> None:
-    a["findings"] = [{**finding("mtu", "veth0"), "undecided": "mtu: gone"}]
-    b["findings"] = []
+    """Nor are they counted as unchanged."""
+    gone = {**finding("mtu", "veth0"), "undecided": "mtu: gone"}
     for other in ([], [finding("mtu", "veth0")]):
-        b["findings"] = other
-        found = compared(a, b)
-        assert found.findings == ()
-        assert [(u.key, u.side, u.why) for u in found.unknown] == [
-            ("mtu", "a", "mtu: gone")
-        ]
+        for sides, side in (((a, b), "a"), ((b, a), "b")):
+            sides[0]["findings"], sides[1]["findings"] = [gone], other
+            found = compared(a, b)
+            assert found.findings == () and not any(found.unchanged.values())
+            assert [(u.key, u.side, u.why) for u in found.unknown] == [
+                ("mtu", side, "mtu: gone")
+            ]
+    # Nothing is known of both, and so nothing new.
+    a["findings"] = b["findings"] = [gone]
+    found = compared(a, b)
+    assert found.findings == () and found.unknown == ()
+    assert not any(found.unchanged.values())
+
+
+def test_findings_that_did_not_change_are_counted(a: Document, b: Document) -> None:
+    """By severity; two of one rule on one device are two."""
+    one = finding("mtu", "veth0")
+    a["findings"] = [one, one, finding("other", None, "info")]
+    b["findings"] = [one, one, finding("other", None, "error")]
+    found = compared(a, b)
+    assert found.unchanged == {"error": 0, "warning": 2, "info": 0}
+    assert [one.change for one in found.findings] == ["changed"]
