@@ -17,7 +17,7 @@ def test_json() -> None:
     for snapshot in (
         sick(),
         *(case.fires for case in CASES.values()),
-        *(lost for case in CASES.values() for lost, _ in case.lost),
+        *(lost for case in CASES.values() for lost, *_ in case.lost),
     ):
         found = diagnose(snapshot)
         report = json.loads(render_json.render(snapshot, found))

@@ -225,7 +225,6 @@ def test_netkit_programs() -> None:
 
 def test_threaded_napi() -> None:
     """It polls on any CPU, whichever sends."""
-    sends = {"cpu": 3}
     (queue,) = rqs(True, prog=7)
     for threaded, where, cpus in (
         (False, "CPU 3", (3,)),
@@ -234,7 +233,7 @@ def test_threaded_napi() -> None:
     ):
         polled = (queue._replace(threaded=threaded),)
         receiver = {"xdp": Xdp(None, PROGRAM, None, polled)}
-        flow = only(path_of(pair({}, receiver), **sends))
+        flow = only(path_of(pair({}, receiver), cpu=3))
         assert step_of(flow, "receive").text == f"NAPI polls it on {where}"
         assert step_of(flow, "cpu").numbers["cpus"] == cpus
 
