@@ -250,6 +250,18 @@ def test_one_reason_is_one_line() -> None:
     assert lines[-1] == "undecided: 15 more; --rule RULE lists them"
 
 
+def test_many_that_are_undecided_say_why() -> None:
+    """What was compared is there, so that they are an entry of their rule."""
+    lost = one("mtu-mismatch")._replace(
+        severity="info",
+        undecided="what veth_poll() does",
+        evidence=(("a", 1), ("b", BAD)),
+    )
+    text = " ".join(noted(many(3, lost)).split())
+    assert f"; undecided: {why}" in text
+    assert "undecided" not in noted(many(3, lost._replace(undecided=None)))
+
+
 def test_rules_that_one_reason_stops_are_named() -> None:
     """As many as one line takes."""
     lost = [one("mtu-mismatch")._replace(rule=rule) for rule in RULES_BY_ID]

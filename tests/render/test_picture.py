@@ -372,6 +372,11 @@ def test_all_findings_are_on_the_page() -> None:
         assert finding["summary"] in shown
         for command in finding.get("fix", ()):
             assert command in shown
+        undo = finding.get("undo")
+        if undo is not None:
+            assert f"to undo it, {undo['effect']}:" in shown
+            assert all(command in shown for command in undo["commands"])
+    assert any("undo" in finding for finding in found)
 
 
 def test_buttons_say_where_they_lead() -> None:
