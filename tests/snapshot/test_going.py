@@ -160,6 +160,7 @@ def test_devices_of_a_namespace_that_goes(going: _Going) -> None:
     lo, dev = going.device(), going.device()
     net = going.toy.place("struct net")
     going.toy.set("struct net", net, loopback_dev=lo.value_())
+    assert going.look(net) == ([lo.value_()], [])
     going.walks["netdev_chained"] = [lo, dev]
     assert going.look(net) == ([lo.value_(), dev.value_()], [])
     # It has none any more, or cannot be read.

@@ -293,6 +293,75 @@ def test_device_that_is_not_known_has_no_queues() -> None:
     assert [one.where for one in told.in_flight] == ["backlog"]
 
 
+def test_rings_of_a_tun(toy: toy_packets.Packets) -> None:
+    """One for each queue that a process has open."""
+    tun, prog = toy.toy, toy.prog
+    # As long as its alignment: the private data follow.
+    long = prog.array_type(prog.type("long"), 4)
+    tun.struct("net_device", own=long, priv=prog.array_type(prog.type("char"), 0))
+    file = tun.struct("tun_file", tx_ring="struct ptr_ring")
+    files = prog.array_type(prog.pointer_type(file), 4)
+    tun.struct("tun_struct", numqueues="int", tfiles=files)
+    dev = tun.place("struct net_device")
+    private = tun.place("struct tun_struct")
+    assert private == dev + 32
+    tun.set("struct tun_struct", private, numqueues=3)
+    for i in (0, 2, 3):
+        at = tun.place("struct tun_file")
+        toy.fill(at, [toy.skb(60 + i), toy.frame(90) | 1], 8)
+        tun.put(private + 8 + 8 * i, "Q", at)
+    one = device(HOST, 3, "tap0", kind="tun", net_device=dev)
+    layouts: Any = SimpleNamespace(
+        prog=prog, dev=lambda at: Object(prog, "struct net_device *", at)
+    )
+    told = add_in_flight(prog, layouts, snapshot(one), found_of(one)).in_flight
+    assert isinstance(told, tuple)
+    frame = PacketInFlight("xdp_frame", None, 90)
+    assert list(told[:-1]) == [
+        QueueInFlight(
+            "tun-ring", 2, 1, 1, (_skb(60 + i, None), frame), one.ref, i, size=8
+        )
+        for i in (0, 2)
+    ]
+
+
+def test_backlogs(toy: toy_packets.Packets, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each CPU the two queues, that with the older packets first."""
+    names = ("process_queue", "input_pkt_queue")
+    toy.toy.struct("softnet_data", **dict.fromkeys(names, "struct sk_buff_head"))
+    cpus = [toy.toy.place("struct softnet_data") for _ in range(3)]
+    for cpu, at in enumerate(cpus):
+        for name in names:
+            head = at + toy.offset("struct softnet_data", name)
+            skbs = [toy.skb(10 * cpu + i, ONE.net_device) for i in range(cpu)]
+            if (cpu, name) == (1, "process_queue"):
+                skbs = []
+            toy.queue(head, skbs)
+            toy.toy.set("struct sk_buff_head", head, qlen=len(skbs))
+    for name, function in (
+        ("cpu_possible_mask", lambda prog: None),
+        ("cpumask_cpus", lambda mask: range(3)),
+        (
+            "softnet_data",
+            lambda prog, cpu: Object(prog, "struct softnet_data", address=cpus[cpu]),
+        ),
+    ):
+        monkeypatch.setattr(f"{_IN_FLIGHT}.{name}", function)
+    layouts: Any = SimpleNamespace(prog=toy.prog)
+    told = add_in_flight(toy.prog, layouts, snapshot(), found_of(ONE)).in_flight
+
+    def queue(cpu: int, part: str, *lengths: int) -> QueueInFlight:
+        oldest = tuple(_skb(length, ONE.ref) for length in lengths)
+        count = len(lengths)
+        return QueueInFlight("backlog", count, count, 0, oldest, cpu=cpu, part=part)
+
+    assert told == (
+        queue(1, "input_pkt_queue", 10),
+        queue(2, "process_queue", 20, 21),
+        queue(2, "input_pkt_queue", 20, 21),
+    )
+
+
 def test_entry_of_a_cpumap_that_is_another_cpu(monkeypatch: Any) -> None:
     """It cannot be: the map is not what it looks like, but what came before is told."""
     kernel = _Kernel(1)

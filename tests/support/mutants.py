@@ -5,13 +5,15 @@ Mutants
 
 Do the fast tests notice a mistake? A comparison is turned, ``and`` becomes ``or``, a
 number grows by one, or a branch is never taken: one mistake at a time, chosen by a
-seed, in a copy of the tree. What no test notices is printed::
+seed, in a copy of the tree. What no test notices is printed. The tests have to pass in
+the copy without a mistake: otherwise each would seem to be noticed::
 
     python -m tests.support.mutants --seed 1 --count 100
 """
 
 import argparse
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 import random
@@ -31,6 +33,7 @@ __all__ = ("Mutant", "mutants_of")
 
 _PACKAGE = Path("helpers") / "drgn_veth"
 _LONGEST = 600  # seconds of tests; a mutant that hangs is noticed
+_TOOK_TOO_LONG = "time"
 
 _TURNED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
@@ -117,7 +120,7 @@ def _noticed_by(tree: Path, tests: Path, processes: int) -> Optional[str]:
             argv, cwd=tree, capture_output=True, text=True, timeout=_LONGEST
         )
     except subprocess.TimeoutExpired:
-        return "time"
+        return _TOOK_TOO_LONG
     if done.returncode in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
         return None
     found = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
@@ -138,7 +141,11 @@ def _main() -> int:
         for name in listed.stdout.decode().split("\0")[:-1]:
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, tree / name, follow_symlinks=False)
-        noticed = 0
+        by = _noticed_by(tree, Path("tests"), args.processes)
+        if by is not None:
+            print(f"without a mistake, the tests fail: {by}", file=sys.stderr)
+            return 1
+        noticed: Counter[bool] = Counter()  # by whether a test failed
         chosen = _chosen(tree, args.seed, args.count)[args.first :]
         for i, mutant in enumerate(chosen, args.first):
             path = tree / mutant.path
@@ -154,11 +161,15 @@ def _main() -> int:
                 if by is None and (tree / tests).is_dir():
                     by = _noticed_by(tree, tests, args.processes)
             path.write_bytes(text)
-            noticed += by is not None
+            if by is not None:
+                noticed[by != _TOOK_TOO_LONG] += 1
             took = time.monotonic() - begin
             print(f"{i} {mutant}: {old!r} -> {mutant.new!r}", flush=True)
             print(f"    {by or 'NOT NOTICED'} ({took:.0f} s)", flush=True)
-    print(f"seed {args.seed}: {noticed} of {len(chosen)} were noticed")
+    print(
+        f"seed {args.seed}: of {len(chosen)}, {noticed[True]} made a test fail, and "
+        f"{noticed[False]} made the tests take more than {_LONGEST} s"
+    )
     return 0
 
 
