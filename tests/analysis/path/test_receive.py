@@ -114,8 +114,16 @@ def test_xdp_tx() -> None:
     assert said(native()) == "XDP_TX: veth0 receives it, rx-(CPU % 1)"
     mixed = native(True, True)["xdp"]
     first = mixed.queues[0]._replace(prog_id=None)
-    half = {**queues(2, 1), "xdp": mixed._replace(queues=(first, mixed.queues[1]))}
+    half: Changes = {
+        **queues(2, 1),
+        "xdp": mixed._replace(queues=(first, mixed.queues[1])),
+    }
     assert "on 1 of 2 RX queues" in said(half)
+    for lost in ({"napi": BAD}, {"prog_id": BAD}):
+        first = mixed.queues[0]._replace(**lost)
+        part = mixed._replace(queues=(first, mixed.queues[1]))
+        half = {**queues(2, 1), "xdp": part}
+        assert "on at least 1 of 2 RX queues" in said(half)
     # What could not be read is no loss, and no ring that nobody polls.
     unsure = {"xdp": NO_XDP._replace(queues=rqs(BAD))}
     assert said(unsure) == "XDP_TX: whether veth0 has NAPI could not be read"
@@ -214,6 +222,9 @@ def test_netkit_programs() -> None:
     flow = _of({"netkit": unsure, "tc": programs}, PLAIN, kind="netkit")
     said = step_of(flow, "tc-egress").alternatives
     assert said[1] == "without a verdict, the policy decides: unknown"
+    flow = _of({"netkit": unsure}, PLAIN, kind="netkit")
+    said_so = f"no program, and the policy could not be read: {BAD.reason}"
+    assert step_of(flow, "tc-egress").text == said_so
     # tc_programs() says so of its own programs first.
     flow = _of({"netkit": closed, "tc": BAD}, PLAIN, kind="netkit")
     steps = [s for s in steps_of(flow, "tc-egress") if s.function == "netkit_run"]

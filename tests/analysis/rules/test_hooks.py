@@ -157,6 +157,14 @@ def test_whose_link_it_is() -> None:
         assert dict(finding.evidence)["opened_by"] == (owner,)
 
 
+def test_owner_of_an_unknown_link() -> None:
+    """Two numbers that could not be read are not the same."""
+    held = pair(generic(LINKED._replace(link_id=BAD)))
+    other = XdpLink(BAD, held.devices[0].ref, (), 1, tasks=(Holder("fd", 1, "x", 3),))
+    (finding,) = found("xdp-link-owns-hook", held._replace(links=(other,)))
+    assert "opened_by" not in dict(finding.evidence)
+
+
 def test_link_with_a_lost_id_is_no_other_one() -> None:
     held = LINKED._replace(link_id=BAD)
     snapshot = pair({"xdp": Xdp(held, None, None, ())})

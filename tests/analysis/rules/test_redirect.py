@@ -206,3 +206,8 @@ def test_entries_that_were_not_read() -> None:
         (finding,) = found(RULE, part)
         assert finding.undecided is not None and "devmap entries" in finding.undecided
         assert finding.device is not None and finding.device.name == "ens1"
+
+
+def test_namespace_that_could_not_be_read() -> None:
+    """Nobody knows what runs there."""
+    assert found("xdp-redirect-not-ready", pair({"netns": BAD})) == []

@@ -39,6 +39,9 @@ def _programs(trail: Trail, sender: Device, netkit: Netkit) -> None:
         text = "no program, and the policy is blackhole: drops all"
         trail.add("tc-egress", "netkit_xmit", sender, text, policy=policy)
         trail.ends = "dropped: the netkit policy is blackhole"
+    elif isinstance(policy, Unreadable):
+        text = f"no program, and the policy could not be read: {policy.reason}"
+        trail.add("tc-egress", "netkit_xmit", sender, text, policy=policy)
 
 
 def _policy(netkit: Netkit) -> str:

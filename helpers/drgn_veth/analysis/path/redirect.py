@@ -229,8 +229,10 @@ def sent_back(trail: Trail, sender: Device) -> str:
             "(veth_xdp_flush)"
         )
     if len(ready) < len(queues):
+        lost = any(isinstance(queue.napi, Unreadable) for queue in queues)
+        lost = lost or any(isinstance(queue.prog_id, Unreadable) for queue in napi)
         return (
-            f"{name} receives it on {len(ready)} of "
+            f"{name} receives it on {'at least ' * lost}{len(ready)} of "
             f"{count(len(queues), 'RX queue')}: the CPU decides"
         )
     return f"{name} receives it, {_by_cpu(sender, trail.cpu)}"

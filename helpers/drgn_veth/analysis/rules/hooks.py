@@ -71,6 +71,8 @@ def _owners(
     context: Context, device: Device, link_id: Maybe[Optional[int]]
 ) -> tuple[str, ...]:
     # The processes that have a link open, as far as is known.
+    if isinstance(link_id, Unreadable):
+        return ()
     for link in context.links.get(device.net_device, ()):
         if link.id == link_id and isinstance(link.tasks, tuple):
             return tuple(

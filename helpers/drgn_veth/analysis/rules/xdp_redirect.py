@@ -28,7 +28,10 @@ def _by_index(context: Context) -> Iterator[End]:
     # veths in a namespace where some other pair's device, or a device of another kind,
     # has a native program that may redirect to them by their index.
     for end in context.veths:
-        if isinstance(end.peer, Device) and context.natives_beside(end.device):
+        device = end.device
+        if isinstance(device.netns, Unreadable) or not isinstance(end.peer, Device):
+            continue
+        if context.natives_beside(device):
             yield end
 
 
