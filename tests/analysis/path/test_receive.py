@@ -114,7 +114,7 @@ def test_xdp_tx() -> None:
     assert said(native()) == "XDP_TX: veth0 receives it, rx-(CPU % 1)"
     mixed = native(True, True)["xdp"]
     first = mixed.queues[0]._replace(prog_id=None)
-    half: Changes = {
+    half = {
         **queues(2, 1),
         "xdp": mixed._replace(queues=(first, mixed.queues[1])),
     }
