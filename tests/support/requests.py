@@ -9,7 +9,7 @@ from drgn_veth.model import Bond, Device, Driver, Snapshot
 
 from tests.support.asked import question_of
 from tests.support.damage import named
-from tests.support.snapshots import HOST, device, queues
+from tests.support.snapshots import HOST, device, pair, queues
 
 __all__ = (
     "BOND_DRIVER",
@@ -22,6 +22,7 @@ __all__ = (
     "errnos_of",
     "granted",
     "key_of",
+    "sound_pair",
     "with_bond",
 )
 
@@ -52,6 +53,11 @@ def above(kind: str, number: int, **changes: Any) -> Device:
     made = device(HOST, number, name, kind=kind, netns_label="host")
     made = made._replace(driver=Driver(kind, False, False, False))
     return made._replace(**changes)
+
+
+def sound_pair(*others: Device, **near: Any) -> Snapshot:
+    """Return a sound pair, with changes of veth0, and other devices."""
+    return pair({**SOUND, **near}, SOUND, *others)
 
 
 def with_bond(whole: Snapshot, *slaves: str, **changes: Any) -> Snapshot:

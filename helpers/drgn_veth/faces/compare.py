@@ -18,7 +18,6 @@ from ..analysis.compare.records import Wanted
 from ..analysis.netns_names import FilterError
 from ..render import compare_json
 from ..render.compare_table import Source, table
-from ..render.style import PLAIN
 from .filtering import wanted_rules
 from .options import (
     add_color_option,
@@ -183,7 +182,7 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     check_output(args.output, inputs)
     for path in inputs[len(inputs) - sum(map(len, symbols)) :]:
         check_symbols(path)
-    style = style_for(args) if args.format == "table" else PLAIN
+    style = style_for(args)
     rules = wanted_rules(args.rules)
     first = _read(sides[0], symbols[0])
     if args.live is not None:

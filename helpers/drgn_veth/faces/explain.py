@@ -21,9 +21,8 @@ from ..core.unreadable import Unreadable
 from ..render import explain as render
 from ..render import explain_json
 from ..render.explain import Here
-from ..render.style import PLAIN
 from . import opening
-from .filtering import wanted, warn_of_missing
+from .filtering import wanted, warn_of_missing_in
 from .meant import in_one_line
 from .options import (
     add_color_option,
@@ -101,7 +100,7 @@ def _here(
     name = "this kernel" if isinstance(release, Unreadable) else str(release)
     with in_one_line(args):
         devices = filters.matching(snapshot, wanted(target, snapshot, args))
-    warn_of_missing(snapshot._replace(devices=tuple(devices), namespaces=()))
+    warn_of_missing_in(snapshot, devices)
     found: tuple[Finding, ...] = ()
     if about_rules:
         matched = {device.net_device for device in devices}
@@ -145,7 +144,7 @@ def explanation(
     :param prog: The program that drgn has set up, None without drgn
     :raises UsageError: if nothing is called so
     """
-    style = style_for(args) if args.format == "table" else PLAIN
+    style = style_for(args)
     if args.format not in ("table", "json"):
         raise UsageError(f"an explanation has no --format {args.format}: table or json")
     try:

@@ -13,13 +13,19 @@ from ..analysis.netns_names import FilterError, find_all_netns
 from ..analysis.shown import rules_like
 from ..core.errors import attempt
 from ..core.unreadable import Unreadable
-from ..model import Snapshot
+from ..model import Device, Snapshot
 from ..readers.task import net_for_pid
 from .commands import as_typed
 from .meant import in_one_line
 from .status import UsageError, warn
 
-__all__ = ("keep_wanted", "wanted", "wanted_rules", "warn_of_missing")
+__all__ = (
+    "keep_wanted",
+    "wanted",
+    "wanted_rules",
+    "warn_of_missing",
+    "warn_of_missing_in",
+)
 
 
 def _net_of_pid(prog: Program, pid: int) -> int:
@@ -73,3 +79,8 @@ def warn_of_missing(kept: Snapshot) -> None:
     missing = missing_from(kept).line()
     if missing is not None:
         warn(missing)
+
+
+def warn_of_missing_in(whole: Snapshot, devices: Sequence[Device]) -> None:
+    """Say the same of some devices alone."""
+    warn_of_missing(whole._replace(devices=tuple(devices), namespaces=()))

@@ -18,7 +18,7 @@ from ..core.text import as_in_snapshot
 from ..model import Device, Snapshot
 from ..render.style import Style
 from . import opening
-from .filtering import wanted, warn_of_missing
+from .filtering import wanted, warn_of_missing_in
 from .meant import in_one_line
 from .options import (
     add_color_option,
@@ -119,5 +119,5 @@ def show(
         devices = [device for device in snapshot.devices if has(device)]
     said = text(devices, snapshot, style)
     write_output(f"{said}\n", args.output, opening.inputs(target, args))
-    warn_of_missing(snapshot._replace(devices=tuple(devices), namespaces=()))
+    warn_of_missing_in(snapshot, devices)
     return Shown(devices)

@@ -26,7 +26,7 @@ def unpacked(path: str, packed: BinaryIO) -> Iterator[BinaryIO]:
 
     :param path: Its name in messages
     :raises TargetError: if it is damaged
-    :raises UsageError: if there is no room for it
+    :raises UsageError: if the disk is full
     """
     # It has no name, so that no kernel memory stays on disk if this process is killed.
     with tempfile.TemporaryFile(prefix="drgn-veth-", suffix=".core") as plain:

@@ -48,12 +48,15 @@ def _has_color(when: str, terminal: bool) -> bool:
 def style_for(args: argparse.Namespace) -> Style:
     """
     Return the style for an output: as wide as ``$COLUMNS`` says, or the terminal; else
-    80 columns.
+    80 columns. No format but a table has one.
 
     :param args: ``output``: file, None for standard output; ``color``: ``auto``,
-        ``always`` or ``never``; and the target, for what the screen tells to type
+        ``always`` or ``never``; ``format``, unless there are only tables; and the
+        target, for what the screen tells to type
     :raises UsageError: if the terminal is too narrow
     """
+    if getattr(args, "format", "table") != "table":
+        return PLAIN
     output: Optional[str] = args.output
     terminal = output is None and is_terminal(sys.stdout)
     columns, lines = _size() if terminal else (0, 0)

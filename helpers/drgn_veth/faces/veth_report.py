@@ -19,7 +19,7 @@ from ..analysis.shown import all_of, few
 from ..core.text import as_in_snapshot
 from ..model import Snapshot
 from ..render import csv
-from ..render.style import PLAIN, Style
+from ..render.style import Style
 from . import opening
 from .explain import explanation
 from .filtering import keep_wanted, wanted_rules, warn_of_missing
@@ -258,7 +258,7 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
     check_format(args.format)
     check_picture(args.format, args.output)
     _of_rules((), args)
-    style = style_for(args) if args.format == "table" else PLAIN
+    style = style_for(args)
     if args.rules and args.format == "csv" and not args.check:
         raise UsageError("--rule chooses findings, and CSV has none")
     if args.tree and args.format != "table":

@@ -19,7 +19,7 @@ from ..render.attempts import Attempt
 from ..render.width import wrap
 from ..render.xdp import carries_xdp, programs
 from . import of_devices, opening
-from .filtering import warn_of_missing
+from .filtering import warn_of_missing_in
 from .options import (
     check_format,
     mode,
@@ -130,5 +130,5 @@ def show(prog: Optional[Program], args: argparse.Namespace) -> Shown:
         head = ["", "what an attach would return:", ""] if answers else [""]
         text = "\n".join([listed, *head, *parts])
     write_output(text, args.output, opening.inputs(target, args))
-    warn_of_missing(snapshot._replace(devices=tuple(devices), namespaces=()))
+    warn_of_missing_in(snapshot, devices)
     return Shown(answers)

@@ -21,7 +21,7 @@ from ..model import Device, LoadedProgram, Snapshot
 from ..render import json
 from ..render.attempts import Attempt
 from . import opening
-from .filtering import wanted, wanted_rules, warn_of_missing
+from .filtering import wanted, wanted_rules, warn_of_missing_in
 from .meant import in_one_line
 from .options import (
     add_color_option,
@@ -318,5 +318,5 @@ def main(prog: Optional[Program], argv: Optional[list[str]] = None) -> int:
     else:
         text = _table(args, asked, devices)
     write_output(text, args.output, opening.inputs(target, args))
-    warn_of_missing(taken._replace(devices=tuple(devices), namespaces=()))
+    warn_of_missing_in(taken, devices)
     return EXIT_OK

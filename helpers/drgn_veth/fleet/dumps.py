@@ -68,7 +68,8 @@ def dumps_in(
 
     :param paths: Files, and folders that are searched recursively
     :param output: The folder of the results, which is no input
-    :param refused: Is told of what cannot be searched or looked at in these folders
+    :param refused: Called with the error of each file or folder below them that cannot
+        be read
     :raises PathError: if one of the paths is not there or cannot be searched
     """
     barred = os.path.realpath(output)

@@ -18,7 +18,7 @@ from .json_text import Texts
 
 __all__ = ("line", "lines")
 
-#: What a record is called, by its list in the document.
+#: The name of a record, by its list in the document.
 _RECORDS: Mapping[str, str] = {
     "target": "target",
     "namespaces": "namespace",
@@ -40,7 +40,7 @@ def line(record: str, source: Optional[str], members: Mapping[str, Any]) -> str:
     """
     Return the line of a record that is in no document.
 
-    :param record: What it is called
+    :param record: The name of the record
     :param source: The dump, None for a running kernel
     """
     return f"{_start(record, source)}{json.dumps(members)[1:]}\n"

@@ -316,7 +316,7 @@ def test_requests_in_a_row() -> None:
 
 
 def test_a_port_that_stays() -> None:
-    """Its master lets none go; and what the kernel cannot find leaves nobody."""
+    """A master that refuses to release ports, and a device that is on no list."""
     ovs = above("openvswitch", 10)
     bridge = above("bridge", 11, driver=BRIDGE_DRIVER)
     for near, number in (

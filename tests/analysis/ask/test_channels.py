@@ -18,6 +18,7 @@ from tests.support.requests import (
     changed,
     granted,
     key_of,
+    sound_pair,
     with_bond,
 )
 from tests.support.snapshots import (
@@ -31,10 +32,6 @@ from tests.support.snapshots import (
 )
 
 _QUEUE_BUSY = "Device queue in use by AF_XDP"
-
-
-def _pair(**near: Any) -> Snapshot:
-    return pair({**SOUND, **near}, SOUND)
 
 
 def _virtio(**near: Any) -> Snapshot:
@@ -83,7 +80,7 @@ def test_which_queues_of_af_xdp_are_in_the_way() -> None:
 
 
 def test_queues_of_af_xdp_are_named() -> None:
-    whole = _pair(**queues(4, 4), xsk_queues=(0, 2, 3))
+    whole = sound_pair(**queues(4, 4), xsk_queues=(0, 2, 3))
     whole = whole._replace(kernel=messages("ethnl_set_channels", CHANNELS_AF_XDP))
     assert answer_to(whole, "channels rx 1").because == (
         "AF_XDP sockets have queue 2-3 of veth0, and only queues below 1 would be RX "
@@ -95,15 +92,15 @@ def test_a_driver_that_is_not_known() -> None:
     """It has the final say, and what it would compare is not missed."""
     driver = CHANNELS._replace(name="mlx5_core")
     for near in ({}, queues(1, 1, 2, 2)):
-        answer = answer_to(_pair(**near, driver=driver), "channels rx 1")
+        answer = answer_to(sound_pair(**near, driver=driver), "channels rx 1")
         assert answer.errno is None and not answer.either
         assert "driver mlx5_core has the final say" in answer.because
         with pytest.raises(CannotTell, match="channels of driver mlx5_core"):
-            granted(_pair(**near, driver=driver), "channels rx 1")
-    none = _pair(driver=driver._replace(set_channels=False))
+            granted(sound_pair(**near, driver=driver), "channels rx 1")
+    none = sound_pair(driver=driver._replace(set_channels=False))
     assert answer_to(none, "channels rx 1").errno == errno.EOPNOTSUPP
     for lost in (driver._replace(set_channels=BAD), driver._replace(name=BAD)):
-        answer = answer_to(_pair(driver=lost), "channels rx 1")
+        answer = answer_to(sound_pair(driver=lost), "channels rx 1")
         assert isinstance(answer.errno, Unreadable)
 
 
@@ -116,13 +113,13 @@ def test_nothing_changes() -> None:
         ({**queues(1, 2), "xsk_queues": (1,)}, "channels rx 1"),
         ({**VIRTIO, **native()}, "channels combined 2"),
     ):
-        answer = answer_to(_pair(**near), text)
+        answer = answer_to(sound_pair(**near), text)
         assert (answer.errno, answer.function) == (0, "ethnl_set_channels")
     for near, text, function, because in (
         ({}, "channels rx 1 tx 4", "veth_set_channels", "rx 2 -> 1, tx 2 -> 4"),
         (VIRTIO, "channels combined 3", "virtnet_set_channels", "combined 2 -> 3"),
     ):
-        answer = answer_to(_pair(**near), text)
+        answer = answer_to(sound_pair(**near), text)
         assert (answer.errno, answer.function) == (0, function)
         assert answer.because == because
 
@@ -135,7 +132,7 @@ def test_the_indirection_table() -> None:
         assert isinstance(answer.errno, Unreadable)
         assert answer_to(whole, "channels combined 3").errno == 0
         # veth has none.
-        veth = _pair(traits=Traits(rxfh_configured=configured))
+        veth = sound_pair(traits=Traits(rxfh_configured=configured))
         assert answer_to(veth, "channels rx 1").errno == 0
     assert answer_to(_virtio(), "channels combined 1").errno == 0
 
@@ -173,9 +170,9 @@ def test_more_than_there_can_be() -> None:
     ):
         for word, count in most.items():
             if count:
-                answer = answer_to(_pair(**near), f"channels {word} {count}")
+                answer = answer_to(sound_pair(**near), f"channels {word} {count}")
                 assert answer.errno == 0
-            answer = answer_to(_pair(**near), f"channels {word} {count + 1}")
+            answer = answer_to(sound_pair(**near), f"channels {word} {count + 1}")
             assert key_of(answer) == "channels-maximum"
             assert answer.because.endswith(
                 f"{word} channels, but veth0 has {count} at most"
@@ -189,13 +186,13 @@ def test_the_last_queue() -> None:
         ("channels rx 0 tx 0", {}),
         ("channels combined 0", VIRTIO),
     ):
-        answer = answer_to(_pair(**near), text)
+        answer = answer_to(sound_pair(**near), text)
         assert key_of(answer) == "channels-no-queue"
 
 
 def test_the_program_of_the_bond_of_a_veth() -> None:
     """It is in veth_priv alone, and limits the queues of both ends."""
-    whole = with_bond(_pair(veth=Veth(0, 0)), "veth0")
+    whole = with_bond(sound_pair(veth=Veth(0, 0)), "veth0")
     now = granted(whole, "attach driver", "bond0")
     for name, text, key in (
         ("veth0", "channels rx 1", "channels-veth-program"),

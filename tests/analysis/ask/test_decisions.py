@@ -297,7 +297,7 @@ def test_zero_copy_before_there_were_features() -> None:
         whole = _whole({"driver": driver, "features": Features(0, 0, None)}, {})
         assert answer_to(whole, "bind queue 0 zerocopy").errno == number
         assert answer_to(whole, "bind queue 0").errno == 0
-        # Nobody asks for operations where there are features.
+        # Features take precedence over operations.
         whole = _whole({"driver": driver, "features": Features(0, 0, 0b1011)}, {})
         assert answer_to(whole, "bind queue 0 zerocopy").errno is None
     whole = _whole({"features": Features(0, 0, bad)}, {})

@@ -2,10 +2,9 @@
 """Masters: what a bridge and a bond want of a port, and which master is meant."""
 
 import errno
-from typing import Any
 
 from drgn_veth.core.unreadable import Unreadable
-from drgn_veth.model import Bond, Device, Driver, Snapshot, Traits
+from drgn_veth.model import Bond, Driver, Traits
 import pytest
 
 from tests.support.damage import named
@@ -18,13 +17,10 @@ from tests.support.requests import (
     errnos_of,
     granted,
     key_of,
+    sound_pair,
     with_bond,
 )
 from tests.support.snapshots import BAD, CHANNELS, FRAGS, POD, generic, native, pair
-
-
-def _pair(*others: Device, **near: Any) -> Snapshot:
-    return pair({**SOUND, **near}, SOUND, *others)
 
 
 def test_a_bridge_wants_ethernet() -> None:
@@ -32,24 +28,24 @@ def test_a_bridge_wants_ethernet() -> None:
         {"flags": ("LOOPBACK",)},
         {"traits": Traits(type=772)},
         {"traits": Traits(addr_len=20)},
-        # Of a group, of nobody, none.
+        # Multicast, locally administered multicast, all zero, and none.
         {"mac": "01:00:5e:00:00:01"},
         {"mac": "03:00:00:00:00:00"},
         {"mac": "00:00:00:00:00:00"},
         {"mac": None},
     ):
-        answer = answer_to(_pair(**near), "enslave new bridge")
+        answer = answer_to(sound_pair(**near), "enslave new bridge")
         assert (answer.errno, answer.message) == (errno.EINVAL, None)
         assert key_of(answer) == "bridge-ethernet"
     for mac in ("10:00:00:00:00:00", "00:00:00:00:00:10", "02:00:00:00:00:00"):
-        answer = answer_to(_pair(mac=mac), "enslave new bridge")
+        answer = answer_to(sound_pair(mac=mac), "enslave new bridge")
         assert (answer.errno, answer.function) == (0, "br_add_if")
     for lost in ("flags", "mac"):
-        answer = answer_to(_pair(**{lost: BAD}), "enslave new bridge")
+        answer = answer_to(sound_pair(**{lost: BAD}), "enslave new bridge")
         assert isinstance(answer.errno, Unreadable)
     for lost in ("type", "addr_len", "rx_handler", "no_rx_handler", "dont_bridge"):
         traits = Traits()._replace(**{lost: BAD})
-        answer = answer_to(_pair(traits=traits), "enslave new bridge")
+        answer = answer_to(sound_pair(traits=traits), "enslave new bridge")
         assert isinstance(answer.errno, Unreadable)
 
 
@@ -57,22 +53,22 @@ def test_which_master_is_meant() -> None:
     """One of the namespace of the device that the kernel still finds."""
     there = above("bridge", 10, driver=BRIDGE_DRIVER)
     for changes in ({"netns": POD}, {"off_list": "unregistering"}):
-        whole = _pair(there._replace(**changes))
+        whole = sound_pair(there._replace(**changes))
         answer = answer_to(whole, "enslave bridge0")
         assert isinstance(answer.errno, Unreadable)
         assert "no 'bridge0' in the namespace of veth0" in answer.because
         # The other one has the same name.
-        both = _pair(there._replace(**changes, net_device=1), there)
+        both = sound_pair(there._replace(**changes, net_device=1), there)
         assert answer_to(both, "enslave bridge0").errno == 0
-    assert answer_to(_pair(there), "enslave bridge0").errno == 0
-    assert isinstance(answer_to(_pair(), "enslave bridge0").errno, Unreadable)
+    assert answer_to(sound_pair(there), "enslave bridge0").errno == 0
+    assert isinstance(answer_to(sound_pair(), "enslave bridge0").errno, Unreadable)
 
 
 def test_the_master_that_it_has() -> None:
     there = above("bridge", 10, driver=BRIDGE_DRIVER)
     other = there._replace(name="bridge1", net_device=1)
     held = Traits(rx_handler=True)
-    whole = _pair(there, other, master=there.ref, uppers=(there.ref,), traits=held)
+    whole = sound_pair(there, other, master=there.ref, uppers=(there.ref,), traits=held)
     for text, function in (
         ("enslave bridge0", "do_set_master"),
         ("enslave bridge1", "br_add_if"),
@@ -87,9 +83,9 @@ def test_the_master_that_it_has() -> None:
         assert answer_to(changed(whole, "veth0", mac=None), text).errno == number
     one = answer_to(whole, "enslave none").because
     assert one == "veth0 leaves its master"
-    assert answer_to(_pair(), "enslave none").because == "veth0 has no master"
+    assert answer_to(sound_pair(), "enslave none").because == "veth0 has no master"
     for lost in (BAD, there.ref._replace(net_device=2)):
-        answer = answer_to(_pair(master=lost), "enslave none")
+        answer = answer_to(sound_pair(master=lost), "enslave none")
         assert isinstance(answer.errno, Unreadable)
 
 
@@ -97,16 +93,18 @@ def test_another_kind_of_master() -> None:
     """Its driver has the final say, unless it takes no ports."""
     for kind in ("team", "vrf", "bond", "bridge"):
         driver = Driver(kind, False, False, False)
-        whole = _pair(above(kind, 10, driver=driver))
+        whole = sound_pair(above(kind, 10, driver=driver))
         answer = answer_to(whole, f"enslave {kind}0")
         assert (answer.errno, answer.function) == (errno.EOPNOTSUPP, "do_set_master")
     for kind in ("team", "vrf"):
         driver = Driver(kind, False, False, False, ndo_add_slave=True)
-        answer = answer_to(_pair(above(kind, 10, driver=driver)), f"enslave {kind}0")
+        answer = answer_to(
+            sound_pair(above(kind, 10, driver=driver)), f"enslave {kind}0"
+        )
         assert answer.errno is None and not answer.either
         assert f"driver {kind} of the master has the final say" in answer.because
     lost = above("bond", 10, driver=driver)._replace(kind=BAD)
-    assert isinstance(answer_to(_pair(lost), "enslave bond0").errno, Unreadable)
+    assert isinstance(answer_to(sound_pair(lost), "enslave bond0").errno, Unreadable)
 
 
 def test_decisions_that_only_some_kernels_make() -> None:
@@ -122,7 +120,7 @@ def test_decisions_that_only_some_kernels_make() -> None:
         ({"traits": Traits(type=280)}, [errno.EPERM, None], can, None),
         ({"traits": Traits(type=280), "flags": ("UP",)}, [errno.EPERM] * 2, can, up),
     ):  # fmt: skip
-        answer = answer_to(_pair(**{"mtu": 9000, **near}), "enslave new bond")
+        answer = answer_to(sound_pair(**{"mtu": 9000, **near}), "enslave new bond")
         assert errnos_of(answer) == errnos
         assert str(answer.either[0].message).endswith(first)
         assert answer.either[1].message == last
@@ -139,13 +137,13 @@ def test_decisions_that_only_some_kernels_make() -> None:
             "Device is in use and cannot be enslaved",
         ),
     ):
-        answer = answer_to(_pair(**near), "enslave new bond")
+        answer = answer_to(sound_pair(**near), "enslave new bond")
         assert (answer.message, answer.either) == (message, ())
 
 
 def test_a_bond_gives_its_mtu() -> None:
     """The kernel sends no message of dev_set_mtu()."""
-    whole = with_bond(_pair(max_mtu=1500))
+    whole = with_bond(sound_pair(max_mtu=1500))
     answer = answer_to(whole, "enslave bond0")
     assert (answer.errno, answer.message) == (errno.EINVAL, None)
     assert answer.because.startswith("its MTU would become 9000: mtu 9000 > 1500")
@@ -162,10 +160,10 @@ def test_a_bond_gives_its_mtu() -> None:
 
 def test_a_new_master() -> None:
     """A bond has an MTU of 1500, and a bridge leaves its ports alone."""
-    whole = _pair(mtu=9000, max_mtu=9000)
+    whole = sound_pair(mtu=9000, max_mtu=9000)
     assert named(granted(whole, "enslave new bond"), "veth0").mtu == 1500
     assert named(granted(whole, "enslave new bridge"), "veth0").mtu == 9000
-    small = _pair(mtu=1400, max_mtu=1499)
+    small = sound_pair(mtu=1400, max_mtu=1499)
     answer = answer_to(small, "enslave new bond")
     assert answer.errno == errno.EINVAL
     assert answer.because.startswith("its MTU would become 1500: mtu 1500 > 1499")
@@ -179,7 +177,7 @@ def test_what_a_bond_finds_late() -> None:
         ({"lowers": (above("bond", 20).ref,)}, errno.EBUSY, "__netdev_upper_dev_link"),
         ({}, 0, "bond_enslave"),
     ):  # fmt: skip
-        whole = changed(with_bond(_pair(**near)), "bond0", mtu=1500)
+        whole = changed(with_bond(sound_pair(**near)), "bond0", mtu=1500)
         answer = answer_to(whole, "enslave bond0")
         assert (answer.errno, answer.function) == (number, function)
 
@@ -187,7 +185,7 @@ def test_what_a_bond_finds_late() -> None:
 def test_another_type() -> None:
     """The first slave makes the bond like itself, the others have to be like it."""
     odd = Traits(type=32)
-    whole = changed(with_bond(_pair(traits=odd)), "bond0", mtu=1500)
+    whole = changed(with_bond(sound_pair(traits=odd)), "bond0", mtu=1500)
     answer = answer_to(whole, "enslave bond0")
     assert answer.errno is None
     assert answer.because.startswith("the bond would become like veth0")
@@ -207,10 +205,10 @@ def test_a_vlan_that_may_not_come_up() -> None:
     for flags, known in ((("UP",), True), (("BROADCAST",), False), (BAD, False)):
         lower = above("nic", 10, flags=flags)
         driver = CHANNELS._replace(name="vlan")
-        whole = _pair(lower, driver=driver, lowers=(lower.ref,))
+        whole = sound_pair(lower, driver=driver, lowers=(lower.ref,))
         answer = answer_to(whole, "enslave new bond")
         assert answer.errno == 0 if known else isinstance(answer.errno, Unreadable)
-        # Nobody opens what a bridge gets, nor asks below another device.
+        # A bridge does not open its port, and no other kind has a lower device.
         assert answer_to(whole, "enslave new bridge").errno == 0
         veth = changed(whole, "veth0", driver=CHANNELS)
         assert answer_to(veth, "enslave new bond").errno == 0
@@ -250,7 +248,7 @@ def test_a_bond_gives_its_program(new: bool) -> None:
 
 def test_a_slave_that_changes_its_bond() -> None:
     """It has lost the program of the old one by then."""
-    whole = with_bond(_pair(), mtu=1500, **native())
+    whole = with_bond(sound_pair(), mtu=1500, **native())
     there = granted(whole, "enslave bond0")
     left = granted(there, "enslave none")
     assert isinstance(named(left, "veth0").mtu, Unreadable)
@@ -261,7 +259,7 @@ def test_a_slave_that_changes_its_bond() -> None:
 
 def test_a_slave_with_a_program_of_its_own() -> None:
     """It keeps that when it leaves, and its peer the limit."""
-    whole = with_bond(_pair(), "veth0", mtu=1500)
+    whole = with_bond(sound_pair(), "veth0", mtu=1500)
     there = granted(whole, "attach driver")
     left = granted(there, "enslave none")
     assert named(left, "veth0").xdp.driver is not None
@@ -269,7 +267,7 @@ def test_a_slave_with_a_program_of_its_own() -> None:
 
 
 def test_what_is_not_known_of_a_port_that_leaves() -> None:
-    whole = with_bond(_pair(), "veth0", lowers=BAD)
+    whole = with_bond(sound_pair(), "veth0", lowers=BAD)
     for member in ("flags", "uppers"):
         left = granted(changed(whole, "veth0", **{member: BAD}), "enslave none")
         assert getattr(named(left, "veth0"), member) == BAD

@@ -2,25 +2,20 @@
 """MTU: limits, ports, the slaves of a bond, drivers that decide themselves."""
 
 import errno
-from typing import Any
 
 from drgn_veth.core.unreadable import Unreadable
-from drgn_veth.model import Bond, Device, Driver, Snapshot
+from drgn_veth.model import Bond, Driver
 
 from tests.support.damage import named
 from tests.support.requests import (
-    SOUND,
     above,
     answer_to,
     changed,
     granted,
+    sound_pair,
     with_bond,
 )
-from tests.support.snapshots import BAD, pair
-
-
-def _pair(*others: Device, **near: Any) -> Snapshot:
-    return pair({**SOUND, **near}, SOUND, *others)
+from tests.support.snapshots import BAD
 
 
 def test_limits() -> None:
@@ -39,13 +34,13 @@ def test_limits() -> None:
         # What it has already is not looked at.
         ({"mtu": 9000, "max_mtu": 1500}, 9000, 0, "veth0 has mtu 9000 already"),
     ):
-        answer = answer_to(_pair(**near), f"mtu {mtu}")
+        answer = answer_to(sound_pair(**near), f"mtu {mtu}")
         assert answer.errno == number and answer.because.startswith(because)
     alone = Driver("virtio_net", True, True, True)
     for whole in (
-        _pair(max_mtu=65535),
-        _pair(max_mtu=3506, peer=None),
-        _pair(max_mtu=3506, driver=alone),
+        sound_pair(max_mtu=65535),
+        sound_pair(max_mtu=3506, peer=None),
+        sound_pair(max_mtu=3506, driver=alone),
     ):
         assert "its peer" not in answer_to(whole, "mtu 65536").because
 
@@ -54,18 +49,20 @@ def test_a_port() -> None:
     """A team keeps the MTU of its ports; others do not."""
     for kind, number in (("team", errno.EPERM), ("bridge", 0), ("bond", 0)):
         master = above(kind, 10)
-        whole = _pair(master, master=master.ref)
+        whole = sound_pair(master, master=master.ref)
         assert answer_to(whole, "mtu 1400").errno == number
         # The limits come first, and what it has already before them.
         assert answer_to(whole, "mtu 67").errno == errno.EINVAL
         assert answer_to(whole, "mtu 1500").errno == 0
     for lost in (BAD, above("team", 10).ref):
-        assert isinstance(answer_to(_pair(master=lost), "mtu 1400").errno, Unreadable)
+        assert isinstance(
+            answer_to(sound_pair(master=lost), "mtu 1400").errno, Unreadable
+        )
 
 
 def test_a_slave_that_refuses() -> None:
     """bond_change_mtu() asks each, and the kernel sends no message of a slave."""
-    whole = with_bond(_pair(), "veth0", "eth0", mtu=1500)
+    whole = with_bond(sound_pair(), "veth0", "eth0", mtu=1500)
     assert answer_to(whole, "mtu 1600", "bond0").errno == 0
     for name in ("veth0", "eth0"):
         one = changed(whole, name, max_mtu=1500)
@@ -84,7 +81,7 @@ def test_a_slave_that_refuses() -> None:
 
 
 def test_slaves_that_are_not_known() -> None:
-    whole = with_bond(_pair(), "veth0", mtu=1500)
+    whole = with_bond(sound_pair(), "veth0", mtu=1500)
     bond, inner = named(whole, "bond0"), above("bond", 21)
     inner = inner._replace(name="bond1", driver=bond.driver, mtu=1500)
     whole = whole._replace(devices=(*whole.devices, inner))
@@ -105,7 +102,7 @@ def test_slaves_that_are_not_known() -> None:
 
 
 def test_bonds_within_bonds() -> None:
-    whole = with_bond(_pair(max_mtu=1500), "veth0", mtu=1500)
+    whole = with_bond(sound_pair(max_mtu=1500), "veth0", mtu=1500)
     outer = above("bond", 21)._replace(
         name="outer", driver=named(whole, "bond0").driver
     )
@@ -128,7 +125,7 @@ def test_the_device_below() -> None:
         below = above(lower, 10)
         driver = Driver(kind, False, False, False, ndo_change_mtu=True)
         one = above(kind, 11, mtu=1400, driver=driver, lowers=(below.ref,))
-        whole = _pair(below, one)
+        whole = sound_pair(below, one)
         assert answer_to(whole, f"mtu {most}", f"{kind}0").errno == 0
         answer = answer_to(whole, f"mtu {most + 1}", f"{kind}0")
         assert answer.errno == number
@@ -146,17 +143,17 @@ def test_drivers_with_a_say() -> None:
     """Those that are known take any; of the others it is not known."""
     for name, number in (("bridge", 0), ("geneve", 0), ("mlx5_core", None)):
         driver = Driver(name, False, False, False, ndo_change_mtu=True)
-        answer = answer_to(_pair(driver=driver), "mtu 1400")
+        answer = answer_to(sound_pair(driver=driver), "mtu 1400")
         assert answer.errno == number
-        assert answer_to(_pair(driver=driver), "mtu 67").errno == errno.EINVAL
+        assert answer_to(sound_pair(driver=driver), "mtu 67").errno == errno.EINVAL
         silent = driver._replace(ndo_change_mtu=False)
-        assert answer_to(_pair(driver=silent), "mtu 1400").errno == 0
+        assert answer_to(sound_pair(driver=silent), "mtu 1400").errno == 0
     assert "driver mlx5_core has the final say" in answer.because
 
 
 def test_native_xdp_of_the_peer() -> None:
     """What it limits is what dev_validate_mtu() says."""
-    now = granted(_pair(), "peer attach driver")
+    now = granted(sound_pair(), "peer attach driver")
     answer = answer_to(now, "mtu 9000")
     assert answer.errno == errno.EINVAL
     assert answer.because.endswith("native XDP on its peer limits it")

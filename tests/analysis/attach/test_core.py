@@ -199,7 +199,7 @@ def test_maps_whose_entries_have_programs() -> None:
 
 @pytest.mark.parametrize("via", ["netlink", "link"])
 def test_a_program_for_offload_in_its_mode(via: str) -> None:
-    """The driver refuses it, and nobody before."""
+    """The core accepts it; the driver refuses it."""
     for variant in ORDERS:
         case = Case(variant, "veth", "offload")
         case.once("via", via)

@@ -124,7 +124,7 @@ def test_xdp_tx() -> None:
         part = mixed._replace(queues=(first, mixed.queues[1]))
         half = {**queues(2, 1), "xdp": part}
         assert "on at least 1 of 2 RX queues" in said(half)
-    # What could not be read is no loss, and no ring that nobody polls.
+    # An unreadable value means neither a lost packet nor an unpolled ring.
     unsure = {"xdp": NO_XDP._replace(queues=rqs(BAD))}
     assert said(unsure) == "XDP_TX: whether veth0 has NAPI could not be read"
     unsure = {"xdp": NO_XDP._replace(queues=rqs(True, prog=BAD))}

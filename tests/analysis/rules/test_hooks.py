@@ -135,7 +135,7 @@ def test_pins_of_another_mount_namespace_are_left_alone() -> None:
         "which detaches the program and leaves the pin",
         ("bpftool link detach id 3",),
     )
-    # There is no command without a number.
+    # Without an id, no command is printed.
     held = pair(generic(LINKED._replace(link_id=0)))
     links = link(0, (PIN,), here=False, id=0).links
     (finding,) = found("xdp-link-pinned-only", held._replace(links=links))

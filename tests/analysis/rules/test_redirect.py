@@ -209,5 +209,5 @@ def test_entries_that_were_not_read() -> None:
 
 
 def test_namespace_that_could_not_be_read() -> None:
-    """Nobody knows what runs there."""
+    """Which programs run there is unknown."""
     assert found("xdp-redirect-not-ready", pair({"netns": BAD})) == []
