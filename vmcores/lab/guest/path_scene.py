@@ -41,7 +41,16 @@ from typing import Any, Optional
 
 from paths.counting import Count, Counts
 from paths.drawn import draw
-from paths.measuring import Trace, counters, grown, hops, softnet, verdicts
+from paths.measuring import (
+    REFUSED,
+    Event,
+    Trace,
+    counters,
+    grown,
+    hops,
+    softnet,
+    verdicts,
+)
 from paths.packets import STRANGER, Sender, Watch, frame, length_of
 from paths.setting import Setting
 from paths.situation import OFFLINE, Flow, Situation
@@ -121,6 +130,8 @@ class Sending:
             counts = [program.counts for _, _, program in ran]
             _wait(counts, seen_before, sum(told["sent"] for told in flows))
         events = self.trace.read()
+        if any("cpumap" in step for step in situation.steps):
+            events = self._by_threads(situation.goal, flows, events)
         numbers = max(flow.number for flow in situation.flows) + 1
         where = hops(events, numbers)
         said = verdicts(events, dict(socket.if_nameindex()))
@@ -171,6 +182,27 @@ class Sending:
             },
             "softnet": grown(softnet_before, softnet()),
         }
+
+    def _by_threads(
+        self, receiver: str, flows: Sequence[Mapping[str, Any]], events: list[Event]
+    ) -> list[Event]:
+        """
+        Return the events once the threads of a CPUMAP have handled all packets, but do
+        not wait for ever. A kernel that refuses the redirect never wakes them.
+        """
+        sent = sum(told["sent"] for told in flows)
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            arrived = sum(
+                int(hop["packets"] or 0)
+                for where in hops(events, len(flows)).values()
+                for hop in where
+                if (hop["what"], hop["device"]) == ("receive", receiver)
+            )
+            if arrived >= sent or any(event.name in REFUSED for event in events):
+                break
+            events += self.trace.read()
+        return events
 
 
 def _packets(seen: Mapping[int, Count]) -> int:

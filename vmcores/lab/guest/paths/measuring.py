@@ -13,7 +13,17 @@ from ethtool import statistics
 
 from .packets import FIRST_LENGTH
 
-__all__ = ("Event", "Trace", "counters", "grown", "hops", "softnet", "verdicts")
+__all__ = (
+    "Event",
+    "Hop",
+    "REFUSED",
+    "Trace",
+    "counters",
+    "grown",
+    "hops",
+    "softnet",
+    "verdicts",
+)
 
 TRACING = "/sys/kernel/tracing"
 INSTANCE = TRACING + "/instances/path"
@@ -41,6 +51,8 @@ EVENTS = (
     "xdp/xdp_cpumap_enqueue",
     "xdp/xdp_devmap_xmit",
 )
+#: The events of those that say that the kernel refused a redirect.
+REFUSED = ("xdp_redirect_err", "xdp_redirect_map_err")
 _LINE = re.compile(r"\[(\d+)\] \S+ +[\d.]+: (\w+): (.*)")
 _FIELD = re.compile(r"(\w+)[=:] ?([^\s,]+)")
 
