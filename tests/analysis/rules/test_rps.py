@@ -102,6 +102,21 @@ def test_mask_of_the_first_queue_alone() -> None:
     assert "from TX queues 2-3 (2 of 4) of peer" in finding.summary
 
 
+def test_mask_of_a_queue_that_could_not_be_read() -> None:
+    """It hides no TX queue that is not steered, but there may be more."""
+    masks = {**queues(4, 4), **rps((0,), BAD, (), ())}
+    (finding,) = found("rps-queue-without-mask", pair(queues(4, 4), masks))
+    assert finding.undecided is None
+    assert "from TX queue 3 (at least 1 of 4) of peer" in finding.summary
+    assert finding.fix == ()
+
+
+def test_only_tx_queue_is_no_part_of_them() -> None:
+    """Whether it is steered or not, no other is."""
+    masks = {**queues(2, 2), **rps(BAD, (0,))}
+    assert not found("rps-queue-without-mask", pair(queues(1, 1), masks))
+
+
 def test_mask_whose_cpus_are_offline_steers_nothing() -> None:
     """rps-which-end does not claim that it does."""
     snapshot = pair(rps((2,)), rps((3,)))

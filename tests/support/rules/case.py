@@ -62,8 +62,6 @@ SKB = frozenset(
 MASK = frozenset(
     {
         "rps-cpu-offline",
-        "rps-first-32-cpus",
-        "rps-isolated-cpus",
         "rps-queue-without-mask",
         "rps-which-end",
     }

@@ -90,8 +90,6 @@ CASES: dict[str, Case] = {
                 "rps_map",
                 {
                     "rps-cpu-offline",
-                    "rps-first-32-cpus",
-                    "rps-isolated-cpus",
                     "rps-which-end",
                 },
             ),

@@ -43,9 +43,20 @@ CASES: dict[str, Case] = {
         ],
         [
             (
-                pair(_FOUR, {**_FOUR, **rps((0,), BAD, (), ())}),
+                pair(_FOUR, {**_FOUR, **rps((0,), BAD, (0,), ())}),
+                "rps_map",
+                {"rps-cpu-offline"},
+            ),
+            (
+                pair(_FOUR, {**_FOUR, **rps((0,), BAD, (0,), (0,))}),
                 "rps_map",
                 {"rps-cpu-offline", "rps-queue-off-by-one"},
+            ),
+            # All that are not known may be without, too: another rule's.
+            (
+                pair(_FOUR, {**_FOUR, **rps(BAD, (), (), (0,))}),
+                "rps_map",
+                {"rps-cpu-offline", "rps-which-end"},
             ),
             (pair(_FOUR, {**_FOUR, "rps": BAD}), "_rx[]", MASKS),
             (

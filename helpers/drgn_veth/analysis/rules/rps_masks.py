@@ -146,7 +146,7 @@ def _off_by_one(context: Context, end: End) -> Optional[Symptom]:
             f"packets from TX queue {n} of peer {context.name(peer, device)}"
         )
         if not meant:
-            if recorded is False and unsteered(context, device, peer):
+            if recorded is False and unsteered(context, device, peer).rx_of_tx:
                 return None  # rps-queue-without-mask says more.
             severity = INFO
     else:

@@ -96,12 +96,13 @@ def _offline(context: Context, end: End) -> Optional[Symptom]:
 
 def _isolation(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
+    # Whatever the masks are.
+    if not context.target.isolated_cpus:
+        return None
     queues = _used(context, end)
     if not queues:
         return None
     isolated = _isolated(context)
-    if not isolated:
-        return None
     online = _online(context)
     spared = [cpu for cpu in online if cpu in isolated]
     named = [cpu for cpu in union(queues) if cpu in isolated]
@@ -137,14 +138,20 @@ def _isolation(context: Context, end: End) -> Optional[Symptom]:
     )
 
 
+def _has_one_word(context: Context) -> bool:
+    online = context.target.online_cpus
+    return isinstance(online, tuple) and all(cpu < _GROUP for cpu in online)
+
+
 def _first_word(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
+    # Whatever the masks are.
+    if _has_one_word(context):
+        return None
     queues = _used(context, end)
     if not queues:
         return None
     online = _online(context)
-    if not online or online[-1] < _GROUP:
-        return None
     isolated = _isolated(context)
     usable = [cpu for cpu in online if cpu not in isolated]
     first = tuple(cpu for cpu in usable if cpu < _GROUP)

@@ -24,14 +24,18 @@ def _without_mask(context: Context, end: End) -> Optional[Symptom]:
     peer = context.peer(end)
     if peer is None or not has_rps(rps_queues(device)):
         return None
-    lost = unsteered(context, device, peer)
+    lost, missing = unsteered(context, device, peer)
     rx, tx = real_queues(device, peer)
-    if not lost or len(lost) == min(tx, rx + 1):
+    asked = min(tx, rx + 1)
+    if missing and asked > 1 and (not lost or len(lost) + len(missing) == asked):
+        raise missing[0]
+    if not lost or len(lost) == asked:
         return None  # If none is steered: rps-queue-off-by-one.
     fed = sorted(set(lost.values()))
     return Symptom(
         f"RPS does not steer packets from {plural('TX queue', len(lost))} "
-        f"{number_list(lost)} ({len(lost)} of {tx}) of peer "
+        f"{number_list(lost)} ({'at least ' * bool(missing)}"
+        f"{len(lost)} of {tx}) of peer "
         f"{context.name(peer, device)}: the kernel takes them for packets of rx-"
         f"{number_list(fed)}, which {'has' if len(fed) == 1 else 'have'} no mask",
         (

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Which RPS masks are used, and what they steer."""
 
-from collections.abc import Mapping, Sequence
-from typing import Optional
+from collections.abc import Sequence
+from typing import NamedTuple, Optional
 
 from ...core.english import count, cpu_words, per_queue
 from ...core.unreadable import Maybe, Unreadable
 from ...model import Device, RpsQueue
-from ..need import need
+from ..need import CannotTell, need
 from ..path import steering
 from ..remedies import Remedy
 from ..shell import rps_mask
@@ -15,6 +15,7 @@ from .context import Context
 from .values import real_queues
 
 __all__ = (
+    "Unsteered",
     "flow_words",
     "has_rfs",
     "has_rps",
@@ -109,30 +110,52 @@ def receives(device: Device, peer: Maybe[Optional[Device]]) -> bool:
     return not any(isinstance(end, Device) and end.is_down for end in (device, peer))
 
 
-def unsteered(context: Context, device: Device, peer: Device) -> Mapping[int, int]:
+class Unsteered(NamedTuple):
+    """TX queues of a veth's peer whose packets get neither RPS nor RFS."""
+
+    #: The RX queue that their packets count for, by TX queue.
+    rx_of_tx: dict[int, int]
+    #: Why it is not known, for each TX queue of which it is not.
+    missing: tuple[CannotTell, ...]
+
+
+def _is_steered(context: Context, queue: RpsQueue) -> bool:
+    if need(queue.cpus, "rps_map"):
+        return True
+    entries = context.target.rps_sock_flow_entries
+    if not entries or not queue.flow_entries:
+        return False
+    need(entries, "rps_sock_flow_table")
+    need(queue.flow_entries, "rps_flow_table")
+    return True
+
+
+def unsteered(context: Context, device: Device, peer: Device) -> Unsteered:
     """
     Return the TX queues of a veth's peer whose packets count for an RX queue that has
     neither RPS nor RFS, and that RX queue.
 
-    :raises CannotTell: if a value that this needs could not be read
+    :raises CannotTell: if a value that this needs for all of them could not be read
     """
     rx, tx = real_queues(device, peer)
     queues = rps_queues(device)
-    if all(queue.cpus for queue in queues):
-        return {}
+    if all(isinstance(queue.cpus, tuple) and queue.cpus for queue in queues):
+        return Unsteered({}, ())
     recorded = need(
         is_recorded(context, device), "whether veth_xmit() records the RX queue"
     )
-    flows = context.target.rps_sock_flow_entries
-    lost: dict[int, int] = {}
+    found: dict[int, int] = {}
+    missing: list[CannotTell] = []
     for n in range(tx):
         at = steering.rps_queue(steering.mapping_after_veth(n, rx, recorded), rx)
         if at is None or at >= len(queues):
             continue
-        queue = queues[at]
-        if not need(queue.cpus, "rps_map") and not (flows and queue.flow_entries):
-            lost[n] = at
-    return lost
+        try:
+            if not _is_steered(context, queues[at]):
+                found[n] = at
+        except CannotTell as e:
+            missing.append(e)
+    return Unsteered(found, tuple(missing))
 
 
 def flow_words(queues: Sequence[RpsQueue]) -> str:
