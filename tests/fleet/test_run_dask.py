@@ -195,7 +195,7 @@ def test_a_process_that_dies_or_hangs(ask: Callable[..., tuple[Told, Reader]]) -
 def test_a_worker_that_dies(tmp_path: Path) -> None:
     """Nothing is lost, and no dump is blamed."""
     given, output = tmp_path / "in", tmp_path / "out"
-    fleet.copies(given, 6)
+    fleet.copies(given, 12)
     argv = fleet.command(given, "--output", output, "--workers", 1)
     with fleet.started(argv) as process:
         fleet.until(lambda: parts_in(output) >= 2, process=process)
@@ -203,10 +203,10 @@ def test_a_worker_that_dies(tmp_path: Path) -> None:
         parent = int(Path(f"/proc/{one}/stat").read_text().rsplit(")")[-1].split()[1])
         assert parent != process.pid
         os.kill(parent, signal.SIGKILL)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=fleet.LONGEST)
     assert (process.returncode, err) == (0, "")
-    assert out == f"6 files: 6 read; results: {output}\n"
-    each_once(output, 6)
+    assert out == f"12 files: 12 read; results: {output}\n"
+    each_once(output, 12)
     fleet.until(lambda: not Path(f"/proc/{one}").exists())
 
 
@@ -231,7 +231,7 @@ def test_a_dump_that_each_worker_dies_of(tmp_path: Path) -> None:
 def test_ctrl_c_at_a_terminal(tmp_path: Path) -> None:
     """Exit status 130, nothing but Dask's bar is printed, nobody is left."""
     given, output = tmp_path / "in", tmp_path / "out"
-    fleet.copies(given, 6)
+    fleet.copies(given, 12)
     pid, terminal = pty.fork()
     if not pid:
         try:
@@ -263,7 +263,7 @@ def test_ctrl_c_at_a_terminal(tmp_path: Path) -> None:
 
     done = fleet.fleet(given, "--output", output, "--workers", 2)
     assert done.returncode == 0 and " done before" in done.stdout
-    each_once(output, 6)
+    each_once(output, 12)
 
 
 def _dask(*args: object, folder: Path) -> Any:
@@ -305,7 +305,7 @@ def test_a_scheduler_that_is_there(tmp_path: Path) -> None:
             ]
             fleet.until(lambda: parts_in(output) >= 3, process=process)
             workers[0].kill()
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=fleet.LONGEST)
         assert (process.returncode, err) == (0, "")
         assert out == f"8 files: 8 read; results: {output}\n"
         each_once(output, 8)
@@ -314,7 +314,7 @@ def test_a_scheduler_that_is_there(tmp_path: Path) -> None:
         with fleet.started([*argv[:-3], str(other), *argv[-2:]]) as process:
             fleet.until(lambda: parts_in(other) >= 2, process=process)
             scheduler.kill()
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=fleet.LONGEST)
         assert (process.returncode, out) == (3, "")
         assert err == (
             "drgn-veth fleet: the scheduler of Dask is gone; the same command goes on "

@@ -34,7 +34,7 @@ ENVIRONMENT = {
     "PYTHONPATH": str(REPOSITORY / "helpers"),
     "PYTHONPYCACHEPREFIX": str(REPOSITORY / "build" / "bytecode"),
 }
-_LONGEST = 120.0  # seconds
+LONGEST = 300.0  # seconds
 
 
 def copies(folder: Path, count: int, name: str = SMALLEST) -> list[Path]:
@@ -53,7 +53,7 @@ def fleet(*args: object, **kwargs: Any) -> "subprocess.CompletedProcess[str]":
     """Run it to its end."""
     kwargs.setdefault("env", ENVIRONMENT)
     return subprocess.run(
-        command(*args), capture_output=True, text=True, timeout=_LONGEST, **kwargs
+        command(*args), capture_output=True, text=True, timeout=LONGEST, **kwargs
     )
 
 
@@ -73,7 +73,7 @@ def started(argv: Sequence[str], **kwargs: Any) -> "Iterator[subprocess.Popen[st
 
 def until(
     what: Callable[[], Any],
-    seconds: float = _LONGEST,
+    seconds: float = LONGEST,
     process: "Optional[subprocess.Popen[str]]" = None,
 ) -> Any:
     """

@@ -243,6 +243,7 @@ def main() -> None:
     made = links()
     loaded = programs()
     # The descriptors stay with a process that does nothing more.
+    ready, done = os.pipe()
     child = os.fork()
     if child == 0:
         os.setsid()
@@ -251,9 +252,10 @@ def main() -> None:
         with open("/proc/self/comm", "w") as f:
             f.write("keeps\\corners")
         check(libc.unshare(0x40000000))
+        os.write(done, b".")
         while True:
             time.sleep(1000)
-    time.sleep(1)
+    os.read(ready, 1)
     print(
         json.dumps(
             {

@@ -121,31 +121,37 @@ def zombie_leader(settled: Settled) -> None:
 
 def zombie(_: Settled) -> None:
     check(libc.unshare(CLONE_NEWNET))
-    if os.fork() == 0:
+    pid = os.fork()
+    if pid == 0:
         os._exit(0)
     name("has a zombie")
-    time.sleep(1)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
 def many(_: Settled) -> None:
     """More processes than are listed, in a namespace with a host name."""
     check(libc.unshare(CLONE_NEWNET | CLONE_NEWUTS))
     check(libc.sethostname(b"crowd-1", 7))
+    ours, theirs = os.pipe()
     for i in range(14):
         if os.fork() == 0:
             name(f"many-{i}")
+            os.write(theirs, b".")
             forever()
-    time.sleep(1)
+    for _i in range(14):
+        os.read(ours, 1)
 
 
 def nested(_: Settled) -> None:
     """Another PID namespace: its process has PID 1 there."""
     check(libc.unshare(CLONE_NEWPID))
+    ours, theirs = os.pipe()
     if os.fork() == 0:
         check(libc.unshare(CLONE_NEWNET))
         name("pid\\1 there")
+        os.write(theirs, b".")
         forever()
-    time.sleep(2)
+    os.read(ours, 1)
 
 
 def read(path: str) -> str:

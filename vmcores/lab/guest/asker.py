@@ -107,8 +107,7 @@ def ask_all(record: Record) -> None:
     kernel.restore_features(before)
     elsewhere.close()
     about.close()
-    time.sleep(1)
-    kernel.must_be(before)
+    kernel.must_become(before)
     kernel.leave()
 
 

@@ -40,6 +40,7 @@ import time
 from bpf import bpf, instruction, load, pin
 from libc import checked, libc
 from programs import set_redirect
+from softirqs import drained
 from stay import stay_behind
 
 __all__ = ("main",)
@@ -61,6 +62,7 @@ SLOW = 30000
 SYS_SCHED_SETATTR = 314
 SCHED_DEADLINE = 6
 RUNTIME_NS = 2048
+PATIENCE = 60.0  # seconds
 PERIOD_NS = 1900 * 10**9
 RT_RUNTIME = "/proc/sys/kernel/sched_rt_runtime_us"
 PERIOD_MAX = "/proc/sys/kernel/sched_deadline_period_max_us"
@@ -149,6 +151,11 @@ def _threads(name: str) -> list[int]:
     return found
 
 
+def _spent_ns(pid: int) -> int:
+    with open(f"/proc/{pid}/schedstat") as f:
+        return int(f.read().split()[0])
+
+
 def _hold(name: str, sender: str) -> None:
     # A deadline task that has used up its runtime waits for the next period. Without a
     # limit of their bandwidth, a thread that is bound to a CPU can be one.
@@ -163,7 +170,13 @@ def _hold(name: str, sender: str) -> None:
         attr = struct.pack("<IIQiIQQQ", 48, SCHED_DEADLINE, 0, 0, 0, *period)
         buffer = ctypes.create_string_buffer(attr, len(attr))
         checked(libc.syscall(SYS_SCHED_SETATTR, pid, buffer, 0))
+    before = {pid: _spent_ns(pid) for pid in threads}
     _send(sender, 0, ["600"])
+    deadline = time.monotonic() + PATIENCE
+    while all(_spent_ns(pid) - before[pid] < RUNTIME_NS for pid in threads):
+        if time.monotonic() >= deadline:
+            raise OSError(f"{name} does not run")
+        time.sleep(0.05)
     time.sleep(0.5)
 
 
@@ -202,6 +215,7 @@ def _gro(device: str, sender: str) -> None:
             segment = _segment(number)
             s.send(segment)
             try:
+                drained()
                 while far.recv(65536)[26:] != segment[26:]:
                     pass
             except socket.timeout:

@@ -26,7 +26,6 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 from typing import Any
 
 from bpf import (
@@ -68,6 +67,7 @@ from dispatcher import (
 )
 from libc import setns
 from places import BPFFS, MAPS_RECORDS
+from softirqs import drained
 from stay import stay_behind
 from xdp import record
 from xsk import Socket
@@ -375,7 +375,7 @@ def _sockets(scene: Scene, nic: str) -> None:
     _attach("msb", "xdpgeneric", "mx_xsk")
     # Two more than the RX ring takes.
     _send("msa", 6)
-    time.sleep(0.5)
+    drained()
 
     mine = [one.socket.fileno() for one in (first, second, third, unbound, gone, real)]
     owner = stay_behind(b"xsk-owner", lambda: mine)

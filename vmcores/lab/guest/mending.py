@@ -23,12 +23,15 @@ from collections.abc import Mapping
 import json
 import subprocess
 import sys
+import time
 from typing import Any
 
 from measures.attaching import answer
 from symptoms import end_of, measure_one
 
 __all__ = ("main",)
+
+PATIENCE = 30.0
 
 
 def _failed(command: str) -> list[str]:
@@ -43,13 +46,23 @@ def _failed(command: str) -> list[str]:
     return [f"{command}: {done.stdout.strip()}"] if done.returncode else []
 
 
+def _measured(rule: str, name: str) -> Any:
+    # The kernel frees some things later: a link after the last pin was removed.
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        again = measure_one(rule, name)
+        if not again["shown"] or time.monotonic() >= deadline:
+            return again
+        time.sleep(0.5)
+
+
 def _mended(plan: Mapping[str, Any]) -> dict[str, Any]:
     rule, name = plan["rule"], plan["name"]
     if not plan["commands"]:
         return {"failed": [], "again": None, "answer": None}
     return {
         "failed": [said for command in plan["commands"] for said in _failed(command)],
-        "again": measure_one(rule, name),
+        "again": _measured(rule, name),
         "answer": answer(end_of(rule, name)) if plan["attach"] else None,
     }
 

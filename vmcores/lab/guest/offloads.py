@@ -14,6 +14,7 @@ import struct
 import time
 from typing import Optional
 
+from softirqs import drained
 from traffic import ETH_P_ALL, PACKET_IGNORE_OUTGOING, PORT, SOL_PACKET, netns
 
 __all__ = (
@@ -137,6 +138,7 @@ def lengths_received(
         with netns(receiver[1]):
             s.bind((receiver[0], ETH_P_ALL))
         send_gso(*sender, size, segment)
+        drained()
         while sum(lengths) < size:
             try:
                 frame = s.recv(1 << 17)
@@ -159,12 +161,12 @@ def sent_on(
         s.settimeout(PATIENCE)
         s.bind((receiver, ETH_P_ALL))
         send_unfinished(device, None, size)
-        deadline = time.monotonic() + 5 * PATIENCE
+        deadline = time.monotonic() + 20 * PATIENCE
         while time.monotonic() < deadline:
             try:
                 frame = s.recv(65536)
             except socket.timeout:
-                break
+                continue
             if len(frame) == size and frame[36:38] == struct.pack("!H", PORT):
                 return frame
     return None

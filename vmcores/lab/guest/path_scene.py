@@ -56,13 +56,14 @@ from paths.setting import Setting
 from paths.situation import OFFLINE, Flow, Situation
 from paths.situations import SITUATIONS
 from places import whole_file
+from softirqs import drained
 
 __all__ = ("main",)
 
 PACKETS = 2
 VLAN_HLEN = 4
 FIRST_PORT = 20000
-PATIENCE = 5.0
+PATIENCE = 30.0
 
 
 class Sending:
@@ -116,7 +117,7 @@ class Sending:
         before = {name: counters(name) for name in devices}
         seen_before = [program.counts.read() for _, _, program in ran]
         softnet_before = softnet()
-        self.trace.read()
+        self.trace.skip()
         flows: list[dict[str, Any]] = []
         for flow in situation.flows:
             self.trace.mark(flow.number)
@@ -124,14 +125,16 @@ class Sending:
             flows.append({"queue": flow.queue, "cpu": flow.cpu, "sent": sent})
             if ran or target is not None:
                 # The events of XDP do not say which packet they are about.
-                time.sleep(0.002)
+                drained()
         os.sched_setaffinity(0, {0, 1, 2, 3})
         if any(step[0] == "threaded" for step in situation.steps):
             counts = [program.counts for _, _, program in ran]
             _wait(counts, seen_before, sum(told["sent"] for told in flows))
+        drained()
         events = self.trace.read()
-        if any("cpumap" in step for step in situation.steps):
-            events = self._by_threads(situation.goal, flows, events)
+        for step in situation.steps:
+            if "cpumap" in step:
+                events = self._by_thread(situation.goal, step[-1], flows, events)
         numbers = max(flow.number for flow in situation.flows) + 1
         where = hops(events, numbers)
         said = verdicts(events, dict(socket.if_nameindex()))
@@ -183,21 +186,26 @@ class Sending:
             "softnet": grown(softnet_before, softnet()),
         }
 
-    def _by_threads(
-        self, receiver: str, flows: Sequence[Mapping[str, Any]], events: list[Event]
+    def _by_thread(
+        self,
+        receiver: str,
+        cpu: object,
+        flows: Sequence[Mapping[str, Any]],
+        events: list[Event],
     ) -> list[Event]:
         """
-        Return the events once the threads of a CPUMAP have handled all packets, but do
-        not wait for ever. A kernel that refuses the redirect never wakes them.
+        Return the events once the thread of a CPUMAP has handled all packets, but do
+        not wait for ever. A kernel that refuses the redirect never wakes it.
         """
         sent = sum(told["sent"] for told in flows)
+        there = ("receive", receiver, cpu)
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             arrived = sum(
                 int(hop["packets"] or 0)
                 for where in hops(events, len(flows)).values()
                 for hop in where
-                if (hop["what"], hop["device"]) == ("receive", receiver)
+                if (hop["what"], hop["device"], hop["cpu"]) == there
             )
             if arrived >= sent or any(event.name in REFUSED for event in events):
                 break

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Optional
 
 from libc import setns
+from softirqs import drained
 
 __all__ = (
     "ETH_P_ALL",
@@ -175,7 +176,6 @@ class Listener:
                 struct.pack("@HxxxxxxQ", len(code) // 8, ctypes.addressof(buffer)),
             )
             self._socket.bind((device, ETH_P_ALL))
-            self._socket.settimeout(PATIENCE)
 
     def __enter__(self) -> Listener:
         return self
@@ -188,10 +188,15 @@ class Listener:
     ) -> None:
         self._socket.close()
 
-    def arrived(self, expected: int) -> list[Arrived]:
-        """Return the packets since the last call: ``expected``, or as many as come."""
+    def arrived(self, expected: int, patience: float = PATIENCE) -> list[Arrived]:
+        """
+        Return the packets since the last call: ``expected``, or as many as come until
+        none has come for that many seconds.
+        """
+        drained()
+        self._socket.settimeout(patience)
         found: list[Arrived] = []
-        deadline = time.monotonic() + 20 * PATIENCE
+        deadline = time.monotonic() + 20 * patience
         while len(found) < expected and time.monotonic() < deadline:
             try:
                 length = len(self._socket.recv(65536)) - BASE

@@ -62,6 +62,7 @@ import ctypes
 import errno
 import json
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -110,11 +111,15 @@ DEVICE_FILES = (
     "carrier",
 )
 RTM_GETLINK = 18
-#: IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_OPERSTATE, IFLA_CARRIER,
+IFLA_LINKMODE = 17
+IFF_UP, IFF_RUNNING, IFF_LOWER_UP, IFF_DORMANT = 1, 0x40, 0x10000, 0x20000
+#: IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_OPERSTATE, IFLA_LINKMODE, IFLA_CARRIER,
 #: IFLA_CARRIER_CHANGES. The flags are in the header.
-CHANGING = frozenset((3, 4, 10, 16, 33, 35))
+CHANGING = frozenset((3, 4, 10, 16, IFLA_LINKMODE, 33, 35))
 SETTLE_SECONDS = 1.2
 SETTLE_TRIES = 20
+#: From then on, what the carrier says but operstate does not is left alone.
+LINKWATCH_TRIES = 8
 
 QUEUE_FILES = {"rx": ("rps_cpus", "rps_flow_cnt"), "tx": ("xps_cpus", "xps_rxqs")}
 
@@ -271,7 +276,11 @@ def _record_namespace(namespace: Namespace) -> dict[str, object]:
     return result
 
 
-def _state(namespace: Namespace) -> list[object]:
+#: The head of RTM_NEWLINK of each device, and those of its attributes that may change.
+State = list[tuple[bytes, list[tuple[int, bytes]]]]
+
+
+def _state(namespace: Namespace) -> State:
     """Return what may still change of each device. Stays in the namespace."""
     setns(namespace.fd)
     asker = RoutingSocket()
@@ -284,21 +293,34 @@ def _state(namespace: Namespace) -> list[object]:
         asker.close()
 
 
+def _is_pending(state: State) -> bool:
+    """Whether the operstate of a device has not followed its carrier yet."""
+    for head, attributes_ in state:
+        flags = struct.unpack_from("=I", head, 8)[0]
+        mode = dict(attributes_).get(IFLA_LINKMODE, b"\0")
+        if not flags & IFF_UP or flags & IFF_DORMANT or mode[0]:
+            continue
+        if bool(flags & IFF_RUNNING) != bool(flags & IFF_LOWER_UP):
+            return True
+    return False
+
+
 def settle() -> None:
     """Wait until no device changes any more.
 
     operstate follows the carrier up to a second later (net/core/link_watch.c), and what
     is recorded must still hold at the panic.
     """
-    before: list[object] = []
+    before: list[State] = []
     home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    for _ in range(SETTLE_TRIES):
+    for tried in range(SETTLE_TRIES):
         namespaces = find_namespaces()
-        now: list[object] = [_state(n) for n in namespaces.values()]
+        now = [_state(n) for n in namespaces.values()]
         setns(home)
         for namespace in namespaces.values():
             os.close(namespace.fd)
-        if now == before:
+        follows = tried < LINKWATCH_TRIES and any(map(_is_pending, now))
+        if now == before and not follows:
             os.close(home)
             return
         before = now

@@ -158,7 +158,6 @@ class Guest:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _boot(self) -> None:
-        start = time.monotonic()
         userland = rootfs.get(self.kernel.machine)
         kernel_disk = rootfs.kernel_disk(self.kernel)
         accel = self.accel or _accelerator(self.kernel)
@@ -192,6 +191,7 @@ class Guest:
                 "out": (self.out_disk, "cache=unsafe"),
             },
         )
+        start = time.monotonic()
         self._running = Qemu(folder, argv)
         deadline = start + self.boot_timeout
         self._agent = Agent(self._running, folder / "agent", deadline)

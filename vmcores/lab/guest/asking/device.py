@@ -39,6 +39,8 @@ CLONE_NEWNET = 0x40000000
 MTUS = (68, 1280, 9000, 65535, 65536, 0xFFFFFFFF)
 #: Kinds whose MTU is also that of other devices, or remembers that it was set.
 MTU_OF_OTHERS = ("bond", "bridge", "team", "ipvlan", "ipvtap")
+#: Seconds for the kernel to let go of the queue of a closed AF_XDP socket.
+PATIENCE = 60.0
 COUNTS = ("rx", "tx", "other", "combined")
 
 
@@ -285,12 +287,14 @@ class About:
         place = self.inum, self.device.ifindex, queue & 0xFFFF
         made = XskSocket()
         reply = Reply(0, None)
-        for _ in range(100):
+        deadline = time.monotonic() + PATIENCE
+        while True:
             try:
                 made.bind(self.device.ifindex, queue, flags)
             except OSError as e:
                 reply = Reply(e.errno or 0, None)
-                if reply.errno == errno.EBUSY and place in self._let_go:
+                busy = reply.errno == errno.EBUSY and place in self._let_go
+                if busy and time.monotonic() < deadline:
                     time.sleep(0.02)
                     continue
             else:

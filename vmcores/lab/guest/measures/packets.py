@@ -13,6 +13,7 @@ from offloads import (
     udp_is_right,
 )
 import programs
+from softirqs import drained
 from traffic import SMALL, send
 
 from .ends import End
@@ -33,6 +34,7 @@ ETHERNET = 14
 
 def _saw(end: End, before: dict[int, programs.Seen]) -> Optional[int]:
     """How many bytes the program saw of the last packet."""
+    drained()
     after = programs.observed(end.prog)
     ran = [seen for cpu, seen in after.items() if seen.packets > before[cpu].packets]
     return ran[0].last_bytes if ran else None

@@ -37,6 +37,8 @@ __all__ = (
 
 # More than a ring takes.
 BURST = 600
+# Seconds for a thread of NAPI that has to wait for its CPU.
+PATIENCE = 3.0
 # Queues of the pairs of queues-one-sided.
 ASKED = 2
 
@@ -170,9 +172,9 @@ def stuck(end: End) -> tuple[bool, str]:
     with Listener(end.peer, end.peer_where) as listener:
         for cpu in SENDERS:
             taken = burst(end, cpu, pollers)
-            arrived = len(listener.arrived(taken))
+            arrived = len(listener.arrived(taken, PATIENCE))
             again = send(end.name, cpu, PACKETS, end.where)
-            came = len(listener.arrived(again))
+            came = len(listener.arrived(again, PATIENCE))
             told.append(
                 f"txq {cpu}: of a burst of {BURST} {taken} were taken and {arrived} "
                 f"arrived, of {PACKETS} after it {again} and {came}"

@@ -80,6 +80,7 @@ class Trace:
             self._put(f"{folder}/enable", "1")
         self._marker = os.open(f"{INSTANCE}/trace_marker", os.O_WRONLY)
         self._pipe = os.open(f"{INSTANCE}/trace_pipe", os.O_RDONLY | os.O_NONBLOCK)
+        self._flow: Optional[int] = None
 
     def _put(self, name: str, value: str) -> None:
         with open(f"{INSTANCE}/{name}", "w", encoding="ascii") as f:
@@ -88,6 +89,11 @@ class Trace:
     def mark(self, flow: int) -> None:
         """Note that a flow begins."""
         os.write(self._marker, f"flow {flow}\n".encode())
+
+    def skip(self) -> None:
+        """Forget the events so far."""
+        self.read()
+        self._flow = None
 
     def read(self) -> list[Event]:
         """Return the events since the last call, once no more come."""
@@ -101,17 +107,16 @@ class Trace:
                 quiet += 1
                 time.sleep(0.01)
         events = []
-        marker = None
         for line in said.decode(errors="replace").splitlines():
             found = _LINE.search(line)
             if not found:
                 continue
             cpu, name, text = found.groups()
             if name == "tracing_mark_write":
-                marker = int(text.split()[1])
+                self._flow = int(text.split()[1])
                 continue
             fields = dict(_FIELD.findall(text))
-            events.append(Event(int(cpu), name, fields, marker))
+            events.append(Event(int(cpu), name, fields, self._flow))
         return events
 
     def close(self) -> None:

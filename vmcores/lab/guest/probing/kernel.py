@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import contextlib
 from dataclasses import dataclass
 import os
+import time
 
 from devices import Device, Routing
 import ethtool
@@ -16,6 +17,7 @@ from namespaces import find_namespaces
 __all__ = ("Kernel", "ProberError", "State", "expedited_rcu")
 
 RCU_EXPEDITED = "/sys/kernel/rcu_expedited"
+PATIENCE = 60.0
 
 
 class ProberError(Exception):
@@ -105,6 +107,13 @@ class Kernel:
                         f"{old.get(key)!r}, then {new.get(key)!r}"
                     )
         raise ProberError("not as before: " + "\n".join(differences))
+
+    def must_become(self, before: State) -> None:
+        """As :meth:`must_be()`, once what follows a carrier has followed it."""
+        deadline = time.monotonic() + PATIENCE
+        while self.state() != before and time.monotonic() < deadline:
+            time.sleep(0.5)
+        self.must_be(before)
 
 
 @contextlib.contextmanager
