@@ -8,14 +8,18 @@ CPU time of everything that tells who is behind a namespace (tasks, cgroups, con
 mounts, numbers, holders, labels) against that of the walk over the devices. Both are
 parts of one Snapshot, so that the ratio means something on any machine.
 
+With ``--held``, nothing but open files of one process keeps the namespaces, which have
+no process: the search for them is what is measured.
+
 With ``--live``, it boots a guest with the same scene instead, and runs there, one after
 the other:
 
-- our report, the whole process: drgn on ``/proc/kcore``, with debug symbols and by BTF
-  alone;
+- our report, the whole process: drgn on ``/proc/kcore``, the screen with all devices by
+  BTF, and JSON by BTF and with debug symbols;
 - what one would use without it: ``ip -d -j link``, ``bpftool net`` and ``ethtool -l``
   in every namespace by ``ip -all netns exec``, and one pass over ``/proc`` that asks
-  each task for its namespaces, cgroups and open files.
+  each task for its namespaces, cgroups and open files;
+- what prints the counters that JSON has besides: ``ethtool -S`` and ``tc -s qdisc``.
 """
 
 import argparse
@@ -38,7 +42,6 @@ SETTINGS = {"N": "1000", "M": "1000", "T": "5000"}
 MEMORY_MB = 4096
 ROUNDS = 5
 IN_GUEST = Path(__file__).with_name("tools_in_guest.py")
-OURS = ("report", "report from BTF")
 LIVE_GOAL = 20
 TIMEOUT = 7200  # seconds in the guest, which may be emulated
 
@@ -85,7 +88,8 @@ nets = timed("walk", walk)()
 found, untold = timed("whose", namespaces.name_namespaces)(prog, nets)
 devices = timed("records", records)()
 count = [len(found), len(devices), sum(one.task_count for one in found),
-         sum(len(one.containers) for one in found)]
+         sum(len(one.containers) for one in found),
+         sum(one.holder_count or 0 for one in found)]
 print(json.dumps([count, spent, untold]))
 """
 
@@ -114,25 +118,28 @@ def _live() -> bool:
         modules = " ".join(sorted(kernel.debug_modules))
         done = guest.run(f"python3 /lab/tools_in_guest.py {modules}", timeout=TIMEOUT)
     taken = json.loads(done.splitlines()[-1])
-    for name, (seconds, cpu, size) in taken.items():
-        print(f"{name}: {seconds:.1f} s, CPU {cpu:.1f} s, {size / 1e6:.1f} MB")
-    theirs = sum(seconds for name, (seconds, _, _) in taken.items() if name not in OURS)
+    sums = {}
+    for whose, times in taken.items():
+        sums[whose] = sum(seconds for seconds, _, _ in times.values())
+        for name, (seconds, cpu, size) in times.items():
+            print(f"{name}: {seconds:.1f} s, CPU {cpu:.1f} s, {size / 1e6:.1f} MB")
     all_met = True
-    for name in OURS:
-        ratio = theirs / taken[name][0]
+    for name, (seconds, _, _) in taken["ours"].items():
+        ratio = sums["theirs"] / seconds
+        what = f"tools / {name}, time: {ratio:.1f}"
+        if name.startswith("JSON"):
+            ratio += sums["counting"] / seconds
+            what += f", with those that count {ratio:.1f}"
         met = ratio >= LIVE_GOAL
         all_met = all_met and met
-        print(
-            f"tools / {name}, time: {ratio:.1f} "
-            f"(at least {LIVE_GOAL}: {'met' if met else 'NOT MET'})"
-        )
+        print(f"{what} (at least {LIVE_GOAL}: {'met' if met else 'NOT MET'})")
     return all_met
 
 
-def _of_dump() -> bool:
+def _of_dump(settings: dict[str, str]) -> bool:
     import lab
 
-    made = lab.make(KERNEL, "scale", env=SETTINGS, memory_mb=MEMORY_MB, timeout=TIMEOUT)
+    made = lab.make(KERNEL, "scale", env=settings, memory_mb=MEMORY_MB, timeout=TIMEOUT)
     drgn = [sys.executable, "-m", "drgn", "-q", "-c", str(made.vmcore)]
     drgn += ["-s", str(made.kernel.vmlinux)]
     drgn += ["-s", str(made.kernel.debug_modules["veth"])]
@@ -145,10 +152,11 @@ def _of_dump() -> bool:
     ratio = statistics.median(
         run["whose"] / (run["walk"] + run["records"]) for run in runs
     )
-    namespaces, devices, tasks, containers = count
+    namespaces, devices, tasks, containers, holders = count
     print(
         f"{made.kernel.release}, {namespaces} namespaces, {devices} devices, "
-        f"{tasks} processes in {containers} containers, medians of {ROUNDS} runs"
+        f"{tasks} processes in {containers} containers, {holders} holders, "
+        f"medians of {ROUNDS} runs"
     )
     print(f"devices: walk {ms['walk']:.0f} ms, records {ms['records']:.0f} ms")
     parts = [what for what in ms if what not in ("walk", "records", "whose")]
@@ -168,7 +176,12 @@ def main() -> int:
     parser.add_argument(
         "--live", action="store_true", help="boot a guest, and compare there"
     )
-    met = _live() if parser.parse_args().live else _of_dump()
+    parser.add_argument(
+        "--held", action="store_true", help="namespaces that only open files keep"
+    )
+    args = parser.parse_args()
+    held = {**SETTINGS, "T": "0", "HELD": "1"}
+    met = _live() if args.live else _of_dump(held if args.held else SETTINGS)
     return 0 if met else 1
 
 

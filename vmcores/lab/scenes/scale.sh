@@ -3,11 +3,13 @@
 # scale: N veth pairs over M namespaces, as on a node with many containers: one end in
 # init_net, the other in one of the namespaces, both up, 1 real queue of the default ones.
 # T processes sleep in these namespaces, in one container for each. TRAFFIC packets go
-# both ways through each pair.
+# both ways through each pair. With HELD=1, nothing but open files of one process keeps
+# the namespaces.
 set -eu
 . "$(dirname "$0")/_lib.sh"
 
 N=${N:-1000} M=${M:-50} T=${T:-0} TRAFFIC=${TRAFFIC:-0}
+HELD=${HELD:-0}
 
 module veth
 # No addresses in init_net: they bring thousands of timers and packets.
@@ -66,6 +68,14 @@ while [ $i -lt "$M" ] && [ "$T" -gt 0 ]; do
     i=$((i + 1))
 done
 
+if [ "$HELD" -gt 0 ]; then
+    # shellcheck disable=SC2016 # for the shell that it starts
+    bash -c 'ulimit -n 65536
+        for name in /run/netns/*; do exec {fd}<"$name"; done
+        read -r _ <"$0" &' "$RUN/never" </dev/null >/dev/null 2>&1
+    ls /run/netns | sed "s/^/netns del /" | ip -batch -
+fi
+
 # In a thousand namespaces, or of ten thousand devices, the truth takes half an hour. No
 # test asks for it.
 if [ "$M" -gt 100 ] || [ "$N" -ge 2000 ]; then
@@ -73,4 +83,4 @@ if [ "$M" -gt 100 ] || [ "$N" -ge 2000 ]; then
     : >"$RUN/truth-done"
 fi
 
-say "scale: $N pairs over $M namespaces, $T processes"
+say "scale: $N pairs over $M namespaces, $T processes, held: $HELD"
