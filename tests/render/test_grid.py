@@ -31,7 +31,7 @@ def test_a_table_is_as_wide_as_its_cells() -> None:
 
 def test_what_stands_below_a_row() -> None:
     rows = [("a b", "1"), ("c", "2")]
-    below = (["  more of a", "  and more"], [])
+    below: tuple[list[str], ...] = (["  more of a", "  and more"], [])
     assert grid((Column("X"), Column("Y")), rows, below=below) == [
         *("X    Y", "a b  1", "  more of a", "  and more", "c    2")
     ]
