@@ -295,16 +295,15 @@ def test_what_was_counted() -> None:
     for dropped, said in ((0, False), (1, True)):
         step = step_of(_flow({"veth": Veth(dropped, 0)}, PLAIN), "receive")
         assert bool(step.alternatives) == said
-    for backlog, dropped, limited, words in (
+    counts: list[tuple[Any, Any, int, tuple[str, ...]]] = [
         (0, 0, 0, ()),
         (1, 0, 0, ("1 packet in the backlog of CPU 1",)),
         (0, 1, 0, ("the backlog of CPU 1 has dropped 1 packet",)),
         (0, 9, 1, ("the backlog of CPU 1 has dropped 9 packets, 1 by its flow limit",)),
         (BAD, BAD, 1, ()),
-    ):
-        cpus = tuple(
-            CpuStats(cpu, 1, dropped, 0, 0, limited, backlog) for cpu in (0, 1)
-        )
+    ]
+    for backlog, lost, limited, words in counts:
+        cpus = tuple(CpuStats(cpu, 1, lost, 0, 0, limited, backlog) for cpu in (0, 1))
         whole = pair({}, {**PLAIN, **rps((1,))}, cpus=cpus)
         step = step_of(only(path_of(whole)), "cpu")
         counted = [one for one in step.alternatives if "backlog" in one]

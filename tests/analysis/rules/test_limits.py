@@ -28,6 +28,7 @@ from tests.support.snapshots import (
     NO_XDP,
     PROGRAM,
     TARGET,
+    Changes,
     device,
     generic,
     native,
@@ -42,7 +43,7 @@ NOT_READY = "xdp-redirect-not-ready"
 
 def test_a_veth_without_a_peer() -> None:
     """Whatever else it has, only rules that need no peer are about it."""
-    orphan = {
+    orphan: Changes = {
         "peer": None,
         **counted(5, rx_dropped=7, tx_dropped=3, rx_drops=3),
         **queues(4, 4, 8, 8),
@@ -86,7 +87,7 @@ def _ends(*, down: bool, napi: bool, wanted: int = 0, act: Any = 5) -> Snapshot:
         features=Features(wanted, wanted, 0),
         xdp=NO_XDP._replace(queues=rqs(napi)),
     )
-    va = va._replace(peer=vb.ref, **{"flags": DOWN} if down else {})
+    va = va._replace(peer=vb.ref, flags=DOWN if down else va.flags)
     whole = redirected(va)
     return whole._replace(devices=(*whole.devices, vb))
 
@@ -135,8 +136,7 @@ def test_devices_that_refuse_frames_are_named() -> None:
         ]
         lost = device(HOST, 60, "lost", kind="dummy")
         whole = redirected(lost, *targets)
-        (one,) = whole.maps
-        program = PROGRAM._replace(maps=(one.id,), redirects=False)
+        program = PROGRAM._replace(maps=(5,), redirects=False)
         sender = {**native(program=program), **counted(rx_drops=2)}
         there = pair(sender, counted(), *targets, maps=whole.maps)
         (finding,) = found("xdp-redirect-failed", there)
@@ -172,11 +172,11 @@ def test_the_first_cpus(cpus: int, mask: int, fires: bool) -> None:
 
 def test_masks_that_are_the_same_need_no_queue_counts() -> None:
     """Which of them are used does not matter then."""
-    same = {**queues(BAD, BAD, 2, 2), **rps((1,), (1,))}
+    same: Changes = {**queues(BAD, BAD, 2, 2), **rps((1,), (1,))}
     offline = TARGET._replace(online_cpus=(0, 2, 3))
     (one,) = found("rps-cpu-offline", pair(same, target=offline))
     assert one.undecided is None
-    other = {**queues(BAD, BAD, 2, 2), **rps((1,), (0,))}
+    other: Changes = {**queues(BAD, BAD, 2, 2), **rps((1,), (0,))}
     (one,) = found("rps-cpu-offline", pair(other, target=offline))
     assert one.undecided is not None
 
@@ -212,7 +212,7 @@ def test_two_masks_are_a_symptom_of_each_end_once() -> None:
 )
 def test_more_queues_than_cpus(counts: tuple[int, int], fires: bool) -> None:
     """TARGET has four CPUs."""
-    plain = queues(*counts)
+    plain: Changes = queues(*counts)
     assert bool(found("queues-cpus", pair(plain, plain))) == fires
     # With a native program, fewer RX queues than CPUs are worth a note, too.
     both = {**plain, **native(*[True] * counts[0])}
