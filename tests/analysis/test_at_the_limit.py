@@ -69,6 +69,7 @@ def test_channel_limits() -> None:
     assert can_have_channels(one._replace(xsk_queues=BAD), 1, None)
     lost = device(HOST, 3, "veth0", **queues(BAD, 2, BAD, 3))
     assert can_have_channels(lost, 99, None)
+    assert not can_have_channels(lost, None, 4)
 
 
 def test_levels_of_a_chain() -> None:

@@ -36,12 +36,14 @@ def can_have_channels(
 
     :param rx: None: as it is
     """
+    asked = (rx, device.queues.rx), (tx, device.queues.tx)
     new: list[int] = []
     old: list[int] = []
-    for wanted, count in ((rx, device.queues.rx), (tx, device.queues.tx)):
+    for wanted, count in asked:
         if wanted is not None and not isinstance(count.allocated, Unreadable):
             if not 0 < wanted <= count.allocated:
                 return False
+    for wanted, count in asked:
         if isinstance(count.real, Unreadable):
             return True
         new.append(count.real if wanted is None else wanted)
