@@ -7,13 +7,7 @@ import struct
 import sys
 from typing import Optional
 
-from drgn import (
-    Architecture,
-    Platform,
-    PlatformFlags,
-    Program,
-    Symbol,
-)
+from drgn import Architecture, Platform, PlatformFlags, Program, Symbol
 from drgn.helpers.linux.kallsyms import load_vmlinux_kallsyms
 from drgn_veth.btf import BtfError, use_btf
 from drgn_veth.btf.finders import SymbolFinder
@@ -29,6 +23,7 @@ from drgn_veth.snapshot import take_snapshot
 import pytest
 
 from tests.support.btf.dumps import LabDump
+from tests.support.btf.kallsyms import Image
 from tests.support.recorded import smallest_core
 
 TEXT = """\
@@ -202,67 +197,6 @@ def test_kallsyms_is_found_without_vmcoreinfo(old_dump: LabDump) -> None:
     assert same > 0.999 * len(everything)
     with pytest.raises(BtfError, match="not found in memory"):
         scan_for_tables(prog, [], {**known, "init_uts_ns": known["init_uts_ns"] + 8})
-
-
-class Image:
-    """
-    The kallsyms tables of a kernel before v6.0, laid out as scripts/kallsyms.c does.
-
-    :param marker: ``Q``: as before v5.0
-    """
-
-    BASE = 0xFFFFFFFF81000000
-    SIZE = 1 << 21
-
-    def __init__(self, symbols: dict[str, int], marker: str) -> None:
-        self.memory = bytearray(self.SIZE)
-        self._end = 1 << 20
-        # Each character stands for itself: nothing is packed.
-        used = {ord(c) for name in symbols for c in f"T{name}"} | set(b"0123456789")
-        tokens = [bytes([c]) if c in used else b"" for c in range(256)]
-        names = b""
-        markers = []
-        for i, name in enumerate(symbols):
-            if i % 256 == 0:
-                markers.append(len(names))
-            names += bytes([len(name) + 1]) + b"T" + name.encode()
-        self._align(8)
-        for address in symbols.values():
-            self._put("i", address - self.BASE)
-        self._align(8)
-        self._put("Q", self.BASE)
-        self._put(marker, len(symbols))
-        self._align(8)
-        self._add(names)
-        self._align(8)
-        for at in markers:
-            self._put(marker, at)
-        self._align(8)
-        index = []
-        table = b""
-        for token in tokens:
-            index.append(len(table))
-            table += token + b"\0"
-        self._add(table)
-        self._align(8)
-        for at in index:
-            self._put("H", at)
-        flags = PlatformFlags.IS_64_BIT | PlatformFlags.IS_LITTLE_ENDIAN
-        self.prog = Program(Platform(Architecture.X86_64, flags))
-        self.prog.add_memory_segment(self.BASE, self.SIZE, self._read)
-
-    def _read(self, address: int, count: int, offset: int, physical: bool) -> bytes:
-        return bytes(self.memory[offset : offset + count])
-
-    def _align(self, to: int) -> None:
-        self._end += -self._end % to
-
-    def _add(self, data: bytes) -> None:
-        self.memory[self._end : self._end + len(data)] = data
-        self._end += len(data)
-
-    def _put(self, code: str, value: int) -> None:
-        self._add(struct.pack("<" + code, value))
 
 
 @pytest.mark.slow
