@@ -173,7 +173,9 @@ def test_names_that_are_cut_off() -> None:
 
 
 def test_what_vmcoreinfo_knows_has_to_be_the_same() -> None:
-    with pytest.raises(BtfError, match=f"kallsyms has init_uts_ns at {BASE + 0x1234:#x}"):
+    with pytest.raises(
+        BtfError, match=f"kallsyms has init_uts_ns at {BASE + 0x1234:#x}"
+    ):
         read(Image(SYMBOLS), {**KNOWN, "init_uts_ns": BASE})
     # It may know what kallsyms leaves out.
     assert "mem_map" not in read(Image(SYMBOLS), {**KNOWN, "mem_map": 1}).found

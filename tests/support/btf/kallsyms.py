@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Tables of kallsyms in a memory of two megabytes, as scripts/kallsyms.c lays them out."""
+"""Tables of kallsyms in a small memory, as scripts/kallsyms.c lays them out."""
 
 from collections.abc import Mapping, Sequence
 import struct
@@ -107,9 +107,9 @@ class Image:
         if order == "<":
             flags |= PlatformFlags.IS_LITTLE_ENDIAN
         self.prog = Program(Platform(Architecture.X86_64, flags))
-        self.prog.add_memory_segment(self.start, self.SIZE, self._read)
+        self.prog.add_memory_segment(self.start, self.SIZE, self.read)
 
-    def _read(self, address: int, count: int, offset: int, physical: bool) -> bytes:
+    def read(self, address: int, count: int, offset: int, physical: bool) -> bytes:
         return bytes(self.memory[offset : offset + count])
 
     def _at(self) -> int:
