@@ -49,6 +49,28 @@ def test_it_starts_too_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
             made.ask("1")
 
 
+def test_it_dies_and_is_started_again() -> None:
+    with reader(_OBEYS) as made:
+        first = made.ask("{'pid': os.getpid()}")
+        assert made.ask("{'pid': os.getpid()}") == first
+        told = made.ask("os._exit(1)")["told"]
+        assert (told.status, told.reason) == (
+            CRASHED,
+            "the process that read it died: exit status 1, perhaps for lack of memory; "
+            "--memory allows more than 256 MB",
+        )
+        assert made.ask("{'pid': os.getpid()}") != first
+
+
+def test_it_takes_too_long() -> None:
+    with reader(_OBEYS) as made:
+        made.limits = made.limits._replace(seconds=0.2)
+        told = made.ask("time.sleep(60)")["told"]
+        assert told.status == TIMEOUT
+        assert told.reason == "it was not read within 0.2 s; --timeout allows more"
+        assert told.seconds >= 0.2
+
+
 @pytest.mark.slow
 def test_it_dies_and_another_one_goes_on() -> None:
     memory = ", perhaps for lack of memory; --memory allows more than 256 MB"
