@@ -6,7 +6,7 @@ import struct
 
 from drgn import FaultError, Program
 from drgn_veth.btf.carried import Carried, carried_by
-from drgn_veth.dump.elfcore import Note, read_notes
+from drgn_veth.dump.elfcore import Note, physical_segments, read_notes
 import pytest
 
 from tests.support.elf import (
@@ -44,6 +44,36 @@ def test_drgn_reads_what_was_written(path: Path) -> None:
     assert carried == CARRIED
     path.unlink()  # drgn has it open.
     assert carried_by(prog) == CARRIED
+
+
+def test_as_many_segments_as_e_phnum_cannot_tell(path: Path) -> None:
+    """Section 0 has their number."""
+    segments = [(0x1000 + 16 * i, b"x") for i in range(0xFFFE)]
+    data = core_of(segments=segments)
+    assert struct.unpack_from("<H", data, 56) == (0xFFFF,)
+    path.write_bytes(data)
+    assert list(read_notes(path)) == NOTES
+    with open(path, "rb") as f:
+        *_, last = physical_segments(f)
+    assert last == (segments[-1][0], len(data) - 1, 1)
+    # It ends within that section.
+    path.write_bytes(data[:127])
+    assert list(read_notes(path)) == []
+
+
+def test_memory_that_is_there(path: Path) -> None:
+    whole = core_of()
+    start = len(whole) - sum(len(data) for _, data in SEGMENTS)
+    for size in (len(whole), len(whole) - 1, start + 4, start + 3, start + 1, start):
+        path.write_bytes(whole[:size])
+        left, there = size - start, []
+        for address, data in SEGMENTS:
+            if left > 0:
+                offset = size - left
+                there.append((address, offset, min(len(data), left)))
+            left -= len(data)
+        with open(path, "rb") as f:
+            assert list(physical_segments(f)) == there
 
 
 @pytest.mark.slow
