@@ -16,9 +16,13 @@ _TASK = "struct task_struct"
 
 
 class Tasks:
-    """A list of processes."""
+    """
+    A list of processes.
 
-    def __init__(self, toy: Toy) -> None:
+    :param more: Other members of ``struct task_struct``, as for :meth:`Toy.struct()`
+    """
+
+    def __init__(self, toy: Toy, **more: object) -> None:
         self.toy = toy
         array = toy.prog.array_type(toy.prog.type("char"), 16)
         name = toy.prog.array_type(toy.prog.type("char"), 65)
@@ -42,6 +46,7 @@ class Tasks:
             nsproxy=toy.prog.pointer_type(toy.prog.type("struct nsproxy")),
             cgroups="void *",
             comm=array,
+            **more,
         )
         toy.struct("kernfs_node", parent="void *", name="void *")
         toy.struct("cgroup", kn="void *")
