@@ -145,7 +145,7 @@ def test_worker(toy: Toy, private: str) -> None:
     worker = nets.worker(nets.work, private)
     assert cleanup_net_worker(toy.prog).value_() == worker
     # What is no worker has another use for the member.
-    nets.tasks.point(worker, flags=0)
+    nets.tasks.point(worker, flags=0xFFFFFFFF & ~WORKER)
     assert not cleanup_net_worker(toy.prog)
 
 
@@ -177,6 +177,16 @@ def test_namespaces_that_are_torn_down(nets: Nets) -> None:
     nets.toy.set(NET, found[1], ns__inum=0)
     walk = for_each_net_in_cleanup(worker)
     assert [net.value_() for net in walk] == [found[0], found[2]]
+
+
+def test_broken_list_of_something_else(nets: Nets) -> None:
+    task = nets.worker(nets.work)
+    stack = nets.stack_of(task)
+    nodes = [nets.toy.place("struct list_head") for _ in range(3)]
+    nets.link(stack + 64, nodes)
+    nets.toy.set("struct list_head", nodes[1], next=NOWHERE)
+    worker = Object(nets.prog, "struct task_struct *", task)
+    assert list(for_each_net_in_cleanup(worker)) == []
 
 
 def test_list_of_namespaces_that_is_broken(nets: Nets) -> None:
@@ -250,8 +260,12 @@ def test_slabs_that_cannot_be(slab: Slab) -> None:
     assert slab.beside(net) == []
     for room, order in ((size - 1, 3), (SLAB + 1, 3), (ROOM, 9)):
         slab.shape(room, order)
-        with pytest.raises(WalkError, match="slabs of"):
+        with pytest.raises(WalkError, match=r"slabs of \d+ bytes"):
             slab.beside(net)
+    # A megabyte may be one. Most of it is not in the memory.
+    slab.shape(1 << 16, 8)
+    with pytest.raises(WalkError, match="could not find memory"):
+        slab.beside(net)
 
 
 def test_slab_that_is_not_there_in_whole(slab: Slab) -> None:

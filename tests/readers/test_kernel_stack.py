@@ -82,6 +82,32 @@ def test_a_task_that_sleeps(stack: Stack) -> None:
         stack.heads()
 
 
+def test_stack_pointer_within_what_a_stack_may_have(stack: Stack) -> None:
+    task = Object(stack.toy.prog, "struct task_struct *", stack.task)
+    stack.set(thread__sp=stack.base)
+    assert stack_words(task)[0] == stack.base
+    most = 1 << 18
+    stack.set(stack=NOWHERE - 8, thread__sp=NOWHERE - 8 + most - 8)
+    with pytest.raises(FaultError):
+        stack_words(task)
+    for wrong in (NOWHERE - 8 + most, NOWHERE - 16):
+        stack.set(thread__sp=wrong)
+        with pytest.raises(ValueError, match="a stack pointer is"):
+            stack_words(task)
+
+
+def test_machine_that_keeps_its_stack_pointer_elsewhere(toy: Toy) -> None:
+    """All of the stack may be in use."""
+    thread = toy.struct("thread_struct", flags="unsigned long")
+    toy.struct("task_struct", stack="void *", thread=thread)
+    task = Object(toy.prog, "struct task_struct *", toy.place("struct task_struct"))
+    base = toy.place("struct list_head", SIZE // 16)
+    toy.set("struct task_struct", task.value_(), stack=base)
+    toy.constant("PAGE_SIZE", 1 << 12)
+    first, words = stack_words(task)
+    assert (first, len(words)) == (base, SIZE // 8)
+
+
 def test_larger_stacks(toy: Toy) -> None:
     """Never less than a page; the stack pointer shows that of a kernel with KASAN."""
     stack = Stack(toy)

@@ -3,7 +3,15 @@
 
 from collections.abc import Iterable
 
-from drgn import Object, Symbol, SymbolBinding, SymbolIndex, SymbolKind, offsetof
+from drgn import (
+    Architecture,
+    Object,
+    Symbol,
+    SymbolBinding,
+    SymbolIndex,
+    SymbolKind,
+    offsetof,
+)
 from drgn_veth.core.errors import WalkError
 from drgn_veth.readers.unregister import (
     dev_unreg_count,
@@ -214,13 +222,15 @@ def test_list_whose_head_is_on_a_stack(busy: Busy, member: str) -> None:
 
 def test_devices_that_a_stack_points_to(busy: Busy) -> None:
     """Before v5.18: each is aligned to 32 bytes."""
-    found = []
+    found: list[int] = []
+    place = busy.stack
     while len(found) < 2:
         busy.toy.place("void *")
+        place += 16
         device = busy.toy.place("struct net_device")
         busy.change(device, nd_net__net=NET, reg_state=UNREGISTERING)
         busy.toy.put(device + offsetof(busy.type, "name"), "B", ord("d"))
-        busy.toy.put(busy.stack + 800 + 16 * len(found), "2Q", device, device)
+        busy.toy.put(place, "2Q", device, device)
         if not device % 32:
             found.append(device)
     busy.toy.put(busy.stack + 1600, "4Q", 0, NOWHERE, found[0] + 8, found[0])
@@ -239,6 +249,18 @@ def test_task_that_waits_for_references(busy: Busy, size: int, end: int) -> None
     busy.symbol(size)
     for at, inside in ((0, False), (1, True), (end - 1, True), (end, False)):
         busy.toy.put(busy.stack + STACK - 8, "Q", FUNCTION + at)
+        assert is_in_netdev_run_todo(busy.object()) is inside
+
+
+def test_return_address_that_is_signed() -> None:
+    """Pointer authentication of arm64 uses the bits that are 1 without it."""
+    signed = 0x1234 << 48 | (FUNCTION + 16) % (1 << 31)
+    for machine, inside in ((Architecture.AARCH64, True), (Architecture.X86_64, False)):
+        toy = Toy(machine)
+        toy.struct("list_head", next="void *", prev="void *")
+        busy = Busy(toy)
+        busy.symbol(LENGTH)
+        busy.toy.put(busy.stack + 800, "Q", signed)
         assert is_in_netdev_run_todo(busy.object()) is inside
 
 

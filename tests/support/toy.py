@@ -6,6 +6,7 @@ from typing import Optional
 
 import drgn
 from drgn import (
+    Architecture,
     FindObjectFlags,
     Object,
     Platform,
@@ -27,9 +28,9 @@ NOWHERE = BASE + SIZE
 class Toy:
     """A kernel of a few bytes: types, variables and 64 KiB of memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, machine: Architecture = Architecture.X86_64) -> None:
         flags = PlatformFlags.IS_64_BIT | PlatformFlags.IS_LITTLE_ENDIAN
-        self.prog = Program(Platform(drgn.Architecture.X86_64, flags))
+        self.prog = Program(Platform(machine, flags))
         self._types: dict[str, Type] = {}
         self._variables: dict[str, Object] = {}
         self._memory = bytearray(SIZE)
