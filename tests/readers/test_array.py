@@ -4,12 +4,14 @@
 from drgn import (
     Object,
 )
+from drgn_veth.core.errors import WalkError
+from drgn_veth.readers.array import array_values, for_each_pointer
 from drgn_veth.readers.netdev_names import netdev_alias
 from drgn_veth.readers.rps import rps_map_cpus
 from drgn_veth.readers.xps import XPS_CPUS, netdev_xps_maps
 import pytest
 
-from tests.support.toy import Toy
+from tests.support.toy import NOWHERE, Toy
 
 
 def test_a_pointer_is_no_array(toy: Toy) -> None:
@@ -31,3 +33,25 @@ def test_a_pointer_is_no_array(toy: Toy) -> None:
     toy.set("struct named", named, ifalias=toy.text(b"an address of 8 bytes"))
     with pytest.raises(ValueError, match="expected an array"):
         netdev_alias(Object(toy.prog, "struct named *", named))
+
+
+def test_no_more_elements_than_possible(toy: Toy) -> None:
+    toy.struct(
+        "map", len="unsigned int", cpus=toy.prog.array_type(toy.prog.type("short"), 0)
+    )
+    at = toy.place("struct map", 3)
+    toy.put(at + 4, "4H", 5, 6, 7, 8)
+    cpus = Object(toy.prog, "struct map", address=at).cpus
+    assert array_values(cpus, 4, 4, "map.len") == [5, 6, 7, 8]
+    assert array_values(cpus, 3, 4, "map.len") == [5, 6, 7]
+    with pytest.raises(ValueError, match=r"map\.len is 5, more than possible \(4\)"):
+        array_values(cpus, 5, 4, "map.len")
+    # Nothing is read where there is nothing.
+    nowhere = Object(toy.prog, "struct map", address=NOWHERE).cpus
+    assert array_values(nowhere, 0, 4, "map.len") == []
+
+
+def test_pointers_that_are_not_there(toy: Toy) -> None:
+    assert list(for_each_pointer(toy.prog, NOWHERE, 0)) == []
+    with pytest.raises(WalkError, match="a map: could not find memory"):
+        list(for_each_pointer(toy.prog, NOWHERE, 2, "a map: "))
