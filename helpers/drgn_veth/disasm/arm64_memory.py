@@ -73,9 +73,11 @@ def _single(word: int, is_vector: bool) -> Optional[Memory]:
     size = 1 << log
     loads = bool(opcode & 1) if is_vector else opcode != 0
     data: tuple[int, ...] = () if is_vector else (target,)
-    if not is_vector and log == 3 and opcode == 2:  # prfm
-        data, size = (), 0
     how = word >> 10 & 3
+    # That of ldadda and the like, swpa and ldapr is the same as that of prfm.
+    is_atomic = not word >> 24 & 1 and word >> 21 & 1 and how == 0
+    if not is_vector and log == 3 and opcode == 2 and not is_atomic:  # prfm
+        data, size = (), 0
     offset: Optional[int] = None
     if word >> 24 & 1:
         offset = size * (word >> 10 & 0xFFF)
