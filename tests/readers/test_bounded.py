@@ -138,3 +138,36 @@ def test_hlist_that_loops_where_nothing_points_back(toy: Toy) -> None:
     found, why = chain.all()
     assert found == [*chain.nodes, last]
     assert why == f"the list loops at {last:#x}"
+
+
+def test_hlist_has_a_limit(toy: Toy) -> None:
+    chain = Chain(toy, 20)
+    assert chain.all() == (chain.nodes, "")
+    chain = Chain(toy, 21)
+    assert chain.all() == (chain.nodes[:20], "more than 20 entries: gave up")
+
+
+def test_hlist_whose_last_entry_is_half_there(toy: Toy) -> None:
+    """What cannot be read at all is no entry."""
+    chain = Chain(toy, 3)
+    toy.put(chain.nodes[2], "Q", NOWHERE)
+    found, why = chain.all()
+    assert found == chain.nodes and "could not find memory" in why
+    # Only its pprev is not there: it may be the next one.
+    toy.put(chain.nodes[2], "Q", NOWHERE - 8)
+    assert chain.all() == ([*chain.nodes, NOWHERE - 8], "")
+
+
+def test_list_that_ends_with_null(toy: Toy) -> None:
+    """It is walked from its other end, too."""
+    ring = Ring(toy, 4)
+    ring.link(ring.nodes[1], 0)
+    assert ring.all() == ([0, 1, 2, 3], "a NULL pointer in the list")
+
+
+def test_list_has_a_limit(toy: Toy) -> None:
+    ring = Ring(toy, 4)
+    head = Object(toy.prog, "struct list_head *", ring.head)
+    assert len(list(for_each_entry_bounded(head, "struct entry", "node", 4))) == 4
+    with pytest.raises(WalkError, match="more than 3 entries: gave up"):
+        list(for_each_entry_bounded(head, "struct entry", "node", 3))

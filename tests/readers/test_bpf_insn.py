@@ -4,6 +4,7 @@
 import struct
 
 from drgn import (
+    FaultError,
     Object,
     Symbol,
     SymbolBinding,
@@ -21,6 +22,7 @@ import pytest
 from tests.support.toy import Toy
 
 _BASE, _REDIRECT = 0xFFFFFFFF81200000, 0xFFFFFFFF81A00000
+MOST = 1 << 20
 _NAMES = {"__bpf_call_base": _BASE, "bpf_xdp_redirect": _REDIRECT}
 
 
@@ -59,6 +61,8 @@ def _program(*code: bytes, length: int = 0) -> Object:
         # A call of another function, and of a subprogram.
         ((_insn(0x85, 0, _REDIRECT - _BASE + 8), _EXIT), False, False),
         ((_insn(0x85, 0x10, _REDIRECT - _BASE), _EXIT), False, False),
+        # Behind what is not one, of which it is a part.
+        ((_insn(0, 0, 0x85), _insn(0), _insn(0), _CALL, _EXIT), True, False),
         # Half of one instruction and half of the next.
         ((_insn(0, 0, 0x85), _insn(0x00, 0x00), _EXIT), False, False),
         ((_insn(0xF5), _EXIT), False, True),
@@ -75,6 +79,11 @@ def test_calls(code: tuple[bytes, ...], calls: bool, jumps: bool) -> None:
 def test_length_is_not_believed() -> None:
     with pytest.raises(ValueError, match=r"bpf_prog\.len is"):
         bpf_prog_calls(_program(_EXIT, length=1 << 30), "bpf_xdp_redirect")
+    with pytest.raises(ValueError, match=r"bpf_prog\.len is 1048577"):
+        bpf_prog_calls(_program(_EXIT, length=MOST + 1), "bpf_xdp_redirect")
+    # That many may be there.
+    with pytest.raises(FaultError):
+        bpf_prog_calls(_program(_EXIT, length=MOST), "bpf_xdp_redirect")
 
 
 def test_unknown_function() -> None:
