@@ -19,8 +19,8 @@ for line in sys.stdin:
 
 
 @contextlib.contextmanager
-def reader(program: str, seconds: float = 60.0) -> Iterator[Reader]:
-    made = Reader([sys.executable, "-c", program], Limits(seconds, 256))
+def reader(program: str) -> Iterator[Reader]:
+    made = Reader([sys.executable, "-c", program], Limits(60.0, 256))
     try:
         yield made
     finally:
@@ -68,7 +68,7 @@ def test_it_takes_too_long() -> None:
         told = made.ask("time.sleep(60)")["told"]
         assert told.status == TIMEOUT
         assert told.reason == "it was not read within 0.2 s; --timeout allows more"
-        assert told.seconds >= 0.2
+        assert 0.2 <= told.seconds < 30
 
 
 @pytest.mark.slow
@@ -90,14 +90,3 @@ def test_it_dies_and_another_one_goes_on() -> None:
         second = made.ask("{'pid': os.getpid(), 'last': True}")
         assert second["pid"] != first["pid"]
         assert made.ask("{'pid': os.getpid()}")["pid"] != second["pid"]
-
-
-@pytest.mark.slow
-def test_it_takes_too_long() -> None:
-    with reader(_OBEYS, 1.5) as made:
-        told = made.ask("time.sleep(60)")["told"]
-    assert (told.status, told.reason) == (
-        TIMEOUT,
-        "it was not read within 1.5 s; --timeout allows more",
-    )
-    assert 1.5 <= told.seconds < 30
