@@ -48,7 +48,7 @@ def test_drgn_reads_what_was_written(path: Path) -> None:
 
 def test_as_many_segments_as_e_phnum_cannot_tell(path: Path) -> None:
     """Section 0 has their number."""
-    segments = [(0x1000 + 16 * i, b"x") for i in range(0xFFFE)]
+    segments = [(0x1000 + 16 * i, b"x") for i in range(0xFFFF)]
     data = core_of(segments=segments)
     assert struct.unpack_from("<H", data, 56) == (0xFFFF,)
     path.write_bytes(data)
