@@ -36,7 +36,8 @@ __all__ = (
 
 _PF_WQ_WORKER = 0x00000020
 _WORK_STRUCT_PENDING = 1
-_MAX_SLAB = 1 << 17  # bytes: a slab is of 8 pages at most, of 64 KiB
+# Bytes. slub_max_order is 3 where nobody sets it: 8 pages, of 64 KiB at most.
+_MAX_SLAB = 1 << 20
 _OO_SHIFT = 16
 
 
@@ -154,7 +155,7 @@ def for_each_net_beside(prog: Program, known: Collection[int]) -> Iterator[Objec
     size = cache.size.value_()
     # A slab is aligned to its own size.
     slab = prog["PAGE_SIZE"].value_() << (cache.oo.x.value_() >> _OO_SHIFT)
-    if not sizeof(pointer.type) <= size <= slab <= _MAX_SLAB * 8:
+    if not sizeof(pointer.type) <= size <= slab <= _MAX_SLAB:
         raise WalkError(f"slabs of {slab} bytes with objects of {size}")
     init = prog["init_net"].address_of_().value_()
     ns_ops = offsetof(pointer.type, "ns.ops")
