@@ -45,52 +45,44 @@ IN_GUEST = Path(__file__).with_name("tools_in_guest.py")
 LIVE_GOAL = 20
 TIMEOUT = 7200  # seconds in the guest, which may be emulated
 
-# Run by drgn in a fresh process, so that no page of the dump is unpacked yet. It takes
-# the same steps as take_snapshot(), in the same order.
+# Run by drgn in a fresh process, so that no page of the dump is unpacked yet.
 _INSIDE = """
-import gc, json, sys, time
+import json, sys, time
 sys.path.insert(0, {helpers!r})
-from drgn_veth.snapshot import labels, namespaces
-from drgn_veth.snapshot.devices import DeviceRecords
+from drgn_veth import snapshot
+from drgn_veth.btf import use_btf
+from drgn_veth.snapshot import namespaces
 from drgn_veth.snapshot.discover import Discovery
-from drgn_veth.snapshot.layouts import Layouts
 
 spent = {{}}
 
-def timed(what, function):
+def timed(owner, name, what):
+    function = getattr(owner, name)
     def call(*args):
         start = time.process_time()
         result = function(*args)
         spent[what] = spent.get(what, 0) + time.process_time() - start
         return result
-    return call
+    setattr(owner, name, call)
 
-for what in ("known_net_mounts", "net_tasks", "_nsids", "net_mounts_elsewhere",
+timed(Discovery, "namespaces", "walk")
+timed(snapshot, "_rows", "records")
+timed(snapshot, "name_namespaces", "whose")
+for name in ("known_net_mounts", "net_tasks", "_nsids", "net_mounts_elsewhere",
              "add_holders", "label_namespaces"):
-    setattr(namespaces, what, timed(what, getattr(namespaces, what)))
+    timed(namespaces, name, name)
 
-def walk():
-    return discovery.namespaces()
-
-def records():
-    discovery.label(found)
-    return [records_of.device(discovery.found[at]) for at in sorted(discovery.found)]
-
+use_btf(prog)
 # Types and symbols are looked up once in a process; that is not what is measured.
 prog["net_namespace_list"], prog["init_task"], prog["nsfs_mnt"]
 for name in ("net", "net_device", "task_struct", "mount", "css_set", "cgroup"):
     prog.type("struct " + name)
-layouts = Layouts(prog)
-discovery = Discovery(layouts)
-records_of = DeviceRecords(layouts, discovery)
-gc.disable()
-nets = timed("walk", walk)()
-found, untold = timed("whose", namespaces.name_namespaces)(prog, nets)
-devices = timed("records", records)()
-count = [len(found), len(devices), sum(one.task_count for one in found),
+taken = snapshot.take_snapshot(prog, traffic=False)
+found = taken.namespaces
+count = [len(found), len(taken.devices), sum(one.task_count for one in found),
          sum(len(one.containers) for one in found),
          sum(one.holder_count or 0 for one in found)]
-print(json.dumps([count, spent, untold]))
+print(json.dumps([count, spent, taken.incomplete]))
 """
 
 
