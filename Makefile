@@ -142,6 +142,7 @@ mutants: $(VENV)/.test
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench.report
 	$(BIN)/python -m tests.bench.whose
+	$(BIN)/python -m tests.bench.whose --held
 	$(BIN)/python -m tests.bench.scale
 
 bench-live: $(VENV)/.test
