@@ -58,6 +58,9 @@ VARIABLES: Mapping[str, str] = {
     "softnet_data": "struct softnet_data",
     "socket_file_ops": "const struct file_operations",
     "super_blocks": "struct list_head",
+    # Where they are no modules.
+    "tap_fops": "const struct file_operations",
+    "tun_fops": "const struct file_operations",
 }
 
 # Types of modules that the readers use, and the module that has each.

@@ -83,7 +83,13 @@ def is_tun_file_operations(prog: Program, operations: int) -> bool:
     :param operations: Address of a ``struct file_operations``
     """
     owner = Object(prog, "struct file_operations *", operations).owner
-    if not owner:
-        # Not of a module.
-        return prog.symbol(operations).name in ("tun_fops", "tap_fops")
-    return owner.name.string_() in (b"tun", b"tap")
+    if owner:
+        return owner.name.string_() in (b"tun", b"tap")
+    return any(_is_at(prog, name, operations) for name in ("tun_fops", "tap_fops"))
+
+
+def _is_at(prog: Program, name: str, address: int) -> bool:
+    try:
+        return prog[name].address_ == address
+    except LookupError:
+        return False
