@@ -101,7 +101,12 @@ def test_no_vmcoreinfo(text: Any, said: str, tmp_path: Path) -> None:
 
 
 def test_drgn_has_opened_the_target() -> None:
-    for given in ({"core": "x"}, {"qemu": "x"}, {"symbols": ["x"]}, {"vmcoreinfo": "x"}):
+    for given in (
+        {"core": "x"},
+        {"qemu": "x"},
+        {"symbols": ["x"]},
+        {"vmcoreinfo": "x"},
+    ):
         with pytest.raises(UsageError, match="drgn has already opened the target"):
             opening.open_target(Program(), _options(**given))
 
