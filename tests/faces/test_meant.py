@@ -84,8 +84,8 @@ def test_twelve_devices_are_listed() -> None:
 
 
 def _wanted(**filters: Any) -> Any:
-    plain: dict[str, Any] = dict(netns=[], devices=[], kinds=[], addresses=[])
-    args = argparse.Namespace(**{**plain, **filters})
+    plain: dict[str, Any] = dict.fromkeys(("devices", "kinds", "addresses"), [])
+    args = argparse.Namespace(**plain, **filters)
     return filtering.wanted(Program(), pair(), args)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import logging
 from pathlib import Path
 import types
-from typing import Any
+from typing import Any, Optional
 
 from drgn import Architecture, Platform, Program, ProgramFlags
 from drgn_veth.faces import damage, kept, opening, symbols
@@ -24,8 +24,8 @@ def level() -> Iterator[None]:
 
 
 def _options(**given: Any) -> argparse.Namespace:
-    options: dict[str, Any] = dict(core=None, qemu=None, symbols=[], vmcoreinfo=None)
-    return argparse.Namespace(**{**options, **given})
+    options: dict[str, Any] = dict.fromkeys(("core", "qemu", "vmcoreinfo"))
+    return argparse.Namespace(**{**options, "symbols": [], **given})
 
 
 def _program(**members: Any) -> Any:
@@ -72,6 +72,8 @@ def test_why_the_running_kernel_cannot_be_read(
         opening.open_target(None, _options())
     advice = why or opening._NEEDS_ROOT
     assert str(raised.value) == f"the running kernel: no; {advice}"
+    with pytest.raises(TargetError, match="^/run/qmp: no$"):
+        opening.open_target(None, _options(qemu="/run/qmp"))
 
 
 def test_the_rest_of_a_cut_dump_needs_a_newer_drgn(
@@ -208,11 +210,11 @@ def test_symbols_that_cannot_be_loaded() -> None:
 
 class _Kept:
     # A program whose Snapshots are numbers.
-    def __init__(self, flags: ProgramFlags = ProgramFlags(0)) -> None:
-        self.files = [None]
+    def __init__(self, **flags: ProgramFlags) -> None:
+        self.files: list[Optional[str]] = [None]
         self.taken: list[bool] = []
         self.prog = _program(
-            flags=flags,
+            **flags,
             enabled_type_finders=lambda: ["btf"],
             modules=lambda: [
                 types.SimpleNamespace(debug_file_path=path) for path in self.files
@@ -234,13 +236,16 @@ def test_a_dump_is_read_again_for_its_traffic() -> None:
     assert [one.get(True), one.get(True), one.get()] == [2, 2, 2]
     assert one.taken == [False, True]
     # With more symbols, more may be readable.
-    one.files = ["vmlinux"]  # type: ignore[list-item]
+    one.files = ["vmlinux"]
     assert [one.get(), one.get()] == [3, 3]
+    # A module without symbols adds nothing.
+    one.files.append(None)
+    assert one.get() == 3
 
 
 def test_what_is_not_kept() -> None:
     """A running kernel changes, and a script reads once."""
-    live, script = _Kept(ProgramFlags.IS_LIVE), _Kept()
+    live, script = _Kept(flags=ProgramFlags.IS_LIVE), _Kept()
     kept.keep_snapshots(live.prog)
     for one in (live, script):
         assert [one.get(), one.get(), one.get(True)] == [1, 2, 3]
