@@ -98,6 +98,13 @@ def test_name_in_messages(core: Path) -> None:
         (["/boot/vmlinux", "./attach"], "report", ["/boot/vmlinux", "./attach"]),
         (["report", "attach"], "report", ["attach"]),
         (["--all", "attach"], "report", ["--all", "attach"]),
+        (["-sx.ko", "attach", "lo"], "attach", ["-sx.ko", "lo"]),
+        (["--symbols=x.ko", "netns"], "netns", ["--symbols=x.ko"]),
+        (["--qemu", "q.sock", "netns"], "netns", ["--qemu", "q.sock"]),
+        (["--qemu", "q.sock", "veth0"], "report", ["--qemu", "q.sock", "veth0"]),
+        (["veth0", "--qemu=q.sock"], "report", ["veth0", "--qemu=q.sock"]),
+        (["veth0", "-cvmcore"], "report", ["veth0", "-cvmcore"]),
+        (["--core=vmcore", "veth0"], "report", ["--core=vmcore", "veth0"]),
     ],
 )
 def test_where_the_subcommand_is(argv: list[str], name: str, rest: list[str]) -> None:
