@@ -71,6 +71,8 @@ def test_files_that_are_no_reports(tmp_path: Path) -> None:
     path = tmp_path / "a"
     assert _refused(path, b"").startswith("the file is empty; give")
     assert _refused(path, b'{"record": 1}\n{}').startswith("JSON lines; give")
+    said = "the JSON is cut short or damaged (Expecting value): make the report again"
+    assert _refused(path, b'{"schema":') == said
     assert _refused(path, b"hello").startswith("neither a dump nor a report; give")
     odd = _refused(path, b"\x93\0" + bytes(100))
     assert odd.startswith("neither a dump nor a report (") and str(path) not in odd
@@ -101,11 +103,12 @@ def test_how_large_a_report_may_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.json"
-    path.write_bytes(SMALL)
-    monkeypatch.setattr(sides, "_MOST", len(SMALL))
+    largest = SMALL.ljust(1 << 20)
+    path.write_bytes(largest)
+    monkeypatch.setattr(sides, "_MOST", 1 << 20)
     assert sides.read_side(str(path), [])[0] == read_report(small())
-    said = _refused(path, SMALL + b" ")
-    assert said.endswith("MB: no report is so large")
+    said = _refused(path, largest + b" ")
+    assert said == "more than 1 MB: no report is so large"
 
 
 def test_how_to_compare_with_a_dump_instead(monkeypatch: pytest.MonkeyPatch) -> None:
