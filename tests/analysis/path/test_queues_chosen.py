@@ -233,6 +233,7 @@ def test_queues_that_veth_xmit_records() -> None:
         is_recorded(with_xdp, partly, 1),
         is_recorded(with_xdp, partly),
         is_recorded(with_xdp, some, 2),
+        is_recorded(with_xdp, device(POD, 2, "eth0", xdp=NO_XDP._replace(queues=BAD))),
         is_recorded(None, some),
         is_recorded(BAD, some),
     ):
