@@ -99,6 +99,17 @@ def test_which_xps_is_shown() -> None:
     assert text == f"XPS: tx-0 from CPU 0, tx-1: {WHY}"
 
 
+def test_one_queue_of_several() -> None:
+    """Whoever asks about a queue is told of it alone."""
+    for masks, text in (
+        (((), ()), "no XPS: tx 1 of 2 real TX queues"),
+        (((0,), (1,)), "XPS: tx-1 from CPU 1"),
+        (((0,), ()), "XPS: no map for this CPU, so by hash"),
+    ):
+        whole = pair({**queues(1, 2), **xps(*masks)}, queues(1, 1))
+        assert step_of(only(path_of(whole, queue=1)), "xps").text == text
+
+
 @pytest.mark.parametrize(
     ("qdisc", "text", "function"),
     [
