@@ -8,6 +8,7 @@ import json
 import logging
 import os
 from pathlib import Path
+import sys
 import time
 from typing import Any, Optional
 
@@ -167,6 +168,27 @@ def test_what_is_read_once(reads: _Reads, tmp_path: Path) -> None:
     assert reads.slept == [0]
 
 
+def test_whose_symbols(reads: _Reads, tmp_path: Path) -> None:
+    """Those of both come first."""
+    paths = [str(tmp_path / name) for name in ("both", "a", "b")]
+    for path in paths:
+        Path(path).write_bytes(b"")
+    both, of_a, of_b = paths
+    words = ["x", "y", "-s", both, "--symbols-a", of_a, "--symbols-b", of_b]
+    assert compare.main(None, words) == 0
+    assert reads.sides == [("x", [both, of_a]), ("y", [both, of_b])]
+    with pytest.raises(UsageError, match="^-s .*gone: No such file"):
+        compare.main(None, ["x", "y", "--symbols-b", f"{both}gone"])
+
+
+def test_a_file_is_not_the_running_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "read_live", lambda symbols: ("running", symbols))
+    monkeypatch.setattr(compare, "read_side", lambda path, symbols: (path, symbols))
+    read: Any = compare._read
+    assert read("live", ["s"]) == ("running", ["s"])
+    assert read("./live", ["s"]) == ("./live", ["s"])
+
+
 @pytest.mark.parametrize(
     ("words", "status"),
     [
@@ -269,6 +291,15 @@ def test_where_a_picture_may_go(format: str, monkeypatch: pytest.MonkeyPatch) ->
     else:
         with pytest.raises(UsageError, match=f"^--format {format} is for a browser"):
             picture.check_picture(format, None)
+
+
+def test_a_page_needs_tabulate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has tables, and the others have none: it is said before the dump is read."""
+    monkeypatch.setitem(sys.modules, "tabulate", None)
+    with pytest.raises(UsageError, match="pip install tabulate"):
+        picture.check_picture("html", "report.html")
+    picture.check_picture("svg", "report.svg")
+    picture.check_picture("dot", None)
 
 
 def test_each_format_is_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:

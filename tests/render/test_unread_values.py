@@ -222,6 +222,10 @@ def test_how_many_devices_meet_a_check() -> None:
     assert "none here meets it now" in _explained("ENOSPC", _here())
     assert "1 device here meets it now" in _explained("ENOSPC", _here(one))
     assert "2 devices here meet it now" in _explained("ENOSPC", _here(one, other))
+    hw = one._replace(modes=("offload",))
+    said = "2 devices here meet it now, for offload"
+    assert said in _explained("ENOSPC", _here(hw, other._replace(modes=hw.modes)))
+    assert "it now, for offload" not in _explained("ENOSPC", _here(hw, other))
     later = one._replace(after=("EEXIST",))
     said = _explained("ENOSPC", _here(later))
     assert "none here meets it now 1 device is refused earlier and would meet" in said
