@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The code that --drgn prints: what it filters, what it leaves out."""
 
+import argparse
 import ast
+from collections.abc import Iterator
+import contextlib
 from typing import Any
 
+import drgn
 from drgn import Program
 from drgn.commands import CommandArgumentError
 from drgn_veth.analysis.attach.predictor import MODES
@@ -129,3 +133,35 @@ def test_an_error_that_nobody_expected(
     monkeypatch.setenv(TRACEBACK, "1")
     with pytest.raises(ZeroDivisionError):
         command("veth").run(prog, "veth", [])
+
+
+def test_how_a_command_is_called(prog: Program) -> None:
+    """As drgn's %help asks; and what was meant, or where all options are."""
+    xdp = command("xdp")
+    assert xdp.format_usage().startswith("%xdp [")
+    text = xdp.format_help(indent="    ")
+    assert "usage:" not in text and text.startswith("    ")
+    for word, said in (
+        ("-n", "%xdp: unrecognized arguments: -n; here it is --netns NETNS"),
+        ("--zzz", "%xdp: unrecognized arguments: --zzz; see -h"),
+        ("--tree", "%xdp: unrecognized arguments: --tree; for that, %veth --tree"),
+    ):
+        with pytest.raises(CommandArgumentError) as raised:
+            xdp.run(prog, "xdp", [word])
+        assert str(raised.value) == said
+
+
+def test_words_of_a_prompt(
+    prog: Program, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """drgn 0.0.33 gives them as they were typed, later ones as a list."""
+
+    @contextlib.contextmanager
+    def parsed(source: str) -> Iterator[Any]:
+        yield argparse.Namespace(args=source.split())
+
+    monkeypatch.setattr(drgn.commands, "_shell_command", parsed, raising=False)
+    veth = command("veth")
+    for words in (["--help"], "--help"):
+        assert veth.run(prog, "veth", words) is None
+        assert capsys.readouterr().out.startswith("usage: %veth ")
