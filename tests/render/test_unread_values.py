@@ -183,6 +183,21 @@ def test_devices_without_a_name_are_told_by_their_number() -> None:
     assert "? 1 (host)" in text or "host: ? 1" in text
 
 
+def test_refusals_come_first() -> None:
+    """Then what is not known, then what is accepted."""
+    unread = Answer(BAD, None, None, WHY)
+    answers = [Answer(0, None, None, ""), unread, Answer(errno.ENOSPC, None, "f", "")]
+    answers.append(Answer(errno.EBUSY, None, "f", ""))
+    answered = [
+        (one, (same[0]._replace(answer=answer),))
+        for (one, same), answer in zip(_answered(4), answers)
+    ]
+    lines = all_devices(answered, WIDE).splitlines()
+    (begin,) = (i for i, line in enumerate(lines) if line.startswith("answer"))
+    words = [line.split()[0] for line in lines[begin + 1 : begin + 5]]
+    assert words[:2] == ["EBUSY", "ENOSPC"] and words[3] == "ok"
+
+
 # Explanations
 
 
@@ -292,6 +307,14 @@ def test_findings_of_a_page() -> None:
     assert "to fix it: true" in _list(plain._replace(fix=("true",)))
     text = _list(plain._replace(fix=("true",), fix_effect="sets x"))
     assert "this sets x: true" in text and "to fix it" not in text
+
+
+def test_whom_a_finding_is_about() -> None:
+    (finding, *_) = diagnose(pair({"mtu": 9000}))
+    assert finding.device is not None
+    text = _list(finding)
+    assert "the kernel" not in text and str(finding.device.name) in text
+    assert f"the kernel {finding.rule}" in _list(finding._replace(device=None))
 
 
 def test_what_is_refused_after_a_fix() -> None:

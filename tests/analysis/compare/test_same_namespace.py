@@ -72,3 +72,19 @@ def test_the_first_namespace_without_devices_that_tell(
     b["devices"] = [one for one in b["devices"] if one["netns_label"] != "root"]
     found = compared(a, b)
     assert [one for one in _changes(found) if one[0] == "went"] == [("went", "host")]
+
+
+def test_a_label_with_a_pid(a: Document, b: Document) -> None:
+    """A reboot changes it, and its devices are where they were."""
+    for document, label in ((a, "pid:5(sleep)"), (b, "pid:9(sleep)")):
+        document["pairs"] = []
+        _renamed(document, "pod1", label)
+    found = compared(a, b)
+    assert not found.differ
+    # A device of it that is not in the list is in the same namespace, too.
+    for document in (a, b):
+        device_of(document, "veth0")["peer"].update(ifindex=77, name="gone0")
+    assert not compared(a, b).differ
+    device_of(b, "veth0")["peer"].update(name="other0")
+    (changed,) = compared(a, b).devices
+    assert [one.key for one in changed.changes] == ["peer"]
