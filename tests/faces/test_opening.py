@@ -30,7 +30,7 @@ def _options(**given: Any) -> argparse.Namespace:
 
 def _program(**members: Any) -> Any:
     # What is asked of a program, and no more.
-    plain = {"cache": {}, "core_dump_path": None, "platform": None}
+    plain: dict[str, Any] = {"cache": {}, "core_dump_path": None, "platform": None}
     return types.SimpleNamespace(**{"flags": ProgramFlags(0), **plain, **members})
 
 

@@ -202,7 +202,7 @@ def test_refusals_come_first() -> None:
 
 
 def _here(*met: Met, findings: Sequence[Finding] = ()) -> Here:
-    return Here("6.1.0", KERNEL, met, Undecided((), 0), findings)
+    return Here("6.1.0", KERNEL, met, Undecided({}, 0), findings)
 
 
 def _explained(what: str, here: Here) -> str:
