@@ -98,6 +98,7 @@ def test_name_in_messages(core: Path) -> None:
         (["/boot/vmlinux", "./attach"], "report", ["/boot/vmlinux", "./attach"]),
         (["report", "attach"], "report", ["attach"]),
         (["--all", "attach"], "report", ["--all", "attach"]),
+        (["/boot/vmlinux", "attach", "lo"], "attach", ["/boot/vmlinux", "lo"]),
         (["-sx.ko", "attach", "lo"], "attach", ["-sx.ko", "lo"]),
         (["--symbols=x.ko", "netns"], "netns", ["--symbols=x.ko"]),
         (["--qemu", "q.sock", "netns"], "netns", ["--qemu", "q.sock"]),
