@@ -92,6 +92,12 @@ def test_closed_port(state: str) -> None:
     assert steps_of(flow, "stack") == []
 
 
+@pytest.mark.parametrize("state", ["forwarding", BAD])
+def test_port_that_is_not_known_to_be_closed(state: Any) -> None:
+    flow = only(path_of(_under(BR0, bridge_port=BridgePort(state))))
+    assert "dropped" not in str(flow.ends)
+
+
 def test_rps_of_the_bridge() -> None:
     """br_pass_frame_up() asks for RPS again, with the queue mapping of the port."""
     steered = BR0._replace(**rps((1, 2)))

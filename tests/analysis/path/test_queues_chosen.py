@@ -24,6 +24,7 @@ import pytest
 from tests.support.paths import only, path_of, step_of, steps_of
 from tests.support.snapshots import (
     BAD,
+    BOND,
     HOST,
     NO_XDP,
     POD,
@@ -189,6 +190,18 @@ def test_a_veth_whose_peer_has_no_queues() -> None:
         now = whole._replace(devices=(whole.devices[0], other))
         taken = takes_frames(Topology(now), now.devices[0], None)
         assert taken.takes == takes
+
+
+def test_the_program_of_a_bond_could_not_be_read() -> None:
+    """The queues of its slave tell whether there is one."""
+    bond = BOND._replace(xdp=NO_XDP._replace(driver=BAD))
+    for prog, text in (
+        (None, "no native program"),
+        (7, "native program before GRO and RPS; XDP_PASS goes on"),
+    ):
+        slave = {"master": bond.ref, **_queues(True, prog=prog)}
+        step = step_of(only(path_of(pair(None, slave, bond))), "native")
+        assert step.text == text
 
 
 # RPS
