@@ -4,13 +4,14 @@
 from collections.abc import Sequence
 from typing import Optional
 
+from drgn import Object, offsetof
 from drgn_veth.core.errors import WalkError
 from drgn_veth.core.salvage import Salvage
 from drgn_veth.snapshot.mounts import Mount, Mounts
 from drgn_veth.snapshot.net_mounts import uncovered
 import pytest
 
-from tests.support.toy import Toy
+from tests.support.toy import NOWHERE, Toy
 
 
 class Files:
@@ -130,3 +131,97 @@ def test_covered_mounts(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     there = [lower, upper, elsewhere]
     monkeypatch.setattr(mounts, "of_super_block", lambda sb: iter(there))
     assert list(uncovered(mounts, toy.prog, Salvage())) == [upper, elsewhere]
+
+
+# Mounts of a file system -------------------------------------------------------------
+
+SPACE = 0x5000  # a struct mnt_namespace
+FIRST_ERROR = (1 << 64) - 4095
+
+
+class Mounted:
+    """A super block with mounts: a chain since v6.18, a list before."""
+
+    def __init__(self, toy: Toy, chain: bool) -> None:
+        self.toy = toy
+        self.chain = chain
+        void = "void *"
+        vfsmount = toy.struct("vfsmount", mnt_root=void)
+        names = ("mnt_next_for_sb", "mnt_pprev_for_sb")
+        links = dict.fromkeys(names, void)
+        listed = {"mnt_instance": "struct list_head"}
+        toy.struct(
+            "mount",
+            **dict.fromkeys(("mnt_parent", "mnt_mountpoint"), void),
+            mnt=vfsmount,
+            mnt_ns=void,
+            **links if chain else listed,
+        )
+        hashed = toy.struct("hlist_bl_node", next=void, pprev=void)
+        name = toy.struct("qstr", hash="unsigned int", len="unsigned int", name=void)
+        toy.struct("dentry", d_hash=hashed, d_parent=void, d_name=name)
+        head = "struct mount *" if chain else "struct list_head"
+        toy.struct("super_block", s_mounts=head)
+        self.at = toy.place("struct super_block")
+        self.sb = Object(toy.prog, "struct super_block *", self.at)
+        self.node = offsetof(
+            toy.prog.type("struct mount"), names[0] if chain else "mnt_instance"
+        )
+        self.all: list[int] = []
+        self.link()
+
+    def add(self, namespace: int, own: bool = False) -> int:
+        at = self.toy.place("struct mount")
+        values = {"mnt_parent": at if own else 0x77, "mnt_ns": namespace}
+        self.toy.set("struct mount", at, **values)
+        self.all.append(at)
+        return at
+
+    def link(self, tag: int = 0) -> None:
+        nodes = [at + self.node for at in self.all]
+        if not self.chain:
+            ring = [self.at, *nodes]
+            for i, node in enumerate(ring):
+                self.toy.put(node, "2Q", ring[(i + 1) % len(ring)], ring[i - 1])
+            return
+        before = self.at
+        for node, at in zip(nodes, self.all):
+            self.toy.put(before, "Q", at)
+            self.toy.put(node, "2Q", 0, before | tag)
+            before = node
+
+    def found(self) -> list[int]:
+        mounts = Mounts(self.toy.prog).of_super_block(self.sb)
+        return [mount.address for mount in mounts]
+
+
+@pytest.mark.parametrize("chain", [True, False])
+def test_mounts_that_are_on_a_path(toy: Toy, chain: bool) -> None:
+    """Not the kernel's own, whose namespace is an error, nor those without a parent."""
+    mounted = Mounted(toy, chain)
+    assert mounted.found() == []
+    shown = [mounted.add(SPACE)]
+    mounted.add(0)
+    shown.append(mounted.add(1))
+    mounted.add(FIRST_ERROR)
+    mounted.add((1 << 64) - 1)
+    shown.append(mounted.add(FIRST_ERROR - 1))
+    mounted.add(SPACE, own=True)
+    mounted.link()
+    assert mounted.found() == shown
+    if chain:
+        mounted.link(tag=1)  # It is written to.
+        assert mounted.found() == shown
+
+
+@pytest.mark.parametrize("chain", [True, False])
+def test_mounts_that_are_not_there(toy: Toy, chain: bool) -> None:
+    mounted = Mounted(toy, chain)
+    first, _ = mounted.add(SPACE), mounted.add(SPACE)
+    mounted.link()
+    toy.put(first + mounted.node, "Q", NOWHERE)
+    found = []
+    with pytest.raises(WalkError, match="a mount: "):
+        for mount in Mounts(toy.prog).of_super_block(mounted.sb):
+            found.append(mount.address)
+    assert first in found

@@ -88,7 +88,7 @@ class Toy:
     def put(self, address: int, format: str, *values: int) -> None:
         struct.pack_into("<" + format, self._memory, address - BASE, *values)
 
-    def set(self, type: str, address: int, **values: int) -> None:
+    def set(self, type: str, address: int, /, **values: int) -> None:
         """Set members of a struct."""
         for path, value in values.items():
             member = path.replace("__", ".")
