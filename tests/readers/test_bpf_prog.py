@@ -12,10 +12,11 @@ from drgn_veth.readers.bpf_prog import (
     bpf_prog_is_dev_bound,
     bpf_prog_is_offloaded,
     bpf_prog_maps_may_have_programs,
+    check_bpf_prog,
 )
 import pytest
 
-from tests.support.toy import Toy
+from tests.support.toy import NOWHERE, Toy
 
 
 class Programs:
@@ -96,3 +97,26 @@ def test_maps_that_cannot_be(toy: Toy) -> None:
     programs.set(used_map_cnt=0xFFFFFFFF)
     with pytest.raises(WalkError, match="4294967295"):
         bpf_prog_maps_may_have_programs(programs.prog)
+
+
+def test_what_is_no_program(toy: Toy) -> None:
+    """What cannot be read denies nothing."""
+    toy.constant("BPF_PROG_TYPE_XDP", 6)
+    toy.struct("bpf_prog", type="int", aux="void *")
+    toy.struct("bpf_prog_aux", id="long", prog="struct bpf_prog *")
+    toy.struct("bpf_prog", type="int", aux="struct bpf_prog_aux *")
+    at, aux = toy.place("struct bpf_prog"), toy.place("struct bpf_prog_aux")
+    toy.set("struct bpf_prog", at, type=6, aux=aux)
+    prog = Object(toy.prog, "struct bpf_prog *", at)
+    with pytest.raises(ValueError, match="is no BPF program"):
+        check_bpf_prog(prog)
+    toy.set("struct bpf_prog_aux", aux, prog=at)
+    check_bpf_prog(prog)
+    check_bpf_prog(prog, "BPF_PROG_TYPE_XDP")
+    toy.set("struct bpf_prog", at, type=7)
+    check_bpf_prog(prog)
+    with pytest.raises(ValueError, match="is no BPF_PROG_TYPE_XDP"):
+        check_bpf_prog(prog, "BPF_PROG_TYPE_XDP")
+    toy.set("struct bpf_prog", at, aux=NOWHERE)
+    check_bpf_prog(prog)
+    check_bpf_prog(Object(toy.prog, "struct bpf_prog *", NOWHERE), "BPF_PROG_TYPE_XDP")
