@@ -144,6 +144,31 @@ def test_bit_fields(platform: Platform) -> None:
     assert list(differences(found, bits, "bits")) == []
 
 
+# By the size of the type: the least and the largest values.
+# Without a flag in the base, more than 0xffffefff is read as negative.
+ENUMS = ((4, 0, 0xFFFFEFFF), (4, -1 << 31, (1 << 31) - 1), (1, 0, 255))
+WIDE = ((8, 0, 1 << 32), (8, (-1 << 31) - 1, 0), (8, -1 << 63, (1 << 63) - 1))
+
+
+@pytest.mark.parametrize("platform", [LITTLE_64, BIG_64])
+@pytest.mark.parametrize(("size", "least", "most"), [*ENUMS, *WIDE])
+def test_values_of_enums(platform: Platform, size: int, least: int, most: int) -> None:
+    """More than 32 bits take another kind."""
+    made = _Made(platform)
+    prog = made.prog
+    of = prog.int_type("some", size, least < 0)
+    values = TypeEnumerator("LEAST", least), TypeEnumerator("MOST", most)
+    wanted = prog.enum_type("limits", of, values)
+    data = encode_types([wanted], made.base.btf, made.order)
+    btf = Btf(data, made.order, made.base.btf)
+    (id,) = btf.find("limits")
+    assert (btf.kind(id) == Kind.ENUM64) is ((size, least, most) in WIDE)
+    found = BtfTypes(prog, btf, made.base).type(id)
+    told = [(value.name, value.value) for value in found.enumerators or ()]
+    assert told == [("LEAST", least), ("MOST", most)]
+    assert found.type is not None and found.type.size == size
+
+
 def test_veth(lab_dump: LabDump) -> None:
     """What a slice carries of veth is what its debug symbols say."""
     source, target = lab_dump.with_dwarf(), lab_dump.program()
