@@ -147,7 +147,12 @@ def test_bit_fields(platform: Platform) -> None:
 # By the size of the type: the least and the largest values.
 # Without a flag in the base, more than 0xffffefff is read as negative.
 ENUMS = ((4, 0, 0xFFFFEFFF), (4, -1 << 31, (1 << 31) - 1), (1, 0, 255))
-WIDE = ((8, 0, 1 << 32), (8, (-1 << 31) - 1, 0), (8, -1 << 63, (1 << 63) - 1))
+WIDE = (
+    (8, 0, 1 << 32),
+    (8, -1, 1 << 31),
+    (8, (-1 << 31) - 1, 0),
+    (8, -1 << 63, (1 << 63) - 1),
+)
 
 
 @pytest.mark.parametrize("platform", [LITTLE_64, BIG_64])

@@ -172,7 +172,8 @@ class _Encoder:
         size = type.type.size if type.type is not None else 4
         # The flag says that they are signed.
         signed = any(value.value < 0 for value in values)
-        if all(-(1 << 31) <= value.value < 1 << 32 for value in values):
+        end = 1 << (31 if signed else 32)
+        if all(-(1 << 31) <= value.value < end for value in values):
             return self._head(
                 Kind.ENUM, type.tag, len(values), signed, size
             ) + b"".join(
