@@ -116,3 +116,6 @@ def test_active_cpus_that_are_not_known(toy: Toy, lost: str) -> None:
     cpus.mask("online", 2)
     with pytest.raises((KeyError, FaultError)):
         online_cpus(toy.prog)
+    # The only one there is.
+    cpus.mask("possible", 2)
+    assert online_cpus(toy.prog) == (2,)
