@@ -11,6 +11,8 @@ parts of one Snapshot, so that the ratio means something on any machine.
 With ``--held``, nothing but open files of one process keeps the namespaces, which have
 no process: the search for them is what is measured.
 
+With ``--core CORE``, it measures any other dump.
+
 With ``--live``, it boots a guest with the same scene instead, and runs there, one after
 the other:
 
@@ -128,13 +130,17 @@ def _live() -> bool:
     return all_met
 
 
-def _of_dump(settings: dict[str, str]) -> bool:
+def _of_scene(settings: dict[str, str]) -> bool:
     import lab
 
     made = lab.make(KERNEL, "scale", env=settings, memory_mb=MEMORY_MB, timeout=TIMEOUT)
     drgn = [sys.executable, "-m", "drgn", "-q", "-c", str(made.vmcore)]
     drgn += ["-s", str(made.kernel.vmlinux)]
     drgn += ["-s", str(made.kernel.debug_modules["veth"])]
+    return _of_dump(drgn, made.kernel.release)
+
+
+def _of_dump(drgn: list[str], what: str) -> bool:
     runs: list[dict[str, float]] = []
     count: Any = None
     for _ in range(ROUNDS):
@@ -146,7 +152,7 @@ def _of_dump(settings: dict[str, str]) -> bool:
     )
     namespaces, devices, tasks, containers, holders = count
     print(
-        f"{made.kernel.release}, {namespaces} namespaces, {devices} devices, "
+        f"{what}, {namespaces} namespaces, {devices} devices, "
         f"{tasks} processes in {containers} containers, {holders} holders, "
         f"medians of {ROUNDS} runs"
     )
@@ -171,9 +177,16 @@ def main() -> int:
     parser.add_argument(
         "--held", action="store_true", help="namespaces that only open files keep"
     )
+    parser.add_argument("--core", help="any dump, without its debug symbols")
     args = parser.parse_args()
     held = {**SETTINGS, "T": "0", "HELD": "1"}
-    met = _live() if args.live else _of_dump(held if args.held else SETTINGS)
+    if args.core is not None:
+        drgn = [sys.executable, "-m", "drgn", "-q", "--no-default-symbols"]
+        met = _of_dump([*drgn, "-c", args.core], args.core)
+    elif args.live:
+        met = _live()
+    else:
+        met = _of_scene(held if args.held else SETTINGS)
     return 0 if met else 1
 
 
