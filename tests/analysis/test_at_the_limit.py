@@ -44,7 +44,7 @@ def test_mtu_limits() -> None:
         (1 << 31, "min_mtu"),
     ):
         assert mtu_limit(one, mtu) == limit
-    # 0: there is no limit.
+    # 0 means no limit.
     assert mtu_limit(one._replace(max_mtu=0), 65536) is None
     assert mtu_limit(one._replace(min_mtu=BAD), 1500) == BAD
     assert mtu_limit(one._replace(max_mtu=BAD), 1500) == BAD

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Why a target is not opened, and what is said of it: without opening one."""
+"""Errors that opening a target reports; no target is opened here."""
 
 import argparse
-from collections.abc import Iterator
 import logging
 from pathlib import Path
 import types
@@ -13,14 +12,7 @@ from drgn_veth.faces import damage, kept, opening, symbols
 from drgn_veth.faces.status import TargetError, UsageError
 import pytest
 
-
-@pytest.fixture(autouse=True)
-def level() -> Iterator[None]:
-    """Opening a target makes drgn silent."""
-    logger = logging.getLogger("drgn")
-    before = logger.level
-    yield
-    logger.setLevel(before)
+pytestmark = pytest.mark.usefixtures("drgn_log_level")
 
 
 def _options(**given: Any) -> argparse.Namespace:
@@ -45,7 +37,7 @@ def _program(**members: Any) -> Any:
 def test_what_drgn_says(
     options: argparse.Namespace, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only who has no rights to the running kernel is told to become root."""
+    """The hint to use root appears only without rights to the running kernel."""
 
     def refuse(*_: object) -> None:
         raise ValueError("it says no")

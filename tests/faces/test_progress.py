@@ -146,7 +146,7 @@ def test_a_report_in_a_terminal(tmp_path: Path) -> None:
             stdout=f,
             stderr=terminal.theirs,
         )
-        # A terminal that nobody reads stops who writes to it.
+        # Writing to a terminal blocks if nothing reads from it.
         while process.poll() is None:
             terminal.said()
             time.sleep(0.01)

@@ -5,7 +5,6 @@ import argparse
 from collections.abc import Iterator
 import contextlib
 import json
-import logging
 import os
 from pathlib import Path
 import sys
@@ -27,13 +26,7 @@ from tests.support.snapshots import STORY, pair
 SMALL = json.dumps(small()).encode()
 
 
-@pytest.fixture(autouse=True)
-def level() -> Iterator[None]:
-    """Opening a target makes drgn silent."""
-    logger = logging.getLogger("drgn")
-    before = logger.level
-    yield
-    logger.setLevel(before)
+pytestmark = pytest.mark.usefixtures("drgn_log_level")
 
 
 def _refused(path: object, data: Optional[bytes] = None) -> str:

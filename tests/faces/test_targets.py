@@ -5,7 +5,6 @@ import argparse
 import bz2
 import gzip
 import json
-import logging
 import lzma
 import os
 from pathlib import Path
@@ -36,17 +35,15 @@ def core() -> Path:
     return first_core("6.12").core
 
 
+@pytest.mark.usefixtures("drgn_log_level")
 def test_what_is_missing_of_the_running_kernel(monkeypatch: Any) -> None:
     def absent(*_: object) -> None:
         raise FileNotFoundError(2, "No such file or directory", "/proc/kcore")
 
     monkeypatch.setattr(opening, "_set_target", absent)
     options = argparse.Namespace(core=None, qemu=None, symbols=[], vmcoreinfo=None)
-    logger = logging.getLogger("drgn")
-    level = logger.level
     with pytest.raises(status.TargetError, match="/proc/kcore: No such file"):
         opening.open_target(None, options)
-    logger.setLevel(level)
 
 
 @pytest.mark.parametrize(

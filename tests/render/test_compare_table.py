@@ -209,8 +209,8 @@ def test_a_finding_that_changed() -> None:
     assert "findings: none\n" in _text(a, copy.deepcopy(a))
     found = compared(a, b)
     (one,) = found.findings
-    doubt = found._replace(findings=(one._replace(undecided="somebody changes it"),))
-    assert "(undecided: somebody changes it)\n" in table(doubt, SOURCES, WIDE)
+    doubt = found._replace(findings=(one._replace(undecided="it keeps changing"),))
+    assert "(undecided: it keeps changing)\n" in table(doubt, SOURCES, WIDE)
 
 
 def test_the_kernel() -> None:

@@ -333,7 +333,7 @@ def test_messages_of_answers() -> None:
 
 
 def test_what_an_answer_depends_on() -> None:
-    """Each case is told if the error is another; else only the message differs."""
+    """Each error is explained; for the same error, only the message differs."""
     either = (_answer(22), _answer(0))
     text = "\n".join(_said(Answer(None, None, None, "code", (), either)))
     assert "EINVAL if f(): why" in text and "ok if f(): why" in text

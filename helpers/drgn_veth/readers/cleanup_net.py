@@ -36,7 +36,7 @@ __all__ = (
 
 _PF_WQ_WORKER = 0x00000020
 _WORK_STRUCT_PENDING = 1
-# Bytes. slub_max_order is 3 where nobody sets it: 8 pages, of 64 KiB at most.
+# Bytes. slub_max_order defaults to 3: 8 pages of up to 64 KiB each, and some room.
 _MAX_SLAB = 1 << 20
 _OO_SHIFT = 16
 

@@ -40,7 +40,7 @@ def _refer(token: Any, now: str = "pod1", name: Any = "eth0") -> Reference:
         ((1, BAD), (1, 2), UNKNOWN),
         ((1, BAD), (2, 2), DIFFERENT),
         ((), (), SAME),
-        # Of a namespace, its token tells, and not what it is called.
+        # The token identifies a namespace; its label does not.
         (Label("a", "pod1"), Label("a", "pod2"), SAME),
         (Label("a", "pod1"), Label("b", "pod1"), DIFFERENT),
         (_refer(("both", 1)), _refer(("both", 1), "pod2", "eth1"), SAME),

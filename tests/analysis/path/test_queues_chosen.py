@@ -101,7 +101,7 @@ def test_which_xps_is_shown() -> None:
 
 
 def test_one_queue_of_several() -> None:
-    """Whoever asks about a queue is told of it alone."""
+    """A question about one queue gets an answer for that queue only."""
     for masks, text in (
         (((), ()), "no XPS: tx 1 of 2 real TX queues"),
         (((0,), (1,)), "XPS: tx-1 from CPU 1"),

@@ -66,7 +66,7 @@ def test_whether_napi_polls() -> None:
         step = step_of(flow, "receive")
         assert step.text == f"{said}: {WHY}"
         assert step.numbers["via"] == BAD
-        # So nobody knows whether the program runs.
+        # So it is unknown whether the program runs.
         step = step_of(flow, "native")
         assert step.text == f"whether native p#7 runs is unknown: {WHY}"
         assert (step.numbers["prog_id"], step.numbers["bypassed"]) == (7, BAD)
