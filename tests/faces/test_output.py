@@ -107,6 +107,17 @@ def test_output_to_a_pipe(script: Path, core: Path) -> None:
         assert error == b""
 
 
+def test_standard_output_that_is_an_input(monkeypatch: Any, tmp_path: Path) -> None:
+    path = tmp_path / "vmcore"
+    path.write_text("input")
+    with open(path, "a") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        with pytest.raises(UsageError, match="^cannot write to standard output: it is"):
+            output.check_output(None, [str(path)])
+        with pytest.raises(UsageError, match=f"^cannot write to {path}: it is the"):
+            output.check_output(str(path), [str(path)])
+
+
 @pytest.mark.slow
 def test_output_to_dev_stdout_that_is_a_file(core: Path, tmp_path: Path) -> None:
     """It is appended to, where the shell had it open, and stays the same file."""

@@ -89,6 +89,15 @@ def test_offload_is_counted_apart() -> None:
     assert re.search("[0-9]+ devices here meet it now, for offload", text)
 
 
+def test_many_devices() -> None:
+    """Twelve are shown with their numbers, the others are named."""
+    text = topic(find_topic("EEXIST"), here=here("6.12-zoo"))
+    _, _, found = text.partition("27 devices here meet it now\n")
+    shown, _, others = found.partition("    and also ")
+    assert len(re.findall(r"^    \S+ \(", shown, re.MULTILINE)) == 12
+    assert len(others.split(",")) == 15
+
+
 def test_a_part_of_a_message() -> None:
     text = words(topic(find_topic("Peer MTU"), here=here("6.12-zoo")))
     later = "m3507a (host), m9000b (host), m9000a (host)."
