@@ -535,7 +535,7 @@ def test_qdisc_that_is_empty(qdiscs: _Qdiscs) -> None:
 
 def test_packets_of_classes_are_those_of_their_qdiscs(qdiscs: _Qdiscs) -> None:
     root = qdiscs.add(b"htb", handle=0x10000, q__qlen=7)
-    below = qdiscs.add(b"bfifo", handle=0x20000, parent=0x10002, q__qlen=3)
+    below = qdiscs.add(b"bfifo", handle=0x20000, parent=0x1FFFF, q__qlen=3)
     other = qdiscs.add(b"pfifo", handle=0x30000, parent=0x90001, q__qlen=1)
     for one, skbs in ((below, (1, 2, 3)), (other, (4,))):
         qdiscs.hash(one)
