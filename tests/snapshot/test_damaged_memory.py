@@ -7,7 +7,10 @@ A recorded core, seen with changes: lists that skip entries, counts that the que
 deny, names that no kernel accepts. Members that are lost: test_damaged_members.py.
 """
 
+from drgn_veth import find_net
+from drgn_veth.analysis.commands import Commands
 from drgn_veth.analysis.diagnose import diagnose
+from drgn_veth.analysis.netns_names import FilterError, find_netns
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import Snapshot
 from drgn_veth.readers.netdev_names import dev_valid_name
@@ -35,6 +38,40 @@ def test_list_that_skips_devices(altered: Altered, whole: Snapshot, name: str) -
     ((what, why),) = snapshot.incomplete
     assert what.startswith("devices of namespace ")
     assert "does not point back" in why
+
+
+def test_number_of_another_namespace(altered: Altered, whole: Snapshot) -> None:
+    """Names and commands lead to a number: nothing says to which of the two."""
+    numbered = {n.net: n for n in whole.namespaces}
+    nets = {
+        numbered[net.value_()].label: net
+        for net in for_each_net_bounded(altered.original)
+    }
+    one, other = nets["pod1"], nets["pod2"]
+    number = one.ns.inum.value_()
+    altered.write(other.ns.inum.address_of_().value_(), number.to_bytes(4, "little"))
+    snapshot = take(altered)
+    assert len({namespace.label for namespace in snapshot.namespaces}) == len(nets)
+    both = [n for n in snapshot.namespaces if n.net in (one.value_(), other.value_())]
+    assert len(both) == 2
+    for namespace, twin in zip(both, reversed(both)):
+        why = f"invalid inode number {number}: {twin.net:#x} has it, too"
+        assert namespace.inum == Unreadable(why)
+        assert isinstance(namespace.mounts, Unreadable)
+        before = [d for d in whole.devices if d.netns == numbered[namespace.net].inum]
+        devices = [d for d in snapshot.devices if d.netns == namespace.inum]
+        assert [d.name for d in devices] == [d.name for d in before] != []
+        for device in devices:
+            assert device.netns_label == namespace.label
+            assert Commands(snapshot).up(device.ref) == ()
+    for text in (str(number), "pod1", "pod2"):
+        with pytest.raises(FilterError):
+            find_netns(snapshot, text)
+    for text in (str(number), "pod1"):
+        with pytest.raises(LookupError, match="^several network namespaces are called"):
+            find_net(altered.prog, text)
+    rest = [n for n in snapshot.namespaces if n not in both]
+    assert rest == [n for n in whole.namespaces if n.label not in ("pod1", "pod2")]
 
 
 @pytest.mark.slow

@@ -38,6 +38,7 @@ from ..readers.veth import VethPriv
 from .device_index import DeviceIndex
 from .found import Found, FoundReader, ifindex_of, name_of
 from .going import Going
+from .inode_numbers import shared_numbers
 from .labels import HOST
 from .layouts import Layouts, NetDevice
 
@@ -200,7 +201,22 @@ class Discovery:
             if namespace.dying:
                 namespace = namespace._replace(worker=worker)
             namespaces[i] = (at, namespace)
+        self._tell_apart(namespaces)
         return namespaces
+
+    def _tell_apart(self, namespaces: list[tuple[int, Namespace]]) -> None:
+        shared = shared_numbers(namespace for _, namespace in namespaces)
+        if not shared:
+            return
+        self._inums.update(shared)
+        namespaces[:] = [
+            (at, namespace._replace(inum=self._inums[at]))
+            for at, namespace in namespaces
+        ]
+        for address, found in self.found.items():
+            why = shared.get(self.owner(found))
+            if why is not None:
+                self.found[address] = found._replace(ref=found.ref._replace(netns=why))
 
     def _add_going_nets(
         self,
@@ -367,7 +383,8 @@ class Discovery:
         net = attempt(dev_net, self._layouts.dev(address))
         inum: Maybe[int] = Unreadable("it has no network namespace")
         if not isinstance(net, Unreadable) and net:
-            inum = attempt(net_inum, net)
+            known = self._inums.get(net.value_())
+            inum = attempt(net_inum, net) if known is None else known
         name = attempt(name_of, raw.name)
         label = self._label(raw.net)
         return DeviceRef(inum, ifindex, name, address, "on no list", label)

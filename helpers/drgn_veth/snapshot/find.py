@@ -12,7 +12,8 @@ from drgn import Object, Program
 from drgn.helpers.common.prog import takes_program_or_default
 
 from ..core.errors import WalkError
-from ..core.nearest import offer
+from ..core.nearest import listed, offer
+from ..core.salvage import Salvage
 from ..core.text import decode
 from ..readers.netdev_names import for_each_altname
 from ..readers.netns import (
@@ -35,20 +36,31 @@ def find_net(prog: Program, netns: str) -> Object:
     :param netns: ``host`` for ``init_net``; the name in ``ip netns``; the absolute path
         of a file that it is mounted on; its inode number
     :return: ``struct net *``
-    :raises LookupError: if no namespace is called that
+    :raises LookupError: if no namespace is called that, or if several are: no two have
+        one inode number, unless memory is damaged
     :raises WalkError: if none was found, and not all names could be read
     """
     if netns == HOST:
         return prog["init_net"].address_of_()
     mounts = known_net_mounts(prog)
     there = [HOST]
-    for net in for_each_net_bounded(prog):
-        inum = net_inum(net)
+    found: list[Object] = []
+    salvage = Salvage()
+    for net in salvage.walk(for_each_net_bounded(prog)):
+        inum = salvage.read(net_inum, net)
+        if inum is None:
+            continue
         paths = mounts.of.get(inum, ())
         names = [name for name in map(netns_name, paths) if name is not None]
         if str(netns) == str(inum) or netns in paths or netns in names:
-            return net
+            found.append(net)
         there += names or [str(inum)]
+    if len(found) > 1:
+        at = listed(hex(net.value_()) for net in found)
+        raise LookupError(f"several network namespaces are called {netns!r}: {at}")
+    if found:
+        return found[0]
+    salvage.finish()
     if mounts.lost is not None:
         raise WalkError(mounts.lost)
     raise LookupError(
