@@ -253,3 +253,12 @@ def test_cpu_that_cannot_be_there(altered: Altered) -> None:
     online = take(altered).target.online_cpus
     assert isinstance(online, Unreadable)
     assert "CPU 24 is set in a mask, but nr_cpu_ids is 4" in online.reason
+
+
+def test_mutex_that_no_task_owns(altered: Altered) -> None:
+    """A device is no task: nobody is named, and no rule says that somebody is at it."""
+    dev = devices_of(altered.original)["veth_xxx0"].value_()
+    owner = altered.original["rtnl_mutex"].owner.counter
+    altered.write(owner.address_ or 0, dev.to_bytes(8, "little"))
+    snapshot = take(altered)
+    assert isinstance(snapshot.target.rtnl_owner, Unreadable)

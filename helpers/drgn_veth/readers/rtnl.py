@@ -12,6 +12,7 @@ Upstream: the case of CONFIG_PREEMPT_RT, for drgn's ``mutex_owner()``.
 from drgn import Object, Program, sizeof
 from drgn.helpers.common.prog import takes_program_or_default
 
+from .task import check_task
 from .unregister import netdev_initial_refcnt
 
 __all__ = ("has_rtnl_nets", "rtnl_owner", "takes_new_ifindex")
@@ -62,6 +63,7 @@ def rtnl_owner(prog: Program) -> Object:
         task that gets it.
     :raises LookupError: if the kernel has no variable ``rtnl_mutex``
     :raises AttributeError: if this kernel's mutex does not record its owner
+    :raises ValueError: if what it records is no task
     """
     mutex = prog["rtnl_mutex"]
     try:
@@ -77,4 +79,5 @@ def rtnl_owner(prog: Program) -> Object:
         owner = lock.owner.value_() & ~_RT_MUTEX_HAS_WAITERS
     pointer = prog.type("struct task_struct *")
     # atomic_long_t is signed.
-    return Object(prog, pointer, owner & ((1 << 8 * sizeof(pointer)) - 1))
+    task = Object(prog, pointer, owner & ((1 << 8 * sizeof(pointer)) - 1))
+    return check_task(task) if task else task

@@ -43,6 +43,7 @@ __all__ = (
     "Tasks",
     "Thread",
     "check_pid",
+    "check_task",
     "for_each_net_task",
     "for_each_thread",
     "net_for_pid",
@@ -111,6 +112,20 @@ def _with_valid_pids(task: TaskStruct, is_leader: bool) -> TaskStruct:
         why = f"process ID {tgid} does not match ID {pid} of its first thread"
         said = Unreadable(why), Unreadable(why)
     return with_values(task, pid=said[0], tgid=said[1])
+
+
+def check_task(task: Object) -> Object:
+    """
+    Check that a pointer leads to a task: its process has it in its list of threads.
+
+    :param task: ``struct task_struct *``
+    :return: *task*
+    :raises ValueError: if what is there is no task, or if it has exited
+    """
+    node = task.thread_node
+    if node.next.prev.value_() != node.address_:
+        raise ValueError(f"what is at {task.value_():#x} is no task")
+    return task
 
 
 class Thread(NamedTuple):
