@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from tests.support.booted import REPOSITORY, Dump
-from tests.support.peak_memory import measuring
+from tests.support.peak_memory import Used, measuring
 from tests.support.schemas import validate
 
 PAIRS, NAMESPACES = 2000, 50
@@ -18,16 +18,16 @@ MOST_MB = 200
 
 def _run(dump: Dump, path: Path, *args: str) -> tuple[Any, float]:
     # The JSON that a command writes to standard output, and its peak memory in MB.
-    peak = path.with_suffix(".peak")
+    used = path.with_suffix(".used")
     command = [sys.executable, "-m", "drgn_veth", args[0], "-c", str(dump.made.vmcore)]
     with open(path, "wb") as out:
         subprocess.run(
-            measuring(peak, *command, *args[1:], "--format", "json"),
+            measuring(used, *command, *args[1:], "--format", "json"),
             stdout=out,
             env={**os.environ, "PYTHONPATH": str(REPOSITORY / "helpers")},
             check=True,
         )
-    return json.loads(path.read_bytes()), int(peak.read_text()) / 1024
+    return json.loads(path.read_bytes()), Used.of(used).mb
 
 
 def test_every_pair_is_there(many_dump: Dump, tmp_path: Path) -> None:
