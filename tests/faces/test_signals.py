@@ -11,7 +11,10 @@ import time
 from drgn_veth_start import at_signal
 import pytest
 
+from tests.support.recorded import smallest_core
 from tests.support.scripts import SCRIPT, SLICE_SCRIPT, started, take_signals
+
+COMPARE_SCRIPT = SCRIPT.with_name("veth_compare.py")
 
 
 def test_what_is_done_at_a_signal() -> None:
@@ -102,11 +105,34 @@ def pieces(*folders: Path) -> list[Path]:
     return sorted(path for folder in folders for path in folder.iterdir())
 
 
+def ended_after(
+    argv: list[str], delay: float, number: signal.Signals, temporary: Path
+) -> tuple[int, str]:
+    """Send a signal to a process; return its status, and what it said."""
+    with subprocess.Popen(
+        argv,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=take_signals,
+    ) as child:
+        time.sleep(delay)
+        assert pieces(temporary) == []
+        child.send_signal(number)
+        said, error = child.communicate()
+    assert error == ""
+    by_signal = -number if number == signal.SIGKILL else 128 + number
+    assert child.returncode in (0, by_signal, -number)
+    return child.returncode, said
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name, number",
     [
         ("slice.xz", signal.SIGTERM),
+        ("slice.xz", signal.SIGINT),
         ("slice.xz", signal.SIGHUP),
         ("slice.xz", signal.SIGKILL),
         ("slice", signal.SIGTERM),
@@ -120,28 +146,27 @@ def test_ended_slice_leaves_nothing(
     out.mkdir()
     temporary.mkdir()
     argv = [sys.executable, str(SLICE_SCRIPT), str(out / name), "-c", str(kept_core)]
-    env = {**os.environ, "TMPDIR": str(temporary)}
     ended = 0
     for delay in (0.2, 0.4, 0.6, 0.9, 1.4):
-        with subprocess.Popen(
-            argv,
-            env=env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=take_signals,
-        ) as child:
-            time.sleep(delay)
-            assert pieces(temporary) == []
-            child.send_signal(number)
-            said, error = child.communicate()
-        assert error == ""
-        if child.returncode == 0:
+        status, said = ended_after(argv, delay, number, temporary)
+        if status == 0:
             (path,) = pieces(out, temporary)
             path.unlink()
             continue
-        wanted = -number if number == signal.SIGKILL else 128 + number
-        assert child.returncode in (wanted, -number)
         assert (said, pieces(out, temporary)) == ("", [])
         ended += 1
+    assert ended
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_ended_compare_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    """At whatever moment: while a core is unpacked, or read."""
+    packed = str(smallest_core().packed)
+    argv = [sys.executable, str(COMPARE_SCRIPT), packed, packed]
+    ended = 0
+    for delay in (0.1, 0.3, 0.5, 0.8):
+        status, _ = ended_after(argv, delay, number, tmp_path)
+        assert pieces(tmp_path) == []
+        ended += status != 0
     assert ended
