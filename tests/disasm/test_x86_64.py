@@ -132,3 +132,26 @@ def test_lengths(before: str, modrm: str) -> None:
         prog = made(Architecture.X86_64, {0: code}, f=0)
         end = X86_64Code(prog).decode(at).end
         assert end - at == int(length, 16), code.hex()
+
+
+@pytest.mark.parametrize(
+    ("code", "falls_through", "what"),
+    [
+        *(("ffe0", False, "jmp *%rax"), ("ff20", False, "jmp *(%rax)")),
+        *(("41ffe3", False, "jmp *%r11"), ("ff28", False, "ljmp *(%rax)")),
+        *(("ffd0", True, "call *%rax"), ("ff10", True, "call *(%rax)")),
+        *(("ff18", True, "lcall *(%rax)"), ("ff30", True, "push (%rax)")),
+        *(("ff00", True, "incl (%rax)"), ("fee0", True, "no jump of a byte")),
+        *(("c3", False, "ret"), ("c20800", False, "ret $8"), ("cb", False, "lret")),
+        *(("eb00", False, "jmp"), ("e900000000", False, "jmp")),
+        *(("7400", True, "je"), ("0f8400000000", True, "je"), ("e300", True, "jrcxz")),
+        *(("e800000000", True, "call"), ("90", True, "nop"), ("0f0b", False, "ud2")),
+    ],
+)
+def test_where_it_goes_on(code: str, falls_through: bool, what: str) -> None:
+    prog = made(Architecture.X86_64, {0: bytes.fromhex(code)}, f=0)
+    found = X86_64Code(prog).decode(TEXT[Architecture.X86_64])
+    assert found.falls_through is falls_through, what
+    assert (found.jump is not None) is (what in ("jmp", "je", "jrcxz")), what
+    assert (found.call is not None) is (what == "call"), what
+    assert not found.is_breakpoint

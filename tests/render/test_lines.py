@@ -10,6 +10,7 @@ from drgn_veth.analysis.shell_loop import combined
 from drgn_veth.analysis.shown import all_of, few
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import (
+    Holder,
     Map,
     MapEntry,
     Namespace,
@@ -17,6 +18,7 @@ from drgn_veth.model import (
     PacketInFlight,
     QueueInFlight,
     Snapshot,
+    XdpLink,
 )
 from drgn_veth.render import findings as render_findings
 from drgn_veth.render import words
@@ -37,6 +39,7 @@ from tests.support.snapshots import (
     BAD,
     DOWN,
     HOST,
+    LINKED,
     NO_XDP,
     POD,
     PROGRAM,
@@ -209,6 +212,35 @@ def test_a_socket_of_a_map_could_not_be_read() -> None:
         entry = MapEntry(0, carrier.ref, socket=socket)
         whole = snapshot(carrier, maps=(Map(5, "xskmap", "x", 4, 1, (entry,)),))
         assert said in programs([carrier], whole)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "held by nothing"),
+        ({"pins": ("/sys/fs/bpf/a", "/b")}, "pinned at /sys/fs/bpf/a, pinned at /b"),
+        ({"pins": BAD}, "pins that could not be read"),
+        ({"holders": BAD}, "references that could not be read"),
+        ({"holders": 1}, "open in 1 file"),
+        ({"holders": 2, "tasks": BAD}, "open in 2 files"),
+        ({"holders": 1, "tasks": ()}, "open in 1 file"),
+        ({"holders": 1, "tasks": (Holder("kernel"),)}, "open in kernel"),
+        ({"holders": 1, "tasks": (Holder("fd", 7, "p"),)}, "open in p (pid 7)"),
+        (
+            {"holders": 1, "tasks": (Holder("fd", BAD, "p", 3),)},
+            "open in p (pid ?) as fd 3",
+        ),
+        (
+            {"pins": ("/b",), "holders": 1, "tasks": (Holder("fd", 7, "p", 0),)},
+            "pinned at /b, open in p (pid 7) as fd 0",
+        ),
+    ],
+)
+def test_what_holds_a_link(changes: Any, said: str) -> None:
+    carrier = device(HOST, 7, "veth0", **generic(LINKED))
+    link = XdpLink(LINKED.link_id, carrier.ref, (), 0)._replace(**changes)
+    text = programs([carrier], snapshot(carrier, links=(link,)), WIDE)
+    assert f"by link {LINKED.link_id}: {said}\n" in f"{text}\n"
 
 
 # Packets in flight
