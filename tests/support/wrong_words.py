@@ -50,9 +50,10 @@ _AT_A_TIME = 20
 # The last frames of a traceback that are shown.
 _FRAMES = 6
 
-# In endless memory, a report spends its whole budget. Seconds would depend on the
-# machine, so reads are counted.
+# In endless memory, a report spends its whole budget.
 _READS_PER_STEP = 10
+#: Seconds of CPU that a report may take beside twice those of a sound one.
+_ROOM = 2.0
 
 # Where nothing ends: a part for each word that leads there. The low bits of the number
 # of a part say what is in all words of it.
@@ -275,8 +276,10 @@ class WrongWords:
             for to in (int.from_bytes(word, "little"),)
             if 0 <= to - _ENDLESS < _PARTS * _PART
         }
+        begin = time.process_time()
         try:
             text = self._report()
+            took = time.process_time() - begin
             if text is not None:
                 validate(json.loads(text))
         except Exception as e:
@@ -285,6 +288,8 @@ class WrongWords:
         if self._too_far is not None:
             what = f"a report of more than {self._most:,} reads"
             return Problem(what, _end(self._too_far), wrong)
+        if took > 2 * self.sound + _ROOM:
+            return Problem(f"a report that takes {took:.1f} s of CPU", "", wrong)
         return None
 
     def least(self, problem: Problem) -> Problem:
