@@ -4,9 +4,10 @@
 import errno
 from typing import Optional
 
+from drgn_veth.analysis.attach.ask import fresh_program
 from drgn_veth.analysis.attach.predictor import Predictor, TooOldError
 from drgn_veth.analysis.attach.question import Answer
-from drgn_veth.model import Task
+from drgn_veth.model import Task, XdpProgram
 import pytest
 
 from tests.support.attach.case import (
@@ -30,6 +31,8 @@ from tests.support.attach.troubles import (
 )
 from tests.support.snapshots import link
 
+BPF_XDP = 37  # enum bpf_attach_type
+
 
 @pytest.mark.parametrize("variant", ["A", "I"])
 def test_same_program(variant: str) -> None:
@@ -41,6 +44,23 @@ def test_same_program(variant: str) -> None:
     assert answer_of(case)[:2] == (0, "dev_xdp_attach")
     case.of_program(expected_attach_type=35)
     assert answer_of(case)[0] == (errno.EINVAL if variant == "A" else 0)
+
+
+@pytest.mark.parametrize("loaded_with", [0, BPF_XDP])
+def test_update_without_a_program(loaded_with: int) -> None:
+    """libbpf loads with BPF_XDP: it does so with the next program, too."""
+    case = Case("I", "veth", "driver")
+    case.attached("driver", "link")
+    held = case.devices["veth"].xdp.driver
+    assert isinstance(held, XdpProgram)
+    held = held._replace(expected_attach_type=loaded_with)
+    case.change("veth", xdp=NO_XDP._replace(driver=held))
+    predictor, device = Predictor(case.snapshot()), case.devices["veth"]
+    assert predictor.update(device, "driver").errno == 0
+    for attach_type in (0, BPF_XDP):
+        program = fresh_program()._replace(expected_attach_type=attach_type)
+        said = predictor.update(device, "driver", program=program)
+        assert said.errno == (0 if attach_type == loaded_with else errno.EINVAL)
 
 
 @pytest.mark.parametrize("variant", ["A", "I"])

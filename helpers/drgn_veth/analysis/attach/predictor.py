@@ -309,14 +309,18 @@ class Predictor:
         Return the answer to BPF_LINK_UPDATE of the link that holds a program.
 
         :param mode: The link's, one of :data:`MODES`
+        :param program: The program; None: a fresh one that was loaded with the same
+            ``expected_attach_type`` as the link's
         :param expected: Identifier of the program that is to be replaced, and no
             other (``BPF_F_REPLACE``)
         :param detached: The link was detached, or its device is gone
         :raises ValueError: if no link holds a program in this mode
         """
         device = self.questions.record(device)
-        program = program or self.questions.fresh[frags]
-        q = self.questions.question(device, "link", _flags(mode), program, expected)
+        flags = _flags(mode)
+        if program is None:
+            program = self._like_current(device, flags, self.questions.fresh[frags])
+        q = self.questions.question(device, "link", flags, program, expected)
         if program.frags is True and not self._kernel.xdp_frags:
             return self.ask(device, "link", q.flags, program)
         if detached:
@@ -334,6 +338,19 @@ class Predictor:
         if same:
             return q.accepted("bpf_xdp_link_update", "nothing changes")
         return self._decide(q, _install)
+
+    def _like_current(
+        self, device: Device, flags: int, program: LoadedProgram
+    ) -> LoadedProgram:
+        # libbpf loads with BPF_XDP, bpf(2) alone with 0. Whoever attached a program by
+        # a link loads the next one as he did this one.
+        try:
+            current = self.questions.question(device, "link", flags, None).current()
+        except CannotTell:
+            return program
+        if current is None:
+            return program
+        return program._replace(expected_attach_type=current.expected_attach_type)
 
     def link_detach(self, device: _Device, mode: Union[str, int]) -> Answer:
         """
