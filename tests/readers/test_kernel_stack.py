@@ -123,6 +123,44 @@ def test_larger_stacks(toy: Toy) -> None:
     assert len(stack_words(task)[1]) == 2 * SIZE // 8
 
 
+SYMBOLS = [("__start_init_stack", "__end_init_stack")]
+SYMBOLS += [("__start_init_task", "__end_init_task")]
+
+
+@pytest.mark.parametrize("names", SYMBOLS)
+@pytest.mark.parametrize("size", [SIZE, 2 * SIZE])
+def test_size_that_symbols_tell(toy: Toy, names: tuple[str, str], size: int) -> None:
+    stack = Stack(toy)
+    toy.place("struct list_head", SIZE // 16)  # The other half.
+    toy.constant("PAGE_SIZE", 4 * SIZE)
+    toy.symbols(**dict(zip(names, (0x1000, 0x1000 + size))))
+    task = Object(toy.prog, "struct task_struct *", stack.task)
+    first, words = stack_words(task)
+    assert (first, len(words)) == (stack.base, size // 8)
+    stack.set(thread__sp=stack.base + size - 8)
+    assert len(stack_words(task)[1]) == 1
+    stack.set(thread__sp=stack.base + size)
+    with pytest.raises(ValueError, match="a stack pointer is"):
+        stack_words(task)
+
+
+@pytest.mark.parametrize("size", [-SIZE, 0, 1 << 11, 1 << 19])
+def test_size_that_no_stack_has(toy: Toy, size: int) -> None:
+    stack = Stack(toy)
+    toy.symbols(__start_init_stack=1 << 20, __end_init_stack=(1 << 20) + size)
+    task = Object(toy.prog, "struct task_struct *", stack.task)
+    assert len(stack_words(task)[1]) == SIZE // 8
+
+
+@pytest.mark.parametrize("low", [1, 4, 7])
+@pytest.mark.parametrize("sleeps", [True, False])
+def test_stack_that_cannot_be(stack: Stack, low: int, sleeps: bool) -> None:
+    task = Object(stack.toy.prog, "struct task_struct *", stack.task)
+    stack.set(stack=stack.base + low, thread__sp=stack.base + 64 if sleeps else 0)
+    with pytest.raises(ValueError, match=f"^no stack is at {stack.base + low:#x}$"):
+        stack_words(task)
+
+
 def test_names_are_left_out(stack: Stack) -> None:
     """Arguments of system calls are on a stack: addresses, host names."""
     leave_names_out(stack.toy.prog)

@@ -12,6 +12,10 @@ from drgn import (
     Platform,
     PlatformFlags,
     Program,
+    Symbol,
+    SymbolBinding,
+    SymbolIndex,
+    SymbolKind,
     Type,
     TypeKindSet,
     TypeMember,
@@ -119,6 +123,14 @@ class Toy:
         assert self._used <= SIZE
         self._variables[name] = Object(self.prog, found, address=address)
         return address
+
+    def symbols(self, **addresses: int) -> None:
+        """Add symbols."""
+        kind = (SymbolBinding.UNKNOWN, SymbolKind.UNKNOWN)
+        index = SymbolIndex(
+            Symbol(name, at, 0, *kind) for name, at in addresses.items()
+        )
+        self.prog.register_symbol_finder("toy", index, enable_index=0)
 
     def constant(self, name: str, value: int) -> None:
         self._variables[name] = Object(self.prog, "int", value)

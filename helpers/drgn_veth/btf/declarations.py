@@ -10,7 +10,14 @@ it does not have, does no harm.
 
 from collections.abc import Mapping
 
-__all__ = ("FUNCTIONS", "MODULE_TYPES", "OPTIONAL_MODULE_TYPES", "VARIABLES")
+__all__ = (
+    "FUNCTIONS",
+    "MODULE_TYPES",
+    "OPTIONAL_MODULE_TYPES",
+    "PLACES",
+    "SYMBOLS",
+    "VARIABLES",
+)
 
 # What the readers look up, what the drgn helpers that they call look up, and
 # what is wanted at a drgn prompt before anything else.
@@ -93,3 +100,12 @@ FUNCTIONS: tuple[str, ...] = tuple(
     *("netdev_run_todo", "dev_get_tstats64", "ip_tunnel_get_stats64"),
     *("__bpf_call_base", "bpf_xdp_redirect", "__stack_chk_fail"),
 )
+
+# Other symbols, which only say where something is.
+PLACES: tuple[str, ...] = (
+    *("__start_init_stack", "__end_init_stack"),
+    *("__start_init_task", "__end_init_task"),
+)
+
+# All that the readers look up as symbols. No module has them.
+SYMBOLS = frozenset((*FUNCTIONS, *PLACES))

@@ -18,7 +18,7 @@ from typing import (
 from drgn import FindObjectFlags, Object, Program, Symbol, Type, TypeKind, TypeKindSet
 
 from ..core.errors import READ_ERRORS, reason
-from .declarations import FUNCTIONS, VARIABLES
+from .declarations import SYMBOLS, VARIABLES
 from .parse import Kind
 from .types import BtfTypes
 
@@ -179,8 +179,8 @@ class SymbolFinder:
         one: bool,
     ) -> Sequence[Symbol]:
         found = list(self._vmlinux(prog, name, address, one))
-        # No module has these, and to look costs the names of all modules' symbols.
-        if (found and one) or name in FUNCTIONS:
+        # To look into modules costs the names of all their symbols.
+        if (found and one) or name in SYMBOLS:
             return found
         if self._modules is None:
             self._modules = lambda *args: ()  # while it looks up what it needs

@@ -33,7 +33,7 @@ from ..core.errors import READ_ERRORS, attempt, reason
 from ..core.salvage import Salvage
 from ..core.unreadable import Unreadable
 from ..readers.bounded import for_each_entry_bounded
-from .declarations import FUNCTIONS, VARIABLES
+from .declarations import SYMBOLS, VARIABLES
 from .kallsyms import (
     Kallsyms,
     has_tokens,
@@ -66,7 +66,7 @@ _POINTERS = ("mem_section",)
 _KERNEL_IMAGE = 1 << 30
 
 # What is asked for in any case.
-WANTED = frozenset((*VARIABLES, *FUNCTIONS, "__start_BTF", "__stop_BTF"))
+WANTED = frozenset((*VARIABLES, *SYMBOLS, "__start_BTF", "__stop_BTF"))
 
 _MAX_SYSTEM_MAP = 1 << 28
 
@@ -145,7 +145,7 @@ class KernelSymbols:
         address: Optional[int],
         one: bool,
     ) -> Sequence[Symbol]:
-        if name in FUNCTIONS and address is None:
+        if name in SYMBOLS and address is None:
             at = self.address_of(name)
             if at is None:
                 return ()

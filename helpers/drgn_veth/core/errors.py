@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What can go wrong while reading a kernel, in one place."""
 
+import struct
 from typing import Callable, TypeVar, Union
 
 import drgn
@@ -26,7 +27,8 @@ class WalkError(ValueError):
 
 
 # What a reader raises if memory, types or symbols are not as expected. OSError: the
-# dump is truncated. TypeError: a member has another type in this kernel.
+# dump is truncated. TypeError: a member has another type in this kernel. struct.error:
+# data of another length.
 READ_ERRORS: tuple[type[BaseException], ...] = (
     drgn.FaultError,
     drgn.ObjectAbsentError,
@@ -37,6 +39,7 @@ READ_ERRORS: tuple[type[BaseException], ...] = (
     TypeError,
     NotImplementedError,
     OSError,
+    struct.error,
 )
 
 

@@ -12,8 +12,9 @@ Upstream: nothing.
 
 from collections.abc import Iterator
 import struct
+from typing import Optional
 
-from drgn import Object, sizeof
+from drgn import Object, Program, sizeof
 
 from ..core.byte_order import byteorder, struct_order
 from ..core.errors import is_read_error
@@ -21,10 +22,30 @@ from ..core.names import check_names
 
 __all__ = ("for_each_list_head_on_stack", "stack_words")
 
-# THREAD_SIZE of most kernels. It is never less than a page, and larger with KASAN.
+# THREAD_SIZE of most kernels. It is larger with KASAN.
 _THREAD_SIZE = 1 << 14
 _MOST = 1 << 18
+# What is between them has THREAD_SIZE: INIT_TASK_DATA()
+# (include/asm-generic/vmlinux.lds.h).
+_BOUNDS = (
+    ("__start_init_stack", "__end_init_stack"),
+    # Up to v6.9.
+    ("__start_init_task", "__end_init_task"),
+)
+_CACHE = "drgn_veth.thread_size"
 _FIRST_PAGE = 1 << 12
+
+
+def _thread_size(prog: Program) -> Optional[int]:
+    # THREAD_SIZE, None if it is unknown.
+    for start, end in _BOUNDS:
+        try:
+            size = prog.symbol(end).address - prog.symbol(start).address
+        except LookupError:
+            continue
+        if _FIRST_PAGE <= size <= _MOST:
+            return size
+    return None
 
 
 def _saved_stack_pointer(task: Object) -> int:
@@ -46,28 +67,34 @@ def _saved_stack_pointer(task: Object) -> int:
 
 def stack_words(task: Object) -> tuple[int, tuple[int, ...]]:
     """
-    Return the kernel stack of a task in use. Of a task that runs, that is all of it, or
-    with KASAN the half that it uses last.
+    Return the kernel stack of a task in use: of one that sleeps, from its stack pointer
+    on. If the kernel's symbols do not tell how large a stack is, it is taken for 16
+    KiB or a page.
 
     :param task: ``struct task_struct *``
     :return: Address of the first word, and the words
     :raises FaultError: if it cannot be read
-    :raises ValueError: if its stack pointer is not in it
+    :raises ValueError: if there can be no stack, or if its stack pointer is not in it
     :raises WalkError: if names are to be left out
     """
     prog = task.prog_
     check_names(prog)  # Arguments of system calls are there, too.
     base = task.stack.value_()
-    size = max(_THREAD_SIZE, prog["PAGE_SIZE"].value_())
+    word = sizeof(task.type_)
+    if base % word:
+        raise ValueError(f"no stack is at {base:#x}")
+    if _CACHE not in prog.cache:
+        prog.cache[_CACHE] = _thread_size(prog)
+    known: Optional[int] = prog.cache[_CACHE]
+    size = known or max(_THREAD_SIZE, prog["PAGE_SIZE"].value_())
     first = base
     saved = _saved_stack_pointer(task)
     if saved:
-        while saved - base >= size:
+        while known is None and size <= saved - base < _MOST:
             size *= 2
-        if not 0 <= saved - base < _MOST:
+        if not 0 <= saved - base < size:
             raise ValueError(f"a stack pointer is {saved:#x}, the stack at {base:#x}")
-        first = saved & -8
-    word = sizeof(task.type_)
+        first = saved & -word
     data = prog.read(first, base + size - first)
     code = struct_order(byteorder(prog)) + ("Q" if word == 8 else "I")
     return first, tuple(value for (value,) in struct.iter_unpack(code, data))
