@@ -102,7 +102,7 @@ def test_processes_that_are_in_no_namespace(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(filtering, "net_for_pid", net_for_pid)
     with pytest.raises(UsageError, match="^pid 7: no such task$"):
         _wanted(netns=["pid:7"])
-    with pytest.raises(UsageError, match="^pid 8: the task is exiting and in no names"):
+    with pytest.raises(UsageError, match="^pid 8: the task has exited and is in no"):
         _wanted(netns=["pid:8"])
 
 

@@ -99,13 +99,14 @@ def test_threads(toy: Toy) -> None:
     tasks.thread(leader, 11, 0x1000, b"same")
     tasks.thread(leader, 12, NET, b"moved", cgroups=[DOCKER])
     tasks.thread(leader, 13, NET, b"later")
-    tasks.thread(leader, 14, 0x3000, b"gone", EXITING)
+    tasks.thread(leader, 14, 0x3000, b"closing", EXITING)
     tasks.thread(leader, 15, 0, b"gone", EXITING)
     zombie = tasks.add(20, 0, b"zombie", EXITING)
     tasks.thread(zombie, 21, NET, b"lives")
     found = net_tasks(toy.prog)
     assert (found.lost, found.incomplete) == (None, ())
-    assert set(found.of) == {0x1000, NET}
+    assert set(found.of) == {0x1000, NET, 0x3000}
+    assert found.of[0x3000][:2] == (1, (NetTask(10, "closing", None, 14),))
     assert found.of[0x1000][:2] == (1, (NetTask(10, "leader", None),))
     assert found.of[NET][:2] == (
         2,
@@ -114,13 +115,13 @@ def test_threads(toy: Toy) -> None:
     assert found.of[NET].containers == (Container(ID, "docker", None, DOCKER),)
     assert found.of[NET].hostname == "node-1"
     assert pids_in(toy, NET) == [12, 13, 21]
-    assert pids_in(toy, 0x3000) == []
+    assert pids_in(toy, 0x3000) == [14]
 
 
-def test_kernel_threads_and_exiting_tasks(toy: Toy) -> None:
+def test_kernel_threads_and_zombies(toy: Toy) -> None:
     tasks = Tasks(toy)
     tasks.add(2, NET, b"kthreadd", KERNEL_THREAD)
-    tasks.add(3, NET, b"exiting", EXITING)
+    tasks.add(3, 0, b"zombie", EXITING)
     # What of these cannot be read does not matter.
     tasks.point(tasks.add(4, NOWHERE, b"kworker", KERNEL_THREAD), signal=NOWHERE)
     # A worker of io_uring or vhost is a thread of its process.

@@ -33,7 +33,7 @@ def _net_of_pid(prog: Program, pid: int) -> int:
     if isinstance(net, Unreadable):
         raise FilterError(f"pid {pid}: {net.reason}")
     if not net:
-        raise FilterError(f"pid {pid}: the task is exiting and in no namespace")
+        raise FilterError(f"pid {pid}: the task has exited and is in no namespace")
     return net.value_()
 
 

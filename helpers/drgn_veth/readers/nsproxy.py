@@ -24,8 +24,8 @@ def task_net(task: Object) -> Object:
     Return the network namespace of a task.
 
     :param task: ``struct task_struct *``
-    :return: ``struct net *``; ``NULL`` for a task that is exiting: it has left its
-        namespaces
+    :return: ``struct net *``; ``NULL`` for a task that has left its namespaces, as
+        do_exit() does at its end
     """
     nsproxy = task.nsproxy.read_()
     if not nsproxy:

@@ -51,7 +51,6 @@ __all__ = (
 )
 
 _PF_EXITING = 0x00000004
-_PF_KTHREAD = 0x00200000
 
 _PID_MAX_LIMIT = 4 << 20  # include/linux/threads.h
 
@@ -172,10 +171,9 @@ class Tasks:
     :raises LookupError: if the kernel's types or variables are not there
     """
 
-    #: Flags of tasks that do not count: kernel threads, and those that have begun to
-    #: exit (do_exit() in kernel/exit.c). Workers of io_uring and vhost are threads of
-    #: a user process: they have PF_IO_WORKER or PF_USER_WORKER instead.
-    NOT_IN_USE = _PF_KTHREAD | _PF_EXITING
+    #: The flag of kernel threads, which do not count. Workers of io_uring and vhost are
+    #: threads of a user process: they have PF_IO_WORKER or PF_USER_WORKER instead.
+    PF_KTHREAD = 0x00200000
 
     def __init__(self, prog: Program) -> None:
         self._prog = prog
@@ -293,7 +291,7 @@ class Tasks:
     def _threads(self, leader: Thread) -> list[Thread]:
         task = leader.task
         # A kernel thread has no others.
-        if not isinstance(task.flags, Unreadable) and task.flags & _PF_KTHREAD:
+        if not isinstance(task.flags, Unreadable) and task.flags & self.PF_KTHREAD:
             return [leader]
         if isinstance(task.signal, Unreadable):
             self.lose_one(task, task.signal)
@@ -335,7 +333,9 @@ def for_each_thread(prog: Program) -> Iterator[int]:
 def for_each_net_task(net: Object) -> Iterator[Object]:
     """
     Iterate over the tasks in a network namespace, threads included: setns() moves a
-    single thread. Kernel threads and tasks that are exiting are skipped.
+    single thread. Kernel threads are skipped. A task that is exiting is in its
+    namespace until exit_task_namespaces() (kernel/nsproxy.c): its files are closed
+    before that, which may block.
 
     :param net: ``struct net *``
     :return: Iterator of ``struct task_struct *`` objects
@@ -354,7 +354,7 @@ def for_each_net_task(net: Object) -> Iterator[Object]:
                 continue
             elif isinstance(task.flags, Unreadable):
                 tasks.lose_one(task, task.flags)
-            elif not task.flags & tasks.NOT_IN_USE:
+            elif not task.flags & tasks.PF_KTHREAD:
                 yield tasks.object(thread.address)
     tasks.finish()
 
@@ -365,7 +365,7 @@ def net_for_pid(prog: Program, pid: int) -> Object:
     Return the network namespace of a task.
 
     :param pid: PID of a process or a thread, in the initial PID namespace
-    :return: ``struct net *``; ``NULL`` if the task is exiting
+    :return: ``struct net *``; ``NULL`` if the task has exited
     :raises LookupError: if no task has that PID
     :raises WalkError: if it was not found, and not all could be read
     """

@@ -84,7 +84,7 @@ class _Walk:
             return 0
         if isinstance(flags, Unreadable):
             net = flags
-        elif flags & Tasks.NOT_IN_USE:
+        elif flags & Tasks.PF_KTHREAD:
             return 0
         if isinstance(net, Unreadable):
             self._tasks.lose_one(task, net)
@@ -103,7 +103,7 @@ class _Walk:
             or isinstance(pid, Unreadable)
         ):
             return False
-        if not flags & Tasks.NOT_IN_USE:
+        if not flags & Tasks.PF_KTHREAD:
             members, css_sets = place
             if css_sets.get(task.cgroups, _BEHIND) > pid:
                 css_sets[task.cgroups] = pid
@@ -183,8 +183,8 @@ class _Walk:
 @takes_program_or_default
 def net_tasks(prog: Program) -> AllNetTasks:
     """
-    Return the tasks of all network namespaces: not the kernel threads, nor tasks that
-    are exiting, which have left their namespaces.
+    Return the tasks of all network namespaces, but for the kernel threads. A task that
+    is exiting is in its namespace until it has closed its files.
 
     :raises LookupError: if the kernel has no such variables or types
     """
