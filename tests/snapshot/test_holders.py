@@ -28,7 +28,6 @@ class Held:
         refs = toy.struct("refcount_t", refs=counter)
         ns = toy.struct("ns_common", count=refs, stashed="void *")
         toy.struct("net", ns=ns)
-        toy.struct("task_struct", pid="int")
         self.at = toy.place("struct net")
         self.plain = Namespace(5, False, 1, net=self.at, task_count=0)
         self.mounted: Any = set()
@@ -36,7 +35,6 @@ class Held:
         self.lost: Optional[str] = None
         self.asked: list[set[int]] = []
         where = "drgn_veth.snapshot.holders"
-        monkeypatch.setattr(f"{where}.task_record", lambda task: Task(7, "x"))
         monkeypatch.setattr(f"{where}._mounted", self._mounted)
 
     def _mounted(self, prog: object, wanted: "set[int]") -> "set[int]":
@@ -56,7 +54,7 @@ class Held:
         self.toy.set("struct net", self.at, ns__stashed=stashed)
 
     def open(self, kind: str, what: int) -> None:
-        self.files.append(NetHolder(self.at, kind, what, TaskFile(0x100, 3)))
+        self.files.append(NetHolder(self.at, kind, what, TaskFile(Task(7, "x"), 3)))
 
     def look(self, **changes: Any) -> Namespace:
         one = self.plain._replace(**changes)

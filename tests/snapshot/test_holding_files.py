@@ -2,17 +2,18 @@
 """What open files of a toy kernel hold, how many are named, and which are lost."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Callable
 
 from drgn import Program
 from drgn_veth.core.errors import WalkError
 from drgn_veth.core.moving import let_it_move
+from drgn_veth.model import Task
 from drgn_veth.snapshot.open_files import MAX_HOLDERS, NetHolder, OpenFiles, TaskFile
 import pytest
 
 from tests.support.toy import NOWHERE, Toy
 
-TASK = 0x77
+OPENER = Task(7, "opener")
 TUN = 0x9000  # file operations
 
 
@@ -37,8 +38,21 @@ class Kept:
             toy.variable(name, "struct file_operations") for name in names
         )
         self.net = toy.place("struct net")
+        comm = toy.prog.array_type(toy.prog.type("char"), 16)
+        toy.struct("task_struct", pid="int", comm=comm, files=void)
+        toy.struct("files_struct", fdt=void)
+        toy.struct("fdtable", max_fds="int", fd=void)
+        self.task = toy.place("struct task_struct")
+        self.table = toy.place("struct fdtable")
+        self.slots = toy.place("struct files_struct", 64)
+        files = toy.place("struct files_struct")
+        toy.set("struct task_struct", self.task, pid=7, files=files)
+        toy.put(self.task + 8, "Q", int.from_bytes(b"opener", "little"))
+        toy.set("struct files_struct", files, fdt=self.table)
+        toy.set("struct fdtable", self.table, max_fds=64, fd=self.slots)
         self.files: list[int] = []
         self.walks = 0
+        self.before_next: Callable[[int], None] = lambda fd: None
         self.error = ""
         where = "drgn_veth.snapshot.open_files"
         monkeypatch.setattr(f"{where}.for_each_open_file", self._walk)
@@ -50,7 +64,8 @@ class Kept:
         for fd, file in enumerate(self.files):
             found = look(file, prog.read_word(file))
             if found is not None:
-                yield TASK, fd, found
+                self.before_next(fd)
+                yield self.task, fd, found
         if self.error:
             raise WalkError(self.error)
 
@@ -58,7 +73,12 @@ class Kept:
         at = self.toy.place("struct file")
         values = {"f_op": operations, "f_inode": inode, "private_data": private}
         self.toy.set("struct file", at, **values)
+        self.put(len(self.files), at)
         self.files.append(at)
+
+    def put(self, fd: int, file: int) -> None:
+        """Let the task have a file at a descriptor."""
+        self.toy.set("struct files_struct", self.slots + 8 * fd, fdt=file)
 
     def add_ns(self, net: int) -> int:
         inode = self.toy.place("struct inode")
@@ -97,9 +117,9 @@ def test_files_that_hold_a_namespace(kept: Kept) -> None:
     found, lost = OpenFiles(kept.prog).of_namespaces({kept.net})
     assert lost is None
     assert found == [
-        NetHolder(kept.net, "fd", inode, TaskFile(TASK, 0)),
-        NetHolder(kept.net, "socket", socket, TaskFile(TASK, 2)),
-        NetHolder(kept.net, "socket", queue, TaskFile(TASK, 5)),
+        NetHolder(kept.net, "fd", inode, TaskFile(OPENER, 0)),
+        NetHolder(kept.net, "socket", socket, TaskFile(OPENER, 2)),
+        NetHolder(kept.net, "socket", queue, TaskFile(OPENER, 5)),
     ]
 
 
@@ -114,8 +134,8 @@ def test_files_of_links_and_sockets(kept: Kept) -> None:
     files.want_sockets({wanted})
     links = files.of_links()
     assert {at: len(of) for at, of in links.items()} == {0x100: MAX_HOLDERS, 0x200: 1}
-    assert links[0x200] == [TaskFile(TASK, MAX_HOLDERS + 1)]
-    assert files.of_sockets() == {wanted: [TaskFile(TASK, MAX_HOLDERS + 3)]}
+    assert links[0x200] == [TaskFile(OPENER, MAX_HOLDERS + 1)]
+    assert files.of_sockets() == {wanted: [TaskFile(OPENER, MAX_HOLDERS + 3)]}
     assert kept.walks == 1
 
 
@@ -125,7 +145,7 @@ def test_lost_file_says_nothing_of_other_kinds(kept: Kept) -> None:
     files = OpenFiles(kept.prog)
     found, lost = files.of_namespaces({kept.net})
     assert found == [] and lost is not None and lost.startswith("open files: ")
-    assert files.of_links() == {0x100: [TaskFile(TASK, 1)]}
+    assert files.of_links() == {0x100: [TaskFile(OPENER, 1)]}
     assert files.of_sockets() == {}
 
 
@@ -157,3 +177,33 @@ def test_kernel_without_such_types(kept: Kept) -> None:
     assert found == () and lost is not None and "struct file" in lost
     with pytest.raises(WalkError, match="struct file"):
         files.of_links()
+
+
+@pytest.mark.parametrize("is_moving", [True, False])
+@pytest.mark.parametrize("change", ["closed", "other file", "exited", "fewer"])
+def test_file_that_is_closed_meanwhile(
+    kept: Kept, change: str, is_moving: bool
+) -> None:
+    """A process that has taken the task's memory does not hold what that one held."""
+    kept.add(kept.link, 0x100)
+    kept.add(kept.link, 0x200)
+    toy = kept.toy
+
+    def change_it(fd: int) -> None:
+        if fd == 0:
+            return
+        if change == "closed":
+            kept.put(fd, 0)
+        elif change == "other file":
+            kept.put(fd, kept.files[0])
+        elif change == "exited":
+            toy.set("struct task_struct", kept.task, files=0)
+        else:
+            toy.set("struct fdtable", kept.table, max_fds=fd)
+
+    kept.before_next = change_it
+    if is_moving:
+        let_it_move(kept.prog)
+    links = OpenFiles(kept.prog).of_links()
+    assert links[0x100] == [TaskFile(OPENER, 0)]
+    assert (0x200 in links) is not is_moving

@@ -96,6 +96,21 @@ class FileTables:
                 if file:
                     yield start + i, file
 
+    def file(self, task: int, fd: int) -> int:
+        """
+        Return what a descriptor of a task leads to.
+
+        :param task: Address of a ``struct task_struct``
+        :return: Address of a ``struct file``, 0 if it is not open
+        :raises FaultError: if the table cannot be read
+        """
+        prog = self._prog
+        files = prog.read_word(task + self._files)
+        fdt = prog.read_word(files + self._fdt) if files else 0
+        if not fdt or fd >= prog.read_u32(fdt + self._max_fds):
+            return 0
+        return prog.read_word(prog.read_word(fdt + self._fd) + fd * self._word)
+
 
 def for_each_open_file(
     prog: Program, look: Callable[[int, int], Optional[T]]
@@ -125,6 +140,7 @@ def for_each_open_file(
                 continue
             operations = salvage.read(read, file + op_at)
             if operations is None:
+                budget.step()
                 continue
             if operations not in kinds:
                 kinds.add(operations)

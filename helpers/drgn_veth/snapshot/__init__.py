@@ -183,7 +183,7 @@ def _take(prog: Program, traffic: bool) -> Snapshot:
         record_links(
             prog,
             records.programs.links.values(),
-            functools.partial(open_bpf_links, prog, open_files),
+            functools.partial(open_bpf_links, open_files),
         ),
         attempt(read_programs, prog),
     )

@@ -10,7 +10,7 @@ from drgn import Object, Program
 from ..core.errors import attempt
 from ..core.salvage import Salvage
 from ..core.unreadable import Maybe, Unreadable
-from ..model import AfXdpSocket, Device, Namespace, Task, XskRing
+from ..model import AfXdpSocket, Device, Namespace, XskRing
 from ..readers.xsk import (
     XDP_RING_NEED_WAKEUP,
     XSK_BOUND,
@@ -23,7 +23,6 @@ from ..readers.xsk import (
 )
 from .layouts import layout_of
 from .open_files import OpenFiles, TaskFile
-from .task_record import task_record
 
 __all__ = ("XdpSockets",)
 
@@ -85,9 +84,7 @@ class XdpSockets:
             return files, files
         if socket not in files:
             return _NOBODY
-        task = Object(self._prog, "struct task_struct *", files[socket][0].task)
-        record: Task = task_record(task)
-        return record.pid, record.comm
+        return files[socket][0].task
 
     def _counts(self, queue: Maybe[int]) -> Maybe[Optional[XskCounts]]:
         if not queue or isinstance(queue, Unreadable):

@@ -14,11 +14,10 @@ from drgn import Object, Program, offsetof
 from ..core.errors import attempt
 from ..core.salvage import Salvage
 from ..core.unreadable import Maybe, Unreadable
-from ..model import Holder, Namespace, Task
+from ..model import Holder, Namespace
 from ..readers.netns import net_refcount
 from .mounts import Mounts
 from .open_files import MAX_HOLDERS, NetHolder, OpenFiles
-from .task_record import task_record
 
 __all__ = ("add_holders",)
 
@@ -90,14 +89,9 @@ def add_holders(
     holding, lost = open_files.of_namespaces(wanted)
     for one in holding:
         opened[one.net].append(one)
-    records: dict[int, Task] = {}
 
     def holder(one: NetHolder) -> Holder:
-        at, fd = one.file
-        if at not in records:
-            task = Object(prog, "struct task_struct *", at)
-            records[at] = task_record(task)
-        return Holder(one.kind, *records[at], fd)
+        return Holder(one.kind, *one.file.task, one.file.fd)
 
     def complete(namespace: Namespace) -> Namespace:
         if namespace.net not in wanted:

@@ -8,17 +8,14 @@ A link lives as long as a pin or an open descriptor holds it.
 
 from collections.abc import Collection
 
-from drgn import Object, Program
-
 from ..model import Holder
 from .open_files import OpenFiles, TaskFile
-from .task_record import task_record
 
 __all__ = ("open_bpf_links",)
 
 
 def open_bpf_links(
-    prog: Program, open_files: OpenFiles, links: Collection[int]
+    open_files: OpenFiles, links: Collection[int]
 ) -> dict[int, tuple[Holder, ...]]:
     """
     Return the tasks that have some BPF links open, and by which descriptors; the first
@@ -29,8 +26,7 @@ def open_bpf_links(
     """
 
     def holder(file: TaskFile) -> Holder:
-        record = task_record(Object(prog, "struct task_struct *", file.task))
-        return Holder("fd", record.pid, record.comm, file.fd)
+        return Holder("fd", *file.task, file.fd)
 
     found = open_files.of_links()
     return {link: tuple(map(holder, found[link])) for link in links if link in found}

@@ -10,14 +10,20 @@ many, so one walk over them finds all.
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Optional
 
-from drgn import Program, offsetof
+from drgn import Object, Program, offsetof
 
 from ..core.errors import WalkError, attempt
 from ..core.moving import moves
 from ..core.salvage import Salvage
 from ..core.unreadable import Maybe, Unreadable
-from ..readers.files import bpf_link_file_operations, for_each_open_file
+from ..model import Task
+from ..readers.files import (
+    FileTables,
+    bpf_link_file_operations,
+    for_each_open_file,
+)
 from ..readers.tun import is_tun_file_operations
+from .task_record import task_record
 
 __all__ = ("MAX_HOLDERS", "NetHolder", "OpenFiles", "TaskFile")
 
@@ -28,9 +34,9 @@ _TRIES = 3  # of a running kernel
 
 
 class TaskFile(NamedTuple):
-    """An open file: the address of a ``struct task_struct``, and a descriptor of it."""
+    """An open file: a task, and its descriptor."""
 
-    task: int
+    task: Task
     fd: int
 
 
@@ -125,14 +131,18 @@ def _walk(
     link_operations = bpf_link_file_operations(prog)
     read = prog.read_word
     socket_operations = prog["socket_file_ops"].address_of_().value_() if wanted else 0
+    tables, task_struct = FileTables(prog), prog.type("struct task_struct *")
+    is_moving = moves(prog)
+    records: dict[int, Task] = {}
 
     def look(
         file: int, operations: int
-    ) -> Optional[tuple[int, int, Optional[tuple[int, str, int]]]]:
-        # A link and a socket that are wanted, and what it holds of a namespace.
+    ) -> Optional[tuple[int, int, int, Optional[tuple[int, str, int]]]]:
+        # The file, a link and a socket that are wanted, and what it holds of a
+        # namespace.
         if operations in link_operations:
             link = links_salvage.read(read, file + private_at)
-            return (link, 0, None) if link else None
+            return (file, link, 0, None) if link else None
         socket = 0
         if operations == socket_operations:
             socket = sockets_salvage.read(read, file + private_at) or 0
@@ -140,10 +150,18 @@ def _walk(
         net = None
         if net_files is not None:
             net = nets_salvage.read(net_files.holds, file, operations)
-        return (0, socket, net) if socket or net is not None else None
+        return (file, 0, socket, net) if socket or net is not None else None
 
-    for task, fd, (link, socket, net) in walk.walk(for_each_open_file(prog, look)):
-        file = TaskFile(task, fd)
+    def record(task: int) -> Task:
+        if task not in records or is_moving:
+            records[task] = task_record(Object(prog, task_struct, task))
+        return records[task]
+
+    for task, fd, found in walk.walk(for_each_open_file(prog, look)):
+        at, link, socket, net = found
+        file = TaskFile(record(task), fd)
+        if is_moving and attempt(tables.file, task, fd) != at:
+            continue  # It was closed meanwhile, or the task is another one.
         if link:
             _add(links, link, file)
         if socket:
