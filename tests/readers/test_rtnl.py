@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from drgn import FaultError, Type, TypeMember
+from drgn import Type, TypeMember
 from drgn_veth.readers.rtnl import rtnl_owner
 import pytest
 
@@ -21,18 +21,20 @@ class _Kernel(Toy):
                 (TypeMember(self._node, "next"), TypeMember(self._node, "prev", 64)),
             )
         )
-        self.struct("task_struct", pid="int", thread_node="struct list_head")
+        node = "struct list_head"
+        self.struct("task_struct", pid="int", tasks=node, thread_node=node)
         self.task = self.place("struct task_struct")
-        # The head of its list.
-        self.head = self.place("struct list_head")
+        # The head of its list of threads. In that of all processes is its parent.
+        self.head = self.place(node)
         self.link(self.head)
+        self.set("struct task_struct", self.task, tasks__next=self.head)
 
     def _node(self) -> Type:
         return self.prog.pointer_type(self.prog.type("struct list_head"))
 
     def link(self, next: int) -> None:
         self.set("struct task_struct", self.task, thread_node__next=next)
-        self.set("struct list_head", self.head, prev=self.task + 8)
+        self.set("struct list_head", self.head, prev=self.task + 24)
 
 
 @pytest.fixture
@@ -83,8 +85,20 @@ def test_what_is_no_task(kernel: _Kernel, owner: Any) -> None:
     kernel.struct("mutex", owner=kernel.struct("atomic", counter="long"))
     mutex = kernel.variable("rtnl_mutex", "struct mutex")
     kernel.set("struct mutex", mutex, owner__counter=owner(kernel))
-    with pytest.raises((ValueError, FaultError)):
+    with pytest.raises(ValueError):
         rtnl_owner(kernel.prog)
+
+
+@pytest.mark.parametrize("lost", ["tasks__next", "thread_node__next"])
+def test_one_list_is_enough(kernel: _Kernel, lost: str) -> None:
+    """A slice has the threads of no kernel thread."""
+    kernel.struct("mutex", owner=kernel.struct("atomic", counter="long"))
+    mutex = kernel.variable("rtnl_mutex", "struct mutex")
+    kernel.set("struct mutex", mutex, owner__counter=kernel.task)
+    if lost == "thread_node__next":
+        kernel.set("struct list_head", kernel.head, prev=kernel.task + 8)
+    kernel.set("struct task_struct", kernel.task, **{lost: NOWHERE})
+    assert rtnl_owner(kernel.prog).value_() == kernel.task
 
 
 def test_a_task_whose_list_has_lost_it(kernel: _Kernel) -> None:

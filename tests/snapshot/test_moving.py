@@ -8,7 +8,7 @@ does the same to a booted kernel.
 """
 
 from collections.abc import Iterator
-from typing import Callable
+from typing import Any, Callable
 
 from drgn import Object
 from drgn_veth.analysis.diagnose import diagnose
@@ -20,6 +20,7 @@ from drgn_veth.readers.netns import dev_net, for_each_net_bounded, net_inum
 from drgn_veth.readers.unregister import NETREG_UNREGISTERED
 from drgn_veth.readers.veth import veth_peer, veth_priv
 from drgn_veth.snapshot import take_snapshot
+from drgn_veth.snapshot.traffic import add_traffic
 import pytest
 
 from tests.support.damage import NEWEST, at, devices_of
@@ -390,3 +391,43 @@ def test_a_dump_is_read_once(core: Shifting) -> None:
     (once, dump), (again, running) = counts
     assert (once, again) == (1, 3)
     assert running < 1.5 * dump
+
+
+def _replaced(core: Shifting, net: Object) -> Callable[[], None]:
+    """Let another namespace take the memory of one."""
+    inum = net_inum(net) + 1000
+    return lambda: core.put(net.ns.inum, inum)
+
+
+def test_namespace_that_is_replaced_while_its_devices_are_found(
+    core: Shifting, still: Snapshot
+) -> None:
+    net = other_net(core)
+    head, inum = net.dev_base_head.address_, net_inum(net)
+    assert head is not None
+    core.at_read(head, 1, _replaced(core, net))
+    snapshot = take(core)
+    rest = [one for one in still.namespaces if one.net != net.value_()]
+    assert [one.net for one in snapshot.namespaces] == [one.net for one in rest]
+    assert [d.net_device for d in snapshot.devices] == [
+        d.net_device for d in still.devices if d.netns != inum
+    ]
+
+
+def test_namespace_that_is_replaced_before_its_counters(
+    core: Shifting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read after the rows may be of other devices."""
+    net = other_net(core)
+    inum, replace = net_inum(net), _replaced(core, net)
+
+    def later(*args: Any) -> Snapshot:
+        replace()
+        return add_traffic(*args)
+
+    monkeypatch.setattr("drgn_veth.snapshot.add_traffic", later)
+    snapshot = take_snapshot(core.prog)
+    devices = [device for device in snapshot.devices if device.netns == inum]
+    assert devices
+    for device in snapshot.devices:
+        assert (device.stats == CHANGING) is (device in devices)

@@ -115,16 +115,23 @@ def _with_valid_pids(task: TaskStruct, is_leader: bool) -> TaskStruct:
 
 def check_task(task: Object) -> Object:
     """
-    Check that a pointer leads to a task: its process has it in its list of threads.
+    Check that a pointer leads to a task: it is in the list of all processes, or in that
+    of the threads of its process.
 
     :param task: ``struct task_struct *``
     :return: *task*
-    :raises ValueError: if what is there is no task, or if it has exited
+    :raises ValueError: if what is there is no task, or if it has exited; or if that
+        cannot be read
     """
-    node = task.thread_node
-    if node.next.prev.value_() != node.address_:
-        raise ValueError(f"what is at {task.value_():#x} is no task")
-    return task
+    why = f"what is at {task.value_():#x} is no task"
+    # The first thread of a process is in both.
+    for node in (task.tasks, task.thread_node):
+        back = attempt(lambda node=node: node.next.prev.value_())
+        if back == node.address_:
+            return task
+        if isinstance(back, Unreadable):
+            why = back.reason
+    raise ValueError(why)
 
 
 class Thread(NamedTuple):

@@ -7,8 +7,6 @@ The kernel uses the memory and the inode number of a namespace again as soon as 
 gone. Both together do not tell whether names and devices are of the same one.
 """
 
-from collections.abc import Iterable
-
 from drgn import Object, Program
 
 from ..core.errors import attempt
@@ -18,16 +16,20 @@ __all__ = ("Alive",)
 
 
 class Alive:
-    """
-    Tells which namespaces are gone since it was made.
+    """Tells which namespaces are gone since they were found."""
 
-    :param nets: Addresses of ``struct net``
-    """
-
-    def __init__(self, prog: Program, nets: Iterable[int]) -> None:
+    def __init__(self, prog: Program) -> None:
         self._pointer = prog.type("struct net *")
         self._prog = prog
-        self._before = {at: self._identity(at) for at in nets}
+        self._before: dict[int, tuple[object, ...]] = {}
+
+    def keep(self, at: int) -> None:
+        """
+        Keep what identifies a namespace, before anything of it is read.
+
+        :param at: Address of a ``struct net``
+        """
+        self._before[at] = self._identity(at)
 
     def _identity(self, at: int) -> tuple[object, ...]:
         net = Object(self._prog, self._pointer, at)

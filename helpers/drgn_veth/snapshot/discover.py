@@ -7,7 +7,7 @@ It walks the lists of all namespaces, and follows the pointers between peers, si
 peer may be on no list. A device counts only if something confirms it.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 import operator
 from typing import (
     Callable,
@@ -35,6 +35,7 @@ from ..readers.netns import (
 from ..readers.peer import netdev_peer
 from ..readers.unregister import NETREG_REGISTERED
 from ..readers.veth import VethPriv
+from .alive import Alive
 from .device_index import DeviceIndex
 from .found import Found, FoundReader, ifindex_of, name_of
 from .going import Going
@@ -83,6 +84,8 @@ class Discovery:
         self._inums: dict[int, Maybe[int]] = {}
         self._labels: dict[int, str] = {}
         self._moves = moves(self._prog)
+        #: Which of a running kernel's namespaces are still there.
+        self.alive = Alive(self._prog)
         #: Walks that could not be finished, and why.
         self.incomplete: list[tuple[str, str]] = []
         # Namespaces whose list of devices could not be walked completely.
@@ -174,8 +177,7 @@ class Discovery:
         namespaces: list[tuple[int, Namespace]] = []
         salvage = Salvage()
         for net in salvage.walk(self._nets()):
-            inum = attempt(net_inum, net)
-            listed[net.value_()] = inum
+            inum = listed[net.value_()] = self._met(net)
             count = self._devices_of(net, inum, None)
             init = attempt(net_is_init, net)
             at = net.value_()
@@ -217,6 +219,12 @@ class Discovery:
             why = shared.get(self.owner(found))
             if why is not None:
                 self.found[address] = found._replace(ref=found.ref._replace(netns=why))
+
+    def _met(self, net: Object) -> Maybe[int]:
+        # Its inode number.
+        if self._moves:
+            self.alive.keep(net.value_())
+        return attempt(net_inum, net)
 
     def _add_going_nets(
         self,
@@ -269,7 +277,7 @@ class Discovery:
     ) -> None:
         # A namespace that is on no list.
         at = net.value_()
-        inum = attempt(net_inum, net)
+        inum = self._met(net)
         dying = attempt(net_is_dying, net) is True
         off_list: Optional[str] = "netns is dying" if dying else "netns is on no list"
         if self._moves and not dying:
@@ -329,11 +337,6 @@ class Discovery:
         """
         self.found.pop(address, None)
         self._astray[address] = why
-
-    @property
-    def nets(self) -> Collection[int]:
-        """The namespaces that were found: addresses of ``struct net``."""
-        return self._inums.keys()
 
     def owner(self, found: Found) -> int:
         """Return the namespace of a device: the address of a ``struct net``."""

@@ -22,7 +22,6 @@ from ..model import Device, Namespace, QueueCount, Queues, Veth, Xdp
 from ..readers.rtnl import rtnl_owner
 from .again import Again, is_same, is_same_device
 from .agree import agreed, leads_to
-from .alive import Alive
 from .devices import DeviceRecords
 from .discover import Discovery
 from .found import Found
@@ -99,7 +98,7 @@ class MovingRows:
         self._discovery = discovery
         self._records = records
         self._again = Again(layouts, discovery)
-        self._alive = Alive(layouts.prog, discovery.nets)
+        self._alive = discovery.alive
         self._naps = _ALL_NAPS
         # What was read of each device first.
         self._first: dict[int, Found] = {}
@@ -211,11 +210,14 @@ class MovingRows:
         """
         Look again at all devices that have a row.
 
-        :return: Addresses of those that are gone since it was made
+        :return: Addresses of those that are gone since it was made, and of those in a
+            namespace that is
         """
+        gone = self._alive.gone()
         return {
             address
             for address, before in self._made_from.items()
-            if (now := self._again.look(address)) is None
+            if self._discovery.owner(before) in gone
+            or (now := self._again.look(address)) is None
             or not is_same_device(before, now)
         }
