@@ -12,9 +12,10 @@ from drgn_veth.analysis.commands import Commands
 from drgn_veth.analysis.diagnose import diagnose
 from drgn_veth.analysis.netns_names import FilterError, find_netns
 from drgn_veth.core.unreadable import Unreadable
-from drgn_veth.model import Snapshot
+from drgn_veth.model import Snapshot, XdpProgram
 from drgn_veth.readers.netdev_names import dev_valid_name
 from drgn_veth.readers.netns import for_each_net_bounded
+from drgn_veth.readers.xdp import XdpMode
 import pytest
 
 from tests.support.damage import at, devices_of, named, take
@@ -253,6 +254,23 @@ def test_cpu_that_cannot_be_there(altered: Altered) -> None:
     online = take(altered).target.online_cpus
     assert isinstance(online, Unreadable)
     assert "CPU 24 is set in a mask, but nr_cpu_ids is 4" in online.reason
+
+
+def test_link_of_another_device(altered: Altered, whole: Snapshot) -> None:
+    """Nothing of that link is said to be this device's, not even its program."""
+    devices = devices_of(altered.original)
+    one, other = devices["xlinka"], devices["xholda"]
+    link = other.xdp_state[XdpMode.DRV].link
+    altered.add(link.dev.address_, other.value_().to_bytes(8, "little"))
+    altered.write_pointer(one.xdp_state[XdpMode.DRV].link, link.value_())
+    snapshot = take(altered, "xlinka")
+    program = named(snapshot, "xlinka").xdp.driver
+    assert isinstance(program, XdpProgram) and program.via == "link"
+    assert isinstance(program.id, Unreadable)
+    assert program.id.reason == "its link does not point back to this device"
+    assert {one.device.name for one in snapshot.links} == {
+        one.device.name for one in whole.links
+    } - {"xlinka"}
 
 
 def test_mutex_that_no_task_owns(altered: Altered) -> None:

@@ -5,12 +5,14 @@ from collections.abc import Collection, Mapping
 
 from drgn import Object
 from drgn_veth import dev_xdp_link, for_each_net_bounded, for_each_netdev_bounded
+from drgn_veth.core.moving import CHANGING
 from drgn_veth.core.unreadable import Unreadable
 from drgn_veth.model import DeviceRef, Holder
 from drgn_veth.readers.xdp import XdpMode
 from drgn_veth.snapshot.links import record_links
 import pytest
 
+from tests.support.memory import altered_core
 from tests.support.recorded import CORES, Recorded, recorded_core
 
 ZOOS = [name for name in CORES if name.endswith("-zoo")]
@@ -76,3 +78,26 @@ def test_a_walk_that_fails(core: Recorded) -> None:
 
     for record in record_links(core.prog, links_of(core), look):
         assert getattr(record.tasks, "reason", None) == "no task could be read"
+
+
+def test_link_whose_memory_is_that_of_another(core: Recorded) -> None:
+    """While tasks are looked for, it was closed, and the next one was made there."""
+    altered = altered_core(core)
+    links = [
+        (Object(altered.prog, "struct bpf_xdp_link *", link.value_()), ref)
+        for link, ref in links_of(core)
+    ]
+    (taken, of), (numbered, _), *rest = links
+
+    def look(addresses: Collection[int]) -> Mapping[int, tuple[Holder, ...]]:
+        altered.add(taken.dev.address_of_().value_(), bytes(8))
+        altered.write(numbered.link.id.address_of_().value_(), b"\x63\0\0\0")
+        return {}
+
+    before = record_links(core.prog, links_of(core), lambda addresses: {})
+    one, other, *others = record_links(altered.prog, links, look)
+    assert others == list(before[2:])
+    for record in one, other:
+        for value in record.id, record.pins, record.holders, record.tasks:
+            assert value == CHANGING
+    assert one.device == of

@@ -7,12 +7,13 @@ from typing import Callable, Optional
 from drgn import Object, Program
 
 from ..core.errors import attempt
+from ..core.moving import CHANGING
 from ..core.unreadable import Maybe, Unreadable
 from ..model import DeviceRef, Holder, XdpLink
 from ..readers.bpf_link import bpf_link_id, xdp_link_refs
 from .link_pins import LinkPin, for_each_bpf_link_pin
 
-__all__ = ("OpenLinks", "record_links")
+__all__ = ("OpenLinks", "is_of_another", "record_links")
 
 #: Finds which tasks have BPF links open: takes the addresses of ``struct bpf_link``,
 #: returns the tasks of each that has some.
@@ -39,6 +40,28 @@ def _with_tasks(
         )
         for address, record in records.items()
     )
+
+
+def is_of_another(link: Object, device: DeviceRef) -> bool:
+    """
+    Return whether a link does not lead back to a device that leads to it, as
+    bpf_xdp_link_attach() makes it (net/core/dev.c).
+
+    :param link: ``struct bpf_xdp_link *``
+    """
+    back = attempt(lambda: link.dev.value_())
+    return not isinstance(back, Unreadable) and back != device.net_device
+
+
+def _is_same(link: Object, record: XdpLink) -> bool:
+    # In a running kernel, another link may have taken its memory.
+    if is_of_another(link, record.device):
+        return False
+    return attempt(bpf_link_id, link) == record.id
+
+
+def _changing(device: DeviceRef) -> XdpLink:
+    return XdpLink(CHANGING, device, CHANGING, CHANGING, tasks=CHANGING)
 
 
 def record_links(
@@ -74,6 +97,10 @@ def record_links(
         here = all(pin.here for pin in files[address])
         holders = attempt(_less, attempt(xdp_link_refs, link), len(files[address]))
         records.append(XdpLink(ident, device, paths, holders, here))
-    if open_links is None:
-        return tuple(records)
-    return _with_tasks(dict(zip(by_address, records)), open_links)
+    found = tuple(records)
+    if open_links is not None:
+        found = _with_tasks(dict(zip(by_address, records)), open_links)
+    return tuple(
+        record if _is_same(link, record) else _changing(record.device)
+        for record, (link, _) in zip(found, by_address.values())
+    )

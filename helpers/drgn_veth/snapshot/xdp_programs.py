@@ -14,8 +14,12 @@ from ..readers import bpf_prog
 from ..readers.bpf_insn import bpf_prog_may_call
 from ..readers.bpf_link import bpf_link_id
 from ..readers.xdp import XdpMode, dev_xdp_link, dev_xdp_prog
+from .links import is_of_another
 
 __all__ = ("XdpPrograms",)
+
+
+_ASTRAY = Unreadable("its link does not point back to this device")
 
 
 def _unreadable(why: Unreadable) -> XdpProgram:
@@ -103,8 +107,10 @@ class XdpPrograms:
         prog = dev_xdp_prog(dev, mode)
         if not prog:
             return None
-        program = self._program(prog)
         link = dev_xdp_link(dev, mode)
+        if link and is_of_another(link, ref):
+            return _unreadable(_ASTRAY)._replace(via="link")
+        program = self._program(prog)
         if not link:
             return program
         self.links[link.value_()] = (link, ref)
