@@ -71,3 +71,4 @@ class Kernel(NamedTuple):
     # It takes IFLA_NEW_IFINDEX: since v5.13.
     netns_ifindex: Maybe[bool] = True
     xsk_sg: bool = False  # XDP_USE_SG: net_device.xdp_zc_max_segs, since v6.6
+    vlan_stag_tx: Maybe[int] = 1 << 45  # NETIF_F_HW_VLAN_STAG_TX

@@ -8,7 +8,8 @@ The private data of a VLAN device (net/8021q, include/linux/if_vlan.h).
 Upstream: all but the hint about where to find the types.
 """
 
-from drgn import Object
+from drgn import Object, Program
+from drgn.helpers.common.prog import takes_program_or_default
 from drgn.helpers.linux.net import netdev_priv
 
 from ..core.byte_order import byteorder
@@ -19,6 +20,7 @@ __all__ = (
     "vlan_dev_priv",
     "vlan_dev_vlan_id",
     "vlan_dev_vlan_proto",
+    "vlan_stag_tx_mask",
 )
 
 VLAN_KIND = b"vlan"
@@ -78,3 +80,14 @@ def vlan_dev_vlan_proto(dev: Object) -> str:
         raise ValueError(
             f"vlan_proto is {proto:#06x}, which is not a known value"
         ) from None
+
+
+@takes_program_or_default
+def vlan_stag_tx_mask(prog: Program) -> int:
+    """
+    Return ``NETIF_F_HW_VLAN_STAG_TX`` (include/linux/netdev_features.h).
+
+    :raises LookupError: if the kernel's enumerators are not there
+    """
+    # In v5.6 it moved by one, behind NETIF_F_GSO_FRAGLIST.
+    return 1 << prog.constant("NETIF_F_HW_VLAN_STAG_TX_BIT").value_()

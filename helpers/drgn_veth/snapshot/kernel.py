@@ -32,6 +32,7 @@ from ..readers.skb import (
     skb_shared_info_size,
     smp_cache_bytes,
 )
+from ..readers.vlan import vlan_stag_tx_mask
 from ..readers.xdp import has_xdp_state, has_xsk_sg
 from .task_record import task_record
 
@@ -149,6 +150,7 @@ def read_kernel(prog: Program, functions: Mapping[str, int]) -> Kernel:
         veth_poll=_veth_poll(prog, functions.get("veth_poll")),
         records_rx_queue=_records_rx_queue(prog, functions.get("veth_xmit")),
         xsk_sg=has_xsk_sg(prog),
+        vlan_stag_tx=attempt(vlan_stag_tx_mask, prog),
         says_netns=has_netns_immutable(prog),
         netns_first=has_rtnl_nets(prog),
         netns_ifindex=attempt(takes_new_ifindex, prog),

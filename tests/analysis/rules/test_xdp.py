@@ -18,6 +18,7 @@ from drgn_veth.model import (
 import pytest
 
 from tests.support.rules.case import AGAIN, again, found
+from tests.support.rules.xdp_packet import OLD_TAG
 from tests.support.rules.xdp_reach import SOCKET
 from tests.support.snapshots import (
     BAD,
@@ -318,3 +319,10 @@ def test_loopback_sends_big_packets_to_its_program() -> None:
     assert finding.undo.commands == ("ethtool -K lo tso off",)
     no_tso = lo._replace(features=Features(0, 0, None), **generic(frags))
     assert not found("generic-xdp-big-packets", pair(None, None, no_tso))
+
+
+def test_offload_of_an_older_kernel() -> None:
+    """The bit of 802.1ad's offload moved in v5.6."""
+    (finding,) = found("xdp-hidden-vlan-tag", OLD_TAG)
+    assert finding.undo is not None
+    assert finding.undo.commands[0].endswith("tx-vlan-stag-hw-insert off")

@@ -17,13 +17,14 @@ from tests.support.snapshots import (
     Changes,
     device,
     generic,
+    kernel,
     native,
     pair,
 )
 
-__all__ = ("CASES",)
+__all__ = ("CASES", "OLD_TAG")
 
-_CSUM, _CTAG, _STAG = 1 << 3, 1 << 7, 1 << 45
+_CSUM, _CTAG, _STAG, _OLD_STAG = 1 << 3, 1 << 7, 1 << 45, 1 << 44
 _VLAN = device(HOST, 7, "vlan5", kind="vlan", vlan=Vlan(5, "802.1Q"))
 
 
@@ -36,6 +37,14 @@ def _tagged(features: Any, end: Changes, vlan: Any = _VLAN.vlan) -> Snapshot:
     upper = _VLAN._replace(vlan=vlan)
     return pair({**_with(features), "uppers": (upper.ref,)}, end, upper)
 
+
+def _old(found: Snapshot) -> Snapshot:
+    """Before v5.6, NETIF_F_HW_VLAN_STAG_TX was another bit."""
+    return found._replace(kernel=kernel(vlan_stag_tx=_OLD_STAG))
+
+
+#: An 802.1ad tag that is hidden, before v5.6.
+OLD_TAG = _old(_tagged(_OLD_STAG, native(), Vlan(5, "802.1ad")))
 
 #: It calls no bpf_redirect().
 _STAYS = PROGRAM._replace(redirects=False)
@@ -60,6 +69,7 @@ CASES: dict[str, Case] = {
             _tagged(_STAG, native()),
             _tagged(_CTAG, {}),
             _tagged(_CTAG, native(), Vlan(5, "802.1ad")),
+            _old(_tagged(_STAG, native(), Vlan(5, "802.1ad"))),
             pair({**_with(_CTAG), "uppers": (BR0.ref,)}, generic(), BR0),
         ],
         [
@@ -70,6 +80,12 @@ CASES: dict[str, Case] = {
             ),
             (_tagged(_CTAG, generic(), BAD), "vlan_dev_priv"),
             (_tagged(_CTAG, native(), Vlan(5, BAD)), "vlan_dev_priv.vlan_proto"),
+            (
+                _tagged(_STAG, native(), Vlan(5, "802.1ad"))._replace(
+                    kernel=kernel(vlan_stag_tx=BAD)
+                ),
+                "NETIF_F_HW_VLAN_STAG_TX",
+            ),
             (
                 pair({"uppers": BAD}, native()),
                 "peer_adj_list.upper",

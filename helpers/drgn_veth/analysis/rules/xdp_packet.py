@@ -9,23 +9,19 @@ from ...core.netdev_features import (
     NETIF_F_ALL_TSO,
     NETIF_F_HW_CSUM,
     NETIF_F_HW_VLAN_CTAG_TX,
-    NETIF_F_HW_VLAN_STAG_TX,
 )
 from ...core.uapi import ARPHRD_ETHER, ARPHRD_LOOPBACK
 from ...core.unreadable import Unreadable
 from ...model import Device, XdpProgram
-from ..need import need
+from ..need import need, need_of_kernel
 from .context import Context, End
 from .finding import INFO, KernelAnswer, Symptom, Undo
 from .rule import Rule, Sign
 
 __all__ = ("RULES",)
 
-# By the protocol of a VLAN: the offload, and what ethtool calls it.
-_TAGS = {
-    "802.1Q": (NETIF_F_HW_VLAN_CTAG_TX, "txvlan"),
-    "802.1ad": (NETIF_F_HW_VLAN_STAG_TX, "tx-vlan-stag-hw-insert"),
-}
+# By the protocol of a VLAN: what ethtool calls the offload.
+_OFFLOADS = {"802.1Q": "txvlan", "802.1ad": "tx-vlan-stag-hw-insert"}
 
 
 def _program(device: Device) -> Optional[XdpProgram]:
@@ -58,6 +54,12 @@ def _vlans_on(context: Context, device: Device) -> Iterator[tuple[Device, str]]:
             yield upper, need(vlan.protocol, "vlan_dev_priv.vlan_proto")
 
 
+def _offload(context: Context, protocol: str) -> int:
+    if protocol == "802.1Q":
+        return NETIF_F_HW_VLAN_CTAG_TX
+    return need_of_kernel(context.kernel.vlan_stag_tx, "NETIF_F_HW_VLAN_STAG_TX")
+
+
 def _hidden_tag(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
     peer = context.peer(end)
@@ -73,11 +75,11 @@ def _hidden_tag(context: Context, end: End) -> Optional[Symptom]:
     hidden = [
         (upper, protocol)
         for upper, protocol in vlans
-        if protocol in _TAGS and features & _TAGS[protocol][0]
+        if protocol in _OFFLOADS and features & _offload(context, protocol)
     ]
     if not hidden:
         return None
-    offloads = sorted({_TAGS[protocol][1] for _, protocol in hidden})
+    offloads = sorted({_OFFLOADS[protocol] for _, protocol in hidden})
     names = ", ".join(context.name(upper, peer) for upper, _ in hidden)
     commands = tuple(
         command
