@@ -34,11 +34,12 @@ _CALL = _insn(0x85, 0, _REDIRECT - _BASE)
 _EXIT = _insn(0x95)
 
 
-def _program(*code: bytes, length: int = 0) -> Object:
+def _program(*code: bytes, length: int = 0, **more: int) -> Object:
     toy = Toy()
+    names = {**_NAMES, **{f"{name}.cfi_jt": at for name, at in more.items()}}
     symbols = [
         Symbol(name, at, 16, SymbolBinding.GLOBAL, SymbolKind.FUNC)
-        for name, at in _NAMES.items()
+        for name, at in names.items()
     ]
     toy.prog.register_symbol_finder("toy", SymbolIndex(symbols), enable_index=0)
     u8 = toy.prog.int_type("u8", 1, False)
@@ -89,3 +90,15 @@ def test_length_is_not_believed() -> None:
 def test_unknown_function() -> None:
     with pytest.raises(LookupError):
         bpf_prog_calls(_program(_EXIT), "bpf_nothing")
+
+
+def test_addresses_of_a_jump_table() -> None:
+    """The distance of its entries is in a program, not that of the functions."""
+    base, redirect = 0xFFFFFFFF82000000, 0xFFFFFFFF82000008
+    table = {"__bpf_call_base": base, "bpf_xdp_redirect": redirect}
+    call = _insn(0x85, 0, redirect - base)
+    assert bpf_prog_calls(_program(call, _EXIT, **table), "bpf_xdp_redirect")
+    assert not bpf_prog_calls(_program(_CALL, _EXIT, **table), "bpf_xdp_redirect")
+    for name, at in table.items():
+        with pytest.raises(LookupError, match="one alone is in a jump table"):
+            bpf_prog_calls(_program(call, _EXIT, **{name: at}), "bpf_xdp_redirect")

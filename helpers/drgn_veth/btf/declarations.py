@@ -88,7 +88,7 @@ OPTIONAL_MODULE_TYPES: tuple[tuple[str, str], ...] = (
 )
 
 # Functions whose code the readers look at, with the names that compilers give them: see
-# drgn_veth.core.messages. Of the last six, only where they are.
+# drgn_veth.core.messages. Of the last eight, only where they are.
 FUNCTIONS: tuple[str, ...] = tuple(
     name + suffix
     for name in (
@@ -99,6 +99,7 @@ FUNCTIONS: tuple[str, ...] = tuple(
 ) + (
     *("netdev_run_todo", "dev_get_tstats64", "ip_tunnel_get_stats64"),
     *("__bpf_call_base", "bpf_xdp_redirect", "__stack_chk_fail"),
+    *("__bpf_call_base.cfi_jt", "bpf_xdp_redirect.cfi_jt"),
 )
 
 # Other symbols, which only say where something is.

@@ -10,9 +10,13 @@ Which helpers a program calls. Follows fixup_bpf_calls() and do_misc_fixups()
 Upstream: all.
 """
 
+import struct
+
 from drgn import Object, Program, sizeof
 
-from ..core.byte_order import byteorder
+from ..core.byte_order import byteorder, struct_order
+from ..core.errors import attempt
+from ..core.unreadable import Unreadable
 
 __all__ = ("bpf_prog_calls", "bpf_prog_has_tail_calls", "bpf_prog_may_call")
 
@@ -37,11 +41,21 @@ def _jumps(code: bytes) -> bool:
     return _TAIL_CALL in code[::_INSN_SIZE]
 
 
+def _distance(program: Program, function: str) -> int:
+    # How far a function is from __bpf_call_base, for who takes their addresses in C.
+    names = (function, "__bpf_call_base")
+    # With CONFIG_CFI_CLANG from v5.13 to v6.0, these are addresses of a jump table.
+    entries = [attempt(program.symbol, f"{name}.cfi_jt") for name in names]
+    known = [entry for entry in entries if not isinstance(entry, Unreadable)]
+    if len(known) == 1:
+        raise LookupError(f"of {' and '.join(names)}, one alone is in a jump table")
+    one, base = known or [program.symbol(name) for name in names]
+    return one.address - base.address
+
+
 def _calls(program: Program, code: bytes, function: str) -> bool:
-    distance = (
-        program.symbol(function).address - program.symbol("__bpf_call_base").address
-    )
-    imm = (distance & 0xFFFFFFFF).to_bytes(4, byteorder(program))
+    distance = _distance(program, function)
+    imm = struct.pack(f"{struct_order(byteorder(program))}I", distance & 0xFFFFFFFF)
     at = code.find(_CALL + imm)
     while at >= 0 and at % _INSN_SIZE:
         at = code.find(_CALL + imm, at + 1)
