@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What a device sends, which queue and CPU, and through bridges to the next pair."""
 
-from typing import Any
+from typing import Any, Optional
 
 from drgn_veth.analysis.path import Path, PathError, Step
 from drgn_veth.analysis.path.sender import forwarded_queues
@@ -13,6 +13,7 @@ from tests.support.snapshots import (
     BAD,
     BR0,
     HOST,
+    NIC,
     NO_XDP,
     POD,
     TARGET,
@@ -195,3 +196,20 @@ def test_sender_that_may_be_any() -> None:
     whole = _bridged(False)
     (following,) = path_of(whole, "eth0", follow=True).following
     assert {n for flow in following.flows for n in flow.tx_queues} == {0, 1}
+
+
+@pytest.mark.parametrize("kind", ["tun", None])
+def test_queue_of_what_a_tap_with_one_queue_gets(kind: Optional[str]) -> None:
+    """tun_get_user() records it: it is the TX queue of the next device, too."""
+    port = {"master": BR0.ref, "uppers": (BR0.ref,)}
+    driver = NIC.driver._replace(name="tun" if kind else "e1000")
+    tap = device(HOST, 30, "tap0", kind=kind, driver=driver, **port, **queues(1, 1))
+    whole = _bridged(False)
+    plain = tuple(
+        one._replace(xps=()) if one.name == "veth1" else one for one in whole.devices
+    )
+    whole = whole._replace(devices=(*plain, tap))
+    path = path_of(whole, "tap0", cpu=0, follow=True)
+    of = {one.device.name: one for one in path.following}["veth1"]
+    chosen = {queue for flow in of.flows for queue in flow.tx_queues}
+    assert chosen == ({0} if kind else {0, 1})

@@ -62,6 +62,11 @@ def test_queues_of_what_is_forwarded() -> None:
     assert forwarded_queues(steered, 1, None) == (0, 1)
     assert forwarded_queues(steered, 1, 1) == (1,)
     assert forwarded_queues(plain._replace(xps=BAD), 1, 1) == (0, 1)
+    # Without a map for this CPU, it keeps it.
+    for mapping, chosen in ((0, (0, 1)), (1, (0,)), (2, (1,))):
+        assert forwarded_queues(steered, mapping, 2) == chosen
+    half_known = plain._replace(**xps((0,), BAD))
+    assert forwarded_queues(half_known, 1, 2) == (0, 1)
 
 
 def test_queues_of_a_cpu() -> None:
@@ -105,7 +110,7 @@ def test_one_queue_of_several() -> None:
     for masks, text in (
         (((), ()), "no XPS: tx 1 of 2 real TX queues"),
         (((0,), (1,)), "XPS: tx-1 from CPU 1"),
-        (((0,), ()), "XPS: no map for this CPU, so by hash"),
+        (((0,), ()), "XPS: no map for this CPU, so tx 1 of 2 real TX queues"),
     ):
         whole = pair({**queues(1, 2), **xps(*masks)}, queues(1, 1))
         assert step_of(only(path_of(whole, queue=1)), "xps").text == text

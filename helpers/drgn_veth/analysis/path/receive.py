@@ -100,6 +100,10 @@ def _bridge(trail: Trail, device: Device) -> None:
     receive_core(trail, device)
 
 
+# Those that call skb_record_rx_queue() with one RX queue, too: receive_buf()
+# (drivers/net/virtio_net.c), tun_get_user() (drivers/net/tun.c).
+_RECORDING = ("virtio_net", "tun")
+
 #: Kinds that get their packets from no NAPI of a driver.
 _WITHOUT_NAPI: Mapping[str, Callable[[Trail, Device], None]] = {
     "bridge": _bridge,
@@ -154,7 +158,7 @@ def _received(trail: Trail, device: Device, queue: int) -> None:
         rx_queue=queue,
     )
     # skb_record_rx_queue() of a driver with several RX queues.
-    trail.mapping = queue + 1 if many else 0
+    trail.mapping = queue + 1 if many or driver in _RECORDING else 0
     native_of_driver(trail, device, queue)
     if kind != "tun":  # tun_get_user() calls netif_receive_skb().
         gro(trail, device)

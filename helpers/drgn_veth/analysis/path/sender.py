@@ -58,13 +58,15 @@ def forwarded_queues(
     tx = device.queues.tx.real
     if isinstance(tx, Unreadable):
         return tx
-    has_xps = isinstance(device.xps, Unreadable) or any(q.cpus for q in device.xps)
-    if tx <= 1 or isinstance(mapping, Unreadable):
-        return tuple(range(tx))
-    if has_xps:
+    every, xps = tuple(range(tx)), device.xps
+    if tx <= 1 or isinstance(mapping, Unreadable) or isinstance(xps, Unreadable):
+        return every
+    if any(isinstance(queue.cpus, Unreadable) for queue in xps):
+        return every
+    if any(queue.cpus for queue in xps) if cpu is None else _of_cpu(xps, cpu):
         return chosen_queues(device, cpu, tx)
     if not mapping:
-        return tuple(range(tx))
+        return every
     # skb_tx_hash() takes the recorded RX queue, which is the mapping less one.
     return ((mapping - 1) % tx,)
 
@@ -101,15 +103,19 @@ def _xps(trail: Trail, device: Device, tx: int, chosen: Sequence[int]) -> None:
             real_num_tx_queues=tx,
         )
         return
+    cpu = trail.xps_cpu
     words = []
     for queue in xps:
         if isinstance(queue.cpus, Unreadable):
             words.append(f"tx-{queue.queue}: {queue.cpus.reason}")
-        elif queue.cpus and queue.queue in chosen:
+        elif (
+            queue.cpus and queue.queue in chosen and (cpu is None or cpu in queue.cpus)
+        ):
             words.append(f"tx-{queue.queue} from {cpu_words(queue.cpus)}")
     if len(words) > _MOST_QUEUES:
         words[_MOST_QUEUES:] = ["..."]
-    text = "XPS: " + (", ".join(words) or "no map for this CPU, so by hash")
+    others = f"tx {number_list(chosen)} of {number}" if tx != len(chosen) else "by hash"
+    text = "XPS: " + (", ".join(words) or f"no map for this CPU, so {others}")
     trail.add(
         *("xps", "get_xps_queue", device, text),
         alternatives=alternatives,
