@@ -60,7 +60,8 @@ _OF_QUEUES = {
     "rx_drops": "its native program could not send them on, or memory ran out",
     "xdp_drops": "its native program returned XDP_DROP, XDP_ABORTED or no verdict",
     "xdp_tx_err": "its peer did not take them from XDP_TX",
-    "peer_tq_xdp_xmit_err": "XDP_REDIRECT sent them to its peer, and its ring was full",
+    "peer_tq_xdp_xmit_err": "XDP_REDIRECT sent them to its peer: its ring was full, or "
+    "they were longer than its MTU",
 }
 #: What a counter of struct softnet_data counts.
 _OF_CPUS = {

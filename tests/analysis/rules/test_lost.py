@@ -111,7 +111,7 @@ def test_full_ring_is_a_warning() -> None:
     full: Changes = {"ring": VethRing(256, 256), "peer_tq_xdp_xmit_err": 1}
     (finding,) = found("veth-packets-lost", pair(counted(), counted(**full)))
     assert finding.severity == "warning"
-    assert finding.summary.endswith("full ring; full right now: 1 ring")
+    assert finding.summary.endswith("the peer's MTU; full right now: 1 ring")
     for ring in (VethRing(256, 255), VethRing(BAD, BAD), None):
         nearly = {**full, "ring": ring}
         (finding,) = found("veth-packets-lost", pair(counted(), counted(**nearly)))
@@ -121,7 +121,11 @@ def test_full_ring_is_a_warning() -> None:
 def test_xdp_tx_to_a_peer_with_a_program() -> None:
     lost = pair(counted(xdp_tx_err=2), {**native(), **counted()})
     (finding,) = found("veth-packets-lost", lost)
-    assert finding.summary.endswith("2 frames of XDP_TX that met a full ring")
+    why = "met a full ring, or were longer than the peer's MTU"
+    assert finding.summary.endswith(
+        f"2 frames of XDP_TX that {why}, or were sent before the peer had a native "
+        "program"
+    )
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,8 @@ CASES: dict[str, Case] = {
         "veth0",
         "lost so far on the way to peer eth0 (netns pod1): 5 packets that its peer "
         "refused (its MTU is 1500, not 9000), or that met a full ring; 7 packets that "
-        "met a full ring; 3 frames of XDP_REDIRECT that met a full ring",
+        "met a full ring; 3 frames of XDP_REDIRECT that met a full ring, or were "
+        "longer than the peer's MTU (1500, not 9000)",
         (
             ("veth_priv.dropped", 12),
             ("peer_rx_dropped of the core", 5),

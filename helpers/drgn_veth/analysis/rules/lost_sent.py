@@ -72,16 +72,27 @@ def _sent_words(context: Context, device: Device, peer: Device) -> Iterator[str]
         yield f"{count(full, 'packet')} {why}"
 
 
+def _not_taken(device: Device, peer: Device) -> str:
+    why = "met a full ring, or were longer than the peer's MTU"
+    if _outgrows(device, peer):
+        why += f" ({peer.mtu}, not {device.mtu})"
+    return why
+
+
 def _frame_words(context: Context, device: Device, peer: Device) -> Iterator[str]:
     # XDP frames that the peer's ring did not take.
     frames = queue_sum(peer, "peer_tq_xdp_xmit_err", "peer_")
     if frames:
-        yield f"{count(frames, 'frame')} of XDP_REDIRECT that met a full ring"
+        why = _not_taken(device, peer)
+        yield f"{count(frames, 'frame')} of XDP_REDIRECT that {why}"
     # Without a native program there, rule xdp-tx-lost reports it.
     if need(peer.xdp.driver, "peer_xdp_state[XDP_MODE_DRV]") is not None:
         frames = queue_sum(device, "xdp_tx_err")
         if frames:
-            yield f"{count(frames, 'frame')} of XDP_TX that met a full ring"
+            yield (
+                f"{count(frames, 'frame')} of XDP_TX that {_not_taken(device, peer)}, "
+                "or were sent before the peer had a native program"
+            )
 
 
 def _sent(context: Context, end: End) -> Optional[Symptom]:
@@ -155,7 +166,9 @@ RULES: tuple[Rule, ...] = (
             "Where the peer is down or its MTU is smaller, see peer-down and "
             "mtu-mismatch. Where rings are full, the CPU that polls the peer is too "
             "slow: spread packets over more queues, or give the sender a qdisc, which "
-            "waits instead (since v6.16). A full backlog: see backlog-overflow."
+            "waits instead (since v6.16). A full backlog: see backlog-overflow. XDP "
+            "frames may also be longer than the peer's MTU: a program that adds a "
+            "header needs room for it there."
         ),
         why=(
             "veth_xmit() (drivers/net/veth.c) counts in veth_priv.dropped what "
@@ -163,8 +176,11 @@ RULES: tuple[Rule, ...] = (
             "if the peer is down or its MTU too small, and enqueue_to_backlog() if "
             "the backlog is full; both also count rx_dropped of the peer. With NAPI, "
             "a packet that finds 256 others in the ring is counted at the sender "
-            "alone, as are frames of XDP_REDIRECT when the peer has no NAPI. Counters "
-            "begin when the device is created, so the cause may be gone."
+            "alone, as are frames of XDP_REDIRECT when the peer has no NAPI. "
+            "veth_xdp_xmit() counts a frame in the same counter if the ring is full, "
+            "or if it is longer than MTU, header and a VLAN tag of the peer; since "
+            "v5.13, it gives up those behind it, too. Counters begin when the device "
+            "is created, so the cause may be gone."
         ),
         symptoms=(
             Sign("counter", "rx_dropped, tx_dropped (ip -s link)"),
