@@ -3,12 +3,15 @@
 
 from typing import Any
 
+from drgn_veth.analysis.diagnose import diagnose
 from drgn_veth.analysis.rules.finding import KernelAnswer
 from drgn_veth.model import (
     Device,
     Features,
     Holder,
     Map,
+    MapEntry,
+    RecordsRxQueue,
     StaleProgram,
     Veth,
     Vlan,
@@ -31,6 +34,7 @@ from tests.support.snapshots import (
     KERNEL,
     LINKED,
     NIC,
+    NO_XDP,
     PROGRAM,
     STALE,
     TSO,
@@ -235,6 +239,38 @@ def test_socket_that_no_program_feeds() -> None:
         assert finding.summary == (
             f"the AF_XDP socket of {who} on RX queue 0 gets no packets: the device has "
             "no XDP program"
+        )
+
+
+@pytest.mark.parametrize(
+    ("records", "queue", "number", "undecided"),
+    [
+        *((RecordsRxQueue.NEVER, 0, 0, 0), (RecordsRxQueue.NEVER, 1, 0, 0)),
+        *((RecordsRxQueue.NEVER, 2, 1, 0), (RecordsRxQueue.NEVER, 3, 1, 0)),
+        *((RecordsRxQueue.ALWAYS, 2, 0, 0), (RecordsRxQueue.ALWAYS, 3, 1, 0)),
+        *((BAD, 1, 0, 0), (BAD, 2, 0, 1), (BAD, 3, 1, 0)),
+    ],
+)
+def test_sockets_of_a_generic_program(
+    records: Any, queue: int, number: int, undecided: int
+) -> None:
+    """Of 4 RX queues and 3 TX queues: TX queue 2 comes from RX queue 1, or from 2."""
+    socket = SOCKET._replace(queue=queue)
+    one = Map(5, "xskmap", "xsks", 4, 1, (MapEntry(queue, socket=socket),))
+    program = PROGRAM._replace(maps=(5,), redirects=False)
+    whole = pair(
+        {**generic(program), **queues(4, 3), "af_xdp": (socket,)},
+        {"xdp": NO_XDP, **queues(4, 3)},
+        maps=(one,),
+        kernel=KERNEL._replace(records_rx_queue=records),
+    )
+    every = [x for x in diagnose(whole) if x.rule == "af-xdp-no-packets"]
+    assert sum(x.undecided is None for x in every) == number
+    assert sum(x.undecided is not None for x in every) == undecided
+    if number and queue == 2:
+        assert every[0].summary.endswith(
+            "what peer eth0 (netns pod1) sends on TX queue N comes to a generic "
+            "program from RX queue N-1: only the RX queues below 2 get packets"
         )
 
 

@@ -2,17 +2,19 @@
 """Rules about dispatchers, AF_XDP sockets, and the maps that lead to them."""
 
 from collections.abc import Iterator
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from ...core.english import count, number_list, plural
 from ...core.unreadable import Maybe, Unreadable
 from ...model import AfXdpSocket, Device, Extension, Map, MapEntry, XdpProgram
 from ..driver_program import driver_program
 from ..need import need
+from ..path import steering
 from .context import Context, End
 from .finding import INFO, WARNING, KernelAnswer, Symptom
 from .rule import Rule, Sign
-from .values import is_up
+from .steering import is_recorded
+from .values import is_up, real_queues
 
 __all__ = ("RULES",)
 
@@ -118,12 +120,32 @@ def _without_socket(context: Context, end: End) -> Optional[Symptom]:
     return None
 
 
-def _fed(context: Context, device: Device, peer: Device) -> int:
+class _Fed(NamedTuple):
+    # The RX queues below these numbers get packets of the peer: surely, and perhaps.
+    surely: int
+    perhaps: int
+    why: str  # the others do not
+    unsure: Optional[Unreadable]  # what is between them
+
+
+def _fed(context: Context, device: Device, peer: Device) -> _Fed:
+    rx, tx = real_queues(device, peer)
+    every, sender = min(rx, tx), context.name(peer, device)
+    why = f"peer {sender} has only {count(tx, 'TX queue')}"
     # veth_xmit() hands a packet of TX queue N to RX queue N.
-    return min(
-        need(device.queues.rx.real, "real_num_rx_queues"),
-        need(peer.queues.tx.real, "peer_real_num_tx_queues"),
-    )
+    if driver_program(device, context.by_address) is not None:
+        return _Fed(every, every, why, None)
+    # netif_get_rxqueue() takes it for RX queue N-1, unless the number is recorded.
+    recorded = is_recorded(context, device)
+    if recorded is True:
+        return _Fed(every, every, why, None)
+    fewer = steering.used_count(rx, tx)
+    if isinstance(recorded, Unreadable):
+        return _Fed(fewer, every, why, recorded)
+    if fewer < every:
+        why = f"what peer {sender} sends on TX queue N comes to a generic program from "
+        why += "RX queue N-1"
+    return _Fed(fewer, fewer, why, None)
 
 
 def _starved(context: Context, end: End) -> Optional[Symptom]:
@@ -136,6 +158,7 @@ def _starved(context: Context, end: End) -> Optional[Symptom]:
     fed = None
     if peer is not None and device.kind == "veth" and not context.may_send_frames(peer):
         fed = _fed(context, device, peer)
+    unsure: Optional[Unreadable] = None
     lost: list[tuple[int, str, AfXdpSocket]] = []
     xskmaps = list(_xskmaps(context, device))
     named = {
@@ -151,21 +174,20 @@ def _starved(context: Context, end: End) -> Optional[Symptom]:
         unnamed = "the device has no XDP program"
     for socket in sockets:
         queue = need(socket.queue, "queue_id")
-        if fed is not None and queue >= fed:
-            assert peer is not None
-            why = (
-                f"peer {context.name(peer, device)} has only "
-                f"{count(fed, 'TX queue')}: only the RX queues below {fed} get packets"
-            )
+        if fed is not None and queue >= fed.perhaps:
+            why = f"{fed.why}: only the RX queues below {fed.perhaps} get packets"
             lost.append((queue, why, socket))
         elif (socket.queue, socket.pid) not in named:
             if whole:
                 lost.append((queue, unnamed, socket))
             else:
                 unknown = True
+        elif fed is not None and queue >= fed.surely:
+            unsure = fed.unsure
     if not lost:
         if unknown:
             need(_NOT_ALL, "xskmap entries")
+        need(unsure, "whether veth_xmit() records the RX queue")
         return None
     queue, why, socket = lost[0]
     more = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
@@ -222,8 +244,9 @@ RULES: tuple[Rule, ...] = (
         title="an AF_XDP socket gets no packets",
         predicate=(
             "a bound socket with an RX ring && (kind is veth && its queue_id >= "
-            "peer->real_num_tx_queues || no XSKMAP of the attached program has it). It "
-            "is a note if the device is down."
+            "peer->real_num_tx_queues, or >= max(1, that - 1) for a generic program "
+            "where veth_xmit() does not record the RX queue || no XSKMAP of the "
+            "attached program has it). It is a note if the device is down."
         ),
         sees="The process waits for packets that the stack gets, or that are lost.",
         fix=(
@@ -234,7 +257,9 @@ RULES: tuple[Rule, ...] = (
             "A program redirects by an XSKMAP: __xsk_map_redirect() (net/xdp/xsk.c), "
             "and the socket has to be bound to the queue that the packet came on. "
             "veth_xmit() (drivers/net/veth.c) hands packets of TX queue N to RX queue "
-            "N: RX queues beyond the peer's TX queues get only what is redirected."
+            "N: RX queues beyond the peer's TX queues get only what is redirected. A "
+            "generic program takes it for RX queue N-1: netif_get_rxqueue() "
+            "(net/core/dev.c), rps-queue-off-by-one."
         ),
         symptoms=(Sign("seen", "an AF_XDP socket gets no packets"),),
         subjects=lambda context: (
