@@ -53,6 +53,7 @@ __all__ = (
     "VIRTIO_MTU",
     "VIRTIO_MTU_FRAGS",
     "VIRTIO_SLOW_TX",
+    "VIRTIO_TX_RINGS",
     "XDP_ATTACH_ALWAYS",
     "XDP_ATTACH_FUNCTIONS",
     "XDP_ATTACH_MESSAGES",
@@ -183,6 +184,7 @@ VIRTIO_LRO_CSUM = _VIRTIO_OFFLOADS.format("LRO/CSUM")
 VIRTIO_GRO_HW_CSUM = _VIRTIO_OFFLOADS.format("GRO_HW/CSUM")
 VIRTIO_MTU = "virtio_net: MTU too large to enable XDP"
 VIRTIO_MTU_FRAGS = "virtio_net: MTU too large to enable XDP without frags"
+VIRTIO_TX_RINGS = "virtio_net: Too few free TX rings available"
 
 # Messages that only some kernels have, by the driver's function that refers to them.
 DRIVER_MESSAGES: Mapping[str, tuple[bytes, ...]] = {
@@ -195,6 +197,7 @@ DRIVER_MESSAGES: Mapping[str, tuple[bytes, ...]] = {
             VIRTIO_GRO_HW_CSUM,
             VIRTIO_MTU,
             VIRTIO_MTU_FRAGS,
+            VIRTIO_TX_RINGS,
         )
     ),
     "veth_xmit": (BACK_PRESSURE.encode(),),

@@ -244,3 +244,30 @@ def test_mtu_of_virtio_net() -> None:
     for lost in (None, Unreadable("gone")):
         case.kernel = case.kernel._replace(padded_vnet_hdr_size=lost)
         assert isinstance(case.ask().errno, Unreadable)
+
+
+@pytest.mark.parametrize(
+    ("stack", "most", "expected"), [(1, 5, 0), (1, 4, 1), (2, 5, 1)]
+)
+def test_tx_rings_of_virtio_net(stack: int, most: int, expected: int) -> None:
+    """Four CPUs. Only kernels whose code has the message refuse, and no detach."""
+    refused = errno.ENOMEM if expected else 0
+    for driver, errnos in (("virtio-lro-csum", refused), ("virtio", 0)):
+        case = case_with("A", driver)
+        count = QueueCount(stack, most)
+        case.change("virtio", queues=Queues(count, count))
+        assert case.ask().errno == errnos, driver
+        case.program = None
+        case.attached("driver", "netlink")
+        assert case.ask().errno == 0
+    case = case_with("A", "virtio-lro-csum")
+    case.change("virtio", queues=Queues(count, count))
+    # Without the code, it may be such a kernel.
+    said = dict(messages_of("A"))
+    case.kernel = case.kernel._replace(messages=tuple(said.items()))
+    answer = case.ask()
+    if expected:
+        assert answer.errno is None
+        assert {one.errno for one in answer.either} == {0, errno.ENOMEM}
+    else:
+        assert answer.errno == 0

@@ -117,7 +117,9 @@ class Case:
         self.change("slave", peer=self.devices["far"].ref)
         slaves = (self.devices["slave"].ref,)
         self.change("bond", bond=Bond("active-backup", "layer2", slaves))
-        self.change("virtio", virtio_net=VirtioNet(1 << 32))
+        # A queue pair for each CPU, beside that of the stack.
+        pairs = Queues(QueueCount(1, 5), QueueCount(1, 5))
+        self.change("virtio", virtio_net=VirtioNet(1 << 32), queues=pairs)
 
     def change(self, name: str, **changes: Any) -> None:
         """Change a device."""

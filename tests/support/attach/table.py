@@ -112,6 +112,7 @@ SAYS: dict[str, tuple[str, Optional[str]]] = {
         "EINVAL",
         "virtio_net: MTU too large to enable XDP without frags",
     ),
+    "virtio-tx-rings": ("ENOMEM", "virtio_net: Too few free TX rings available"),
     "netkit": ("EOPNOTSUPP", None),
     "wrong-old-program": ("EPERM", None),
     "other-type": ("EINVAL", None),
@@ -145,8 +146,9 @@ BOND = [
     "slave-memory-provider",
     "slave-queues",
 ]
-VIRTIO_LRO = ["virtio-offloads-lro", "virtio-header", "virtio-mtu-any"]
-VIRTIO_LRO_CSUM = ["virtio-offloads-lro-csum", "virtio-header", "virtio-mtu-any"]
+_VIRTIO_OLD = ["virtio-header", "virtio-mtu-any", "virtio-tx-rings"]
+VIRTIO_LRO = ["virtio-offloads-lro", *_VIRTIO_OLD]
+VIRTIO_LRO_CSUM = ["virtio-offloads-lro-csum", *_VIRTIO_OLD]
 VIRTIO = ["virtio-offloads", "virtio-header", "virtio-mtu-any"]
 VIRTIO_NEW = ["virtio-offloads", "virtio-header", "virtio-mtu-plain"]
 CHECKS_OLD = ["other-mode", "offload-without-hw-old", "devmap", "cpumap"]

@@ -53,6 +53,7 @@ __all__ = (
     "virtio_mtu_any",
     "virtio_mtu_plain",
     "virtio_offloads",
+    "virtio_tx_rings",
 )
 
 
@@ -250,6 +251,10 @@ def virtio_mtu_plain(case: Case) -> None:
     case.change("virtio", mtu=MOST + 1)
 
 
+def virtio_tx_rings(case: Case) -> None:
+    case.change("virtio", queues=Queues(QueueCount(1, 4), QueueCount(1, 4)))
+
+
 def _nothing(case: Case) -> None:
     pass
 
@@ -299,6 +304,7 @@ TROUBLES: dict[str, Callable[[Case], None]] = {
     "virtio-offloads": virtio_offloads,
     "virtio-header": virtio_header,
     "virtio-mtu-any": virtio_mtu_any,
+    "virtio-tx-rings": virtio_tx_rings,
     "virtio-mtu-plain": virtio_mtu_plain,
     "netkit": _nothing,
 }

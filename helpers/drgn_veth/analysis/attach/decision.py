@@ -55,6 +55,8 @@ class Decision(NamedTuple):
     one_of: Optional[str] = None
     #: Whether kernels without this message make the decision too, and say nothing.
     may_be_silent: bool = False
+    #: Whether only kernels make it whose driver's code has the message.
+    only_if_said: bool = False
     #: What it compares, in words that follow "It looks at".
     compares: str = ""
     #: How to resolve it.

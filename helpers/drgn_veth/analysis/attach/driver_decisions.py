@@ -30,8 +30,14 @@ class DriverDecisions(NamedTuple):
     accepts: Optional[Callable[[Question, Decide], Answer]] = None
 
 
-def _as_said(decision: Decision, said: Optional[frozenset[str]]) -> Sequence[Decision]:
-    # With its message, without it, or perhaps either.
+def _as_said(
+    decision: Decision, said: Optional[frozenset[str]]
+) -> Sequence[Optional[Decision]]:
+    # With its message, without it, or perhaps either; None: a kernel does not make it.
+    if decision.only_if_said:
+        if said is None:
+            return decision, None
+        return (decision if decision.message in said else None,)
     if not decision.may_be_silent:
         return (decision,)
     silent = decision._replace(message=None)
@@ -64,5 +70,6 @@ def lists_of(
     lists: list[tuple[Decision, ...]] = []
     for chosen in itertools.product(*(_one_of(g, said) for g in groups.values())):
         there = [d for d in decisions if d.one_of is None or d in chosen]
-        lists.extend(itertools.product(*(_as_said(d, said) for d in there)))
+        for made in itertools.product(*(_as_said(d, said) for d in there)):
+            lists.append(tuple(one for one in made if one is not None))
     return lists

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Optional
 
 from ....core import messages
+from ....core.english import count
 from ....core.skbuff import skb_data_align
 from ....core.uapi import (
     ETH_HLEN,
@@ -102,6 +103,21 @@ def _virtio_mtu_plain(q: Question) -> Optional[str]:
             f"mtu {mtu} > {most}: {page} (page) - {page - most - ETH_HLEN} (headroom, "
             f"struct skb_shared_info) - {ETH_HLEN} (Ethernet), and the program does "
             "not support fragments"
+        )
+    return None
+
+
+def _tx_rings(q: Question) -> Optional[str]:
+    if not q.program:
+        return None
+    # Those of the stack, without those that a program has already.
+    used = need_of(q.device, q.device.queues.tx.real, "real_num_tx_queues")
+    most = need_of(q.device, q.device.queues.rx.allocated, "num_rx_queues")
+    cpus = need(q.kernel.nr_cpu_ids, "nr_cpu_ids")
+    if used + cpus > most:
+        return (
+            f"{q.name} has {count(most, 'queue pair')}, but needs {used} for the stack "
+            f"and one for each of {count(cpus, 'CPU')}"
         )
     return None
 
@@ -214,6 +230,26 @@ _DECISIONS: tuple[Decision, ...] = (
             "device, or use generic mode"
         ),
         kernels="newer ones, such as v6.12; older ones make another check of the MTU",
+        modes=("default", "driver"),
+    ),
+    # Since Linux kernel commit 97c2c69e1926 ("virtio-net: support XDP when not more
+    # queues") (in v5.13 and stable kernels), it shares the queues of the stack instead.
+    Decision(
+        "virtio-tx-rings",
+        "virtnet_xdp_set",
+        "ENOMEM",
+        messages.VIRTIO_TX_RINGS,
+        _tx_rings,
+        only_if_said=True,
+        compares=(
+            "the queue pairs of the device with those of the stack and one for each "
+            "possible CPU"
+        ),
+        mend=(
+            "give the device more queue pairs on the host (QEMU: mq=on, queues=N), let "
+            "the stack use fewer (ethtool -L DEVICE combined N), or use generic mode"
+        ),
+        kernels="before v5.13, and before the fix in stable kernels",
         modes=("default", "driver"),
     ),
 )
