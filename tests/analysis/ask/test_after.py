@@ -195,6 +195,13 @@ def test_another_namespace() -> None:
     assert _after(whole, "netns same")["veth0"] == named(whole, "veth0")
 
 
+def test_another_namespace_unbinds_af_xdp() -> None:
+    whole = _with(xsk_queues=(1,))
+    for text in ("netns pod1", "netns new"):
+        assert _after(whole, text)["veth0"].xsk_queues == ()
+    assert _after(whole, "netns same")["veth0"].xsk_queues == (1,)
+
+
 def test_queues_and_sockets() -> None:
     now = _after(_with(xsk_queues=(1,)), "bind queue 0")["veth0"]
     assert now.xsk_queues == (0, 1)

@@ -28,7 +28,9 @@ from tests.support.snapshots import (
     BOND,
     BOND_SLAVE,
     BR0,
+    BY_RXQ,
     CHANNELS,
+    CHECKED,
     GRO,
     HOST,
     KERNEL,
@@ -362,3 +364,22 @@ def test_offload_of_an_older_kernel() -> None:
     (finding,) = found("xdp-hidden-vlan-tag", OLD_TAG)
     assert finding.undo is not None
     assert finding.undo.commands[0].endswith("tx-vlan-stag-hw-insert off")
+
+
+@pytest.mark.parametrize(
+    ("napi", "woken", "number"),
+    [
+        *((False, BY_RXQ, 1), (True, BY_RXQ, 0), (BAD, BY_RXQ, 0)),
+        *((True, CHECKED, 1), (True, BAD, 0)),
+    ],
+)
+def test_command_that_might_stop_queues(napi: Any, woken: Any, number: int) -> None:
+    """Without TSO, packets take the ring if NAPI runs for GRO; it may wake others."""
+    program = Xdp(PROGRAM, None, None, rqs(napi, napi))
+    whole = pair(
+        {"features": Features(TSO, 0, None), **queues(4, 4)},
+        {"xdp": program, **queues(2, 4)},
+        kernel=KERNEL._replace(veth_poll=woken),
+    )
+    (finding,) = found("generic-xdp-big-packets", whole)
+    assert (finding.undo is not None) is bool(number)

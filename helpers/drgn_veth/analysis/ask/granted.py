@@ -241,7 +241,8 @@ def _moved(q: Asked, changes: _Changes) -> None:
             ifindex = takes
         elif takes:
             ifindex = q.what.ifindex
-    # dev_close(), and NETDEV_UNREGISTER, at which its master releases it.
+    # dev_close(), and NETDEV_UNREGISTER, at which its master releases it, and
+    # xsk_notifier() (net/xdp/xsk.c) unbinds its sockets.
     need_of(device, device.flags, "flags")
     changes.replace(without_up(_released(q, changes)))
     changes.change(
@@ -250,6 +251,8 @@ def _moved(q: Asked, changes: _Changes) -> None:
         netns_label="new" if target is None else target.label,
         ifindex=ifindex,
         addresses=(),
+        xsk_queues=(),
+        af_xdp=(),
     )
 
 

@@ -16,6 +16,7 @@ from ...model import Device, XdpProgram
 from ..need import need, need_of_kernel
 from .context import Context, End
 from .finding import INFO, KernelAnswer, Symptom, Undo
+from .poll import gro_is_safe
 from .rule import Rule, Sign
 
 __all__ = ("RULES",)
@@ -117,6 +118,14 @@ def _no_ethernet(context: Context, end: End) -> Optional[Symptom]:
     )
 
 
+def _is_safe_without_tso(context: Context, sender: Device, device: Device) -> bool:
+    # Without TSO, what a veth sends takes the ring of its peer if that has NAPI.
+    queues = device.xdp.queues
+    if isinstance(queues, tuple) and all(queue.napi is False for queue in queues):
+        return True
+    return gro_is_safe(context, sender, device)
+
+
 def _big_packets(context: Context, end: End) -> Optional[Symptom]:
     device = end.device
     program = _generic(device)
@@ -133,9 +142,11 @@ def _big_packets(context: Context, end: End) -> Optional[Symptom]:
     features = need(sender.features.features, f"{whose}features")
     if not features & NETIF_F_ALL_TSO:
         return None
-    commands = context.fixes.ethtool_feature(sender.ref, "tso", False)
+    commands: tuple[str, ...] = ()
+    if sender is device or _is_safe_without_tso(context, sender, device):
+        commands = context.fixes.ethtool_feature(sender.ref, "tso", False)
     name = context.name(sender, device)
-    undo = Undo(f"which has {name} send TCP in packets of its MTU", commands)
+    effect = f"which has {name} send TCP in packets of its MTU"
     source = "sent through it" if sender is device else f"that peer {name} sends"
     return Symptom(
         f"its generic program gets TCP segments {source} in packets of up to 64 KB, "
@@ -147,7 +158,7 @@ def _big_packets(context: Context, end: End) -> Optional[Symptom]:
             ("mtu", device.mtu),
         ),
         KernelAnswer("netif_receive_generic_xdp"),
-        undo=undo if commands else None,
+        undo=Undo(effect, commands) if commands else None,
     )
 
 
