@@ -65,7 +65,11 @@ def partial(path: Path, text: str) -> None:
     ):
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["devices"]
-        assert done.stderr.splitlines()[0].startswith(f"veth_report: {path}: {text}")
+        first, *others = done.stderr.splitlines()
+        assert first.startswith(f"veth_report: {path}: {text}")
+        # At most one more, which says how many values are missing.
+        assert all(line.startswith("veth_report: ") for line in others)
+        assert len(others) <= 1
 
 
 def survives(path: Path) -> bool:

@@ -453,6 +453,14 @@ def test_program_is_no_vmlinux() -> None:
     assert kind_of(sys.executable).kind is Kind.OTHER
 
 
+def test_a_file_of_a_32_bit_machine(tmp_path: Path) -> None:
+    path = tmp_path / "vmcore"
+    path.write_bytes(b"\x7fELF\x01\x01\x01" + bytes(9) + b"\4\0\3\0" + bytes(64))
+    kind = kind_of(str(path))
+    assert kind.kind is Kind.OTHER and kind.what == "a 32-bit ELF file"
+    assert kind.instead == "drgn-veth reads 64-bit kernels"
+
+
 def test_a_machine_that_drgn_does_not_translate_for(tmp_path: Path) -> None:
     path, riscv = tmp_path / "vmcore", 243
     with open(path, "wb") as f:

@@ -82,9 +82,15 @@ def test_a_flattened_dump(one_zoo: Dump, devices: Any, tmp_path: Path) -> None:
 
 def test_a_disk_that_was_full(one_zoo: Dump, tmp_path: Path) -> None:
     """makedumpfile marks the dump in its header; there is a report of what is there."""
+    size = one_zoo.vmcore.stat().st_size
+    _on_a_small_disk(one_zoo, tmp_path, size // 2)
+    done = _on_a_small_disk(one_zoo, tmp_path, size - (1 << 16))
+    assert done.returncode == 0 and json.loads(done.stdout)["devices"]
+
+
+def _on_a_small_disk(one_zoo: Dump, tmp_path: Path, size: int) -> Any:
     small = tmp_path / "small"
-    small.mkdir()
-    size = one_zoo.vmcore.stat().st_size // 2
+    small.mkdir(exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(small)]
     subprocess.run(mount, check=True)
     try:
@@ -93,9 +99,10 @@ def test_a_disk_that_was_full(one_zoo: Dump, tmp_path: Path) -> None:
         path = shutil.copy(small / "vmcore", tmp_path)
     finally:
         subprocess.run(["umount", str(small)], check=True)
-    done = run("-c", path)
+    done = run("-c", path, "--format", "json")
     assert "an incomplete dump: the disk was full" in done.stderr
     assert "System.map" not in done.stderr
+    return done
 
 
 def test_a_dump_without_vmcoreinfo(one_zoo: Dump, devices: Any, tmp_path: Path) -> None:

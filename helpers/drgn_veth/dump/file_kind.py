@@ -110,7 +110,7 @@ _KNOWN: Sequence[tuple[int, bytes, str, str]] = (
         "a kernel image (vmlinuz)",
         "the vmlinux with debug symbols is in another package of your distribution",
     ),
-    (0, b"\x7fELF\x01", "a 32-bit ELF file", ""),
+    (0, b"\x7fELF\x01", "a 32-bit ELF file", "drgn-veth reads 64-bit kernels"),
     (257, b"ustar", "a tar archive", "unpack it first: tar -xf FILE"),
     (0, b"!<arch>\n", "an archive or a Debian package", "unpack it first"),
     (0, b"\xed\xab\xee\xdb", "an RPM package", "unpack it first"),
