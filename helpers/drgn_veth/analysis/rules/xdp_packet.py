@@ -271,21 +271,24 @@ RULES: tuple[Rule, ...] = (
         sees=(
             "Throughput drops far more than the program explains. Memory allocations "
             "of high order fail, and packets are lost, when memory is fragmented. A "
-            "program sees lengths far above the MTU."
+            "program sees lengths far above the MTU. With a program that supports "
+            "fragments, some kernels crash in skb_clone() (seen in v7.0 and v7.1)."
         ),
         fix=(
             "Nothing to do if that is fast enough. Turn TSO off at the end that sends: "
             "the command does that. Or attach the program in native mode, which turns "
-            "it off by itself."
+            "it off by itself. If the kernel crashes in skb_clone(), load the program "
+            "without fragments until the kernel is updated."
         ),
         why=(
             "A packet goes through veth as the stack made it: one of many TCP segments "
             "(GSO), in pages. netif_receive_generic_xdp() (net/core/dev.c) linearizes "
             "it: pskb_expand_head() and skb_linearize() allocate up to 64 KB of "
             "contiguous memory. Newer kernels copy it into fragments if the program "
-            "supports fragments (skb_cow_data_for_xdp(), since v6.9). "
-            "veth_xdp_set() (drivers/net/veth.c) removes NETIF_F_GSO_SOFTWARE from the "
-            "peer of a native program."
+            "supports fragments (skb_cow_data_for_xdp(), since v6.9). There, a copy "
+            "may begin at an odd address, so that its reference count crosses a cache "
+            "line. veth_xdp_set() (drivers/net/veth.c) removes NETIF_F_GSO_SOFTWARE "
+            "from the peer of a native program."
         ),
         symptoms=(
             Sign("seen", "throughput, above all of TCP, drops with a generic program"),
