@@ -42,8 +42,9 @@ from drgn_veth.snapshot.layouts import Layouts, NetDevice, RxQueue
 from drgn_veth.snapshot.qdiscs import Qdiscs
 import pytest
 
-from tests.support.damage import at, devices_of, is_lost, take
-from tests.support.memory import Altered
+from tests.support.damage import NEWEST, at, devices_of, is_lost, take
+from tests.support.memory import Altered, altered_core
+from tests.support.recorded import recorded_core
 from tests.support.slow import slow_but
 
 TABLES: Mapping[str, type[Members]] = {
@@ -246,9 +247,11 @@ NOT_READ = {
 }
 
 
-@pytest.fixture(scope="module")
-def places(memory: Altered) -> Mapping[str, tuple[Layout[Any], set[int]]]:
-    """The layout of each table, and where a Snapshot reads such a struct."""
+_Places = Mapping[str, tuple[Layout[Any], set[int]]]
+
+
+def _places_in(memory: Altered) -> _Places:
+    """Return the layout of each table, and where a Snapshot reads such a struct."""
     found: dict[str, tuple[Layout[Any], set[int]]] = {}
     memory.reset()
     with pytest.MonkeyPatch.context() as patch:
@@ -277,7 +280,7 @@ def places(memory: Altered) -> Mapping[str, tuple[Layout[Any], set[int]]]:
                 patch.setattr(owner, name, noting(vars(owner)[name]))
         cached = dict(memory.prog.cache)
         for key in list(memory.prog.cache):
-            if str(key).startswith("drgn_veth."):
+            if str(key).startswith("drgn_veth.layout"):
                 del memory.prog.cache[key]
         take(memory)
         memory.prog.cache.clear()
@@ -285,13 +288,15 @@ def places(memory: Altered) -> Mapping[str, tuple[Layout[Any], set[int]]]:
     return found
 
 
+@pytest.fixture(scope="module")
+def places(memory: Altered) -> _Places:
+    return _places_in(memory)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("table", sorted(OTHER_TABLES.keys() - NOT_READ))
 def test_each_other_member_may_be_lost(
-    altered: Altered,
-    whole: Snapshot,
-    places: Mapping[str, tuple[Layout[Any], set[int]]],
-    table: str,
+    altered: Altered, whole: Snapshot, places: _Places, table: str
 ) -> None:
     """Of all structs of a kind at once."""
     layout, addresses = places[table]
@@ -301,3 +306,48 @@ def test_each_other_member_may_be_lost(
             with contextlib.suppress(FaultError):
                 altered.lose(address + offset, 1)
         assert len(take(altered, *SOME).devices) == len(whole.devices)
+
+
+#: More of what a kernel can have: an old one, and one with maps and packets.
+_MORE = ("5.10-zoo", "7.3-maps")
+
+
+@pytest.fixture(scope="module")
+def others() -> Mapping[str, tuple[Altered, _Places]]:
+    cores = {core: altered_core(recorded_core(core)) for core in _MORE}
+    return {core: (altered, _places_in(altered)) for core, altered in cores.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("core", _MORE)
+def test_each_member_of_another_core_may_be_lost(
+    others: Mapping[str, tuple[Altered, _Places]], core: str
+) -> None:
+    altered, places = others[core]
+    altered.reset()
+    count = len(take(altered).devices)
+    for layout, addresses in places.values():
+        for offset in layout.offset.values():
+            altered.reset()
+            for address in addresses:
+                with contextlib.suppress(FaultError):
+                    altered.lose(address + offset, 1)
+            # Without their list, many are not found.
+            assert len(take(altered).devices) <= count
+
+
+@pytest.mark.slow
+def test_all_structs_are_tried(
+    places: _Places, others: Mapping[str, tuple[Altered, _Places]]
+) -> None:
+    """In one of the cores, but for packets and counters that none has."""
+    tried = {
+        table
+        for found in (places, *(of for _, of in others.values()))
+        for table, (_, addresses) in found.items()
+        if addresses
+    }
+    assert OTHER_TABLES.keys() - tried == {
+        *("SkBuffHead", "XdpFrame", "_CoreStats", "_Dstats", "_FlowLimit"),
+        "_NetDevice",
+    }
