@@ -42,7 +42,7 @@ from drgn_veth.snapshot.layouts import Layouts, NetDevice, RxQueue
 from drgn_veth.snapshot.qdiscs import Qdiscs
 import pytest
 
-from tests.support.damage import NEWEST, at, devices_of, is_lost, take
+from tests.support.damage import at, devices_of, is_lost, take
 from tests.support.memory import Altered, altered_core
 from tests.support.recorded import recorded_core
 from tests.support.slow import slow_but
