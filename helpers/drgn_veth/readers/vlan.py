@@ -87,6 +87,7 @@ def vlan_stag_tx_mask(prog: Program) -> int:
     """
     Return ``NETIF_F_HW_VLAN_STAG_TX`` (include/linux/netdev_features.h).
 
+    :return: A mask of one bit of ``net_device.features``
     :raises LookupError: if the kernel's enumerators are not there
     """
     # In v5.6 it moved by one, behind NETIF_F_GSO_FRAGLIST.
