@@ -4,6 +4,7 @@ What the kernel's types and its drivers say, against the guest's own tools and t
 of the limits.
 """
 
+from collections import Counter
 import json
 from typing import Any
 
@@ -37,7 +38,9 @@ from drgn_veth.readers.skb import (
     skb_shared_info_size,
     smp_cache_bytes,
 )
-from drgn_veth.readers.virtio_net import virtio_net_features
+from drgn_veth.readers.tun import tun_xdp_prog
+from drgn_veth.readers.virtio_net import virtio_net_features, virtio_net_xdp_prog
+from drgn_veth.readers.xdp import XdpMode, dev_xdp_prog
 import pytest
 
 from tests.support.booted import Dump
@@ -223,3 +226,18 @@ def test_memory_of_queues(kernel: tuple[Program, Dump]) -> None:
     split = netdev_tcp_data_split(dev)
     has_config = prog.type("struct net_device").has_member("cfg")
     assert split == (0 if has_config else None)
+
+
+def test_programs_that_drivers_keep(with_symbols: Program) -> None:
+    """Where kernels before v5.9 have them alone; later ones have both."""
+    seen: Counter[tuple[bytes, bool]] = Counter()
+    for _, dev in devices_of(with_symbols):
+        driver = netdev_driver_name(dev)
+        read = {b"tun": tun_xdp_prog, b"virtio_net": virtio_net_xdp_prog}.get(driver)
+        if read is None:
+            continue
+        kept = read(dev).value_()
+        assert kept == dev_xdp_prog(dev, XdpMode.DRV).value_()
+        seen[driver, bool(kept)] += 1
+    # One tap has a program.
+    assert seen.keys() >= {(b"tun", True), (b"tun", False), (b"virtio_net", False)}

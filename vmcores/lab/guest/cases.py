@@ -133,6 +133,12 @@ CASES = (
         hidden_tag,
     ),
     Case(
+        "xdp-hidden-vlan-tag",
+        End("rhoa", "rhob", None, "far", BPFFS + "/observe_o"),
+        End("thoa", "thob", None, "far", BPFFS + "/observe_q"),
+        hidden_tag,
+    ),
+    Case(
         "xdp-no-ethernet-header",
         End("rnea", "", prog=BPFFS + "/observe_n"),
         End("tnea", "", prog=BPFFS + "/observe_e"),

@@ -41,6 +41,7 @@ fi
 python3 "$GUEST/programs.py" observe $BPF/observe_r , observe $BPF/observe_t , \
     observe $BPF/observe_m , redirect $BPF/redirect , \
     observe $BPF/observe_v , observe $BPF/observe_w , observe $BPF/observe_n , \
+    observe $BPF/observe_o , observe $BPF/observe_q , \
     devmap $BPF/devmap_r , devmap $BPF/devmap_t , \
     devmap $BPF/devmap_fr , devmap $BPF/devmap_ft , \
     devmap $BPF/devmap_u , devmap $BPF/devmap_v , \
@@ -104,6 +105,8 @@ link add tnka type veth peer name tnkb
 # xdp-hidden-vlan-tag, generic-xdp-big-packets: the peers of the twins have no offload.
 link add rhva type veth peer name rhvb netns far
 link add thva type veth peer name thvb netns far
+link add rhoa type veth peer name rhob netns far
+link add thoa type veth peer name thob netns far
 link add rbpa type veth peer name rbpb netns far
 link add tbpa type veth peer name tbpb netns far
 # xdp-unfinished-checksum: likewise.
@@ -132,6 +135,9 @@ ip tuntap add dev tnea mode tap
 ip -n far -batch - <<END
 link add link rhvb name rhvv type vlan id 5
 link add link thvb name thvv type vlan id 5
+# The outer tag of two.
+link add link rhob name rhov type vlan protocol 802.1ad id 6
+link add link thob name thov type vlan protocol 802.1ad id 6
 END
 ip -n rps -batch - <<END
 # rps-queue-out-of-range: RX 2, and 1, against TX 4.
@@ -227,6 +233,8 @@ link set dev rvpa xdpdrv pinned $BPF/pass
 link set dev tvpa xdpdrv pinned $BPF/pass
 link set dev rhva xdpdrv pinned $BPF/observe_v
 link set dev thva xdpdrv pinned $BPF/observe_w
+link set dev rhoa xdpdrv pinned $BPF/observe_o
+link set dev thoa xdpdrv pinned $BPF/observe_q
 link set dev rnea xdpgeneric pinned $BPF/observe_n
 link set dev tnea xdpgeneric pinned $BPF/observe_e
 link set dev rbpa xdpgeneric pinned $BPF/observe_b
@@ -244,6 +252,7 @@ link set dev rusb xdpdrv pinned $BPF/pass
 link set dev tusb xdpdrv pinned $BPF/pass
 END
 in_ns far ethtool -K thvb txvlan off
+in_ns far ethtool -K thob tx-vlan-stag-hw-insert off
 in_ns far ethtool -K tbpb tso off
 in_ns far ethtool -K tusb tx off
 in_ns far ethtool -K tumb tx off
