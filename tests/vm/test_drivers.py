@@ -230,13 +230,13 @@ def test_memory_of_queues(kernel: tuple[Program, Dump]) -> None:
 
 def test_programs_that_drivers_keep(with_symbols: Program) -> None:
     """Where kernels before v5.9 have them alone; later ones have both."""
+    readers = {b"tun": tun_xdp_prog, b"virtio_net": virtio_net_xdp_prog}
     seen: Counter[tuple[bytes, bool]] = Counter()
     for _, dev in devices_of(with_symbols):
         driver = netdev_driver_name(dev)
-        read = {b"tun": tun_xdp_prog, b"virtio_net": virtio_net_xdp_prog}.get(driver)
-        if read is None:
+        if driver not in readers:
             continue
-        kept = read(dev).value_()
+        kept = readers[driver](dev).value_()
         assert kept == dev_xdp_prog(dev, XdpMode.DRV).value_()
         seen[driver, bool(kept)] += 1
     # One tap has a program.
