@@ -193,34 +193,42 @@ def test_half_a_veth_rq_may_be_lost(
     assert lost or not (behind or cut)
 
 
-@by_member
-@pytest.mark.parametrize("how", slow_but(["absent"], ["absent", "of another kind"]))
-def test_each_member_may_be_another_one(
-    memory: Altered,
-    whole: Snapshot,
-    table: str,
-    name: str,
-    how: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+_HOW = ("absent", "of another kind")
+
+
+@contextlib.contextmanager
+def another(
+    altered: Altered, table: type[Members], name: str, how: str
+) -> Iterator[None]:
     """A kernel that does not have a member, or has something else by its name."""
-    known = members_of(TABLES[table])
-    other = Member(("no_such_member",), optional=known[name].optional)
+    known = members_of(table)[name]
+    other = Member(("no_such_member",), optional=known.optional)
     if how == "of another kind":
-        other = known[name]._replace(kind=Kind(7) ^ known[name].kind)
-    monkeypatch.setattr(TABLES[table], name, other)
+        other = known._replace(kind=Kind(7) ^ known.kind)
+    cache = altered.prog.cache
     cached = {
-        key: memory.prog.cache.pop(key)
-        for key in list(memory.prog.cache)
+        key: cache.pop(key)
+        for key in list(cache)
         if str(key).startswith("drgn_veth.layout")
     }
     try:
-        snapshot = take(memory, *SOME)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(table, name, other)
+            yield
     finally:
-        for key in list(memory.prog.cache):
+        for key in list(cache):
             if str(key).startswith("drgn_veth.layout"):
-                del memory.prog.cache[key]
-        memory.prog.cache.update(cached)
+                del cache[key]
+        cache.update(cached)
+
+
+@by_member
+@pytest.mark.parametrize("how", slow_but([_HOW[0]], _HOW))
+def test_each_member_may_be_another_one(
+    memory: Altered, whole: Snapshot, table: str, name: str, how: str
+) -> None:
+    with another(memory, TABLES[table], name, how):
+        snapshot = take(memory, *SOME)
     # Without it a list cannot be walked, or a device cannot be told to be one.
     if (table, name) not in {("net_device", "next"), ("net_device", "prev")}:
         assert len(snapshot.devices) >= len(whole.devices) - 1
@@ -351,3 +359,18 @@ def test_all_structs_are_tried(
         *("SkBuffHead", "XdpFrame", "_CoreStats", "_Dstats", "_FlowLimit"),
         "_NetDevice",
     }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("core", _MORE)
+@pytest.mark.parametrize("how", _HOW)
+def test_each_other_member_may_be_another_one(
+    others: Mapping[str, tuple[Altered, _Places]], core: str, how: str
+) -> None:
+    altered, _ = others[core]
+    altered.reset()
+    count = len(take(altered).devices)
+    for table in (*OTHER_TABLES.values(), *TABLES.values()):
+        for name in members_of(table):
+            with another(altered, table, name, how):
+                assert len(take(altered).devices) <= count
