@@ -17,12 +17,14 @@ import socket
 import struct
 import subprocess
 import time
-from typing import Any
+from typing import Any, Callable
 
 SYS_BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
 MAP_CREATE, PROG_LOAD, OBJ_PIN, LINK_CREATE = 0, 5, 6, 28
 DEVMAP, CPUMAP, XDP_DEVMAP, XDP = 14, 16, 33, 37
 DEV_BOUND_ONLY = 1 << 6
+SK_SKB_VERDICT = 5  # another attach_type
+RTM_SETLINK, IFLA_XDP, IFLA_XDP_FD, IFLA_XDP_FLAGS, SKB_MODE = 19, 43, 1, 3, 2
 MS_BIND, MNT_DETACH = 1 << 12, 2
 
 BPF = "/run/corners/bpf"
@@ -222,6 +224,50 @@ def programs() -> dict[str, Any]:
     return made
 
 
+def set_xdp(index: int, prog: int) -> int:
+    """Ask by netlink, and return the error number."""
+    xdp = struct.pack("<HHiHHI", 8, IFLA_XDP_FD, prog, 8, IFLA_XDP_FLAGS, SKB_MODE)
+    nested = struct.pack("<HH", 4 + len(xdp), IFLA_XDP | 1 << 15) + xdp
+    body = struct.pack("<BxHiII", 0, 0, index, 0, 0) + nested
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as route:
+        route.send(struct.pack("<IHHII", 16 + len(body), RTM_SETLINK, 5, 1, 0) + body)
+        (number,) = struct.unpack_from("<i", route.recv(1 << 16), 16)
+    return -int(number)
+
+
+def create_link(index: int, prog: int, attach: int = XDP) -> int:
+    """Ask for a link, and return the error number."""
+    try:
+        os.close(bpf(LINK_CREATE, struct.pack("<IIII", prog, index, attach, SKB_MODE)))
+    except OSError as e:
+        return e.errno or 0
+    return 0
+
+
+def as_nobody(ask: Callable[[int, int], int], index: int, prog: int) -> int:
+    """Ask without capabilities."""
+    child = os.fork()
+    if child == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        os._exit(ask(index, prog))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def mistakes() -> list[tuple[str, str, int]]:
+    """What a caller can get wrong: the way, the function that decides, the error."""
+    here, prog = socket.if_nametoindex("d0"), load("corner_caller")
+    told = [("link", "link_create", create_link(here, prog, SK_SKB_VERDICT))]
+    for via, ask in (("netlink", set_xdp), ("link", create_link)):
+        told.append((via, "__dev_get_by_index", ask(1 << 20, prog)))
+        for wrong in (999, os.open(os.devnull, os.O_RDWR), make_map(DEVMAP, 4)):
+            told.append((via, "bpf_prog_get_type_dev", ask(here, wrong)))
+    told.append(("netlink", "rtnetlink_rcv_msg", as_nobody(set_xdp, here, prog)))
+    told.append(("link", "__sys_bpf", as_nobody(create_link, here, prog)))
+    return told
+
+
 def oldest_processes() -> dict[int, tuple[int, str]]:
     """The process with the lowest PID in each namespace that has one."""
     found: dict[int, tuple[int, str]] = {}
@@ -268,6 +314,7 @@ def main() -> None:
                 "processes": sorted(oldest_processes().items()),
                 "links": made,
                 "programs": loaded,
+                "mistakes": mistakes(),
             }
         )
     )

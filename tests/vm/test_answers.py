@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 import drgn as drgn_module
+from drgn_veth.analysis.attach.caller import CALLER
+from drgn_veth.analysis.attach.question import errno_name
 from drgn_veth.btf import use_btf
 from drgn_veth.model import Snapshot
 from drgn_veth.snapshot import take_snapshot
@@ -128,3 +130,20 @@ def test_bad_input(one_zoo: Dump) -> None:
     assert "ID 4000000 is loaded" in said("xnata", "--program", "4000000")
     assert "name one or more devices" in said()
     assert "name one or more devices" in said("lo", "--all")
+
+
+def test_mistakes_of_a_caller(corners: tuple[Dump, dict[str, Any]]) -> None:
+    """What is said to be answered to them is."""
+    dump, told = corners
+    said = {
+        (via, one.function): one.errno.split(" or ")
+        for one in CALLER
+        for via in one.vias
+    }
+    met = set()
+    for via, function, number in told["mistakes"]:
+        # Since v5.19, a descriptor of a program is all that BPF_LINK_CREATE wants.
+        if (function, number) != ("__sys_bpf", 0):
+            assert errno_name(number) in said[via, function], (via, function)
+        met.add((via, function))
+    assert met == said.keys()

@@ -383,3 +383,15 @@ def test_command_that_might_stop_queues(napi: Any, woken: Any, number: int) -> N
     )
     (finding,) = found("generic-xdp-big-packets", whole)
     assert (finding.undo is not None) is bool(number)
+
+
+def test_entry_without_a_socket() -> None:
+    """It is known to be none: the socket of the device is in no entry."""
+    for socket, number in ((None, 1), (BAD, 0)):
+        entries = (MapEntry(0, socket=socket),)
+        one = Map(5, "xskmap", "xsks", 4, 1, entries)
+        program = PROGRAM._replace(maps=(5,), redirects=False)
+        whole = pair({**native(program=program), "af_xdp": (SOCKET,)}, maps=(one,))
+        every = [x for x in diagnose(whole) if x.rule == "af-xdp-no-packets"]
+        assert sum(x.undecided is None for x in every) == number
+        assert len(every) == 1
