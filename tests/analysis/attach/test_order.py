@@ -101,6 +101,7 @@ EXCLUSIVE = {
     ("one-mode", "ambiguous"): "one is about flags with modes, the other without",
     ("program-in-place", "not-expected"): "one is by link, the other by netlink",
     ("offload-without-hw-old", "offload-without-hw"): "a kernel has one of them",
+    ("virtio-mtu-plain", "virtio-tx-rings"): "no kernel makes both",
     ("devmap", "cpumap"): "a program has one expected_attach_type",
     ("virtio-offloads-lro", "virtio-offloads-lro-csum"): "a kernel has one of them",
     ("virtio-offloads-lro-csum", "virtio-offloads"): "a kernel has one of them",
