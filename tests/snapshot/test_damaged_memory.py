@@ -274,7 +274,7 @@ def test_link_of_another_device(altered: Altered, whole: Snapshot) -> None:
 
 
 def test_mutex_that_no_task_owns(altered: Altered) -> None:
-    """A device is no task: nobody is named, and no rule says that somebody is at it."""
+    """A device is no task: nobody is named."""
     dev = devices_of(altered.original)["veth_xxx0"].value_()
     owner = altered.original["rtnl_mutex"].owner.counter
     altered.write(owner.address_ or 0, dev.to_bytes(8, "little"))

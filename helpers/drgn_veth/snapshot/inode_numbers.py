@@ -26,11 +26,13 @@ def shared_numbers(namespaces: Iterable[Namespace]) -> dict[int, Unreadable]:
             by_number.setdefault(namespace.inum, []).append(namespace)
     shared = {}
     for inum, some in by_number.items():
+        if len(some) < 2:
+            continue
         alive = [one for one in some if not one.dying]
         keeps = alive[0] if len(alive) == 1 else None
         # Each has a reason of its own, so that they stay apart.
         for one, after in zip(some, [*some[1:], some[0]]):
-            if one is not keeps and len(some) > 1:
+            if one is not keeps:
                 other = (keeps or after).net
                 why = f"invalid inode number {inum}: {other:#x} has it, too"
                 shared[one.net] = Unreadable(why)
