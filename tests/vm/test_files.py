@@ -18,6 +18,7 @@ from tests.support.scripts import one_line, run
 
 SPLIT = "one part of a split dump"
 _VMCOREINFO = 4096 + 32  # in the sub-header: offset and size, then those of the notes
+_ALL_PAGES = ("-c", "-d", "0")
 
 
 def makedumpfile(*args: object, **kwargs: Any) -> "subprocess.CompletedProcess[bytes]":
@@ -54,7 +55,7 @@ def test_a_split_dump(one_zoo: Dump, devices: Any, tmp_path: Path) -> None:
     """The parts say that they are parts; put together again they are the dump."""
     parts = [tmp_path / name for name in ("a", "b")]
     # All pages: with a level, makedumpfile may put them all in the first part.
-    made = makedumpfile("-c", "-d", "0", "--split", one_zoo.vmcore, *parts)
+    made = makedumpfile(*_ALL_PAGES, "--split", one_zoo.vmcore, *parts)
     assert made.returncode == 0, made.stderr
     pages: list[list[int]] = []
     for part in parts:
@@ -71,7 +72,7 @@ def test_a_split_dump(one_zoo: Dump, devices: Any, tmp_path: Path) -> None:
 
 
 def test_a_flattened_dump(one_zoo: Dump, devices: Any, tmp_path: Path) -> None:
-    made = makedumpfile("-F", "-c", "-d", "0", one_zoo.vmcore)
+    made = makedumpfile("-F", *_ALL_PAGES, one_zoo.vmcore)
     assert made.returncode == 0, made.stderr
     path = tmp_path / "flat"
     path.write_bytes(made.stdout)
@@ -82,7 +83,8 @@ def test_a_flattened_dump(one_zoo: Dump, devices: Any, tmp_path: Path) -> None:
 
 def test_a_disk_that_was_full(one_zoo: Dump, tmp_path: Path) -> None:
     """makedumpfile marks the dump in its header; there is a report of what is there."""
-    size = one_zoo.vmcore.stat().st_size
+    assert makedumpfile(*_ALL_PAGES, one_zoo.vmcore, tmp_path / "whole").returncode == 0
+    size = (tmp_path / "whole").stat().st_size
     _on_a_small_disk(one_zoo, tmp_path, size // 2)
     done = _on_a_small_disk(one_zoo, tmp_path, size - (1 << 16))
     assert done.returncode == 0 and json.loads(done.stdout)["devices"]
@@ -94,7 +96,7 @@ def _on_a_small_disk(one_zoo: Dump, tmp_path: Path, size: int) -> Any:
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(small)]
     subprocess.run(mount, check=True)
     try:
-        made = makedumpfile("-c", "-d", "0", one_zoo.vmcore, small / "vmcore")
+        made = makedumpfile(*_ALL_PAGES, one_zoo.vmcore, small / "vmcore")
         assert made.returncode != 0
         path = shutil.copy(small / "vmcore", tmp_path)
     finally:
