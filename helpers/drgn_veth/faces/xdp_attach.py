@@ -126,7 +126,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_const",
         const="replace",
         help="replace what is attached: by netlink (ip -force link), or by updating "
-        "the link that holds it",
+        "the link that holds it, with a program of the same section",
     )
     ops.add_argument(
         "--detach",
