@@ -155,3 +155,26 @@ def test_where_it_goes_on(code: str, falls_through: bool, what: str) -> None:
     assert (found.jump is not None) is (what in ("jmp", "je", "jrcxz")), what
     assert (found.call is not None) is (what == "call"), what
     assert not found.is_breakpoint
+
+
+@pytest.mark.parametrize(
+    ("code", "writes", "what"),
+    [
+        *(("f65708", ((8, 1),), "notb"), ("f75f08", ((8, 4),), "negl")),
+        *(("48f75f08", ((8, 8),), "negq"), ("f64708ff", (), "testb")),
+        *(("d36708", ((8, 4),), "shll"), ("d26708", ((8, 1),), "shlb")),
+        *(("fe4708", ((8, 1),), "incb"), ("ff4f08", ((8, 4),), "decl")),
+        *(("ff7708", (), "push"), ("807f0801", (), "cmpb")),
+        *(("806708fe", ((8, 1),), "andb"), ("66874708", ((8, 2),), "xchgw")),
+        *(("894708", ((8, 4),), "movl"), ("8b4708", (), "a load")),
+        *(("c6470801", ((8, 1),), "movb"), ("0fbae005", (), "btl")),
+    ],
+)
+def test_what_it_writes(
+    code: str, writes: "tuple[tuple[int, int], ...]", what: str
+) -> None:
+    at = TEXT[Architecture.X86_64]
+    prog = made(Architecture.X86_64, {0: bytes.fromhex(code) + bytes(16)}, f=0)
+    found = X86_64Code(prog).decode(at)
+    assert found.end - at == len(code) // 2, what
+    assert found.writes == writes, what

@@ -128,7 +128,7 @@ SYMBOLS += [("__start_init_task", "__end_init_task")]
 
 
 @pytest.mark.parametrize("names", SYMBOLS)
-@pytest.mark.parametrize("size", [SIZE, 2 * SIZE])
+@pytest.mark.parametrize("size", [1 << 12, SIZE, 2 * SIZE])
 def test_size_that_symbols_tell(toy: Toy, names: tuple[str, str], size: int) -> None:
     stack = Stack(toy)
     toy.place("struct list_head", SIZE // 16)  # The other half.

@@ -39,3 +39,14 @@ def test_a_native_program_that_runs_is_no_fault() -> None:
         assert line.endswith(" EBUSY")
         (line,) = (one for one in lines if "q24b" in one)
         assert line.endswith("\x1b[31mENOSPC\x1b[0m" if color else " ENOSPC")
+
+
+def test_names_in_a_line() -> None:
+    for found, columns, said in (
+        (["abcdef"], 6, "abcdef"),
+        (["abc", "d" * 20], 14, "abc and 1 more"),
+        (["a", "b", "c"], 15, "a, b, c"),
+        (["a", "b", "c"], 14, "a and 2 more"),
+        (["a", "b", "c" * 20], 15, "a, b and 1 more"),
+    ):
+        assert native.names(found, columns) == said
