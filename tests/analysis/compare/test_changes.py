@@ -6,11 +6,15 @@ import json
 from typing import Any, Optional
 
 from drgn_veth.analysis.compare.fields import DEVICE, NAMESPACE, NEVER, TARGET
+from drgn_veth.render import compare_json
+from drgn_veth.render.compare_table import Source
 import pytest
 
 from tests.support.reports import Document, compared, put, signs
+from tests.support.schemas import validate
 from tests.support.scripts import REPOSITORY
 
+SOURCES = (Source("a.json"), Source("b.json"))
 PROGRAM = {
     "id": 7, "name": "drop", "tag": "00" * 8, "via": "netlink", "link_id": None,
     "jited": True, "frags": False, "load_time": 1, "uid": 0,
@@ -89,6 +93,15 @@ def test_change_of_a_device(
     assert [one.key for device in found.devices for one in device.changes] == keys
     assert found.differ is bool(keys)
     assert {d.name for d in found.devices} <= {"veth0"}
+    document = json.loads(compare_json.render(found, SOURCES))
+    validate(document, "drgn-veth-1-compare")
+    said = [one for device in document["devices"] for one in device["changes"]]
+    assert [one["key"] for one in said] == keys
+    if value is PROGRAM:
+        (program,) = said
+        kept = ("name", "tag", "via", "frags", "jited")
+        assert program["old"] is None
+        assert program["new"] == {name: PROGRAM[name] for name in kept}
     mirrored = compared(b, a)
     assert signs(found) == signs(mirrored, mirrored=True)
 
