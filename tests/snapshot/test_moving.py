@@ -20,6 +20,10 @@ from drgn_veth.readers.netns import dev_net, for_each_net_bounded, net_inum
 from drgn_veth.readers.unregister import NETREG_UNREGISTERED
 from drgn_veth.readers.veth import veth_peer, veth_priv
 from drgn_veth.snapshot import take_snapshot
+from drgn_veth.snapshot.devices import DeviceRecords
+from drgn_veth.snapshot.discover import Discovery
+from drgn_veth.snapshot.layouts import Layouts
+from drgn_veth.snapshot.rows import MovingRows
 from drgn_veth.snapshot.traffic import add_traffic
 import pytest
 
@@ -431,3 +435,17 @@ def test_namespace_that_is_replaced_before_its_counters(
     assert devices
     for device in snapshot.devices:
         assert (device.stats == CHANGING) is (device in devices)
+
+
+def test_pauses_between_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is twice as long as the one before; all together are three seconds."""
+    slept: list[float] = []
+    monkeypatch.setattr("drgn_veth.snapshot.rows.time.sleep", slept.append)
+    core = Shifting(recorded_core(NEWEST))
+    layouts = Layouts(core.prog)
+    discovery = Discovery(layouts)
+    rows = MovingRows(layouts, discovery, DeviceRecords(layouts, discovery))
+    for number in range(1, 20):
+        rows._nap(number)
+    assert slept[:4] == [0.001, 0.002, 0.004, 0.008]
+    assert sum(slept) == pytest.approx(3.0) and min(slept) > 0
