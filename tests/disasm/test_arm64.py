@@ -5,6 +5,7 @@ from typing import Optional
 
 from drgn import Architecture
 from drgn_veth.disasm.arm64 import Arm64Code
+from drgn_veth.disasm.instruction import Held
 import pytest
 
 from tests.support.made_code import TEXT, made
@@ -52,3 +53,22 @@ def test_what_is_no_branch(word: int) -> None:
     prog = made(Architecture.AARCH64, {0: word.to_bytes(4, "little")}, f=0)
     with pytest.raises(ValueError, match="no instruction"):
         Arm64Code(prog).decode(AT)
+
+
+@pytest.mark.parametrize(
+    ("word", "kept", "what"),
+    [
+        (0xFA420025, True, "ccmp x1, x2, #5, eq"),
+        (0x3A00082D, True, "setf8 w1"),
+        (0x3A00482D, True, "setf16 w1"),
+        (0xBA008425, True, "rmif x1, #1, #5"),
+        (0x9A020025, False, "adc x5, x1, x2"),
+        (0x9A820025, False, "csel x5, x1, x2, eq"),
+    ],
+)
+def test_what_only_sets_flags(word: int, kept: bool, what: str) -> None:
+    """It has a number where others have the register that they write."""
+    prog = made(Architecture.AARCH64, {0: word.to_bytes(4, "little")}, f=0)
+    known = {word & 31: Held(AT)}
+    Arm64Code(prog).decode(AT, known)
+    assert (known == {word & 31: Held(AT)}) is kept, what
