@@ -88,6 +88,7 @@ CASES: Mapping[str, Sequence[str]] = {
     ),
     "what the caller can get wrong": (
         "analysis/attach/test_advice.py::test_what_the_caller_can_get_wrong",
+        "vm/test_answers.py::test_mistakes_of_a_caller",
     ),
     # Damaged memory.
     "a list that skips devices": (

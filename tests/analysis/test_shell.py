@@ -49,7 +49,7 @@ def test_quoted_words() -> None:
     ],
 )
 def test_words(command: str) -> None:
-    """Each word alone is to a shell what it is within the command."""
+    """A shell reads each word alone as it reads it within the command."""
     words = list(shell_words(command))
     assert [one for word in words for one in split_by_sh(word)] == split_by_sh(command)
     assert len(words) == len(split_by_sh(command))

@@ -36,6 +36,11 @@ class _Kernel(Toy):
         self.set("struct task_struct", self.task, thread_node__next=next)
         self.set("struct list_head", self.head, prev=self.task + 24)
 
+    def own(self, owner: int) -> None:
+        self.struct("mutex", owner=self.struct("atomic", counter="long"))
+        mutex = self.variable("rtnl_mutex", "struct mutex")
+        self.set("struct mutex", mutex, owner__counter=owner)
+
 
 @pytest.fixture
 def kernel() -> _Kernel:
@@ -82,9 +87,7 @@ def _within(kernel: _Kernel) -> int:
 
 @pytest.mark.parametrize("owner", [_elsewhere, _astray, _within])
 def test_what_is_no_task(kernel: _Kernel, owner: Any) -> None:
-    kernel.struct("mutex", owner=kernel.struct("atomic", counter="long"))
-    mutex = kernel.variable("rtnl_mutex", "struct mutex")
-    kernel.set("struct mutex", mutex, owner__counter=owner(kernel))
+    kernel.own(owner(kernel))
     with pytest.raises(ValueError):
         rtnl_owner(kernel.prog)
 
@@ -92,9 +95,7 @@ def test_what_is_no_task(kernel: _Kernel, owner: Any) -> None:
 @pytest.mark.parametrize("lost", ["tasks__next", "thread_node__next"])
 def test_one_list_is_enough(kernel: _Kernel, lost: str) -> None:
     """A slice has the threads of no kernel thread."""
-    kernel.struct("mutex", owner=kernel.struct("atomic", counter="long"))
-    mutex = kernel.variable("rtnl_mutex", "struct mutex")
-    kernel.set("struct mutex", mutex, owner__counter=kernel.task)
+    kernel.own(kernel.task)
     if lost == "thread_node__next":
         kernel.set("struct list_head", kernel.head, prev=kernel.task + 8)
     kernel.set("struct task_struct", kernel.task, **{lost: NOWHERE})
@@ -102,9 +103,7 @@ def test_one_list_is_enough(kernel: _Kernel, lost: str) -> None:
 
 
 def test_a_task_whose_list_has_lost_it(kernel: _Kernel) -> None:
-    kernel.struct("mutex", owner=kernel.struct("atomic", counter="long"))
-    mutex = kernel.variable("rtnl_mutex", "struct mutex")
-    kernel.set("struct mutex", mutex, owner__counter=kernel.task)
+    kernel.own(kernel.task)
     kernel.set("struct list_head", kernel.head, prev=NOWHERE)
     with pytest.raises(ValueError, match=f"^what is at {kernel.task:#x} is no task$"):
         rtnl_owner(kernel.prog)

@@ -7,6 +7,7 @@ from drgn_veth.model import Snapshot
 import pytest
 
 from tests.support.damage import NEWEST
+from tests.support.discovered import Core
 from tests.support.memory import Altered, altered_core
 from tests.support.recorded import recorded_core
 
@@ -21,6 +22,16 @@ def altered(memory: Altered) -> Iterator[Altered]:
     memory.reset()
     yield memory
     memory.reset()
+
+
+@pytest.fixture(scope="module")
+def kernel(memory: Altered) -> Core:
+    return Core(memory)
+
+
+@pytest.fixture
+def core(kernel: Core, altered: Altered) -> Core:
+    return kernel
 
 
 @pytest.fixture(scope="module")

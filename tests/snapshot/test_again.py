@@ -12,17 +12,6 @@ from drgn_veth.snapshot.layouts import Layouts
 import pytest
 
 from tests.support.discovered import Core
-from tests.support.memory import Altered
-
-
-@pytest.fixture(scope="module")
-def kernel(memory: Altered) -> Core:
-    return Core(memory)
-
-
-@pytest.fixture
-def core(kernel: Core, altered: Altered) -> Core:
-    return kernel
 
 
 @pytest.fixture
@@ -163,7 +152,7 @@ def _forgotten_by_its_peer(core: Core, dev: Object) -> None:
     ],
 )
 def test_what_is_gone(core: Core, dev: Object, change: Any) -> None:
-    """Nothing has it any longer, and its peer does not say what it is a peer of."""
+    """It is no longer found, and what refers to it is changing."""
     look = again(core)
     change(core, dev)
     assert look.look(dev.value_()) is None

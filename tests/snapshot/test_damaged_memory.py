@@ -274,9 +274,8 @@ def test_link_of_another_device(altered: Altered, whole: Snapshot) -> None:
 
 
 def test_mutex_that_no_task_owns(altered: Altered) -> None:
-    """A device is no task: nobody is named."""
+    """The pointer leads to a device, so no task is named."""
     dev = devices_of(altered.original)["veth_xxx0"].value_()
-    owner = altered.original["rtnl_mutex"].owner.counter
-    altered.write(owner.address_ or 0, dev.to_bytes(8, "little"))
+    altered.write_pointer(altered.original["rtnl_mutex"].owner.counter, dev)
     snapshot = take(altered)
     assert isinstance(snapshot.target.rtnl_owner, Unreadable)

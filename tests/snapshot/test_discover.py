@@ -13,19 +13,8 @@ from drgn_veth.snapshot import discover
 import pytest
 
 from tests.support.discovered import WORKER, Core, Torn
-from tests.support.memory import Altered
 
 MOVING = "on no list, as during a move"
-
-
-@pytest.fixture(scope="module")
-def kernel(memory: Altered) -> Core:
-    return Core(memory)
-
-
-@pytest.fixture
-def core(kernel: Core, altered: Altered) -> Core:
-    return kernel
 
 
 @pytest.fixture

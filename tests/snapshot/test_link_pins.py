@@ -14,17 +14,13 @@ PINS = {"/run/lab/bpf/link_a", "/run/lab/bpf/link_b", "/run/lab/bpf/link_hb"}
 OTHER_PIN = "/run/lab/bpf/link_12"
 
 
-def _super_blocks(altered: Altered) -> list[Object]:
-    supers = altered.original["bpf_fs_type"].fs_supers.address_of_()
-    return list(hlist_for_each_entry("struct super_block", supers, "s_instances"))
-
-
 def _links(altered: Altered) -> dict[int, Object]:
     """Return the inodes of a bpffs that are files of links, by link."""
     operations = altered.original["bpf_link_iops"].address_of_()
+    supers = altered.original["bpf_fs_type"].fs_supers.address_of_()
     return {
         inode.i_private.value_(): inode
-        for sb in _super_blocks(altered)
+        for sb in hlist_for_each_entry("struct super_block", supers, "s_instances")
         for inode in list_for_each_entry(
             "struct inode", sb.s_inodes.address_of_(), "i_sb_list"
         )
@@ -37,11 +33,6 @@ def links(altered: Altered) -> dict[int, Object]:
     found = _links(altered)
     assert len(found) == 4
     return found
-
-
-def _write(altered: Altered, member: Object, value: int) -> None:
-    assert member.address_ is not None
-    altered.write(member.address_, value.to_bytes(8, "little"))
 
 
 def test_where_they_are(altered: Altered, links: dict[int, Object]) -> None:
@@ -62,7 +53,7 @@ def test_only_those_that_are_wanted(altered: Altered, links: dict[int, Object]) 
 def test_a_link_with_two_files(altered: Altered, links: dict[int, Object]) -> None:
     one, other, *_ = links
     before = bpf_link_pins(altered.prog, set(links))
-    _write(altered, links[other].i_private, one)
+    altered.write_pointer(links[other].i_private, one)
     pins = bpf_link_pins(altered.prog, set(links))
     assert other not in pins
     assert pins[one] == tuple(sorted((*before[one], *before[other])))
@@ -71,14 +62,14 @@ def test_a_link_with_two_files(altered: Altered, links: dict[int, Object]) -> No
 def test_a_file_of_another_kind(altered: Altered, links: dict[int, Object]) -> None:
     """What its i_private points to is no link."""
     one = next(iter(links))
-    _write(altered, links[one].i_op, links[one].i_op.value_() + 8)
+    altered.write_pointer(links[one].i_op, links[one].i_op.value_() + 8)
     assert set(bpf_link_pins(altered.prog, set(links))) == set(links) - {one}
 
 
 def test_a_file_that_was_removed(altered: Altered, links: dict[int, Object]) -> None:
-    """It holds its link as long as somebody has it open, but has no name."""
+    """While somebody has it open, it holds its link, without a path."""
     one = next(iter(links))
-    _write(altered, links[one].i_dentry.first, 0)
+    altered.write_pointer(links[one].i_dentry.first, 0)
     pins = {pin.link: pin for pin in for_each_bpf_link_pin(altered.prog, set(links))}
     assert set(pins) == set(links)
     assert (pins[one].paths, pins[one].here) == ((), True)

@@ -10,14 +10,7 @@ it does not have, does no harm.
 
 from collections.abc import Mapping
 
-__all__ = (
-    "FUNCTIONS",
-    "MODULE_TYPES",
-    "OPTIONAL_MODULE_TYPES",
-    "PLACES",
-    "SYMBOLS",
-    "VARIABLES",
-)
+__all__ = ("MODULE_TYPES", "OPTIONAL_MODULE_TYPES", "SYMBOLS", "VARIABLES")
 
 # What the readers look up, what the drgn helpers that they call look up, and
 # what is wanted at a drgn prompt before anything else.
@@ -87,26 +80,23 @@ OPTIONAL_MODULE_TYPES: tuple[tuple[str, str], ...] = (
     ("struct pcpu_dstats", "vrf"),
 )
 
-# Functions whose code the readers look at, with the names that compilers give them: see
-# drgn_veth.core.messages. Of the last eight, only where they are.
-FUNCTIONS: tuple[str, ...] = tuple(
-    name + suffix
-    for name in (
-        *("dev_change_xdp_fd", "dev_xdp_attach", "dev_xdp_install"),
-        "ethnl_set_channels",
+# What the readers look up as symbols. No module has them. First, functions whose code
+# they look at, with the names that compilers give them: see drgn_veth.core.messages.
+# Of the others, they want only to know where they are.
+SYMBOLS = frozenset(
+    (
+        *(
+            name + suffix
+            for name in (
+                *("dev_change_xdp_fd", "dev_xdp_attach", "dev_xdp_install"),
+                "ethnl_set_channels",
+            )
+            for suffix in ("", ".isra.0", ".constprop.0", ".part.0")
+        ),
+        *("netdev_run_todo", "dev_get_tstats64", "ip_tunnel_get_stats64"),
+        *("__bpf_call_base", "bpf_xdp_redirect", "__stack_chk_fail"),
+        *("__bpf_call_base.cfi_jt", "bpf_xdp_redirect.cfi_jt"),
+        *("__start_init_stack", "__end_init_stack"),
+        *("__start_init_task", "__end_init_task"),
     )
-    for suffix in ("", ".isra.0", ".constprop.0", ".part.0")
-) + (
-    *("netdev_run_todo", "dev_get_tstats64", "ip_tunnel_get_stats64"),
-    *("__bpf_call_base", "bpf_xdp_redirect", "__stack_chk_fail"),
-    *("__bpf_call_base.cfi_jt", "bpf_xdp_redirect.cfi_jt"),
 )
-
-# Other symbols, which only say where something is.
-PLACES: tuple[str, ...] = (
-    *("__start_init_stack", "__end_init_stack"),
-    *("__start_init_task", "__end_init_task"),
-)
-
-# All that the readers look up as symbols. No module has them.
-SYMBOLS = frozenset((*FUNCTIONS, *PLACES))

@@ -43,6 +43,17 @@ def _jumps(code: bytes) -> bool:
 
 def _distance(program: Program, function: str) -> int:
     # How far a function is from __bpf_call_base, for who takes their addresses in C.
+    # Each program is asked for it, and drgn goes over all symbols for one that is not
+    # there.
+    key = f"drgn_veth.call_distance.{function}"
+    try:
+        known: int = program.cache[key]
+    except KeyError:
+        known = program.cache[key] = _read_distance(program, function)
+    return known
+
+
+def _read_distance(program: Program, function: str) -> int:
     names = (function, "__bpf_call_base")
     # With CONFIG_CFI_CLANG from v5.13 to v6.0, these are addresses of a jump table.
     entries = [attempt(program.symbol, f"{name}.cfi_jt") for name in names]

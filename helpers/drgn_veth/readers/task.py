@@ -120,8 +120,8 @@ def check_task(task: Object) -> Object:
 
     :param task: ``struct task_struct *``
     :return: *task*
-    :raises ValueError: if what is there is no task, or if it has exited; or if that
-        cannot be read
+    :raises ValueError: if it points to no task, to one that has exited, or to memory
+        that cannot be read
     """
     why = f"what is at {task.value_():#x} is no task"
     # The first thread of a process is in both.

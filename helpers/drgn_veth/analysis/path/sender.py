@@ -31,6 +31,18 @@ def _of_cpu(xps: Sequence[XpsQueue], cpu: int) -> tuple[int, ...]:
     )
 
 
+def _mapped(device: Device, cpu: Optional[int], tx: int) -> tuple[int, ...]:
+    # The TX queues among which get_xps_queue() may choose; none: it chooses none.
+    every, xps = tuple(range(tx)), device.xps
+    if isinstance(xps, Unreadable):
+        return every
+    if any(isinstance(queue.cpus, Unreadable) for queue in xps):
+        return every
+    if cpu is None:
+        return every if any(queue.cpus for queue in xps) else ()
+    return _of_cpu(xps, cpu)
+
+
 def chosen_queues(device: Device, cpu: Optional[int], tx: int) -> tuple[int, ...]:
     """
     Return the TX queues that ``netdev_core_pick_tx()`` may choose.
@@ -39,12 +51,8 @@ def chosen_queues(device: Device, cpu: Optional[int], tx: int) -> tuple[int, ...
     :param tx: How many real TX queues there are
     """
     every = tuple(range(tx))
-    if tx <= 1 or cpu is None or isinstance(device.xps, Unreadable):
-        return every
-    if any(isinstance(queue.cpus, Unreadable) for queue in device.xps):
-        return every
     # Without a map for this CPU, skb_tx_hash() chooses among all.
-    return _of_cpu(device.xps, cpu) or every
+    return every if tx <= 1 else _mapped(device, cpu, tx) or every
 
 
 def forwarded_queues(
@@ -58,17 +66,12 @@ def forwarded_queues(
     tx = device.queues.tx.real
     if isinstance(tx, Unreadable):
         return tx
-    every, xps = tuple(range(tx)), device.xps
-    if tx <= 1 or isinstance(mapping, Unreadable) or isinstance(xps, Unreadable):
-        return every
-    if any(isinstance(queue.cpus, Unreadable) for queue in xps):
-        return every
-    if any(queue.cpus for queue in xps) if cpu is None else _of_cpu(xps, cpu):
-        return chosen_queues(device, cpu, tx)
+    if tx <= 1 or isinstance(mapping, Unreadable):
+        return tuple(range(tx))
     if not mapping:
-        return every
+        return chosen_queues(device, cpu, tx)
     # skb_tx_hash() takes the recorded RX queue, which is the mapping less one.
-    return ((mapping - 1) % tx,)
+    return _mapped(device, cpu, tx) or ((mapping - 1) % tx,)
 
 
 def _xps(trail: Trail, device: Device, tx: int, chosen: Sequence[int]) -> None:
